@@ -1,0 +1,35 @@
+"""Which sites there are: those of `--specs DIR`, of `./site_specs`, and those that ship with the tool."""
+
+from pathlib import Path
+
+from generator.errors import GenError, near
+from generator.resources import CATALOGUE
+
+
+def sites(specs: Path | None) -> dict[str, Path]:
+    """Return the spec of every site by its name; of two with one name the first found stands."""
+    folders = [*([specs] if specs else []), Path("site_specs"), CATALOGUE]
+    found: dict[str, Path] = {}
+    for folder in folders:
+        for path in sorted(folder.glob("*.yaml")):
+            found.setdefault(path.stem, path)
+    return dict(sorted(found.items()))
+
+
+def spec(site: str, specs: Path | None) -> Path:
+    """Return the spec that a person means by a name or a path.
+
+    Raises:
+        GenError: there is none of that name.
+
+    """
+    if "/" in site or site.endswith((".yaml", ".yml")):
+        return Path(site)
+    if specs and not specs.is_dir():
+        raise GenError(f"--specs {specs}: is no folder")
+    known = sites(specs)
+    if site not in known:
+        raise GenError(
+            f"{site}: no such site{near(site, known)} (gen list shows them all; the path of a spec does too)"
+        )
+    return known[site]

@@ -1,0 +1,168 @@
+"""Options in, a call, an exit status out. A command's module is imported only when the command runs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="gen",
+    help="Compile HPC site specs into ssh configuration, pinned host keys, .env files and certificate timers.",
+    epilog="First steps: `gen list`, then `gen site musica --out .`",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from generator import __version__
+
+        typer.echo(f"gen {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def _complete_site(incomplete: str) -> list[str]:
+    from generator.catalogue import sites
+
+    return [name for name in sites(None) if name.startswith(incomplete)]
+
+
+Site = Annotated[
+    str,
+    typer.Argument(metavar="SITE", help="Name of a site, or path of a spec.", autocompletion=_complete_site),
+]
+Specs = Annotated[
+    Path | None,
+    typer.Option(help="Folder of specs, before ./site_specs and those that ship with gen.", envvar="GEN_SPECS"),
+]
+ProfilePath = Annotated[
+    Path | None,
+    typer.Option(
+        "--profile",
+        help="Who you are; else $XDG_CONFIG_HOME/gen/profile.yaml, if there.",
+        envvar="GEN_PROFILE",
+    ),
+]
+User = Annotated[str | None, typer.Option(help="Your user name at the site.", envvar="GEN_USER")]
+Email = Annotated[str | None, typer.Option(help="Your e-mail address, for a certificate.", envvar="GEN_EMAIL")]
+IdentityFile = Annotated[str | None, typer.Option(help="Private key; else ~/.ssh/id_SITE.", envvar="GEN_IDENTITY_FILE")]
+Account = Annotated[str | None, typer.Option(help="Account that jobs are charged to.", envvar="GEN_ACCOUNT")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change the spec, as in slurm.partition=zen4_0768; may be repeated.",
+        envvar="GEN_SET",
+    ),
+]
+AcceptUnverified = Annotated[
+    bool | None,
+    typer.Option(
+        "--accept-unverified",
+        help="Pin host keys known from weak sources too, after you compared them.",
+        envvar="GEN_ACCEPT_UNVERIFIED",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="JSON for programs, on stdout.", envvar="GEN_JSON")]
+
+
+@app.command()
+def site(
+    site: Site,
+    out: Annotated[Path, typer.Option(help="Folder to write below.", envvar="GEN_OUT")] = Path(),
+    specs: Specs = None,
+    profile: ProfilePath = None,
+    user: User = None,
+    email: Email = None,
+    identity_file: IdentityFile = None,
+    account: Account = None,
+    set_: Set = None,
+    accept_unverified: AcceptUnverified = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", "-n", help="Write nothing; print the changes as a diff.", envvar="GEN_DRY_RUN"),
+    ] = False,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Replace edited files too, and keep a backup of each.", envvar="GEN_FORCE"),
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Compile a site and write every file of it.
+
+    Examples:
+    gen site musica --out . --user xy12345
+
+    gen site mila --set slurm.partition=main --dry-run
+
+    """
+    from generator.commands.site import run
+    from generator.inputs import Choice
+
+    options = {
+        "user": user,
+        "email": email,
+        "identity_file": identity_file,
+        "account": account,
+        "accept_unverified": accept_unverified or None,
+    }
+    choice = Choice(site, specs, profile, options, tuple(set_ or ()))
+    raise typer.Exit(run(choice, out, dry_run=dry_run, force=force, as_json=json))
+
+
+@app.command("list")
+def list_(specs: Specs = None, json: Json = False) -> None:
+    """List the sites there are.
+
+    Example: gen list --specs our/specs
+    """
+    from generator.commands.list import run
+
+    raise typer.Exit(run(specs, as_json=json))
+
+
+@app.command()
+def show(site: Site, specs: Specs = None, json: Json = False) -> None:
+    """Show one site: hosts, host keys, login, partitions, and where each fact is from.
+
+    Example: gen show mila
+    """
+    from generator.commands.show import run
+
+    raise typer.Exit(run(site, specs, as_json=json))
+
+
+@app.command()
+def validate(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Specs to check.")], json: Json = False
+) -> None:
+    """Check specs: every fault on a line, with file, line and key.
+
+    Example: gen validate site_specs/*.yaml
+    """
+    from generator.commands.validate import run
+
+    raise typer.Exit(run(files, as_json=json))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of specs, for editors.
+
+    Example: gen schema > site-spec.schema.json
+    """
+    from generator.commands.schema import run
+
+    raise typer.Exit(run())

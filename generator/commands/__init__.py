@@ -1,0 +1,1 @@
+"""One command a module: a plain function that returns an exit status."""

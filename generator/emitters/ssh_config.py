@@ -1,0 +1,182 @@
+"""`ssh/SITE.conf`: a Host block for every name that a person or a program may give to ssh.
+
+The file works from where it lies (`ssh -F`) and when it is included. In ssh_config the first value wins, so names come
+before patterns; and an unknown keyword stops ssh for every host, hence IgnoreUnknown on top.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from generator.account import Account, header
+from generator.artifact import Artifact
+from generator.pins import Pins, pins
+from generator.render import render
+from generator.spec.auth import Auth, KerberosAuth, PublicKeyAuth, preferred_authentications
+from generator.spec.hosts import Compute, Host, JobEntry, Keepalive
+
+Setting = tuple[str, str]
+
+
+@dataclass
+class Block:
+    """A Host block: the names it is for, and keyword and value of each line."""
+
+    names: list[str]
+    settings: list[Setting] = field(default_factory=list)
+    comments: list[str] = field(default_factory=list)
+
+
+def emit(account: Account) -> Iterator[Artifact]:
+    """Yield the one file that every site has."""
+    name = account.site.site
+    content = render(
+        "ssh_config.j2", header=header(account.site), title=account.site.title, blocks=list(blocks(account))
+    )
+    path = PurePosixPath(f"ssh/{name}.conf")
+    yield Artifact(path, content, 0o600, install_to=PurePosixPath(f".ssh/gen.d/{name}.conf"))
+
+
+def blocks(account: Account) -> Iterator[Block]:
+    """Yield the blocks of a site: hosts, job entries, compute nodes."""
+    taken: set[str] = set()
+    for alias, host in account.site.hosts.items():
+        yield from _host(account, alias, host, taken)
+    for alias, job in account.site.jobs.items():
+        yield _job(account, alias, job)
+    for group, nodes in account.site.compute.items():
+        yield from _compute(account, group, nodes)
+
+
+def _host(account: Account, entry: str, host: Host, taken: set[str]) -> Iterator[Block]:
+    """Yield a block with the HostName of each machine, then one with what they share.
+
+    A host name that two entries have (one port for keys, one for passwords) belongs to the first.
+    """
+    machines = [(entry, host.host), *(host.nodes.each() if host.nodes else ())]
+    shared: list[str] = []
+    for alias, name in ((account.fill(alias), account.fill(name)) for alias, name in machines):
+        if alias is None or name is None:
+            yield Block([], comments=_gap(account, entry, entry + host.host))
+            return
+        names = [alias, *({name} - taken - {alias})]
+        taken.add(name)
+        shared += names
+        yield Block(names, [("HostName", name)])
+    settings = [
+        ("Port", str(host.port)),
+        *_user(account, host.user),
+        *([("ProxyJump", account.fill(host.via) or "")] if host.via else []),
+        *_authentication(account, account.site.auth_of(host)),
+        *([("ForwardAgent", "yes")] if host.forward_agent else []),
+        *_keepalive(host.keepalive),
+        *_sharing(account),
+        *_host_keys(pins(account, entry)),
+    ]
+    purpose = [f"{host.role} host"] if host.role != "login" else []
+    reach = [f"reached {host.network}"] if host.network else []
+    yield Block(shared, settings, [*purpose, *reach, *_gap(account, "User", host.user)])
+
+
+def _compute(account: Account, group: str, nodes: Compute) -> Iterator[Block]:
+    if nodes.host:
+        yield Block(list(nodes.match), [("HostName", nodes.host)])
+    settings = [
+        ("Port", str(nodes.port)),
+        *_user(account, "{user}"),
+        ("ProxyJump", account.fill(nodes.through) or ""),
+        *_authentication(account, account.site.auth_of(nodes)),
+        *_sharing(account),
+        *_host_keys(pins(account, group)),
+    ]
+    yield Block(
+        list(nodes.patterns()),
+        settings,
+        [f"compute nodes, through {nodes.through}", *_gap(account, "User", "{user}")],
+    )
+
+
+def _job(account: Account, alias: str, job: JobEntry) -> Block:
+    settings = [
+        *_user(account, "{user}"),
+        ("ProxyCommand", f'ssh {account.fill(job.through)} "{job.proxy}"'),
+        ("RemoteCommand", job.command),
+        ("RequestTTY", "force"),
+        ("ConnectTimeout", str(job.timeout)),
+        *_authentication(account, account.site.auth),
+        *_keepalive(job.keepalive),
+        *_sharing(account),
+        ("StrictHostKeyChecking", "no"),
+        ("UserKnownHostsFile", "/dev/null"),
+        ("LogLevel", "ERROR"),
+    ]
+    why = [
+        f"starts a Slurm job on {account.site.site}, or joins it; `ssh {job.through}` must work without -F",
+        f"The job has a host key of its own each time; what is checked is the key of {job.through}, which it is reached through.",
+    ]
+    return Block([alias], settings, why)
+
+
+def _user(account: Account, template: str) -> list[Setting]:
+    user = account.fill(template)
+    return [("User", user)] if user else []
+
+
+def _gap(account: Account, what: str, template: str) -> list[str]:
+    """Say what is left out, and which values of the profile would fill it in."""
+    return [f"{what} is left out: it needs {', '.join(missing)}"] if (missing := account.missing(template)) else []
+
+
+def _authentication(account: Account, auth: Auth) -> list[Setting]:
+    settings: list[Setting] = [("PreferredAuthentications", preferred_authentications(auth))]
+    if key := account.key(auth):
+        settings.append(("IdentityFile", _quoted(key)))
+        if certificate := account.certificate(auth):
+            settings.append(("CertificateFile", _quoted(certificate)))
+        settings.append(("IdentitiesOnly", "yes"))
+    if isinstance(auth, PublicKeyAuth) and auth.add_keys_to_agent:
+        settings += [("AddKeysToAgent", "yes"), ("UseKeychain", "yes")]
+    if isinstance(auth, KerberosAuth):
+        settings += [
+            ("GSSAPIAuthentication", "yes"),
+            ("GSSAPIDelegateCredentials", "yes" if auth.delegate else "no"),
+        ]
+    return settings
+
+
+def _quoted(path: str) -> str:
+    return f'"{path}"' if " " in path else path
+
+
+def _keepalive(keepalive: Keepalive | None) -> list[Setting]:
+    if keepalive is None:
+        return []
+    return [("ServerAliveInterval", str(keepalive.interval)), ("ServerAliveCountMax", str(keepalive.count))]
+
+
+def _sharing(account: Account) -> list[Setting]:
+    """Share one connection between sessions; `%C` keeps the socket's path below the 104 bytes that macOS allows."""
+    if account.site.multiplexing == "forbidden" or not account.person.multiplexing:
+        return [("ControlMaster", "no"), ("ControlPath", "none")]
+    return [("ControlMaster", "auto"), ("ControlPath", "~/.ssh/gen-%C"), ("ControlPersist", "10m")]
+
+
+def _host_keys(known: Pins | None) -> list[Setting]:
+    """Accept the pinned keys and no others, whatever a known_hosts file holds; ask where nothing is pinned.
+
+    ssh runs the command (OpenSSH 8.5) with the host as known_hosts would name it, and the key's type, base64 and
+    fingerprint, and takes what it prints for known_hosts lines. An older client ignores it and refuses the host.
+    """
+    if known is None:
+        return [("StrictHostKeyChecking", "ask")]
+    listed = "|".join(known.fingerprints)
+    script = [f'case "$3" in {listed}) echo "$0 $1 $2";; esac'] if listed else []
+    script += [f'echo "@cert-authority $0 {key}"' for key in known.authorities]
+    return [
+        *([("HostKeyAlgorithms", known.algorithms)] if known.algorithms else []),
+        ("StrictHostKeyChecking", "yes"),
+        ("UpdateHostKeys", "no"),
+        ("UserKnownHostsFile", "/dev/null"),
+        ("GlobalKnownHostsFile", "/dev/null"),
+        ("KnownHostsCommand", f"/bin/sh -c '{'; '.join(script)}' %H %t %K %f"),
+    ]

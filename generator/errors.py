@@ -1,0 +1,23 @@
+"""What is told to a person instead of a traceback."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+
+class GenError(Exception):
+    """Something for the user to mend: the message says what, where and how. The exit status is 2."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing wrong in a spec or profile: the keys that lead to it, and what is wrong."""
+
+    loc: tuple[str | int, ...]
+    message: str
+
+
+def near(word: str, known: Iterable[str]) -> str:
+    """Return `; did you mean …?` for a word that is nearly one of the known ones, else nothing."""
+    found = get_close_matches(word, list(known), n=1, cutoff=0.7)
+    return f"; did you mean {found[0]}?" if found else ""

@@ -1,0 +1,194 @@
+"""YAML → model, or every problem at once, a line each: `file:line: key: what is wrong`."""
+
+import json
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from generator import document, overlay
+from generator.document import Node
+from generator.errors import Fault, GenError, near
+from generator.spec import rules
+from generator.spec.site import SiteSpec
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class SpecError(GenError):
+    """The faults of a file, one a line, in the order of its lines."""
+
+
+def site(path: Path, changes: Sequence[overlay.Change] = ()) -> SiteSpec:
+    """Read a spec, merge `--set` changes into it, and validate the result whole.
+
+    Raises:
+        SpecError: every fault, each with file, line and key (or the option that brought it).
+        GenError: the file cannot be read, or is no YAML.
+
+    """
+    root = document.parse(read(path), str(path))
+    return validated(SiteSpec, root, str(path), changes, rules.faults)
+
+
+def read(path: Path) -> bytes:
+    """Return the bytes of a file that a person named.
+
+    Raises:
+        GenError: there is no such file, or it cannot be read.
+
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise GenError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+
+
+def validated(
+    model: type[M],
+    root: Node,
+    name: str,
+    changes: Sequence[overlay.Change] = (),
+    cross_check: Callable[[M], list[Fault]] = lambda _: [],
+) -> M:
+    """Return the model of a document.
+
+    Raises:
+        SpecError: every fault, those between fields too as far as the rest can be understood.
+
+    """
+    data = overlay.merged(root.data(), changes)
+    try:
+        found = model.model_validate_json(json.dumps(data))
+        faults = cross_check(found)
+    except ValidationError as error:
+        faults = [_fault(model, detail) for detail in _details(error)]
+        faults += _cross_faults(model, data, cross_check)
+    if faults:
+        raise SpecError("\n".join(_lines(faults, root, name, changes)))
+    return found
+
+
+def _lines(faults: list[Fault], root: Node, name: str, changes: Sequence[overlay.Change]) -> list[str]:
+    """Return a line for each fault: first those of options, then those of the file from its top to its end."""
+    lines: dict[str, tuple[int, str]] = {}
+    for fault in faults:
+        keys, node = root.find(fault.loc)
+        option = next((change.option for change in changes if keys[: len(change.keys)] == change.keys), None)
+        where = f"{option or f'{name}:{node.line}'}: {'.'.join(map(str, keys))}".removesuffix(": ")
+        lines.setdefault(where, (0 if option else node.line, f"{where}: {fault.message}"))
+    return [line for _, line in sorted(lines.values(), key=lambda pair: pair[0])]
+
+
+# What stands in for a part that is missing whole, while the other parts are checked against one another.
+_STAND_INS: Mapping[str, Any] = {"site": "site", "title": "title", "auth": {"method": "agent"}}
+
+
+def _details(error: ValidationError) -> list[ErrorDetails]:
+    return error.errors(include_url=False)
+
+
+def _cross_faults(model: type[M], data: Any, cross_check: Callable[[M], list[Fault]]) -> list[Fault]:
+    """Check between the fields that are sound.
+
+    Faulty values are taken out, with what cannot stand without them, until the rest is valid; what is said of the
+    entries that went is not the person's fault and is left out.
+    """
+    gone: set[str] = set()
+    while data:
+        try:
+            found = cross_check(model.model_validate_json(json.dumps(data)))
+        except ValidationError as error:
+            if not any([_take_out(data, detail, gone) for detail in _details(error)[::-1]]):
+                return []
+        else:
+            return [fault for fault in found if gone.isdisjoint(fault.message.replace(",", "").split())]
+    return []
+
+
+def _take_out(data: Any, detail: ErrorDetails, gone: set[str]) -> bool:
+    """Take a faulty value out of the data, or what lacks a value; false when there is nothing to take."""
+    loc = tuple(part for part in detail["loc"] if part != "[key]")
+    if detail["type"] == "missing":
+        if len(loc) == 1 and loc[0] in _STAND_INS:
+            data[loc[0]] = _STAND_INS[str(loc[0])]
+            return True
+        loc = loc[:-1]
+    parent: Any = None
+    key: Any = None
+    for part in loc:
+        if (isinstance(data, dict) and part in data) or (isinstance(data, list) and part in range(len(data))):
+            parent, key = data, part
+            data = parent[key]
+        elif (isinstance(data, dict) and data.get("method") != part) or isinstance(data, list):
+            return False  # it went with something around it
+    if parent is None:
+        return False
+    if detail["type"] == "missing":
+        gone.add(str(key))
+    del parent[key]
+    return True
+
+
+_WORDS: Mapping[str, Callable[[ErrorDetails], str]] = {
+    "missing": lambda detail: "is missing",
+    "string_type": lambda detail: (
+        f'is not a text; put it in quotes: "{detail["input"]}"'
+        if isinstance(detail["input"], int | float)
+        else "is not a text"
+    ),
+    "value_error": lambda detail: str(detail.get("ctx", {}).get("error", detail["msg"])),
+    "union_tag_not_found": lambda detail: "needs a method",
+}
+
+
+def _fault(model: type[BaseModel], detail: ErrorDetails) -> Fault:
+    loc = tuple(part for part in detail["loc"] if part != "[key]")
+    kind = detail["type"]
+    if kind == "extra_forbidden":
+        return Fault(loc, f"there is no such key{near(str(loc[-1]), _keys_at(model, loc[:-1]))}")
+    if kind == "literal_error":
+        allowed = detail["ctx"]["expected"]
+        return Fault(loc, f"must be {allowed}{near(str(detail['input']), _quoted(allowed))}")
+    if kind == "union_tag_invalid":
+        allowed = detail["ctx"]["expected_tags"]
+        return Fault((*loc, "method"), f"must be one of {allowed}{near(str(detail['ctx']['tag']), _quoted(allowed))}")
+    return Fault(loc, words(detail))
+
+
+def words(detail: ErrorDetails) -> str:
+    """Say what is wrong with one value; pydantic's own words where we have none that are better."""
+    own = _WORDS.get(detail["type"])
+    return own(detail) if own else detail["msg"][:1].lower() + detail["msg"][1:]
+
+
+def _quoted(expected: str) -> list[str]:
+    return [word for number, word in enumerate(expected.split("'")) if number % 2]
+
+
+def _keys_at(annotation: Any, loc: tuple[int | str, ...]) -> list[str]:
+    """Return the keys that a model takes at a place, so that a misspelt one can be named rightly."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        if not loc:
+            return list(annotation.model_fields)
+        field = annotation.model_fields.get(str(loc[0]))
+        return _keys_at(field.annotation, loc[1:]) if field else _keys_at(annotation, loc[1:])
+    arguments = get_args(annotation)
+    if get_origin(annotation) is Annotated:
+        return _keys_at(arguments[0], loc)
+    if isinstance(get_origin(annotation), type) and issubclass(get_origin(annotation), Mapping | tuple):
+        return _keys_at(arguments[-1] if issubclass(get_origin(annotation), Mapping) else arguments[0], loc[1:])
+    if get_origin(annotation) in (typing.Union, type(int | str)):
+        return [key for argument in arguments for key in _keys_at(_member(argument, loc), loc)]
+    return []
+
+
+def _member(annotation: Any, loc: tuple[int | str, ...]) -> Any:
+    """Leave a member of a union out when the loc names another one by its tag."""
+    field = getattr(annotation, "model_fields", {}).get("method")
+    if field and loc and loc[0] not in get_args(field.annotation):
+        return None
+    return annotation

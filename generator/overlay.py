@@ -1,0 +1,48 @@
+"""`--set slurm.partition=zen4_0768`: changes to a spec, made before it is validated."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from generator import document
+from generator.errors import GenError
+
+
+@dataclass(frozen=True)
+class Change:
+    """One value put at one place; the keys lead to it from the top of the spec."""
+
+    keys: tuple[str, ...]
+    value: Any
+    option: str
+    """How the person gave it, for messages: `--set slurm.partition`."""
+
+
+def change(text: str, option: str = "--set") -> Change:
+    """Read `KEY.KEY=VALUE`, the value as YAML; `null` takes a key out.
+
+    Raises:
+        GenError: there is no `=`, a key is empty, or the value is no YAML.
+
+    """
+    path, equals, value = text.partition("=")
+    keys = tuple(path.strip().split("."))
+    if not equals or not all(keys):
+        raise GenError(f"{option} {text}: write KEY.KEY=VALUE, as in {option} slurm.partition=zen4_0768")
+    return Change(keys, document.value(value, f"{option} {path}"), f"{option} {path.strip()}")
+
+
+def merged(data: Mapping[str, Any], changes: Sequence[Change]) -> dict[str, Any]:
+    """Return the data with the changes put in; mappings on the way that are missing are made."""
+    result = dict(data)
+    for item in changes:
+        level = result
+        for key in item.keys[:-1]:
+            below = level.get(key)
+            level[key] = dict(below) if isinstance(below, dict) else {}
+            level = level[key]
+        if item.value is None:
+            level.pop(item.keys[-1], None)
+        else:
+            level[item.keys[-1]] = item.value
+    return result

@@ -1,0 +1,63 @@
+"""Which host keys ssh may accept for a machine: those of the spec that are trusted, and no others."""
+
+import base64
+import hashlib
+from dataclasses import dataclass
+
+from generator.account import Account
+from generator.spec.forms import key_blob
+from generator.spec.hosts import Algorithm, HostKeys
+
+# ssh's names for what a host key of each kind signs with; SHA-1 is left out (ssh_config(5), HostKeyAlgorithms).
+_SIGNATURES: dict[Algorithm, str] = {
+    "ed25519": "ssh-ed25519",
+    "ecdsa": "ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521",
+    "rsa": "rsa-sha2-512,rsa-sha2-256",
+}
+
+
+@dataclass(frozen=True)
+class Pins:
+    """Everything that one machine may prove itself with."""
+
+    fingerprints: tuple[str, ...]
+    """`SHA256:…`, of whole keys too."""
+    authorities: tuple[str, ...]
+    """`TYPE BASE64` of keys that sign host keys."""
+    algorithms: str | None
+    """HostKeyAlgorithms that a pinned key can answer to; ``None`` where authorities sign, since ssh then prefers certificates."""
+
+
+def fingerprint(key: str) -> str:
+    """Return the fingerprint of a public key line, as ``ssh-keygen -l`` prints it."""
+    return "SHA256:" + base64.b64encode(hashlib.sha256(key_blob(key)).digest()).decode().rstrip("=")
+
+
+def algorithm(key: str) -> Algorithm:
+    """Return the kind of a public key line."""
+    kind = key.partition(" ")[0]
+    return "ed25519" if kind == "ssh-ed25519" else "rsa" if kind == "ssh-rsa" else "ecdsa"
+
+
+def trusted(account: Account, keys: HostKeys) -> bool:
+    """Tell whether host keys are compiled: a source of theirs is not weak, or the person accepted them."""
+    return account.person.accept_unverified or not account.site.unverified(keys)
+
+
+def pins(account: Account, entry: str) -> Pins | None:
+    """Return the pins of an entry of `hosts` or `compute`; ``None`` where nothing is known that may be trusted."""
+    for keys in account.site.host_keys.values():
+        if entry in keys.hosts and trusted(account, keys):
+            return _pins(keys)
+    return None
+
+
+def _pins(keys: HostKeys) -> Pins:
+    known: list[Algorithm] = [*keys.fingerprints, *map(algorithm, keys.keys)]
+    signatures = [names for kind, names in _SIGNATURES.items() if kind in known]
+    listed = [one for several in keys.fingerprints.values() for one in several]
+    return Pins(
+        fingerprints=tuple(dict.fromkeys([*listed, *map(fingerprint, keys.keys)])),
+        authorities=tuple(authority.key for authority in keys.authorities),
+        algorithms=None if keys.authorities else ",".join(signatures),
+    )

@@ -1,0 +1,9 @@
+"""Where the data that ships with the tool lies: beside the package in a checkout, inside it in a wheel."""
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).parent
+_ROOT = data if (data := _PACKAGE / "_data").is_dir() else _PACKAGE.parent
+
+CATALOGUE = _ROOT / "site_specs"
+TEMPLATES = _ROOT / "templates"

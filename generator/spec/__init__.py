@@ -1,0 +1,1 @@
+"""What a site is: strict frozen models, split by subject."""

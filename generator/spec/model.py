@@ -1,0 +1,60 @@
+"""What every model of a spec has in common."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+from generator.spec.forms import Label, Link, Text
+
+T = TypeVar("T")
+
+
+class Model(BaseModel):
+    """Strict and frozen: unknown keys, wrong types and later changes are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+
+
+@dataclass(frozen=True)
+class _OneOrMore:
+    """Lets one value stand for a list of one."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        def many(value: object) -> object:
+            return tuple(value) if isinstance(value, list | tuple) else (value,)
+
+        return core_schema.no_info_before_validator_function(many, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        many = handler(schema)
+        return {"anyOf": [many["items"], many]}
+
+
+Several = Annotated[tuple[T, ...], _OneOrMore()]
+
+
+class Source(Model):
+    """Where a fact was read. A fact whose every source is weak is not trusted with a login."""
+
+    ref: Text | None = None
+    """Repository, path and commit of a file (`owner/name:path@commit`), or a document of this project."""
+    url: Link | None = None
+    """Address of a page."""
+    checked: Annotated[date, Field(strict=False)] | None = None
+    """The day the source was read (YYYY-MM-DD)."""
+    weak: Text | None = None
+    """Why the source does not suffice to trust a host key (an undated excerpt, an unknown author)."""
+
+
+class Fact(Model):
+    """A block of a spec that says where it was read."""
+
+    source: Several[Label] = ()
+    """Names of entries in `sources`."""
+    checked: Annotated[date, Field(strict=False)] | None = None
+    """The day this fact was last compared with its source, when later than the source's own."""
+    note: Text | None = None
+    """What a person should know; shown by `gen show`, never compiled."""

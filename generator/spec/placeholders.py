@@ -1,0 +1,31 @@
+"""The names that stand in a spec for what a person owns, written ``{user}``."""
+
+import re
+from collections.abc import Mapping
+
+PLACEHOLDERS: Mapping[str, str] = {
+    "user": "your user name at the site",
+    "initial": "the first letter of your user name",
+    "email": "your e-mail address, as the certificate authority knows it",
+    "account": "the account (project, allocation) that jobs are charged to",
+    "project": "the project that is part of names and paths at the site",
+    "client_id": "the id of your OIDC client",
+    "site": "the name of the site",
+}
+
+_PLACEHOLDER = re.compile(r"\{(\w*)\}")
+
+
+def names(text: str) -> list[str]:
+    """Return the names that stand in braces, in the order they appear."""
+    return _PLACEHOLDER.findall(text)
+
+
+def expand(text: str, values: Mapping[str, str | None]) -> str | None:
+    """Put each value in its place, once: a value that holds braces itself is not expanded again.
+
+    Returns ``None`` when a value is not known, so that nothing half-filled is ever written.
+    """
+    if any(values.get(name) is None for name in names(text)):
+        return None
+    return _PLACEHOLDER.sub(lambda match: str(values[match[1]]), text)

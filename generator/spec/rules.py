@@ -1,0 +1,172 @@
+"""What must hold between the fields of a spec. Each rule yields every fault it finds."""
+
+from collections.abc import Callable, Iterable, Iterator
+from fnmatch import fnmatchcase
+
+from generator.errors import Fault, near
+from generator.spec.forms import walltime_seconds
+from generator.spec.site import SiteSpec
+from generator.spec.slurm import Request
+
+
+def matches(patterns: Iterable[str], name: str) -> bool:
+    """Tell whether ssh would match the name: one pattern at least, and none with a `!` (ssh_config(5), PATTERNS)."""
+    found = False
+    for pattern in patterns:
+        # Only * and ? are special to ssh; [ is no letter of a pattern, so fnmatch agrees.
+        if fnmatchcase(name.lower(), pattern.removeprefix("!").lower()):
+            if pattern.startswith("!"):
+                return False
+            found = True
+    return found
+
+
+def _login_names(site: SiteSpec) -> Iterator[tuple[str, str, str]]:
+    """Yield (entry, alias, host name) of every host and node."""
+    for name, host in site.hosts.items():
+        yield name, name, host.host
+        for alias, node in host.nodes.each() if host.nodes else ():
+            yield name, alias, node
+
+
+def _aliases_are_unique(site: SiteSpec) -> Iterator[Fault]:
+    seen: dict[str, str] = {}
+    entries = [(alias, f"hosts.{entry}") for entry, alias, _ in _login_names(site)]
+    entries += [(alias, f"jobs.{alias}") for alias in site.jobs]
+    for alias, where in entries:
+        if seen.setdefault(alias.lower(), where) != where:
+            yield Fault(tuple(where.split(".", 1)), f"the alias {alias} is also that of {seen[alias.lower()]}")
+
+
+def _sources_exist(site: SiteSpec) -> Iterator[Fault]:
+    def walk(value: object, loc: tuple[str | int, ...]) -> Iterator[Fault]:
+        if isinstance(value, dict):
+            for name in value.get("source", ()) if loc else ():
+                if name not in site.sources:
+                    yield Fault((*loc, "source"), f"no source is called {name}{near(name, site.sources)}")
+            for key, item in value.items():
+                yield from walk(item, (*loc, key))
+
+    yield from walk(site.model_dump(exclude={"sources"}), ())
+
+
+def _jumps_lead_somewhere(site: SiteSpec) -> Iterator[Fault]:
+    known = {alias for _, alias, _ in _login_names(site)}
+    targets = [(("hosts", name, "via"), host.via) for name, host in site.hosts.items() if host.via]
+    targets += [(("compute", name, "through"), nodes.through) for name, nodes in site.compute.items()]
+    targets += [(("jobs", name, "through"), job.through) for name, job in site.jobs.items()]
+    for loc, target in targets:
+        if target not in known:
+            yield Fault(loc, f"the jump goes to {target}, which is no host of this site{near(target, known)}")
+    for name, host in site.hosts.items():
+        passed, at = [name], host.via
+        while at and at in site.hosts and at not in passed:
+            passed.append(at)
+            at = site.hosts[at].via
+        if at == name:
+            yield Fault(("hosts", name, "via"), f"the jump comes back to itself ({' → '.join([*passed, name])})")
+
+
+def _compute_patterns_spare_logins(site: SiteSpec) -> Iterator[Fault]:
+    for group, nodes in site.compute.items():
+        for _, alias, host in _login_names(site):
+            for name in dict.fromkeys((alias, host)):
+                if matches(nodes.patterns(), name):
+                    hint = "ssh would jump through it to itself; leave it out with a pattern in also that starts with !"
+                    yield Fault(("compute", group, "match"), f"the patterns catch the login host {name}; {hint}")
+        if all(pattern.startswith("!") for pattern in nodes.patterns()):
+            yield Fault(("compute", group, "match"), "patterns that all start with ! match nothing")
+
+
+def _host_keys_belong_to_hosts(site: SiteSpec) -> Iterator[Fault]:
+    known = {*site.hosts, *site.compute}
+    taken: dict[str, str] = {}
+    for name, keys in site.host_keys.items():
+        if not (keys.fingerprints or keys.keys or keys.authorities):
+            yield Fault(("host_keys", name), "holds no key: give fingerprints, keys or authorities")
+        for entry in keys.hosts:
+            if entry not in known:
+                yield Fault(
+                    ("host_keys", name, "hosts"),
+                    f"{entry} is no entry of hosts or compute{near(entry, known)}",
+                )
+            if taken.setdefault(entry, name) != name:
+                yield Fault(
+                    ("host_keys", name, "hosts"),
+                    f"{entry} has its keys from host_keys.{taken[entry]} already",
+                )
+        for _, _, host in (login for login in _login_names(site) if login[0] in keys.hosts):
+            if keys.authorities and not any(matches([authority.hosts], host) for authority in keys.authorities):
+                yield Fault(("host_keys", name, "authorities"), f"no authority here signs for {host}")
+
+
+def _requests_can_be_met(site: SiteSpec) -> Iterator[Fault]:
+    slurm = site.slurm
+    paired = {qos for partition in slurm.partitions.values() for qos in partition.qos}
+    if paired:
+        for qos in slurm.qos_limits:
+            if qos not in paired:
+                yield Fault(("slurm", "qos_limits", qos), f"no partition pairs with the QoS {qos}{near(qos, paired)}")
+    requests: list[tuple[tuple[str, ...], Request]] = [(("slurm",), slurm), (("slurm", "devel"), slurm.devel)]
+    for loc, request in requests:
+        if request.mem and request.mem_per_cpu:
+            yield Fault((*loc, "mem_per_cpu"), "mem and mem_per_cpu exclude each other: Slurm takes one of them")
+        partitions = (request.partition or slurm.partition or "").split(",")
+        for name in filter(None, partitions):
+            if name not in slurm.partitions:
+                if request.partition:
+                    yield Fault((*loc, "partition"), f"the site has no partition {name}{near(name, slurm.partitions)}")
+            elif request.qos and paired and request.qos not in slurm.partitions[name].qos:
+                allowed = ", ".join(slurm.partitions[name].qos) or "none"
+                hint = near(request.qos, slurm.partitions[name].qos)
+                yield Fault(
+                    (*loc, "qos"),
+                    f"the partition {name} does not pair with the QoS {request.qos}, only with {allowed}{hint}",
+                )
+        if request.walltime and request.signal:
+            lead = int(request.signal.partition("@")[2])
+            if lead >= walltime_seconds(request.walltime):
+                yield Fault((*loc, "signal"), f"{request.signal} comes before a job of {request.walltime} has started")
+        yield from _walltime_fits(site, loc, request)
+
+
+def _walltime_fits(site: SiteSpec, loc: tuple[str, ...], request: Request) -> Iterator[Fault]:
+    if not request.walltime:
+        return
+    slurm = site.slurm
+    qos = slurm.chosen_qos(request)
+    names = (request.partition or slurm.partition or "").split(",")
+    limits = [
+        (f"the partition {name}", slurm.partitions[name].max_walltime) for name in names if name in slurm.partitions
+    ]
+    if qos and qos in slurm.qos_limits:
+        limits.append((f"the QoS {qos}", slurm.qos_limits[qos].max_walltime))
+    for what, longest in limits:
+        if longest and walltime_seconds(request.walltime) > walltime_seconds(longest):
+            yield Fault((*loc, "walltime"), f"{request.walltime} is longer than {what} allows ({longest})")
+
+
+def _submit_hosts_exist(site: SiteSpec) -> Iterator[Fault]:
+    for name, partition in site.slurm.partitions.items():
+        if partition.submit_from and partition.submit_from not in site.hosts:
+            hint = near(partition.submit_from, site.hosts)
+            yield Fault(
+                ("slurm", "partitions", name, "submit_from"),
+                f"{partition.submit_from} is no host of this site{hint}",
+            )
+
+
+_RULES: tuple[Callable[[SiteSpec], Iterator[Fault]], ...] = (
+    _aliases_are_unique,
+    _sources_exist,
+    _jumps_lead_somewhere,
+    _compute_patterns_spare_logins,
+    _host_keys_belong_to_hosts,
+    _requests_can_be_met,
+    _submit_hosts_exist,
+)
+
+
+def faults(site: SiteSpec) -> list[Fault]:
+    """Return everything that does not hold between the fields of a site."""
+    return [fault for rule in _RULES for fault in rule(site)]

@@ -1,0 +1,66 @@
+"""Fixtures that every test may use, and the switch that turns a skip for want of a program into a failure."""
+
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from generator import load, resources
+from generator.profile import Person
+from generator.spec.site import SiteSpec
+
+# .ci/run sets it: there everything is installed, so a skip would hide a test that no longer runs.
+REQUIRED = os.environ.get("GEN_TEST_SYSTEM") == "required"
+
+
+@pytest.fixture
+def need() -> Callable[..., None]:
+    """Skip the test with the reason where a program or root is missing; fail it where the switch says so."""
+
+    def check(*programs: str, root: bool = False) -> None:
+        missing = [
+            name for name in programs if not shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin:/lib/systemd")
+        ]
+        if root and os.geteuid() != 0:
+            missing.append("root")
+        if missing:
+            (pytest.fail if REQUIRED else pytest.skip)(f"needs {', '.join(missing)}")
+
+    return check
+
+
+@pytest.fixture(params=["mila", "musica"])
+def shipped(request: pytest.FixtureRequest) -> SiteSpec:
+    """Each site that ships with gen."""
+    return load.site(resources.CATALOGUE / f"{request.param}.yaml")
+
+
+@pytest.fixture
+def ada() -> Person:
+    """A person whose every value is known."""
+    return Person(
+        user="ada",
+        email="ada@example.org",
+        account="p12345",
+        project="proj1",
+        client_id="abc123",
+        home="/home/ada",
+        accept_unverified=True,
+    )
+
+
+@pytest.fixture
+def spec_file(tmp_path: Path) -> Callable[[Mapping[str, Any]], Path]:
+    """Write a spec and return its path."""
+
+    def write(data: Mapping[str, Any]) -> Path:
+        path = tmp_path / f"{data.get('site', 'spec')}.yaml"
+        with path.open("w") as file:
+            YAML(typ="safe").dump(dict(data), file)
+        return path
+
+    return write
