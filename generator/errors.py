@@ -19,5 +19,5 @@ class Fault:
 
 def near(word: str, known: Iterable[str]) -> str:
     """Return `; did you mean …?` for a word that is nearly one of the known ones, else nothing."""
-    found = get_close_matches(word, list(known), n=1, cutoff=0.7)
+    found = get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f"; did you mean {found[0]}?" if found else ""

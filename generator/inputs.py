@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from generator import catalogue, load, overlay, profile
+from generator import catalogue, document, load, overlay, profile
 from generator.errors import GenError
 from generator.profile import Person
 from generator.spec.site import SiteSpec
@@ -42,7 +42,7 @@ def read(choice: Choice) -> Inputs:
 
     """
     path = catalogue.spec(choice.site, choice.specs)
-    known = profile.read(choice.profile or _usual_profile())
+    known = _profile(choice.profile or _usual_profile())
     name = load.site(path).site if known.sites else ""
     own = known.sites.get(name)
     changes = [overlay.change(text) for text in choice.changes]
@@ -52,6 +52,12 @@ def read(choice: Choice) -> Inputs:
     ]
     site = load.site(path, [*kept, *changes])
     return Inputs(path, site, _person(known, site.site, choice.options), choice.changes)
+
+
+def _profile(path: Path | None) -> profile.Profile:
+    if path is None:
+        return profile.Profile()
+    return load.validated(profile.Profile, document.parse(load.read(path), str(path)), str(path))
 
 
 def _usual_profile() -> Path | None:

@@ -13,9 +13,11 @@ from generator import document, overlay
 from generator.document import Node
 from generator.errors import Fault, GenError, near
 from generator.spec import rules
+from generator.spec.forms import shown
 from generator.spec.site import SiteSpec
 
 M = TypeVar("M", bound=BaseModel)
+Location = tuple[str | int, ...]
 
 
 class SpecError(GenError):
@@ -78,13 +80,22 @@ def _lines(faults: list[Fault], root: Node, name: str, changes: Sequence[overlay
     for fault in faults:
         keys, node = root.find(fault.loc)
         option = next((change.option for change in changes if keys[: len(change.keys)] == change.keys), None)
-        where = f"{option or f'{name}:{node.line}'}: {'.'.join(map(str, keys))}".removesuffix(": ")
+        where = f"{option or f'{name}:{node.line}'}: {'.'.join(map(_key, keys))}".removesuffix(": ")
         lines.setdefault(where, (0 if option else node.line, f"{where}: {fault.message}"))
     return [line for _, line in sorted(lines.values(), key=lambda pair: pair[0])]
 
 
+def _key(part: str | int) -> str:
+    return str(part) if str(part).isprintable() else shown(str(part))
+
+
 # What stands in for a part that is missing whole, while the other parts are checked against one another.
-_STAND_INS: Mapping[str, Any] = {"site": "site", "title": "title", "auth": {"method": "agent"}}
+_STAND_INS: Mapping[str, Any] = {
+    "site": "site",
+    "title": "title",
+    "hosts": {"host": {"host": "host"}},
+    "auth": {"method": "agent"},
+}
 
 
 def _details(error: ValidationError) -> list[ErrorDetails]:
@@ -94,28 +105,39 @@ def _details(error: ValidationError) -> list[ErrorDetails]:
 def _cross_faults(model: type[M], data: Any, cross_check: Callable[[M], list[Fault]]) -> list[Fault]:
     """Check between the fields that are sound.
 
-    Faulty values are taken out, with what cannot stand without them, until the rest is valid; what is said of the
-    entries that went is not the person's fault and is left out.
+    Faulty values are taken out, with what cannot stand without them, until the rest is valid. What is then said of
+    the places or the names that went is no fault of the person's, and is left out.
     """
-    gone: set[str] = set()
+    gone: list[Location] = []
+    names: set[str] = set()
     while data:
         try:
             found = cross_check(model.model_validate_json(json.dumps(data)))
         except ValidationError as error:
-            if not any([_take_out(data, detail, gone) for detail in _details(error)[::-1]]):
+            before = len(gone)
+            for detail in _details(error)[::-1]:
+                if loc := _take_out(data, detail):
+                    gone.append(loc)
+                    names |= {str(loc[-1])} if detail["type"] == "missing" else set()
+            if len(gone) == before:
                 return []
         else:
-            return [fault for fault in found if gone.isdisjoint(fault.message.replace(",", "").split())]
+            return [
+                fault
+                for fault in found
+                if not any(loc[: len(fault.loc)] == fault.loc for loc in gone)
+                and names.isdisjoint(fault.message.replace(",", " ").split())
+            ]
     return []
 
 
-def _take_out(data: Any, detail: ErrorDetails, gone: set[str]) -> bool:
-    """Take a faulty value out of the data, or what lacks a value; false when there is nothing to take."""
+def _take_out(data: Any, detail: ErrorDetails) -> Location | None:
+    """Take a faulty value out of the data, or what lacks a value; return its place, if there was anything to take."""
     loc = tuple(part for part in detail["loc"] if part != "[key]")
     if detail["type"] == "missing":
         if len(loc) == 1 and loc[0] in _STAND_INS:
             data[loc[0]] = _STAND_INS[str(loc[0])]
-            return True
+            return loc
         loc = loc[:-1]
     parent: Any = None
     key: Any = None
@@ -124,24 +146,23 @@ def _take_out(data: Any, detail: ErrorDetails, gone: set[str]) -> bool:
             parent, key = data, part
             data = parent[key]
         elif (isinstance(data, dict) and data.get("method") != part) or isinstance(data, list):
-            return False  # it went with something around it
+            return None  # it went with something around it
     if parent is None:
-        return False
-    if detail["type"] == "missing":
-        gone.add(str(key))
+        return None
     del parent[key]
-    return True
+    return loc
 
 
 _WORDS: Mapping[str, Callable[[ErrorDetails], str]] = {
-    "missing": lambda detail: "is missing",
+    "missing": lambda _: "is missing",
     "string_type": lambda detail: (
         f'is not a text; put it in quotes: "{detail["input"]}"'
         if isinstance(detail["input"], int | float)
         else "is not a text"
     ),
     "value_error": lambda detail: str(detail.get("ctx", {}).get("error", detail["msg"])),
-    "union_tag_not_found": lambda detail: "needs a method",
+    "too_short": lambda _: "holds nothing; it needs one at least",
+    "union_tag_not_found": lambda _: "needs a method",
 }
 
 

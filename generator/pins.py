@@ -25,7 +25,7 @@ class Pins:
     authorities: tuple[str, ...]
     """`TYPE BASE64` of keys that sign host keys."""
     algorithms: str | None
-    """HostKeyAlgorithms that a pinned key can answer to; ``None`` where authorities sign, since ssh then prefers certificates."""
+    """HostKeyAlgorithms that a pinned key answers to; ``None`` where authorities sign: ssh prefers certificates."""
 
 
 def fingerprint(key: str) -> str:

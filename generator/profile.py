@@ -1,12 +1,10 @@
-"""Who is generating: what a person owns, from `profile.yaml` and options, by site where it differs."""
+"""Who is generating: what a person owns, by site where it differs."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
 
-from generator import document, load
 from generator.spec.forms import Email, Label, LocalPath, Slug, UserName
 from generator.spec.model import Model
 
@@ -46,18 +44,6 @@ class Profile(Person):
 
     sites: Mapping[Slug, SitePerson] = {}
     """What differs, by site."""
-
-
-def read(path: Path | None) -> Profile:
-    """Return the profile in a file, or an empty one without a file.
-
-    Raises:
-        GenError: every fault, a line each.
-
-    """
-    if path is None:
-        return Profile()
-    return load.validated(Profile, document.parse(load.read(path), str(path)), str(path))
 
 
 def person(profile: Profile, site: str, options: Mapping[str, str | bool | None]) -> Person:

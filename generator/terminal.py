@@ -5,7 +5,7 @@ import sys
 
 def data(text: str) -> None:
     """Write what a program may read."""
-    sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+    sys.stdout.write(text if not text or text.endswith("\n") else f"{text}\n")
 
 
 def say(text: str = "") -> None:

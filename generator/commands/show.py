@@ -87,13 +87,12 @@ def _machines(site: SiteSpec) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for alias, host in site.hosts.items():
         rows.append((alias, host.host, str(host.port), host.via or "", _from(host)))
-        rows += [
-            (node, name, str(host.port), host.via or "", _from(host))
-            for node, name in (host.nodes.each() if host.nodes else ())
-        ]
+        if nodes := host.nodes:
+            names = (name.replace("{n}", f"[{nodes.n}]") for name in (nodes.alias, nodes.host))
+            rows.append((*names, str(host.port), host.via or "", _from(host)))
     rows += [
-        (", ".join(nodes.match), nodes.host or "", str(nodes.port), nodes.through, _from(nodes))
-        for nodes in site.compute.values()
+        (", ".join(group.match), group.host or "", str(group.port), group.through, _from(group))
+        for group in site.compute.values()
     ]
     rows += [(alias, "a Slurm job", "", job.through, _from(job)) for alias, job in site.jobs.items()]
     return rows

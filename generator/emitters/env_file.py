@@ -126,7 +126,7 @@ def _text(account: Account, name: str, template: str, comment: str | None = None
 
 
 def _path(account: Account, name: str, path: str, comment: str | None = None) -> Variable:
-    """Put the home folder of the profile for `~`, which only a shell would expand; without one the path is not known."""
+    """Put the home folder of the profile for `~`, which only a shell expands; without one the path is not known."""
     filled = account.fill(path)
     home = account.person.home
     if filled and filled.startswith("~/"):

@@ -46,7 +46,7 @@ def _names(account: Account, entry: Host | Compute) -> list[str]:
 
 
 def _listed(name: str, port: int) -> str:
-    """Return a host as known_hosts names it (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT), in small letters as ssh looks it up."""
+    """Return a host as known_hosts names it, in small letters as ssh looks it up (sshd(8), SSH_KNOWN_HOSTS)."""
     if port == 22:
         return name.lower()
     return f"!{_listed(name[1:], port)}" if name.startswith("!") else f"[{name.lower()}]:{port}"

@@ -112,7 +112,7 @@ def _job(account: Account, alias: str, job: JobEntry) -> Block:
     ]
     why = [
         f"starts a Slurm job on {account.site.site}, or joins it; `ssh {job.through}` must work without -F",
-        f"The job has a host key of its own each time; what is checked is the key of {job.through}, which it is reached through.",
+        f"Each job has a host key of its own; the key that is checked is that of {job.through}, on the way to it.",
     ]
     return Block([alias], settings, why)
 

@@ -33,7 +33,7 @@ def emit(account: Account) -> Iterator[Artifact]:
 
 
 def calendar(period: int) -> str:
-    """Return a period in seconds as a calendar expression in UTC (systemd.time(7)); it divides a minute, an hour or a day."""
+    """Return a period in seconds, which divides a minute, an hour or a day, as systemd.time(7) writes it, in UTC."""
     if period < 60:
         return f"*-*-* *:*:00/{period} UTC"
     if period < 3600:

@@ -7,7 +7,7 @@ from generator.plan import Action, Change
 
 
 def diff(changes: Iterable[Change]) -> str:
-    """Return the patch; empty when nothing changes. git knows no mode but the executable bit, so modes are not in it."""
+    """Return the patch, empty when nothing changes; modes are not in it, since git knows the executable bit only."""
     return "".join(line for change in changes for line in _patch(change))
 
 

@@ -97,7 +97,7 @@ class Oidc(Model):
     """User name at the provider."""
     scope: Text = "profile"
     """Scope to ask for."""
-    token_field: Label = "access_token"
+    token_field: Label = "access_token"  # noqa: S105 - the name of a field
     """Field of the answer that holds the token."""
 
 

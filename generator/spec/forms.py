@@ -18,7 +18,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from generator.spec.placeholders import PLACEHOLDERS, names
 
-# Unicode categories: Cc control, Cf invisible (bidirectional overrides too), Zl and Zp line breaks, Cs lone surrogates, Co and Cn unassigned.
+# Unicode: Cc control, Cf invisible (bidirectional overrides too), Zl and Zp line breaks, Cs, Co, Cn no characters.
 _LONGEST = 2000  # an RSA key of 8192 bits takes 1,400
 _UNPRINTABLE = {"Cc", "Cf", "Zl", "Zp", "Cs", "Co", "Cn"}
 
