@@ -21,7 +21,6 @@ def spec(site: str, specs: Path | None) -> Path:
 
     Raises:
         GenError: there is none of that name.
-
     """
     if "/" in site or site.endswith((".yaml", ".yml")):
         return Path(site)

@@ -106,7 +106,6 @@ def site(
     gen site musica --out . --user xy12345
 
     gen site mila --set slurm.partition=main --dry-run
-
     """
     from generator.commands.site import run
     from generator.inputs import Choice

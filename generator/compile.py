@@ -1,10 +1,12 @@
 """(spec, person) → artifacts: the same bytes on every machine and every day."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from generator.account import Account
+from generator.advice import first_login
 from generator.artifact import Artifact
+from generator.compilation import Compilation, Gap, Unpinned
 from generator.emitters import env_file, known_hosts, launchd_agent, ssh_config, systemd_timer
 from generator.pins import trusted
 from generator.profile import Person
@@ -20,20 +22,11 @@ _EMITTERS = (
 )
 
 
-@dataclass(frozen=True)
-class Gap:
-    """Something that only the person knows, and the artifacts lack."""
-
-    name: str
-    meaning: str
-
-
 def compile_site(site: SiteSpec, person: Person) -> list[Artifact]:
     """Return every artifact of a site, in the order of the table of emitters.
 
     Raises:
         GenError: a value has no one meaning in an artifact's format.
-
     """
     account = Account(site, person)
     artifacts = [artifact for emit in _EMITTERS for artifact in emit(account)]
@@ -47,16 +40,34 @@ def _check_paths(paths: list[PurePosixPath]) -> None:
             raise ValueError(f"{path} is not a path of its own below the output folder")
 
 
-def gaps(site: SiteSpec, person: Person) -> list[Gap]:
-    """Return what the person has not told yet and the artifacts could use, most wanted first."""
+def compilation(site: SiteSpec, person: Person) -> Compilation:
+    """Return the artifacts of a site, with what is to be said about them.
+
+    Raises:
+        GenError: a value has no one meaning in an artifact's format.
+    """
     account = Account(site, person)
+    return Compilation(
+        site=site.site,
+        title=site.title,
+        person=person.model_dump(exclude_none=True, exclude_defaults=True),
+        artifacts=tuple(compile_site(site, person)),
+        gaps=tuple(_gaps(account)),
+        unpinned=tuple(_unpinned(account)),
+        first_login=first_login(account),
+    )
+
+
+def _gaps(account: Account) -> Iterator[Gap]:
+    """Yield what the person has not told yet and the artifacts could use."""
     meanings = {**PLACEHOLDERS, "home": "your home folder, for paths in .env files (as in /home/ada)"}
     wanted = {name for variable in env_file.variables(account) for name in variable.missing}
-    wanted |= set(account.missing(site.model_dump_json(exclude={"sources", "filesystems"})))
-    return [Gap(name, meanings[name]) for name in meanings if name in wanted]
+    wanted |= set(account.missing(account.site.model_dump_json(exclude={"sources", "filesystems"})))
+    return (Gap(name, meanings[name]) for name in meanings if name in wanted)
 
 
-def unverified(site: SiteSpec, person: Person) -> list[str]:
-    """Return the names of host keys that are left out, because no source of theirs can be trusted unasked."""
-    account = Account(site, person)
-    return [name for name, keys in site.host_keys.items() if not trusted(account, keys)]
+def _unpinned(account: Account) -> Iterator[Unpinned]:
+    for name, keys in account.site.host_keys.items():
+        if not trusted(account, keys):
+            reasons = {account.site.sources[source].weak or "" for source in keys.source}
+            yield Unpinned(name, ", ".join(sorted(reasons)), account.site.docs or "the site's own documentation")

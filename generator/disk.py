@@ -1,7 +1,6 @@
 """Files as they are, and changes made to them: the only module that writes."""
 
 import os
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -18,7 +17,6 @@ def actual(root: Path, paths: Iterable[PurePosixPath]) -> dict[PurePosixPath, Ac
 
     Raises:
         GenError: a file cannot be read, is no file, or leads out of the folder.
-
     """
     found = {}
     for path in paths:
@@ -37,7 +35,6 @@ def apply(root: Path, changes: Iterable[Change], lock: PurePosixPath, record: by
 
     Raises:
         GenError: a file cannot be written.
-
     """
     backups = []
     for change in changes:
@@ -84,16 +81,26 @@ def _write(root: Path, real: Path, content: bytes, mode: int) -> None:
     if real.is_file() and real.read_bytes() == content and real.stat().st_mode & 0o7777 == mode:
         return
     _make_folders(root.resolve(), real.parent)
-    handle, scratch = tempfile.mkstemp(prefix=f".{real.name}.", dir=real.parent)
+    replace(real, content, mode)
+
+
+def replace(path: Path, content: bytes, mode: int) -> None:
+    """Put a file in place as a whole, its mode set before its content.
+
+    Raises:
+        OSError: it cannot be written; what was there before still is.
+    """
+    scratch = path.parent / f".{path.name}.{os.getpid()}.tmp"
+    handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
         with os.fdopen(handle, "wb") as file:
             os.fchmod(file.fileno(), mode)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        Path(scratch).replace(real)
+        scratch.replace(path)
     except BaseException:
-        Path(scratch).unlink(missing_ok=True)
+        scratch.unlink(missing_ok=True)
         raise
 
 

@@ -8,8 +8,14 @@ from typing import Any
 from generator.errors import GenError
 
 _LARGEST = 128 * 1024  # bytes; a spec takes some 10 kB
-_DEEPEST = 16
-_MOST = 10_000  # values, each use of an alias counted
+_DEEPEST = 16  # levels, those behind an alias counted where it is used
+_MOST = 4_000  # keys and values, each use of an alias counted; a spec has some 300
+_LONGEST = 4_000  # characters of one text, more than any field takes
+_LONGEST_KEY = 200
+
+# What YAML does not allow, what ruamel takes for the end of a line and an editor does not (U+0085, U+2028, U+2029), and
+# what shows a text in another order than it is read (bidirectional controls).
+_NO_TEXT = re.compile("[^\t\n\r -~\xa0-\u2027\u202f-\u2065\u206a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 
 # The core schema of YAML 1.2, less what surprises in a spec: octal numbers, .inf, and digits with zeros in front.
 _NULL = re.compile(r"(?:~|null|Null|NULL)?")
@@ -28,6 +34,8 @@ class Node:
     items: list["Node"] = field(default_factory=list)
     kind: str = "scalar"
     size: int = 1
+    depth: int = 0
+    """Levels below this node."""
 
     def data(self) -> Any:
         """Return the plain Python values."""
@@ -64,14 +72,13 @@ def parse(content: bytes, name: str) -> Node:
 
     Raises:
         GenError: with `name:line:` in front, for anything that is not a plain, small YAML mapping in UTF-8.
-
     """
     if len(content) > _LARGEST:
         raise GenError(f"{name}:1: holds {len(content)} bytes; a spec has at most {_LARGEST}")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
+        line = _line(content[: error.start].decode())
         raise GenError(f"{name}:{line}: is not UTF-8 (byte 0x{content[error.start]:02x})") from None
     node = _Builder(name).build(text)
     if node.kind != "mapping":
@@ -84,7 +91,6 @@ def value(text: str, name: str) -> Any:
 
     Raises:
         GenError: it is no YAML.
-
     """
     return _Builder(name).build(text).data()
 
@@ -102,17 +108,20 @@ class _Builder:
     def build(self, text: str) -> Node:
         from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+        if bad := _NO_TEXT.search(text):
+            line = _line(text[: bad.start()])
+            raise GenError(f"{self.name}:{line}: holds a character that no spec may hold (U+{ord(bad[0]):04X})")
+        line = 1
         try:
             for event in _events(text):
                 self._take(event)
+                line = event.end_mark.line + 1
         except MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             problem = " ".join(str(error.problem or error.context).split())
-            raise GenError(f"{self.name}:{mark.line + 1 if mark else 1}: {problem}") from None
-        except YAMLError as error:
-            raise GenError(f"{self.name}:{_bad_line(text)}: {' '.join(str(error).split())[:120]}") from None
-        except (ValueError, RecursionError):
-            raise GenError(f"{self.name}:1: is no YAML that can be read") from None
+            raise GenError(f"{self.name}:{mark.line + 1 if mark else line}: {problem[:200]}") from None
+        except (YAMLError, ValueError, OverflowError, RecursionError):
+            raise GenError(f"{self.name}:{line}: what stands here or just below is no YAML") from None
         return self.root or Node(line=1)
 
     def _refuse(self, event: Any, problem: str) -> GenError:
@@ -125,10 +134,11 @@ class _Builder:
         if kind == "Alias":
             node = self.anchors.get(event.anchor)
             if node is None:
-                raise self._refuse(event, f"*{event.anchor} stands for nothing that is complete above it")
+                raise self._refuse(event, f"*{event.anchor[:60]} stands for nothing that is complete above it")
             self._put(event, node, str(node.value))
         elif kind == "Scalar":
             self._known_tag(event)
+            self._readable(event)
             node = Node(event.start_mark.line + 1, _scalar(event))
             self._put(event, node, event.value)
             self._anchor(event, node)
@@ -152,6 +162,12 @@ class _Builder:
         if event.tag and event.tag not in ("!", "tag:yaml.org,2002:str"):
             raise self._refuse(event, "tags (!…) are not used in specs")
 
+    def _readable(self, event: Any) -> None:
+        if len(event.value) > _LONGEST:
+            raise self._refuse(event, f"a text of {len(event.value)} characters; a spec has none beyond {_LONGEST}")
+        if half := re.search("[\ud800-\udfff]", event.value):
+            raise self._refuse(event, f"holds half a character (U+{ord(half[0]):04X})")
+
     def _anchor(self, event: Any, node: Node) -> None:
         if event.anchor:
             self.anchors[event.anchor] = node
@@ -162,16 +178,22 @@ class _Builder:
             self.root = node
             return
         parent, key = self.open[-1]
+        if len(self.open) + node.depth > _DEEPEST:
+            raise self._refuse(event, f"is nested deeper than {_DEEPEST} levels")
+        parent.depth = max(parent.depth, node.depth + 1)
         parent.size += node.size
         if parent.size > _MOST:
-            raise self._refuse(event, f"holds more than {_MOST} values")
+            raise self._refuse(event, f"holds more than {_MOST} keys and values")
         if parent.kind == "sequence":
             parent.items.append(node)
         elif key is not None:
             parent.keys[key] = replace(node, line=parent.keys[key].line)
             self.open[-1] = (parent, None)
+        elif node.kind != "scalar" or len(text) > _LONGEST_KEY:
+            raise self._refuse(event, "a key must be a plain word")
         elif text in parent.keys:
-            raise self._refuse(event, f"the key {text[:60]} is given twice (first on line {parent.keys[text].line})")
+            shown = text[:60] if text.isprintable() else repr(text[:60])
+            raise self._refuse(event, f"the key {shown} is given twice (first on line {parent.keys[text].line})")
         else:
             parent.keys[text] = Node(event.start_mark.line + 1)
             self.open[-1] = (parent, text)
@@ -183,11 +205,9 @@ def _events(text: str) -> Iterator[Any]:
     return iter(YAML(typ="safe", pure=True).parse(text))
 
 
-def _bad_line(text: str) -> int:
-    for number, line in enumerate(text.split("\n"), 1):
-        if any((ord(char) < 32 and char not in "\t\r") or ord(char) == 127 for char in line):
-            return number
-    return 1
+def _line(before: str) -> int:
+    """Return the number of the line that follows a text, as an editor counts."""
+    return len(re.findall(r"\r\n?|\n", before)) + 1
 
 
 def _scalar(event: Any) -> str | int | float | bool | None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 
 class GenError(Exception):
@@ -19,5 +18,8 @@ class Fault:
 
 def near(word: str, known: Iterable[str]) -> str:
     """Return `; did you mean …?` for a word that is nearly one of the known ones, else nothing."""
-    found = get_close_matches(word, list(known), n=1, cutoff=0.6)
+    from difflib import get_close_matches
+
+    few = [name for name in known if abs(len(name) - len(word)) <= 3][:60] if len(word) <= 40 else []
+    found = get_close_matches(word, few, n=1, cutoff=0.6)
     return f"; did you mean {found[0]}?" if found else ""

@@ -1,16 +1,12 @@
-"""What a command compiles: a spec, a person, and the changes between, from wherever they are read."""
+"""What a command compiles, as bytes: the spec, the profile, and what was typed. Nothing is read after this."""
 
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from generator import catalogue, document, load, overlay, profile
+from generator import catalogue
 from generator.errors import GenError
-from generator.profile import Person
-from generator.spec.site import SiteSpec
 
 
 @dataclass(frozen=True)
@@ -25,39 +21,48 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Inputs:
-    """Everything that the artifacts depend on, and where it came from."""
+class File:
+    """A file that a person wrote: its name as they know it, and its bytes."""
 
     path: Path
-    site: SiteSpec
-    person: Person
+    content: bytes
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Everything that the artifacts depend on."""
+
+    spec: File
+    profile: File | None
+    options: Mapping[str, str | bool | None]
     changes: tuple[str, ...]
 
 
 def read(choice: Choice) -> Inputs:
-    """Read and validate what was asked for.
+    """Read what was asked for.
 
     Raises:
-        GenError: every fault, a line each.
-
+        GenError: there is no such site, or a file cannot be read.
     """
-    path = catalogue.spec(choice.site, choice.specs)
-    known = _profile(choice.profile or _usual_profile())
-    name = load.site(path).site if known.sites else ""
-    own = known.sites.get(name)
-    changes = [overlay.change(text) for text in choice.changes]
-    kept = [
-        overlay.Change(tuple(key.split(".")), value, f"profile, sites.{name}.set.{key}")
-        for key, value in (own.set if own else {}).items()
-    ]
-    site = load.site(path, [*kept, *changes])
-    return Inputs(path, site, _person(known, site.site, choice.options), choice.changes)
+    profile = choice.profile or _usual_profile()
+    return Inputs(
+        spec=file(catalogue.spec(choice.site, choice.specs)),
+        profile=file(profile) if profile else None,
+        options=choice.options,
+        changes=choice.changes,
+    )
 
 
-def _profile(path: Path | None) -> profile.Profile:
-    if path is None:
-        return profile.Profile()
-    return load.validated(profile.Profile, document.parse(load.read(path), str(path)), str(path))
+def file(path: Path) -> File:
+    """Read a file that a person named.
+
+    Raises:
+        GenError: there is no such file, or it cannot be read.
+    """
+    try:
+        return File(path, path.read_bytes())
+    except OSError as error:
+        raise GenError(f"{path}: {(error.strerror or str(error)).lower()}") from None
 
 
 def _usual_profile() -> Path | None:
@@ -65,13 +70,3 @@ def _usual_profile() -> Path | None:
     base = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
     path = Path(base) / "gen" / "profile.yaml"
     return path if path.is_file() else None
-
-
-def _person(known: profile.Profile, site: str, options: Mapping[str, str | bool | None]) -> Person:
-    try:
-        return profile.person(known, site, options)
-    except ValidationError as error:
-        faults = [
-            f"--{str(item['loc'][0]).replace('_', '-')}: {load.words(item)}" for item in error.errors(include_url=False)
-        ]
-        raise GenError("\n".join(faults)) from None

@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from generator import document, overlay
+from generator import document, inputs, overlay
 from generator.document import Node
 from generator.errors import Fault, GenError, near
 from generator.spec import rules
@@ -24,29 +24,25 @@ class SpecError(GenError):
     """The faults of a file, one a line, in the order of its lines."""
 
 
-def site(path: Path, changes: Sequence[overlay.Change] = ()) -> SiteSpec:
-    """Read a spec, merge `--set` changes into it, and validate the result whole.
+def site(path: Path) -> SiteSpec:
+    """Read a spec.
+
+    Raises:
+        SpecError: every fault, each with file, line and key.
+        GenError: the file cannot be read, or is no YAML.
+    """
+    return spec(inputs.file(path))
+
+
+def spec(file: inputs.File, changes: Sequence[overlay.Change] = ()) -> SiteSpec:
+    """Return the spec in a file, with `--set` changes merged in, and validated whole.
 
     Raises:
         SpecError: every fault, each with file, line and key (or the option that brought it).
-        GenError: the file cannot be read, or is no YAML.
-
+        GenError: it is no YAML.
     """
-    root = document.parse(read(path), str(path))
-    return validated(SiteSpec, root, str(path), changes, rules.faults)
-
-
-def read(path: Path) -> bytes:
-    """Return the bytes of a file that a person named.
-
-    Raises:
-        GenError: there is no such file, or it cannot be read.
-
-    """
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise GenError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+    name = str(file.path)
+    return validated(SiteSpec, document.parse(file.content, name), name, changes, rules.faults)
 
 
 def validated(
@@ -60,7 +56,6 @@ def validated(
 
     Raises:
         SpecError: every fault, those between fields too as far as the rest can be understood.
-
     """
     data = overlay.merged(root.data(), changes)
     try:

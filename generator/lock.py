@@ -62,7 +62,6 @@ def parse(content: bytes, name: str) -> Lock:
 
     Raises:
         GenError: it is not one of ours, or names a file outside the folder.
-
     """
     try:
         record = json.loads(content)

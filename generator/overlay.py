@@ -23,7 +23,6 @@ def change(text: str, option: str = "--set") -> Change:
 
     Raises:
         GenError: there is no `=`, a key is empty, or the value is no YAML.
-
     """
     path, equals, value = text.partition("=")
     keys = tuple(path.strip().split("."))

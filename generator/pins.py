@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from generator.account import Account
 from generator.spec.forms import key_blob
-from generator.spec.hosts import Algorithm, HostKeys
+from generator.spec.hosts import Algorithm, Authority, HostKeys
 
 # ssh's names for what a host key of each kind signs with; SHA-1 is left out (ssh_config(5), HostKeyAlgorithms).
 _SIGNATURES: dict[Algorithm, str] = {
@@ -14,6 +14,7 @@ _SIGNATURES: dict[Algorithm, str] = {
     "ecdsa": "ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521",
     "rsa": "rsa-sha2-512,rsa-sha2-256",
 }
+_CERTIFICATES = ",".join(f"{name}-cert-v01@openssh.com" for names in _SIGNATURES.values() for name in names.split(","))
 
 
 @dataclass(frozen=True)
@@ -22,10 +23,10 @@ class Pins:
 
     fingerprints: tuple[str, ...]
     """`SHA256:…`, of whole keys too."""
-    authorities: tuple[str, ...]
-    """`TYPE BASE64` of keys that sign host keys."""
+    authorities: tuple[Authority, ...]
+    """Keys that sign host keys."""
     algorithms: str | None
-    """HostKeyAlgorithms that a pinned key answers to; ``None`` where authorities sign: ssh prefers certificates."""
+    """HostKeyAlgorithms that a pinned key answers to; ``None`` where only authorities sign: ssh prefers certificates."""
 
 
 def fingerprint(key: str) -> str:
@@ -55,9 +56,16 @@ def pins(account: Account, entry: str) -> Pins | None:
 def _pins(keys: HostKeys) -> Pins:
     known: list[Algorithm] = [*keys.fingerprints, *map(algorithm, keys.keys)]
     signatures = [names for kind, names in _SIGNATURES.items() if kind in known]
-    listed = [one for several in keys.fingerprints.values() for one in several]
+    prints = [one for several in keys.fingerprints.values() for one in several]
     return Pins(
-        fingerprints=tuple(dict.fromkeys([*listed, *map(fingerprint, keys.keys)])),
-        authorities=tuple(authority.key for authority in keys.authorities),
-        algorithms=None if keys.authorities else ",".join(signatures),
+        fingerprints=tuple(dict.fromkeys([*prints, *map(fingerprint, keys.keys)])),
+        authorities=keys.authorities,
+        algorithms=",".join([*([_CERTIFICATES] if keys.authorities else []), *signatures]) if signatures else None,
     )
+
+
+def listed(name: str, port: int) -> str:
+    """Return a host as known_hosts names it, in small letters as ssh looks it up (sshd(8), SSH_KNOWN_HOSTS)."""
+    if port == 22:
+        return name.lower()
+    return f"!{listed(name[1:], port)}" if name.startswith("!") else f"[{name.lower()}]:{port}"

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from generator.spec.forms import Email, Label, LocalPath, Slug, UserName
+from generator.spec.forms import Email, KeyPath, Label, LocalPath, Slug, UserName
 from generator.spec.model import Model
 
 
@@ -35,7 +35,7 @@ class Person(Model):
 class SitePerson(Person):
     """What differs at one site."""
 
-    set: Mapping[str, Any] = {}
+    set: Mapping[KeyPath, Any] = {}
     """Changes to the site's spec, as with `--set`: `slurm.partition: zen4_0768`."""
 
 
@@ -51,7 +51,6 @@ def person(profile: Profile, site: str, options: Mapping[str, str | bool | None]
 
     Raises:
         ValidationError: an option does not have the form of its field.
-
     """
     own = profile.sites.get(site)
     values = profile.model_dump(exclude={"sites"}, exclude_unset=True)

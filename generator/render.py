@@ -32,6 +32,5 @@ def render(template: str, **values: Any) -> bytes:
 
     Raises:
         ValueError: a value is not printable; loading lets none through, so this is a bug.
-
     """
     return _environment().get_template(template).render(values).encode()

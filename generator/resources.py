@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-_PACKAGE = Path(__file__).parent
-_ROOT = data if (data := _PACKAGE / "_data").is_dir() else _PACKAGE.parent
+PACKAGE = Path(__file__).parent
+_ROOT = data if (data := PACKAGE / "_data").is_dir() else PACKAGE.parent
 
 CATALOGUE = _ROOT / "site_specs"
 TEMPLATES = _ROOT / "templates"

@@ -37,7 +37,7 @@ def gen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     monkeypatch.chdir(work)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("COLUMNS", "80")
-    for name in [name for name in os.environ if name.startswith(("GEN_", "XDG_CONFIG"))]:
+    for name in [name for name in os.environ if name.startswith(("GEN_", "XDG_CONFIG", "XDG_CACHE"))]:
         monkeypatch.delenv(name)
 
     def run(*arguments: str) -> Result:

@@ -12,22 +12,36 @@ PACKAGE = Path(generator.__file__).parent
 # From the bottom up: a module imports from its own room and from the rows below.
 ROWS: tuple[tuple[str, ...], ...] = (
     ("errors", "resources", "terminal", "artifact"),
-    ("spec",),
-    ("document",),
-    ("overlay",),
-    ("load", "catalogue"),
-    ("profile", "renewal", "lock"),
-    ("account", "inputs"),
-    ("pins", "render", "plan"),
-    ("emitters", "report", "disk"),
-    ("compile", "advice"),
+    ("spec", "catalogue", "compilation", "lock"),
+    ("document", "inputs", "renewal", "plan"),
+    ("overlay", "disk", "report"),
+    ("load", "profile", "cache"),
+    ("account",),
+    ("pins", "render", "advice"),
+    ("emitters",),
+    ("compile",),
+    ("build",),
     ("commands",),
     ("cli",),
     ("__main__",),
 )
 RANK = {name: rank for rank, row in enumerate(ROWS) for name in row}
-SHELL = {"cli", "commands", "disk", "inputs", "load", "catalogue", "terminal", "__main__"}
-CORE = {"artifact", "account", "compile", "emitters", "pins", "plan", "lock", "renewal", "report", "advice", "spec"}
+SHELL = {"cli", "commands", "disk", "inputs", "cache", "load", "catalogue", "terminal", "__main__"}
+CORE = {
+    "artifact",
+    "account",
+    "compile",
+    "compilation",
+    "profile",
+    "emitters",
+    "pins",
+    "plan",
+    "lock",
+    "renewal",
+    "report",
+    "advice",
+    "spec",
+}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 

@@ -2,15 +2,16 @@
 
 import json
 import os
-from pathlib import Path
+import shlex
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from generator import __version__, advice, compile, disk, inputs, load, lock
-from generator.account import Account
-from generator.artifact import Artifact
+from generator import __version__, cache, disk, inputs, lock, resources
+from generator.compilation import Compilation
 from generator.errors import GenError
+from generator.lock import Written
 from generator.plan import Action, Change, plan
-from generator.report.diff import diff
 from generator.terminal import data, say
 
 
@@ -19,82 +20,75 @@ def run(choice: inputs.Choice, out: Path, *, dry_run: bool, force: bool, as_json
 
     Raises:
         GenError: faults in spec or profile, files that are not ours to replace, a write that failed.
-
     """
     given = inputs.read(choice)
-    artifacts = compile.compile_site(given.site, given.person)
-    where = lock.path(given.site.site)
-    changes = plan(artifacts, *_before(out, artifacts, where, force))
-    conflicts = [change for change in changes if change.conflict]
-    if dry_run:
-        data(diff(changes)) if not as_json else data(_json(given, changes, []))
-        say(_dry_summary(changes, conflicts))
-        return 0
-    if conflicts and not force:
-        raise GenError("\n".join([*(f"{out / change.path}: {change.conflict}" for change in conflicts), _REFUSED]))
-    backups = disk.apply(out, changes, where, lock.of(given.site.site, artifacts, record(given, out)))
+    made = cache.recalled(given, _build)
+    written = _written(out, lock.path(made.site), force)
+    actual = disk.actual(out, {*(artifact.path for artifact in made.artifacts), *written})
+    changes = plan(list(made.artifacts), actual, written)
+    backups: list[PurePosixPath] = []
+    if not dry_run:
+        if not force:
+            _refuse_conflicts(out, changes)
+        record = lock.of(made.site, list(made.artifacts), _record(given, made, out))
+        backups = disk.apply(out, changes, lock.path(made.site), record)
     if as_json:
-        data(_json(given, changes, [str(path) for path in backups]))
+        data(_json(made, changes, backups))
+    elif dry_run:
+        _preview(changes)
     else:
-        _summary(given, out, changes, [str(path) for path in backups])
+        _summary(made, out, changes, backups)
     return 0
 
 
-_REFUSED = "Nothing was written. --dry-run shows the difference; --force replaces the files and keeps a backup of each."
+def _build(given: inputs.Inputs) -> Compilation:
+    from generator.build import build
+
+    return build(given)
 
 
-def record(given: inputs.Inputs, out: Path) -> dict[str, Any]:
+def _written(out: Path, where: PurePosixPath, force: bool) -> Mapping[PurePosixPath, Written]:
+    """Return what the lock says was written; with `--force` a lock that cannot be read counts as none."""
+    found = disk.actual(out, [where]).get(where)
+    try:
+        return lock.parse(found.content, str(out / where)).files if found else {}
+    except GenError:
+        if not force:
+            raise
+        return {}
+
+
+def _refuse_conflicts(out: Path, changes: list[Change]) -> None:
+    conflicts = [f"{out / change.path}: {change.conflict}" for change in changes if change.conflict]
+    if conflicts:
+        hint = "Nothing was written. --dry-run shows the difference; --force replaces such files and keeps a backup."
+        raise GenError("\n".join([*conflicts, hint]))
+
+
+def _record(given: inputs.Inputs, made: Compilation, out: Path) -> dict[str, Any]:
     """Return what the lock says about where the artifacts came from: no date, and no path of this machine."""
     return {
         "gen": __version__,
-        "spec": {"path": _spec_name(given.path, out), "sha256": lock.digest(load.read(given.path))},
-        "person": given.person.model_dump(exclude_none=True, exclude_defaults=True),
+        "spec": {"path": _spec_name(given.spec.path, out), "sha256": lock.digest(given.spec.content)},
+        "person": made.person,
         "set": list(given.changes),
     }
 
 
 def _spec_name(path: Path, out: Path) -> str:
-    from generator.resources import CATALOGUE
-
-    if path.resolve().is_relative_to(CATALOGUE.resolve()):
+    if path.resolve().is_relative_to(resources.CATALOGUE.resolve()):
         return f"catalogue:{path.stem}"
     return Path(os.path.relpath(path.resolve(), out.resolve())).as_posix()
 
 
-def _before(out: Path, artifacts: list[Artifact], where: Any, force: bool) -> tuple[dict[Any, Any], Any]:
-    """Return the files as they are, and as the lock says they were written."""
-    known = disk.actual(out, [where]).get(where)
-    try:
-        written = lock.parse(known.content, str(out / where)).files if known else {}
-    except GenError:
-        if not force:
-            raise
-        written = {}
-    return disk.actual(out, {*(artifact.path for artifact in artifacts), *written}), written
+def _preview(changes: list[Change]) -> None:
+    from generator.report.diff import diff
 
-
-def _dry_summary(changes: list[Change], conflicts: list[Change]) -> str:
+    data(diff(changes))
     todo = [change for change in changes if change.action is not Action.KEEP]
-    refused = f", of which {len(conflicts)} would be refused without --force" if conflicts else ""
-    return f"{len(todo)} of {len(changes)} files would change{refused}; nothing was written"
-
-
-def _summary(given: inputs.Inputs, out: Path, changes: list[Change], backups: list[str]) -> None:
-    say(f"{given.site.title}, in {out}")
-    width = max(len(str(change.path)) for change in changes)
-    for change in changes:
-        target = change.artifact.install_to if change.artifact else None
-        place = f"  → ~/{target}" if target else ""
-        say(f"  {_DONE[change.action]:9} {change.path!s:{width}}{place}".rstrip())
-    for backup in backups:
-        say(f"  {'backup':9} {backup}")
-    _gaps(given)
-    _unverified(given)
-    account = Account(given.site, given.person)
-    key = account.key(given.site.auth_of(next(iter(given.site.hosts.values()))))
-    say("\nNext:")
-    for command in advice.first_login(account, str(out), bool(key) and Path(key or "").expanduser().exists()):
-        say(f"  {command}")
+    conflicts = sum(bool(change.conflict) for change in changes)
+    refused = f", of which {conflicts} would be refused without --force" if conflicts else ""
+    say(f"{len(todo)} of {len(changes)} files would change{refused}; nothing was written")
 
 
 _DONE = {
@@ -104,34 +98,50 @@ _DONE = {
     Action.DELETE: "removed",
     Action.KEEP: "same",
 }
-_OPTIONS = ("user", "email", "account")
 
 
-def _gaps(given: inputs.Inputs) -> None:
-    if not (gaps := compile.gaps(given.site, given.person)):
+def _summary(made: Compilation, out: Path, changes: list[Change], backups: list[PurePosixPath]) -> None:
+    say(f"{made.title}, in {out}")
+    width = max(len(str(change.path)) for change in changes)
+    for change in changes:
+        target = change.artifact.install_to if change.artifact else None
+        place = f"  → ~/{target}" if target else ""
+        say(f"  {_DONE[change.action]:9} {change.path!s:{width}}{place}".rstrip())
+    for backup in backups:
+        say(f"  {'backup':9} {backup}")
+    _gaps(made)
+    for keys in made.unpinned:
+        say(f"\nHost keys “{keys.name}” are not pinned: {keys.reason}.")
+        say(f"  Compare them (gen show {made.site}) with {keys.docs}, then add --accept-unverified.")
+    _next(made, out)
+
+
+def _gaps(made: Compilation) -> None:
+    if not made.gaps:
         return
     say("\nYours to fill in, in ~/.config/gen/profile.yaml or as an option:")
-    for gap in gaps:
-        option = f"  (--{gap.name})" if gap.name in _OPTIONS else ""
+    for gap in made.gaps:
+        option = f"  (--{gap.name})" if gap.name in ("user", "email", "account") else ""
         say(f"  {gap.name + ':':11}{gap.meaning}{option}")
 
 
-def _unverified(given: inputs.Inputs) -> None:
-    for name in compile.unverified(given.site, given.person):
-        reasons = {given.site.sources[source].weak for source in given.site.host_keys[name].source}
-        say(f"\nHost keys “{name}” are not pinned: {', '.join(sorted(filter(None, reasons)))}.")
-        where = given.site.docs or "the site's own documentation"
-        say(f"  Compare them (gen show {given.site.site}) with {where}, then add --accept-unverified.")
+def _next(made: Compilation, out: Path) -> None:
+    login = made.first_login
+    say("\nNext:")
+    if login.make_key and login.key and not Path(login.key).expanduser().exists():
+        say(f"  {login.make_key}")
+    for command in login.credential:
+        say(f"  {command}")
+    say(f"  ssh -F {shlex.quote(str(out / 'ssh' / f'{made.site}.conf'))} {shlex.quote(login.alias)}")
 
 
-def _json(given: inputs.Inputs, changes: list[Change], backups: list[str]) -> str:
-    files = [{"path": str(change.path), "action": change.action, "conflict": change.conflict} for change in changes]
+def _json(made: Compilation, changes: list[Change], backups: list[PurePosixPath]) -> str:
     report = {
         "format_version": "1.0",
-        "site": given.site.site,
-        "files": files,
-        "backups": backups,
-        "missing": [gap.name for gap in compile.gaps(given.site, given.person)],
-        "unverified": compile.unverified(given.site, given.person),
+        "site": made.site,
+        "files": [{"path": str(item.path), "action": item.action, "conflict": item.conflict} for item in changes],
+        "backups": [str(path) for path in backups],
+        "missing": [gap.name for gap in made.gaps],
+        "unverified": [keys.name for keys in made.unpinned],
     }
     return json.dumps(report, indent=2)

@@ -39,7 +39,6 @@ def emit(account: Account) -> Iterator[Artifact]:
 
     Raises:
         AmbiguousValueError: with the variable and the reason.
-
     """
     name = f".env.{account.site.site}"
     yield Artifact(PurePosixPath(name), content(account.site.site, header(account.site), variables(account)), 0o600)

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from generator.account import Account, header
 from generator.artifact import Artifact
-from generator.pins import trusted
+from generator.pins import listed, trusted
 from generator.render import render
 from generator.spec.hosts import Compute, Host, HostKeys
 
@@ -30,10 +30,10 @@ def _lines(account: Account, keys: HostKeys) -> Iterator[str]:
     entries = [
         entry for name in keys.hosts if (entry := account.site.hosts.get(name) or account.site.compute.get(name))
     ]
-    names = [_listed(name, entry.port) for entry in entries for name in _names(account, entry)]
+    names = [listed(name, entry.port) for entry in entries for name in _names(account, entry)]
     for authority in keys.authorities:
         ports = dict.fromkeys(entry.port for entry in entries)
-        yield f"@cert-authority {','.join(_listed(authority.hosts, port) for port in ports)} {authority.key}"
+        yield f"@cert-authority {','.join(listed(authority.hosts, port) for port in ports)} {authority.key}"
     for key in keys.keys if names else ():
         yield f"{','.join(dict.fromkeys(names))} {key}"
 
@@ -43,10 +43,3 @@ def _names(account: Account, entry: Host | Compute) -> list[str]:
         return list(entry.patterns())
     names = [entry.host, *(host for _, host in (entry.nodes.each() if entry.nodes else ()))]
     return [filled for name in names if (filled := account.fill(name))]
-
-
-def _listed(name: str, port: int) -> str:
-    """Return a host as known_hosts names it, in small letters as ssh looks it up (sshd(8), SSH_KNOWN_HOSTS)."""
-    if port == 22:
-        return name.lower()
-    return f"!{_listed(name[1:], port)}" if name.startswith("!") else f"[{name.lower()}]:{port}"

@@ -10,10 +10,12 @@ from pathlib import PurePosixPath
 
 from generator.account import Account, header
 from generator.artifact import Artifact
-from generator.pins import Pins, pins
+from generator.pins import Pins, listed, pins
 from generator.render import render
 from generator.spec.auth import Auth, KerberosAuth, PublicKeyAuth, preferred_authentications
 from generator.spec.hosts import Compute, Host, JobEntry, Keepalive
+from generator.spec.rules import matcher
+from generator.spec.site import SiteSpec
 
 Setting = tuple[str, str]
 
@@ -39,13 +41,33 @@ def emit(account: Account) -> Iterator[Artifact]:
 
 def blocks(account: Account) -> Iterator[Block]:
     """Yield the blocks of a site: hosts, job entries, compute nodes."""
+    site = account.site
     taken: set[str] = set()
-    for alias, host in account.site.hosts.items():
-        yield from _host(account, alias, host, taken)
-    for alias, job in account.site.jobs.items():
-        yield _job(account, alias, job)
-    for group, nodes in account.site.compute.items():
-        yield from _compute(account, group, nodes)
+    for alias, host in site.hosts.items():
+        yield from _unnamed(account, alias, *_way(site, alias)) or _host(account, alias, host, taken)
+    for alias, job in site.jobs.items():
+        yield from _unnamed(account, alias, alias, *_way(site, job.through)) or [_job(account, alias, job)]
+    for group, nodes in site.compute.items():
+        yield from _unnamed(account, group, *_way(site, nodes.through)) or _compute(account, group, nodes)
+
+
+def _way(site: SiteSpec, alias: str) -> Iterator[str]:
+    """Yield the aliases and host names of an entry, and of those on the way to it."""
+    for entry, host in site.hosts.items():
+        machines = _machines(entry, host)
+        if alias in dict(machines):
+            yield from (text for machine in machines for text in machine)
+            yield from _way(site, host.via) if host.via else ()
+
+
+def _unnamed(account: Account, what: str, *texts: str) -> list[Block]:
+    """Return what stands in for blocks that cannot be named yet: ssh takes a half-filled line for a fault or a name."""
+    gap = _gap(account, what, "".join(texts))
+    return [Block([], comments=gap)] if gap else []
+
+
+def _machines(entry: str, host: Host) -> list[tuple[str, str]]:
+    return [(entry, host.host), *(host.nodes.each() if host.nodes else ())]
 
 
 def _host(account: Account, entry: str, host: Host, taken: set[str]) -> Iterator[Block]:
@@ -53,12 +75,8 @@ def _host(account: Account, entry: str, host: Host, taken: set[str]) -> Iterator
 
     A host name that two entries have (one port for keys, one for passwords) belongs to the first.
     """
-    machines = [(entry, host.host), *(host.nodes.each() if host.nodes else ())]
     shared: list[str] = []
-    for alias, name in ((account.fill(alias), account.fill(name)) for alias, name in machines):
-        if alias is None or name is None:
-            yield Block([], comments=_gap(account, entry, entry + host.host))
-            return
+    for alias, name in ((account.fill(alias) or "", account.fill(name) or "") for alias, name in _machines(entry, host)):
         names = [alias, *({name} - taken - {alias})]
         taken.add(name)
         shared += names
@@ -71,7 +89,7 @@ def _host(account: Account, entry: str, host: Host, taken: set[str]) -> Iterator
         *([("ForwardAgent", "yes")] if host.forward_agent else []),
         *_keepalive(host.keepalive),
         *_sharing(account),
-        *_host_keys(pins(account, entry)),
+        *_host_keys(pins(account, entry), host.port),
     ]
     purpose = [f"{host.role} host"] if host.role != "login" else []
     reach = [f"reached {host.network}"] if host.network else []
@@ -80,14 +98,15 @@ def _host(account: Account, entry: str, host: Host, taken: set[str]) -> Iterator
 
 def _compute(account: Account, group: str, nodes: Compute) -> Iterator[Block]:
     if nodes.host:
-        yield Block(list(nodes.match), [("HostName", nodes.host)])
+        full = filter(matcher(nodes.match), nodes.full_names())
+        yield Block([*nodes.match, *(f"!{name}" for name in full)], [("HostName", nodes.host)])
     settings = [
         ("Port", str(nodes.port)),
         *_user(account, "{user}"),
         ("ProxyJump", account.fill(nodes.through) or ""),
         *_authentication(account, account.site.auth_of(nodes)),
         *_sharing(account),
-        *_host_keys(pins(account, group)),
+        *_host_keys(pins(account, group), nodes.port),
     ]
     yield Block(
         list(nodes.patterns()),
@@ -97,10 +116,12 @@ def _compute(account: Account, group: str, nodes: Compute) -> Iterator[Block]:
 
 
 def _job(account: Account, alias: str, job: JobEntry) -> Block:
+    through = account.fill(job.through)
     settings = [
         *_user(account, "{user}"),
-        ("ProxyCommand", f'ssh {account.fill(job.through)} "{job.proxy}"'),
-        ("RemoteCommand", job.command),
+        # ssh would put something for a single %.
+        ("ProxyCommand", f'ssh {through} "{job.proxy.replace("%", "%%")}"'),
+        ("RemoteCommand", job.command.replace("%", "%%")),
         ("RequestTTY", "force"),
         ("ConnectTimeout", str(job.timeout)),
         *_authentication(account, account.site.auth),
@@ -111,10 +132,10 @@ def _job(account: Account, alias: str, job: JobEntry) -> Block:
         ("LogLevel", "ERROR"),
     ]
     why = [
-        f"starts a Slurm job on {account.site.site}, or joins it; `ssh {job.through}` must work without -F",
-        f"Each job has a host key of its own; the key that is checked is that of {job.through}, on the way to it.",
+        f"starts a Slurm job on {account.site.site}, or joins it; `ssh {through}` must work without -F",
+        f"Each job has a host key of its own; the key that is checked is that of {through}, on the way to it.",
     ]
-    return Block([alias], settings, why)
+    return Block([account.fill(alias) or ""], settings, why)
 
 
 def _user(account: Account, template: str) -> list[Setting]:
@@ -161,7 +182,7 @@ def _sharing(account: Account) -> list[Setting]:
     return [("ControlMaster", "auto"), ("ControlPath", "~/.ssh/gen-%C"), ("ControlPersist", "10m")]
 
 
-def _host_keys(known: Pins | None) -> list[Setting]:
+def _host_keys(known: Pins | None, port: int) -> list[Setting]:
     """Accept the pinned keys and no others, whatever a known_hosts file holds; ask where nothing is pinned.
 
     ssh runs the command (OpenSSH 8.5) with the host as known_hosts would name it, and the key's type, base64 and
@@ -169,13 +190,14 @@ def _host_keys(known: Pins | None) -> list[Setting]:
     """
     if known is None:
         return [("StrictHostKeyChecking", "ask")]
-    listed = "|".join(known.fingerprints)
-    script = [f'case "$3" in {listed}) echo "$0 $1 $2";; esac'] if listed else []
-    script += [f'echo "@cert-authority $0 {key}"' for key in known.authorities]
+    prints = "|".join(known.fingerprints)
+    script = [f'case "$3" in {prints}) echo "$0 $1 $2";; esac'] if prints else []
+    script += [f'echo "@cert-authority {listed(one.hosts, port)} {one.key}"' for one in known.authorities]
     return [
         *([("HostKeyAlgorithms", known.algorithms)] if known.algorithms else []),
         ("StrictHostKeyChecking", "yes"),
         ("UpdateHostKeys", "no"),
+        ("VerifyHostKeyDNS", "no"),
         ("UserKnownHostsFile", "/dev/null"),
         ("GlobalKnownHostsFile", "/dev/null"),
         ("KnownHostsCommand", f"/bin/sh -c '{'; '.join(script)}' %H %t %K %f"),

@@ -8,7 +8,6 @@ import base64
 import binascii
 import re
 import struct
-import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -18,14 +17,13 @@ from pydantic_core import CoreSchema, core_schema
 
 from generator.spec.placeholders import PLACEHOLDERS, names
 
-# Unicode: Cc control, Cf invisible (bidirectional overrides too), Zl and Zp line breaks, Cs, Co, Cn no characters.
 _LONGEST = 2000  # an RSA key of 8192 bits takes 1,400
-_UNPRINTABLE = {"Cc", "Cf", "Zl", "Zp", "Cs", "Co", "Cn"}
 
 
 def _clean(value: str) -> str:
+    """Refuse controls, line breaks, bidirectional overrides, and every space but the plain one."""
     for char in value:
-        if unicodedata.category(char) in _UNPRINTABLE:
+        if not char.isprintable():
             raise ValueError(
                 f"holds a control or invisible character (U+{ord(char):04X}), which no generated file may carry"
             )
@@ -53,17 +51,16 @@ class Form:
 
         Raises:
             ValueError: it has an invisible character, an unknown placeholder, or another form.
-
         """
         _clean(value)
+        if len(value) > _LONGEST:
+            raise ValueError(f"is longer than {_LONGEST} characters")
         plain = value
         if self.template:
             for name in names(value):
                 if name not in self.template:
                     raise ValueError(f"{{{name}}} is no placeholder here; there are {', '.join(self.template)}")
                 plain = plain.replace(f"{{{name}}}", "x@x" if name == "email" else "x")
-        if len(value) > _LONGEST:
-            raise ValueError(f"is longer than {_LONGEST} characters")
         if not re.fullmatch(self.pattern, plain):
             raise ValueError(f"{shown(value)} is not {self.words}")
         return value
@@ -95,7 +92,6 @@ def decoded_fingerprint(value: str) -> bytes:
 
     Raises:
         ValueError: it does not decode to 32 bytes.
-
     """
     try:
         digest = base64.b64decode(value.removeprefix("SHA256:") + "=", validate=True)
@@ -111,7 +107,6 @@ def key_blob(value: str) -> bytes:
 
     Raises:
         ValueError: the base64 does not decode, or the key inside is of another type than the line says.
-
     """
     kind, _, encoded = value.partition(" ")
     try:
@@ -150,13 +145,12 @@ def numbers(node_range: str) -> tuple[str, ...]:
 
     Raises:
         ValueError: a range runs backwards or counts more than 100 nodes.
-
     """
     found: list[str] = []
     for part in node_range.split(","):
         first, _, last = part.partition("-")
         low, high = int(first), int(last or first)
-        if not low <= high < low + 100:
+        if not low <= high < low + 100 - len(found):
             raise ValueError(f"{shown(node_range)} counts backwards or beyond 100 nodes")
         found += [str(number).zfill(len(first)) for number in range(low, high + 1)]
     return tuple(found)
@@ -172,6 +166,10 @@ _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?"
 _CLOCK = r"[0-9]{1,3}(?::[0-5]?[0-9]){0,2}"
 
 Text = Annotated[str, Field(min_length=1, max_length=1000), Form(r"(?s:.+)", "a text")]
+# A comment that ends in a backslash goes on in the next line of an environment file (systemd before 254).
+Title = Annotated[str, Field(min_length=1, max_length=100), Form(r"[^\\]+", "a title (it may not hold a backslash)")]
+Country = Annotated[str, Form(r"[A-Z]{2}", "a country code of two capitals (ISO 3166)")]
+KeyPath = Annotated[str, Form(r"[^.=]+(?:\.[^.=]+)*", "keys with dots between, as in slurm.partition")]
 Slug = Annotated[str, Form(r"[a-z0-9]+(?:-[a-z0-9]+)*", "a name of small letters, digits and single dashes")]
 Label = Annotated[str, Form(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}", "a name of letters, digits and . _ + -")]
 Alias = Annotated[
@@ -236,6 +234,7 @@ Argument = Annotated[
         PERSONAL,
     ),
 ]
+MasterUrl = Annotated[str, Form(r"spark://[A-Za-z0-9][A-Za-z0-9.:-]*", "a Spark master (spark://host:7077)")]
 Option = Annotated[str, Form(r"--?[A-Za-z][A-Za-z0-9_=:,./-]*", "a command line option")]
 Fingerprint = Annotated[
     str,
@@ -273,7 +272,11 @@ Partitions = Annotated[
     ),
 ]
 Signal = Annotated[str, Form(r"(?:[BR]:)?[A-Z0-9]+@[0-9]+", "a signal and its lead in seconds (TERM@120)")]
+# Were a dash to start it, ssh would take it for an option of its own and not for the command to run.
 Command = Annotated[
     str,
-    Form(r"[A-Za-z0-9_@%+=:,./-][A-Za-z0-9_@%+=:,./ -]*", "a command of letters, digits, spaces and @%+=:,./-"),
+    Form(
+        r"[A-Za-z0-9_@%+=:,./][A-Za-z0-9_@%+=:,./ -]*",
+        "a command of letters, digits, spaces and @%+=:,./- (it may not start with a dash)",
+    ),
 ]

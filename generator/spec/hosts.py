@@ -12,6 +12,7 @@ from generator.spec.forms import (
     Fingerprint,
     HostName,
     HostTemplate,
+    Label,
     NodeAlias,
     NodeHost,
     NodeRange,
@@ -101,8 +102,11 @@ class Compute(Fact):
 
     def patterns(self) -> tuple[str, ...]:
         """Return everything that may be typed for such a node: short names, full names, further patterns."""
-        full = tuple(self.host.replace("%h", name) for name in self.match if self.host and not name.startswith("!"))
-        return tuple(dict.fromkeys(self.match + full + self.also))
+        return tuple(dict.fromkeys(self.match + self.full_names() + self.also))
+
+    def full_names(self) -> tuple[str, ...]:
+        """Return what `host` makes of the patterns in `match`."""
+        return tuple(self.host.replace("%h", name) for name in self.match if self.host and not name.startswith("!"))
 
 
 class JobEntry(Fact):
@@ -132,7 +136,7 @@ class Authority(Model):
 class HostKeys(Fact):
     """What a set of machines prove themselves with. Any key that is listed is accepted, all others are refused."""
 
-    source: Annotated[Several[str], Field(min_length=1)]
+    source: Annotated[Several[Label], Field(min_length=1)]
     """Names of entries in `sources`; a host key without a source is not accepted."""
     hosts: Several[Alias]
     """Names of entries in `hosts` (with their nodes) and `compute`."""

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from generator.spec.forms import Label, Port, RemotePath, Seconds, Text
+from generator.spec.forms import Label, MasterUrl, Port, RemotePath, Seconds, Text
 from generator.spec.model import Fact, Model, Several
 
 
@@ -105,7 +105,7 @@ class Spark(Fact):
 
     spark_home: RemotePath | None = None
     """Folder of the Spark installation."""
-    master_url: Annotated[str, Field(pattern=r"^spark://[A-Za-z0-9.:-]+$")] | None = None
+    master_url: MasterUrl | None = None
     """Cluster to connect to instead of starting one (`spark://host:7077`)."""
     executor_memory: Text | None = None
     """Memory of an executor (`4g`)."""

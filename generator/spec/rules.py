@@ -1,7 +1,9 @@
 """What must hold between the fields of a spec. Each rule yields every fault it finds."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator
-from fnmatch import fnmatchcase
+from fnmatch import translate
+from itertools import islice
 
 from generator.errors import Fault, near
 from generator.spec.forms import walltime_seconds
@@ -9,16 +11,17 @@ from generator.spec.site import SiteSpec
 from generator.spec.slurm import Request
 
 
-def matches(patterns: Iterable[str], name: str) -> bool:
-    """Tell whether ssh would match the name: one pattern at least, and none with a `!` (ssh_config(5), PATTERNS)."""
-    found = False
+_MOST_FAULTS = 50  # of one spec; a person mends these first
+
+
+def matcher(patterns: Iterable[str]) -> Callable[[str], bool]:
+    """Return what tells whether ssh would match a name: one pattern, and none with a `!` (ssh_config(5), PATTERNS)."""
+    wanted, unwanted = list[str](), list[str]()
     for pattern in patterns:
         # Only * and ? are special to ssh; [ is no letter of a pattern, so fnmatch agrees.
-        if fnmatchcase(name.lower(), pattern.removeprefix("!").lower()):
-            if pattern.startswith("!"):
-                return False
-            found = True
-    return found
+        (unwanted if pattern.startswith("!") else wanted).append(translate(pattern.removeprefix("!").lower()))
+    yes, no = (re.compile("|".join(some) or r"(?!)") for some in (wanted, unwanted))
+    return lambda name: bool(yes.match(name.lower()) and not no.match(name.lower()))
 
 
 def _login_names(site: SiteSpec) -> Iterator[tuple[str, str, str]]:
@@ -51,7 +54,7 @@ def _sources_exist(site: SiteSpec) -> Iterator[Fault]:
 
 
 def _jumps_lead_somewhere(site: SiteSpec) -> Iterator[Fault]:
-    known = {alias for _, alias, _ in _login_names(site)}
+    known = {alias: entry for entry, alias, _ in _login_names(site)}
     targets = [(("hosts", name, "via"), host.via) for name, host in site.hosts.items() if host.via]
     targets += [(("compute", name, "through"), nodes.through) for name, nodes in site.compute.items()]
     targets += [(("jobs", name, "through"), job.through) for name, job in site.jobs.items()]
@@ -59,19 +62,20 @@ def _jumps_lead_somewhere(site: SiteSpec) -> Iterator[Fault]:
         if target not in known:
             yield Fault(loc, f"the jump goes to {target}, which is no host of this site{near(target, known)}")
     for name, host in site.hosts.items():
-        passed, at = [name], host.via
-        while at and at in site.hosts and at not in passed:
+        passed, at = [name], known.get(host.via or "")
+        while at and at not in passed:
             passed.append(at)
-            at = site.hosts[at].via
+            at = known.get(site.hosts[at].via or "")
         if at == name:
             yield Fault(("hosts", name, "via"), f"the jump comes back to itself ({' → '.join([*passed, name])})")
 
 
 def _compute_patterns_spare_logins(site: SiteSpec) -> Iterator[Fault]:
     for group, nodes in site.compute.items():
+        caught = matcher(nodes.patterns())
         for _, alias, host in _login_names(site):
             for name in dict.fromkeys((alias, host)):
-                if matches(nodes.patterns(), name):
+                if caught(name):
                     hint = "ssh would jump through it to itself; leave it out with a pattern in also that starts with !"
                     yield Fault(("compute", group, "match"), f"the patterns catch the login host {name}; {hint}")
         if all(pattern.startswith("!") for pattern in nodes.patterns()):
@@ -95,8 +99,9 @@ def _host_keys_belong_to_hosts(site: SiteSpec) -> Iterator[Fault]:
                     ("host_keys", name, "hosts"),
                     f"{entry} has its keys from host_keys.{taken[entry]} already",
                 )
+        signed_for = [matcher([authority.hosts]) for authority in keys.authorities]
         for _, _, host in (login for login in _login_names(site) if login[0] in keys.hosts):
-            if keys.authorities and not any(matches([authority.hosts], host) for authority in keys.authorities):
+            if signed_for and not any(matches(host) for matches in signed_for):
                 yield Fault(("host_keys", name, "authorities"), f"no authority here signs for {host}")
 
 
@@ -168,5 +173,5 @@ _RULES: tuple[Callable[[SiteSpec], Iterator[Fault]], ...] = (
 
 
 def faults(site: SiteSpec) -> list[Fault]:
-    """Return everything that does not hold between the fields of a site."""
-    return [fault for rule in _RULES for fault in rule(site)]
+    """Return what does not hold between the fields of a site, up to a number that a person can mend."""
+    return list(islice((fault for rule in _RULES for fault in rule(site)), _MOST_FAULTS))

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from generator.spec.auth import Auth
-from generator.spec.forms import Alias, Label, Link, RemotePath, Slug, Text
+from generator.spec.forms import Alias, Country, Label, Link, RemotePath, Slug, Text, Title
 from generator.spec.hosts import Compute, Host, HostKeys, JobEntry
 from generator.spec.launchers import Ray, Spark
 from generator.spec.model import Fact, Model, Source
@@ -47,11 +47,11 @@ class SiteSpec(Model):
 
     site: Slug
     """Name of the site; the file is called the same."""
-    title: Annotated[Text, Field(max_length=100)]
+    title: Title
     """Name for people."""
     operator: Text | None = None
     """Who runs it."""
-    country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = None
+    country: Country | None = None
     """Country (ISO 3166 code)."""
     docs: Link | None = None
     """The site's own documentation."""
@@ -59,13 +59,13 @@ class SiteSpec(Model):
     """What a person should know first; shown by `gen show`, never compiled."""
     sources: Mapping[Label, Source] = {}
     """Where the facts below were read."""
-    hosts: Annotated[Mapping[Alias, Host], Field(min_length=1)]
+    hosts: Annotated[Mapping[Alias, Host], Field(min_length=1, max_length=50)]
     """Machines to log in to, by the alias that a person types; the first is the usual one."""
-    compute: Mapping[Slug, Compute] = {}
+    compute: Annotated[Mapping[Slug, Compute], Field(max_length=20)] = {}
     """Compute nodes, by a name for the group."""
     jobs: Mapping[Alias, JobEntry] = {}
     """Entries that start a Slurm job and log in to it, by alias."""
-    host_keys: Mapping[Slug, HostKeys] = {}
+    host_keys: Annotated[Mapping[Slug, HostKeys], Field(max_length=50)] = {}
     """What the machines prove themselves with."""
     auth: Auth
     """How a person logs in."""

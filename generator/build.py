@@ -1,0 +1,48 @@
+"""Bytes that people wrote → what comes of them: validated, merged, compiled."""
+
+from collections.abc import Mapping
+
+from pydantic import ValidationError
+
+from generator import document, load, overlay, profile
+from generator.compilation import Compilation
+from generator.compile import compilation
+from generator.errors import GenError
+from generator.inputs import File, Inputs
+from generator.profile import Person, Profile
+
+
+def build(inputs: Inputs) -> Compilation:
+    """Return the compilation of a site for a person.
+
+    Raises:
+        GenError: every fault of spec, profile and options, a line each.
+    """
+    known = _profile(inputs.profile)
+    name = load.spec(inputs.spec).site
+    site = load.spec(inputs.spec, [*_kept(known, name), *(overlay.change(text) for text in inputs.changes)])
+    return compilation(site, _person(known, name, inputs.options))
+
+
+def _profile(file: File | None) -> Profile:
+    if file is None:
+        return Profile()
+    return load.validated(Profile, document.parse(file.content, str(file.path)), str(file.path))
+
+
+def _kept(known: Profile, site: str) -> list[overlay.Change]:
+    """Return the changes to a site's spec that the profile holds."""
+    own = known.sites.get(site)
+    return [
+        overlay.Change(tuple(key.split(".")), value, f"profile, sites.{site}.set.{key}")
+        for key, value in (own.set if own else {}).items()
+    ]
+
+
+def _person(known: Profile, site: str, options: Mapping[str, str | bool | None]) -> Person:
+    try:
+        return profile.person(known, site, options)
+    except ValidationError as error:
+        faults = error.errors(include_url=False)
+        lines = [f"--{str(item['loc'][0]).replace('_', '-')}: {load.words(item)}" for item in faults]
+        raise GenError("\n".join(lines)) from None

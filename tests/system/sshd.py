@@ -1,0 +1,210 @@
+"""Real sshd servers on the loopback, the keys for them, and ssh as a person whose home folder is a scratch folder."""
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+import generator
+
+PERSON = pwd.getpwuid(os.geteuid())
+SYSTEM_PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"
+_SSHD = shutil.which("sshd", path=SYSTEM_PATH) or "sshd"
+
+# ssh takes `~` from the passwd database, whatever $HOME says; so the scratch folder is mounted over the real home, for
+# this one command only.
+_IN_SCRATCH_HOME = 'mount --bind "$1" "$2" && shift 2 && exec "$@"'
+
+Result = subprocess.CompletedProcess[str]
+
+
+@dataclass(frozen=True)
+class Server:
+    """An sshd that runs; a session in it finds the server's name in $SERVER."""
+
+    name: str
+    port: int
+    log: Path
+
+    def logins(self) -> list[str]:
+        """Return the lines of its log that tell of a login."""
+        return [line for line in self.log.read_text().splitlines() if line.startswith("Accepted ")]
+
+
+@dataclass
+class Rig:
+    """Servers, keys and a person, below one scratch folder; all that was started ends with the `with` block."""
+
+    folder: Path
+    _running: ExitStack = field(default_factory=ExitStack)
+
+    def __enter__(self) -> "Rig":
+        self.home.joinpath(".ssh").mkdir(mode=0o700, parents=True)
+        self._running.callback(self._end_shared_connections)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._running.close()
+
+    @property
+    def home(self) -> Path:
+        """The person's home folder."""
+        return self.folder / "home"
+
+    def key(self, name: str) -> Path:
+        """Return the private key of a name, made at first use. The name starts with its type: `rsa`, `rsa-old`."""
+        path = self.folder / name
+        if not path.exists():
+            kind = name.partition("-")[0]
+            size = ["-b", "2048"] if kind == "rsa" else []
+            _run("ssh-keygen", "-q", "-t", kind, *size, "-N", "", "-C", name, "-f", path)
+        return path
+
+    def certificate(self, authority: str, key: str, *options: str) -> Path:
+        """Sign a key; `options` are those of ssh-keygen -s."""
+        path = self.key(key)
+        _run("ssh-keygen", "-q", "-s", self.key(authority), "-I", f"{key}-id", *options, f"{path}.pub")
+        return path.with_name(f"{key}-cert.pub")
+
+    def fingerprint(self, key: str) -> str:
+        """Return the fingerprint of a key, in OpenSSH's own words."""
+        return _run("ssh-keygen", "-l", "-f", f"{self.key(key)}.pub").split()[1]
+
+    def public(self, key: str) -> str:
+        """Return a public key as `TYPE BASE64`."""
+        return " ".join(self.key(key).with_name(f"{key}.pub").read_text().split()[:2])
+
+    def serve(self, name: str, host_keys: Iterable[str], *lines: str, names: Mapping[str, str] | None = None) -> Server:
+        """Start an sshd that takes the key `ed25519-ada`; `lines` go before, and the first value wins there too.
+
+        `names` maps host names to addresses for this server alone, as a site's own DNS does.
+        """
+        log = self.folder / f"{name}.log"
+        server = Server(name, _free_port(), log)
+        config = [
+            *lines,
+            *(f"HostKey {self.key(key)}" for key in host_keys),
+            f"ListenAddress 127.0.0.1:{server.port}",
+            f"AuthorizedKeysFile {self.key('ed25519-ada')}.pub",
+            f"SetEnv SERVER={name}",
+            *("PermitRootLogin yes", "PasswordAuthentication no", "KbdInteractiveAuthentication no"),
+            *("UsePAM no", "StrictModes no", "PidFile none"),
+        ]
+        path = self.folder / f"{name}.sshd_config"
+        path.write_text("\n".join(config) + "\n")
+        Path("/run/sshd").mkdir(exist_ok=True)
+        command = [*self._with_names(name, names), _SSHD, "-f", str(path), "-E", str(log), "-D"]
+        self._running.enter_context(_child(command, lambda: "Server listening" in _text(log), lambda: _text(log)))
+        return server
+
+    def _with_names(self, server: str, names: Mapping[str, str] | None) -> list[str]:
+        if not names:
+            return []
+        hosts = self.folder / f"{server}.hosts"
+        hosts.write_text("127.0.0.1 localhost\n" + "".join(f"{names[name]} {name}\n" for name in names))
+        return [*_unshared(hosts, "/etc/hosts")]
+
+    def agent(self, *keys: str) -> Path:
+        """Start an ssh-agent that holds some keys, and return its socket."""
+        path = self.folder / "agent"
+        self._running.enter_context(_child(["ssh-agent", "-D", "-a", str(path)], path.exists, lambda: "no socket"))
+        for key in keys:
+            _run("ssh-add", "-q", self.key(key), SSH_AUTH_SOCK=str(path))
+        return path
+
+    def compile(self, spec: Mapping[str, Any], *options: str) -> Path:
+        """Write a spec, let `gen site` compile it, and return the ssh config that it makes."""
+        path = self.folder / f"{spec['site']}.yaml"
+        with path.open("w") as file:
+            YAML(typ="safe").dump(dict(spec), file)
+        out = self.folder / "out"
+        _run(
+            *(sys.executable, "-m", "generator", "site", path, "--out", out, "--user", PERSON.pw_name, *options),
+            HOME=str(self.home),
+            XDG_CONFIG_HOME=str(self.home / ".config"),
+            PYTHONPATH=str(Path(generator.__file__).parents[1]),
+        )
+        return out / "ssh" / f"{spec['site']}.conf"
+
+    def ssh(self, config: Path | str, *arguments: str, **environment: str) -> Result:
+        """Run ssh as the person, with no terminal and nobody to answer a question."""
+        command = ["ssh", "-F", str(config), "-o", "BatchMode=yes", *arguments]
+        return subprocess.run(
+            [*_unshared(self.home, PERSON.pw_dir), *command],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env={"PATH": SYSTEM_PATH, "HOME": PERSON.pw_dir, "LC_ALL": "C"} | environment,
+            start_new_session=True,
+            check=False,
+        )
+
+    def left_behind(self) -> list[str]:
+        """Return what ssh has left in the person's ~/.ssh."""
+        return sorted(path.name for path in (self.home / ".ssh").iterdir())
+
+    def _end_shared_connections(self) -> None:
+        for path in (self.home / ".ssh").glob("gen-*"):
+            self.ssh("/dev/null", "-S", f"{PERSON.pw_dir}/.ssh/{path.name}", "-O", "exit", "any")
+
+
+def site(login: Server, host_keys: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+    """Return the spec of a site with one login host, `rig`, which is the server at `localhost`."""
+    return {
+        "site": "rig",
+        "title": "Servers of a test",
+        "sources": {"test": {"ref": "made by the test"}},
+        "hosts": {"rig": {"host": "localhost", "port": login.port}},
+        "host_keys": {"login": {"hosts": "rig", "source": "test", **host_keys}},
+        "auth": {"method": "publickey"},
+        "multiplexing": "forbidden",
+    } | more
+
+
+def _unshared(scratch: Path, over: str) -> Sequence[str]:
+    return ["unshare", "--mount", "sh", "-c", _IN_SCRATCH_HOME, "sh", str(scratch), over]
+
+
+def _run(*command: str | Path, **environment: str) -> str:
+    """Run a command that must succeed, and return what it prints."""
+    env = {"PATH": SYSTEM_PATH, "LC_ALL": "C"} | environment
+    result = subprocess.run(list(map(str, command)), capture_output=True, text=True, env=env, timeout=60, check=False)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _text(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
+
+
+@contextmanager
+def _child(command: Sequence[str], ready: Callable[[], bool], words: Callable[[], str]) -> Iterator[None]:
+    """Run a daemon as a child from when it is ready to the end of the block."""
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 10
+        while not ready():
+            assert child.poll() is None and time.monotonic() < deadline, words()
+            time.sleep(0.01)
+        yield
+    finally:
+        child.terminate()
+        child.wait(timeout=10)
