@@ -7,7 +7,13 @@ from generator.resources import CATALOGUE
 
 
 def sites(specs: Path | None) -> dict[str, Path]:
-    """Return the spec of every site by its name; of two with one name the first found stands."""
+    """Return the spec of every site by its name; of two with one name the first found stands.
+
+    Raises:
+        GenError: the folder that was named is none.
+    """
+    if specs and not specs.is_dir():
+        raise GenError(f"--specs {specs}: is no folder")
     folders = [*([specs] if specs else []), Path("site_specs"), CATALOGUE]
     found: dict[str, Path] = {}
     for folder in folders:
@@ -24,8 +30,6 @@ def spec(site: str, specs: Path | None) -> Path:
     """
     if "/" in site or site.endswith((".yaml", ".yml")):
         return Path(site)
-    if specs and not specs.is_dir():
-        raise GenError(f"--specs {specs}: is no folder")
     known = sites(specs)
     if site not in known:
         raise GenError(

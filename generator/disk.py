@@ -21,7 +21,7 @@ def actual(root: Path, paths: Iterable[PurePosixPath]) -> dict[PurePosixPath, Ac
     found = {}
     for path in paths:
         real = _real(root, path)
-        with _told(path):
+        with _told(root / path):
             if real.exists():
                 found[path] = Actual(real.read_bytes(), real.stat().st_mode & 0o7777)
     return found
@@ -39,7 +39,7 @@ def apply(root: Path, changes: Iterable[Change], lock: PurePosixPath, record: by
     backups = []
     for change in changes:
         real = _real(root, change.path)
-        with _told(change.path):
+        with _told(root / change.path):
             if change.conflict and change.actual:
                 backups.append(_keep(root, change.path, change.actual))
             if change.action in (Action.CREATE, Action.UPDATE) and change.artifact:
@@ -48,7 +48,7 @@ def apply(root: Path, changes: Iterable[Change], lock: PurePosixPath, record: by
                 real.chmod(change.artifact.mode)
             elif change.action is Action.DELETE:
                 (root / change.path).unlink(missing_ok=True)
-    with _told(lock):
+    with _told(root / lock):
         _write(root, _real(root, lock), record, 0o644)
     return backups
 
@@ -65,12 +65,12 @@ def _real(root: Path, path: PurePosixPath) -> Path:
     """Follow links to the real file, which must be below the real folder."""
     real = (root / path).resolve()
     if not real.is_relative_to(root.resolve()):
-        raise GenError(f"{path}: is a link that leads out of {root}; remove it")
+        raise GenError(f"{root / path}: is a link that leads out of {root}; remove it")
     return real
 
 
 @contextmanager
-def _told(path: PurePosixPath) -> Iterator[None]:
+def _told(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

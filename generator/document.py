@@ -15,7 +15,9 @@ _LONGEST_KEY = 200
 
 # What YAML does not allow, what ruamel takes for the end of a line and an editor does not (U+0085, U+2028, U+2029), and
 # what shows a text in another order than it is read (bidirectional controls).
-_NO_TEXT = re.compile("[^\t\n\r -~\xa0-\u2027\u202f-\u2065\u206a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+_NO_TEXT = re.compile(
+    "[^\t\n\r -~\xa0-\u2027\u202f-\u2065\u206a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+)
 
 # The core schema of YAML 1.2, less what surprises in a spec: octal numbers, .inf, and digits with zeros in front.
 _NULL = re.compile(r"(?:~|null|Null|NULL)?")

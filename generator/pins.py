@@ -26,7 +26,7 @@ class Pins:
     authorities: tuple[Authority, ...]
     """Keys that sign host keys."""
     algorithms: str | None
-    """HostKeyAlgorithms that a pinned key answers to; ``None`` where only authorities sign: ssh prefers certificates."""
+    """HostKeyAlgorithms that a pinned key answers to; ``None`` with authorities alone: ssh prefers certificates."""
 
 
 def fingerprint(key: str) -> str:

@@ -18,7 +18,7 @@ class Schedule:
     skew: int
     """A certificate that ends sooner than this is renewed."""
     period: int
-    """Time between two looks; three of them fit into the skew, so that two may fail."""
+    """Time between two looks, a third of the skew at most: two fall into it whatever their delay, so one may fail."""
     delay: int
     """Random delay of each look, so that a site's users don't all come at once."""
 

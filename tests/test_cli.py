@@ -248,6 +248,18 @@ def test_a_spec_that_is_not_there_is_told(gen: Gen) -> None:
     assert (result.status, result.err) == (2, "nope.yaml: no such file or directory\n")
 
 
+@pytest.mark.parametrize("command", [("site", "mila"), ("list",), ("show", "mila")], ids=["site", "list", "show"])
+def test_a_folder_of_specs_that_is_none_is_told(gen: Gen, command: tuple[str, ...]) -> None:
+    result = gen(*command, "--specs", "nope")
+    assert (result.status, result.err) == (2, "--specs nope: is no folder\n")
+
+
+def test_an_output_folder_that_cannot_be_one_is_told(gen: Gen) -> None:
+    Path("file").touch()
+    result = gen("site", "mila", "--out", "file")
+    assert (result.status, result.err) == (2, "--out file: is no folder\n")
+
+
 def test_specs_of_the_folder_come_before_the_catalogue(gen: Gen) -> None:
     Path("site_specs").mkdir()
     text = (resources.CATALOGUE / "mila.yaml").read_text().replace("Mila cluster", "Our Mila")

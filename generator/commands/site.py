@@ -21,6 +21,8 @@ def run(choice: inputs.Choice, out: Path, *, dry_run: bool, force: bool, as_json
     Raises:
         GenError: faults in spec or profile, files that are not ours to replace, a write that failed.
     """
+    if out.exists() and not out.is_dir():
+        raise GenError(f"--out {out}: is no folder")
     given = inputs.read(choice)
     made = cache.recalled(given, _build)
     written = _written(out, lock.path(made.site), force)

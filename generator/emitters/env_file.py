@@ -4,6 +4,7 @@ A value stands without quotes, because docker's --env-file keeps them; so it mus
 python-dotenv, to a POSIX shell (`set -a; . FILE`) and to systemd's EnvironmentFile=. Secrets have files of their own.
 """
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -108,7 +109,7 @@ def _certificate(account: Account) -> Iterator[Variable]:
     yield Variable(f"{prefix}_STEP_FINGERPRINT", auth.ca_fingerprint)
     yield _path(account, f"{prefix}_STEP_CERT_PATH", account.certificate(auth) or "")
     if auth.renew_before:
-        yield Variable(f"{prefix}_STEP_REFRESH_SKEW", str(seconds(auth.renew_before) // 60))
+        yield Variable(f"{prefix}_STEP_REFRESH_SKEW", str(math.ceil(seconds(auth.renew_before) / 60)))
     if authentik := auth.authentik:
         why = f"{prefix}_OIDC_APP_PASSWORD and {prefix}_AUTHENTIK_API_TOKEN are in a file of mode 0600, never here"
         yield _path(account, f"{prefix}_AUTHENTIK_CREDENTIALS_FILE", authentik.credentials_file, why)

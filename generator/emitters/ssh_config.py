@@ -76,7 +76,8 @@ def _host(account: Account, entry: str, host: Host, taken: set[str]) -> Iterator
     A host name that two entries have (one port for keys, one for passwords) belongs to the first.
     """
     shared: list[str] = []
-    for alias, name in ((account.fill(alias) or "", account.fill(name) or "") for alias, name in _machines(entry, host)):
+    for machine in _machines(entry, host):
+        alias, name = (account.fill(text) or "" for text in machine)
         names = [alias, *({name} - taken - {alias})]
         taken.add(name)
         shared += names

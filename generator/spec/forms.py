@@ -165,7 +165,7 @@ PERSONAL = tuple(PLACEHOLDERS)
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?"
 _CLOCK = r"[0-9]{1,3}(?::[0-5]?[0-9]){0,2}"
 
-Text = Annotated[str, Field(min_length=1, max_length=1000), Form(r"(?s:.+)", "a text")]
+Text = Annotated[str, Field(min_length=1, max_length=1000), Form(r"[\s\S]+", "a text")]
 # A comment that ends in a backslash goes on in the next line of an environment file (systemd before 254).
 Title = Annotated[str, Field(min_length=1, max_length=100), Form(r"[^\\]+", "a title (it may not hold a backslash)")]
 Country = Annotated[str, Form(r"[A-Z]{2}", "a country code of two capitals (ISO 3166)")]
@@ -182,6 +182,7 @@ Alias = Annotated[
 ]
 HostName = Annotated[
     str,
+    Field(max_length=253),  # RFC 1035
     Form(
         rf"{_LABEL}|[0-9a-fA-F:]*:[0-9a-fA-F:.]+",
         "a host name or address (it may not start with a dash)",
@@ -193,11 +194,16 @@ NodeAlias = Annotated[
     Form(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", "an ssh alias with {n} for the number", (*PERSONAL, "n")),
     Check(_numbered),
 ]
-NodeHost = Annotated[str, Form(_LABEL, "a host name with {n} for the number", (*PERSONAL, "n")), Check(_numbered)]
+NodeHost = Annotated[
+    str,
+    Field(max_length=253),
+    Form(_LABEL, "a host name with {n} for the number", (*PERSONAL, "n")),
+    Check(_numbered),
+]
 HostTemplate = Annotated[
     str, Form(r"%h(?:\.[A-Za-z0-9_-]+)+", "a host name that starts with %h, the name that was typed")
 ]
-Pattern = Annotated[str, Form(r"!?[A-Za-z0-9*?][A-Za-z0-9._*?-]*", "an ssh host pattern")]
+Pattern = Annotated[str, Form(r"!?[A-Za-z0-9*?][A-Za-z0-9._*?-]{0,99}", "an ssh host pattern")]
 UserName = Annotated[str, Form(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,99}", "a user name", PERSONAL)]
 Email = Annotated[
     str,

@@ -6,12 +6,14 @@ from fnmatch import translate
 from itertools import islice
 
 from generator.errors import Fault, near
-from generator.spec.forms import walltime_seconds
+from generator.spec.auth import Certificate, CommandCertificateAuth
+from generator.spec.forms import seconds, walltime_seconds
 from generator.spec.site import SiteSpec
 from generator.spec.slurm import Request
 
-
-_MOST_FAULTS = 50  # of one spec; a person mends these first
+_MOST_NAMES = 300  # to log in to; each is compared with every pattern
+_SHORTEST_RENEWAL = 15  # seconds: three looks of a timer
+_MOST_FAULTS = 50  # a person mends these first
 
 
 def matcher(patterns: Iterable[str]) -> Callable[[str], bool]:
@@ -161,6 +163,17 @@ def _submit_hosts_exist(site: SiteSpec) -> Iterator[Fault]:
             )
 
 
+def _certificates_can_be_renewed(site: SiteSpec) -> Iterator[Fault]:
+    auth = site.auth
+    if not isinstance(auth, Certificate) or (isinstance(auth, CommandCertificateAuth) and auth.each_connection):
+        return
+    for name, duration in (("lifetime", auth.lifetime), ("renew_before", auth.renew_before)):
+        if duration and seconds(duration) < _SHORTEST_RENEWAL:
+            yield Fault(("auth", name), f"{duration} is too short: a timer needs {_SHORTEST_RENEWAL}s to renew in time")
+    if auth.lifetime and auth.renew_before and seconds(auth.renew_before) >= seconds(auth.lifetime):
+        yield Fault(("auth", "renew_before"), f"must be shorter than the lifetime, {auth.lifetime}")
+
+
 _RULES: tuple[Callable[[SiteSpec], Iterator[Fault]], ...] = (
     _aliases_are_unique,
     _sources_exist,
@@ -169,9 +182,13 @@ _RULES: tuple[Callable[[SiteSpec], Iterator[Fault]], ...] = (
     _host_keys_belong_to_hosts,
     _requests_can_be_met,
     _submit_hosts_exist,
+    _certificates_can_be_renewed,
 )
 
 
 def faults(site: SiteSpec) -> list[Fault]:
     """Return what does not hold between the fields of a site, up to a number that a person can mend."""
+    names = sum(1 for _ in _login_names(site))
+    if names > _MOST_NAMES:
+        return [Fault(("hosts",), f"gives {names} names to log in to; a site has at most {_MOST_NAMES}")]
     return list(islice((fault for rule in _RULES for fault in rule(site)), _MOST_FAULTS))

@@ -59,13 +59,13 @@ class SiteSpec(Model):
     """What a person should know first; shown by `gen show`, never compiled."""
     sources: Mapping[Label, Source] = {}
     """Where the facts below were read."""
-    hosts: Annotated[Mapping[Alias, Host], Field(min_length=1, max_length=50)]
+    hosts: Annotated[Mapping[Alias, Host], Field(min_length=1)]
     """Machines to log in to, by the alias that a person types; the first is the usual one."""
-    compute: Annotated[Mapping[Slug, Compute], Field(max_length=20)] = {}
+    compute: Mapping[Slug, Compute] = {}
     """Compute nodes, by a name for the group."""
     jobs: Mapping[Alias, JobEntry] = {}
     """Entries that start a Slurm job and log in to it, by alias."""
-    host_keys: Annotated[Mapping[Slug, HostKeys], Field(max_length=50)] = {}
+    host_keys: Mapping[Slug, HostKeys] = {}
     """What the machines prove themselves with."""
     auth: Auth
     """How a person logs in."""

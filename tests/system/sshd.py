@@ -46,6 +46,7 @@ class Rig:
     """Servers, keys and a person, below one scratch folder; all that was started ends with the `with` block."""
 
     folder: Path
+    keys: Path
     _running: ExitStack = field(default_factory=ExitStack)
 
     def __enter__(self) -> "Rig":
@@ -63,18 +64,20 @@ class Rig:
 
     def key(self, name: str) -> Path:
         """Return the private key of a name, made at first use. The name starts with its type: `rsa`, `rsa-old`."""
-        path = self.folder / name
+        path = self.keys / name
         if not path.exists():
             kind = name.partition("-")[0]
             size = ["-b", "2048"] if kind == "rsa" else []
             _run("ssh-keygen", "-q", "-t", kind, *size, "-N", "", "-C", name, "-f", path)
         return path
 
-    def certificate(self, authority: str, key: str, *options: str) -> Path:
-        """Sign a key; `options` are those of ssh-keygen -s."""
-        path = self.key(key)
+    def certified(self, key: str, authority: str, *options: str) -> Path:
+        """Return a copy of a key, with its certificate beside it as `KEY-cert.pub`; options of ssh-keygen -s."""
+        path = self.folder / key
+        for ending in ("", ".pub"):
+            shutil.copy(f"{self.key(key)}{ending}", f"{path}{ending}")
         _run("ssh-keygen", "-q", "-s", self.key(authority), "-I", f"{key}-id", *options, f"{path}.pub")
-        return path.with_name(f"{key}-cert.pub")
+        return path
 
     def fingerprint(self, key: str) -> str:
         """Return the fingerprint of a key, in OpenSSH's own words."""
@@ -122,14 +125,15 @@ class Rig:
             _run("ssh-add", "-q", self.key(key), SSH_AUTH_SOCK=str(path))
         return path
 
-    def compile(self, spec: Mapping[str, Any], *options: str) -> Path:
-        """Write a spec, let `gen site` compile it, and return the ssh config that it makes."""
+    def compile(self, spec: Mapping[str, Any], *options: str, key: Path | None = None) -> Path:
+        """Write a spec, let `gen site` compile it for the person with a key, and return the ssh config it makes."""
         path = self.folder / f"{spec['site']}.yaml"
         with path.open("w") as file:
             YAML(typ="safe").dump(dict(spec), file)
         out = self.folder / "out"
+        person = ("--user", PERSON.pw_name, "--identity-file", key or self.key("ed25519-ada"))
         _run(
-            *(sys.executable, "-m", "generator", "site", path, "--out", out, "--user", PERSON.pw_name, *options),
+            *(sys.executable, "-m", "generator", "site", path, "--out", out, *person, *options),
             HOME=str(self.home),
             XDG_CONFIG_HOME=str(self.home / ".config"),
             PYTHONPATH=str(Path(generator.__file__).parents[1]),
@@ -149,6 +153,10 @@ class Rig:
             start_new_session=True,
             check=False,
         )
+
+    def login(self, config: Path, name: str = "rig", *options: str, **environment: str) -> Result:
+        """Log in to a server, which prints its name."""
+        return self.ssh(config, *options, name, "echo $SERVER", **environment)
 
     def left_behind(self) -> list[str]:
         """Return what ssh has left in the person's ~/.ssh."""

@@ -131,9 +131,7 @@ DISTRUSTED = [
     pytest.param(
         Case(("ed25519",), authority="ecdsa-ca", signed_by="ecdsa-ca", validity="-2h:-1h"), id="an expired certificate"
     ),
-    pytest.param(
-        Case(("ecdsa-ca",), authority="ecdsa-ca"), id="the authority's own key as a host key"
-    ),
+    pytest.param(Case(("ecdsa-ca",), authority="ecdsa-ca"), id="the authority's own key as a host key"),
 ]
 
 

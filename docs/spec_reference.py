@@ -1,0 +1,95 @@
+"""Print docs/spec-reference.md: every key of a spec, from the models and their docstrings."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from generator.spec.placeholders import PLACEHOLDERS
+from generator.spec.site import SiteSpec
+
+HEAD = """\
+# Spec reference
+
+Every key that a spec may have. This page is made from the models in `generator/spec/` (`just docs`). Keys in bold must
+be there. A key of the type “list” takes a single value too. Facts take three more keys: `source` (names of entries in
+`sources`), `checked` (the day the fact was last compared) and `note`.
+
+## Placeholders
+
+What a person owns is written as a placeholder, and filled in from the profile.
+
+| placeholder | stands for |
+| --- | --- |
+"""
+FACT = {"source", "checked", "note"}
+
+
+def main() -> None:
+    """Print the page."""
+    schema = SiteSpec.model_json_schema()
+    lines = [f"| `{{{name}}}` | {meaning} |" for name, meaning in PLACEHOLDERS.items()]
+    models: dict[str, Any] = {"SiteSpec": schema, **schema["$defs"]}
+    print(HEAD + "\n".join(lines))
+    for name in reached("SiteSpec", models):
+        print(f"\n## {name}\n\n{models[name].get('description', '').strip()}\n")
+        print("\n".join(rows(models[name])))
+
+
+def reached(name: str, models: dict[str, Any]) -> list[str]:
+    """Return the names of models in the order in which a reader meets them."""
+    found = [name]
+    for current in found:
+        text = str(models[current].get("properties", {}))
+        found += [item for item in dict.fromkeys(re.findall(r"#/\$defs/(\w+)", text)) if item not in found]
+    return found
+
+
+def rows(model: dict[str, Any]) -> Iterator[str]:
+    """Yield the table of a model's keys."""
+    properties = model.get("properties", {})
+    fact = set(properties) >= FACT
+    yield "| key | type | default | meaning |"
+    yield "| --- | --- | --- | --- |"
+    for key, value in properties.items():
+        required = key in model.get("required", [])
+        if fact and key in FACT and not required:
+            continue
+        shown = f"**`{key}`**" if required else f"`{key}`"
+        meaning = value.get("description", "").replace("\n", " ").replace("|", "\\|")
+        yield f"| {shown} | {kind(value)} | {default(value)} | {meaning} |"
+
+
+def kind(value: dict[str, Any]) -> str:
+    """Return the type of a value in words."""
+    if "$ref" in value:
+        name = value["$ref"].rpartition("/")[2]
+        return f"[{name}](#{name.lower()})"
+    if "const" in value:
+        return f"`{value['const']}`"
+    if "enum" in value:
+        return ", ".join(f"`{item}`" for item in value["enum"])
+    if "oneOf" in value or "anyOf" in value:
+        several = [kind(item) for item in value.get("oneOf", value.get("anyOf")) if item.get("type") != "null"]
+        several = [item for item in several if f"list of {item}" not in several]
+        return " or ".join(dict.fromkeys(several))
+    if value.get("type") == "array":
+        return f"list of {kind(value['items'])}" if "items" in value else "list"
+    if value.get("type") == "object":
+        inner = value.get("additionalProperties") or next(iter(value.get("patternProperties", {}).values()), {})
+        return f"mapping to {kind(inner)}" if inner else "mapping"
+    words = {"string": "text", "integer": "number", "boolean": "true or false"}
+    return "date" if value.get("format") == "date" else words.get(value.get("type", ""), "value")
+
+
+def default(value: dict[str, Any]) -> str:
+    """Return the default, where one is worth telling."""
+    found = value.get("default")
+    if isinstance(found, list):
+        return ", ".join(f"`{item}`" for item in found)
+    return (
+        f"`{str(found).lower()}`" if isinstance(found, bool) else f"`{found}`" if isinstance(found, str | int) else ""
+    )
+
+
+if __name__ == "__main__":
+    main()

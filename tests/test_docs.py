@@ -1,0 +1,86 @@
+"""The docs name every command and option, and what they show works."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer
+
+from generator import load, resources
+from generator.cli import app
+from generator.compile import compile_site
+from generator.profile import Person
+
+REPOSITORY = Path(__file__).parent.parent
+README = (REPOSITORY / "README.md").read_text()
+
+
+def options() -> Iterator[tuple[str, str]]:
+    """Yield every command with each of its options."""
+    group = typer.main.get_command(app)
+    yield from (("gen", flag) for parameter in group.params for flag in parameter.opts)
+    for name, command in group.commands.items():  # type: ignore[attr-defined]
+        yield from ((name, flag) for parameter in command.params for flag in parameter.opts if flag.startswith("-"))
+
+
+@pytest.mark.parametrize("command", sorted({command for command, _ in options()} - {"gen"} | {"schema"}))
+def test_every_command_is_in_the_readme(command: str) -> None:
+    assert f"| `gen {command}" in README
+
+
+@pytest.mark.parametrize(("command", "flag"), sorted(options()))
+def test_every_option_is_in_the_readme_with_its_command(command: str, flag: str) -> None:
+    row = next(
+        (line for line in README.splitlines() if line.startswith("| `-") and re.search(rf"{flag}[` ]", line)), ""
+    )
+    assert row, f"{flag} is in no table of README.md"
+    assert command in row.split("|")[2] or "all" in row.split("|")[2]
+
+
+def test_the_reference_is_current() -> None:
+    made = subprocess.run(
+        [sys.executable, REPOSITORY / "docs/spec_reference.py"], capture_output=True, text=True, check=True
+    )
+    assert (REPOSITORY / "docs/spec-reference.md").read_text() == made.stdout
+
+
+def test_the_site_of_the_guide_is_sound_and_compiles(tmp_path: Path) -> None:
+    guide = (REPOSITORY / "docs/adding-a-site.md").read_text()
+    spec = tmp_path / "example.yaml"
+    spec.write_text("\n".join(re.findall(r"```yaml\n(.*?)```", guide, re.DOTALL)))
+    artifacts = compile_site(load.site(spec), Person(user="ada"))
+    assert [str(artifact.path) for artifact in artifacts] == [".env.example", "ssh/example.conf"]
+
+
+def test_the_profile_of_the_readme_is_sound(tmp_path: Path) -> None:
+    [text] = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    (tmp_path / "profile.yaml").write_text(text)
+    done = subprocess.run(
+        [sys.executable, "-m", "generator", "site", "musica", "--out", "out", "--profile", "profile.yaml"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "Yours to fill in" not in done.stderr
+
+
+def test_the_console_of_the_readme_is_what_gen_prints(tmp_path: Path) -> None:
+    [shown] = re.findall(r"```console\n\$ (gen[^\n]*)\n(.*?)```", README, re.DOTALL)
+    done = subprocess.run(
+        [sys.executable, "-m", "generator", *shown[0].split()[1:]],
+        cwd=tmp_path,
+        env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "PYTHONPATH": str(resources.PACKAGE.parent)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr == shown[1]
+
+
+@pytest.mark.parametrize("page", sorted(path.name for path in (REPOSITORY / "docs").glob("*.md")))
+def test_every_page_is_linked_from_the_readme(page: str) -> None:
+    assert f"docs/{page}" in README
