@@ -37,10 +37,9 @@ def _folder() -> Path:
 
 def _key(inputs: Inputs) -> str:
     """Return a digest of the inputs and of the code and templates that work on them (by size and time)."""
-    files = [
-        path.stat() for folder in (resources.PACKAGE, resources.TEMPLATES) for path in sorted(folder.rglob("*.[pj]*"))
-    ]
-    code = [(stat.st_size, stat.st_mtime_ns) for stat in files]
+    folders = (resources.PACKAGE, resources.TEMPLATES)
+    files = [path for folder in folders for path in sorted(folder.rglob("*")) if path.suffix in (".py", ".j2")]
+    code = [(stat.st_size, stat.st_mtime_ns) for stat in map(Path.stat, files)]
     texts = [_text(inputs.spec), _text(inputs.profile) if inputs.profile else None]
     known = [str(resources.PACKAGE), code, texts, dict(inputs.options), inputs.changes]
     return sha256(json.dumps(known).encode()).hexdigest()

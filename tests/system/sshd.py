@@ -17,6 +17,7 @@ from ruamel.yaml import YAML
 
 import generator
 
+PROGRAMS = ("ssh", "sshd", "ssh-keygen", "ssh-agent", "ssh-add", "unshare")
 PERSON = pwd.getpwuid(os.geteuid())
 SYSTEM_PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"
 _SSHD = shutil.which("sshd", path=SYSTEM_PATH) or "sshd"
@@ -46,7 +47,6 @@ class Rig:
     """Servers, keys and a person, below one scratch folder; all that was started ends with the `with` block."""
 
     folder: Path
-    keys: Path
     _running: ExitStack = field(default_factory=ExitStack)
 
     def __enter__(self) -> "Rig":
@@ -64,8 +64,9 @@ class Rig:
 
     def key(self, name: str) -> Path:
         """Return the private key of a name, made at first use. The name starts with its type: `rsa`, `rsa-old`."""
-        path = self.keys / name
+        path = self.folder.parent / "keys" / name  # for every test of a session: keys take their time
         if not path.exists():
+            path.parent.mkdir(exist_ok=True)
             kind = name.partition("-")[0]
             size = ["-b", "2048"] if kind == "rsa" else []
             _run("ssh-keygen", "-q", "-t", kind, *size, "-N", "", "-C", name, "-f", path)
