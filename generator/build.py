@@ -20,8 +20,8 @@ def build(inputs: Inputs) -> Compilation:
     """
     known = _profile(inputs.profile)
     name = load.spec(inputs.spec).site
-    site = load.spec(inputs.spec, [*_kept(known, name), *(overlay.change(text) for text in inputs.changes)])
-    return compilation(site, _person(known, name, inputs.options))
+    changes = [*_kept(known, name), *(overlay.change(text) for text in inputs.changes)]
+    return compilation(load.spec(inputs.spec, changes), _person(known, name, inputs.options), changes)
 
 
 def _profile(file: File | None) -> Profile:

@@ -71,6 +71,7 @@ def _parsed(content: bytes) -> Compilation:
         site=record["site"],
         title=record["title"],
         person=record["person"],
+        changes=tuple(record["changes"]),
         artifacts=tuple(_artifact(item) for item in record["artifacts"]),
         gaps=tuple(Gap(**item) for item in record["gaps"]),
         unpinned=tuple(Unpinned(**item) for item in record["unpinned"]),

@@ -42,6 +42,8 @@ class Compilation:
     title: str
     person: dict[str, str | bool]
     """The values of the person that went in, for the lock."""
+    changes: tuple[str, ...]
+    """The changes to the spec that went in, those of the profile too, as `--set` takes them."""
     artifacts: tuple[Artifact, ...]
     gaps: tuple[Gap, ...]
     unpinned: tuple[Unpinned, ...]

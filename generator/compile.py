@@ -1,6 +1,6 @@
 """(spec, person) → artifacts: the same bytes on every machine and every day."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
 from generator.account import Account
@@ -8,6 +8,7 @@ from generator.advice import first_login
 from generator.artifact import Artifact
 from generator.compilation import Compilation, Gap, Unpinned
 from generator.emitters import env_file, known_hosts, launchd_agent, ssh_config, systemd_timer
+from generator.overlay import Change
 from generator.pins import trusted
 from generator.profile import Person
 from generator.spec.placeholders import PLACEHOLDERS
@@ -40,7 +41,7 @@ def _check_paths(paths: list[PurePosixPath]) -> None:
             raise ValueError(f"{path} is not a path of its own below the output folder")
 
 
-def compilation(site: SiteSpec, person: Person) -> Compilation:
+def compilation(site: SiteSpec, person: Person, changes: Sequence[Change] = ()) -> Compilation:
     """Return the artifacts of a site, with what is to be said about them.
 
     Raises:
@@ -51,6 +52,7 @@ def compilation(site: SiteSpec, person: Person) -> Compilation:
         site=site.site,
         title=site.title,
         person=person.model_dump(exclude_none=True, exclude_defaults=True),
+        changes=tuple(map(str, changes)),
         artifacts=tuple(compile_site(site, person)),
         gaps=tuple(_gaps(account)),
         unpinned=tuple(_unpinned(account)),

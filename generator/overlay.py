@@ -1,5 +1,6 @@
 """`--set slurm.partition=zen4_0768`: changes to a spec, made before it is validated."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,10 @@ class Change:
     value: Any
     option: str
     """How the person gave it, for messages: `--set slurm.partition`."""
+
+    def __str__(self) -> str:
+        """Return it as `--set` takes it, the value as JSON, which is YAML."""
+        return f"{'.'.join(self.keys)}={json.dumps(self.value, ensure_ascii=False)}"
 
 
 def change(text: str, option: str = "--set") -> Change:

@@ -73,7 +73,7 @@ def _record(given: inputs.Inputs, made: Compilation, out: Path) -> dict[str, Any
         "gen": __version__,
         "spec": {"path": _spec_name(given.spec.path, out), "sha256": lock.digest(given.spec.content)},
         "person": made.person,
-        "set": list(given.changes),
+        "set": list(made.changes),
     }
 
 

@@ -126,6 +126,17 @@ class Rig:
             _run("ssh-add", "-q", self.key(key), SSH_AUTH_SOCK=str(path))
         return path
 
+    def keys_in(self, agent: Path) -> str:
+        """Return the fingerprints of the keys that an agent holds."""
+        listing = subprocess.run(
+            ["ssh-add", "-l"],
+            capture_output=True,
+            text=True,
+            env={"PATH": SYSTEM_PATH, "SSH_AUTH_SOCK": str(agent)},
+            check=False,
+        )
+        return listing.stdout
+
     def compile(self, spec: Mapping[str, Any], *options: str, key: Path | None = None) -> Path:
         """Write a spec, let `gen site` compile it for the person with a key, and return the ssh config it makes."""
         path = self.folder / f"{spec['site']}.yaml"
@@ -179,6 +190,16 @@ def site(login: Server, host_keys: Mapping[str, Any], **more: Any) -> dict[str, 
         "auth": {"method": "publickey"},
         "multiplexing": "forbidden",
     } | more
+
+
+def entered(result: Result, server: str = "login") -> bool:
+    """Tell whether a login succeeded, without a word beside what was asked for."""
+    return (result.returncode, result.stdout, result.stderr) == (0, f"{server}\n", "")
+
+
+def host_key_refused(result: Result) -> bool:
+    """Tell whether ssh found the key of a host wrong."""
+    return result.returncode == 255 and "Host key verification failed" in result.stderr
 
 
 def _unshared(scratch: Path, over: str) -> Sequence[str]:
