@@ -92,7 +92,8 @@ def test_a_run_that_recalls_loads_neither_pydantic_nor_jinja(tmp_path: Path) -> 
             "from generator.inputs import Choice",
             "choice = Choice('mila', None, None, {}, ())",
             f"run(choice, Path({str(tmp_path / 'out')!r}), dry_run=False, force=False, as_json=False)",
-            "print(sorted({'pydantic', 'jinja2', 'ruamel', 'rich'} & {name.partition('.')[0] for name in sys.modules}))",
+            "loaded = {name.partition('.')[0] for name in sys.modules}",
+            "print(sorted({'pydantic', 'jinja2', 'ruamel', 'rich'} & loaded))",
         ]
     )
     run = [sys.executable, "-c", code]

@@ -19,6 +19,8 @@ REPOSITORY = Path(__file__).parent.parent
 
 @dataclass(frozen=True)
 class Result:
+    """What a run of gen came to."""
+
     status: int
     out: str
     err: str
@@ -105,13 +107,29 @@ def test_a_set_is_merged_and_validated_again(gen: Gen) -> None:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        pytest.param("slurm.partition=zen4_768", "--set slurm.partition: slurm.partition: the site has no partition zen4_768; did you mean zen4_0768?", id="a partition that is none"),
-        pytest.param("slurm.partitoin=x", "--set slurm.partitoin: slurm.partitoin: there is no such key; did you mean partition?", id="a key that is none"),
-        pytest.param("slurm.partition", "--set slurm.partition: write KEY.KEY=VALUE, as in --set slurm.partition=zen4_0768", id="no value"),
+        pytest.param(
+            "slurm.partition=zen4_768",
+            "--set slurm.partition: slurm.partition: the site has no partition zen4_768; did you mean zen4_0768?",
+            id="a partition that is none",
+        ),
+        pytest.param(
+            "slurm.partitoin=x",
+            "--set slurm.partitoin: slurm.partitoin: there is no such key; did you mean partition?",
+            id="a key that is none",
+        ),
+        pytest.param(
+            "slurm.partition",
+            "--set slurm.partition: write KEY.KEY=VALUE, as in --set slurm.partition=zen4_0768",
+            id="no value",
+        ),
         pytest.param("slurm.walltime=[", "--set slurm.walltime:1: ", id="no YAML"),
-        pytest.param("hosts.musica.port=70000", "--set hosts.musica.port: hosts.musica.port: input should be less than or equal to 65535", id="a value that is out of range"),
+        pytest.param(
+            "hosts.musica.port=70000",
+            "--set hosts.musica.port: hosts.musica.port: input should be less than or equal to 65535",
+            id="a value that is out of range",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_set_that_is_wrong_is_named_as_the_option_it_came_from(gen: Gen, value: str, message: str) -> None:
     result = gen("site", "musica", "--set", value)
     assert result.status == 2
@@ -213,11 +231,19 @@ def test_the_profile_follows_xdg_and_the_option(gen: Gen, tmp_path: Path, monkey
     [
         pytest.param("usr: ada\n", "p.yaml:1: usr: there is no such key; did you mean user?", id="a key that is none"),
         pytest.param("user: 5\n", 'p.yaml:1: user: is not a text; put it in quotes: "5"', id="a number"),
-        pytest.param("sites:\n  mila:\n    user: a b\n", "p.yaml:3: sites.mila.user: 'a b' is not a user name", id="a user name that is none"),
+        pytest.param(
+            "sites:\n  mila:\n    user: a b\n",
+            "p.yaml:3: sites.mila.user: 'a b' is not a user name",
+            id="a user name that is none",
+        ),
         pytest.param("- x\n", "p.yaml:1: is no mapping of keys to values", id="no mapping"),
-        pytest.param("sites: {mila: {set: {slurm.partition: nope}}}\n", "profile, sites.mila.set.slurm.partition: slurm.partition: the site has no partition nope", id="a set"),
+        pytest.param(
+            "sites: {mila: {set: {slurm.partition: nope}}}\n",
+            "profile, sites.mila.set.slurm.partition: slurm.partition: the site has no partition nope",
+            id="a set",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_profile_with_a_fault_names_file_line_and_key(gen: Gen, text: str, message: str) -> None:
     Path("p.yaml").write_text(text)
     result = gen("site", "mila", "--profile", "p.yaml")
@@ -288,12 +314,18 @@ def test_show_fits_eighty_columns(gen: Gen, site: str, snapshot: SnapshotAsserti
 @pytest.mark.parametrize(
     ("arguments", "keys"),
     [
-        pytest.param(("site", "mila", "--json"), {"format_version", "site", "files", "backups", "missing", "unverified"}, id="site"),
+        pytest.param(
+            ("site", "mila", "--json"),
+            {"format_version", "site", "files", "backups", "missing", "unverified"},
+            id="site",
+        ),
         pytest.param(("list", "--json"), {"format_version", "sites"}, id="list"),
         pytest.param(("show", "mila", "--json"), {"format_version", "spec"}, id="show"),
-        pytest.param(("validate", str(resources.CATALOGUE / "mila.yaml"), "--json"), {"format_version", "files"}, id="validate"),
+        pytest.param(
+            ("validate", str(resources.CATALOGUE / "mila.yaml"), "--json"), {"format_version", "files"}, id="validate"
+        ),
     ],
-)  # fmt: skip
+)
 def test_json_is_on_stdout_alone(gen: Gen, arguments: tuple[str, ...], keys: set[str]) -> None:
     result = gen(*arguments)
     assert result.status == 0
@@ -354,8 +386,12 @@ def test_an_interrupt_is_130(gen: Gen, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_version_needs_no_command_line_parser() -> None:
-    code = "import sys; sys.argv = ['gen', '--version']; from generator.__main__ import main; main(); assert 'typer' not in sys.modules"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    code = [
+        "import sys; sys.argv = ['gen', '--version']",
+        "from generator.__main__ import main; main()",
+        "assert 'typer' not in sys.modules",
+    ]
+    done = subprocess.run([sys.executable, "-c", "; ".join(code)], capture_output=True, text=True, check=True)
     assert done.stdout == f"gen {__version__}\n"
 
 

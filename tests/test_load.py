@@ -1,4 +1,4 @@
-"""Every fault of a spec at once, a line each: file, line, key, what is wrong, and a hint where a name is nearly right."""
+"""Every fault of a spec at once, a line each: file, line, key, what is wrong, and a hint at a name nearly right."""
 
 import os
 import subprocess

@@ -30,6 +30,6 @@ def test_artifacts(site: str, person: str, ada: Person, snapshot: SnapshotAssert
 
 @pytest.mark.parametrize("site", SITES)
 def test_modes_and_places_of_artifacts(site: str, ada: Person, snapshot: SnapshotAssertion) -> None:
-    """git keeps no modes, so they are written down here."""
+    """Modes are written down here, since git keeps none."""
     artifacts = compile_site(load.site(CATALOGUE / f"{site}.yaml"), ada)
     assert [f"{item.mode:04o} {item.owner} {item.path} → {item.install_to}" for item in artifacts] == snapshot
