@@ -19,9 +19,11 @@ def build(inputs: Inputs) -> Compilation:
         GenError: every fault of spec, profile and options, a line each.
     """
     known = _profile(inputs.profile)
-    name = load.spec(inputs.spec).site
+    root = document.parse(inputs.spec.content, str(inputs.spec.path))
+    name = str(root.data().get("site"))
     changes = [*_kept(known, name), *(overlay.change(text) for text in inputs.changes)]
-    return compilation(load.spec(inputs.spec, changes), _person(known, name, inputs.options), changes)
+    site = load.spec(root, str(inputs.spec.path), changes)
+    return compilation(site, _person(known, site.site, inputs.options), changes)
 
 
 def _profile(file: File | None) -> Profile:

@@ -31,18 +31,16 @@ def site(path: Path) -> SiteSpec:
         SpecError: every fault, each with file, line and key.
         GenError: the file cannot be read, or is no YAML.
     """
-    return spec(inputs.file(path))
+    return spec(document.parse(inputs.file(path).content, str(path)), str(path))
 
 
-def spec(file: inputs.File, changes: Sequence[overlay.Change] = ()) -> SiteSpec:
-    """Return the spec in a file, with `--set` changes merged in, and validated whole.
+def spec(root: Node, name: str, changes: Sequence[overlay.Change] = ()) -> SiteSpec:
+    """Return the spec in a document, with `--set` changes merged in, and validated whole.
 
     Raises:
         SpecError: every fault, each with file, line and key (or the option that brought it).
-        GenError: it is no YAML.
     """
-    name = str(file.path)
-    return validated(SiteSpec, document.parse(file.content, name), name, changes, rules.faults)
+    return validated(SiteSpec, root, name, changes, rules.faults)
 
 
 def validated(
