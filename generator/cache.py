@@ -72,6 +72,8 @@ def _parsed(content: bytes) -> Compilation:
         title=record["title"],
         person=record["person"],
         changes=tuple(record["changes"]),
+        keys=record["keys"],
+        templates=record["templates"],
         artifacts=tuple(_artifact(item) for item in record["artifacts"]),
         gaps=tuple(Gap(**item) for item in record["gaps"]),
         unpinned=tuple(Unpinned(**item) for item in record["unpinned"]),

@@ -44,6 +44,10 @@ class Compilation:
     """The values of the person that went in, for the lock."""
     changes: tuple[str, ...]
     """The changes to the spec that went in, those of the profile too, as `--set` takes them."""
+    keys: dict[str, str]
+    """Digest of every value of the spec, by its keys."""
+    templates: str
+    """Digest of the templates that were filled in."""
     artifacts: tuple[Artifact, ...]
     gaps: tuple[Gap, ...]
     unpinned: tuple[Unpinned, ...]

@@ -8,9 +8,11 @@ from generator.advice import first_login
 from generator.artifact import Artifact
 from generator.compilation import Compilation, Gap, Unpinned
 from generator.emitters import env_file, known_hosts, launchd_agent, ssh_config, systemd_timer
+from generator.lock import key_digests
 from generator.overlay import Change
 from generator.pins import trusted
 from generator.profile import Person
+from generator.render import templates_digest
 from generator.spec.placeholders import PLACEHOLDERS
 from generator.spec.site import SiteSpec
 
@@ -53,6 +55,8 @@ def compilation(site: SiteSpec, person: Person, changes: Sequence[Change] = ()) 
         title=site.title,
         person=person.model_dump(exclude_none=True, exclude_defaults=True),
         changes=tuple(map(str, changes)),
+        keys=key_digests(site.model_dump(mode="json", exclude_defaults=True)),
+        templates=templates_digest(),
         artifacts=tuple(compile_site(site, person)),
         gaps=tuple(_gaps(account)),
         unpinned=tuple(_unpinned(account)),

@@ -4,7 +4,7 @@ A lock comes from git, so from anybody: what it says is checked like any input.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import PurePosixPath
@@ -14,6 +14,32 @@ from generator.artifact import Artifact, Owner
 from generator.errors import GenError
 
 FORMAT = 1
+_CATALOGUE = "catalogue:"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that went into a generation: enough to do it again, and to say what has moved since."""
+
+    gen: str
+    """Version of the tool."""
+    templates: str
+    """Digest of its templates."""
+    spec: str
+    """`catalogue:NAME`, or the path of the spec from the output folder."""
+    spec_digest: str
+    """SHA-256 of the spec's bytes."""
+    keys: Mapping[str, str]
+    """Digest of every value of the spec, by its keys."""
+    person: Mapping[str, str | bool]
+    """The person's values."""
+    changes: tuple[str, ...]
+    """The changes to the spec, as `--set` takes them."""
+
+    @property
+    def catalogue(self) -> str | None:
+        """Name of the site in the catalogue, if that is where the spec is from."""
+        return self.spec.removeprefix(_CATALOGUE) if self.spec.startswith(_CATALOGUE) else None
 
 
 @dataclass(frozen=True)
@@ -27,9 +53,10 @@ class Written:
 
 @dataclass(frozen=True)
 class Lock:
-    """The inputs of a generation, and the files that came of it."""
+    """A generation: of which site, from what, and the files that came of it."""
 
-    inputs: Mapping[str, Any] = field(default_factory=dict)
+    site: str
+    recipe: Recipe
     files: Mapping[PurePosixPath, Written] = field(default_factory=dict)
 
 
@@ -38,12 +65,28 @@ def path(site: str) -> PurePosixPath:
     return PurePosixPath(f".gen/{site}.lock")
 
 
+def catalogue(name: str) -> str:
+    """Return how a recipe names a spec of the catalogue."""
+    return f"{_CATALOGUE}{name}"
+
+
 def digest(content: bytes) -> str:
     """Return the SHA-256 of a file's bytes in hexadecimal."""
     return sha256(content).hexdigest()
 
 
-def of(site: str, artifacts: list[Artifact], inputs: Mapping[str, Any]) -> bytes:
+def key_digests(values: Mapping[str, Any], above: str = "") -> dict[str, str]:
+    """Return a short digest of every value of a spec, by its keys from the top with dots between."""
+    found: dict[str, str] = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            found |= key_digests(value, f"{above}{key}.")
+        else:
+            found[f"{above}{key}"] = digest(json.dumps(value).encode())[:12]
+    return found
+
+
+def of(site: str, artifacts: Iterable[Artifact], recipe: Recipe) -> bytes:
     """Return the bytes of the lock that goes with these artifacts."""
     files = {
         str(artifact.path): {
@@ -52,6 +95,13 @@ def of(site: str, artifacts: list[Artifact], inputs: Mapping[str, Any]) -> bytes
             "owner": artifact.owner,
         }
         for artifact in artifacts
+    }
+    inputs = {
+        "gen": recipe.gen,
+        "templates": recipe.templates,
+        "spec": {"path": recipe.spec, "sha256": recipe.spec_digest, "keys": dict(recipe.keys)},
+        "person": dict(recipe.person),
+        "set": list(recipe.changes),
     }
     record = {"format": FORMAT, "site": site, "inputs": inputs, "files": files}
     return (json.dumps(record, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
@@ -63,20 +113,64 @@ def parse(content: bytes, name: str) -> Lock:
     Raises:
         GenError: it is not one of ours, or names a file outside the folder.
     """
+    if conflicted(content):
+        raise GenError(f"{name}: has a merge conflict; gen site --all --out DIR makes it anew")
     try:
         record = json.loads(content)
         if record["format"] != FORMAT:
             raise GenError(
-                f"{name}: is of format {record['format']!r}, this gen reads {FORMAT}; install the gen that wrote it"
+                f"{name}: is of format {record['format']!r}, this gen reads {FORMAT}; use the gen that wrote it"
             )
         files = {_inside(key): _written(value) for key, value in record["files"].items()}
-        return Lock(dict(record["inputs"]), files)
+        return Lock(_slug(record["site"]), _recipe(record["inputs"]), files)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise GenError(f"{name}: is no lock that gen wrote (a merge conflict?); with --force it is made anew") from None
+        raise GenError(f"{name}: is no lock that gen wrote; gen site SITE --force makes it anew") from None
+
+
+def conflicted(content: bytes) -> bool:
+    """Tell whether git left the markers of a merge conflict in a lock."""
+    return any(line.startswith((b"<<<<<<< ", b">>>>>>> ")) for line in content.splitlines())
+
+
+def ours(content: bytes) -> bytes:
+    """Return our side of a merge conflict: the lines before each `=======`, and those outside conflicts."""
+    kept, theirs = [], False
+    for line in content.splitlines(keepends=True):
+        if line.startswith((b"=======", b"|||||||")):
+            theirs = True
+        elif line.startswith(b">>>>>>> "):
+            theirs = False
+        elif not theirs and not line.startswith(b"<<<<<<< "):
+            kept.append(line)
+    return b"".join(kept)
+
+
+def _recipe(inputs: Mapping[str, Any]) -> Recipe:
+    spec = inputs["spec"]
+    texts = [inputs["gen"], inputs["templates"], spec["path"], spec["sha256"], *inputs["set"], *spec["keys"].values()]
+    if not all(isinstance(text, str) for text in texts) or not all(
+        isinstance(value, str | bool) for value in inputs["person"].values()
+    ):
+        raise TypeError(inputs)
+    return Recipe(
+        gen=inputs["gen"],
+        templates=inputs["templates"],
+        spec=spec["path"],
+        spec_digest=spec["sha256"],
+        keys=dict(spec["keys"]),
+        person=dict(inputs["person"]),
+        changes=tuple(inputs["set"]),
+    )
 
 
 def _written(value: Mapping[str, str]) -> Written:
     return Written(str(value["sha256"]), int(value["mode"], 8), Owner(value["owner"]))
+
+
+def _slug(text: str) -> str:
+    if not text.replace("-", "").isalnum() or not text.isascii():
+        raise ValueError(text)
+    return text
 
 
 def _inside(text: str) -> PurePosixPath:

@@ -1,6 +1,7 @@
 """Our own templates, filled in. The last guard against a value that would start a line of its own."""
 
 from functools import cache
+from hashlib import sha256
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -25,6 +26,15 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701 - none of the formats is HTML; values are checked when a spec is loaded
     )
+
+
+@cache
+def templates_digest() -> str:
+    """Return a digest of all templates, by which a change to them shows."""
+    found = sha256()
+    for path in sorted(TEMPLATES.glob("*.j2")):
+        found.update(path.name.encode() + b"\0" + path.read_bytes())
+    return found.hexdigest()[:12]
 
 
 def render(template: str, **values: Any) -> bytes:

@@ -5,7 +5,6 @@ import os
 import shlex
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from generator import __version__, cache, disk, inputs, lock, resources
 from generator.compilation import Compilation
@@ -32,7 +31,7 @@ def run(choice: inputs.Choice, out: Path, *, dry_run: bool, force: bool, as_json
     if not dry_run:
         if not force:
             _refuse_conflicts(out, changes)
-        record = lock.of(made.site, list(made.artifacts), _record(given, made, out))
+        record = lock.of(made.site, made.artifacts, _recipe(given, made, out))
         backups = disk.apply(out, changes, lock.path(made.site), record)
     if as_json:
         data(_json(made, changes, backups))
@@ -67,19 +66,22 @@ def _refuse_conflicts(out: Path, changes: list[Change]) -> None:
         raise GenError("\n".join([*conflicts, hint]))
 
 
-def _record(given: inputs.Inputs, made: Compilation, out: Path) -> dict[str, Any]:
-    """Return what the lock says about where the artifacts came from: no date, and no path of this machine."""
-    return {
-        "gen": __version__,
-        "spec": {"path": _spec_name(given.spec.path, out), "sha256": lock.digest(given.spec.content)},
-        "person": made.person,
-        "set": list(made.changes),
-    }
+def _recipe(given: inputs.Inputs, made: Compilation, out: Path) -> lock.Recipe:
+    return lock.Recipe(
+        gen=__version__,
+        templates=made.templates,
+        spec=_spec_name(given.spec.path, out),
+        spec_digest=lock.digest(given.spec.content),
+        keys=made.keys,
+        person=made.person,
+        changes=made.changes,
+    )
 
 
 def _spec_name(path: Path, out: Path) -> str:
+    """Name a spec the same on every machine: by the catalogue, or by its path from the output folder."""
     if path.resolve().is_relative_to(resources.CATALOGUE.resolve()):
-        return f"catalogue:{path.stem}"
+        return lock.catalogue(path.stem)
     return Path(os.path.relpath(path.resolve(), out.resolve())).as_posix()
 
 
