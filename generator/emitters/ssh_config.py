@@ -98,13 +98,14 @@ def _host(account: Account, entry: str, host: Host, taken: set[str]) -> Iterator
 
 
 def _compute(account: Account, group: str, nodes: Compute) -> Iterator[Block]:
+    through = account.fill(nodes.through) or ""
     if nodes.host:
         full = filter(matcher(nodes.match), nodes.full_names())
         yield Block([*nodes.match, *(f"!{name}" for name in full)], [("HostName", nodes.host)])
     settings = [
         ("Port", str(nodes.port)),
         *_user(account, "{user}"),
-        ("ProxyJump", account.fill(nodes.through) or ""),
+        ("ProxyJump", through),
         *_authentication(account, account.site.auth_of(nodes)),
         *_sharing(account),
         *_host_keys(pins(account, group), nodes.port),
@@ -112,7 +113,7 @@ def _compute(account: Account, group: str, nodes: Compute) -> Iterator[Block]:
     yield Block(
         list(nodes.patterns()),
         settings,
-        [f"compute nodes, through {nodes.through}", *_gap(account, "User", "{user}")],
+        [f"compute nodes, through {through}", *_gap(account, "User", "{user}")],
     )
 
 

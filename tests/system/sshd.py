@@ -19,12 +19,13 @@ import generator
 
 PROGRAMS = ("ssh", "sshd", "ssh-keygen", "ssh-agent", "ssh-add", "unshare")
 PERSON = pwd.getpwuid(os.geteuid())
-SYSTEM_PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"
-_SSHD = shutil.which("sshd", path=SYSTEM_PATH) or "sshd"
 
-# ssh takes `~` from the passwd database, whatever $HOME says; so the scratch folder is mounted over the real home, for
-# this one command only.
-_IN_SCRATCH_HOME = 'mount --bind "$1" "$2" && shift 2 && exec "$@"'
+_PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"
+_SSHD = shutil.which("sshd", path=_PATH) or "sshd"  # it wants to be called by its whole path
+_USUAL = (
+    *("PermitRootLogin yes", "PasswordAuthentication no", "KbdInteractiveAuthentication no"),
+    *("UsePAM no", "StrictModes no", "PidFile none"),
+)
 
 Result = subprocess.CompletedProcess[str]
 
@@ -39,7 +40,7 @@ class Server:
 
     def logins(self) -> list[str]:
         """Return the lines of its log that tell of a login."""
-        return [line for line in self.log.read_text().splitlines() if line.startswith("Accepted ")]
+        return [line for line in _text(self.log).splitlines() if line.startswith("Accepted ")]
 
 
 @dataclass
@@ -50,12 +51,13 @@ class Rig:
     _running: ExitStack = field(default_factory=ExitStack)
 
     def __enter__(self) -> "Rig":
-        self.home.joinpath(".ssh").mkdir(mode=0o700, parents=True)
-        self._running.callback(self._end_shared_connections)
+        (self.home / ".ssh").mkdir(mode=0o700, parents=True)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._running.close()
+        with self._running:
+            for path in (self.home / ".ssh").glob("gen-*"):
+                self.ssh("/dev/null", "-S", f"{PERSON.pw_dir}/.ssh/{path.name}", "-O", "exit", "any")
 
     @property
     def home(self) -> Path:
@@ -64,78 +66,60 @@ class Rig:
 
     def key(self, name: str) -> Path:
         """Return the private key of a name, made at first use. The name starts with its type: `rsa`, `rsa-old`."""
-        path = self.folder.parent / "keys" / name  # for every test of a session: keys take their time
+        path = self.folder.parent / "keys" / name  # one folder for all tests of a session: keys take their time
         if not path.exists():
             path.parent.mkdir(exist_ok=True)
             kind = name.partition("-")[0]
             size = ["-b", "2048"] if kind == "rsa" else []
-            _run("ssh-keygen", "-q", "-t", kind, *size, "-N", "", "-C", name, "-f", path)
+            _run("ssh-keygen", "-q", "-t", kind, *size, "-N", "", "-C", name, "-f", str(path))
         return path
 
     def certified(self, key: str, authority: str, *options: str) -> Path:
-        """Return a copy of a key, with its certificate beside it as `KEY-cert.pub`; options of ssh-keygen -s."""
+        """Return a copy of a key with its certificate beside it, `KEY-cert.pub`; options are ssh-keygen's."""
         path = self.folder / key
         for ending in ("", ".pub"):
             shutil.copy(f"{self.key(key)}{ending}", f"{path}{ending}")
-        _run("ssh-keygen", "-q", "-s", self.key(authority), "-I", f"{key}-id", *options, f"{path}.pub")
+        _run("ssh-keygen", "-q", "-s", str(self.key(authority)), "-I", f"{key}-id", *options, f"{path}.pub")
         return path
 
     def fingerprint(self, key: str) -> str:
-        """Return the fingerprint of a key, in OpenSSH's own words."""
+        """Return the fingerprint of a key, as OpenSSH computes it."""
         return _run("ssh-keygen", "-l", "-f", f"{self.key(key)}.pub").split()[1]
 
     def public(self, key: str) -> str:
         """Return a public key as `TYPE BASE64`."""
-        return " ".join(self.key(key).with_name(f"{key}.pub").read_text().split()[:2])
+        return " ".join(Path(f"{self.key(key)}.pub").read_text().split()[:2])
 
-    def serve(self, name: str, host_keys: Iterable[str], *lines: str, names: Mapping[str, str] | None = None) -> Server:
-        """Start an sshd that takes the key `ed25519-ada`; `lines` go before, and the first value wins there too.
+    def serve(self, name: str, host_keys: Iterable[str], *lines: str, names: Sequence[str] = ()) -> Server:
+        """Start an sshd that lets in the key `ed25519-ada`.
 
-        `names` maps host names to addresses for this server alone, as a site's own DNS does.
+        `lines` come first in its config, where the first value wins. `names` are host names that this server alone can
+        resolve (they all mean the loopback).
         """
-        log = self.folder / f"{name}.log"
-        server = Server(name, _free_port(), log)
-        config = [
-            *lines,
-            *(f"HostKey {self.key(key)}" for key in host_keys),
-            f"ListenAddress 127.0.0.1:{server.port}",
-            f"AuthorizedKeysFile {self.key('ed25519-ada')}.pub",
-            f"SetEnv SERVER={name}",
-            *("PermitRootLogin yes", "PasswordAuthentication no", "KbdInteractiveAuthentication no"),
-            *("UsePAM no", "StrictModes no", "PidFile none"),
-        ]
-        path = self.folder / f"{name}.sshd_config"
-        path.write_text("\n".join(config) + "\n")
+        server = Server(name, _free_port(), self.folder / f"{name}.log")
+        config = self.folder / f"{name}.sshd_config"
+        keys = [f"HostKey {self.key(key)}" for key in host_keys]
+        person = [f"AuthorizedKeysFile {self.key('ed25519-ada')}.pub", f"SetEnv SERVER={name}"]
+        address = f"ListenAddress 127.0.0.1:{server.port}"
+        config.write_text("\n".join([*lines, *keys, *person, address, *_USUAL, ""]))
         Path("/run/sshd").mkdir(exist_ok=True)
-        command = [*self._with_names(name, names), _SSHD, "-f", str(path), "-E", str(log), "-D"]
-        self._running.enter_context(_child(command, lambda: "Server listening" in _text(log), lambda: _text(log)))
+        command = [*self._resolving(name, names), _SSHD, "-f", str(config), "-E", str(server.log), "-D"]
+        ready = _child(command, lambda: "Server listening" in _text(server.log), lambda: _text(server.log))
+        self._running.enter_context(ready)
         return server
 
-    def _with_names(self, server: str, names: Mapping[str, str] | None) -> list[str]:
-        if not names:
-            return []
+    def _resolving(self, server: str, names: Sequence[str]) -> list[str]:
         hosts = self.folder / f"{server}.hosts"
-        hosts.write_text("127.0.0.1 localhost\n" + "".join(f"{names[name]} {name}\n" for name in names))
-        return [*_unshared(hosts, "/etc/hosts")]
+        hosts.write_text(f"127.0.0.1 localhost {' '.join(names)}\n")
+        return _mounted(hosts, "/etc/hosts") if names else []
 
-    def agent(self, *keys: str) -> Path:
+    def agent(self, *keys: str) -> str:
         """Start an ssh-agent that holds some keys, and return its socket."""
         path = self.folder / "agent"
         self._running.enter_context(_child(["ssh-agent", "-D", "-a", str(path)], path.exists, lambda: "no socket"))
         for key in keys:
-            _run("ssh-add", "-q", self.key(key), SSH_AUTH_SOCK=str(path))
-        return path
-
-    def keys_in(self, agent: Path) -> str:
-        """Return the fingerprints of the keys that an agent holds."""
-        listing = subprocess.run(
-            ["ssh-add", "-l"],
-            capture_output=True,
-            text=True,
-            env={"PATH": SYSTEM_PATH, "SSH_AUTH_SOCK": str(agent)},
-            check=False,
-        )
-        return listing.stdout
+            _run("ssh-add", "-q", str(self.key(key)), SSH_AUTH_SOCK=str(path))
+        return str(path)
 
     def compile(self, spec: Mapping[str, Any], *options: str, key: Path | None = None) -> Path:
         """Write a spec, let `gen site` compile it for the person with a key, and return the ssh config it makes."""
@@ -143,25 +127,26 @@ class Rig:
         with path.open("w") as file:
             YAML(typ="safe").dump(dict(spec), file)
         out = self.folder / "out"
-        person = ("--user", PERSON.pw_name, "--identity-file", key or self.key("ed25519-ada"))
-        _run(
-            *(sys.executable, "-m", "generator", "site", path, "--out", out, *person, *options),
-            HOME=str(self.home),
-            XDG_CONFIG_HOME=str(self.home / ".config"),
-            PYTHONPATH=str(Path(generator.__file__).parents[1]),
-        )
+        person = ("--user", PERSON.pw_name, "--identity-file", str(key or self.key("ed25519-ada")))
+        gen = (sys.executable, "-m", "generator", "site", str(path), "--out", str(out), *person, *options)
+        package = str(Path(generator.__file__).parents[1])
+        _run(*gen, HOME=str(self.home), XDG_CONFIG_HOME=str(self.home / ".config"), PYTHONPATH=package)
         return out / "ssh" / f"{spec['site']}.conf"
 
     def ssh(self, config: Path | str, *arguments: str, **environment: str) -> Result:
-        """Run ssh as the person, with no terminal and nobody to answer a question."""
-        command = ["ssh", "-F", str(config), "-o", "BatchMode=yes", *arguments]
+        """Run ssh as the person, with no terminal and nobody to answer a question.
+
+        ssh takes `~` from the passwd database, whatever $HOME says; so the scratch folder is mounted over the real
+        home, for this one command.
+        """
+        command = [*_mounted(self.home, PERSON.pw_dir), "ssh", "-F", str(config), "-o", "BatchMode=yes", *arguments]
         return subprocess.run(
-            [*_unshared(self.home, PERSON.pw_dir), *command],
+            command,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=60,
-            env={"PATH": SYSTEM_PATH, "HOME": PERSON.pw_dir, "LC_ALL": "C"} | environment,
+            env={"PATH": _PATH, "HOME": PERSON.pw_dir, "LC_ALL": "C"} | environment,
             start_new_session=True,
             check=False,
         )
@@ -174,21 +159,17 @@ class Rig:
         """Return what ssh has left in the person's ~/.ssh."""
         return sorted(path.name for path in (self.home / ".ssh").iterdir())
 
-    def _end_shared_connections(self) -> None:
-        for path in (self.home / ".ssh").glob("gen-*"):
-            self.ssh("/dev/null", "-S", f"{PERSON.pw_dir}/.ssh/{path.name}", "-O", "exit", "any")
 
-
-def site(login: Server, host_keys: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+def site(login: Server, pins: Mapping[str, Any], **more: Any) -> dict[str, Any]:
     """Return the spec of a site with one login host, `rig`, which is the server at `localhost`."""
     return {
         "site": "rig",
         "title": "Servers of a test",
         "sources": {"test": {"ref": "made by the test"}},
         "hosts": {"rig": {"host": "localhost", "port": login.port}},
-        "host_keys": {"login": {"hosts": "rig", "source": "test", **host_keys}},
+        "host_keys": {"login": {"hosts": "rig", "source": "test", **pins}},
         "auth": {"method": "publickey"},
-        "multiplexing": "forbidden",
+        "multiplexing": "forbidden",  # or a second login would not see the host key at all
     } | more
 
 
@@ -202,14 +183,16 @@ def host_key_refused(result: Result) -> bool:
     return result.returncode == 255 and "Host key verification failed" in result.stderr
 
 
-def _unshared(scratch: Path, over: str) -> Sequence[str]:
-    return ["unshare", "--mount", "sh", "-c", _IN_SCRATCH_HOME, "sh", str(scratch), over]
+def _mounted(scratch: Path, place: str) -> list[str]:
+    """Return the words before a command that finds something else in a place; no other process does."""
+    script = 'mount --bind "$1" "$2" && shift 2 && exec "$@"'
+    return ["unshare", "--mount", "sh", "-c", script, "sh", str(scratch), place]
 
 
-def _run(*command: str | Path, **environment: str) -> str:
+def _run(*command: str, **environment: str) -> str:
     """Run a command that must succeed, and return what it prints."""
-    env = {"PATH": SYSTEM_PATH, "LC_ALL": "C"} | environment
-    result = subprocess.run(list(map(str, command)), capture_output=True, text=True, env=env, timeout=60, check=False)
+    env = {"PATH": _PATH, "LC_ALL": "C"} | environment
+    result = subprocess.run(command, capture_output=True, text=True, env=env, timeout=60, check=False)
     assert result.returncode == 0, result.stderr
     return result.stdout
 
@@ -232,7 +215,8 @@ def _child(command: Sequence[str], ready: Callable[[], bool], words: Callable[[]
     try:
         deadline = time.monotonic() + 10
         while not ready():
-            assert child.poll() is None and time.monotonic() < deadline, words()
+            assert child.poll() is None, words()
+            assert time.monotonic() < deadline, words()
             time.sleep(0.01)
         yield
     finally:
