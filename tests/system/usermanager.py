@@ -1,4 +1,4 @@
-"""A real systemd user manager for a test, in namespaces and a control group of its own; it ends with its `with` block."""
+"""A real systemd user manager for a test, in namespaces and a control group of its own; it ends with its block."""
 
 import os
 import pwd
@@ -39,9 +39,16 @@ exec unshare --cgroup --mount sh -c '
     chown "$0" "$XDG_RUNTIME_DIR"
     exec "$@"' "$user" "$@"
 """
+# What has outlived the manager is in its group, and nothing else is.
 _END = f"""
 {_GROUPS}
-find /sys/fs/cgroup/"$1" -depth -type d -exec rmdir {{}} +
+cd /sys/fs/cgroup/"$1" || exit 0
+echo 1 > cgroup.kill
+for try in 1 2 3 4 5 6 7 8 9; do
+    find "$PWD" -depth -type d -exec rmdir {{}} + && exit
+    sleep 0.1
+done
+exit 1
 """
 
 Result = subprocess.CompletedProcess[str]
@@ -109,14 +116,12 @@ def user_manager(user: str = "root", home: str = "home") -> Iterator[UserManager
         place = Path(folder, home)
         place.mkdir(mode=0o700)
         os.chown(place, entry.pw_uid, entry.pw_gid)
-        with _running(entry, place, Path(folder).name, Path(folder, "log")) as pid:
-            manager = UserManager(entry, place, pid)
-            _until_up(manager, Path(folder, "log"))
+        with _running(entry, place, Path(folder).name, Path(folder, "log")) as manager:
             yield manager
 
 
 @contextmanager
-def _running(user: pwd.struct_passwd, home: Path, group: str, log: Path) -> Iterator[int]:
+def _running(user: pwd.struct_passwd, home: Path, group: str, log: Path) -> Iterator[UserManager]:
     """Start the manager, and stop it with all that it runs; it has the pid of the child, since each step is an exec."""
     command = ["unshare", "--mount", "sh", "-c", _START, "sh", group, str(user.pw_uid), *_as(user), _SYSTEMD, "--user"]
     environment = _environment(user, home) | {"SYSTEMD_LOG_TARGET": "console"}
@@ -124,8 +129,13 @@ def _running(user: pwd.struct_passwd, home: Path, group: str, log: Path) -> Iter
         child = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment, cwd="/"
         )
+    manager = UserManager(user, home, child.pid)
     try:
-        yield child.pid
+        deadline = time.monotonic() + 10
+        while not _is_up(manager):
+            assert child.poll() is None and time.monotonic() < deadline, log.read_text()
+            time.sleep(0.02)
+        yield manager
     finally:
         child.terminate()
         try:
@@ -135,15 +145,12 @@ def _running(user: pwd.struct_passwd, home: Path, group: str, log: Path) -> Iter
             subprocess.run(["unshare", "--mount", "sh", "-c", _END, "sh", group], check=True)
 
 
-def _until_up(manager: UserManager, log: Path) -> None:
-    """Wait until the manager has started; a machine's own user units may fail there (`degraded`)."""
-    deadline = time.monotonic() + 10
-    state = ""
-    while state not in ("running", "degraded"):
-        assert time.monotonic() < deadline and Path(f"/proc/{manager.pid}").exists(), log.read_text()
-        time.sleep(0.02)
-        with suppress(FileNotFoundError):
-            state = manager.run("systemctl", "--user", "is-system-running").stdout.strip()
+def _is_up(manager: UserManager) -> bool:
+    """Tell whether the manager has started; a unit of the machine's own may have failed there (`degraded`)."""
+    with suppress(FileNotFoundError):
+        if Path(f"/proc/{manager.pid}/exe").readlink().name == "systemd":
+            return manager.run("systemctl", "--user", "is-system-running").stdout.strip() in ("running", "degraded")
+    return False
 
 
 def _environment(user: pwd.struct_passwd, home: Path) -> dict[str, str]:
