@@ -69,13 +69,15 @@ def kind(value: dict[str, Any]) -> str:
     if "enum" in value:
         return ", ".join(f"`{item}`" for item in value["enum"])
     if "oneOf" in value or "anyOf" in value:
-        several = [kind(item) for item in value.get("oneOf", value.get("anyOf")) if item.get("type") != "null"]
+        several = [kind(item) for item in value.get("oneOf") or value["anyOf"] if item.get("type") != "null"]
         several = [item for item in several if f"list of {item}" not in several]
         return " or ".join(dict.fromkeys(several))
     if value.get("type") == "array":
         return f"list of {kind(value['items'])}" if "items" in value else "list"
     if value.get("type") == "object":
-        inner = value.get("additionalProperties") or next(iter(value.get("patternProperties", {}).values()), {})
+        inner: dict[str, Any] = value.get("additionalProperties") or next(
+            iter(value.get("patternProperties", {}).values()), {}
+        )
         return f"mapping to {kind(inner)}" if inner else "mapping"
     words = {"string": "text", "integer": "number", "boolean": "true or false"}
     return "date" if value.get("format") == "date" else words.get(value.get("type", ""), "value")

@@ -5,18 +5,18 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from generator.spec.forms import Email, KeyPath, Label, LocalPath, Slug, UserName
+from generator.spec.forms import FILLED, Email, KeyPath, Label, LocalPath, Slug, UserName
 from generator.spec.model import Model
 
 
 class Person(Model):
     """What a person owns at a site. What is not known is left out of the artifacts, never invented."""
 
-    user: UserName | None = None
+    user: Annotated[UserName, FILLED] | None = None
     """User name at the site."""
-    email: Email | None = None
+    email: Annotated[Email, FILLED] | None = None
     """E-mail address, as a certificate authority knows it."""
-    identity_file: LocalPath | None = None
+    identity_file: Annotated[LocalPath, FILLED] | None = None
     """Private key, when not the site's slot `~/.ssh/id_SITE`."""
     account: Label | None = None
     """Account (project, allocation) that jobs are charged to."""
@@ -24,7 +24,7 @@ class Person(Model):
     """Project that is part of names and paths at the site."""
     client_id: Label | None = None
     """Id of your OIDC client."""
-    home: Annotated[LocalPath, Field(pattern="^/")] | None = None
+    home: Annotated[LocalPath, FILLED, Field(pattern="^/")] | None = None
     """Your home folder on the machine that reads the `.env` file, where `~` would not mean the same to every reader."""
     multiplexing: bool = True
     """Share one connection between sessions, where the site allows it."""

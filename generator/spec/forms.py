@@ -161,7 +161,14 @@ def _numbered(value: str) -> None:
         raise ValueError(f"{shown(value)} needs {{n}} where the number of the node stands")
 
 
+def _unfilled(value: str) -> None:
+    if names(value):
+        raise ValueError(f"{shown(value)} holds a placeholder; write what it stands for")
+
+
 PERSONAL = tuple(PLACEHOLDERS)
+# For what placeholders stand for: were one left in it, it would reach a file as it is.
+FILLED = Check(_unfilled)
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?"
 _CLOCK = r"[0-9]{1,3}(?::[0-5]?[0-9]){0,2}"
 
