@@ -15,11 +15,13 @@ def sites(specs: Path | None) -> dict[str, Path]:
     if specs and not specs.is_dir():
         raise GenError(f"--specs {specs}: is no folder")
     folders = [*([specs] if specs else []), Path("site_specs"), CATALOGUE]
-    found: dict[str, Path] = {}
-    for folder in folders:
-        for path in sorted(folder.glob("*.yaml")):
-            found.setdefault(path.stem, path)
+    found = {path.stem: path for folder in reversed(folders) for path in folder.glob("*.yaml")}
     return dict(sorted(found.items()))
+
+
+def shipped() -> dict[str, Path]:
+    """Return the specs that ship with the tool, by name."""
+    return {path.stem: path for path in sorted(CATALOGUE.glob("*.yaml"))}
 
 
 def spec(site: str, specs: Path | None) -> Path:

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from generator.report.format import Format
+
 app = typer.Typer(
     name="gen",
     help="Compile HPC site specs into ssh configuration, pinned host keys, .env files and certificate timers.",
@@ -78,9 +80,17 @@ AcceptUnverified = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="JSON for programs, on stdout.", envvar="GEN_JSON")]
 
 
+Folder = Annotated[Path, typer.Argument(metavar="[DIR]", help="Folder that holds generated files and specs.")]
+
+Form = Annotated[Format, typer.Option("--format", help="How to print it.", envvar="GEN_FORMAT")]
+
+
 @app.command()
 def site(
-    site: Site,
+    site: Annotated[
+        str | None,
+        typer.Argument(metavar="SITE", help="Name of a site, or path of a spec.", autocompletion=_complete_site),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder to write below.", envvar="GEN_OUT")] = Path(),
     specs: Specs = None,
     profile: ProfilePath = None,
@@ -98,6 +108,12 @@ def site(
         bool,
         typer.Option("--force", help="Replace edited files too, and keep a backup of each.", envvar="GEN_FORCE"),
     ] = False,
+    every: Annotated[
+        bool,
+        typer.Option(
+            "--all", help="Make every site below the folder anew, for whom it was made before.", envvar="GEN_ALL"
+        ),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Compile a site and write every file of it.
@@ -106,8 +122,9 @@ def site(
     gen site musica --out . --user xy12345
 
     gen site mila --set slurm.partition=main --dry-run
+
+    gen site --all
     """
-    from generator.commands.site import run
     from generator.inputs import Choice
 
     options = {
@@ -117,8 +134,68 @@ def site(
         "account": account,
         "accept_unverified": accept_unverified or None,
     }
+    if every:
+        if site or specs or profile or set_ or any(value is not None for value in options.values()):
+            raise typer.BadParameter("takes no SITE and nothing about you: each lock has it", param_hint="--all")
+        from generator.commands.sites import run as run_all
+
+        raise typer.Exit(run_all(out, dry_run=dry_run, force=force, as_json=json))
+    if site is None:
+        raise typer.BadParameter("name one (gen list shows them), or say --all", param_hint="SITE")
+    from generator.commands.site import run
+
     choice = Choice(site, specs, profile, options, tuple(set_ or ()))
     raise typer.Exit(run(choice, out, dry_run=dry_run, force=force, as_json=json))
+
+
+@app.command()
+def check(folder: Folder = Path(), form: Form = Format.TEXT) -> None:
+    """Check that every generated file is what its spec compiles to, and tell why where it is not. Writes nothing.
+
+    Examples:
+    gen check
+
+    gen check deploy --format markdown
+    """
+    from datetime import date
+
+    from generator.commands.check import run
+
+    raise typer.Exit(run(folder, form, date.today()))
+
+
+@app.command()
+def diff(folder: Folder = Path()) -> None:
+    """Print what would end the drift, as a patch for `git apply`. Writes nothing.
+
+    Example: gen diff | git apply
+    """
+    from generator.commands.diff import run
+
+    raise typer.Exit(run(folder))
+
+
+@app.command()
+def review(
+    base: Annotated[str, typer.Argument(metavar="BASE", help="Revision to start from, as a rule the target branch.")],
+    head: Annotated[
+        str | None, typer.Argument(metavar="[HEAD]", help="Revision to compare; without it, the files as they are.")
+    ] = None,
+    specs: Annotated[Path, typer.Option(help="Folder of specs.", envvar="GEN_SPECS")] = Path("site_specs"),
+    form: Form = Format.TEXT,
+) -> None:
+    """Review what a change of specs means for the people who log in; whom they trust comes first. Writes nothing.
+
+    Examples:
+    gen review main
+
+    gen review origin/main HEAD --format markdown
+    """
+    from datetime import date
+
+    from generator.commands.review import run
+
+    raise typer.Exit(run(base, head, specs, form, date.today()))
 
 
 @app.command("list")

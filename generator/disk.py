@@ -1,34 +1,20 @@
-"""Files as they are, and changes made to them: the only module that writes."""
+"""Changes made to files: the only module that writes."""
 
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
-from generator.errors import GenError
 from generator.lock import digest
 from generator.plan import Action, Actual, Change
+from generator.tree import real, told
 
 _BACKUP = PurePosixPath(".gen/backup")
 
 
-def actual(root: Path, paths: Iterable[PurePosixPath]) -> dict[PurePosixPath, Actual]:
-    """Return those of the files below a folder that are there.
+def apply(root: Path, changes: Iterable[Change], lock: PurePosixPath, record: bytes | None) -> list[PurePosixPath]:
+    """Make the changes, then write the lock, or take it away when there is no site any more.
 
-    Raises:
-        GenError: a file cannot be read, is no file, or leads out of the folder.
-    """
-    found = {}
-    for path in paths:
-        real = _real(root, path)
-        with _told(root / path):
-            if real.exists():
-                found[path] = Actual(real.read_bytes(), real.stat().st_mode & 0o7777)
-    return found
-
-
-def apply(root: Path, changes: Iterable[Change], lock: PurePosixPath, record: bytes) -> list[PurePosixPath]:
-    """Make the changes, then write the lock. Returns the backups of what somebody else had written.
+    Returns the backups of what somebody else had written.
 
     Each file is replaced as a whole, its mode set before its content; a crash leaves the old or the new one, and the
     next run goes on from there.
@@ -38,50 +24,37 @@ def apply(root: Path, changes: Iterable[Change], lock: PurePosixPath, record: by
     """
     backups = []
     for change in changes:
-        real = _real(root, change.path)
-        with _told(root / change.path):
+        place = real(root, change.path)
+        with told(root / change.path):
             if change.conflict and change.actual:
                 backups.append(_keep(root, change.path, change.actual))
             if change.action in (Action.CREATE, Action.UPDATE) and change.artifact:
-                _write(root, real, change.artifact.content, change.artifact.mode)
+                _write(root, place, change.artifact.content, change.artifact.mode)
             elif change.action is Action.CHMOD and change.artifact:
-                real.chmod(change.artifact.mode)
+                place.chmod(change.artifact.mode)
             elif change.action is Action.DELETE:
                 (root / change.path).unlink(missing_ok=True)
-    with _told(root / lock):
-        _write(root, _real(root, lock), record, 0o644)
+    with told(root / lock):
+        if record is None:
+            (root / lock).unlink(missing_ok=True)
+        else:
+            _write(root, real(root, lock), record, 0o644)
     return backups
 
 
 def _keep(root: Path, path: PurePosixPath, found: Actual) -> PurePosixPath:
     """Put a copy aside, where git does not see it: people write secrets into files."""
     copy = _BACKUP / path.parent / f"{path.name}.{digest(found.content)[:8]}"
-    _write(root, _real(root, _BACKUP / ".gitignore"), b"*\n", 0o644)
-    _write(root, _real(root, copy), found.content, 0o600)
+    _write(root, real(root, _BACKUP / ".gitignore"), b"*\n", 0o644)
+    _write(root, real(root, copy), found.content, 0o600)
     return copy
 
 
-def _real(root: Path, path: PurePosixPath) -> Path:
-    """Follow links to the real file, which must be below the real folder."""
-    real = (root / path).resolve()
-    if not real.is_relative_to(root.resolve()):
-        raise GenError(f"{root / path}: is a link that leads out of {root}; remove it")
-    return real
-
-
-@contextmanager
-def _told(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise GenError(f"{path}: {(error.strerror or str(error)).lower()}") from None
-
-
-def _write(root: Path, real: Path, content: bytes, mode: int) -> None:
-    if real.is_file() and real.read_bytes() == content and real.stat().st_mode & 0o7777 == mode:
+def _write(root: Path, place: Path, content: bytes, mode: int) -> None:
+    if place.is_file() and place.read_bytes() == content and place.stat().st_mode & 0o7777 == mode:
         return
-    _make_folders(root.resolve(), real.parent)
-    replace(real, content, mode)
+    _make_folders(root.resolve(), place.parent)
+    replace(place, content, mode)
 
 
 def replace(path: Path, content: bytes, mode: int) -> None:

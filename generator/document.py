@@ -63,6 +63,14 @@ class Node:
             node = below or node
         return tuple(path), node
 
+    def at(self, keys: str) -> "Node":
+        """Return the node that keys with dots between lead to, or the last one on the way; a key may hold dots too."""
+        fitting = [name for name in self.keys if f"{keys}.".startswith(f"{name}.")]
+        if not fitting:
+            return self
+        name = max(fitting, key=len)
+        return self.keys[name].at(keys[len(name) + 1 :])
+
     def _below(self, part: str | int) -> "Node | None":
         if isinstance(part, int):
             return self.items[part] if part < len(self.items) else None

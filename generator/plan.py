@@ -54,10 +54,10 @@ def plan(
 
 
 def _change(artifact: Artifact, found: Actual | None, was: Written | None) -> Change:
+    if artifact.owner is Owner.SEEDED and (found or was):
+        return Change(artifact.path, Action.KEEP, found, artifact)
     if found is None:
         return Change(artifact.path, Action.CREATE, None, artifact)
-    if artifact.owner is Owner.SEEDED:
-        return Change(artifact.path, Action.KEEP, found, artifact)
     if found.content != artifact.content:
         return Change(artifact.path, Action.UPDATE, found, artifact, _conflict(found, was))
     return Change(artifact.path, Action.KEEP if found.mode == artifact.mode else Action.CHMOD, found, artifact)

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from generator import disk, lock
+from generator import disk, lock, tree
 from generator.artifact import Artifact
 from generator.errors import GenError
 from generator.plan import Action, Actual, Change, plan
@@ -22,7 +22,7 @@ def write(
     """Plan and apply one artifact, as `gen site --force` does."""
     artifact = Artifact(CONF, content, mode)
     was = {CONF: lock.Written(lock.digest(written), mode, artifact.owner)} if written is not None else {}
-    return disk.apply(root, plan([artifact], disk.actual(root, [CONF]), was), LOCK, b"{}\n")
+    return disk.apply(root, plan([artifact], tree.actual(root, [CONF]), was), LOCK, b"{}\n")
 
 
 def mode(path: Path) -> int:
@@ -93,7 +93,7 @@ def test_a_link_that_leads_out_is_refused_and_not_followed(tmp_path: Path, link:
         (root / "ssh").mkdir()
         (root / CONF).symlink_to(outside / "mila.conf")
     with pytest.raises(GenError, match="is a link that leads out of"):
-        disk.actual(root, [CONF])
+        tree.actual(root, [CONF])
     with pytest.raises(GenError, match="is a link that leads out of"):
         disk.apply(root, [Change(CONF, Action.CREATE, artifact=Artifact(CONF, b"x", 0o600))], LOCK, b"")
     assert (outside / "mila.conf").read_bytes() == b"theirs\n"
@@ -102,7 +102,7 @@ def test_a_link_that_leads_out_is_refused_and_not_followed(tmp_path: Path, link:
 def test_what_is_no_file_is_told(tmp_path: Path) -> None:
     (tmp_path / CONF).mkdir(parents=True)
     with pytest.raises(GenError, match=r"/ssh/mila\.conf: is a directory$"):
-        disk.actual(tmp_path, [CONF])
+        tree.actual(tmp_path, [CONF])
 
 
 def test_a_deleted_file_goes_and_others_stay(tmp_path: Path) -> None:

@@ -11,22 +11,22 @@ PACKAGE = Path(generator.__file__).parent
 
 # From the bottom up: a module imports from its own room and from the rows below.
 ROWS: tuple[tuple[str, ...], ...] = (
-    ("errors", "resources", "terminal", "artifact"),
-    ("spec", "catalogue", "compilation", "lock"),
+    ("errors", "resources", "terminal", "artifact", "secrets"),
+    ("spec", "catalogue", "compilation", "lock", "git"),
     ("document", "inputs", "renewal", "plan"),
-    ("overlay", "disk", "report"),
-    ("load", "profile", "cache"),
-    ("account",),
+    ("overlay", "tree", "report", "drift"),
+    ("load", "profile", "disk"),
+    ("account", "cache", "accepted"),
     ("pins", "render", "advice"),
-    ("emitters",),
-    ("compile",),
-    ("build",),
+    ("emitters", "meaning"),
+    ("compile", "review"),
+    ("build", "regenerate"),
     ("commands",),
     ("cli",),
     ("__main__",),
 )
 RANK = {name: rank for rank, row in enumerate(ROWS) for name in row}
-SHELL = {"cli", "commands", "disk", "inputs", "cache", "load", "catalogue", "terminal", "__main__"}
+SHELL = {"cli", "commands", "disk", "tree", "git", "regenerate", "inputs", "cache", "load", "catalogue", "terminal", "__main__"}
 CORE = {
     "artifact",
     "account",
@@ -41,6 +41,11 @@ CORE = {
     "report",
     "advice",
     "spec",
+    "drift",
+    "accepted",
+    "meaning",
+    "review",
+    "secrets",
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
@@ -93,3 +98,17 @@ def test_the_core_does_not_know_the_outside(module: Path) -> None:
     }
     assert not names & {"os", "sys", "time", "socket", "subprocess", "platform", "getpass", "random", "tempfile"}
     assert not {room(name) for name in imported(module)} & SHELL
+
+
+@pytest.mark.parametrize("command", ["check", "diff", "review"])
+def test_a_command_that_must_not_write_reaches_no_module_that_does(command: str) -> None:
+    reached, todo = set[str](), [f"generator.commands.{command}"]
+    while todo:
+        name = todo.pop()
+        file = PACKAGE.parent / Path(*name.split("."))
+        source = next((path for path in (file.with_suffix(".py"), file / "__init__.py") if path.is_file()), None)
+        if source and name not in reached:
+            reached.add(name)
+            todo += imported(source)
+    assert "generator.regenerate" in reached or "generator.review" in reached
+    assert not reached & {"generator.disk", "generator.cache", "generator.commands.site"}

@@ -48,6 +48,9 @@ def written(content: bytes, owner: Owner = Owner.MANAGED) -> Written:
         ),
         pytest.param(SEED, None, None, Action.CREATE, None, id="a seeded file is created once"),
         pytest.param(
+            SEED, None, written(b"new\n", Owner.SEEDED), Action.KEEP, None, id="a seeded file that was deleted stays so"
+        ),
+        pytest.param(
             SEED,
             Actual(b"mine\n", 0o644),
             written(b"new\n", Owner.SEEDED),

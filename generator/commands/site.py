@@ -3,10 +3,10 @@
 import json
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from generator import __version__, cache, disk, inputs, lock, resources
+from generator import __version__, cache, disk, inputs, lock, resources, tree
 from generator.compilation import Compilation
 from generator.errors import GenError
 from generator.lock import Written
@@ -25,18 +25,18 @@ def run(choice: inputs.Choice, out: Path, *, dry_run: bool, force: bool, as_json
     given = inputs.read(choice)
     made = cache.recalled(given, _build)
     written = _written(out, lock.path(made.site), force)
-    actual = disk.actual(out, {*(artifact.path for artifact in made.artifacts), *written})
+    actual = tree.actual(out, {*(artifact.path for artifact in made.artifacts), *written})
     changes = plan(list(made.artifacts), actual, written)
     backups: list[PurePosixPath] = []
     if not dry_run:
         if not force:
-            _refuse_conflicts(out, changes)
+            refuse_conflicts([(out, changes)])
         record = lock.of(made.site, made.artifacts, _recipe(given, made, out))
         backups = disk.apply(out, changes, lock.path(made.site), record)
     if as_json:
         data(_json(made, changes, backups))
     elif dry_run:
-        _preview(changes)
+        preview([(out, changes)], out)
     else:
         _summary(made, out, changes, backups)
     return 0
@@ -50,7 +50,7 @@ def _build(given: inputs.Inputs) -> Compilation:
 
 def _written(out: Path, where: PurePosixPath, force: bool) -> Mapping[PurePosixPath, Written]:
     """Return what the lock says was written; with `--force` a lock that cannot be read counts as none."""
-    found = disk.actual(out, [where]).get(where)
+    found = tree.actual(out, [where]).get(where)
     try:
         return lock.parse(found.content, str(out / where)).files if found else {}
     except GenError:
@@ -59,11 +59,20 @@ def _written(out: Path, where: PurePosixPath, force: bool) -> Mapping[PurePosixP
         return {}
 
 
-def _refuse_conflicts(out: Path, changes: list[Change]) -> None:
-    conflicts = [f"{out / change.path}: {change.conflict}" for change in changes if change.conflict]
+def refuse_conflicts(placed: Iterable[tuple[Path, Iterable[Change]]]) -> None:
+    """Refuse, before the first write, changes below some folders that would undo somebody's work.
+
+    Raises:
+        GenError: a line for each such file.
+    """
+    conflicts = [f"{root / change.path}: {change.conflict}" for root, changes in placed for change in _refused(changes)]
     if conflicts:
         hint = "Nothing was written. --dry-run shows the difference; --force replaces such files and keeps a backup."
         raise GenError("\n".join([*conflicts, hint]))
+
+
+def _refused(changes: Iterable[Change]) -> list[Change]:
+    return [change for change in changes if change.conflict]
 
 
 def _recipe(given: inputs.Inputs, made: Compilation, out: Path) -> lock.Recipe:
@@ -85,17 +94,19 @@ def _spec_name(path: Path, out: Path) -> str:
     return Path(os.path.relpath(path.resolve(), out.resolve())).as_posix()
 
 
-def _preview(changes: list[Change]) -> None:
+def preview(placed: Sequence[tuple[Path, list[Change]]], out: Path) -> None:
+    """Print changes below some folders as one patch, with paths from the folder `out`."""
     from generator.report.diff import diff
 
-    data(diff(changes))
-    todo = [change for change in changes if change.action is not Action.KEEP]
-    conflicts = sum(bool(change.conflict) for change in changes)
+    data("".join(diff(changes, PurePosixPath(root.relative_to(out))) for root, changes in placed))
+    every = [change for _, changes in placed for change in changes]
+    todo = [change for change in every if change.action is not Action.KEEP]
+    conflicts = len(_refused(every))
     refused = f", of which {conflicts} would be refused without --force" if conflicts else ""
-    say(f"{len(todo)} of {len(changes)} files would change{refused}; nothing was written")
+    say(f"{len(todo)} of {len(every)} files would change{refused}; nothing was written")
 
 
-_DONE = {
+DONE = {
     Action.CREATE: "new",
     Action.UPDATE: "changed",
     Action.CHMOD: "mode",
@@ -110,7 +121,7 @@ def _summary(made: Compilation, out: Path, changes: list[Change], backups: list[
     for change in changes:
         target = change.artifact.install_to if change.artifact else None
         place = f"  → ~/{target}" if target else ""
-        say(f"  {_DONE[change.action]:9} {change.path!s:{width}}{place}".rstrip())
+        say(f"  {DONE[change.action]:9} {change.path!s:{width}}{place}".rstrip())
     for backup in backups:
         say(f"  {'backup':9} {backup}")
     _gaps(made)
@@ -143,9 +154,14 @@ def _json(made: Compilation, changes: list[Change], backups: list[PurePosixPath]
     report = {
         "format_version": "1.0",
         "site": made.site,
-        "files": [{"path": str(item.path), "action": item.action, "conflict": item.conflict} for item in changes],
+        "files": listed(changes),
         "backups": [str(path) for path in backups],
         "missing": [gap.name for gap in made.gaps],
         "unverified": [keys.name for keys in made.unpinned],
     }
     return json.dumps(report, indent=2)
+
+
+def listed(changes: Iterable[Change]) -> list[dict[str, str | None]]:
+    """Return changes as programs read them."""
+    return [{"path": str(item.path), "action": item.action, "conflict": item.conflict} for item in changes]

@@ -1,1 +1,1 @@
-"""Changes as text: every format is a pure function of the list of changes."""
+"""Changes and findings as text: every format is a pure function, and none reads or decides anything."""

@@ -1,35 +1,59 @@
-"""Changes as a patch that `git apply` takes, with paths below the output folder."""
+"""Changes as a patch that `git apply` takes, but for files with what looks like a secret: that is masked."""
 
 from collections.abc import Iterable, Iterator
 from difflib import unified_diff
+from pathlib import PurePosixPath
 
 from generator.plan import Action, Change
+from generator.secrets import masked
 
 
-def diff(changes: Iterable[Change]) -> str:
-    """Return the patch, empty when nothing changes; modes are not in it, since git knows the executable bit only."""
-    return "".join(line for change in changes for line in _patch(change))
+def diff(changes: Iterable[Change], folder: PurePosixPath) -> str:
+    """Return the patch, empty when nothing changes; `folder` goes in front of every path.
+
+    Of modes it has the executable bit, which is all that git keeps. Bytes that are no UTF-8 are surrogates in it.
+    """
+    return "".join(line for change in changes for line in _patch(change, str(folder / change.path)))
 
 
-def _patch(change: Change) -> Iterator[str]:
-    if change.action in (Action.KEEP, Action.CHMOD):
-        return
-    before = change.actual.content if change.actual else None
-    after = change.artifact.content if change.artifact else None
-    yield f"diff --git a/{change.path} b/{change.path}\n"
-    if before is None:
-        yield "new file mode 100644\n"
-    if after is None:
-        yield "deleted file mode 100644\n"
-    names = (
-        "/dev/null" if before is None else f"a/{change.path}",
-        "/dev/null" if after is None else f"b/{change.path}",
+def hidden(change: Change) -> bool:
+    """Tell whether a secret is masked in a change, so that `git apply` will not find the line."""
+    before, after = _sides(change)
+    return bool(before) and masked(before, set(after)) != before
+
+
+def _sides(change: Change) -> tuple[list[str], list[str]]:
+    return (
+        _lines(change.actual.content if change.actual else b""),
+        _lines(change.artifact.content if change.artifact else b""),
     )
-    for line in unified_diff(_lines(before), _lines(after), *names):
+
+
+def _patch(change: Change, path: str) -> Iterator[str]:
+    if change.action is Action.KEEP:
+        return
+    before, after = _sides(change)
+    old = _git_mode(change.actual.mode) if change.actual else None
+    new = _git_mode(change.artifact.mode) if change.artifact else None
+    if before == after and old == new:
+        return
+    yield f"diff --git a/{path} b/{path}\n"
+    if old is None:
+        yield f"new file mode {new}\n"
+    elif new is None:
+        yield f"deleted file mode {old}\n"
+    elif old != new:
+        yield f"old mode {old}\nnew mode {new}\n"
+    names = ("/dev/null" if old is None else f"a/{path}", "/dev/null" if new is None else f"b/{path}")
+    for line in unified_diff(masked(before, set(after)), after, *names):
         yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
 
 
-def _lines(content: bytes | None) -> list[str]:
+def _git_mode(mode: int) -> str:
+    return "100755" if mode & 0o100 else "100644"
+
+
+def _lines(content: bytes) -> list[str]:
     """Split at line feeds only: a carriage return or a form feed is part of its line, as it is to git."""
-    text = (content or b"").decode("utf-8", "replace")
+    text = content.decode("utf-8", "surrogateescape")
     return [line + "\n" for line in text.split("\n")[:-1]] + ([last] if (last := text.rpartition("\n")[2]) else [])

@@ -1,0 +1,64 @@
+"""Drift that a team accepts for a while: `.gen/accepted.yaml`, reviewed like any file, each entry with an end date."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from generator.document import Node
+from generator.drift import Cause
+from generator.report.finding import Finding, Level
+from generator.spec.forms import Text
+from generator.spec.model import Model
+
+PATH = ".gen/accepted.yaml"
+
+
+class Entry(Model):
+    """One file that may differ for one cause."""
+
+    path: Text
+    """The file, from the folder that is checked."""
+    cause: Annotated[Cause, Field(strict=False)]
+    """What made it differ: edited, stale, missing, orphaned, mode."""
+    reason: Text
+    """Why that is well for now."""
+    until: Annotated[date, Field(strict=False)]
+    """The last day on which it is (YYYY-MM-DD)."""
+
+
+class Accepted(Model):
+    """All entries."""
+
+    accepted: tuple[Entry, ...] = ()
+
+
+def settle(findings: Sequence[Finding], known: Accepted, document: Node, folder: Path, today: date) -> list[Finding]:
+    """Return the findings, those that are accepted as notes, and one for each entry that has expired or is not needed.
+
+    The entries were read from `document`, in the folder that is checked.
+    """
+    settled = list(findings)
+    more = []
+    where = str(folder / PATH)
+    for number, entry in enumerate(known.accepted):
+        file = str(folder / entry.path)
+        at = [i for i, item in enumerate(settled) if (item.file, item.rule) == (file, entry.cause)]
+        line = document.find(("accepted", number))[1].line
+        about = f"{file} ({entry.cause})"
+        if not at:
+            more.append(_entry("unused", f"{about} does not drift; take the entry out", where, line))
+        elif entry.until < today:
+            more.append(_entry("expired", f"{about} was accepted until {entry.until}: {entry.reason}", where, line))
+        for i in at if entry.until >= today else ():
+            item = settled[i]
+            message = f"{item.message}; accepted until {entry.until}: {entry.reason}"
+            settled[i] = replace(item, level=Level.NOTE, message=message)
+    return [*settled, *more]
+
+
+def _entry(rule: str, message: str, where: str, line: int) -> Finding:
+    return Finding(rule, Level.ERROR, message, site="", file=where, path=where, line=line, key=message)

@@ -1,0 +1,89 @@
+"""`gen check [DIR]`: is every generated file what its spec compiles to, and why not. Imports nothing that writes."""
+
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path, PurePosixPath
+
+from generator import accepted, document, load, tree
+from generator.drift import Drift
+from generator.errors import GenError
+from generator.plan import Change
+from generator.regenerate import Comparison, compare, found_in, recorded
+from generator.report.finding import Finding, Level, Report, refused, summary
+from generator.report.format import Format
+from generator.report.rendered import rendered
+from generator.terminal import data, say
+
+
+def run(folder: Path, form: Format, today: date) -> int:
+    """Print what drifts below a folder; 1 where something does, 2 where a site could not be compared.
+
+    Raises:
+        GenError: there is nothing to check, or what is accepted cannot be read.
+    """
+    places = found_in(folder)
+    findings = _settled(folder, [item for place in places for item in _site(folder, *place)], today)
+    report = Report("drift", len(places), tuple(findings))
+    data(rendered(report, form))
+    say(summary(report))
+    if any(item.rule == "refused" for item in findings):
+        return 2
+    if any(item.level is Level.ERROR for item in findings):
+        say(f"\nNext: gen diff {folder} shows the difference; gen site --all --out {folder} makes the files anew.")
+        return 1
+    return 0
+
+
+def _settled(folder: Path, findings: list[Finding], today: date) -> list[Finding]:
+    where = PurePosixPath(accepted.PATH)
+    file = tree.actual(folder, [where]).get(where)
+    if file is None:
+        return findings
+    name = str(folder / where)
+    root = document.parse(file.content, name)
+    return accepted.settle(findings, load.validated(accepted.Accepted, root, name), root, folder, today)
+
+
+def _site(folder: Path, root: Path, where: PurePosixPath) -> Iterator[Finding]:
+    """Yield what drifts of one site, or why that cannot be told."""
+    try:
+        found = compare(root, where, recorded(root, where), folder)
+    except GenError as error:
+        yield from (refused(line, str(root / where), where.stem) for line in str(error).splitlines())
+    else:
+        yield from (_finding(found, drift) for drift in found.drifts())
+
+
+def _finding(found: Comparison, drift: Drift) -> Finding:
+    places = _places(found, drift)
+    path, line = places[0]
+    moved = [f"{path}:{line}: {key}" for key, (path, line) in zip(drift.keys, places, strict=False)]
+    return Finding(
+        rule=drift.cause,
+        level=Level.ERROR,
+        message=drift.reason,
+        site=found.was.site,
+        file=str(found.root / drift.change.path),
+        path=str(path),
+        line=line,
+        key=drift.keys[0] if drift.keys else "",
+        details=tuple(moved) if len(places) > 1 else (),
+    )
+
+
+def _places(found: Comparison, drift: Drift) -> list[tuple[Path, int]]:
+    """Return where a person should look: at the keys that moved, the first line that differs, or the file's entry."""
+    if drift.keys and found.made and found.was.recipe.catalogue is None:
+        return [(found.made.spec, found.made.document.at(key).line) for key in drift.keys]
+    if drift.change.actual:
+        return [(found.root / drift.change.path, _first_difference(drift.change))]
+    lines = (found.record.actual.content if found.record.actual else b"").splitlines()
+    entry = f'"{drift.change.path}": {{'.encode()
+    return [(found.root / found.lock, next((n for n, line in enumerate(lines, 1) if line.strip() == entry), 1))]
+
+
+def _first_difference(change: Change) -> int:
+    is_now = change.actual.content.splitlines() if change.actual else []
+    wanted = change.artifact.content.splitlines() if change.artifact else []
+    same = (a == b for a, b in zip(is_now, wanted, strict=False))
+    return next((n for n, equal in enumerate(same, 1) if not equal), max(1, min(len(is_now), len(wanted))))

@@ -1,0 +1,27 @@
+"""`gen diff [DIR]`: what `gen site --all` would change, as a patch for `git apply`. Imports nothing that writes."""
+
+from pathlib import Path, PurePosixPath
+
+from generator.regenerate import compare, found_in, recorded
+from generator.report.diff import diff, hidden
+from generator.terminal import data, say
+
+
+def run(folder: Path) -> int:
+    """Print the patch, with paths from the folder; 1 when there is something in it.
+
+    Raises:
+        GenError: there is nothing to compare, or a site cannot be.
+    """
+    patch, masked = "", []
+    for root, where in found_in(folder):
+        found = compare(root, where, recorded(root, where), folder)
+        changes = found.repair()
+        patch += diff(changes, PurePosixPath(root.relative_to(folder)))
+        masked += [str(root / change.path) for change in changes if hidden(change)]
+    data(patch)
+    for file in masked:
+        say(f"{file}: what looks like a secret is masked, so git apply will not take the patch of this file")
+    if patch:
+        say(f"\nNext: gen diff {folder} | git apply, or gen site --all --out {folder}")
+    return 1 if patch else 0

@@ -1,0 +1,153 @@
+"""A folder that was generated into, compared with what its lock's inputs compile to now: no profile, no options."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+
+from pydantic import ValidationError
+
+from generator import __version__, catalogue, document, inputs, load, overlay, tree
+from generator import lock as locks
+from generator.artifact import Artifact
+from generator.compile import compile_site
+from generator.document import Node
+from generator.drift import Drift, drifts
+from generator.errors import GenError
+from generator.lock import Lock, Recipe
+from generator.plan import Action, Actual, Change, plan
+from generator.profile import Person
+from generator.render import templates_digest
+from generator.spec.site import SiteSpec
+
+
+@dataclass(frozen=True)
+class Made:
+    """What the inputs of a lock compile to now."""
+
+    recipe: Recipe
+    spec: Path
+    document: Node
+    artifacts: list[Artifact]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A site in a folder: as its lock tells it, as it would be made now, and what that would change."""
+
+    root: Path
+    lock: PurePosixPath
+    was: Lock
+    made: Made | None
+    """``None`` where the spec is gone."""
+    changes: list[Change]
+    record: Change
+    """What becomes of the lock."""
+
+    def drifts(self) -> list[Drift]:
+        """Return what drifts; a lock does only when it is all that is left of a site."""
+        return list(drifts(self.was, self.made.recipe if self.made else None, self._compared()))
+
+    def repair(self) -> list[Change]:
+        """Return the changes that end the drift, that of the lock among them; nothing where nothing drifts."""
+        drifting = {drift.change.path for drift in self.drifts()}
+        mended = [change for change in self.changes if change.path in drifting]
+        return [*mended, self.record] if drifting else []
+
+    def _compared(self) -> list[Change]:
+        return self.changes if self.made else [*self.changes, self.record]
+
+
+def found_in(folder: Path) -> list[tuple[Path, PurePosixPath]]:
+    """Return each folder below one that a site was generated into, with the site's lock.
+
+    Raises:
+        GenError: there is none, or no such folder.
+    """
+    if not folder.is_dir():
+        raise GenError(f"{folder}: is no folder")
+    if places := tree.locks(folder):
+        return places
+    raise GenError(f"{folder}: no site was generated here or below (gen site SITE --out {folder} does it)")
+
+
+def recorded(root: Path, where: PurePosixPath) -> Lock:
+    """Read a lock.
+
+    Raises:
+        GenError: it cannot be read, or is not the lock of the site that its name says.
+    """
+    content = tree.actual(root, [where])[where].content
+    was = locks.parse(content, str(root / where))
+    if locks.path(was.site) != where:
+        raise GenError(f"{root / where}: is the lock of another site, {was.site}")
+    return was
+
+
+def compare(root: Path, where: PurePosixPath, was: Lock, within: Path) -> Comparison:
+    """Compile a site again from the inputs in its lock, and compare.
+
+    Raises:
+        GenError: faults in the spec or in the lock's inputs, or a spec that is not below the folder `within`.
+    """
+    made = _made(root, where, was, within)
+    artifacts = made.artifacts if made else []
+    actual = tree.actual(root, {where, *(artifact.path for artifact in artifacts), *was.files})
+    changes = plan(artifacts, actual, was.files)
+    return Comparison(root, where, was, made, changes, _record(where, actual.get(where), was, made))
+
+
+def _record(where: PurePosixPath, found: Actual | None, was: Lock, made: Made | None) -> Change:
+    if made is None:
+        return Change(where, Action.DELETE, found)
+    lock = Artifact(where, locks.of(was.site, made.artifacts, made.recipe), 0o644)
+    same = found is not None and found.content == lock.content
+    return Change(where, Action.KEEP if same else Action.UPDATE, found, lock)
+
+
+def _made(root: Path, where: PurePosixPath, was: Lock, within: Path) -> Made | None:
+    spec = _spec(root, where, was.recipe, within)
+    if spec is None:
+        return None
+    content = inputs.file(spec).content
+    node, site, keys = _site(content, str(spec), was.recipe.changes)
+    if site.site != was.site:
+        return None
+    recipe = Recipe(
+        gen=__version__,
+        templates=templates_digest(),
+        spec=was.recipe.spec,
+        spec_digest=locks.digest(content),
+        keys=keys,
+        person=was.recipe.person,
+        changes=was.recipe.changes,
+    )
+    return Made(recipe, spec, node, compile_site(site, _person(was.recipe, str(root / where))))
+
+
+def _spec(root: Path, where: PurePosixPath, recipe: Recipe, within: Path) -> Path | None:
+    """Return where the spec is, if there still is one."""
+    if recipe.catalogue is not None:
+        return catalogue.shipped().get(recipe.catalogue)
+    path = Path(os.path.normpath(root / recipe.spec))
+    if not path.resolve().is_relative_to(within.resolve()):
+        raise GenError(f"{root / where}: its spec, {recipe.spec}, is not below {within}; name a folder that holds both")
+    return path if path.is_file() else None
+
+
+@lru_cache(maxsize=64)
+def _site(content: bytes, name: str, changes: tuple[str, ...]) -> tuple[Node, SiteSpec, Mapping[str, str]]:
+    """Return a spec that many folders may have been generated from, with the digests of its values."""
+    node = document.parse(content, name)
+    site = load.spec(node, name, [overlay.change(text) for text in changes])
+    return node, site, locks.key_digests(site.model_dump(mode="json", exclude_defaults=True))
+
+
+def _person(recipe: Recipe, name: str) -> Person:
+    try:
+        return Person.model_validate(dict(recipe.person))
+    except ValidationError as error:
+        faults = error.errors(include_url=False)
+        lines = [f"{name}: inputs.person.{item['loc'][0]}: {load.words(item)}" for item in faults]
+        raise GenError("\n".join(lines)) from None

@@ -1,0 +1,21 @@
+"""A report in the format that was asked for."""
+
+from collections.abc import Callable, Mapping
+
+from generator.report import github, json, markdown, rdjsonl, sarif, text
+from generator.report.finding import Report
+from generator.report.format import Format
+
+_RENDER: Mapping[Format, Callable[[Report], str]] = {
+    Format.TEXT: text.render,
+    Format.JSON: json.render,
+    Format.MARKDOWN: markdown.render,
+    Format.GITHUB: github.render,
+    Format.SARIF: sarif.render,
+    Format.RDJSONL: rdjsonl.render,
+}
+
+
+def rendered(report: Report, form: Format) -> str:
+    """Return a report as text."""
+    return _RENDER[form](report)

@@ -1,0 +1,148 @@
+"""What a change of specs means for the people who log in: by meaning, the gravest first."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from generator.document import Node
+from generator.meaning import PINS, Block, Weight, meaning
+from generator.report.finding import Finding, Level
+from generator.spec.site import SiteSpec
+
+_OLD = timedelta(days=365)
+_LEVELS = {
+    Weight.TRUST: Level.ERROR,
+    Weight.ACCESS: Level.WARNING,
+    Weight.TUNING: Level.NOTE,
+    Weight.PROSE: Level.NOTE,
+}
+_WEIGHTS = list(Weight)
+_ORDER = ("refused", Weight.TRUST, "unsourced", Weight.ACCESS, "aged", Weight.TUNING, Weight.PROSE)
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A spec at a revision: its file, where its values stand in it, and what it says."""
+
+    path: str
+    document: Node
+    site: SiteSpec
+
+
+def review(old: Mapping[str, Sheet], new: Mapping[str, Sheet], today: date) -> list[Finding]:
+    """Return what changes from the old specs to the new ones, both by the names of their sites."""
+    findings: list[Finding] = []
+    for name in sorted({*old, *new}):
+        if name not in new:
+            gone = old[name]
+            findings.append(_finding(Weight.ACCESS, gone, "", f"the site {name} is no longer there"))
+        elif name not in old:
+            findings += [*_new(new[name]), *_unsourced(new[name], today)]
+        else:
+            findings += _changed(old[name], new[name])
+    return ordered(findings)
+
+
+def ordered(findings: list[Finding]) -> list[Finding]:
+    """Return findings by weight, those of one weight as they were."""
+    return sorted(findings, key=lambda finding: _ORDER.index(finding.rule))
+
+
+def _new(sheet: Sheet) -> Iterator[Finding]:
+    """Yield one finding for a new site, which tells whom its people trust."""
+    blocks = meaning(sheet.site)
+    details = [
+        f"{block or 'site'}: {name} {', '.join(fact.value)}"
+        for block, facts in blocks.items()
+        for name, fact in facts.items()
+        if fact.weight is Weight.TRUST
+    ]
+    message = f"the site {sheet.site.site} is new; this is what people trust who use it"
+    yield _finding(Weight.TRUST, sheet, "", message, details)
+
+
+def _unsourced(sheet: Sheet, today: date) -> Iterator[Finding]:
+    if not sheet.site.sources:
+        yield _named(
+            "unsourced", Level.WARNING, sheet, "", f"the new site {sheet.site.site} says of no fact where it is from"
+        )
+    for name, source in sheet.site.sources.items():
+        if source.checked and today - source.checked > _OLD:
+            message = f"the source {name} was last read on {source.checked}, more than a year ago"
+            yield _named("aged", Level.WARNING, sheet, f"sources.{name}", message)
+
+
+def _changed(old: Sheet, new: Sheet) -> Iterator[Finding]:
+    before, after = meaning(old.site), meaning(new.site)
+    names = [*after, *(name for name in before if name not in after)]
+    pins = [name for name in names if name.startswith(PINS)]
+    yield from _pins(new, {name: (before.get(name, {}), after.get(name, {})) for name in pins})
+    for name in names:
+        was, now = before.get(name, {}), after.get(name, {})
+        if name in pins:
+            was, now = _but_keys(was), _but_keys(now)
+        yield from (_facts if was and now else _whole)(new, name, was, now)
+
+
+def _but_keys(block: Block) -> Block:
+    return {name: fact for name, fact in block.items() if name != "keys"}
+
+
+def _whole(sheet: Sheet, block: str, was: Block, now: Block) -> Iterator[Finding]:
+    """Yield one finding for a thing that came or went as a whole."""
+    facts = now or was
+    if not facts:
+        return
+    weight = min((fact.weight for fact in facts.values()), key=_WEIGHTS.index)
+    details = [f"{name}: {', '.join(fact.value)}" for name, fact in facts.items()]
+    place = next(iter(facts.values())).keys.rpartition(".")[0]
+    yield _finding(weight, sheet, place, f"{block} {'came' if now else 'went'}", details)
+
+
+def _facts(sheet: Sheet, block: str, was: Block, now: Block) -> Iterator[Finding]:
+    for name in [*now, *(name for name in was if name not in now)]:
+        before, after = was.get(name), now.get(name)
+        if before and after and before.same == after.same:
+            continue
+        fact = after or before
+        if fact:
+            what = f"{block}: {name}".removeprefix(": ")
+            details = [f"was {', '.join(before.value)}"] if before else []
+            details += [f"is {', '.join(after.value)}"] if after else []
+            verb = "changed" if before and after else "came" if after else "went"
+            yield _finding(fact.weight, sheet, fact.keys, f"{what} {verb}", details)
+
+
+def _pins(sheet: Sheet, blocks: Mapping[str, tuple[Block, Block]]) -> Iterator[Finding]:
+    """Yield one finding for all hosts whose keys came and went alike, since one of them may be an attacker's."""
+    alike: dict[tuple[frozenset[str], frozenset[str]], list[str]] = {}
+    for name, sides in blocks.items():
+        was, now = (frozenset(side["keys"].value if side else ()) for side in sides)
+        if was != now:
+            alike.setdefault((was, now), []).append(name)
+    for (was, now), names in alike.items():
+        details = [f"came {key}" for key in sorted(now - was)] + [f"went {key}" for key in sorted(was - now)]
+        owners = ", ".join(name.removeprefix(PINS) for name in names)
+        compare = f"a second person should compare them with {sheet.site.docs or 'what the site publishes'}"
+        before, after = blocks[names[0]]
+        yield _finding(
+            Weight.TRUST, sheet, (after or before)["keys"].keys, f"{PINS}{owners} changed; {compare}", details
+        )
+
+
+def _finding(weight: Weight, sheet: Sheet, keys: str, message: str, details: list[str] | None = None) -> Finding:
+    return _named(weight, _LEVELS[weight], sheet, keys, message, details)
+
+
+def _named(rule: str, level: Level, sheet: Sheet, keys: str, message: str, details: list[str] | None = None) -> Finding:
+    return Finding(
+        rule=rule,
+        level=level,
+        message=message,
+        site=sheet.site.site,
+        file=sheet.path,
+        path=sheet.path,
+        line=sheet.document.at(keys).line,
+        key=keys,
+        details=tuple(details or ()),
+    )
