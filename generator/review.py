@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from generator.document import Node
 from generator.meaning import PINS, Block, Weight, meaning
 from generator.report.finding import Finding, Level
+from generator.spec.model import Fact, Model
 from generator.spec.site import SiteSpec
 
 _OLD = timedelta(days=365)
@@ -62,14 +63,28 @@ def _new(sheet: Sheet) -> Iterator[Finding]:
 
 
 def _unsourced(sheet: Sheet, today: date) -> Iterator[Finding]:
-    if not sheet.site.sources:
-        yield _named(
-            "unsourced", Level.WARNING, sheet, "", f"the new site {sheet.site.site} says of no fact where it is from"
-        )
-    for name, source in sheet.site.sources.items():
-        if source.checked and today - source.checked > _OLD:
-            message = f"the source {name} was last read on {source.checked}, more than a year ago"
-            yield _named("aged", Level.WARNING, sheet, f"sources.{name}", message)
+    site = sheet.site
+    if not site.sources:
+        message = f"the new site {site.site} says of no fact where it is from"
+        yield _named("unsourced", Level.WARNING, sheet, "", message)
+    aged: dict[date, list[str]] = {}
+    for keys, fact in _of(site):
+        read = [fact.checked] if fact.checked else [site.sources[name].checked for name in fact.source]
+        last = max(filter(None, read), default=today)
+        if today - last > _OLD:
+            aged.setdefault(last, []).append(keys)
+    for last, places in sorted(aged.items()):
+        message = f"facts were last checked on {last}, more than a year ago"
+        yield _named("aged", Level.WARNING, sheet, places[0], message, places)
+
+
+def _of(value: object, keys: str = "") -> Iterator[tuple[str, Fact]]:
+    """Yield the facts of a spec, each with the keys that lead to it."""
+    if isinstance(value, Fact):
+        yield keys, value
+    below = value.items() if isinstance(value, Mapping) else value if isinstance(value, Model) else ()
+    for name, item in below:
+        yield from _of(item, f"{keys}.{name}".lstrip("."))
 
 
 def _changed(old: Sheet, new: Sheet) -> Iterator[Finding]:
@@ -125,9 +140,13 @@ def _pins(sheet: Sheet, blocks: Mapping[str, tuple[Block, Block]]) -> Iterator[F
         owners = ", ".join(name.removeprefix(PINS) for name in names)
         compare = f"a second person should compare them with {sheet.site.docs or 'what the site publishes'}"
         before, after = blocks[names[0]]
-        yield _finding(
-            Weight.TRUST, sheet, (after or before)["keys"].keys, f"{PINS}{owners} changed; {compare}", details
-        )
+        place = f"{(after or before)['keys'].keys}.{_part(min(now - was, default=''))}"
+        yield _finding(Weight.TRUST, sheet, place, f"{PINS}{owners} changed; {compare}", details)
+
+
+def _part(key: str) -> str:
+    """Return where a key stands in its entry of `host_keys`."""
+    return "authorities" if key.startswith("host CA") else f"fingerprints.{key.partition(' ')[0]}"
 
 
 def _finding(weight: Weight, sheet: Sheet, keys: str, message: str, details: list[str] | None = None) -> Finding:

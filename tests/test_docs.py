@@ -68,17 +68,37 @@ def test_the_profile_of_the_readme_is_sound(tmp_path: Path) -> None:
     assert "Yours to fill in" not in done.stderr
 
 
-def test_the_console_of_the_readme_is_what_gen_prints(tmp_path: Path) -> None:
-    [shown] = re.findall(r"```console\n\$ (gen[^\n]*)\n(.*?)```", README, re.DOTALL)
-    done = subprocess.run(
-        [sys.executable, "-m", "generator", *shown[0].split()[1:]],
-        cwd=tmp_path,
-        env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "PYTHONPATH": str(resources.PACKAGE.parent)},
+CONSOLES = dict(re.findall(r"```console\n\$ (gen[^\n]*)\n(.*?)```", README, re.DOTALL))
+
+
+def run_in(folder: Path, command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "generator", *command.split()[1:]],
+        cwd=folder,
+        env={"HOME": str(folder), "PATH": "/usr/bin:/bin", "PYTHONPATH": str(resources.PACKAGE.parent)},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert done.stderr == shown[1]
+
+
+def test_what_the_readme_shows_of_a_site_is_what_gen_prints(tmp_path: Path) -> None:
+    [command] = (command for command in CONSOLES if command.startswith("gen site"))
+    assert run_in(tmp_path, command).stderr == CONSOLES[command]
+
+
+def test_what_the_readme_shows_of_a_review_is_what_gen_prints(tmp_path: Path) -> None:
+    [command] = (command for command in CONSOLES if command.startswith("gen review"))
+    spec = tmp_path / "site_specs" / "mila.yaml"
+    spec.parent.mkdir()
+    was = (resources.CATALOGUE / "mila.yaml").read_text()
+    spec.write_text(was)
+    for words in ("init -q -b main", "add .", "-c user.name=Ada -c user.email=ada@example.org commit -q -m Specs"):
+        subprocess.run(["git", *words.split()], cwd=tmp_path, check=True)
+    pin = re.findall(r"SHA256:\S+", was)[0]
+    came = "SHA256:" + "A" * 43
+    spec.write_text(was.replace(pin, came))
+    assert run_in(tmp_path, command).stdout.replace(came, "SHA256:…").startswith(CONSOLES[command])
 
 
 @pytest.mark.parametrize("page", sorted(path.name for path in (REPOSITORY / "docs").glob("*.md")))
