@@ -67,6 +67,15 @@ def test_site_writes_every_file_and_says_what_is_yours_and_what_comes_next(
     assert (list(files()), result.err) == snapshot
 
 
+def test_who_has_no_ssh_folder_is_told_to_make_one_and_nobody_else(gen: Gen) -> None:
+    """Without it ssh ends at the first shared connection; ssh-keygen makes it."""
+    hint = "mkdir -m 700 ~/.ssh"
+    assert hint in gen("site", "musica").err
+    assert hint not in gen("site", "mila").err
+    Path("~/.ssh").expanduser().mkdir()
+    assert hint not in gen("site", "musica").err
+
+
 def test_a_second_time_changes_no_byte(gen: Gen) -> None:
     gen("site", "musica", "--user", "ada")
     before = files()

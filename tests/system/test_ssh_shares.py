@@ -74,3 +74,13 @@ def test_a_person_may_decline_to_share(rig: Rig) -> None:
     assert entered(rig.login(config))
     assert entered(rig.login(config))
     assert len(server.logins()) == 2
+
+
+def test_ssh_needs_the_folder_that_the_summary_tells_to_make(rig: Rig) -> None:
+    config = rig.compile(allowing(rig, rig.serve("login", ["ed25519"])))
+    (rig.home / ".ssh").rmdir()
+    refused = rig.login(config)
+    assert refused.returncode == 255
+    assert "cannot bind" in refused.stderr
+    (rig.home / ".ssh").mkdir(mode=0o700)
+    assert entered(rig.login(config))
