@@ -80,6 +80,12 @@ AcceptUnverified = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="JSON for programs, on stdout.", envvar="GEN_JSON")]
 
 
+def _typed(context: typer.Context, *names: str) -> str:
+    """Return those of some parameters that were typed; what the environment has is no contradiction."""
+    typed = [name for name in names if str(context.get_parameter_source(name)).endswith("COMMANDLINE")]
+    return ", ".join("SITE" if name == "site" else f"--{name.strip('_').replace('_', '-')}" for name in typed)
+
+
 Folder = Annotated[Path, typer.Argument(metavar="[DIR]", help="Folder that holds generated files and specs.")]
 
 Form = Annotated[Format, typer.Option("--format", help="How to print it.", envvar="GEN_FORMAT")]
@@ -87,6 +93,7 @@ Form = Annotated[Format, typer.Option("--format", help="How to print it.", envva
 
 @app.command()
 def site(
+    context: typer.Context,
     site: Annotated[
         str | None,
         typer.Argument(metavar="SITE", help="Name of a site, or path of a spec.", autocompletion=_complete_site),
@@ -135,8 +142,8 @@ def site(
         "accept_unverified": accept_unverified or None,
     }
     if every:
-        if site or specs or profile or set_ or any(value is not None for value in options.values()):
-            raise typer.BadParameter("takes no SITE and nothing about you: each lock has it", param_hint="--all")
+        if typed := _typed(context, "site", "specs", "profile", "set_", *options):
+            raise typer.BadParameter(f"takes its inputs from the locks; leave out {typed}", param_hint="--all")
         from generator.commands.sites import run as run_all
 
         raise typer.Exit(run_all(out, dry_run=dry_run, force=force, as_json=json))

@@ -85,6 +85,74 @@ def test_a_second_time_changes_no_byte(gen: Gen) -> None:
     assert "  same      ssh/musica.conf" in result.err
 
 
+def test_all_sites_of_a_tree_are_made_anew_for_whom_they_were_made_before(
+    gen: Gen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gen("site", "mila", "--user", "ada", "--set", "slurm.partition=main", "--out", "a/b")
+    gen("site", "musica", "--user", "grace")
+    before = files()
+    Path("a/b/.env.mila").unlink()
+    Path("ssh/musica.conf").chmod(0o644)
+    monkeypatch.setenv("GEN_USER", "somebody else")
+    result = gen("site", "--all")
+    assert (result.status, files()) == (0, before)
+    assert result.err == "  mode      ssh/musica.conf\n  new       a/b/.env.mila\n2 sites made anew, 2 files changed\n"
+
+
+def test_all_refuses_an_edited_file_of_any_site_before_it_writes_one(gen: Gen) -> None:
+    gen("site", "mila", "--out", "a")
+    gen("site", "musica", "--out", "b")
+    Path("a/.env.mila").unlink()
+    Path("b/ssh/musica.conf").write_text("mine")
+    result = gen("site", "--all")
+    assert (result.status, result.err.splitlines()[0]) == (2, "b/ssh/musica.conf: was edited since gen wrote it")
+    assert not Path("a/.env.mila").exists()
+    assert gen("site", "--all", "--force").status == 0
+    assert "mine" not in Path("b/ssh/musica.conf").read_text()
+    assert gen("check").status == 0
+
+
+def test_all_takes_away_a_site_whose_spec_is_gone(gen: Gen) -> None:
+    spec = Path("site_specs/mila.yaml")
+    spec.parent.mkdir()
+    spec.write_bytes((resources.CATALOGUE / "mila.yaml").read_bytes())
+    gen("site", str(spec))
+    spec.unlink()
+    assert gen("check").status == 1
+    assert gen("site", "--all").status == 0
+    assert files() == {}
+
+
+def test_all_can_be_previewed(gen: Gen) -> None:
+    gen("site", "mila", "--out", "a")
+    Path("a/.env.mila").unlink()
+    before = files()
+    result = gen("site", "--all", "--dry-run")
+    assert "+++ b/a/.env.mila" in result.out
+    assert (result.status, files()) == (0, before)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        pytest.param(["site"], "name one (gen list shows them), or say --all", id="no site"),
+        pytest.param(["site", "mila", "--all"], "leave out SITE", id="a site with all"),
+        pytest.param(["site", "--all", "--identity-file", "/x", "--set", "a=b"], "leave out --set", id="options"),
+        pytest.param(["site", "--all"], "no site was generated here or below", id="all of nothing"),
+        pytest.param(["check"], "no site was generated here or below", id="check of nothing"),
+        pytest.param(["diff"], "no site was generated here or below", id="diff of nothing"),
+        pytest.param(["check", "nowhere"], "nowhere: is no folder", id="check of no folder"),
+        pytest.param(["review", "main"], "main: no such revision here", id="review of no repository"),
+        pytest.param(["review", "--help=x"], "", id="review of nothing"),
+        pytest.param(["check", "--format", "xml"], "'xml' is not one of", id="no format that there is"),
+    ],
+)
+def test_what_cannot_be_done_is_said_with_the_status_2(gen: Gen, arguments: list[str], words: str) -> None:
+    result = gen(*arguments)
+    assert (result.status, result.out) == (2, "")
+    assert words in " ".join(re.sub(r"[│╭╮╰╯─]", "", result.err).split())
+
+
 def test_several_sites_share_a_folder(gen: Gen) -> None:
     gen("site", "musica")
     before = files()

@@ -26,7 +26,20 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("__main__",),
 )
 RANK = {name: rank for rank, row in enumerate(ROWS) for name in row}
-SHELL = {"cli", "commands", "disk", "tree", "git", "regenerate", "inputs", "cache", "load", "catalogue", "terminal", "__main__"}
+SHELL = {
+    "cli",
+    "commands",
+    "disk",
+    "tree",
+    "git",
+    "regenerate",
+    "inputs",
+    "cache",
+    "load",
+    "catalogue",
+    "terminal",
+    "__main__",
+}
 CORE = {
     "artifact",
     "account",
