@@ -1,5 +1,6 @@
 """Files of a git repository at a revision. Nothing here changes the repository, or runs what it configures."""
 
+import os
 import subprocess
 
 from generator.errors import GenError
@@ -11,9 +12,12 @@ def commit(revision: str) -> str:
     Raises:
         GenError: there is none, or this is no repository.
     """
-    return _git(
-        f"{revision}: no such revision here", "rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}"
-    )
+    result = _run("rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}")
+    if result.returncode == 0:
+        return result.stdout.decode().strip()
+    if b"not a git repository" in result.stderr:
+        raise GenError("gen review compares revisions of a git repository, and this folder is in none")
+    raise GenError(f"{revision}: no such revision here; git fetch it first (in CI, with the whole history)")
 
 
 def fork(base: str, head: str) -> str:
@@ -23,21 +27,15 @@ def fork(base: str, head: str) -> str:
 
 
 def files(revision: str, folder: str) -> dict[str, bytes]:
-    """Return the files right below a folder at a commit, by their paths from here."""
-    listed = _git(f"{folder}: cannot be listed", "ls-tree", "-z", "--name-only", revision, "--", f"{folder}/")
+    """Return the specs right below a folder at a commit, by their paths from here."""
+    listed = _run("ls-tree", "-z", "--name-only", revision, "--", f"{folder}/").stdout.decode(errors="surrogateescape")
     names = [name for name in listed.split("\0") if name.endswith(".yaml")]
     return {name: _run("cat-file", "blob", f"{revision}:./{name}").stdout for name in names}
 
 
-def _git(problem: str, *arguments: str) -> str:
-    result = _run(*arguments)
-    if result.returncode:
-        raise GenError(f"{problem} ({result.stderr.decode(errors='replace').strip().splitlines()[-1]})")
-    return result.stdout.decode(errors="surrogateescape").strip()
-
-
 def _run(*arguments: str) -> subprocess.CompletedProcess[bytes]:
+    environment = {**os.environ, "LC_ALL": "C"}  # its messages are read above
     try:
-        return subprocess.run(["git", *arguments], capture_output=True, check=False)  # noqa: S603, S607 - git's own words
+        return subprocess.run(["git", *arguments], env=environment, capture_output=True, check=False)  # noqa: S603, S607
     except FileNotFoundError:
         raise GenError("git: not found; gen review reads the specs from it") from None

@@ -42,8 +42,8 @@ def run(base: str, head: str | None, specs: Path, form: Format, today: date) -> 
 
 def _sides(base: str, head: str | None, specs: Path) -> tuple[dict[str, bytes], dict[str, bytes]]:
     """Return the specs where the two parted, and those of the second."""
-    tip = git.commit(head or "HEAD")
-    old = git.files(git.fork(git.commit(base), tip), specs.as_posix())
+    start, tip = git.commit(base), git.commit(head or "HEAD")
+    old = git.files(git.fork(start, tip), specs.as_posix())
     if head:
         return old, git.files(tip, specs.as_posix())
     paths = [PurePosixPath(path.relative_to(specs).as_posix()) for path in specs.glob("*.yaml")]
