@@ -1,5 +1,6 @@
 """`gen review BASE [HEAD]`: what a change of the specs means. Imports nothing that writes."""
 
+import os
 from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path, PurePosixPath
@@ -28,7 +29,7 @@ def run(base: str, head: str | None, specs: Path, form: Format, today: date) -> 
     Raises:
         GenError: no such revision, or no specs at either side.
     """
-    old, new = _sides(base, head, specs)
+    old, new = _sides(base, head, Path(os.path.relpath(specs)))
     if not old and not new:
         raise GenError(f"{specs}: holds no specs, neither at {base} nor now (--specs names another folder)")
     before, _ = _sheets({path: content for path, content in old.items() if new.get(path) != content})
