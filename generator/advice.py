@@ -1,5 +1,7 @@
 """What a person does next, in the commands of the site's own way in."""
 
+import shlex
+
 from generator.account import Account
 from generator.compilation import FirstLogin
 from generator.spec.auth import AgentAuth, Auth, CommandCertificateAuth, KerberosAuth, PublicKeyAuth, StepAuth
@@ -10,32 +12,45 @@ def first_login(account: Account) -> FirstLogin:
     alias, host = next(iter(account.site.hosts.items()))
     auth = account.site.auth_of(host)
     key = account.key(auth)
-    return FirstLogin(account.fill(alias) or alias, key, _make_key(auth, key), tuple(_credential(account, auth, key)))
-
-
-def _make_key(auth: Auth, key: str | None) -> str | None:
-    if not isinstance(auth, PublicKeyAuth):
-        return None
-    kind = auth.key_types[0] if auth.key_types else "ed25519"
-    submit = f"   # then hand in {key}.pub {auth.submit}" if auth.submit else ""
-    return f"ssh-keygen -t {kind} -f {key}{submit}"
+    own = auth if isinstance(auth, PublicKeyAuth) else None
+    return FirstLogin(
+        alias=account.fill(alias) or alias,
+        key=key,
+        make_key=_words("ssh-keygen", "-t", own.key_types[0] if own.key_types else "ed25519", "-f", key)
+        if own
+        else None,
+        submit=own.submit if own else None,
+        credential=tuple(_credential(account, auth, key)),
+    )
 
 
 def _credential(account: Account, auth: Auth, key: str | None) -> list[str]:
     match auth:
         case StepAuth():
-            authority = f"--context {auth.context} --ca-url {auth.ca_url} --fingerprint {auth.ca_fingerprint}"
+            authority = ("--context", auth.context, "--ca-url", auth.ca_url, "--fingerprint", auth.ca_fingerprint)
+            provisioner = ("--provisioner", auth.provisioner) if auth.provisioner else ()
             identity = account.fill(auth.identity) or "EMAIL"
-            provisioner = f" --provisioner {auth.provisioner}" if auth.provisioner else ""
+            unlocked = ("--no-password", "--insecure", "--force")
             return [
-                f"step ca bootstrap {authority}",
-                f"step ssh certificate '{identity}' {key}{provisioner} --no-password --insecure --force",
+                _words("step", "ca", "bootstrap", *authority),
+                _words("step", "ssh", "certificate", identity, key, *provisioner, *unlocked),
             ]
         case CommandCertificateAuth():
-            return [" ".join(account.fill(word) or word for word in auth.command)] if auth.command else []
+            return [_command(account, auth.command)] if auth.command else []
         case AgentAuth():
-            return [" ".join(account.fill(word) or word for word in auth.fill)] if auth.fill else []
+            return [_command(account, auth.fill)] if auth.fill else []
         case KerberosAuth():
-            return [f"kinit {account.fill(auth.principal) or auth.principal}"]
+            return [_words("kinit", account.fill(auth.principal) or auth.principal)]
         case _:
             return []
+
+
+def _command(account: Account, words: tuple[str, ...]) -> str:
+    return _words(*(account.fill(word) or word for word in words))
+
+
+def _words(*words: str | None) -> str:
+    """Return a command to paste, each word quoted for the shell but for a ~ in front, which is the home folder."""
+    parts = [word.removeprefix("~/") for word in words if word]
+    homes = ["~/" if word.startswith("~/") else "" for word in words if word]
+    return " ".join(home + shlex.quote(part) for home, part in zip(homes, parts, strict=True))

@@ -30,6 +30,8 @@ class FirstLogin:
     key: str | None
     make_key: str | None
     """Command that makes the key pair, where the person has to."""
+    submit: str | None
+    """Where the public key is then handed in, in the site's words."""
     credential: tuple[str, ...]
     """Commands that get a certificate or a ticket."""
 

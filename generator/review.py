@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from generator.document import Node
 from generator.meaning import PINS, Block, Weight, meaning
 from generator.report.finding import Finding, Level
-from generator.spec.model import Fact, Model
+from generator.spec.model import facts
 from generator.spec.site import SiteSpec
 
 _OLD = timedelta(days=365)
@@ -68,23 +68,14 @@ def _unsourced(sheet: Sheet, today: date) -> Iterator[Finding]:
         message = f"the new site {site.site} says of no fact where it is from"
         yield _named("unsourced", Level.WARNING, sheet, "", message)
     aged: dict[date, list[str]] = {}
-    for keys, fact in _of(site):
+    for keys, fact in facts(site):
         read = [fact.checked] if fact.checked else [site.sources[name].checked for name in fact.source]
         last = max(filter(None, read), default=today)
         if today - last > _OLD:
-            aged.setdefault(last, []).append(keys)
+            aged.setdefault(last, []).append(".".join(keys))
     for last, places in sorted(aged.items()):
         message = f"facts were last checked on {last}, more than a year ago"
         yield _named("aged", Level.WARNING, sheet, places[0], message, places)
-
-
-def _of(value: object, keys: str = "") -> Iterator[tuple[str, Fact]]:
-    """Yield the facts of a spec, each with the keys that lead to it."""
-    if isinstance(value, Fact):
-        yield keys, value
-    below = value.items() if isinstance(value, Mapping) else value if isinstance(value, Model) else ()
-    for name, item in below:
-        yield from _of(item, f"{keys}.{name}".lstrip("."))
 
 
 def _changed(old: Sheet, new: Sheet) -> Iterator[Finding]:

@@ -39,7 +39,8 @@ def run(name: str, specs: Path | None, as_json: bool) -> int:
 
 
 def _page(site: SiteSpec) -> Iterator["Table | str"]:
-    yield f"{site.title} ({site.site})\n" + "\n".join(filter(None, [site.operator, site.docs, site.note]))
+    about = [_status(site), site.operator, site.docs, site.note]
+    yield f"{site.title} ({site.site})\n" + "\n".join(filter(None, about))
     yield _table("Log in to", ("alias", "host", "port", "through", "source"), _machines(site))
     yield f"Authentication: {site.auth.method} ({preferred_authentications(site.auth)})\n" + "\n".join(_auth(site))
     if site.host_keys:
@@ -64,6 +65,13 @@ def _page(site: SiteSpec) -> Iterator["Table | str"]:
     for name, source in site.sources.items():
         yield f"  {name} ({source.checked or source.weak}): {source.ref or source.url}"
     yield f"\nNext: gen site {site.site} --out ."
+
+
+def _status(site: SiteSpec) -> str | None:
+    status = site.status
+    if status.state == "active":
+        return None
+    return ", ".join(filter(None, [status.state, f"until {status.ends}" if status.ends else None, status.note]))
 
 
 def _table(title: str, headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> "Table":

@@ -145,6 +145,8 @@ def _next(made: Compilation, out: Path) -> None:
     say("\nNext:")
     if login.make_key and login.key and not Path(login.key).expanduser().exists():
         say(f"  {login.make_key}")
+        if login.submit:
+            say(f"  then hand in {login.key}.pub {login.submit}")
     elif not Path("~/.ssh").expanduser().exists():  # ssh-keygen would make it
         say("  mkdir -m 700 ~/.ssh   # ssh keeps shared connections there, and ends without it")
     for command in login.credential:

@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 
 from generator.account import Account, header
 from generator.artifact import Artifact
+from generator.errors import GenError
 from generator.pins import Pins, listed, pins
 from generator.render import render
 from generator.spec.auth import Auth, KerberosAuth, PublicKeyAuth, preferred_authentications
@@ -30,7 +31,12 @@ class Block:
 
 
 def emit(account: Account) -> Iterator[Artifact]:
-    """Yield the one file that every site has."""
+    """Yield the one file that every site has.
+
+    Raises:
+        GenError: two aliases are the same one for this person.
+    """
+    _refuse_twins(account)
     name = account.site.site
     content = render(
         "ssh_config.j2", header=header(account.site), title=account.site.title, blocks=list(blocks(account))
@@ -49,6 +55,16 @@ def blocks(account: Account) -> Iterator[Block]:
         yield from _unnamed(account, alias, alias, *_way(site, job.through)) or [_job(account, alias, job)]
     for group, nodes in site.compute.items():
         yield from _unnamed(account, group, *_way(site, nodes.through)) or _compute(account, group, nodes)
+
+
+def _refuse_twins(account: Account) -> None:
+    """Refuse two aliases that become one when placeholders are filled in: ssh would take the first of them for both."""
+    site, seen = account.site, dict[str, str]()
+    logins = [alias for entry, host in site.hosts.items() for alias, _ in _machines(entry, host)]
+    for alias in [*logins, *site.jobs]:
+        filled = (account.fill(alias) or alias).lower()
+        if seen.setdefault(filled, alias) != alias:
+            raise GenError(f"{site.site}: the aliases {seen[filled]} and {alias} are both {filled} for you")
 
 
 def _way(site: SiteSpec, alias: str) -> Iterator[str]:

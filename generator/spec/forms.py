@@ -166,11 +166,28 @@ def _unfilled(value: str) -> None:
         raise ValueError(f"{shown(value)} holds a placeholder; write what it stands for")
 
 
+def _no_switch(value: str) -> None:
+    if value.lower() == "none":
+        raise ValueError("none is what ssh takes for no jump at all (ssh_config(5), ProxyJump)")
+
+
+def _some_time(value: str) -> None:
+    if walltime_seconds(value) == 0:
+        raise ValueError(f"{shown(value)} is no limit at all to Slurm (sbatch(1), --time); write the longest time")
+
+
+def _lead(value: str) -> None:
+    if int(value.partition("@")[2]) > 65535:
+        raise ValueError(f"{shown(value)} comes earlier than Slurm takes, 65535 seconds before the end (sbatch(1))")
+
+
 PERSONAL = tuple(PLACEHOLDERS)
+# What may be part of a name that ssh takes: values that hold no @, which would part a user from a host.
+_NAMING = ("account", "project", "site", "initial")
 # For what placeholders stand for: were one left in it, it would reach a file as it is.
 FILLED = Check(_unfilled)
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?"
-_CLOCK = r"[0-9]{1,3}(?::[0-5]?[0-9]){0,2}"
+_CLOCK = r"[0-9]{1,6}(?::[0-5]?[0-9]){0,2}"
 
 Text = Annotated[str, Field(min_length=1, max_length=1000), Form(r"[\s\S]+", "a text")]
 # A comment that ends in a backslash goes on in the next line of an environment file (systemd before 254).
@@ -184,8 +201,9 @@ Alias = Annotated[
     Form(
         r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}",
         "an ssh alias (letters, digits and . _ -; it may not start with a dash)",
-        PERSONAL,
+        _NAMING,
     ),
+    Check(_no_switch),
 ]
 HostName = Annotated[
     str,
@@ -193,18 +211,18 @@ HostName = Annotated[
     Form(
         rf"{_LABEL}|[0-9a-fA-F:]*:[0-9a-fA-F:.]+",
         "a host name or address (it may not start with a dash)",
-        PERSONAL,
+        _NAMING,
     ),
 ]
 NodeAlias = Annotated[
     str,
-    Form(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", "an ssh alias with {n} for the number", (*PERSONAL, "n")),
+    Form(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", "an ssh alias with {n} for the number", (*_NAMING, "n")),
     Check(_numbered),
 ]
 NodeHost = Annotated[
     str,
     Field(max_length=253),
-    Form(_LABEL, "a host name with {n} for the number", (*PERSONAL, "n")),
+    Form(_LABEL, "a host name with {n} for the number", (*_NAMING, "n")),
     Check(_numbered),
 ]
 HostTemplate = Annotated[
@@ -269,6 +287,7 @@ Walltime = Annotated[
         rf"{_CLOCK}|[0-9]{{1,3}}-[0-9]{{1,2}}(?::[0-5]?[0-9]){{0,2}}",
         "a walltime (MM, MM:SS, HH:MM:SS or D-HH[:MM[:SS]])",
     ),
+    Check(_some_time),
 ]
 Duration = Annotated[str, Form(r"[1-9][0-9]{0,5}[smhd]", "a duration (90s, 30m, 16h, 1d)")]
 Memory = Annotated[str, Form(r"[1-9][0-9]{0,8}[KMGT]?", "an amount of memory (64G, 4096M)")]
@@ -284,7 +303,9 @@ Partitions = Annotated[
         "a partition, or several with commas between",
     ),
 ]
-Signal = Annotated[str, Form(r"(?:[BR]:)?[A-Z0-9]+@[0-9]+", "a signal and its lead in seconds (TERM@120)")]
+Signal = Annotated[
+    str, Form(r"(?:[BR]:)?[A-Z0-9]+@[0-9]{1,5}", "a signal and its lead in seconds (TERM@120)"), Check(_lead)
+]
 # Were a dash to start it, ssh would take it for an option of its own and not for the command to run.
 Command = Annotated[
     str,

@@ -27,7 +27,7 @@ from generator.spec.forms import (
 from generator.spec.model import Fact, Model, Several
 
 Role = Literal["login", "jump", "transfer", "ide", "automation"]
-Architecture = Literal["x86_64", "aarch64"]
+Architecture = Literal["x86_64", "aarch64", "ppc64le"]
 Algorithm = Literal["ed25519", "ecdsa", "rsa"]
 
 

@@ -48,12 +48,21 @@ class RayPorts(Model):
             )
         if self.min_worker_port > self.max_worker_port:
             raise ValueError("min_worker_port is above max_worker_port")
-        fixed = [value for name, value in self if name.endswith("_port") and not name.endswith("worker_port")]
-        if len(set(fixed)) < len(fixed):
-            raise ValueError("two services have the same port")
-        if any(self.min_worker_port <= port <= self.max_worker_port for port in fixed):
-            raise ValueError(f"a service has a port of the workers' {self.min_worker_port}-{self.max_worker_port}")
+        self.refuse_clash()
         return self
+
+    def refuse_clash(self, *others: int) -> None:
+        """Refuse ports of services, and further ones, that are the same or are among the workers'.
+
+        Raises:
+            ValueError: as the launcher does.
+        """
+        fixed = [value for name, value in self if name.endswith("_port") and not name.endswith("worker_port")]
+        taken = [*fixed, *others]
+        if len(set(taken)) < len(taken):
+            raise ValueError("two services have the same port")
+        if any(self.min_worker_port <= port <= self.max_worker_port for port in taken):
+            raise ValueError(f"a service has a port of the workers' {self.min_worker_port}-{self.max_worker_port}")
 
 
 class Ray(Fact):
@@ -76,7 +85,7 @@ class Ray(Fact):
     """Further arguments of `ray start` on the head node."""
     ray_port: Port | None = None
     """Port of the head (GCS)."""
-    grace_period: Seconds | None = None
+    grace_period: Annotated[int, Field(ge=0, le=86400)] | None = None
     """Seconds that a shutdown may take."""
     head_startup_timeout: Seconds | None = None
     """Seconds that the head may take to start."""
@@ -98,6 +107,13 @@ class Ray(Fact):
     """Network interface of every node (`ib0`)."""
     node_ip_address_command: Text | None = None
     """Shell command that prints a node's address, where interface names differ."""
+
+    @model_validator(mode="after")
+    def _fixed_ports_differ(self) -> "Ray":
+        if self.port_strategy == "fixed":
+            head = (self.ray_port or 6379, self.dashboard_port or 8265)  # the launcher's defaults
+            (self.port_config or RayPorts()).refuse_clash(*head)
+        return self
 
 
 class Spark(Fact):

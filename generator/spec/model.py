@@ -1,5 +1,6 @@
 """What every model of a spec has in common."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any, TypeVar
@@ -58,3 +59,12 @@ class Fact(Model):
     """The day this fact was last compared with its source, when later than the source's own."""
     note: Text | None = None
     """What a person should know; shown by `gen show`, never compiled."""
+
+
+def facts(value: object, keys: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Fact]]:
+    """Yield the facts of a model, each with the keys that lead to it."""
+    if isinstance(value, Fact):
+        yield keys, value
+    below = value.items() if isinstance(value, Mapping) else value if isinstance(value, Model) else ()
+    for name, item in below:
+        yield from facts(item, (*keys, name))

@@ -8,6 +8,7 @@ from itertools import islice
 from generator.errors import Fault, near
 from generator.spec.auth import Certificate, CommandCertificateAuth
 from generator.spec.forms import seconds, walltime_seconds
+from generator.spec.model import facts
 from generator.spec.site import SiteSpec
 from generator.spec.slurm import Request
 
@@ -44,15 +45,10 @@ def _aliases_are_unique(site: SiteSpec) -> Iterator[Fault]:
 
 
 def _sources_exist(site: SiteSpec) -> Iterator[Fault]:
-    def walk(value: object, loc: tuple[str | int, ...]) -> Iterator[Fault]:
-        if isinstance(value, dict):
-            for name in value.get("source", ()) if loc else ():
-                if name not in site.sources:
-                    yield Fault((*loc, "source"), f"no source is called {name}{near(name, site.sources)}")
-            for key, item in value.items():
-                yield from walk(item, (*loc, key))
-
-    yield from walk(site.model_dump(exclude={"sources"}), ())
+    for keys, fact in facts(site):
+        for name in fact.source:
+            if name not in site.sources:
+                yield Fault((*keys, "source"), f"no source is called {name}{near(name, site.sources)}")
 
 
 def _jumps_lead_somewhere(site: SiteSpec) -> Iterator[Fault]:

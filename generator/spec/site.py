@@ -1,6 +1,7 @@
 """A site: one cluster that people log in to."""
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -11,6 +12,15 @@ from generator.spec.hosts import Compute, Host, HostKeys, JobEntry
 from generator.spec.launchers import Ray, Spark
 from generator.spec.model import Fact, Model, Source
 from generator.spec.slurm import Slurm
+
+
+class Status(Fact):
+    """Whether people still log in."""
+
+    state: Literal["active", "retiring", "retired"] = "active"
+    """What it is: in use, about to stop, or no more."""
+    ends: Annotated[date, Field(strict=False)] | None = None
+    """The last day (YYYY-MM-DD), where one was announced."""
 
 
 class Deployment(Fact):
@@ -57,6 +67,8 @@ class SiteSpec(Model):
     """The site's own documentation."""
     note: Text | None = None
     """What a person should know first; shown by `gen show`, never compiled."""
+    status: Status = Status()
+    """Whether people still log in."""
     sources: Mapping[Label, Source] = {}
     """Where the facts below were read."""
     hosts: Annotated[Mapping[Alias, Host], Field(min_length=1)]
