@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from generator.profile import Person
-from generator.spec.auth import Auth, CommandCertificateAuth, PublicKeyAuth, StepAuth
+from generator.spec.auth import Auth, CommandCertificateAuth, StepAuth, WithKey
 from generator.spec.placeholders import expand, names
 from generator.spec.site import SiteSpec
 
@@ -39,10 +39,14 @@ class Account:
         return list(dict.fromkeys("user" if name == "initial" else name for name in unknown))
 
     def key(self, auth: Auth) -> str | None:
-        """Return the path of the private key, if this way in has one in a file."""
-        if isinstance(auth, PublicKeyAuth | StepAuth | CommandCertificateAuth):
-            return self.person.identity_file or self.fill(auth.key)
-        return None
+        """Return the path of the private key, if this way in has one in a file.
+
+        The person's own stands for the usual one; a key that the spec has for another purpose (a robot's) stays.
+        """
+        if not isinstance(auth, WithKey):
+            return None
+        usual = self.site.auth.key if isinstance(self.site.auth, WithKey) else auth.key
+        return (self.person.identity_file if auth.key == usual else None) or self.fill(auth.key)
 
     def certificate(self, auth: Auth) -> str | None:
         """Return the path of the certificate: beside the key, as step writes it, unless the spec knows better."""

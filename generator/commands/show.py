@@ -63,7 +63,8 @@ def _page(site: SiteSpec) -> Iterator["Table | str"]:
     yield "Yours to fill in: " + ", ".join(f"{name} ({PLACEHOLDERS[name]})" for name in yours)
     yield "\nSources"
     for name, source in site.sources.items():
-        yield f"  {name} ({source.checked or source.weak}): {source.ref or source.url}"
+        about = ", ".join(filter(None, [str(source.checked or ""), source.weak]))
+        yield f"  {name} ({about}): {source.ref or source.url}"
     yield f"\nNext: gen site {site.site} --out ."
 
 

@@ -159,6 +159,7 @@ class CommandCertificateAuth(_Certificate):
 
 
 Certificate = StepAuth | CommandCertificateAuth
+WithKey = PublicKeyAuth | StepAuth | CommandCertificateAuth
 Auth = Annotated[
     PublicKeyAuth | KeyboardAuth | KerberosAuth | StepAuth | CommandCertificateAuth | AgentAuth,
     Field(discriminator="method"),

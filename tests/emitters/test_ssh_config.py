@@ -423,3 +423,13 @@ def test_each_entry_has_its_own_pins() -> None:
         "hpc-data": (False, True),
         "cn*": (False, True),
     }
+
+
+def test_the_persons_key_stands_for_the_usual_one_and_for_no_robots() -> None:
+    robot = {"host": "robot.example.org", "auth": {"method": "publickey", "key": "~/.ssh/id_{site}_robot"}}
+    gate = {"host": "gate.example.org", "auth": {"method": "publickey", "then": "password"}}
+    hosts = {"hpc": {"host": "login.example.org"}, "gate": gate, "robot": robot}
+    person = Person(user="ada", identity_file="/keys/ada")
+    config = parsed(site(hosts=hosts), person)
+    keys = {name: of(config, name)["identityfile"] for name in hosts}
+    assert keys == {"hpc": "/keys/ada", "gate": "/keys/ada", "robot": "~/.ssh/id_hpc_robot"}
