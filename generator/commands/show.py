@@ -63,8 +63,8 @@ def _page(site: SiteSpec) -> Iterator["Table | str"]:
     yield "Yours to fill in: " + ", ".join(f"{name} ({PLACEHOLDERS[name]})" for name in yours)
     yield "\nSources"
     for name, source in site.sources.items():
-        about = ", ".join(filter(None, [str(source.checked or ""), source.weak]))
-        yield f"  {name} ({about}): {source.ref or source.url}"
+        known = ", ".join(filter(None, [str(source.checked or ""), source.weak]))
+        yield f"  {name} ({known}): {source.ref or source.url}"
     yield f"\nNext: gen site {site.site} --out ."
 
 

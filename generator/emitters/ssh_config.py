@@ -105,12 +105,20 @@ def _host(account: Account, entry: str, host: Host, taken: set[str]) -> Iterator
         *_authentication(account, account.site.auth_of(host)),
         *([("ForwardAgent", "yes")] if host.forward_agent else []),
         *_keepalive(host.keepalive),
-        *_sharing(account),
+        *_sharing(account, _twin(account.site, entry)),
         *_host_keys(pins(account, entry), host.port),
     ]
     purpose = [f"{host.role} host"] if host.role != "login" else []
     reach = [f"reached {host.network}"] if host.network else []
     yield Block(shared, settings, [*purpose, *reach, *_gap(account, "User", host.user)])
+
+
+def _twin(site: SiteSpec, entry: str) -> str:
+    """Tell an entry's connection from those of earlier entries for the same host and port, with an agent lent or not."""
+    places = [(host.host, host.port) for host in site.hosts.values()]
+    number = list(site.hosts).index(entry)
+    earlier = places[:number].count(places[number])
+    return f"-{earlier + 1}" if earlier else ""
 
 
 def _compute(account: Account, group: str, nodes: Compute) -> Iterator[Block]:
@@ -193,11 +201,11 @@ def _keepalive(keepalive: Keepalive | None) -> list[Setting]:
     return [("ServerAliveInterval", str(keepalive.interval)), ("ServerAliveCountMax", str(keepalive.count))]
 
 
-def _sharing(account: Account) -> list[Setting]:
+def _sharing(account: Account, twin: str = "") -> list[Setting]:
     """Share one connection between sessions; `%C` keeps the socket's path below the 104 bytes that macOS allows."""
     if account.site.multiplexing == "forbidden" or not account.person.multiplexing:
         return [("ControlMaster", "no"), ("ControlPath", "none")]
-    return [("ControlMaster", "auto"), ("ControlPath", "~/.ssh/gen-%C"), ("ControlPersist", "10m")]
+    return [("ControlMaster", "auto"), ("ControlPath", f"~/.ssh/gen-%C{twin}"), ("ControlPersist", "10m")]
 
 
 def _host_keys(known: Pins | None, port: int) -> list[Setting]:

@@ -433,3 +433,16 @@ def test_the_persons_key_stands_for_the_usual_one_and_for_no_robots() -> None:
     config = parsed(site(hosts=hosts), person)
     keys = {name: of(config, name)["identityfile"] for name in hosts}
     assert keys == {"hpc": "/keys/ada", "gate": "/keys/ada", "robot": "~/.ssh/id_hpc_robot"}
+
+
+def test_two_ways_into_one_host_do_not_share_a_connection() -> None:
+    """ssh takes a shared connection as it is, whatever the second way in asks for: an agent that is lent, say."""
+    host = "login.example.org"
+    hosts = {
+        "hpc": {"host": host},
+        "hpc-agent": {"host": host, "forward_agent": True},
+        "sftp": {"host": host, "port": 12},
+    }
+    config = parsed(site(hosts=hosts))
+    paths = {name: of(config, name)["controlpath"] for name in hosts}
+    assert paths == {"hpc": "~/.ssh/gen-%C", "hpc-agent": "~/.ssh/gen-%C-2", "sftp": "~/.ssh/gen-%C"}
