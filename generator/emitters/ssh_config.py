@@ -114,7 +114,7 @@ def _host(account: Account, entry: str, host: Host, taken: set[str]) -> Iterator
 
 
 def _twin(site: SiteSpec, entry: str) -> str:
-    """Tell an entry's connection from those of earlier entries for the same host and port, with an agent lent or not."""
+    """Return what tells an entry's connection from those of earlier entries for the same host and port."""
     places = [(host.host, host.port) for host in site.hosts.values()]
     number = list(site.hosts).index(entry)
     earlier = places[:number].count(places[number])

@@ -436,7 +436,7 @@ def test_the_persons_key_stands_for_the_usual_one_and_for_no_robots() -> None:
 
 
 def test_two_ways_into_one_host_do_not_share_a_connection() -> None:
-    """ssh takes a shared connection as it is, whatever the second way in asks for: an agent that is lent, say."""
+    """A shared connection is taken as it is, whatever the second way in asks for: an agent that is lent, say."""
     host = "login.example.org"
     hosts = {
         "hpc": {"host": host},
