@@ -206,14 +206,32 @@ def review(
 
 
 @app.command("list")
-def list_(specs: Specs = None, json: Json = False) -> None:
+def list_(
+    country: Annotated[str | None, typer.Option(help="Country code, as in CA.", envvar="GEN_COUNTRY")] = None,
+    login: Annotated[
+        str | None,
+        typer.Option(help="Login by publickey, keyboard, kerberos, step, certificate or agent.", envvar="GEN_LOGIN"),
+    ] = None,
+    gpu: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Part of a GPU's name, as in H100; '' for any.", envvar="GEN_GPU")
+    ] = None,
+    pinned: Annotated[
+        bool | None,
+        typer.Option("--pinned/--unpinned", help="Whose host keys are pinned, or are not.", envvar="GEN_PINNED"),
+    ] = None,
+    specs: Specs = None,
+    json: Json = False,
+) -> None:
     """List the sites there are.
 
-    Example: gen list --specs our/specs
-    """
-    from generator.commands.list import run
+    Examples:
+    gen list --country CA --gpu h100
 
-    raise typer.Exit(run(specs, as_json=json))
+    gen list --specs our/specs --unpinned
+    """
+    from generator.commands.list import Filter, run
+
+    raise typer.Exit(run(specs, Filter(country, login, gpu, pinned), as_json=json))
 
 
 @app.command()

@@ -487,3 +487,30 @@ def test_completion_knows_commands_and_sites(gen: Gen, shell: str, tmp_path: Pat
     )
     assert "musica" in done.stdout
     assert "mila" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "some", "none"),
+    [
+        pytest.param(["--country", "at"], {"musica", "vsc5"}, {"mila", "lumi"}, id="a country"),
+        pytest.param(["--login", "step"], {"musica", "leonardo"}, {"mila", "vsc5"}, id="a way to log in"),
+        pytest.param(["--gpu", "h100"], {"mila", "nibi", "musica"}, {"vsc5", "cirrus"}, id="a GPU"),
+        pytest.param(["--gpu", ""], {"mila", "vsc5", "lumi"}, {"cirrus"}, id="any GPU"),
+        pytest.param(["--pinned"], {"mila", "archer2"}, {"musica", "vsc5"}, id="pinned"),
+        pytest.param(["--unpinned"], {"musica", "vsc5"}, {"mila", "archer2"}, id="not pinned, or not unasked"),
+        pytest.param(["--country", "CA", "--unpinned"], {"vulcan"}, {"mila", "vsc5"}, id="two at once"),
+        pytest.param(["--country", "XX"], set(), {"mila"}, id="nothing"),
+    ],
+)
+def test_list_shows_some_of_the_sites(gen: Gen, arguments: list[str], some: set[str], none: set[str]) -> None:
+    result = gen("list", "--json", *arguments)
+    names = {site["site"] for site in json.loads(result.out)["sites"]}
+    assert result.status == 0
+    assert some <= names
+    assert not none & names
+
+
+def test_list_names_the_ways_to_log_in_that_there_are(gen: Gen) -> None:
+    result = gen("list", "--login", "publickeys")
+    assert result.status == 2
+    assert result.err.startswith("--login publickeys: no site has it; did you mean publickey? (agent, certificate, ")

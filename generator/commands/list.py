@@ -1,64 +1,99 @@
 """`gen list`: the sites there are."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 from generator import catalogue, load
-from generator.errors import GenError
+from generator.errors import GenError, near
 from generator.spec.site import SiteSpec
 from generator.terminal import data, say
 
 
-def run(specs: Path | None, as_json: bool) -> int:
-    """Print a line for each site; specs with faults are named on stderr and give the status 2."""
+@dataclass(frozen=True)
+class Filter:
+    """Which sites are listed; ``None`` takes all."""
+
+    country: str | None = None
+    login: str | None = None
+    """Method of authentication."""
+    gpu: str | None = None
+    """Part of the name of a GPU; empty for any."""
+    pinned: bool | None = None
+
+    def takes(self, site: SiteSpec) -> bool:
+        """Tell whether a site is listed."""
+        kinds = site.slurm.gpu_kinds()
+        wanted = (self.gpu or "").lower()
+        return (
+            (self.country is None or (site.country or "").lower() == self.country.lower())
+            and (self.login is None or site.auth.method == self.login)
+            and (self.gpu is None or any(wanted in kind.lower() for kind in kinds))
+            and (self.pinned is None or (_pinned(site) == "yes") == self.pinned)
+        )
+
+
+def run(specs: Path | None, wanted: Filter, as_json: bool) -> int:
+    """Print a line for each site; specs with faults are named on stderr and give the status 2.
+
+    Raises:
+        GenError: no site logs people in as the filter wants.
+    """
     found: dict[str, SiteSpec] = {}
     broken = 0
-    for name, path in catalogue.sites(specs).items():
+    every = catalogue.sites(specs)
+    for name, path in every.items():
         try:
             found[name] = load.site(path)
         except GenError as error:
             broken += 1
             say(str(error))
-    if as_json:
-        data(
-            json.dumps(
-                {"format_version": "1.0", "sites": [_row(name, site) for name, site in found.items()]},
-                indent=2,
-            )
+    methods = {site.auth.method for site in found.values()}
+    if wanted.login and wanted.login not in methods:
+        raise GenError(
+            f"--login {wanted.login}: no site has it{near(wanted.login, methods)} ({', '.join(sorted(methods))})"
         )
+    rows = [_row(name, site) for name, site in found.items() if wanted.takes(site)]
+    if as_json:
+        data(json.dumps({"format_version": "1.0", "sites": rows}, indent=2))
     else:
-        _table(found)
-        say("\nNext: gen show SITE, or gen site SITE --out .")
+        _table(rows)
+        say(f"{len(rows)} of {len(every)} sites. Next: gen show SITE, or gen site SITE --out .")
     return 2 if broken else 0
 
 
-def _row(name: str, site: SiteSpec) -> dict[str, str]:
-    pinned = (
-        "verified"
-        if any(not site.unverified(keys) for keys in site.host_keys.values())
-        else "unverified"
-        if site.host_keys
-        else "none"
-    )
+def _pinned(site: SiteSpec) -> str:
+    """Tell whether ssh knows host keys of the site: `yes`, `unverified` (from weak sources only) or `no`."""
+    if any(not site.unverified(keys) for keys in site.host_keys.values()):
+        return "yes"
+    return "unverified" if site.host_keys else "no"
+
+
+def _row(name: str, site: SiteSpec) -> dict[str, str | list[str]]:
     return {
         "site": name,
         "title": site.title,
         "country": site.country or "",
         "login": site.auth.method,
-        "host_keys": pinned,
+        "gpus": list(site.slurm.gpu_kinds()),
+        "pinned": _pinned(site),
+        "status": site.status.state,
         "host": next(iter(site.hosts.values())).host,
     }
 
 
-def _table(found: dict[str, SiteSpec]) -> None:
+def _table(rows: list[dict[str, str | list[str]]]) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for heading in ("site", "title", "country", "login", "host keys"):
+    for heading in ("site", "title", "country", "login", "GPU", "pinned"):
         table.add_column(heading, no_wrap=heading in ("site", "login"))
-    for name, site in found.items():
-        row = _row(name, site)
-        table.add_row(row["site"], row["title"], row["country"], row["login"], row["host_keys"])
+    for row in rows:
+        state = "" if row["status"] == "active" else f" ({row['status']})"
+        gpu = "yes" if row["gpus"] else ""
+        table.add_row(
+            str(row["site"]), f"{row['title']}{state}", str(row["country"]), str(row["login"]), gpu, str(row["pinned"])
+        )
     Console().print(table)

@@ -9,7 +9,7 @@ from generator import catalogue, load
 from generator.pins import fingerprint
 from generator.spec.auth import preferred_authentications
 from generator.spec.hosts import HostKeys
-from generator.spec.model import Fact
+from generator.spec.model import Fact, facts
 from generator.spec.placeholders import PLACEHOLDERS
 from generator.spec.site import SiteSpec
 from generator.spec.slurm import Partition
@@ -39,7 +39,7 @@ def run(name: str, specs: Path | None, as_json: bool) -> int:
 
 
 def _page(site: SiteSpec) -> Iterator["Table | str"]:
-    about = [_status(site), site.operator, site.docs, site.note]
+    about = [_status(site), site.operator, site.docs]
     yield f"{site.title} ({site.site})\n" + "\n".join(filter(None, about))
     yield _table("Log in to", ("alias", "host", "port", "through", "source"), _machines(site))
     yield f"Authentication: {site.auth.method} ({preferred_authentications(site.auth)})\n" + "\n".join(_auth(site))
@@ -58,6 +58,8 @@ def _page(site: SiteSpec) -> Iterator["Table | str"]:
     if site.filesystems:
         places = [(name, place.path, place.quota or "", _from(place)) for name, place in site.filesystems.items()]
         yield _table("Files", ("name", "path", "quota", "source"), places)
+    if words := list(_to_know(site)):
+        yield _table("Good to know", ("about", "what"), words)
     text = site.model_dump_json()
     yours = [name for name in PLACEHOLDERS if f"{{{name}}}" in text and name not in ("site", "initial")]
     yield "Yours to fill in: " + ", ".join(f"{name} ({PLACEHOLDERS[name]})" for name in yours)
@@ -66,6 +68,34 @@ def _page(site: SiteSpec) -> Iterator["Table | str"]:
         known = ", ".join(filter(None, [str(source.checked or ""), source.weak]))
         yield f"  {name} ({known}): {source.ref or source.url}"
     yield f"\nNext: gen site {site.site} --out ."
+
+
+def _to_know(site: SiteSpec) -> Iterator[tuple[str, str]]:
+    """Yield what is said in words, of each entry that is not in a table with a column for it."""
+    yield from [("site", site.note)] if site.note else []
+    for alias, host in site.hosts.items():
+        yield from ((f"hosts.{alias}", text) for text in (host.network, *host.key_options) if text)
+        if host.auth:
+            yield f"hosts.{alias}", f"login by {host.auth.method} ({preferred_authentications(host.auth)})"
+    for keys, fact in facts(site):
+        if fact.note and keys[:2] != ("slurm", "partitions"):
+            yield ".".join(keys), fact.note
+    slurm = site.slurm
+    words = {
+        "jobs name no partition": slurm.routed,
+        "jobs must name a QoS": slurm.qos_required,
+        "jobs must name an account": slurm.accounts.required,
+        f"accounts look like {slurm.accounts.form}": slurm.accounts.form,
+        f"jobs go to --clusters={slurm.clusters}": slurm.clusters,
+        f"GPUs: {', '.join(slurm.gpus)}": slurm.gpus,
+        f"reservations: {slurm.reservations}": slurm.reservations,
+        f"options that are refused: {', '.join(slurm.forbidden_options)}": slurm.forbidden_options,
+        f"options that are ignored: {', '.join(slurm.ignored_options)}": slurm.ignored_options,
+        "one connection cannot carry several sessions": site.multiplexing == "forbidden",
+        "compute nodes reach the internet": site.compute_internet,
+        "compute nodes do not reach the internet": site.compute_internet is False,
+    }
+    yield from (("site", text) for text, holds in words.items() if holds)
 
 
 def _status(site: SiteSpec) -> str | None:

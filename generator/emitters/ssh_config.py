@@ -123,9 +123,14 @@ def _twin(site: SiteSpec, entry: str) -> str:
 
 def _compute(account: Account, group: str, nodes: Compute) -> Iterator[Block]:
     through = account.fill(nodes.through) or ""
-    if nodes.host:
+    if nodes.common:
+        names = " ".join(nodes.match)
+        yield Block([], comments=[f"compute nodes {names}, as other sites have them too: ssh -J {through} USER@NODE"])
+    elif nodes.host:
         full = filter(matcher(nodes.match), nodes.full_names())
         yield Block([*nodes.match, *(f"!{name}" for name in full)], [("HostName", nodes.host)])
+    if not nodes.patterns():
+        return
     settings = [
         ("Port", str(nodes.port)),
         *_user(account, "{user}"),

@@ -95,6 +95,8 @@ class Compute(Fact):
     """Further patterns, those to leave out with a `!` in front."""
     through: Alias
     """Alias of the login host to jump through (ProxyJump)."""
+    common: bool = False
+    """Other sites' nodes are called so too: only full names are compiled, for short ones would catch theirs."""
     port: Port = 22
     """TCP port."""
     auth: Auth | None = None
@@ -102,7 +104,7 @@ class Compute(Fact):
 
     def patterns(self) -> tuple[str, ...]:
         """Return everything that may be typed for such a node: short names, full names, further patterns."""
-        return tuple(dict.fromkeys(self.match + self.full_names() + self.also))
+        return tuple(dict.fromkeys((() if self.common else self.match) + self.full_names() + self.also))
 
     def full_names(self) -> tuple[str, ...]:
         """Return what `host` makes of the patterns in `match`."""

@@ -76,7 +76,7 @@ def _compute_patterns_spare_logins(site: SiteSpec) -> Iterator[Fault]:
                 if caught(name):
                     hint = "ssh would jump through it to itself; leave it out with a pattern in also that starts with !"
                     yield Fault(("compute", group, "match"), f"the patterns catch the login host {name}; {hint}")
-        if all(pattern.startswith("!") for pattern in nodes.patterns()):
+        if all(pattern.startswith("!") for pattern in nodes.match):
             yield Fault(("compute", group, "match"), "patterns that all start with ! match nothing")
 
 

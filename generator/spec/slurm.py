@@ -162,6 +162,8 @@ class Slurm(Request, Fact):
     """The partitions, by name."""
     qos_limits: Mapping[Label, Qos] = {}
     """The QoS, by name."""
+    gpus: Several[Text] = ()
+    """Kinds of GPU, in the site's words, where its partitions don't tell."""
     accounts: Accounts = Accounts()
     """Rules for accounts."""
     clusters: Label | None = None
@@ -177,9 +179,18 @@ class Slurm(Request, Fact):
     forbidden_options: Several[Option] = ()
     """Options of sbatch that the site refuses."""
 
+    def gpu_kinds(self) -> tuple[str, ...]:
+        """Return every kind of GPU that is known."""
+        named = (part.gpu or f"{part.gpus_per_node} per node" for part in self.partitions.values() if _has_gpu(part))
+        return tuple(dict.fromkeys([*self.gpus, *named]))
+
     def chosen_qos(self, request: Request) -> str | None:
         """Return the QoS of a request: the one it names, else the first of its partition's."""
         if request.qos:
             return request.qos
         partition = self.partitions.get((request.partition or self.partition or "").partition(",")[0])
         return partition.qos[0] if partition and partition.qos else None
+
+
+def _has_gpu(partition: Partition) -> bool:
+    return bool(partition.gpu or partition.gpus_per_node)

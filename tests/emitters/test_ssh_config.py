@@ -446,3 +446,18 @@ def test_two_ways_into_one_host_do_not_share_a_connection() -> None:
     config = parsed(site(hosts=hosts))
     paths = {name: of(config, name)["controlpath"] for name in hosts}
     assert paths == {"hpc": "~/.ssh/gen-%C", "hpc-agent": "~/.ssh/gen-%C-2", "sftp": "~/.ssh/gen-%C"}
+
+
+def test_names_of_nodes_that_other_sites_have_too_are_told_and_not_compiled() -> None:
+    nodes = {"match": ["c?", "nid*"], "through": "hpc", "common": True}
+    content = text(site(compute={"nodes": nodes}))
+    assert "# compute nodes c? nid*, as other sites have them too: ssh -J hpc USER@NODE\n" in content
+    assert "Host c?" not in content
+    assert "ProxyJump" not in content
+
+
+def test_their_full_names_are_compiled() -> None:
+    nodes = {"match": ["c?"], "host": "%h.hpc.example.org", "through": "hpc", "common": True}
+    config = parsed(site(compute={"nodes": nodes}))
+    assert of(config, "c?.hpc.example.org")["proxyjump"] == "hpc"
+    assert of(config, "c?") == {}
