@@ -247,15 +247,50 @@ def show(site: Site, specs: Specs = None, json: Json = False) -> None:
 
 @app.command()
 def validate(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Specs to check.")], json: Json = False
+    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Specs to check.")],
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict", help="Also what a reviewer would ask: sources, age, pins, names.", envvar="GEN_STRICT"
+        ),
+    ] = False,
+    json: Json = False,
 ) -> None:
     """Check specs: every fault on a line, with file, line and key.
 
-    Example: gen validate site_specs/*.yaml
+    Examples:
+    gen validate site_specs/*.yaml
+
+    gen validate --strict site_specs/ours.yaml
     """
+    from datetime import date
+
     from generator.commands.validate import run
 
-    raise typer.Exit(run(files, as_json=json))
+    raise typer.Exit(run(files, strict=strict, as_json=json, today=date.today()))
+
+
+@app.command("new-site")
+def new_site(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the site; the file is called the same.")],
+    specs: Annotated[Path, typer.Option(help="Folder of specs to write to.", envvar="GEN_SPECS")] = Path("site_specs"),
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Answer a question beforehand.", envvar="GEN_SET"),
+    ] = None,
+) -> None:
+    """Ask what a first spec needs, and write it.
+
+    Examples:
+    gen new-site ours
+
+    gen new-site ours --set title=Ours --set hosts.ours.host=login.example.org
+    """
+    from datetime import date
+
+    from generator.commands.new_site import run
+
+    raise typer.Exit(run(name, tuple(set_ or ()), specs, date.today()))
 
 
 @app.command()

@@ -63,19 +63,19 @@ def validated(
         faults = [_fault(model, detail) for detail in _details(error)]
         faults += _cross_faults(model, data, cross_check)
     if faults:
-        raise SpecError("\n".join(_lines(faults, root, name, changes)))
+        raise SpecError("\n".join(lines(faults, root, name, changes)))
     return found
 
 
-def _lines(faults: list[Fault], root: Node, name: str, changes: Sequence[overlay.Change]) -> list[str]:
+def lines(faults: list[Fault], root: Node, name: str, changes: Sequence[overlay.Change] = ()) -> list[str]:
     """Return a line for each fault: first those of options, then those of the file from its top to its end."""
-    lines: dict[str, tuple[int, str]] = {}
+    found: dict[str, tuple[int, str]] = {}
     for fault in faults:
         keys, node = root.find(fault.loc)
         option = next((change.option for change in changes if keys[: len(change.keys)] == change.keys), None)
         where = f"{option or f'{name}:{node.line}'}: {'.'.join(map(_key, keys))}".removesuffix(": ")
-        lines.setdefault(where, (0 if option else node.line, f"{where}: {fault.message}"))
-    return [line for _, line in sorted(lines.values(), key=lambda pair: pair[0])]
+        found.setdefault(where, (0 if option else node.line, f"{where}: {fault.message}"))
+    return [line for _, line in sorted(found.values(), key=lambda pair: pair[0])]
 
 
 def _key(part: str | int) -> str:

@@ -2,15 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 
 from generator.document import Node
 from generator.meaning import PINS, Block, Weight, meaning
+from generator.questions import aged
 from generator.report.finding import Finding, Level
-from generator.spec.model import facts
 from generator.spec.site import SiteSpec
 
-_OLD = timedelta(days=365)
 _LEVELS = {
     Weight.TRUST: Level.ERROR,
     Weight.ACCESS: Level.WARNING,
@@ -67,15 +66,10 @@ def _unsourced(sheet: Sheet, today: date) -> Iterator[Finding]:
     if not site.sources:
         message = f"the new site {site.site} says of no fact where it is from"
         yield _named("unsourced", Level.WARNING, sheet, "", message)
-    aged: dict[date, list[str]] = {}
-    for keys, fact in facts(site):
-        read = [fact.checked] if fact.checked else [site.sources[name].checked for name in fact.source]
-        last = max(filter(None, read), default=today)
-        if today - last > _OLD:
-            aged.setdefault(last, []).append(".".join(keys))
-    for last, places in sorted(aged.items()):
+    for last, places in aged(site, today).items():
         message = f"facts were last checked on {last}, more than a year ago"
-        yield _named("aged", Level.WARNING, sheet, places[0], message, places)
+        listed = [".".join(keys) for keys in places]
+        yield _named("aged", Level.WARNING, sheet, listed[0], message, listed)
 
 
 def _changed(old: Sheet, new: Sheet) -> Iterator[Finding]:

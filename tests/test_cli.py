@@ -419,6 +419,82 @@ def test_every_shipped_spec_names_the_schema_on_its_first_line() -> None:
         assert (path.parent / "../docs/site-spec.schema.json").resolve().is_file()
 
 
+def test_validate_asks_what_a_reviewer_would_with_strict(gen: Gen) -> None:
+    spec = str(resources.CATALOGUE / "vulcan.yaml")
+    result = gen("validate", "--strict", spec)
+    assert (result.status, result.out) == (1, "")
+    assert "hosts.vulcan: does the site publish host keys? None is pinned, so ssh asks" in result.err
+    assert result.err.endswith("1 checked, all sound, 1 open question\n")
+    assert json.loads(gen("validate", "--strict", "--json", spec).out)["questions"][spec]
+    assert gen("validate", spec).status == 0
+
+
+def test_new_site_writes_a_spec_of_the_answers_that_are_given(gen: Gen) -> None:
+    answers = {
+        "title": "Ours",
+        "hosts.ours.host": "login.example.org",
+        "sources.login.url": "https://hpc.example.org",
+        "auth.method": "keyboard",
+    }
+    result = gen("new-site", "ours", *(word for item in answers.items() for word in ("--set", "=".join(item))))
+    assert (result.status, result.err.splitlines()[0]) == (0, "  new       site_specs/ours.yaml")
+    assert Path("site_specs/ours.yaml").read_text().startswith("# yaml-language-server: $schema=")
+    assert gen("site", "ours").status == 0
+    assert "Ours" in gen("list").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        pytest.param(["ours"], "title: is missing; there is no terminal to ask on", id="no answers"),
+        pytest.param(["../ours"], "NAME ../ours: write small letters", id="a path"),
+        pytest.param(["Ours"], "NAME Ours: write small letters", id="capitals"),
+        pytest.param(
+            ["ours", "--set", "title=Ours", "--set", "hosts.ours.host=-oProxyCommand=x"],
+            "site_specs/ours.yaml:6: hosts.ours.host: '-oProxyCommand=x' is not a host name",
+            id="an answer that does not fit",
+        ),
+    ],
+)
+def test_new_site_writes_nothing_from_what_does_not_make_a_spec(gen: Gen, arguments: list[str], words: str) -> None:
+    result = gen("new-site", *arguments)
+    assert (result.status, files()) == (2, {})
+    assert words in result.err
+
+
+def test_new_site_leaves_a_spec_alone_that_is_there(gen: Gen) -> None:
+    Path("site_specs").mkdir()
+    Path("site_specs/ours.yaml").write_text("mine")
+    result = gen("new-site", "ours")
+    assert (result.status, files()) == (2, {"site_specs/ours.yaml": b"mine"})
+    assert "is there already" in result.err
+
+
+def test_new_site_asks_on_a_terminal_and_asks_again_what_does_not_fit(tmp_path: Path) -> None:
+    """The answers are typed ahead; a terminal keeps them."""
+    typed = ["Ours", "", "Austria", "AT", "", "https://hpc.example.org", "-x", "login.example.org", "", "publickey", ""]
+    ours, theirs = os.openpty()
+    os.write(ours, "".join(f"{line}\n" for line in typed).encode())
+    done = subprocess.run(
+        [sys.executable, "-m", "generator", "new-site", "ours"],
+        stdin=theirs,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+        timeout=60,
+        check=True,
+    )
+    os.close(ours)
+    os.close(theirs)
+    assert "'Austria' is not a country code of two capitals" in done.stderr
+    assert "'-x' is not a host name" in done.stderr
+    spec = (tmp_path / "site_specs/ours.yaml").read_text()
+    assert "country: AT\n" in spec
+    assert "url: https://hpc.example.org\n" in spec
+    assert "source: login\n" in spec
+
+
 def test_validate_counts_and_fails(gen: Gen) -> None:
     Path("bad.yaml").write_text("site: bad\n")
     result = gen("validate", str(resources.CATALOGUE / "mila.yaml"), "bad.yaml")

@@ -18,7 +18,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("load", "profile", "disk"),
     ("account", "cache", "accepted"),
     ("pins", "render", "advice"),
-    ("emitters", "meaning"),
+    ("emitters", "meaning", "questions"),
     ("compile", "review"),
     ("build", "regenerate"),
     ("commands",),
@@ -59,6 +59,7 @@ CORE = {
     "meaning",
     "review",
     "secrets",
+    "questions",
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

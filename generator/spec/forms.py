@@ -194,7 +194,8 @@ Text = Annotated[str, Field(min_length=1, max_length=1000), Form(r"[\s\S]+", "a 
 Title = Annotated[str, Field(min_length=1, max_length=100), Form(r"[^\\]+", "a title (it may not hold a backslash)")]
 Country = Annotated[str, Form(r"[A-Z]{2}", "a country code of two capitals (ISO 3166)")]
 KeyPath = Annotated[str, Form(r"[^.=]+(?:\.[^.=]+)*", "keys with dots between, as in slurm.partition")]
-Slug = Annotated[str, Form(r"[a-z0-9]+(?:-[a-z0-9]+)*", "a name of small letters, digits and single dashes")]
+SLUG = r"[a-z0-9]+(?:-[a-z0-9]+)*"
+Slug = Annotated[str, Form(SLUG, "a name of small letters, digits and single dashes")]
 Label = Annotated[str, Form(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}", "a name of letters, digits and . _ + -")]
 Alias = Annotated[
     str,

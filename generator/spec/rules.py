@@ -27,8 +27,8 @@ def matcher(patterns: Iterable[str]) -> Callable[[str], bool]:
     return lambda name: bool(yes.match(name.lower()) and not no.match(name.lower()))
 
 
-def _login_names(site: SiteSpec) -> Iterator[tuple[str, str, str]]:
-    """Yield (entry, alias, host name) of every host and node."""
+def login_names(site: SiteSpec) -> Iterator[tuple[str, str, str]]:
+    """Yield entry, alias and host name of every host and node."""
     for name, host in site.hosts.items():
         yield name, name, host.host
         for alias, node in host.nodes.each() if host.nodes else ():
@@ -37,7 +37,7 @@ def _login_names(site: SiteSpec) -> Iterator[tuple[str, str, str]]:
 
 def _aliases_are_unique(site: SiteSpec) -> Iterator[Fault]:
     seen: dict[str, str] = {}
-    entries = [(alias, f"hosts.{entry}") for entry, alias, _ in _login_names(site)]
+    entries = [(alias, f"hosts.{entry}") for entry, alias, _ in login_names(site)]
     entries += [(alias, f"jobs.{alias}") for alias in site.jobs]
     for alias, where in entries:
         if seen.setdefault(alias.lower(), where) != where:
@@ -52,7 +52,7 @@ def _sources_exist(site: SiteSpec) -> Iterator[Fault]:
 
 
 def _jumps_lead_somewhere(site: SiteSpec) -> Iterator[Fault]:
-    known = {alias: entry for entry, alias, _ in _login_names(site)}
+    known = {alias: entry for entry, alias, _ in login_names(site)}
     targets = [(("hosts", name, "via"), host.via) for name, host in site.hosts.items() if host.via]
     targets += [(("compute", name, "through"), nodes.through) for name, nodes in site.compute.items()]
     targets += [(("jobs", name, "through"), job.through) for name, job in site.jobs.items()]
@@ -71,7 +71,7 @@ def _jumps_lead_somewhere(site: SiteSpec) -> Iterator[Fault]:
 def _compute_patterns_spare_logins(site: SiteSpec) -> Iterator[Fault]:
     for group, nodes in site.compute.items():
         caught = matcher(nodes.patterns())
-        for _, alias, host in _login_names(site):
+        for _, alias, host in login_names(site):
             for name in dict.fromkeys((alias, host)):
                 if caught(name):
                     hint = "ssh would jump through it to itself; leave it out with a pattern in also that starts with !"
@@ -98,7 +98,7 @@ def _host_keys_belong_to_hosts(site: SiteSpec) -> Iterator[Fault]:
                     f"{entry} has its keys from host_keys.{taken[entry]} already",
                 )
         signed_for = [matcher([authority.hosts]) for authority in keys.authorities]
-        for _, _, host in (login for login in _login_names(site) if login[0] in keys.hosts):
+        for _, _, host in (login for login in login_names(site) if login[0] in keys.hosts):
             if signed_for and not any(matches(host) for matches in signed_for):
                 yield Fault(("host_keys", name, "authorities"), f"no authority here signs for {host}")
 
@@ -184,7 +184,7 @@ _RULES: tuple[Callable[[SiteSpec], Iterator[Fault]], ...] = (
 
 def faults(site: SiteSpec) -> list[Fault]:
     """Return what does not hold between the fields of a site, up to a number that a person can mend."""
-    names = sum(1 for _ in _login_names(site))
+    names = sum(1 for _ in login_names(site))
     if names > _MOST_NAMES:
         return [Fault(("hosts",), f"gives {names} names to log in to; a site has at most {_MOST_NAMES}")]
     return list(islice((fault for rule in _RULES for fault in rule(site)), _MOST_FAULTS))
