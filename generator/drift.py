@@ -75,7 +75,11 @@ def _drift(was: Lock, since: Moved | None, change: Change) -> Drift | None:
         case Change(action=Action.UPDATE, actual=Actual() as found, artifact=Artifact() as wanted):
             return _differs(change, since, was.files.get(change.path), found, wanted)
         case Change(action=Action.DELETE):
-            why = "is generated no more" if since is not None else f"its spec, {was.recipe.spec}, is gone"
+            why = (
+                "is generated no more"
+                if since is not None
+                else f"its spec, {was.recipe.spec}, is gone or of another site now"
+            )
             return Drift(change, Cause.ORPHANED, f"{why}; {change.conflict}" if change.conflict else why)
         case Change(action=Action.CHMOD, actual=Actual() as found, artifact=Artifact() as wanted):
             if (found.mode ^ wanted.mode) & 0o111:  # the bits that git keeps; a checkout has all others from the umask

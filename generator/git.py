@@ -20,6 +20,11 @@ def commit(revision: str) -> str:
     raise GenError(f"{revision}: no such revision here; git fetch it first (in CI, with the whole history)")
 
 
+def top() -> str:
+    """Return the folder that the whole work tree is in."""
+    return _run("rev-parse", "--show-toplevel").stdout.decode(errors="surrogateescape").removesuffix("\n")
+
+
 def fork(base: str, head: str) -> str:
     """Return the commit at which two parted, which is what a pull request starts from; `base` where they have none."""
     result = _run("merge-base", base, head)

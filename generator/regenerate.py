@@ -131,12 +131,12 @@ def _spec(root: Path, where: PurePosixPath, recipe: Recipe, within: Path) -> Pat
     if recipe.catalogue is not None:
         return catalogue.shipped().get(recipe.catalogue)
     path = Path(os.path.normpath(root / recipe.spec))
-    if not path.resolve().is_relative_to(within.resolve()):
+    if not tree.within(path, within):
         raise GenError(f"{root / where}: its spec, {recipe.spec}, is not below {within}; name a folder that holds both")
     return path if path.is_file() else None
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)
 def _site(content: bytes, name: str, changes: tuple[str, ...]) -> tuple[Node, SiteSpec, Mapping[str, str]]:
     """Return a spec that many folders may have been generated from, with the digests of its values."""
     node = document.parse(content, name)

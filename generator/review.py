@@ -125,13 +125,22 @@ def _pins(sheet: Sheet, blocks: Mapping[str, tuple[Block, Block]]) -> Iterator[F
         owners = ", ".join(name.removeprefix(PINS) for name in names)
         compare = f"a second person should compare them with {sheet.site.docs or 'what the site publishes'}"
         before, after = blocks[names[0]]
-        place = f"{(after or before)['keys'].keys}.{_part(min(now - was, default=''))}"
+        place = (after or before)["keys"].keys + _part(
+            sheet.site, (after or before)["keys"].keys, min(now - was, default="")
+        )
         yield _finding(Weight.TRUST, sheet, place, f"{PINS}{owners} changed; {compare}", details)
 
 
-def _part(key: str) -> str:
-    """Return where a key stands in its entry of `host_keys`."""
-    return "authorities" if key.startswith("host CA") else f"fingerprints.{key.partition(' ')[0]}"
+def _part(site: SiteSpec, keys: str, key: str) -> str:
+    """Return where in an entry of `host_keys` a key stands that came; nothing where keys only went."""
+    pins = site.host_keys.get(keys.rpartition(".")[2])
+    if pins is None or not key:
+        return ""
+    if key.startswith("host CA"):
+        return ".authorities"
+    return next(
+        (f".fingerprints.{kind}" for kind, several in pins.fingerprints.items() if key.split()[1] in several), ".keys"
+    )
 
 
 def _finding(weight: Weight, sheet: Sheet, keys: str, message: str, details: list[str] | None = None) -> Finding:

@@ -25,27 +25,46 @@ def actual(root: Path, paths: Iterable[PurePosixPath]) -> dict[PurePosixPath, Ac
 
 
 def locks(root: Path) -> list[tuple[Path, PurePosixPath]]:
-    """Return each folder that was generated into with each lock in it, in order; links to folders are not followed."""
+    """Return each folder that was generated into with each lock in it, in order; links to folders are not followed.
+
+    Raises:
+        GenError: a folder has a name that would not be one line of a message.
+    """
     found = []
     for folder, below, _ in os.walk(root):
         below[:] = sorted(name for name in below if name != ".git")
         if ".gen" in below:
-            names = sorted(path.name for path in Path(folder, ".gen").glob("*.lock"))
-            found += [(Path(folder), PurePosixPath(".gen", name)) for name in names]
+            found += [(Path(folder), where) for where in _locks(root, Path(folder))]
             below.remove(".gen")
     return sorted(found)
+
+
+def _locks(root: Path, folder: Path) -> list[PurePosixPath]:
+    if not str(folder).isprintable():
+        raise GenError(f"{str(folder)!r}: its name holds a character that cannot be printed; rename it")
+    gen = folder / ".gen"
+    if not within(gen, root):
+        return [PurePosixPath(".gen")]  # not looked into; whoever reads it is told that it leads out
+    return [PurePosixPath(".gen", path.name) for path in sorted(gen.glob("*.lock"))]
 
 
 def real(root: Path, path: PurePosixPath) -> Path:
     """Follow links to the real file, which must be below the real folder.
 
     Raises:
-        GenError: it is not.
+        GenError: it is not, or there is none.
     """
-    place = (root / path).resolve()
-    if not place.is_relative_to(root.resolve()):
+    if not within(root / path, root):
         raise GenError(f"{root / path}: is a link that leads out of {root}; remove it")
+    place = Path(os.path.realpath(root / path))
+    if place.is_symlink():
+        raise GenError(f"{root / path}: is a link that leads to itself; remove it")
     return place
+
+
+def within(place: Path, root: Path) -> bool:
+    """Tell whether a place, links followed, is below a folder; a link to itself is where it stands."""
+    return Path(os.path.realpath(place)).is_relative_to(os.path.realpath(root))
 
 
 @contextmanager

@@ -114,12 +114,20 @@ def test_a_file_that_should_be_there(
         pytest.param(OLD, MOVED, [(Cause.ORPHANED, "is generated no more")], id="generated no more"),
         pytest.param(OLD, WAS, [(Cause.ORPHANED, "is generated no more")], id="only the lock says that it ever was"),
         pytest.param(
-            OLD, None, [(Cause.ORPHANED, "its spec, site_specs/mila.yaml, is gone")], id="the spec of its site is gone"
+            OLD,
+            None,
+            [(Cause.ORPHANED, "its spec, site_specs/mila.yaml, is gone or of another site now")],
+            id="the spec of its site is gone",
         ),
         pytest.param(
             Actual(b"mine\n", 0o600),
             None,
-            [(Cause.ORPHANED, "its spec, site_specs/mila.yaml, is gone; was edited since gen wrote it")],
+            [
+                (
+                    Cause.ORPHANED,
+                    "its spec, site_specs/mila.yaml, is gone or of another site now; was edited since gen wrote it",
+                )
+            ],
             id="edited, too",
         ),
         pytest.param(None, None, [], id="gone itself"),

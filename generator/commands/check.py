@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import date
+from itertools import zip_longest
 from pathlib import Path, PurePosixPath
 
 from generator import accepted, document, load, tree
@@ -19,17 +20,26 @@ def run(folder: Path, form: Format, today: date) -> int:
     """Print what drifts below a folder; 1 where something does, 2 where a site could not be compared.
 
     Raises:
-        GenError: there is nothing to check, or what is accepted cannot be read.
+        GenError: there is nothing to check.
     """
     places = found_in(folder)
-    findings = _settled(folder, [item for place in places for item in _site(folder, *place)], today)
+    findings = [item for place in places for item in _site(folder, *place)]
+    try:
+        findings = _settled(folder, findings, today)
+    except GenError as error:
+        name = str(folder / accepted.PATH)
+        findings += [refused(line, name, "") for line in str(error).splitlines()]
     report = Report("drift", len(places), tuple(findings))
     data(rendered(report, form))
     say(summary(report))
     if any(item.rule == "refused" for item in findings):
         return 2
     if any(item.level is Level.ERROR for item in findings):
-        say(f"\nNext: gen diff {folder} shows the difference; gen site --all --out {folder} makes the files anew.")
+        entries = all(item.file == str(folder / accepted.PATH) for item in findings if item.level is Level.ERROR)
+        mend = (
+            f"change {folder / accepted.PATH}" if entries else f"gen diff {folder}, then gen site --all --out {folder}"
+        )
+        say(f"\nNext: {mend}")
         return 1
     return 0
 
@@ -83,7 +93,7 @@ def _places(found: Comparison, drift: Drift) -> list[tuple[Path, int]]:
 
 
 def _first_difference(change: Change) -> int:
-    is_now = change.actual.content.splitlines() if change.actual else []
-    wanted = change.artifact.content.splitlines() if change.artifact else []
-    same = (a == b for a, b in zip(is_now, wanted, strict=False))
-    return next((n for n, equal in enumerate(same, 1) if not equal), max(1, min(len(is_now), len(wanted))))
+    is_now = change.actual.content.split(b"\n") if change.actual else []
+    wanted = change.artifact.content.split(b"\n") if change.artifact else []
+    pairs = zip_longest(is_now, wanted)
+    return next((number for number, (one, other) in enumerate(pairs, 1) if one != other), 1)

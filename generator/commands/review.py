@@ -34,6 +34,8 @@ def run(base: str, head: str | None, specs: Path, form: Format, today: date) -> 
         raise GenError(f"{specs}: holds no specs, neither at {base} nor now (--specs names another folder)")
     before, _ = _sheets({path: content for path, content in old.items() if new.get(path) != content})
     after, faults = _sheets({path: content for path, content in new.items() if old.get(path) != content})
+    refused_files = {fault.file for fault in faults}
+    before = {name: sheet for name, sheet in before.items() if sheet.path not in refused_files}
     findings = ordered([*faults, *review(before, after, today)])
     report = Report("proposal", len(new), tuple(findings), "".join(_effect(before, after)))
     data(rendered(report, form))
@@ -47,8 +49,10 @@ def _sides(base: str, head: str | None, specs: Path) -> tuple[dict[str, bytes], 
     old = git.files(git.fork(start, tip), specs.as_posix())
     if head:
         return old, git.files(tip, specs.as_posix())
-    paths = [PurePosixPath(path.relative_to(specs).as_posix()) for path in specs.glob("*.yaml")]
-    return old, {str(specs / path): found.content for path, found in tree.actual(specs, paths).items()}
+    root = Path(git.top())
+    folder = tree.real(root, PurePosixPath(os.path.relpath(specs.absolute(), root)))
+    places = {PurePosixPath(os.path.relpath(path, root.resolve())): specs / path.name for path in folder.glob("*.yaml")}
+    return old, {str(places[path]): found.content for path, found in tree.actual(root, places).items()}
 
 
 def _sheets(specs: Mapping[str, bytes]) -> tuple[dict[str, Sheet], list[Finding]]:

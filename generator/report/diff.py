@@ -13,7 +13,7 @@ def diff(changes: Iterable[Change], folder: PurePosixPath) -> str:
 
     Of modes it has the executable bit, which is all that git keeps. Bytes that are no UTF-8 are surrogates in it.
     """
-    return "".join(line for change in changes for line in _patch(change, str(folder / change.path)))
+    return "".join(line for change in changes for line in _patch(change, folder / change.path))
 
 
 def hidden(change: Change) -> bool:
@@ -29,7 +29,7 @@ def _sides(change: Change) -> tuple[list[str], list[str]]:
     )
 
 
-def _patch(change: Change, path: str) -> Iterator[str]:
+def _patch(change: Change, path: PurePosixPath) -> Iterator[str]:
     if change.action is Action.KEEP:
         return
     before, after = _sides(change)
@@ -37,16 +37,25 @@ def _patch(change: Change, path: str) -> Iterator[str]:
     new = _git_mode(change.artifact.mode) if change.artifact else None
     if before == after and old == new:
         return
-    yield f"diff --git a/{path} b/{path}\n"
+    ours, theirs = _quoted(f"a/{path}"), _quoted(f"b/{path}")
+    yield f"diff --git {ours} {theirs}\n"
     if old is None:
         yield f"new file mode {new}\n"
     elif new is None:
         yield f"deleted file mode {old}\n"
     elif old != new:
         yield f"old mode {old}\nnew mode {new}\n"
-    names = ("/dev/null" if old is None else f"a/{path}", "/dev/null" if new is None else f"b/{path}")
+    names = ("/dev/null" if old is None else ours, "/dev/null" if new is None else theirs)
     for line in unified_diff(masked(before, set(after)), after, *names):
         yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
+
+
+def _quoted(path: str) -> str:
+    """Return a path as git writes it: in quotes, with escapes, where it could be read otherwise."""
+    if path.isprintable() and '"' not in path and "\\" not in path:
+        return path
+    special = {ord('"'): '\\"', ord("\\"): "\\\\"} | {number: f"\\{number:03o}" for number in range(32)}
+    return f'"{path.translate(special)}"'
 
 
 def _git_mode(mode: int) -> str:

@@ -48,6 +48,11 @@ class Report:
     """What a proposal would change in the artifacts, as a patch."""
 
 
+def visible(text: str) -> str:
+    """Return a text in one line: what cannot be printed, which a file's name may hold, as its number."""
+    return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text)
+
+
 def refused(problem: str, path: str, site: str) -> Finding:
     """Return a finding from a line of an error, which may name a file and its line in front."""
     named = re.fullmatch(r"(?P<path>[^:]+):(?P<line>[1-9][0-9]*): (?P<rest>.*)", problem)

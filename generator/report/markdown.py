@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from itertools import groupby
 from operator import itemgetter
 
-from generator.report.finding import Finding, Report, summary
+from generator.report.finding import Finding, Report, summary, visible
 
 _MOST = 60_000  # characters; GitHub takes 65,536
 _LONGEST_EFFECT = 30_000
+_LONGEST_MESSAGE, _LONGEST_DETAIL, _MOST_DETAILS = 1_000, 300, 40
+_LONGEST_FENCE = 100
 _WORD = re.compile(r"[(“]?[A-Za-z][A-Za-z’-]*[,;:.)”]*|→")
 _HEADINGS = {
     "drift": "Generated files that are not what their specs compile to",
@@ -37,8 +39,10 @@ def render(report: Report) -> str:
 
 def _item(finding: Finding) -> Iterator[str]:
     place = f"{finding.path}:{finding.line}"
-    yield f"- **{finding.rule}** {_code(finding.file)}: {_prose(finding.message)} ({_code(place)})"
-    yield from (f"  - {_code(detail)}" for detail in finding.details)
+    yield f"- **{finding.rule}** {_code(finding.file)}: {_prose(finding.message[:_LONGEST_MESSAGE])} ({_code(place)})"
+    yield from (f"  - {_code(detail[:_LONGEST_DETAIL])}" for detail in finding.details[:_MOST_DETAILS])
+    if len(finding.details) > _MOST_DETAILS:
+        yield f"  - … and {len(finding.details) - _MOST_DETAILS} more"
 
 
 def _effect(report: Report) -> Iterator[str]:
@@ -46,6 +50,9 @@ def _effect(report: Report) -> Iterator[str]:
         return
     effect, cut = report.effect[:_LONGEST_EFFECT], len(report.effect) > _LONGEST_EFFECT
     fence = "`" * max(3, 1 + max(map(len, re.findall("`+", effect)), default=0))
+    if len(fence) > _LONGEST_FENCE:
+        yield from ("", "What it does to the generated files does not fit here; `gen review` shows it.")
+        return
     yield from ("", "<details><summary>What it does to the generated files</summary>", "")
     yield from (f"{fence}diff", effect.rstrip("\n"), fence, "")
     yield from (["It is cut here; `gen review` shows it whole.", ""] if cut else [])
@@ -54,13 +61,14 @@ def _effect(report: Report) -> Iterator[str]:
 
 def _prose(text: str) -> str:
     """Return a sentence with all that is not plain words in code: names, numbers, mentions, markup."""
-    parts = [(bool(_WORD.fullmatch(word)), word) for word in text.split(" ")]
+    parts = [(bool(_WORD.fullmatch(word)), word) for word in text.split()]
     runs = [(plain, " ".join(word for _, word in run)) for plain, run in groupby(parts, key=itemgetter(0))]
     return " ".join(words if plain else _code(words) for plain, words in runs)
 
 
 def _code(text: str) -> str:
     """Return a text as inline code, in backticks enough that none of its own ends it."""
+    text = visible(text) or " "
     ticks = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
     space = " " if text.startswith("`") or text.endswith("`") else ""
     return f"{ticks}{space}{text}{space}{ticks}"

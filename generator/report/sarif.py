@@ -19,16 +19,16 @@ def render(report: Report) -> str:
     run = {
         "tool": {"driver": driver},
         "columnKind": "unicodeCodePoints",
-        "results": [_result(finding, rules) for finding in report.findings],
+        "results": [_result(finding, rules, report.kind) for finding in report.findings],
     }
     return json.dumps(
         {"$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0", "runs": [run]}, indent=2
     )
 
 
-def _result(finding: Finding, rules: list[str]) -> dict[str, object]:
+def _result(finding: Finding, rules: list[str], kind: str) -> dict[str, object]:
     place = {
-        "artifactLocation": {"uri": quote(finding.path), "uriBaseId": "%SRCROOT%"},
+        "artifactLocation": {"uri": quote(finding.path.encode("utf-8", "surrogateescape")), "uriBaseId": "%SRCROOT%"},
         "region": {"startLine": finding.line},
     }
     return {
@@ -37,9 +37,12 @@ def _result(finding: Finding, rules: list[str]) -> dict[str, object]:
         "level": finding.level,
         "message": {"text": "\n".join([f"{finding.file}: {finding.message}", *finding.details])},
         "locations": [{"physicalLocation": place}],
-        "partialFingerprints": {"finding/v1": _fingerprint(finding)},
+        "partialFingerprints": {"finding/v1": _fingerprint(finding, kind)},
     }
 
 
-def _fingerprint(finding: Finding) -> str:
-    return sha256("\0".join([finding.rule, finding.site, finding.file, finding.key]).encode()).hexdigest()[:32]
+def _fingerprint(finding: Finding, kind: str) -> str:
+    """Return what stays while a finding does: a file drifts once for a cause, but much may be said of one key."""
+    said = [finding.message] if kind == "proposal" else []
+    parts = [finding.rule, finding.site, finding.file, finding.key, *said]
+    return sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:32]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from generator.report.finding import Report
+from generator.report.finding import Report, visible
 
 
 def render(report: Report) -> str:
@@ -15,8 +15,8 @@ def _lines(report: Report) -> Iterator[str]:
         place = f"{finding.path}:{finding.line}"
         elsewhere = f" ({place})" if finding.path != finding.file else ""
         head = finding.file if elsewhere else place
-        yield f"{head}: {finding.rule}: {finding.message}{elsewhere}"
-        yield from (f"    {detail}" for detail in finding.details)
+        yield visible(f"{head}: {finding.rule}: {finding.message}{elsewhere}")
+        yield from (f"    {visible(detail)}" for detail in finding.details)
     if report.effect:
         lines = report.effect.splitlines()
         files = [line.partition(" b/")[2] for line in lines if line.startswith("diff --git ")]

@@ -257,7 +257,7 @@ Url = Annotated[
         "an https:// address (http:// only on the loopback)",
     ),
 ]
-Link = Annotated[str, Form(r"https?://[A-Za-z0-9_.-]+(?::[0-9]+)?(?:/[^\s<>\"'`\\]*)?", "a web address")]
+Link = Annotated[str, Form(r"https?://[A-Za-z0-9_.-]+(?::[0-9]+)?(?:/[^\s<>\x22'`\\]*)?", "a web address")]
 Argument = Annotated[
     str,
     Form(

@@ -1,0 +1,52 @@
+"""What the whole catalogue costs, as a multiple of `python -c pass` and in milliseconds for each site.
+
+`gen list`, `gen show` of one site, and `gen site --all` of a folder that every site was generated into, cold and in one
+process. Medians of runs; the first run does not count.
+"""
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from generator.catalogue import shipped
+
+GEN = [sys.executable, "-m", "generator"]
+RUNS = 7
+
+
+def seconds(*arguments: str) -> float:
+    """Return the median wall time of a command."""
+
+    def once() -> float:
+        start = time.perf_counter()
+        subprocess.run(arguments, check=True, capture_output=True)
+        return time.perf_counter() - start
+
+    once()
+    return statistics.median(once() for _ in range(RUNS))
+
+
+def main() -> None:
+    """Print a line for each command."""
+    nothing = seconds(sys.executable, "-c", "pass")
+    sites = list(shipped())
+    with tempfile.TemporaryDirectory() as folder:
+        for site in sites:
+            subprocess.run([*GEN, "site", site, "--out", folder], check=True, capture_output=True)
+        for name, arguments, count in (
+            ("gen list", ["list"], len(sites)),
+            ("gen show mila", ["show", "mila"], 1),
+            ("gen site --all", ["site", "--all", "--out", folder], len(sites)),
+            ("gen check", ["check", folder], len(sites)),
+        ):
+            took = seconds(*GEN, *arguments)
+            each = f"{1000 * took / count:.0f} ms a site, " if count > 1 else ""
+            print(f"{name:16}{took / nothing:6.1f} × python -c pass   ({each}{count} sites)")
+        print(f"{sum(1 for path in Path(folder).rglob('*') if path.is_file())} files")
+
+
+if __name__ == "__main__":
+    main()
