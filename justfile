@@ -24,8 +24,9 @@ docs:
     {{python}} -m generator schema > docs/site-spec.schema.json
     {{python}} docs/spec_reference.py > docs/spec-reference.md
 
-startup:
-    {{python}} benchmarks/startup.py
+# `just bench startup`, `catalogue` or `drift`
+bench name:
+    {{python}} benchmarks/{{name}}.py
 
 ci:
     bash .ci/run
