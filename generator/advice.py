@@ -5,6 +5,7 @@ import shlex
 from generator.account import Account
 from generator.compilation import FirstLogin
 from generator.spec.auth import AgentAuth, Auth, CommandCertificateAuth, KerberosAuth, PublicKeyAuth, StepAuth
+from generator.spec.placeholders import expand
 
 
 def first_login(account: Account) -> FirstLogin:
@@ -29,7 +30,7 @@ def _credential(account: Account, auth: Auth, key: str | None) -> list[str]:
         case StepAuth():
             authority = ("--context", auth.context, "--ca-url", auth.ca_url, "--fingerprint", auth.ca_fingerprint)
             provisioner = ("--provisioner", auth.provisioner) if auth.provisioner else ()
-            identity = account.fill(auth.identity) or "EMAIL"
+            identity = _filled(account, auth.identity)
             unlocked = ("--no-password", "--insecure", "--force")
             return [
                 _words("step", "ca", "bootstrap", *authority),
@@ -40,13 +41,18 @@ def _credential(account: Account, auth: Auth, key: str | None) -> list[str]:
         case AgentAuth():
             return [_command(account, auth.fill)] if auth.fill else []
         case KerberosAuth():
-            return [_words("kinit", account.fill(auth.principal) or auth.principal)]
+            return [_words("kinit", _filled(account, auth.principal))]
         case _:
             return []
 
 
 def _command(account: Account, words: tuple[str, ...]) -> str:
-    return _words(*(account.fill(word) or word for word in words))
+    return _words(*(_filled(account, word) for word in words))
+
+
+def _filled(account: Account, text: str) -> str:
+    """Return a text with its placeholders filled in, those of unknown values in capitals."""
+    return expand(text, {name: value or name.upper() for name, value in account.values().items()}) or text
 
 
 def _words(*words: str | None) -> str:

@@ -166,6 +166,7 @@ SPEC: dict[str, Any] = {
     },
     "slurm": {
         "partition": "cpu,gpu",
+        "gpus": ["A kind of GPU"],
         "qos": "usual",
         "walltime": "02:00:00",
         "mem": "64G",

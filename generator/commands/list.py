@@ -29,7 +29,7 @@ class Filter:
             (self.country is None or (site.country or "").lower() == self.country.lower())
             and (self.login is None or site.auth.method == self.login)
             and (self.gpu is None or any(wanted in kind.lower() for kind in kinds))
-            and (self.pinned is None or (_pinned(site) == "yes") == self.pinned)
+            and (self.pinned is None or (_pinned(site) in ("yes", "in part")) == self.pinned)
         )
 
 
@@ -63,9 +63,10 @@ def run(specs: Path | None, wanted: Filter, as_json: bool) -> int:
 
 
 def _pinned(site: SiteSpec) -> str:
-    """Tell whether ssh knows host keys of the site: `yes`, `unverified` (from weak sources only) or `no`."""
-    if any(not site.unverified(keys) for keys in site.host_keys.values()):
-        return "yes"
+    """Tell whether the keys of the site's hosts are pinned: `yes`, `in part`, `unverified` (weak sources) or `no`."""
+    sure = {entry for keys in site.host_keys.values() if not site.unverified(keys) for entry in keys.hosts}
+    if pinned := sure & set(site.hosts):
+        return "yes" if len(pinned) == len(site.hosts) else "in part"
     return "unverified" if site.host_keys else "no"
 
 
