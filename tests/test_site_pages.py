@@ -335,7 +335,6 @@ def test_commands_are_those_of_the_first_login() -> None:
     assert commands.splitlines() == [
         "gen site mila --out . --user USER",
         "ssh-keygen -t ed25519 -f ~/.ssh/id_mila",
-        "# then hand in ~/.ssh/id_mila.pub in the form of the IT Onboarding Training",
         "ssh -F ssh/mila.conf mila",
     ]
 

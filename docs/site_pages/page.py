@@ -117,8 +117,6 @@ def _commands(made: Compilation, first: FirstLogin) -> Iterator[str]:
     yield " ".join(["gen site", made.site, "--out .", *options])
     if first.make_key:
         yield first.make_key
-    if first.make_key and first.submit:
-        yield f"# then hand in {first.key}.pub {first.submit}"
     yield from first.credential
     yield f"ssh -F {shlex.quote(f'ssh/{made.site}.conf')} {shlex.quote(first.alias)}"
 
