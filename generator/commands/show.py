@@ -138,7 +138,8 @@ def _machines(site: SiteSpec) -> list[tuple[str, ...]]:
 
 
 def _auth(site: SiteSpec) -> Iterator[str]:
-    for key, value in site.auth.model_dump(mode="json", exclude_defaults=True, exclude={"method"}).items():
+    shown = site.auth.model_dump(mode="json", exclude_defaults=True, exclude={"method", "note", "checked"})
+    for key, value in shown.items():
         nested = value.items() if isinstance(value, dict) else [("", value)]
         for name, item in nested:
             text = ", ".join(map(str, item)) if isinstance(item, list) else item

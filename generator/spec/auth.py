@@ -17,13 +17,13 @@ from generator.spec.forms import (
     Url,
     UserName,
 )
-from generator.spec.model import Model, Several
+from generator.spec.model import Fact, Model, Several
 
 KeyType = Literal["ed25519", "ecdsa", "rsa", "ed25519-sk", "ecdsa-sk"]
 Prompt = Literal["password", "otp", "token", "code", "url", "project"]
 
 
-class PublicKeyAuth(Model):
+class PublicKeyAuth(Fact):
     """A key pair, with a second factor where the site asks for one."""
 
     method: Literal["publickey"]
@@ -41,7 +41,7 @@ class PublicKeyAuth(Model):
     """Let ssh add the key to a running agent at first use (AddKeysToAgent, UseKeychain on macOS)."""
 
 
-class KeyboardAuth(Model):
+class KeyboardAuth(Fact):
     """A password, a passcode or a link, typed or opened at each login; there is no unattended way."""
 
     method: Literal["keyboard"]
@@ -51,7 +51,7 @@ class KeyboardAuth(Model):
     """ssh's names for it, in the order to try (PreferredAuthentications)."""
 
 
-class KerberosAuth(Model):
+class KerberosAuth(Fact):
     """A Kerberos ticket (GSSAPI), with a second factor where the site asks for one."""
 
     method: Literal["kerberos"]
@@ -65,7 +65,7 @@ class KerberosAuth(Model):
     """What the site asks for after the ticket."""
 
 
-class AgentAuth(Model):
+class AgentAuth(Fact):
     """Keys or certificates that live only in the ssh agent."""
 
     method: Literal["agent"]
@@ -75,7 +75,7 @@ class AgentAuth(Model):
     """How long the credential lasts."""
 
 
-class _Certificate(Model):
+class _Certificate(Fact):
     key: LocalPath = "~/.ssh/id_{site}"
     """Private key; the certificate lies beside it as `KEY-cert.pub`."""
     lifetime: Duration | None = None
