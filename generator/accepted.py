@@ -1,7 +1,7 @@
 """Drift that a team accepts for a while: `.gen/accepted.yaml`, reviewed like any file, each entry with an end date."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Annotated
@@ -36,22 +36,37 @@ class Accepted(Model):
     accepted: tuple[Entry, ...] = ()
 
 
-def settle(findings: Sequence[Finding], known: Accepted, document: Node, folder: Path, today: date) -> list[Finding]:
+@dataclass(frozen=True)
+class Known:
+    """The entries of a folder, and the document that they were read from."""
+
+    entries: tuple[Entry, ...]
+    document: Node
+
+
+def spared(known: Known | None, folder: Path, today: date) -> set[tuple[str, str]]:
+    """Return the files that may differ for now, each with the cause that is accepted."""
+    entries = known.entries if known else ()
+    return {(str(folder / entry.path), entry.cause) for entry in entries if entry.until >= today}
+
+
+def settle(findings: Sequence[Finding], known: Known, folder: Path, today: date) -> list[Finding]:
     """Return the findings, those that are accepted as notes, and one for each entry that has expired or is not needed.
 
-    The entries were read from `document`, in the folder that is checked.
+    Whether an entry is needed cannot be told while something could not be compared.
     """
     settled = list(findings)
     more = []
     where = str(folder / PATH)
-    for number, entry in enumerate(known.accepted):
+    told = not any(item.rule == "refused" for item in findings)
+    for number, entry in enumerate(known.entries):
         file = str(folder / entry.path)
         at = [i for i, item in enumerate(settled) if (item.file, item.rule) == (file, entry.cause)]
-        line = document.find(("accepted", number))[1].line
+        line = known.document.find(("accepted", number))[1].line
         about = f"{file} ({entry.cause})"
-        if not at:
+        if not at and told:
             more.append(_entry("unused", f"{about} does not drift; take the entry out", where, line))
-        elif entry.until < today:
+        elif at and entry.until < today:
             more.append(_entry("expired", f"{about} was accepted until {entry.until}: {entry.reason}", where, line))
         for i in at if entry.until >= today else ():
             item = settled[i]

@@ -31,7 +31,9 @@ def _credential(account: Account, auth: Auth, key: str | None) -> list[str]:
             authority = ("--context", auth.context, "--ca-url", auth.ca_url, "--fingerprint", auth.ca_fingerprint)
             provisioner = ("--provisioner", auth.provisioner) if auth.provisioner else ()
             identity = _filled(account, auth.identity)
-            unlocked = ("--no-password", "--insecure", "--force")
+            # step makes the key pair too: never over one that a person has for other purposes.
+            own = ("--force",) if key == account.fill(auth.key) else ()
+            unlocked = ("--no-password", "--insecure", *own)
             return [
                 _words("step", "ca", "bootstrap", *authority),
                 _words("step", "ssh", "certificate", identity, key, *provisioner, *unlocked),

@@ -1,12 +1,14 @@
 """Compilations kept from one run to the next: compiling is a pure function, and validating takes most of a run's time.
 
-An entry's name is the digest of everything that goes in, the tool's own code included; so an entry is never wrong,
-only unused. The folder is the user's own (`$XDG_CACHE_HOME/gen`); without a writable one gen is slower, no more.
+An entry's name is the digest of everything that goes in: the inputs, the tool's own code, Python, and the packages that
+are installed. The folder is the user's own (`$XDG_CACHE_HOME/gen`); without a writable one gen is slower, no more.
 """
 
 import json
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
@@ -14,15 +16,18 @@ from pathlib import Path, PurePosixPath
 from generator import resources
 from generator.artifact import Artifact, Owner
 from generator.compilation import Compilation, FirstLogin, Gap, Unpinned
-from generator.disk import replace
-from generator.inputs import File, Inputs
+from generator.disk import keep
+from generator.inputs import File, Inputs, xdg
 
 _MOST = 50
 
 
 def recalled(inputs: Inputs, build: Callable[[Inputs], Compilation]) -> Compilation:
     """Return the compilation of these inputs, from the cache or else from `build`, which may raise."""
-    entry = _folder() / f"{_key(inputs)}.json"
+    folder = xdg("XDG_CACHE_HOME", ".cache")
+    if folder is None:
+        return build(inputs)
+    entry = folder / "gen" / f"{_key(inputs)}.json"
     try:
         return _parsed(entry.read_bytes())
     except (OSError, ValueError, KeyError, TypeError):
@@ -31,18 +36,27 @@ def recalled(inputs: Inputs, build: Callable[[Inputs], Compilation]) -> Compilat
     return made
 
 
-def _folder() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gen"
-
-
 def _key(inputs: Inputs) -> str:
-    """Return a digest of the inputs and of the code and templates that work on them (by size and time)."""
+    """Return a digest of the inputs and of all that works on them: code and templates by size and time."""
     folders = (resources.PACKAGE, resources.TEMPLATES)
     files = [path for folder in folders for path in sorted(folder.rglob("*")) if path.suffix in (".py", ".j2")]
     code = [(stat.st_size, stat.st_mtime_ns) for stat in map(Path.stat, files)]
     texts = [_text(inputs.spec), _text(inputs.profile) if inputs.profile else None]
-    known = [str(resources.PACKAGE), code, texts, dict(inputs.options), inputs.changes]
+    known = [sys.version, *_installed(), str(resources.PACKAGE), code, texts, dict(inputs.options), inputs.changes]
     return sha256(json.dumps(known).encode()).hexdigest()
+
+
+def _installed() -> Iterator[str]:
+    """Yield the packages that Python finds, each with its version, as installing names their folders.
+
+    Asking `importlib.metadata` would take longer than recalling does.
+    """
+    for place in sys.path:
+        try:
+            names = os.listdir(place)  # noqa: PTH208 - a path for each of some hundred names would take longer
+            yield from sorted(name for name in names if name.endswith((".dist-info", ".egg-info")))
+        except OSError:  # a zip file, or nothing
+            continue
 
 
 def _text(file: File) -> tuple[str, str]:
@@ -50,14 +64,8 @@ def _text(file: File) -> tuple[str, str]:
 
 
 def _keep(entry: Path, made: Compilation) -> None:
-    try:
-        entry.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        old = sorted(entry.parent.glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
-        for path in old[: max(0, len(old) - _MOST + 1)]:
-            path.unlink(missing_ok=True)
-        replace(entry, json.dumps(asdict(made), default=_plain).encode(), 0o600)
-    except OSError:
-        return
+    with suppress(OSError):
+        keep(entry, json.dumps(asdict(made), default=_plain).encode(), _MOST)
 
 
 def _plain(value: object) -> str:

@@ -144,9 +144,11 @@ def site(
     if every:
         if typed := _typed(context, "site", "specs", "profile", "set_", *options):
             raise typer.BadParameter(f"takes its inputs from the locks; leave out {typed}", param_hint="--all")
+        from datetime import date
+
         from generator.commands.sites import run as run_all
 
-        raise typer.Exit(run_all(out, dry_run=dry_run, force=force, as_json=json))
+        raise typer.Exit(run_all(out, dry_run=dry_run, force=force, as_json=json, today=date.today()))
     if site is None:
         raise typer.BadParameter("name one (gen list shows them), or say --all", param_hint="SITE")
     from generator.commands.site import run
@@ -177,9 +179,11 @@ def diff(folder: Folder = Path()) -> None:
 
     Example: gen diff | git apply
     """
+    from datetime import date
+
     from generator.commands.diff import run
 
-    raise typer.Exit(run(folder))
+    raise typer.Exit(run(folder, date.today()))
 
 
 @app.command()

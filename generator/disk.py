@@ -1,4 +1,4 @@
-"""Changes made to files: the only module that writes."""
+"""Changes made to files: the only module that writes any."""
 
 import os
 from collections.abc import Iterable
@@ -63,7 +63,7 @@ def replace(path: Path, content: bytes, mode: int) -> None:
     Raises:
         OSError: it cannot be written; what was there before still is.
     """
-    scratch = path.parent / f".{path.name}.{os.getpid()}.tmp"
+    scratch = path.parent / f".gen-{os.urandom(8).hex()}.tmp"
     handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -77,9 +77,32 @@ def replace(path: Path, content: bytes, mode: int) -> None:
         raise
 
 
+def make(path: Path, content: bytes, mode: int) -> None:
+    """Put a file in place, and the folders on the way to it as the umask has them.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace(path, content, mode)
+
+
+def keep(entry: Path, content: bytes, most: int) -> None:
+    """Put a private file into a private folder, which holds so many of its kind; the oldest make room.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    entry.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    old = sorted(entry.parent.glob(f"*{entry.suffix}"), key=lambda path: path.stat().st_mtime_ns)
+    for path in old[: max(0, len(old) - most + 1)]:
+        path.unlink(missing_ok=True)
+    replace(entry, content, 0o600)
+
+
 def _make_folders(root: Path, folder: Path) -> None:
     """Make the folders on the way with a mode that does not depend on the umask."""
     for missing in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
-        missing.mkdir()
+        missing.mkdir(exist_ok=True)  # another run may have been sooner
         if missing.is_relative_to(root):
             missing.chmod(0o755)

@@ -7,11 +7,11 @@ from typing import Any
 
 from generator.errors import GenError
 
-_LARGEST = 128 * 1024  # bytes; a spec takes some 10 kB
-_DEEPEST = 16  # levels, those behind an alias counted where it is used
+LARGEST = 128 * 1024  # bytes; a spec takes some 10 kB
+DEEPEST = 16  # levels, those behind an alias counted where it is used
 _MOST = 4_000  # keys and values, each use of an alias counted; a spec has some 300
 _LONGEST = 4_000  # characters of one text, more than any field takes
-_LONGEST_KEY = 200
+LONGEST_KEY = 200
 
 # What YAML does not allow, what ruamel takes for the end of a line and an editor does not (U+0085, U+2028, U+2029), and
 # what shows a text in another order than it is read (bidirectional controls).
@@ -83,8 +83,8 @@ def parse(content: bytes, name: str) -> Node:
     Raises:
         GenError: with `name:line:` in front, for anything that is not a plain, small YAML mapping in UTF-8.
     """
-    if len(content) > _LARGEST:
-        raise GenError(f"{name}:1: holds {len(content)} bytes; a spec has at most {_LARGEST}")
+    if len(content) > LARGEST:
+        raise GenError(f"{name}:1: holds {len(content)} bytes; a spec has at most {LARGEST}")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -155,8 +155,8 @@ class _Builder:
         elif kind in ("MappingStart", "SequenceStart"):
             self._known_tag(event)
             node = Node(event.start_mark.line + 1, kind=kind.removesuffix("Start").lower())
-            if len(self.open) == _DEEPEST:
-                raise self._refuse(event, f"is nested deeper than {_DEEPEST} levels")
+            if len(self.open) == DEEPEST:
+                raise self._refuse(event, f"is nested deeper than {DEEPEST} levels")
             if self.open and self.open[-1][0].kind == "mapping" and self.open[-1][1] is None:
                 raise self._refuse(event, "a key must be a plain word")
             self.open.append((node, None))
@@ -188,8 +188,8 @@ class _Builder:
             self.root = node
             return
         parent, key = self.open[-1]
-        if len(self.open) + node.depth > _DEEPEST:
-            raise self._refuse(event, f"is nested deeper than {_DEEPEST} levels")
+        if len(self.open) + node.depth > DEEPEST:
+            raise self._refuse(event, f"is nested deeper than {DEEPEST} levels")
         parent.depth = max(parent.depth, node.depth + 1)
         parent.size += node.size
         if parent.size > _MOST:
@@ -199,7 +199,7 @@ class _Builder:
         elif key is not None:
             parent.keys[key] = replace(node, line=parent.keys[key].line)
             self.open[-1] = (parent, None)
-        elif node.kind != "scalar" or len(text) > _LONGEST_KEY:
+        elif node.kind != "scalar" or len(text) > LONGEST_KEY:
             raise self._refuse(event, "a key must be a plain word")
         elif text in parent.keys:
             shown = text[:60] if text.isprintable() else repr(text[:60])

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from pathlib import PurePosixPath
 
 from generator.errors import GenError
 
@@ -31,15 +32,32 @@ def fork(base: str, head: str) -> str:
     return result.stdout.decode().strip() if result.returncode == 0 else base
 
 
-def files(revision: str, folder: str) -> dict[str, bytes]:
+def specs(revision: str, folder: str) -> dict[str, bytes]:
     """Return the specs right below a folder at a commit, by their paths from here."""
-    listed = _run("ls-tree", "-z", "--name-only", revision, "--", f"{folder}/").stdout.decode(errors="surrogateescape")
-    names = [name for name in listed.split("\0") if name.endswith(".yaml")]
-    return {name: _run("cat-file", "blob", f"{revision}:./{name}").stdout for name in names}
+    listed = _listed(revision, "--", f"{folder}/")
+    return {name: blob(revision, name) or b"" for name in listed if name.endswith(".yaml")}
+
+
+def locks(revision: str) -> dict[str, bytes]:
+    """Return every lock at a commit, here and below, by their paths from here."""
+    listed = [name for name in _listed(revision, "-r") if PurePosixPath(name).match(".gen/*.lock")]
+    return {name: blob(revision, name) or b"" for name in listed}
+
+
+def blob(revision: str, path: str) -> bytes | None:
+    """Return a file at a commit, if it was there; its path is from here."""
+    result = _run("cat-file", "blob", f"{revision}:./{path}")
+    return result.stdout if result.returncode == 0 else None
+
+
+def _listed(revision: str, *arguments: str) -> list[str]:
+    listed = _run("ls-tree", "-z", "--name-only", revision, *arguments).stdout.decode(errors="surrogateescape")
+    return listed.split("\0")
 
 
 def _run(*arguments: str) -> subprocess.CompletedProcess[bytes]:
-    environment = {**os.environ, "LC_ALL": "C"}  # its messages are read above
+    # Its messages are read above; and what a partial clone lacks is not fetched.
+    environment = {**os.environ, "LC_ALL": "C", "GIT_NO_LAZY_FETCH": "1"}
     try:
         return subprocess.run(["git", *arguments], env=environment, capture_output=True, check=False)  # noqa: S603, S607
     except FileNotFoundError:

@@ -67,6 +67,25 @@ def file(path: Path) -> File:
 
 def _usual_profile() -> Path | None:
     """Return `gen/profile.yaml` below the XDG configuration folder, if it is there."""
-    base = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-    path = Path(base) / "gen" / "profile.yaml"
-    return path if path.is_file() else None
+    base = xdg("XDG_CONFIG_HOME", ".config")
+    if base is None:
+        return None
+    path = base / "gen" / "profile.yaml"
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError:
+        return path  # whoever reads it is told
+    return path
+
+
+def xdg(variable: str, usual: str) -> Path | None:
+    """Return the folder that a variable names, if absolute, as XDG has it, else the usual one; None without a home."""
+    named = Path(os.environ.get(variable, ""))
+    if named.is_absolute():
+        return named
+    try:
+        return Path.home() / usual
+    except RuntimeError:
+        return None

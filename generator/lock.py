@@ -4,6 +4,7 @@ A lock comes from git, so from anybody: what it says is checked like any input.
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -12,6 +13,7 @@ from typing import Any
 
 from generator.artifact import Artifact, Owner
 from generator.errors import GenError
+from generator.spec.names import SLUG
 
 FORMAT = 1
 _CATALOGUE = "catalogue:"
@@ -111,7 +113,7 @@ def parse(content: bytes, name: str) -> Lock:
     """Read a lock.
 
     Raises:
-        GenError: it is not one of ours, or names a file outside the folder.
+        GenError: it is not one of ours, or names a file that is never made for its site.
     """
     if conflicted(content):
         raise GenError(f"{name}: has a merge conflict; gen site --all --out DIR makes it anew")
@@ -121,8 +123,9 @@ def parse(content: bytes, name: str) -> Lock:
             raise GenError(
                 f"{name}: is of format {record['format']!r}, this gen reads {FORMAT}; use the gen that wrote it"
             )
-        files = {_inside(key): _written(value) for key, value in record["files"].items()}
-        return Lock(_slug(record["site"]), _recipe(record["inputs"]), files)
+        site = _slug(record["site"])
+        files = {_of(site, key): _written(value) for key, value in record["files"].items()}
+        return Lock(site, _recipe(record["inputs"]), files)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise GenError(f"{name}: is no lock that gen wrote; gen site SITE --force makes it anew") from None
 
@@ -147,10 +150,10 @@ def ours(content: bytes) -> bytes:
 
 def _recipe(inputs: Mapping[str, Any]) -> Recipe:
     spec = inputs["spec"]
-    texts = [inputs["gen"], inputs["templates"], spec["path"], spec["sha256"], *inputs["set"], *spec["keys"].values()]
-    if not all(isinstance(text, str) for text in texts) or not all(
-        isinstance(value, str | bool) for value in inputs["person"].values()
-    ):
+    texts = [inputs["gen"], inputs["templates"], spec["path"], spec["sha256"], *inputs["set"]]
+    texts += [text for pair in spec["keys"].items() for text in pair] + list(inputs["person"])
+    texts += [value for value in inputs["person"].values() if not isinstance(value, bool)]
+    if not all(isinstance(text, str) and text.isprintable() for text in texts):
         raise TypeError(inputs)
     return Recipe(
         gen=inputs["gen"],
@@ -168,13 +171,15 @@ def _written(value: Mapping[str, str]) -> Written:
 
 
 def _slug(text: str) -> str:
-    if not text.replace("-", "").isalnum() or not text.isascii():
+    if not re.fullmatch(SLUG, text):
         raise ValueError(text)
     return text
 
 
-def _inside(text: str) -> PurePosixPath:
-    path = PurePosixPath(text)
-    if path.is_absolute() or ".." in path.parts or not path.parts or not text.isprintable():
+def _of(site: str, text: str) -> PurePosixPath:
+    """Refuse what is never made for a site: else a lock could have any file shown in a patch, or taken away."""
+    made = [f".env.{site}", f"ssh/{site}.conf", f"ssh/{site}.known_hosts", f"launchd/gen-cert-{site}.plist"]
+    made += [f"systemd/gen-cert-{site}.{ending}" for ending in ("service", "timer")]
+    if text not in made:
         raise ValueError(text)
-    return path
+    return PurePosixPath(text)

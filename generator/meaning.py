@@ -9,6 +9,7 @@ from generator.pins import algorithm, fingerprint
 from generator.spec.forms import seconds, walltime_seconds
 from generator.spec.hosts import Compute, Host, HostKeys
 from generator.spec.model import Model
+from generator.spec.rules import matcher
 from generator.spec.site import SiteSpec
 
 
@@ -83,7 +84,7 @@ def meaning(site: SiteSpec) -> dict[str, Block]:
             blocks[PINS + owner] = _pins(site, f"host_keys.{name}", keys)
     for name, place in site.filesystems.items():
         blocks[f"files at {name}"] = _entry(site, f"filesystems.{name}", place)
-    return blocks | _slurm(site) | {"usual host": _usual(site)}
+    return blocks | _slurm(site) | {"usual host": _usual(site), "order": _order(site)}
 
 
 def _slurm(site: SiteSpec) -> dict[str, Block]:
@@ -100,6 +101,27 @@ def _slurm(site: SiteSpec) -> dict[str, Block]:
 def _usual(site: SiteSpec) -> Block:
     first = next(iter(site.hosts))
     return {"alias": Fact(f"hosts.{first}", (first,), first, Weight.ACCESS)}
+
+
+def _order(site: SiteSpec) -> Block:
+    """Return what comes first where ssh takes the first: hosts of one name, groups with a node name in common."""
+    names = [host.host.lower() for host in site.hosts.values()]
+    twins = tuple(alias for alias, host in site.hosts.items() if names.count(host.host.lower()) > 1)
+    groups = list(site.compute.values())
+    shared = tuple(_patterns(one) for one in groups if any(overlap(one, other) for other in groups if other is not one))
+    return {
+        name: Fact(name, value, value, Weight.TRUST) for name, value in (("hosts", twins), ("compute", shared)) if value
+    }
+
+
+def overlap(one: Compute, another: Compute) -> bool:
+    """Tell whether a name that one's patterns match, digits put for its wildcards, is matched by the other's too."""
+    return any(
+        matcher(nodes.patterns())(pattern.replace("?", "1").replace("*", "1"))
+        for nodes, patterns in ((one, another.patterns()), (another, one.patterns()))
+        for pattern in patterns
+        if not pattern.startswith("!")
+    )
 
 
 def _patterns(nodes: Compute) -> str:
@@ -136,7 +158,7 @@ def _facts(site: SiteSpec, keys: str, values: Mapping[str, Any]) -> Block:
         if shown := _shown(site, name, value):
             place = f"{keys}.{name}".lstrip(".")
             same = frozenset(shown) if name.endswith("source") else _same(name, value)
-            found[name] = Fact(place, shown, same, _weight(place))
+            found[name] = Fact(place, shown, same, _weight(place.partition(".")[0], name.split(".")))
     return found
 
 
@@ -180,14 +202,14 @@ def _same(name: str, value: Any) -> object:
     return repr(value)
 
 
-def _weight(keys: str) -> Weight:
-    parts = keys.split(".")
-    if parts[-1] in _PROSE:
+def _weight(part: str, names: list[str]) -> Weight:
+    """Weigh a field by its part of the spec and its names below its entry, never by a name that people chose."""
+    if names[-1] in _PROSE:
         return Weight.PROSE
-    if parts[-1] in _RUN:
+    if names[-1] in _RUN:
         return Weight.TRUST
-    if {*parts} & _TUNING or parts[0] in ("ray", "spark"):
+    if {names[0], names[-1]} & _TUNING or part in ("ray", "spark"):
         return Weight.TUNING
-    if parts[0] in ("hosts", "compute", "jobs", "auth") and parts[-1] not in _LIMITS:
+    if part in ("hosts", "compute", "jobs", "auth") and names[-1] not in _LIMITS:
         return Weight.TRUST
     return Weight.ACCESS

@@ -27,13 +27,27 @@ def change(text: str, option: str = "--set") -> Change:
     """Read `KEY.KEY=VALUE`, the value as YAML; `null` takes a key out.
 
     Raises:
-        GenError: there is no `=`, a key is empty, or the value is no YAML.
+        GenError: there is no `=`, a key is empty, the value is no YAML, or any is larger than a spec takes.
     """
+    if len(text) > document.LARGEST:
+        raise GenError(f"{option}: holds {len(text)} characters; a spec has at most {document.LARGEST}")
     path, equals, value = text.partition("=")
+    _bounded(path, option)
     keys = tuple(path.strip().split("."))
     if not equals or not all(keys):
         raise GenError(f"{option} {text}: write KEY.KEY=VALUE, as in {option} slurm.partition=zen4_0768")
     return Change(keys, document.value(value, f"{option} {path}"), f"{option} {path.strip()}")
+
+
+def _bounded(path: str, option: str) -> None:
+    keys = path.split(".")
+    longest = max(map(len, keys))
+    if len(keys) > document.DEEPEST:
+        raise GenError(f"{option}: {len(keys)} keys; a spec has at most {document.DEEPEST} below each other")
+    if longest > document.LONGEST_KEY:
+        raise GenError(f"{option}: a key of {longest} characters; a spec has none beyond {document.LONGEST_KEY}")
+    if not path.isprintable():
+        raise GenError(f"{option}: holds a character that cannot be printed ({path[:60]!r})")
 
 
 def merged(data: Mapping[str, Any], changes: Sequence[Change]) -> dict[str, Any]:

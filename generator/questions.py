@@ -1,12 +1,12 @@
-"""What a reviewer would ask about a spec that is sound: sources, age, pins, names that other sites have."""
+"""What a reviewer would ask about a spec that is sound: sources, days, pins, and what other sites have too."""
 
 from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 
 from generator.errors import Fault
-from generator.spec.hosts import Compute
+from generator.meaning import overlap
 from generator.spec.model import facts
-from generator.spec.rules import login_names, matcher
+from generator.spec.rules import aliases, login_names, matcher
 from generator.spec.site import SiteSpec
 
 _OLD = timedelta(days=365)
@@ -16,7 +16,9 @@ def questions(site: SiteSpec, others: Mapping[str, SiteSpec], today: date) -> li
     """Return every question, with the keys that it is about; the other sites are those it must live beside."""
     return [
         *_unsourced(site),
+        *_undated(site, today),
         *(_old(last, places) for last, places in aged(site, today).items()),
+        *_weak(site),
         *_unpinned(site),
         *(fault for name, other in others.items() if name != site.site for fault in _clashes(site, other)),
     ]
@@ -45,6 +47,25 @@ def _unsourced(site: SiteSpec) -> Iterator[Fault]:
             yield Fault(keys, "where is this from? It has no source")
 
 
+def _undated(site: SiteSpec, today: date) -> Iterator[Fault]:
+    cited = {name for _, fact in facts(site) for name in fact.source}
+    for name, source in site.sources.items():
+        if name in cited and not (source.checked or source.weak):
+            yield Fault(("sources", name), "when was this read? Its checked is missing")
+    days = [(("sources", name), source.checked) for name, source in site.sources.items()]
+    for keys, day in [*days, *((keys, fact.checked) for keys, fact in facts(site))]:
+        if day and day > today:
+            yield Fault((*keys, "checked"), f"is this right? {day} is still to come")
+
+
+def _weak(site: SiteSpec) -> Iterator[Fault]:
+    for alias, host in site.hosts.items():
+        reasons = [site.sources[name].weak or "" for name in host.source]
+        if reasons and all(reasons):
+            hint = f"What is known of this machine is weak: {', '.join(reasons)}"
+            yield Fault(("hosts", alias), f"is there a better source? {hint}")
+
+
 def _unpinned(site: SiteSpec) -> Iterator[Fault]:
     pinned = {entry for keys in site.host_keys.values() for entry in keys.hosts}
     for alias in site.hosts:
@@ -57,10 +78,17 @@ def _unpinned(site: SiteSpec) -> Iterator[Fault]:
 
 
 def _clashes(site: SiteSpec, other: SiteSpec) -> Iterator[Fault]:
-    theirs = {alias.lower() for _, alias, _ in login_names(other)} | {alias.lower() for alias in other.jobs}
-    for entry, alias, host in login_names(site):
+    theirs = {alias.lower() for _, alias in aliases(other)}
+    machines = {host.lower() for _, _, host in login_names(other)}
+    for keys, alias in aliases(site):
         if alias.lower() in theirs:
-            yield Fault(("hosts", entry), f"the alias {alias} is also one of {other.site}")
+            yield Fault(keys, f"the alias {alias} is also one of {other.site}")
+        if alias.lower() in machines:
+            yield Fault(keys, f"the alias {alias} is a host name of {other.site}")
+    yield from _shared(site, other)
+    for entry, alias, host in login_names(site):
+        if host.lower() in theirs:
+            yield Fault(("hosts", entry), f"the host name {host} is an alias of {other.site}")
         for group, nodes in other.compute.items():
             for name in dict.fromkeys((alias, host)):
                 if matcher(nodes.patterns())(name):
@@ -70,15 +98,30 @@ def _clashes(site: SiteSpec, other: SiteSpec) -> Iterator[Fault]:
         caught = sorted(filter(matcher(nodes.patterns()), names))
         if caught:
             yield Fault(("compute", group), f"the patterns catch {', '.join(caught)} of {other.site}")
-        if any(_overlap(nodes, their) for their in other.compute.values()):
+        if any(overlap(nodes, their) for their in other.compute.values()):
             yield Fault(("compute", group), f"nodes of {other.site} are called so too; set common: true")
 
 
-def _overlap(one: Compute, another: Compute) -> bool:
-    """Tell whether a name that one's patterns match, letters put for its wildcards, is matched by the other's too."""
-    return any(
-        matcher(nodes.patterns())(pattern.replace("?", "1").replace("*", "1"))
-        for nodes, patterns in ((one, another.patterns()), (another, one.patterns()))
-        for pattern in patterns
-        if not pattern.startswith("!")
+def _shared(site: SiteSpec, other: SiteSpec) -> Iterator[Fault]:
+    """Ask about machines of two sites; of several entries of a site with one host name ssh takes the first."""
+    mine, theirs = (
+        {host.lower(): entry for entry, _, host in reversed(list(login_names(one)))} for one in (site, other)
     )
+    for host in (name for name in mine if name in theirs):
+        ours, others = _reached(site, mine[host]), _reached(other, theirs[host])
+        if differ := [name for name in ours if ours[name] != others[name]]:
+            message = f"{host} is a host of {other.site} too, with another {' and '.join(differ)}"
+            yield Fault(("hosts", mine[host]), f"{message}; ssh takes the first")
+
+
+def _reached(site: SiteSpec, entry: str) -> dict[str, object]:
+    """Return how a machine is reached, apart from the names that the site has for things."""
+    host = site.hosts[entry]
+    named = {alias: name.lower() for _, alias, name in login_names(site)}
+    auth = site.auth_of(host).model_dump_json(exclude={"source", "checked", "note"})
+    return {
+        "port": host.port,
+        "via": named.get(host.via or ""),
+        "auth": auth.replace("{site}", site.site),
+        "user": host.user.replace("{site}", site.site),
+    }

@@ -2,14 +2,15 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from pydantic import ValidationError
 
-from generator import __version__, catalogue, document, inputs, load, overlay, tree
+from generator import __version__, accepted, catalogue, document, inputs, load, overlay, tree
 from generator import lock as locks
+from generator.accepted import Accepted, Known
 from generator.artifact import Artifact
 from generator.compile import compile_site
 from generator.document import Node
@@ -49,14 +50,31 @@ class Comparison:
         """Return what drifts; a lock does only when it is all that is left of a site."""
         return list(drifts(self.was, self.made.recipe if self.made else None, self._compared()))
 
+    def drifting(self, spared: set[tuple[str, str]]) -> set[PurePosixPath]:
+        """Return the files that drift, but for those that may, for their cause."""
+        found = self.drifts()
+        return {drift.change.path for drift in found if (str(self.root / drift.change.path), drift.cause) not in spared}
+
+    def sparing(self, spared: set[tuple[str, str]]) -> "Comparison":
+        """Return the comparison without the changes to files that may drift; the lock stays, to tell why they do."""
+        left = self.drifting(set()) - self.drifting(spared)
+        if not left:
+            return self
+        record = replace(self.record, action=Action.KEEP, artifact=_as_it_is(self.record))
+        return replace(self, changes=[change for change in self.changes if change.path not in left], record=record)
+
     def repair(self) -> list[Change]:
         """Return the changes that end the drift, that of the lock among them; nothing where nothing drifts."""
-        drifting = {drift.change.path for drift in self.drifts()}
+        drifting = self.drifting(set())
         mended = [change for change in self.changes if change.path in drifting]
         return [*mended, self.record] if drifting else []
 
     def _compared(self) -> list[Change]:
         return self.changes if self.made else [*self.changes, self.record]
+
+
+def _as_it_is(lock: Change) -> Artifact | None:
+    return Artifact(lock.path, lock.actual.content, 0o644) if lock.actual else None
 
 
 def found_in(folder: Path) -> list[tuple[Path, PurePosixPath]]:
@@ -72,17 +90,43 @@ def found_in(folder: Path) -> list[tuple[Path, PurePosixPath]]:
     raise GenError(f"{folder}: no site was generated here or below (gen site SITE --out {folder} does it)")
 
 
+def known_in(folder: Path) -> Known | None:
+    """Return the drift that is accepted in a folder.
+
+    Raises:
+        GenError: the list cannot be read, or has faults.
+    """
+    where = PurePosixPath(accepted.PATH)
+    file = tree.actual(folder, [where]).get(where)
+    if file is None:
+        return None
+    name = str(folder / where)
+    root = document.parse(file.content, name)
+    return Known(load.validated(Accepted, root, name).accepted, root)
+
+
 def recorded(root: Path, where: PurePosixPath) -> Lock:
     """Read a lock.
 
     Raises:
         GenError: it cannot be read, or is not the lock of the site that its name says.
     """
-    content = tree.actual(root, [where])[where].content
-    was = locks.parse(content, str(root / where))
+    was = locks.parse(content(root, where), str(root / where))
     if locks.path(was.site) != where:
         raise GenError(f"{root / where}: is the lock of another site, {was.site}")
     return was
+
+
+def content(root: Path, where: PurePosixPath) -> bytes:
+    """Return the bytes of a lock.
+
+    Raises:
+        GenError: it cannot be read.
+    """
+    found = tree.actual(root, [where]).get(where)
+    if found is None:
+        raise GenError(f"{root / where}: is a link that leads nowhere; remove it")
+    return found.content
 
 
 def compare(root: Path, where: PurePosixPath, was: Lock, within: Path) -> Comparison:
@@ -110,15 +154,15 @@ def _made(root: Path, where: PurePosixPath, was: Lock, within: Path) -> Made | N
     spec = _spec(root, where, was.recipe, within)
     if spec is None:
         return None
-    content = inputs.file(spec).content
-    node, site, keys = _site(content, str(spec), was.recipe.changes)
+    text = inputs.file(spec).content
+    node, site, keys = _site(text, str(spec), was.recipe.changes)
     if site.site != was.site:
         return None
     recipe = Recipe(
         gen=__version__,
         templates=templates_digest(),
         spec=was.recipe.spec,
-        spec_digest=locks.digest(content),
+        spec_digest=locks.digest(text),
         keys=keys,
         person=was.recipe.person,
         changes=was.recipe.changes,

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from datetime import date
 
 from generator.document import Node
+from generator.lock import Lock, Recipe
 from generator.meaning import PINS, Block, Weight, meaning
 from generator.questions import aged
 from generator.report.finding import Finding, Level
+from generator.spec.model import facts
 from generator.spec.site import SiteSpec
 
 _LEVELS = {
@@ -43,6 +45,34 @@ def review(old: Mapping[str, Sheet], new: Mapping[str, Sheet], today: date) -> l
     return ordered(findings)
 
 
+def recipes(old: Mapping[str, Lock], new: Mapping[str, Lock]) -> list[Finding]:
+    """Return what changes in the inputs that locks record: they can lead people elsewhere while no spec does."""
+    return [
+        item for path, lock in new.items() for item in _recipe(path, old[path].recipe if path in old else None, lock)
+    ]
+
+
+def _recipe(path: str, was: Recipe | None, lock: Lock) -> Iterator[Finding]:
+    now = lock.recipe
+    trusting = now.person.get("accept_unverified", False), was.person.get("accept_unverified", False) if was else False
+    sides = (
+        (Weight.TRUST, "the spec that it is made from", [was.spec] if was else [now.spec], [now.spec]),
+        (Weight.TRUST, "the changes to the spec (--set)", list(was.changes) if was else [], list(now.changes)),
+        (Weight.TRUST, "whether weak sources are accepted", [str(trusting[1]).lower()], [str(trusting[0]).lower()]),
+        (Weight.ACCESS, "for whom it is made", _person(was or now), _person(now)),
+    )
+    for weight, what, before, after in sides:
+        if before != after:
+            details = [*(f"was {one}" for one in before), *(f"is {one}" for one in after)]
+            yield Finding(
+                weight, _LEVELS[weight], f"{what} changed", lock.site, path, path, key=what, details=tuple(details)
+            )
+
+
+def _person(recipe: Recipe) -> list[str]:
+    return [f"{key}: {value}" for key, value in recipe.person.items() if key != "accept_unverified"]
+
+
 def ordered(findings: list[Finding]) -> list[Finding]:
     """Return findings by weight, those of one weight as they were."""
     return sorted(findings, key=lambda finding: _ORDER.index(finding.rule))
@@ -63,7 +93,7 @@ def _new(sheet: Sheet) -> Iterator[Finding]:
 
 def _unsourced(sheet: Sheet, today: date) -> Iterator[Finding]:
     site = sheet.site
-    if not site.sources:
+    if not any(fact.source for _, fact in facts(site)):
         message = f"the new site {site.site} says of no fact where it is from"
         yield _named("unsourced", Level.WARNING, sheet, "", message)
     for last, places in aged(site, today).items():
@@ -76,7 +106,7 @@ def _changed(old: Sheet, new: Sheet) -> Iterator[Finding]:
     before, after = meaning(old.site), meaning(new.site)
     names = [*after, *(name for name in before if name not in after)]
     pins = [name for name in names if name.startswith(PINS)]
-    yield from _pins(new, {name: (before.get(name, {}), after.get(name, {})) for name in pins})
+    yield from _pins(old, new, {name: (before.get(name, {}), after.get(name, {})) for name in pins})
     for name in names:
         was, now = before.get(name, {}), after.get(name, {})
         if name in pins:
@@ -113,7 +143,7 @@ def _facts(sheet: Sheet, block: str, was: Block, now: Block) -> Iterator[Finding
             yield _finding(fact.weight, sheet, fact.keys, f"{what} {verb}", details)
 
 
-def _pins(sheet: Sheet, blocks: Mapping[str, tuple[Block, Block]]) -> Iterator[Finding]:
+def _pins(old: Sheet, sheet: Sheet, blocks: Mapping[str, tuple[Block, Block]]) -> Iterator[Finding]:
     """Yield one finding for all hosts whose keys came and went alike, since one of them may be an attacker's."""
     alike: dict[tuple[frozenset[str], frozenset[str]], list[str]] = {}
     for name, sides in blocks.items():
@@ -123,7 +153,7 @@ def _pins(sheet: Sheet, blocks: Mapping[str, tuple[Block, Block]]) -> Iterator[F
     for (was, now), names in alike.items():
         details = [f"came {key}" for key in sorted(now - was)] + [f"went {key}" for key in sorted(was - now)]
         owners = ", ".join(name.removeprefix(PINS) for name in names)
-        compare = f"a second person should compare them with {sheet.site.docs or 'what the site publishes'}"
+        compare = f"a second person should compare them with {old.site.docs or 'what the site publishes'}"
         before, after = blocks[names[0]]
         place = (after or before)["keys"].keys + _part(
             sheet.site, (after or before)["keys"].keys, min(now - was, default="")

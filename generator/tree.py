@@ -1,12 +1,15 @@
 """Files as they are, read below one folder and nowhere else."""
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from generator.errors import GenError
 from generator.plan import Actual
+
+_OURS = re.compile(r".*/\.env\.[a-z0-9-]+|ssh/[a-z0-9-]+\.(?:conf|known_hosts)|(?:systemd|launchd)/gen-cert-.*")
 
 
 def actual(root: Path, paths: Iterable[PurePosixPath]) -> dict[PurePosixPath, Actual]:
@@ -48,6 +51,25 @@ def _locks(root: Path, folder: Path) -> list[PurePosixPath]:
     return [PurePosixPath(".gen", path.name) for path in sorted(gen.glob("*.lock"))]
 
 
+def strays(root: Path, known: set[Path]) -> list[Path]:
+    """Return the files of ours below a folder that no lock knows of, by their first line."""
+    found = []
+    for folder, below, files in os.walk(root):
+        below[:] = sorted(name for name in below if name not in (".git", ".gen"))
+        for name in sorted(files):
+            path = Path(folder, name)
+            if _OURS.fullmatch(f"{path.parent.name}/{name}") and path not in known and _is_ours(path):
+                found.append(path)
+    return found
+
+
+def _is_ours(path: Path) -> bool:
+    if path.is_symlink():
+        return False
+    with told(path), path.open("rb") as file:
+        return b"Made by gen for " in file.read(400)
+
+
 def real(root: Path, path: PurePosixPath) -> Path:
     """Follow links to the real file, which must be below the real folder.
 
@@ -57,6 +79,8 @@ def real(root: Path, path: PurePosixPath) -> Path:
     if not within(root / path, root):
         raise GenError(f"{root / path}: is a link that leads out of {root}; remove it")
     place = Path(os.path.realpath(root / path))
+    if ".git" in place.relative_to(os.path.realpath(root)).parts:
+        raise GenError(f"{root / path}: leads into git's own folder; remove it")
     if place.is_symlink():
         raise GenError(f"{root / path}: is a link that leads to itself; remove it")
     return place

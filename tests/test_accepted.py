@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from generator import document, load
-from generator.accepted import Accepted, settle
+from generator.accepted import Accepted, Known, settle, spared
 from generator.errors import GenError
 from generator.report.finding import Finding, Level
 
@@ -17,8 +17,8 @@ ENTRY = "accepted:\n  - { path: ssh/mila.conf, cause: edited, reason: a trial, u
 
 def settled(text: str, *findings: Finding) -> list[tuple[str, Level, str, int]]:
     root = document.parse(text.encode(), "accepted.yaml")
-    known = load.validated(Accepted, root, "accepted.yaml")
-    found = settle(findings, known, root, Path("deploy"), TODAY)
+    known = Known(load.validated(Accepted, root, "accepted.yaml").accepted, root)
+    found = settle(findings, known, Path("deploy"), TODAY)
     return [(item.rule, item.level, item.message, item.line) for item in found]
 
 
@@ -63,3 +63,16 @@ def test_an_entry_with_a_fault_is_refused(text: str, fault: str) -> None:
     with pytest.raises(GenError) as caught:
         settled(text)
     assert str(caught.value).startswith(fault)
+
+
+def test_a_file_is_spared_until_the_day_is_over() -> None:
+    root = document.parse((ENTRY % "2026-06-15").encode(), "accepted.yaml")
+    known = Known(load.validated(Accepted, root, "accepted.yaml").accepted, root)
+    assert spared(known, Path("deploy"), TODAY) == {("deploy/ssh/mila.conf", "edited")}
+    assert spared(known, Path("deploy"), date(2026, 6, 16)) == set()
+    assert spared(None, Path("deploy"), TODAY) == set()
+
+
+def test_nothing_is_called_unused_while_something_could_not_be_compared() -> None:
+    refused = Finding("refused", Level.ERROR, "x", "mila", ".gen/mila.lock", ".gen/mila.lock")
+    assert [rule for rule, *_ in settled(ENTRY % "2026-12-31", refused)] == ["refused"]

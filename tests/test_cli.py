@@ -112,14 +112,19 @@ def test_all_refuses_an_edited_file_of_any_site_before_it_writes_one(gen: Gen) -
     assert gen("check").status == 0
 
 
-def test_all_takes_away_a_site_whose_spec_is_gone(gen: Gen) -> None:
+def test_all_takes_away_a_site_whose_spec_is_gone_only_when_told_to(gen: Gen) -> None:
+    """The spec may have moved, or be on another branch."""
     spec = Path("site_specs/mila.yaml")
     spec.parent.mkdir()
     spec.write_bytes((resources.CATALOGUE / "mila.yaml").read_bytes())
     gen("site", str(spec))
     spec.unlink()
+    before = files()
     assert gen("check").status == 1
-    assert gen("site", "--all").status == 0
+    refused = gen("site", "--all")
+    assert (refused.status, files()) == (2, before)
+    assert "its spec, site_specs/mila.yaml, is gone" in refused.err
+    assert gen("site", "--all", "--force").status == 0
     assert files() == {}
 
 
@@ -150,6 +155,14 @@ def test_what_cannot_be_done_is_said_with_the_status_2(gen: Gen, arguments: list
     result = gen(*arguments)
     assert (result.status, result.out) == (2, "")
     assert words in " ".join(re.sub(r"[│╭╮╰╯─]", "", result.err).split())
+
+
+def test_what_the_last_run_was_given_and_this_one_is_not_is_told(gen: Gen) -> None:
+    gen("site", "mila", "--user", "ada", "--set", "slurm.partition=main")
+    words = "Not given this time, and so left out: "
+    assert f'{words}user (ada), --set slurm.partition="main".' in gen("site", "mila").err
+    assert words not in gen("site", "mila").err
+    assert words not in gen("site", "mila", "--user", "grace").err
 
 
 def test_several_sites_share_a_folder(gen: Gen) -> None:

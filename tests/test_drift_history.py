@@ -296,7 +296,7 @@ def test_the_patch_ends_the_drift(look: Gen, case: Case) -> None:
     case.change()
     git("apply", "-", given=look("diff").out)
     left = json.loads(look("check", "--format", "json").out)["findings"]
-    assert [item for item in left if item["rule"] not in ("unused", "expired")] == []
+    assert [item for item in left if item["level"] == "error" and item["rule"] not in ("unused", "expired")] == []
     assert look("diff").out == ""
 
 
@@ -305,7 +305,7 @@ def test_making_all_anew_ends_the_drift(gen: Gen, look: Gen, case: Case) -> None
     case.change()
     assert gen("site", "--all", "--force").status == 0
     left = json.loads(look("check", "--format", "json").out)["findings"]
-    assert [item for item in left if item["rule"] not in ("unused", "expired")] == []
+    assert [item for item in left if item["level"] == "error" and item["rule"] not in ("unused", "expired")] == []
     assert look("diff").out == ""
 
 
@@ -392,8 +392,11 @@ def test_from_above_the_repository_paths_are_as_seen_from_there(look: Gen, monke
         ("repo/teams/a/.env.cedar", "repo/site_specs/cedar.yaml", "error"),
     ]
     patch = look("diff", "repo").out
+    assert ".env.aster" not in patch
     git("apply", "-", folder=Path("repo"), given=patch)
     assert look("diff", "repo").out == ""
+    left = json.loads(look("check", "repo", "--format", "json").out)["findings"]
+    assert [(item["file"], item["rule"], item["level"]) for item in left] == [("repo/.env.aster", "stale", "note")]
 
 
 def test_annotations_point_at_the_line_of_the_spec(look: Gen) -> None:
@@ -936,3 +939,66 @@ def test_a_review_of_nothing_is_told(look: Gen, arguments: tuple[str, ...], prob
     result = look("review", *arguments)
     assert (result.status, result.out) == (2, "")
     assert problem in result.err
+
+
+EVIL = "hosts.aster.host=evil.example.org"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        pytest.param(
+            lambda gen: gen("site", str(spec("aster")), "--user", "ada", "--set", EVIL, "--force"),
+            "the changes to the spec (--set) changed",
+            id="by what the lock records of --set",
+        ),
+        pytest.param(
+            lambda gen: (
+                Path("evil.yaml").write_text(spec("aster").read_text().replace("aster.example", "evil.example")),
+                gen("site", "evil.yaml", "--user", "ada", "--force"),
+            ),
+            "the spec that it is made from changed",
+            id="by a spec elsewhere",
+        ),
+    ],
+)
+def test_nobody_is_led_elsewhere_in_silence(gen: Gen, look: Gen, change: Callable[[Gen], object], message: str) -> None:
+    """The generated files then are what their lock says, so gen check is content."""
+    change(gen)
+    findings = json.loads(look("review", "main", "--format", "json").out)["findings"]
+    assert [item["rule"] for item in findings if item["message"] == message] == ["trust"]
+
+
+def test_two_specs_of_one_site_are_refused(look: Gen) -> None:
+    spec("zz").write_text(spec("aster").read_text())
+    history.replace(spec("aster"), "port: 2222", "port: 2223")
+    result = look("review", "main")
+    assert result.status == 2
+    assert "site: aster is also that of" in result.out
+
+
+def test_a_file_of_ours_that_no_lock_tells_of_is_drift(look: Gen) -> None:
+    Path(".gen/aster.lock").unlink()
+    result = look("check")
+    assert result.status == 1
+    assert "ssh/aster.conf:1: orphaned: no lock tells of it: it was copied here, or its lock is gone" in result.out
+
+
+@pytest.mark.parametrize("path", [".git/config", "README.md", "ssh/birch.conf", "../x", "/etc/passwd"])
+def test_a_lock_that_names_a_file_never_made_for_its_site_is_refused(look: Gen, path: str) -> None:
+    """Else gen diff would show the file, and gen site take it away."""
+    lock = Path(".gen/aster.lock")
+    record = json.loads(lock.read_text())
+    record["files"][path] = {"sha256": "0" * 64, "mode": "0644", "owner": "managed"}
+    lock.write_text(json.dumps(record))
+    assert look("check").status == 2
+    assert look("diff").status == 2
+    assert look("site", "--all", "--force").status == 2
+
+
+def test_a_second_person_is_sent_to_the_page_that_was_known_before(look: Gen) -> None:
+    history.replace(spec("aster"), "docs: https://docs.aster.example/", "docs: https://evil.example/")
+    text = spec("aster").read_text()
+    pin = re.findall(r"SHA256:\S+", text)[0]
+    spec("aster").write_text(text.replace(pin, "SHA256:" + "A" * 43))
+    assert "compare them with https://docs.aster.example/" in look("review", "main").out

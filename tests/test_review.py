@@ -348,3 +348,39 @@ def test_a_site_that_is_no_longer_there_is_a_finding() -> None:
 
 def test_a_file_by_another_name_is_silent() -> None:
     assert review(sheet(SPEC), sheet(SPEC, "site_specs/moved.yaml"), TODAY) == []
+
+
+def test_the_name_of_an_entry_does_not_make_light_of_what_changes_in_it() -> None:
+    old, new = copy.deepcopy(SPEC), copy.deepcopy(SPEC)
+    old["hosts"]["keepalive"] = {"host": "a.example.org"}
+    new["hosts"]["keepalive"] = {"host": "b.example.org"}
+    assert [finding.rule for finding in review(sheet(old), sheet(new), TODAY)] == ["trust"]
+
+
+def in_turn(groups: list[str]) -> dict[str, Any]:
+    """Return a site whose groups of compute nodes stand in some order; ssh takes the first that matches a name."""
+    known = {
+        "wide": {"match": "cn*", "through": "hpc"},
+        "narrow": {"match": "cn-???", "through": "gate"},
+        "other": {"match": "gn*", "through": "hpc"},
+    }
+    return SPEC | {"compute": {name: known[name] for name in groups}}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "rules"),
+    [
+        pytest.param(["wide", "narrow"], ["narrow", "wide"], ["trust"], id="groups with a name in common"),
+        pytest.param(["wide", "other"], ["other", "wide"], [], id="groups with none"),
+    ],
+)
+def test_an_order_that_decides_is_told(before: list[str], after: list[str], rules: list[str]) -> None:
+    found = review(sheet(in_turn(before)), sheet(in_turn(after)), TODAY)
+    assert [finding.rule for finding in found] == rules
+
+
+def test_the_order_of_two_ways_into_one_host_is_told() -> None:
+    ways = {"a": {"host": "x.example.org"}, "b": {"host": "x.example.org", "port": 2222}}
+    usual = {"hpc": SPEC["hosts"]["hpc"], "gate": SPEC["hosts"]["gate"]}
+    old, new = SPEC | {"hosts": usual | ways}, SPEC | {"hosts": usual | dict(reversed(ways.items()))}
+    assert [finding.message for finding in review(sheet(old), sheet(new), TODAY)] == ["order: hosts changed"]

@@ -5,11 +5,11 @@ from datetime import date
 from itertools import zip_longest
 from pathlib import Path, PurePosixPath
 
-from generator import accepted, document, load, tree
+from generator import accepted, tree
 from generator.drift import Drift
 from generator.errors import GenError
 from generator.plan import Change
-from generator.regenerate import Comparison, compare, found_in, recorded
+from generator.regenerate import Comparison, compare, found_in, known_in, recorded
 from generator.report.finding import Finding, Level, Report, refused, summary
 from generator.report.format import Format
 from generator.report.rendered import rendered
@@ -24,8 +24,10 @@ def run(folder: Path, form: Format, today: date) -> int:
     """
     places = found_in(folder)
     findings = [item for place in places for item in _site(folder, *place)]
+    findings += _strays(folder, places)
     try:
-        findings = _settled(folder, findings, today)
+        if known := known_in(folder):
+            findings = accepted.settle(findings, known, folder, today)
     except GenError as error:
         name = str(folder / accepted.PATH)
         findings += [refused(line, name, "") for line in str(error).splitlines()]
@@ -35,23 +37,29 @@ def run(folder: Path, form: Format, today: date) -> int:
     if any(item.rule == "refused" for item in findings):
         return 2
     if any(item.level is Level.ERROR for item in findings):
+        edited = " --force" if any(item.rule == "edited" and item.level is Level.ERROR for item in findings) else ""
         entries = all(item.file == str(folder / accepted.PATH) for item in findings if item.level is Level.ERROR)
         mend = (
-            f"change {folder / accepted.PATH}" if entries else f"gen diff {folder}, then gen site --all --out {folder}"
+            f"change {folder / accepted.PATH}"
+            if entries
+            else f"gen diff {folder}, then gen site --all --out {folder}{edited}"
         )
         say(f"\nNext: {mend}")
         return 1
     return 0
 
 
-def _settled(folder: Path, findings: list[Finding], today: date) -> list[Finding]:
-    where = PurePosixPath(accepted.PATH)
-    file = tree.actual(folder, [where]).get(where)
-    if file is None:
-        return findings
-    name = str(folder / where)
-    root = document.parse(file.content, name)
-    return accepted.settle(findings, load.validated(accepted.Accepted, root, name), root, folder, today)
+def _strays(folder: Path, places: list[tuple[Path, PurePosixPath]]) -> Iterator[Finding]:
+    """Yield files that gen made and no lock tells of: nobody would learn that they are edited."""
+    named = set()
+    for root, where in places:
+        try:
+            named |= {root / path for path in recorded(root, where).files}
+        except GenError:
+            return  # it is told already, and what it knows is not known
+    for path in tree.strays(folder, named):
+        message = "no lock tells of it: it was copied here, or its lock is gone"
+        yield Finding("orphaned", Level.ERROR, message, "", file=str(path), path=str(path), key=str(path))
 
 
 def _site(folder: Path, root: Path, where: PurePosixPath) -> Iterator[Finding]:

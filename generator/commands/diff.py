@@ -1,22 +1,25 @@
 """`gen diff [DIR]`: what `gen site --all` would change, as a patch for `git apply`. Imports nothing that writes."""
 
+from datetime import date
 from pathlib import Path, PurePosixPath
 
-from generator.regenerate import compare, found_in, recorded
+from generator import accepted
+from generator.regenerate import compare, found_in, known_in, recorded
 from generator.report.diff import diff, hidden
 from generator.terminal import data, say
 
 
-def run(folder: Path) -> int:
-    """Print the patch, with paths from the folder; 1 when there is something in it.
+def run(folder: Path, today: date) -> int:
+    """Print the patch, with paths from the folder and without what is accepted; 1 when there is something in it.
 
     Raises:
         GenError: there is nothing to compare, or a site cannot be.
     """
     patch, masked = "", []
+    spared = accepted.spared(known_in(folder), folder, today)
     for root, where in found_in(folder):
         found = compare(root, where, recorded(root, where), folder)
-        changes = found.repair()
+        changes = found.sparing(spared).repair()
         patch += diff(changes, PurePosixPath(root.relative_to(folder)))
         masked += [str(root / change.path) for change in changes if hidden(change)]
     data(patch)

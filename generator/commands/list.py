@@ -29,7 +29,7 @@ class Filter:
             (self.country is None or (site.country or "").lower() == self.country.lower())
             and (self.login is None or site.auth.method == self.login)
             and (self.gpu is None or any(wanted in kind.lower() for kind in kinds))
-            and (self.pinned is None or (_pinned(site) in ("yes", "in part")) == self.pinned)
+            and (self.pinned is None or (site.pinned() in ("yes", "in part")) == self.pinned)
         )
 
 
@@ -62,14 +62,6 @@ def run(specs: Path | None, wanted: Filter, as_json: bool) -> int:
     return 2 if broken else 0
 
 
-def _pinned(site: SiteSpec) -> str:
-    """Tell whether the keys of the site's hosts are pinned: `yes`, `in part`, `unverified` (weak sources) or `no`."""
-    sure = {entry for keys in site.host_keys.values() if not site.unverified(keys) for entry in keys.hosts}
-    if pinned := sure & set(site.hosts):
-        return "yes" if len(pinned) == len(site.hosts) else "in part"
-    return "unverified" if site.host_keys else "no"
-
-
 def _row(name: str, site: SiteSpec) -> dict[str, str | list[str]]:
     return {
         "site": name,
@@ -77,7 +69,7 @@ def _row(name: str, site: SiteSpec) -> dict[str, str | list[str]]:
         "country": site.country or "",
         "login": site.auth.method,
         "gpus": list(site.slurm.gpu_kinds()),
-        "pinned": _pinned(site),
+        "pinned": site.pinned(),
         "status": site.status.state,
         "host": next(iter(site.hosts.values())).host,
     }
@@ -97,4 +89,4 @@ def _table(rows: list[dict[str, str | list[str]]]) -> None:
         table.add_row(
             str(row["site"]), f"{row['title']}{state}", str(row["country"]), str(row["login"]), gpu, str(row["pinned"])
         )
-    Console().print(table)
+    Console(markup=False, emoji=False, highlight=False).print(table)

@@ -13,7 +13,7 @@ from typing import Any
 from generator import disk, document, load
 from generator.errors import GenError
 from generator.overlay import Change, change, merged
-from generator.spec.forms import SLUG
+from generator.spec.names import SLUG
 from generator.terminal import say
 
 _SCHEMA = "# yaml-language-server: $schema=../docs/site-spec.schema.json\n"
@@ -43,7 +43,7 @@ def _list(text: str) -> list[str]:
 
 
 def _number(text: str) -> int | str:
-    return int(text) if text.isdigit() else text
+    return int(text) if re.fullmatch("[0-9]{1,9}", text) else text
 
 
 _FIRST = (
@@ -92,8 +92,7 @@ def run(site: str, given: tuple[str, ...], specs: Path, today: date) -> int:
         changes += [Change(("hosts", site, "source"), "login", "")]
     spec = _text(changes, site)
     load.spec(document.parse(spec.encode(), str(path)), str(path))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    disk.replace(path, spec.encode(), 0o644)
+    disk.make(path, spec.encode(), 0o644)
     say(f"  new       {path}")
     say(f"\nNext: fill in what else the documentation says, then gen validate --strict {path}")
     return 0
@@ -109,19 +108,31 @@ def _questions(site: str, changes: list[Change]) -> Iterator[Question]:
 
 
 def _answered(question: Question, changes: list[Change], path: str) -> list[Change]:
-    """Return the answer to a question, asked again as long as it does not fit its key; nothing if it was left open."""
-    if not sys.stdin.isatty():
+    """Return the answer to a question, asked again as long as it does not fit its key; nothing if it was left open.
+
+    Raises:
+        GenError: there is no terminal, and no usual answer.
+        typer.Exit: with 130, when it was interrupted.
+    """
+    if sys.stdin is None or not sys.stdin.isatty():
         if question.usual is None:
             raise GenError(f"{question.keys}: is missing; there is no terminal to ask on, so give it with --set")
         return _change(question, question.usual)
     import typer
 
     while True:
-        text = typer.prompt(question.words, default=question.usual, show_default=bool(question.usual), err=True)
-        answer = _change(question, text)
-        fault = _fault(question.keys, [*changes, *answer], path)
-        if fault is None:
-            return answer
+        try:
+            text = typer.prompt(question.words, default=question.usual, show_default=bool(question.usual), err=True)
+            answer = _change(question, text)
+            fault = _fault(question.keys, [*changes, *answer], path)
+        except typer.Abort:
+            say()
+            raise typer.Exit(130) from None
+        except ValueError as error:  # no UTF-8, or a quote that stays open
+            fault = str(error)
+        else:
+            if fault is None:
+                return answer
         say(f"  {fault}")
 
 

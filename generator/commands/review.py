@@ -1,11 +1,14 @@
 """`gen review BASE [HEAD]`: what a change of the specs means. Imports nothing that writes."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path, PurePosixPath
 
-from generator import document, git, load, tree
+from generator import document, git, load, lock, regenerate, tree
+from generator.artifact import Artifact
 from generator.compile import compile_site
 from generator.errors import GenError
 from generator.lock import Written, digest
@@ -15,10 +18,20 @@ from generator.report.diff import diff
 from generator.report.finding import Finding, Report, refused, summary
 from generator.report.format import Format
 from generator.report.rendered import rendered
-from generator.review import Sheet, ordered, review
+from generator.review import Sheet, ordered, recipes, review
 from generator.terminal import data, say
 
 _NOBODY = Person()
+
+
+@dataclass(frozen=True)
+class Side:
+    """The specs and the locks of one revision, or of the files as they are, by their paths from here."""
+
+    specs: Mapping[str, bytes]
+    locks: Mapping[str, lock.Lock]
+    faults: tuple[Finding, ...] = ()
+    """Specs that cannot be read."""
 
 
 def run(base: str, head: str | None, specs: Path, form: Format, today: date) -> int:
@@ -29,30 +42,70 @@ def run(base: str, head: str | None, specs: Path, form: Format, today: date) -> 
     Raises:
         GenError: no such revision, or no specs at either side.
     """
-    old, new = _sides(base, head, Path(os.path.relpath(specs)))
-    if not old and not new:
+    folder = Path(os.path.relpath(specs))
+    start, tip = git.commit(base), git.commit(head or "HEAD")
+    old = _committed(git.fork(start, tip), folder)
+    new = _committed(tip, folder) if head else _as_it_is(folder)
+    if not any(Path(path).parent == folder for side in (old, new) for path in side.specs):
         raise GenError(f"{specs}: holds no specs, neither at {base} nor now (--specs names another folder)")
-    before, _ = _sheets({path: content for path, content in old.items() if new.get(path) != content})
-    after, faults = _sheets({path: content for path, content in new.items() if old.get(path) != content})
+    before, _ = _sheets({path: content for path, content in old.specs.items() if new.specs.get(path) != content})
+    after, faults = _sheets({path: content for path, content in new.specs.items() if old.specs.get(path) != content})
+    faults += new.faults
     refused_files = {fault.file for fault in faults}
     before = {name: sheet for name, sheet in before.items() if sheet.path not in refused_files}
-    findings = ordered([*faults, *review(before, after, today)])
-    report = Report("proposal", len(new), tuple(findings), "".join(_effect(before, after)))
+    effects = [_effect(before.get(name), after.get(name)) for name in sorted({*before, *after})]
+    faults += [fault for _, broken in effects for fault in broken]
+    findings = ordered([*faults, *recipes(old.locks, new.locks), *review(before, after, today)])
+    report = Report("proposal", len(new.specs), tuple(findings), "".join(patch for patch, _ in effects))
     data(rendered(report, form))
     say(summary(report))
     return 2 if faults else 0
 
 
-def _sides(base: str, head: str | None, specs: Path) -> tuple[dict[str, bytes], dict[str, bytes]]:
-    """Return the specs where the two parted, and those of the second."""
-    start, tip = git.commit(base), git.commit(head or "HEAD")
-    old = git.files(git.fork(start, tip), specs.as_posix())
-    if head:
-        return old, git.files(tip, specs.as_posix())
+def _committed(revision: str, folder: Path) -> Side:
+    locks = _parsed(git.locks(revision))
+    specs = git.specs(revision, folder.as_posix())
+    named = {path: git.blob(revision, path) for path in _named(locks)}
+    return Side(specs | {path: content for path, content in named.items() if content is not None}, locks)
+
+
+def _as_it_is(folder: Path) -> Side:
+    """Read the work tree, and nothing that a link leads to outside of it."""
     root = Path(git.top())
-    folder = tree.real(root, PurePosixPath(os.path.relpath(specs.absolute(), root)))
-    places = {PurePosixPath(os.path.relpath(path, root.resolve())): specs / path.name for path in folder.glob("*.yaml")}
-    return old, {str(places[path]): found.content for path, found in tree.actual(root, places).items()}
+    contents = {}
+    for place, where in tree.locks(Path()):
+        with suppress(GenError):  # gen check tells of it
+            contents[str(place / where)] = regenerate.content(place, where)
+    locks = _parsed(contents)
+    real = tree.real(root, PurePosixPath(os.path.relpath(folder.absolute(), root)))
+    paths = [str(folder / path.name) for path in sorted(real.glob("*.yaml"))] if real.is_dir() else []
+    specs: dict[str, bytes] = {}
+    faults: list[Finding] = []
+    for path in dict.fromkeys([*paths, *_named(locks)]):
+        where = PurePosixPath(os.path.relpath(Path(path).absolute(), root))
+        try:
+            found = tree.actual(root, [where]).get(where)
+        except GenError as error:
+            faults += [refused(line, path, Path(path).stem) for line in str(error).splitlines()]
+        else:
+            specs |= {path: found.content} if found else {}
+    return Side(specs, locks, tuple(faults))
+
+
+def _parsed(contents: Mapping[str, bytes]) -> dict[str, lock.Lock]:
+    """Return the locks that can be read; gen check tells of the others."""
+    found = {}
+    for path, content in contents.items():
+        with suppress(GenError):
+            found[path] = lock.parse(content, path)
+    return found
+
+
+def _named(locks: Mapping[str, lock.Lock]) -> list[str]:
+    """Return the specs that locks name, wherever they are in the repository."""
+    own = [(path, was.recipe) for path, was in locks.items() if was.recipe.catalogue is None]
+    paths = [os.path.normpath(PurePosixPath(path).parent.parent / recipe.spec) for path, recipe in own]
+    return [path for path in paths if not path.startswith(("..", "/"))]
 
 
 def _sheets(specs: Mapping[str, bytes]) -> tuple[dict[str, Sheet], list[Finding]]:
@@ -63,17 +116,27 @@ def _sheets(specs: Mapping[str, bytes]) -> tuple[dict[str, Sheet], list[Finding]
         try:
             root = document.parse(content, path)
             site = load.spec(root, path)
+            if site.site in sheets:
+                other = sheets[site.site].path
+                raise GenError(f"{path}:{root.at('site').line}: site: {site.site} is also that of {other}")
             sheets[site.site] = Sheet(path, root, site)
         except GenError as error:
             faults += [refused(line, path, Path(path).stem) for line in str(error).splitlines()]
     return sheets, faults
 
 
-def _effect(before: Mapping[str, Sheet], after: Mapping[str, Sheet]) -> Iterator[str]:
-    """Yield the patch to the files of each site, as they are compiled for nobody in particular."""
-    for name in sorted({*before, *after}):
-        old = compile_site(before[name].site, _NOBODY) if name in before else []
-        new = compile_site(after[name].site, _NOBODY) if name in after else []
-        actual = {item.path: Actual(item.content, item.mode) for item in old}
-        written = {item.path: Written(digest(item.content), item.mode, item.owner) for item in old}
-        yield diff(plan(new, actual, written), PurePosixPath())
+def _effect(before: Sheet | None, after: Sheet | None) -> tuple[str, list[Finding]]:
+    """Return the patch to the files of a site, as they are compiled for nobody in particular, and what stops that."""
+    old, _ = _compiled(before)
+    new, faults = _compiled(after)
+    actual = {item.path: Actual(item.content, item.mode) for item in old}
+    written = {item.path: Written(digest(item.content), item.mode, item.owner) for item in old}
+    return "" if faults else diff(plan(new, actual, written), PurePosixPath()), faults
+
+
+def _compiled(sheet: Sheet | None) -> tuple[list[Artifact], list[Finding]]:
+    try:
+        return (compile_site(sheet.site, _NOBODY) if sheet else []), []
+    except GenError as error:
+        path = sheet.path if sheet else ""
+        return [], [refused(line, path, Path(path).stem) for line in str(error).splitlines()]

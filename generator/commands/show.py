@@ -1,7 +1,7 @@
 """`gen show SITE`: one site for a person."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,7 @@ from generator import catalogue, load
 from generator.pins import fingerprint
 from generator.spec.auth import preferred_authentications
 from generator.spec.hosts import HostKeys
-from generator.spec.model import Fact, facts
+from generator.spec.model import Fact, Model, facts
 from generator.spec.placeholders import PLACEHOLDERS
 from generator.spec.site import SiteSpec
 from generator.spec.slurm import Partition
@@ -17,6 +17,31 @@ from generator.terminal import data
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+# What has a place of its own on the page, by the entry or by the block that the entries are in. All the rest that a
+# spec says is good to know.
+_ELSEWHERE: Mapping[str, set[str]] = {
+    "site": {"site", "title", "operator", "country", "docs", "sources"},
+    "status": {"state", "ends", "note"},
+    "hosts": {"host", "port", "via", "nodes", "source"},
+    "compute": {"match", "host", "port", "through", "source"},
+    "jobs": {"through", "source"},
+    "host_keys": {"hosts", "fingerprints", "keys", "authorities", "source"},
+    "slurm": {"partition"},
+    "slurm.partitions": {"qos", "max_walltime", "cores", "mem", "gpu", "note", "source"},
+    "slurm.qos_limits": {"purpose", "max_walltime", "source"},
+    "filesystems": {"path", "quota", "source"},
+}
+_SENTENCES: Mapping[str, str] = {
+    "slurm.routed: yes": "jobs name no partition",
+    "slurm.qos_required: yes": "jobs must name a QoS",
+    "slurm.accounts.required: yes": "jobs must name an account",
+    "slurm.accounts.required: no": "jobs need not name an account",
+    "site.multiplexing: forbidden": "one connection cannot carry several sessions",
+    "site.multiplexing: required": "sessions must share one connection",
+    "site.compute_internet: yes": "compute nodes reach the internet",
+    "site.compute_internet: no": "compute nodes do not reach the internet",
+}
 
 
 def run(name: str, specs: Path | None, as_json: bool) -> int:
@@ -32,14 +57,14 @@ def run(name: str, specs: Path | None, as_json: bool) -> int:
         return 0
     from rich.console import Console
 
-    console = Console(highlight=False, markup=False)
+    console = Console(markup=False, emoji=False, highlight=False)
     for part in _page(site):
         console.print(part, soft_wrap=isinstance(part, str))
     return 0
 
 
 def _page(site: SiteSpec) -> Iterator["Table | str"]:
-    about = [_status(site), site.operator, site.docs]
+    about = [_status(site), ", ".join(filter(None, [site.operator, site.country])), site.docs]
     yield f"{site.title} ({site.site})\n" + "\n".join(filter(None, about))
     yield _table("Log in to", ("alias", "host", "port", "through", "source"), _machines(site))
     yield f"Authentication: {site.auth.method} ({preferred_authentications(site.auth)})\n" + "\n".join(_auth(site))
@@ -62,47 +87,58 @@ def _page(site: SiteSpec) -> Iterator["Table | str"]:
         yield _table("Good to know", ("about", "what"), words)
     text = site.model_dump_json()
     yours = [name for name in PLACEHOLDERS if f"{{{name}}}" in text and name not in ("site", "initial")]
-    yield "Yours to fill in: " + ", ".join(f"{name} ({PLACEHOLDERS[name]})" for name in yours)
+    if yours:
+        yield "Yours to fill in: " + ", ".join(f"{name} ({PLACEHOLDERS[name]})" for name in yours)
     yield "\nSources"
     for name, source in site.sources.items():
         known = ", ".join(filter(None, [str(source.checked or ""), source.weak]))
-        yield f"  {name} ({known}): {source.ref or source.url}"
+        yield f"  {name} ({known}): {' '.join(filter(None, [source.ref, source.url]))}"
     yield f"\nNext: gen site {site.site} --out ."
 
 
 def _to_know(site: SiteSpec) -> Iterator[tuple[str, str]]:
-    """Yield what is said in words, of each entry that is not in a table with a column for it."""
-    yield from [("site", site.note)] if site.note else []
-    for alias, host in site.hosts.items():
-        yield from ((f"hosts.{alias}", text) for text in (host.network, *host.key_options) if text)
-        if host.auth:
-            yield f"hosts.{alias}", f"login by {host.auth.method} ({preferred_authentications(host.auth)})"
-    for keys, fact in facts(site):
-        if fact.note and keys[:2] != ("slurm", "partitions"):
-            yield ".".join(keys), fact.note
-    slurm = site.slurm
-    words = {
-        "jobs name no partition": slurm.routed,
-        "jobs must name a QoS": slurm.qos_required,
-        "jobs must name an account": slurm.accounts.required,
-        f"accounts look like {slurm.accounts.form}": slurm.accounts.form,
-        f"jobs go to --clusters={slurm.clusters}": slurm.clusters,
-        f"GPUs: {', '.join(slurm.gpus)}": slurm.gpus,
-        f"reservations: {slurm.reservations}": slurm.reservations,
-        f"options that are refused: {', '.join(slurm.forbidden_options)}": slurm.forbidden_options,
-        f"options that are ignored: {', '.join(slurm.ignored_options)}": slurm.ignored_options,
-        "one connection cannot carry several sessions": site.multiplexing == "forbidden",
-        "compute nodes reach the internet": site.compute_internet,
-        "compute nodes do not reach the internet": site.compute_internet is False,
-    }
-    yield from (("site", text) for text, holds in words.items() if holds)
+    """Yield what is said of each entry and stands nowhere else on the page: its note, then its settings."""
+    every: list[tuple[tuple[str, ...], SiteSpec | Fact]] = [((), site), *facts(site)]
+    for keys, block in every:
+        about = ".".join(keys) or "site"
+        shown = _ELSEWHERE.get(about, _ELSEWHERE.get(".".join(keys[:-1]), set()))
+        items = [] if about == "auth" else list(_settings(block, shown | {"note"}))
+        sentences = [_SENTENCES[f"{about}.{item}"] for item in items if f"{about}.{item}" in _SENTENCES]
+        rest = [item for item in items if f"{about}.{item}" not in _SENTENCES]
+        settings = "\n".join(sorted(rest, key=lambda item: item.startswith(("source:", "checked:"))))
+        note = None if "note" in shown else block.note
+        yield from ((about, text) for text in (note, *sentences, settings) if text)
 
 
-def _status(site: SiteSpec) -> str | None:
+def _settings(model: Model, but: set[str]) -> Iterator[str]:
+    """Yield what is set in a model, as `key: value`; the facts in it speak for themselves."""
+    below = {name for name, value in model if any(True for _ in facts(value))}
+    for key, value in model.model_dump(mode="json", exclude_defaults=True, exclude={*but, *below}).items():
+        yield from _flat(key, value)
+
+
+def _flat(key: str, value: object) -> Iterator[str]:
+    match value:
+        case dict() if not value:
+            yield key
+        case dict():
+            for name, item in value.items():
+                yield from _flat(f"{key}.{name}", item)
+        case list() if any(isinstance(item, dict) for item in value):
+            for item in value:
+                yield f"{key}: {', '.join(text for name, part in item.items() for text in _flat(name, part))}"
+        case list():
+            yield f"{key}: {', '.join(map(str, value))}"
+        case bool():
+            yield f"{key}: {'yes' if value else 'no'}"
+        case _:
+            yield f"{key}: {value}"
+
+
+def _status(site: SiteSpec) -> str:
     status = site.status
-    if status.state == "active":
-        return None
-    return ", ".join(filter(None, [status.state, f"until {status.ends}" if status.ends else None, status.note]))
+    state = status.state if status.state != "active" else None
+    return ", ".join(filter(None, [state, f"until {status.ends}" if status.ends else None, status.note]))
 
 
 def _table(title: str, headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> "Table":
@@ -138,12 +174,7 @@ def _machines(site: SiteSpec) -> list[tuple[str, ...]]:
 
 
 def _auth(site: SiteSpec) -> Iterator[str]:
-    shown = site.auth.model_dump(mode="json", exclude_defaults=True, exclude={"method", "note", "checked"})
-    for key, value in shown.items():
-        nested = value.items() if isinstance(value, dict) else [("", value)]
-        for name, item in nested:
-            text = ", ".join(map(str, item)) if isinstance(item, list) else item
-            yield f"  {key}{'.' + name if name else ''}: {text}"
+    return (f"  {item}" for item in _settings(site.auth, {"method", "note"}))
 
 
 def _keys(site: SiteSpec) -> list[tuple[str, ...]]:

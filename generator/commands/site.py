@@ -3,13 +3,12 @@
 import json
 import os
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 from generator import __version__, cache, disk, inputs, lock, resources, tree
 from generator.compilation import Compilation
 from generator.errors import GenError
-from generator.lock import Written
 from generator.plan import Action, Change, plan
 from generator.terminal import data, say
 
@@ -24,7 +23,8 @@ def run(choice: inputs.Choice, out: Path, *, dry_run: bool, force: bool, as_json
         raise GenError(f"--out {out}: is no folder")
     given = inputs.read(choice)
     made = cache.recalled(given, _build)
-    written = _written(out, lock.path(made.site), force)
+    was = _was(out, lock.path(made.site), force)
+    written = was.files if was else {}
     actual = tree.actual(out, {*(artifact.path for artifact in made.artifacts), *written})
     changes = plan(list(made.artifacts), actual, written)
     backups: list[PurePosixPath] = []
@@ -39,6 +39,7 @@ def run(choice: inputs.Choice, out: Path, *, dry_run: bool, force: bool, as_json
         preview([(out, changes)], out)
     else:
         _summary(made, out, changes, backups)
+        _forgotten(made, was)
     return 0
 
 
@@ -48,15 +49,24 @@ def _build(given: inputs.Inputs) -> Compilation:
     return build(given)
 
 
-def _written(out: Path, where: PurePosixPath, force: bool) -> Mapping[PurePosixPath, Written]:
-    """Return what the lock says was written; with `--force` a lock that cannot be read counts as none."""
+def _was(out: Path, where: PurePosixPath, force: bool) -> lock.Lock | None:
+    """Return the lock of the last run; with `--force` one that cannot be read counts as none."""
     found = tree.actual(out, [where]).get(where)
     try:
-        return lock.parse(found.content, str(out / where)).files if found else {}
+        return lock.parse(found.content, str(out / where)) if found else None
     except GenError:
         if not force:
             raise
-        return {}
+        return None
+
+
+def _forgotten(made: Compilation, was: lock.Lock | None) -> None:
+    """Tell which values of the last run are not given any more: options are easily forgotten."""
+    person = was.recipe.person if was else {}
+    lost = [f"{key} ({value})" for key, value in person.items() if key not in made.person]
+    lost += [f"--set {change}" for change in (was.recipe.changes if was else ()) if change not in made.changes]
+    if lost:
+        say(f"\nNot given this time, and so left out: {', '.join(lost)}. Give it again, or put it into the profile.")
 
 
 def refuse_conflicts(placed: Iterable[tuple[Path, Iterable[Change]]]) -> None:
@@ -96,9 +106,12 @@ def _spec_name(path: Path, out: Path) -> str:
 
 def preview(placed: Sequence[tuple[Path, list[Change]]], out: Path) -> None:
     """Print changes below some folders as one patch, with paths from the folder `out`."""
-    from generator.report.diff import diff
+    from generator.report.diff import diff, hidden
 
     data("".join(diff(changes, PurePosixPath(root.relative_to(out))) for root, changes in placed))
+    for root, changes in placed:
+        for change in filter(hidden, changes):
+            say(f"{root / change.path}: what looks like a secret is masked")
     every = [change for _, changes in placed for change in changes]
     todo = [change for change in every if change.action is not Action.KEEP]
     conflicts = len(_refused(every))
@@ -124,6 +137,8 @@ def _summary(made: Compilation, out: Path, changes: list[Change], backups: list[
         say(f"  {DONE[change.action]:9} {change.path!s:{width}}{place}".rstrip())
     for backup in backups:
         say(f"  {'backup':9} {backup}")
+    if any(change.path.parent.name == "systemd" for change in changes):
+        say("\nThe timer runs gen refresh, which this version does not have yet.")
     _gaps(made)
     for keys in made.unpinned:
         say(f"\nHost keys “{keys.name}” are not pinned: {keys.reason}.")
@@ -143,15 +158,20 @@ def _gaps(made: Compilation) -> None:
 def _next(made: Compilation, out: Path) -> None:
     login = made.first_login
     say("\nNext:")
-    if login.make_key and login.key and not Path(login.key).expanduser().exists():
+    if login.make_key and login.key and not _is_there(login.key):
         say(f"  {login.make_key}")
         if login.submit:
             say(f"  then hand in {login.key}.pub {login.submit}")
-    elif not Path("~/.ssh").expanduser().exists():  # ssh-keygen would make it
+    elif not _is_there("~/.ssh"):  # ssh-keygen would make it
         say("  mkdir -m 700 ~/.ssh   # ssh keeps shared connections there, and ends without it")
     for command in login.credential:
         say(f"  {command}")
     say(f"  ssh -F {shlex.quote(str(out / 'ssh' / f'{made.site}.conf'))} {shlex.quote(login.alias)}")
+
+
+def _is_there(path: str) -> bool:
+    """Tell whether a file of the person's is there; who has no home has none."""
+    return os.path.exists(os.path.expanduser(path))  # noqa: PTH110, PTH111 - Path raises where there is no home
 
 
 def _json(made: Compilation, changes: list[Change], backups: list[PurePosixPath]) -> str:

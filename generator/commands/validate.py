@@ -1,14 +1,17 @@
 """`gen validate FILE…`: every fault of every file, a line each; with `--strict` what a reviewer would ask, too."""
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import date
 from functools import cache
 from pathlib import Path
 
 from generator import catalogue, document, inputs, load
-from generator.errors import GenError
+from generator.document import Node
+from generator.errors import Fault, GenError
 from generator.questions import questions
+from generator.spec.names import SLUG
 from generator.spec.site import SiteSpec
 from generator.terminal import data, say
 
@@ -21,11 +24,12 @@ def run(files: list[Path], *, strict: bool, as_json: bool, today: date) -> int:
         faults[str(file)], asked[str(file)] = [], []
         try:
             root = document.parse(inputs.file(file).content, str(file))
+            faults[str(file)] = _name(root, file)
             site = load.spec(root, str(file))
         except GenError as error:
-            faults[str(file)] = str(error).splitlines()
+            faults[str(file)] += str(error).splitlines()
         else:
-            open_ = questions(site, _others(), today) if strict else []
+            open_ = questions(site, _others(file.parent), today) if strict else []
             asked[str(file)] = [line for fault in open_ for line in load.lines([fault], root, str(file))]
     if as_json:
         report = {"format_version": "1.0", "files": faults} | ({"questions": asked} if strict else {})
@@ -44,11 +48,20 @@ def _ending(faults: Mapping[str, list[str]], asked: Mapping[str, list[str]], str
     return (f"{wrong} with faults" if wrong else "all sound") + ending
 
 
+def _name(root: Node, file: Path) -> list[str]:
+    """Return the fault of a site that is not called as its file; a name that is none is told with the other faults."""
+    name = root.keys.get("site")
+    if name is None or name.value == file.stem or not re.fullmatch(SLUG, str(name.value)):
+        return []
+    return load.lines([Fault(("site",), f"must be {file.stem}, as the file is called")], root, str(file))
+
+
 @cache
-def _others() -> Mapping[str, SiteSpec]:
-    """Return the sites that a spec must live beside: those of the catalogue that are sound."""
+def _others(folder: Path) -> Mapping[str, SiteSpec]:
+    """Return the sites that a spec must live beside: those of its folder and of the catalogue that are sound."""
     found = {}
-    for path in catalogue.sites(None).values():
+    siblings = {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    for path in (catalogue.sites(None) | siblings).values():
         try:
             site = load.site(path)
         except GenError:

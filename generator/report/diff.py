@@ -19,7 +19,14 @@ def diff(changes: Iterable[Change], folder: PurePosixPath) -> str:
 def hidden(change: Change) -> bool:
     """Tell whether a secret is masked in a change, so that `git apply` will not find the line."""
     before, after = _sides(change)
-    return bool(before) and masked(before, set(after)) != before
+    return _masked(change, before, after) != before
+
+
+def _masked(change: Change, before: list[str], after: list[str]) -> list[str]:
+    """Mask what somebody may have typed; a file that is as gen wrote it has no secret."""
+    if change.conflict is None:
+        return before
+    return masked(before, after, assigned=change.path.name.startswith(".env"))
 
 
 def _sides(change: Change) -> tuple[list[str], list[str]]:
@@ -46,7 +53,7 @@ def _patch(change: Change, path: PurePosixPath) -> Iterator[str]:
     elif old != new:
         yield f"old mode {old}\nnew mode {new}\n"
     names = ("/dev/null" if old is None else ours, "/dev/null" if new is None else theirs)
-    for line in unified_diff(masked(before, set(after)), after, *names):
+    for line in unified_diff(_masked(change, before, after), after, *names):
         yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
 
 

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+from generator.spec.names import SLUG
 from generator.spec.placeholders import PLACEHOLDERS, names
 
 _LONGEST = 2000  # an RSA key of 8192 bits takes 1,400
@@ -194,7 +195,6 @@ Text = Annotated[str, Field(min_length=1, max_length=1000), Form(r"[\s\S]+", "a 
 Title = Annotated[str, Field(min_length=1, max_length=100), Form(r"[^\\]+", "a title (it may not hold a backslash)")]
 Country = Annotated[str, Form(r"[A-Z]{2}", "a country code of two capitals (ISO 3166)")]
 KeyPath = Annotated[str, Form(r"[^.=]+(?:\.[^.=]+)*", "keys with dots between, as in slurm.partition")]
-SLUG = r"[a-z0-9]+(?:-[a-z0-9]+)*"
 Slug = Annotated[str, Form(SLUG, "a name of small letters, digits and single dashes")]
 Label = Annotated[str, Form(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}", "a name of letters, digits and . _ + -")]
 Alias = Annotated[

@@ -1,11 +1,12 @@
 """What every model of a spec has in common."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from generator.spec.forms import Label, Link, Text
@@ -37,14 +38,24 @@ class _OneOrMore:
 Several = Annotated[tuple[T, ...], _OneOrMore()]
 
 
+def _written(value: object) -> object:
+    """Refuse what pydantic would take for seconds since 1970, and times."""
+    if isinstance(value, date) or (isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value)):
+        return value
+    raise ValueError("is not a day (YYYY-MM-DD)")
+
+
+Day = Annotated[date, Field(strict=False), BeforeValidator(_written)]
+
+
 class Source(Model):
-    """Where a fact was read. A fact whose every source is weak is not trusted with a login."""
+    """Where a fact was read, by `ref`, `url` or both. A fact whose every source is weak is not trusted with a login."""
 
     ref: Text | None = None
     """Repository, path and commit of a file (`owner/name:path@commit`), or a document of this project."""
     url: Link | None = None
     """Address of a page."""
-    checked: Annotated[date, Field(strict=False)] | None = None
+    checked: Day | None = None
     """The day the source was read (YYYY-MM-DD)."""
     weak: Text | None = None
     """Why the source does not suffice to trust a host key (an undated excerpt, an unknown author)."""
@@ -55,7 +66,7 @@ class Fact(Model):
 
     source: Several[Label] = ()
     """Names of entries in `sources`."""
-    checked: Annotated[date, Field(strict=False)] | None = None
+    checked: Day | None = None
     """The day this fact was last compared with its source, when later than the source's own."""
     note: Text | None = None
     """What a person should know; shown by `gen show`, never compiled."""

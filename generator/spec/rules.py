@@ -15,6 +15,7 @@ from generator.spec.slurm import Request
 _MOST_NAMES = 300  # to log in to; each is compared with every pattern
 _SHORTEST_RENEWAL = 15  # seconds: three looks of a timer
 _MOST_FAULTS = 50  # a person mends these first
+_FIRST = "ssh takes the first of the two"
 
 
 def matcher(patterns: Iterable[str]) -> Callable[[str], bool]:
@@ -35,20 +36,38 @@ def login_names(site: SiteSpec) -> Iterator[tuple[str, str, str]]:
             yield name, alias, node
 
 
+def aliases(site: SiteSpec) -> Iterator[tuple[tuple[str, str], str]]:
+    """Yield every alias that a person may type, with the keys of the entry that it is of."""
+    yield from ((("hosts", entry), alias) for entry, alias, _ in login_names(site))
+    yield from ((("jobs", alias), alias) for alias in site.jobs)
+
+
 def _aliases_are_unique(site: SiteSpec) -> Iterator[Fault]:
-    seen: dict[str, str] = {}
-    entries = [(alias, f"hosts.{entry}") for entry, alias, _ in login_names(site)]
-    entries += [(alias, f"jobs.{alias}") for alias in site.jobs]
-    for alias, where in entries:
-        if seen.setdefault(alias.lower(), where) != where:
-            yield Fault(tuple(where.split(".", 1)), f"the alias {alias} is also that of {seen[alias.lower()]}")
+    seen: dict[str, tuple[str, str]] = {}
+    for keys, alias in aliases(site):
+        first = seen.setdefault(alias.lower(), keys)
+        if first != keys:
+            yield Fault(keys, f"the alias {alias} is also that of {'.'.join(first)}")
 
 
-def _sources_exist(site: SiteSpec) -> Iterator[Fault]:
+def _aliases_are_no_host_names(site: SiteSpec) -> Iterator[Fault]:
+    owners: dict[str, list[tuple[str, str]]] = {}
+    for entry, alias, host in login_names(site):
+        owners.setdefault(host.lower(), []).append((entry, alias))
+    for keys, alias in aliases(site):
+        for entry, other in owners.get(alias.lower(), ()):
+            if other != alias:
+                yield Fault(keys, f"the alias {alias} is also the host name of {entry}: {_FIRST}")
+
+
+def _sources_lead_somewhere(site: SiteSpec) -> Iterator[Fault]:
     for keys, fact in facts(site):
         for name in fact.source:
             if name not in site.sources:
                 yield Fault((*keys, "source"), f"no source is called {name}{near(name, site.sources)}")
+    for name, source in site.sources.items():
+        if not (source.ref or source.url):
+            yield Fault(("sources", name), "leads nowhere: give ref or url")
 
 
 def _jumps_lead_somewhere(site: SiteSpec) -> Iterator[Fault]:
@@ -78,6 +97,15 @@ def _compute_patterns_spare_logins(site: SiteSpec) -> Iterator[Fault]:
                     yield Fault(("compute", group, "match"), f"the patterns catch the login host {name}; {hint}")
         if all(pattern.startswith("!") for pattern in nodes.match):
             yield Fault(("compute", group, "match"), "patterns that all start with ! match nothing")
+
+
+def _compute_patterns_are_of_one_group(site: SiteSpec) -> Iterator[Fault]:
+    seen: dict[str, str] = {}
+    for group, nodes in site.compute.items():
+        for pattern in nodes.patterns():
+            if not pattern.startswith("!") and seen.setdefault(pattern.lower(), group) != group:
+                first = seen[pattern.lower()]
+                yield Fault(("compute", group), f"the pattern {pattern} is also one of {first}: {_FIRST}")
 
 
 def _host_keys_belong_to_hosts(site: SiteSpec) -> Iterator[Fault]:
@@ -172,9 +200,11 @@ def _certificates_can_be_renewed(site: SiteSpec) -> Iterator[Fault]:
 
 _RULES: tuple[Callable[[SiteSpec], Iterator[Fault]], ...] = (
     _aliases_are_unique,
-    _sources_exist,
+    _aliases_are_no_host_names,
+    _sources_lead_somewhere,
     _jumps_lead_somewhere,
     _compute_patterns_spare_logins,
+    _compute_patterns_are_of_one_group,
     _host_keys_belong_to_hosts,
     _requests_can_be_met,
     _submit_hosts_exist,

@@ -1,7 +1,6 @@
 """A site: one cluster that people log in to."""
 
 from collections.abc import Mapping
-from datetime import date
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -10,7 +9,7 @@ from generator.spec.auth import Auth
 from generator.spec.forms import Alias, Country, Label, Link, RemotePath, Slug, Text, Title
 from generator.spec.hosts import Compute, Host, HostKeys, JobEntry
 from generator.spec.launchers import Ray, Spark
-from generator.spec.model import Fact, Model, Source
+from generator.spec.model import Day, Fact, Model, Source
 from generator.spec.slurm import Slurm
 
 
@@ -19,7 +18,7 @@ class Status(Fact):
 
     state: Literal["active", "retiring", "retired"] = "active"
     """What it is: in use, about to stop, or no more."""
-    ends: Annotated[date, Field(strict=False)] | None = None
+    ends: Day | None = None
     """The last day (YYYY-MM-DD), where one was announced."""
 
 
@@ -105,3 +104,10 @@ class SiteSpec(Model):
     def unverified(self, keys: HostKeys) -> bool:
         """Tell whether every source of these host keys is weak, so that ssh should not trust them unasked."""
         return all(self.sources[name].weak for name in keys.source)
+
+    def pinned(self) -> Literal["yes", "in part", "unverified", "no"]:
+        """Tell whether ssh knows every host's keys beforehand, some machine's, only such from weak sources, or none."""
+        sure = {entry for keys in self.host_keys.values() if not self.unverified(keys) for entry in keys.hosts}
+        if sure:
+            return "yes" if sure.issuperset(self.hosts) else "in part"
+        return "unverified" if self.host_keys else "no"

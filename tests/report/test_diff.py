@@ -12,12 +12,14 @@ from generator.report.diff import diff, hidden
 NAME = PurePosixPath("ssh/mila.conf")
 
 
-def change(before: bytes | None, after: bytes | None, was: int = 0o644, now: int = 0o644) -> Change:
+def change(
+    before: bytes | None, after: bytes | None, was: int = 0o644, now: int = 0o644, conflict: str | None = None
+) -> Change:
     """Return the change from one content to another; ``None`` is no file."""
     actual = None if before is None else Actual(before, was)
     artifact = None if after is None else Artifact(NAME, after, now)
     action = Action.CREATE if actual is None else Action.DELETE if artifact is None else Action.UPDATE
-    return Change(NAME, Action.CHMOD if before == after else action, actual, artifact)
+    return Change(NAME, Action.CHMOD if before == after else action, actual, artifact, conflict)
 
 
 def applied(folder: Path, made: Change, below: str = "") -> Path:
@@ -87,13 +89,13 @@ def test_what_stays_is_no_patch() -> None:
 
 
 def test_a_secret_is_masked_where_it_goes_and_told() -> None:
-    made = change(b"A=1\nAPI_TOKEN=abc\n", b"A=1\n")
+    made = change(b"A=1\nAPI_TOKEN=abc\n", b"A=1\n", conflict="was edited")
     assert "-API_TOKEN=********\n" in diff([made], PurePosixPath())
     assert hidden(made)
     assert not hidden(change(b"A=1\n", b"A=2\n"))
 
 
 def test_what_gen_writes_itself_is_no_secret() -> None:
-    made = change(b"TOKEN_URL=https://x.example/\n", b"TOKEN_URL=https://x.example/\nA=1\n")
+    made = change(b"TOKEN_URL=https://x.example/\n", b"TOKEN_URL=https://x.example/\nA=1\n", conflict="was edited")
     assert "********" not in diff([made], PurePosixPath())
     assert not hidden(made)

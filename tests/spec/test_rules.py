@@ -1,10 +1,11 @@
 """What must hold between the fields of a spec, where no bad spec of tests/bad_specs shows it; and what may be."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from generator.spec.rules import faults, matcher
 from generator.spec.site import SiteSpec
@@ -67,6 +68,122 @@ def test_no_more_faults_are_told_than_a_person_can_mend() -> None:
 )
 def test_every_source_that_a_fact_names_is_there(parts: dict[str, Any], expected: list[str]) -> None:
     assert found(**parts) == expected
+
+
+def host(name: str, **more: Any) -> dict[str, Any]:
+    return {"host": name} | more
+
+
+FIRST = "ssh takes the first of the two"
+
+
+@pytest.mark.parametrize(
+    ("hosts", "expected"),
+    [
+        pytest.param({"x": host("x")}, [], id="its own host name"),
+        pytest.param({"x": host("y.org"), "y": host("y.org", port=2200)}, [], id="one host name of two entries"),
+        pytest.param(
+            {"a": host("two.x.org"), "Two.x.org": host("three.x.org", port=2200)},
+            [f"hosts.Two.x.org: the alias Two.x.org is also the host name of a: {FIRST}"],
+            id="the host name of another entry, in other letters",
+        ),
+        pytest.param(
+            {"a": host("x.org"), "x.org": host("x.org", port=2200)},
+            [f"hosts.x.org: the alias x.org is also the host name of a: {FIRST}"],
+            id="its own host name, which is another entry's too",
+        ),
+        pytest.param(
+            {"a": host("a.org", nodes={"alias": "b{n}.org", "host": "c{n}.org", "n": "1-2"}), "b": host("B2.org")},
+            [f"hosts.a: the alias b2.org is also the host name of b: {FIRST}"],
+            id="a node's alias",
+        ),
+        pytest.param(
+            {"a": host("b1.org", nodes={"alias": "b{n}.org", "host": "c{n}.org", "n": "1-2"})},
+            [f"hosts.a: the alias b1.org is also the host name of a: {FIRST}"],
+            id="a node's alias that is its balancer's host name",
+        ),
+        pytest.param({"a": host("b.org", nodes={"alias": "b{n}", "host": "b{n}", "n": "1-2"})}, [], id="a node's own"),
+    ],
+)
+def test_an_alias_is_no_host_name_of_another_machine(hosts: dict[str, Any], expected: list[str]) -> None:
+    assert found(hosts=hosts) == expected
+
+
+def test_the_alias_of_a_job_is_no_host_name() -> None:
+    job = {"through": "x", "proxy": "start", "command": "enter"}
+    message = f"jobs.login.example.org: the alias login.example.org is also the host name of x: {FIRST}"
+    assert found(jobs={"login.example.org": job}) == [message]
+
+
+@pytest.mark.parametrize(
+    ("compute", "expected"),
+    [
+        pytest.param({"a": {"match": "cn*"}, "b": {"match": "cn1*"}}, [], id="other patterns"),
+        pytest.param(
+            {"a": {"match": ["gn*", "cn*"]}, "b": {"match": "CN*"}},
+            [f"compute.b: the pattern CN* is also one of a: {FIRST}"],
+            id="one pattern in two groups, in other letters",
+        ),
+        pytest.param(
+            {"a": {"match": "a*", "host": "%h.x.org"}, "b": {"match": "b*", "also": "a*.x.org"}},
+            [f"compute.b: the pattern a*.x.org is also one of a: {FIRST}"],
+            id="a full name",
+        ),
+        pytest.param(
+            {"a": {"match": "cn*", "host": "%h.a.org", "common": True}, "b": {"match": "cn*", "host": "%h.b.org"}},
+            [],
+            id="short names that are not compiled",
+        ),
+        pytest.param(
+            {"a": {"match": ["a*", "!ax"]}, "b": {"match": ["b*", "!ax"]}}, [], id="a name that both leave out"
+        ),
+    ],
+)
+def test_a_pattern_is_of_one_group_of_compute_nodes(compute: dict[str, Any], expected: list[str]) -> None:
+    assert found(compute={name: group | {"through": "x"} for name, group in compute.items()}) == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        pytest.param({"ref": "a/b:c@d"}, [], id="a file"),
+        pytest.param({"url": "https://example.org/"}, [], id="a page"),
+        pytest.param(
+            {"checked": "2026-01-01", "weak": "hearsay"},
+            ["sources.docs: leads nowhere: give ref or url"],
+            id="neither",
+        ),
+    ],
+)
+def test_a_source_leads_somewhere(source: dict[str, Any], expected: list[str]) -> None:
+    assert found(sources={"docs": source}) == expected
+
+
+@pytest.mark.parametrize(
+    ("day", "sound"),
+    [
+        pytest.param("2026-01-31", True, id="a day"),
+        pytest.param(86400, False, id="a number"),
+        pytest.param("86400", False, id="a number in quotes"),
+        pytest.param("2026-02-30", False, id="a day that there is not"),
+        pytest.param("2026-01-31T00:00:00", False, id="a time"),
+        pytest.param(True, False, id="yes"),
+    ],
+)
+@pytest.mark.parametrize(
+    "place",
+    [
+        pytest.param(lambda day: {"sources": {"docs": {"ref": "x", "checked": day}}}, id="of a source"),
+        pytest.param(lambda day: {"slurm": {"checked": day}}, id="of a fact"),
+        pytest.param(lambda day: {"status": {"ends": day}}, id="of the end"),
+    ],
+)
+def test_a_day_is_written_as_one(place: Callable[[Any], dict[str, Any]], day: Any, sound: bool) -> None:
+    if sound:
+        assert found(**place(day)) == []
+    else:
+        with pytest.raises(ValidationError):
+            found(**place(day))
 
 
 CPU = {"qos": ["short", "long"], "max_walltime": "1-00:00:00"}
