@@ -1,5 +1,6 @@
 """Bytes that people wrote → what comes of them: validated, merged, compiled."""
 
+import re
 from collections.abc import Mapping
 
 from pydantic import ValidationError
@@ -27,8 +28,8 @@ def build(inputs: Inputs) -> Compilation:
 
 
 def _profile(file: File | None) -> Profile:
-    if file is None:
-        return Profile()
+    if file is None or not re.sub(rb"(?m)^\s*(#.*)?$", b"", file.content).strip():
+        return Profile()  # nothing in it, or all of it commented out
     return load.validated(Profile, document.parse(file.content, str(file.path)), str(file.path))
 
 

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
+from generator.errors import GenError
 from generator.lock import digest
 from generator.plan import Action, Actual, Change
 from generator.tree import real, told
@@ -22,6 +23,11 @@ def apply(root: Path, changes: Iterable[Change], lock: PurePosixPath, record: by
     Raises:
         GenError: a file cannot be written.
     """
+    changes = list(changes)
+    for change in changes:
+        if change.action is not Action.KEEP:
+            _refuse_unwritable(real(root, change.path).parent)
+    _refuse_unwritable(real(root, lock).parent)
     backups = []
     for change in changes:
         place = real(root, change.path)
@@ -40,6 +46,15 @@ def apply(root: Path, changes: Iterable[Change], lock: PurePosixPath, record: by
         else:
             _write(root, real(root, lock), record, 0o644)
     return backups
+
+
+def _refuse_unwritable(folder: Path) -> None:
+    """Refuse, before the first write, a folder that cannot be written to or made: half of the files would be new."""
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    if not there.is_dir():
+        raise GenError(f"{there}: is a file, where a folder has to be; move it away")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise GenError(f"{there}: permission denied")
 
 
 def _keep(root: Path, path: PurePosixPath, found: Actual) -> PurePosixPath:

@@ -1,5 +1,6 @@
 """What a person reads. Data and diffs go to stdout, everything else to stderr."""
 
+import os
 import sys
 
 
@@ -13,3 +14,8 @@ def data(text: str) -> None:
 def say(text: str = "") -> None:
     """Write a line for a person."""
     sys.stderr.write(f"{text}\n")
+
+
+def width() -> int | None:
+    """Return how wide a table may be where there is no terminal: so wide that a row is a line; ``None`` asks rich."""
+    return None if sys.stdout.isatty() or os.environ.get("COLUMNS") else 250

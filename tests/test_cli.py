@@ -165,6 +165,12 @@ def test_what_the_last_run_was_given_and_this_one_is_not_is_told(gen: Gen) -> No
     assert words not in gen("site", "mila", "--user", "grace").err
 
 
+@pytest.mark.parametrize("text", ["", "\n", "# user: ada\n\n  # home: /home/ada\n"])
+def test_a_profile_with_nothing_in_it_is_none(gen: Gen, text: str) -> None:
+    Path("profile.yaml").write_text(text)
+    assert gen("site", "mila", "--profile", "profile.yaml").status == 0
+
+
 def test_several_sites_share_a_folder(gen: Gen) -> None:
     gen("site", "musica")
     before = files()
@@ -597,6 +603,12 @@ def test_list_shows_some_of_the_sites(gen: Gen, arguments: list[str], some: set[
     assert result.status == 0
     assert some <= names
     assert not none & names
+
+
+def test_a_row_is_a_line_where_there_is_no_terminal(gen: Gen, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS")
+    [row] = [line for line in gen("list").out.splitlines() if "musica" in line]
+    assert "MUSICA (Multi-Site Computer Austria)" in row
 
 
 def test_list_names_the_ways_to_log_in_that_there_are(gen: Gen) -> None:

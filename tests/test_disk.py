@@ -110,3 +110,13 @@ def test_a_deleted_file_goes_and_others_stay(tmp_path: Path) -> None:
     (tmp_path / "ssh/other.conf").write_bytes(b"")
     disk.apply(tmp_path, [Change(CONF, Action.DELETE, Actual(b"new\n", 0o600))], LOCK, b"{}\n")
     assert [path.name for path in (tmp_path / "ssh").iterdir()] == ["other.conf"]
+
+
+@pytest.mark.parametrize("name", ["ssh", ".gen"])
+def test_a_file_where_a_folder_has_to_be_is_refused_before_anything_is_written(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("mine")
+    other = Artifact(PurePosixPath(".env.mila"), b"A=1\n", 0o600)
+    artifacts = [other, Artifact(CONF, b"new\n", 0o600)]
+    with pytest.raises(GenError, match=f"{name}: is a file, where a folder has to be; move it away|not a directory"):
+        disk.apply(tmp_path, plan(artifacts, {}, {}), LOCK, b"{}\n")
+    assert [path.name for path in tmp_path.iterdir()] == [name]

@@ -7,7 +7,7 @@ from pathlib import Path
 from generator import catalogue, load
 from generator.errors import GenError, near
 from generator.spec.site import SiteSpec
-from generator.terminal import data, say
+from generator.terminal import data, say, width
 
 
 @dataclass(frozen=True)
@@ -89,4 +89,4 @@ def _table(rows: list[dict[str, str | list[str]]]) -> None:
         table.add_row(
             str(row["site"]), f"{row['title']}{state}", str(row["country"]), str(row["login"]), gpu, str(row["pinned"])
         )
-    Console(markup=False, emoji=False, highlight=False).print(table)
+    Console(markup=False, emoji=False, highlight=False, width=width()).print(table)

@@ -13,7 +13,7 @@ from generator.spec.model import Fact, Model, facts
 from generator.spec.placeholders import PLACEHOLDERS
 from generator.spec.site import SiteSpec
 from generator.spec.slurm import Partition
-from generator.terminal import data
+from generator.terminal import data, width
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -57,7 +57,7 @@ def run(name: str, specs: Path | None, as_json: bool) -> int:
         return 0
     from rich.console import Console
 
-    console = Console(markup=False, emoji=False, highlight=False)
+    console = Console(markup=False, emoji=False, highlight=False, width=width())
     for part in _page(site):
         console.print(part, soft_wrap=isinstance(part, str))
     return 0
