@@ -17,7 +17,7 @@ GEN = [sys.executable, "-m", "generator"]
 RUNS = 7
 
 
-def seconds(*arguments: str) -> float:
+def seconds(*arguments: str, runs: int = RUNS) -> float:
     """Return the median wall time of a command."""
 
     def once() -> float:
@@ -26,7 +26,7 @@ def seconds(*arguments: str) -> float:
         return time.perf_counter() - start
 
     once()
-    return statistics.median(once() for _ in range(RUNS))
+    return statistics.median(once() for _ in range(runs))
 
 
 def main() -> None:
@@ -36,9 +36,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for site in sites:
             subprocess.run([*GEN, "site", site, "--out", folder], check=True, capture_output=True)
+        shown = sum(seconds(*GEN, "show", site, runs=1) for site in sites)
+        print(f"{'gen show':16}{shown / len(sites) / nothing:6.1f} × python -c pass   (each of {len(sites)} sites)")
         for name, arguments, count in (
             ("gen list", ["list"], len(sites)),
-            ("gen show mila", ["show", "mila"], 1),
             ("gen site --all", ["site", "--all", "--out", folder], len(sites)),
             ("gen check", ["check", folder], len(sites)),
         ):

@@ -78,6 +78,7 @@ def _parsed(content: bytes) -> Compilation:
     return Compilation(
         site=record["site"],
         title=record["title"],
+        status=record["status"],
         person=record["person"],
         changes=tuple(record["changes"]),
         keys=record["keys"],

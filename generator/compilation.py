@@ -42,6 +42,8 @@ class Compilation:
 
     site: str
     title: str
+    status: str | None
+    """That the site is about to stop, or has; ``None`` when there is nothing to tell."""
     person: dict[str, str | bool]
     """The values of the person that went in, for the lock."""
     changes: tuple[str, ...]

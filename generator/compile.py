@@ -53,6 +53,7 @@ def compilation(site: SiteSpec, person: Person, changes: Sequence[Change] = ()) 
     return Compilation(
         site=site.site,
         title=site.title,
+        status=site.status.words(),
         person=person.model_dump(exclude_none=True, exclude_defaults=True),
         changes=tuple(map(str, changes)),
         keys=key_digests(site.model_dump(mode="json", exclude_defaults=True)),

@@ -171,6 +171,13 @@ def test_a_profile_with_nothing_in_it_is_none(gen: Gen, text: str) -> None:
     assert gen("site", "mila", "--profile", "profile.yaml").status == 0
 
 
+def test_a_site_that_is_about_to_stop_is_told_of(gen: Gen) -> None:
+    for command in ("site", "show", "list"):
+        result = gen(command, *(["uppmax-bianca"] if command != "list" else []))
+        assert "retiring" in result.out + result.err
+    assert "retiring" not in gen("site", "mila").err
+
+
 def test_several_sites_share_a_folder(gen: Gen) -> None:
     gen("site", "musica")
     before = files()

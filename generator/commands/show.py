@@ -64,7 +64,7 @@ def run(name: str, specs: Path | None, as_json: bool) -> int:
 
 
 def _page(site: SiteSpec) -> Iterator["Table | str"]:
-    about = [_status(site), ", ".join(filter(None, [site.operator, site.country])), site.docs]
+    about = [site.status.words(), ", ".join(filter(None, [site.operator, site.country])), site.docs]
     yield f"{site.title} ({site.site})\n" + "\n".join(filter(None, about))
     yield _table("Log in to", ("alias", "host", "port", "through", "source"), _machines(site))
     yield f"Authentication: {site.auth.method} ({preferred_authentications(site.auth)})\n" + "\n".join(_auth(site))
@@ -133,12 +133,6 @@ def _flat(key: str, value: object) -> Iterator[str]:
             yield f"{key}: {'yes' if value else 'no'}"
         case _:
             yield f"{key}: {value}"
-
-
-def _status(site: SiteSpec) -> str:
-    status = site.status
-    state = status.state if status.state != "active" else None
-    return ", ".join(filter(None, [state, f"until {status.ends}" if status.ends else None, status.note]))
 
 
 def _table(title: str, headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> "Table":

@@ -139,6 +139,8 @@ def _summary(made: Compilation, out: Path, changes: list[Change], backups: list[
         say(f"  {'backup':9} {backup}")
     if any(change.path.parent.name == "systemd" for change in changes):
         say("\nThe timer runs gen refresh, which this version does not have yet.")
+    if made.status:
+        say(f"\nStatus of the site: {made.status}")
     _gaps(made)
     for keys in made.unpinned:
         say(f"\nHost keys “{keys.name}” are not pinned: {keys.reason}.")

@@ -21,6 +21,11 @@ class Status(Fact):
     ends: Day | None = None
     """The last day (YYYY-MM-DD), where one was announced."""
 
+    def words(self) -> str | None:
+        """Return what to tell a person; of a site that is in use nothing but a note."""
+        state = self.state if self.state != "active" else None
+        return ", ".join(filter(None, [state, f"until {self.ends}" if self.ends else None, self.note])) or None
+
 
 class Deployment(Fact):
     """Where projects put their files at the site."""
