@@ -23,6 +23,8 @@ from generator import __main__, regenerate
 from generator.commands import check, review, site
 from generator.report import sarif
 
+pytestmark = pytest.mark.long
+
 REPOSITORY = Path(__file__).parent.parent
 SCHEMAS = Path(__file__).parent / "schemas"
 FORMATS = ("text", "json", "markdown", "github", "sarif", "rdjsonl")

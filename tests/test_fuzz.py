@@ -24,6 +24,8 @@ from generator.compile import compile_site
 from generator.errors import GenError
 from generator.profile import Person
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = 2000
 SECONDS = 2.0  # of the processor, for one document

@@ -33,6 +33,8 @@ from generator.profile import Person, Profile, person
 from generator.spec.rules import faults
 from generator.spec.site import SiteSpec
 
+pytestmark = pytest.mark.long
+
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDumqy+fbEwTOtyVlPGqzS/k4i/hJ8L+kUDf6MpWO1OI"
 AUTHORITY = (
     "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBADeLjSj4J0MFrdxdn9M/mcZi1fqKnQB6ZHjysUl"

@@ -26,6 +26,8 @@ from generator.resources import CATALOGUE
 from generator.spec.auth import PublicKeyAuth
 from generator.spec.site import SiteSpec
 
+pytestmark = pytest.mark.long
+
 DOCS = Path(__file__).parent.parent / "docs"
 SITES = sorted(path.stem for path in CATALOGUE.glob("*.yaml"))
 SVG = "{http://www.w3.org/2000/svg}"

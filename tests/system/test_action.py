@@ -107,7 +107,7 @@ def template(tmp_path_factory: pytest.TempPathFactory, temp: Path) -> Path:
     made.git("switch", "--quiet", "--create=drifting")
     port = ("host: login.lab.example.org", "host: login.lab.example.org, port: 2222")
     made.change("site_specs/lab.yaml", (PIN, OTHER_PIN), port)
-    made.change(".env.lab", ("SLURM_EDGE_NODE_HOST=", "MORE=1\nSLURM_EDGE_NODE_HOST="))
+    made.change(".env.lab", ("SLURM_EDGE_NODE_HOST=", "SLURM_EDGE_NODE_HOST=my."))
     made.git("switch", "--quiet", "main")
     return folder
 
