@@ -8,11 +8,12 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from pathlib import Path
 
 import pytest
 from dotenv import dotenv_values
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from usermanager import PROGRAMS, UNITS, UserManager, user_manager
 
@@ -149,7 +150,10 @@ PLAIN = st.text(
 
 
 def drawn(strategy: st.SearchStrategy[str], number: int) -> list[str]:
-    """Return different values of a strategy: all at once, since each reader is asked once, with a file of them all."""
+    """Return different values of a strategy: all at once, since each reader is asked once, with a file of them all.
+
+    Each round has a seed of its own: where CI is set, hypothesis would draw the same values in all of them.
+    """
     found: dict[str, None] = {}
 
     @settings(max_examples=number // 5, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
@@ -157,8 +161,9 @@ def drawn(strategy: st.SearchStrategy[str], number: int) -> list[str]:
     def draw(values: list[str]) -> None:
         found.update(dict.fromkeys(values))
 
+    rounds = count()
     while len(found) < number:
-        draw()
+        seed(next(rounds))(draw)()
     return list(found)[:number]
 
 
