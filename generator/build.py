@@ -8,7 +8,6 @@ from pydantic import ValidationError
 from generator import document, load, overlay, profile
 from generator.compilation import Compilation
 from generator.compile import compilation
-from generator.errors import GenError
 from generator.inputs import File, Inputs
 from generator.profile import Person, Profile
 
@@ -46,6 +45,4 @@ def _person(known: Profile, site: str, options: Mapping[str, str | bool | None])
     try:
         return profile.person(known, site, options)
     except ValidationError as error:
-        faults = error.errors(include_url=False)
-        lines = [f"--{str(item['loc'][0]).replace('_', '-')}: {load.words(item)}" for item in faults]
-        raise GenError("\n".join(lines)) from None
+        raise load.refusal(error, lambda key: f"--{key.replace('_', '-')}") from None

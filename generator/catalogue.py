@@ -1,5 +1,7 @@
 """Which sites there are: those of `--specs DIR`, of `./site_specs`, and those that ship with the tool."""
 
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 from generator.errors import GenError, near
@@ -19,8 +21,9 @@ def sites(specs: Path | None) -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
-def shipped() -> dict[str, Path]:
-    """Return the specs that ship with the tool, by name."""
+@cache
+def shipped() -> Mapping[str, Path]:
+    """Return the specs that ship with the tool, by name; they do not change while it runs."""
     return {path.stem: path for path in sorted(CATALOGUE.glob("*.yaml"))}
 
 

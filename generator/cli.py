@@ -1,5 +1,6 @@
 """Options in, a call, an exit status out. A command's module is imported only when the command runs."""
 
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 
@@ -144,8 +145,6 @@ def site(
     if every:
         if typed := _typed(context, "site", "specs", "profile", "set_", *options):
             raise typer.BadParameter(f"takes its inputs from the locks; leave out {typed}", param_hint="--all")
-        from datetime import date
-
         from generator.commands.sites import run as run_all
 
         raise typer.Exit(run_all(out, dry_run=dry_run, force=force, as_json=json, today=date.today()))
@@ -166,8 +165,6 @@ def check(folder: Folder = Path(), form: Form = Format.TEXT) -> None:
 
     gen check deploy --format markdown
     """
-    from datetime import date
-
     from generator.commands.check import run
 
     raise typer.Exit(run(folder, form, date.today()))
@@ -179,8 +176,6 @@ def diff(folder: Folder = Path()) -> None:
 
     Example: gen diff | git apply
     """
-    from datetime import date
-
     from generator.commands.diff import run
 
     raise typer.Exit(run(folder, date.today()))
@@ -202,8 +197,6 @@ def review(
 
     gen review origin/main HEAD --format markdown
     """
-    from datetime import date
-
     from generator.commands.review import run
 
     raise typer.Exit(run(base, head, specs, form, date.today()))
@@ -267,8 +260,6 @@ def validate(
 
     gen validate --strict site_specs/ours.yaml
     """
-    from datetime import date
-
     from generator.commands.validate import run
 
     raise typer.Exit(run(files, strict=strict, as_json=json, today=date.today()))
@@ -290,8 +281,6 @@ def new_site(
 
     gen new-site ours --set title=Ours --set hosts.ours.host=login.example.org
     """
-    from datetime import date
-
     from generator.commands.new_site import run
 
     raise typer.Exit(run(name, tuple(set_ or ()), specs, date.today()))

@@ -179,6 +179,11 @@ def words(detail: ErrorDetails) -> str:
     return own(detail) if own else detail["msg"][:1].lower() + detail["msg"][1:]
 
 
+def refusal(error: ValidationError, place: Callable[[str], str]) -> GenError:
+    """Return what to tell of values that stand in no document: a line for each, with the place of its key in front."""
+    return GenError("\n".join(f"{place(str(item['loc'][0]))}: {words(item)}" for item in _details(error)))
+
+
 def _quoted(expected: str) -> list[str]:
     return [word for number, word in enumerate(expected.split("'")) if number % 2]
 

@@ -5,7 +5,7 @@ A lock comes from git, so from anybody: what it says is checked like any input.
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import PurePosixPath
@@ -77,15 +77,18 @@ def digest(content: bytes) -> str:
     return sha256(content).hexdigest()
 
 
-def key_digests(values: Mapping[str, Any], above: str = "") -> dict[str, str]:
-    """Return a short digest of every value of a spec, by its keys from the top with dots between."""
-    found: dict[str, str] = {}
+def leaves(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every value of nested mappings with its keys from the top, dots between."""
     for key, value in values.items():
         if isinstance(value, dict):
-            found |= key_digests(value, f"{above}{key}.")
+            yield from leaves(value, f"{above}{key}.")
         else:
-            found[f"{above}{key}"] = digest(json.dumps(value).encode())[:12]
-    return found
+            yield f"{above}{key}", value
+
+
+def key_digests(values: Mapping[str, Any]) -> dict[str, str]:
+    """Return a short digest of every value of a spec, by its keys from the top with dots between."""
+    return {keys: digest(json.dumps(value).encode())[:12] for keys, value in leaves(values)}
 
 
 def of(site: str, artifacts: Iterable[Artifact], recipe: Recipe) -> bytes:

@@ -1,11 +1,12 @@
 """What a spec says, apart from how it is written: the same facts whatever the order, the names of groups, the units."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from generator.pins import algorithm, fingerprint
+from generator.lock import leaves
+from generator.pins import fingerprint, prints
 from generator.spec.forms import seconds, walltime_seconds
 from generator.spec.hosts import Compute, Host, HostKeys
 from generator.spec.model import Model
@@ -137,8 +138,7 @@ def _host(site: SiteSpec, name: str, host: Host) -> Block:
 
 
 def _pins(site: SiteSpec, keys: str, pins: HostKeys) -> Block:
-    listed = [f"{kind} {one}" for kind, several in pins.fingerprints.items() for one in several]
-    listed += [f"{algorithm(key)} {fingerprint(key)}" for key in pins.keys]
+    listed = [f"{kind} {one}" for kind, one in prints(pins)]
     listed += [f"host CA for {one.hosts}: {fingerprint(one.key)}" for one in pins.authorities]
     pinned = "only when a person accepts weak sources" if site.unverified(pins) else "yes"
     return {
@@ -154,20 +154,12 @@ def _entry(site: SiteSpec, keys: str, model: Model) -> Block:
 
 def _facts(site: SiteSpec, keys: str, values: Mapping[str, Any]) -> Block:
     found = {}
-    for name, value in _flat(values):
+    for name, value in leaves(values):
         if shown := _shown(site, name, value):
             place = f"{keys}.{name}".lstrip(".")
             same = frozenset(shown) if name.endswith("source") else _same(name, value)
             found[name] = Fact(place, shown, same, _weight(place.partition(".")[0], name.split(".")))
     return found
-
-
-def _flat(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in values.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{above}{key}.")
-        else:
-            yield f"{above}{key}", value
 
 
 def _shown(site: SiteSpec, name: str, value: Any) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from generator.account import Account
@@ -40,6 +41,12 @@ def algorithm(key: str) -> Algorithm:
     return "ed25519" if kind == "ssh-ed25519" else "rsa" if kind == "ssh-rsa" else "ecdsa"
 
 
+def prints(keys: HostKeys) -> Iterator[tuple[Algorithm, str]]:
+    """Yield algorithm and fingerprint of every host key, of whole ones too; those of authorities are no host keys."""
+    yield from ((kind, one) for kind, several in keys.fingerprints.items() for one in several)
+    yield from ((algorithm(key), fingerprint(key)) for key in keys.keys)
+
+
 def trusted(account: Account, keys: HostKeys) -> bool:
     """Tell whether host keys are compiled: a source of theirs is not weak, or the person accepted them."""
     return account.person.accept_unverified or not account.site.unverified(keys)
@@ -56,9 +63,8 @@ def pins(account: Account, entry: str) -> Pins | None:
 def _pins(keys: HostKeys) -> Pins:
     known: list[Algorithm] = [*keys.fingerprints, *map(algorithm, keys.keys)]
     signatures = [names for kind, names in _SIGNATURES.items() if kind in known]
-    prints = [one for several in keys.fingerprints.values() for one in several]
     return Pins(
-        fingerprints=tuple(dict.fromkeys([*prints, *map(fingerprint, keys.keys)])),
+        fingerprints=tuple(dict.fromkeys(one for _, one in prints(keys))),
         authorities=keys.authorities,
         algorithms=",".join([*([_CERTIFICATES] if keys.authorities else []), *signatures]) if signatures else None,
     )

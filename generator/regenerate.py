@@ -50,14 +50,10 @@ class Comparison:
         """Return what drifts; a lock does only when it is all that is left of a site."""
         return list(drifts(self.was, self.made.recipe if self.made else None, self._compared()))
 
-    def drifting(self, spared: set[tuple[str, str]]) -> set[PurePosixPath]:
-        """Return the files that drift, but for those that may, for their cause."""
-        found = self.drifts()
-        return {drift.change.path for drift in found if (str(self.root / drift.change.path), drift.cause) not in spared}
-
     def sparing(self, spared: set[tuple[str, str]]) -> "Comparison":
         """Return the comparison without the changes to files that may drift; the lock stays, to tell why they do."""
-        left = self.drifting(set()) - self.drifting(spared)
+        found = self.drifts() if spared else []
+        left = {drift.change.path for drift in found if (str(self.root / drift.change.path), drift.cause) in spared}
         if not left:
             return self
         record = replace(self.record, action=Action.KEEP, artifact=_as_it_is(self.record))
@@ -65,7 +61,7 @@ class Comparison:
 
     def repair(self) -> list[Change]:
         """Return the changes that end the drift, that of the lock among them; nothing where nothing drifts."""
-        drifting = self.drifting(set())
+        drifting = {drift.change.path for drift in self.drifts()}
         mended = [change for change in self.changes if change.path in drifting]
         return [*mended, self.record] if drifting else []
 
@@ -158,15 +154,8 @@ def _made(root: Path, where: PurePosixPath, was: Lock, within: Path) -> Made | N
     node, site, keys = _site(text, str(spec), was.recipe.changes)
     if site.site != was.site:
         return None
-    recipe = Recipe(
-        gen=__version__,
-        templates=templates_digest(),
-        spec=was.recipe.spec,
-        spec_digest=locks.digest(text),
-        keys=keys,
-        person=was.recipe.person,
-        changes=was.recipe.changes,
-    )
+    digest, templates = locks.digest(text), templates_digest()
+    recipe = replace(was.recipe, gen=__version__, templates=templates, spec_digest=digest, keys=keys)
     return Made(recipe, spec, node, compile_site(site, _person(was.recipe, str(root / where))))
 
 
@@ -192,6 +181,4 @@ def _person(recipe: Recipe, name: str) -> Person:
     try:
         return Person.model_validate(dict(recipe.person))
     except ValidationError as error:
-        faults = error.errors(include_url=False)
-        lines = [f"{name}: inputs.person.{item['loc'][0]}: {load.words(item)}" for item in faults]
-        raise GenError("\n".join(lines)) from None
+        raise load.refusal(error, lambda key: f"{name}: inputs.person.{key}") from None

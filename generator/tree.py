@@ -76,10 +76,10 @@ def real(root: Path, path: PurePosixPath) -> Path:
     Raises:
         GenError: it is not, or there is none.
     """
-    if not within(root / path, root):
+    place, top = Path(os.path.realpath(root / path)), os.path.realpath(root)
+    if not place.is_relative_to(top):
         raise GenError(f"{root / path}: is a link that leads out of {root}; remove it")
-    place = Path(os.path.realpath(root / path))
-    if ".git" in place.relative_to(os.path.realpath(root)).parts:
+    if ".git" in place.relative_to(top).parts:
         raise GenError(f"{root / path}: leads into git's own folder; remove it")
     if place.is_symlink():
         raise GenError(f"{root / path}: is a link that leads to itself; remove it")

@@ -7,26 +7,15 @@ import re
 import subprocess
 from base64 import b64encode
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+from running import Gen
+
 TODAY = date(2026, 6, 15)
 VERSION = "7.0.0"
 """What the tool says that it is, so that no snapshot changes with a release."""
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a run of gen came to."""
-
-    status: int
-    out: str
-    err: str
-
-
-Gen = Callable[..., Result]
 
 
 def fingerprint(name: str) -> str:

@@ -5,28 +5,15 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from running import Gen, running
 from syrupy.assertion import SnapshotAssertion
 
-from generator import __main__, __version__, cli, resources
+from generator import __version__, cli, resources
 
 REPOSITORY = Path(__file__).parent.parent
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a run of gen came to."""
-
-    status: int
-    out: str
-    err: str
-
-
-Gen = Callable[..., Result]
 
 
 @pytest.fixture
@@ -42,16 +29,7 @@ def gen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     for name in [name for name in os.environ if name.startswith(("GEN_", "XDG_CONFIG", "XDG_CACHE"))]:
         monkeypatch.delenv(name)
 
-    def run(*arguments: str) -> Result:
-        monkeypatch.setattr(sys, "argv", ["gen", *arguments])
-        status = 0
-        try:
-            __main__.main()
-        except SystemExit as end:
-            status = int(end.code or 0)
-        return Result(status, *capsys.readouterr())
-
-    return run
+    return running(monkeypatch, capsys.readouterr)
 
 
 def files(folder: Path = Path()) -> dict[str, bytes]:

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,12 +13,13 @@ from typing import Any
 
 import history
 import pytest
-from history import OTHER_KEY, SECRET, TODAY, VERSION, Gen, Result, commit, fingerprint, git, line_of, lock, spec
+from history import OTHER_KEY, SECRET, TODAY, VERSION, commit, fingerprint, git, line_of, lock, spec
 from jsonschema import Draft4Validator, Draft202012Validator
+from running import Gen, Result, running
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.single_file import SingleFileSnapshotExtension
 
-from generator import __main__, regenerate
+from generator import regenerate
 from generator.commands import check, review, site
 from generator.report import sarif
 
@@ -59,19 +59,6 @@ def settle(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
 
 def on_the_same_day(run: Callable[..., int]) -> Callable[..., int]:
     return lambda *arguments: run(*arguments[:-1], TODAY)
-
-
-def running(monkeypatch: pytest.MonkeyPatch, printed: Callable[[], tuple[str, str]]) -> Gen:
-    def run(*arguments: str) -> Result:
-        monkeypatch.setattr(sys, "argv", ["gen", *arguments])
-        status = 0
-        try:
-            __main__.main()
-        except SystemExit as end:
-            status = int(end.code or 0)
-        return Result(status, *printed())
-
-    return run
 
 
 @pytest.fixture(scope="session")

@@ -6,12 +6,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from running import Gen, running
 
-from generator import __main__, cache, disk, document, inputs, overlay, resources
+from generator import cache, disk, document, inputs, overlay, resources
 from generator.build import build
 from generator.errors import GenError
 
@@ -19,8 +19,6 @@ REPOSITORY = Path(__file__).parent.parent
 GEN = [sys.executable, "-m", "generator"]
 LONG = "a" * 300
 """No file system takes a name as long."""
-
-Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(autouse=True)
@@ -38,19 +36,9 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def gen(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def gen(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Gen:
     """Run gen; return its status and what it wrote to stdout and to stderr."""
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["gen", *arguments])
-        status = 0
-        try:
-            __main__.main()
-        except SystemExit as end:
-            status = int(end.code or 0)
-        return status, *capsys.readouterr()
-
-    return run
+    return running(monkeypatch, capsys.readouterr)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +68,7 @@ def test_a_change_may_be_as_deep_as_a_spec() -> None:
 
 
 @pytest.mark.parametrize("title", ["X [/y]", "X [bold]", "X :smile:"])
-def test_a_title_is_listed_as_it_is_written(gen: Run, monkeypatch: pytest.MonkeyPatch, title: str) -> None:
+def test_a_title_is_listed_as_it_is_written(gen: Gen, monkeypatch: pytest.MonkeyPatch, title: str) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     Path("site_specs").mkdir()
     text = (resources.CATALOGUE / "mila.yaml").read_text()
@@ -153,7 +141,7 @@ def homeless(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pwd, "getpwuid", unknown)
 
 
-def test_who_has_no_home_has_no_profile_and_no_cache(gen: Run, homeless: None, work: Path) -> None:
+def test_who_has_no_home_has_no_profile_and_no_cache(gen: Gen, homeless: None, work: Path) -> None:
     status, out, err = gen("site", "mila", "--dry-run")
     assert (status, list(work.iterdir())) == (0, []), err
     assert out.startswith("diff --git")
@@ -161,7 +149,7 @@ def test_who_has_no_home_has_no_profile_and_no_cache(gen: Run, homeless: None, w
 
 @pytest.mark.parametrize("place", ["cache", "./cache", "../work"])
 def test_a_relative_cache_folder_is_ignored(
-    gen: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, work: Path, place: str
+    gen: Gen, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, work: Path, place: str
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", place)
     assert gen("site", "mila", "--dry-run")[0] == 0
@@ -169,7 +157,7 @@ def test_a_relative_cache_folder_is_ignored(
     assert len(list((tmp_path / "home/.cache/gen").glob("*.json"))) == 1
 
 
-def test_a_relative_configuration_folder_is_ignored(monkeypatch: pytest.MonkeyPatch, gen: Run) -> None:
+def test_a_relative_configuration_folder_is_ignored(monkeypatch: pytest.MonkeyPatch, gen: Gen) -> None:
     Path("config/gen").mkdir(parents=True)
     Path("config/gen/profile.yaml").write_text("bogus: 1\n")
     monkeypatch.setenv("XDG_CONFIG_HOME", "config")
@@ -179,7 +167,7 @@ def test_a_relative_configuration_folder_is_ignored(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_configuration_folder_that_cannot_be_searched_is_told(
-    gen: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    gen: Gen, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", f"{tmp_path}/{LONG}")
     status, _, err = gen("site", "mila", "--dry-run")
@@ -197,7 +185,7 @@ def test_a_configuration_folder_that_cannot_be_searched_is_told(
         pytest.param(("site", f"./{LONG}"), id="spec"),
     ],
 )
-def test_a_name_that_no_file_can_have_is_2_and_a_line(gen: Run, work: Path, arguments: tuple[str, ...]) -> None:
+def test_a_name_that_no_file_can_have_is_2_and_a_line(gen: Gen, work: Path, arguments: tuple[str, ...]) -> None:
     status, out, err = gen(*arguments)
     assert (status, out, err.count("\n")) == (2, "", 1), err
     assert LONG in err
@@ -243,7 +231,7 @@ def test_a_reader_that_goes_away_ends_gen_quietly(command: str) -> None:
     assert shell(f"(sleep 0.1; gen {command}) | true") == (141, "")
 
 
-def test_a_fault_in_the_code_keeps_its_traceback(gen: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_in_the_code_keeps_its_traceback(gen: Gen, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("generator.commands.schema.run", lambda: [].pop())
     status, _, err = gen("schema")
     assert (status, "Traceback" in err, "internal error" in err) == (70, True, True)

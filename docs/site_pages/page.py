@@ -10,7 +10,7 @@ from generator.account import Account
 from generator.advice import first_login
 from generator.compilation import Compilation, FirstLogin
 from generator.compile import compilation
-from generator.pins import algorithm, fingerprint
+from generator.pins import algorithm, fingerprint, prints
 from generator.profile import Person
 from generator.spec.auth import (
     AgentAuth,
@@ -148,8 +148,7 @@ def _keys(site: SiteSpec, keys: HostKeys) -> Iterator[Sequence[str]]:
     """Yield a row for each key, the fingerprint in front as it is what a person compares."""
     weak = " ".join(dict.fromkeys(site.sources[name].weak or "" for name in keys.source))
     pinned = f"no, unverified: {text(weak)}" if site.unverified(keys) else "yes"
-    known: list[tuple[str, str]] = [(kind, one) for kind, several in keys.fingerprints.items() for one in several]
-    known += [(algorithm(key), fingerprint(key)) for key in keys.keys]
+    known: list[tuple[str, str]] = [*prints(keys)]
     known += [(f"CA of {one.hosts}, {algorithm(one.key)}", fingerprint(one.key)) for one in keys.authorities]
     for kind, print_ in known:
         of = ", ".join(map(code, keys.hosts))

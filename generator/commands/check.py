@@ -10,7 +10,7 @@ from generator.drift import Drift
 from generator.errors import GenError
 from generator.plan import Change
 from generator.regenerate import Comparison, compare, found_in, known_in, recorded
-from generator.report.finding import Finding, Level, Report, refused, summary
+from generator.report.finding import Finding, Level, Report, refusals, summary
 from generator.report.format import Format
 from generator.report.rendered import rendered
 from generator.terminal import data, say
@@ -23,14 +23,12 @@ def run(folder: Path, form: Format, today: date) -> int:
         GenError: there is nothing to check.
     """
     places = found_in(folder)
-    findings = [item for place in places for item in _site(folder, *place)]
-    findings += _strays(folder, places)
+    findings = list(_found(folder, places))
     try:
         if known := known_in(folder):
             findings = accepted.settle(findings, known, folder, today)
     except GenError as error:
-        name = str(folder / accepted.PATH)
-        findings += [refused(line, name, "") for line in str(error).splitlines()]
+        findings += refusals(error, str(folder / accepted.PATH), "")
     report = Report("drift", len(places), tuple(findings))
     data(rendered(report, form))
     say(summary(report))
@@ -49,27 +47,26 @@ def run(folder: Path, form: Format, today: date) -> int:
     return 0
 
 
-def _strays(folder: Path, places: list[tuple[Path, PurePosixPath]]) -> Iterator[Finding]:
-    """Yield files that gen made and no lock tells of: nobody would learn that they are edited."""
-    named = set()
+def _found(folder: Path, places: list[tuple[Path, PurePosixPath]]) -> Iterator[Finding]:
+    """Yield what drifts of each site, or why that cannot be told; then the files that no lock tells of."""
+    named: set[Path] | None = set()
     for root, where in places:
+        was = None
         try:
-            named |= {root / path for path in recorded(root, where).files}
-        except GenError:
-            return  # it is told already, and what it knows is not known
-    for path in tree.strays(folder, named):
-        message = "no lock tells of it: it was copied here, or its lock is gone"
-        yield Finding("orphaned", Level.ERROR, message, "", file=str(path), path=str(path), key=str(path))
+            was = recorded(root, where)
+            found = compare(root, where, was, folder)
+        except GenError as error:
+            yield from refusals(error, str(root / where), where.stem)
+        else:
+            yield from (_finding(found, drift) for drift in found.drifts())
+        # What a lock knows that cannot be read is not known, and it is told already.
+        named = None if named is None or was is None else named | {root / path for path in was.files}
+    yield from (_stray(path) for path in (tree.strays(folder, named) if named is not None else ()))
 
 
-def _site(folder: Path, root: Path, where: PurePosixPath) -> Iterator[Finding]:
-    """Yield what drifts of one site, or why that cannot be told."""
-    try:
-        found = compare(root, where, recorded(root, where), folder)
-    except GenError as error:
-        yield from (refused(line, str(root / where), where.stem) for line in str(error).splitlines())
-    else:
-        yield from (_finding(found, drift) for drift in found.drifts())
+def _stray(path: Path) -> Finding:
+    message = "no lock tells of it: it was copied here, or its lock is gone"
+    return Finding("orphaned", Level.ERROR, message, "", file=str(path), path=str(path), key=str(path))
 
 
 def _finding(found: Comparison, drift: Drift) -> Finding:

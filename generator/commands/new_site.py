@@ -5,7 +5,7 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -101,8 +101,7 @@ def run(site: str, given: tuple[str, ...], specs: Path, today: date) -> int:
 def _questions(site: str, changes: list[Change]) -> Iterator[Question]:
     """Yield the questions for every site, then those for the way to log in that was answered meanwhile."""
     for question in _FIRST:
-        keys = question.keys.replace("{site}", site)
-        yield Question(keys, question.words, question.usual, question.read)
+        yield replace(question, keys=question.keys.replace("{site}", site))
     method = next((item.value for item in changes if item.keys == ("auth", "method")), "")
     yield from _BY_METHOD.get(method, ())
 

@@ -15,7 +15,7 @@ from generator.lock import Written, digest
 from generator.plan import Actual, plan
 from generator.profile import Person
 from generator.report.diff import diff
-from generator.report.finding import Finding, Report, refused, summary
+from generator.report.finding import Finding, Report, refusals, summary
 from generator.report.format import Format
 from generator.report.rendered import rendered
 from generator.review import Sheet, ordered, recipes, review
@@ -86,7 +86,7 @@ def _as_it_is(folder: Path) -> Side:
         try:
             found = tree.actual(root, [where]).get(where)
         except GenError as error:
-            faults += [refused(line, path, Path(path).stem) for line in str(error).splitlines()]
+            faults += refusals(error, path, Path(path).stem)
         else:
             specs |= {path: found.content} if found else {}
     return Side(specs, locks, tuple(faults))
@@ -121,7 +121,7 @@ def _sheets(specs: Mapping[str, bytes]) -> tuple[dict[str, Sheet], list[Finding]
                 raise GenError(f"{path}:{root.at('site').line}: site: {site.site} is also that of {other}")
             sheets[site.site] = Sheet(path, root, site)
         except GenError as error:
-            faults += [refused(line, path, Path(path).stem) for line in str(error).splitlines()]
+            faults += refusals(error, path, Path(path).stem)
     return sheets, faults
 
 
@@ -139,4 +139,4 @@ def _compiled(sheet: Sheet | None) -> tuple[list[Artifact], list[Finding]]:
         return (compile_site(sheet.site, _NOBODY) if sheet else []), []
     except GenError as error:
         path = sheet.path if sheet else ""
-        return [], [refused(line, path, Path(path).stem) for line in str(error).splitlines()]
+        return [], refusals(error, path, Path(path).stem)

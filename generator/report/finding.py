@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
+from generator.errors import GenError
+
 FORMAT_VERSION = "1.0"
 
 
@@ -53,8 +55,17 @@ def visible(text: str) -> str:
     return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text)
 
 
-def refused(problem: str, path: str, site: str) -> Finding:
-    """Return a finding from a line of an error, which may name a file and its line in front."""
+def said(finding: Finding) -> str:
+    """Return a finding in words, its details on lines of their own."""
+    return "\n".join([f"{finding.file}: {finding.message}", *finding.details])
+
+
+def refusals(error: GenError, path: str, site: str) -> list[Finding]:
+    """Return a finding for each line of an error, which may name a file and its line in front."""
+    return [_refused(problem, path, site) for problem in str(error).splitlines()]
+
+
+def _refused(problem: str, path: str, site: str) -> Finding:
     named = re.fullmatch(r"(?P<path>[^:]+):(?P<line>[1-9][0-9]*): (?P<rest>.*)", problem)
     place, line, rest = (named["path"], int(named["line"]), named["rest"]) if named else (path, 1, problem)
     message = rest.removeprefix(f"{path}: ")

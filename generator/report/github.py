@@ -1,6 +1,6 @@
 """A report as workflow commands, which GitHub shows beside the lines of a pull request."""
 
-from generator.report.finding import Finding, Level, Report
+from generator.report.finding import Finding, Level, Report, said
 
 _COMMANDS = {Level.ERROR: "error", Level.WARNING: "warning", Level.NOTE: "notice"}
 
@@ -12,7 +12,7 @@ def render(report: Report) -> str:
 
 def _command(finding: Finding) -> str:
     place = f"file={_property(finding.path)},line={finding.line},title={_property(f'gen: {finding.rule}')}"
-    text = "\n".join([f"{finding.file}: {finding.message}", *finding.details])
+    text = said(finding)
     return f"::{_COMMANDS[finding.level]} {place}::{_data(text)}"
 
 

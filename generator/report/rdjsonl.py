@@ -2,7 +2,7 @@
 
 import json
 
-from generator.report.finding import Finding, Level, Report
+from generator.report.finding import Finding, Level, Report, said
 
 _SEVERITIES = {Level.ERROR: "ERROR", Level.WARNING: "WARNING", Level.NOTE: "INFO"}
 
@@ -14,7 +14,7 @@ def render(report: Report) -> str:
 
 def _diagnostic(finding: Finding) -> dict[str, object]:
     return {
-        "message": "\n".join([f"{finding.file}: {finding.message}", *finding.details]),
+        "message": said(finding),
         "location": {"path": finding.path, "range": {"start": {"line": finding.line}}},
         "severity": _SEVERITIES[finding.level],
         "source": {"name": "gen"},

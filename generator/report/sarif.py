@@ -5,7 +5,7 @@ from hashlib import sha256
 from urllib.parse import quote
 
 from generator import __version__
-from generator.report.finding import Finding, Report
+from generator.report.finding import Finding, Report, said
 
 
 def render(report: Report) -> str:
@@ -35,7 +35,7 @@ def _result(finding: Finding, rules: list[str], kind: str) -> dict[str, object]:
         "ruleId": finding.rule,
         "ruleIndex": rules.index(finding.rule),
         "level": finding.level,
-        "message": {"text": "\n".join([f"{finding.file}: {finding.message}", *finding.details])},
+        "message": {"text": said(finding)},
         "locations": [{"physicalLocation": place}],
         "partialFingerprints": {"finding/v1": _fingerprint(finding, kind)},
     }
