@@ -1,0 +1,117 @@
+"""`gen refresh SITE`: renew the certificate when it is due, and say so."""
+
+import json
+import os
+import sys
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from generator.errors import GenError
+from generator.inputs import Choice
+from generator.refresh import process, renew, settings
+from generator.refresh.issue import clock
+from generator.refresh.pair import certificate
+from generator.refresh.renew import Outcome
+from generator.refresh.run import ON_CONNECT, Wish, now
+from generator.refresh.settings import Settings
+from generator.terminal import data, say
+
+
+def run(choice: Choice, wish: Wish, *, as_json: bool) -> int:
+    """Look at the certificate of a site, and renew it when it is due.
+
+    Raises:
+        GenError: it could not be renewed; what was there before still is.
+    """
+    process.keep_memory_private()
+    if wish.on_connect:
+        return _on_connect(choice, wish)
+    found = settings.read(choice, os.environ)
+    terminal = sys.stdin.isatty() and sys.stderr.isatty()
+    outcome = renew.refresh(found, replace(wish, terminal=terminal), os.environ)
+    _tell(found, outcome, as_json)
+    return 0
+
+
+def check(choice: Choice, *, as_json: bool) -> int:
+    """Tell how long the certificate of a site lasts, and do no more; 1 where it is due."""
+    found = settings.read(choice, os.environ)
+    outcome = Outcome(False, False, certificate(found.certificate))
+    _tell(found, outcome, as_json)
+    return int(renew.pending(outcome.certificate, found, now()))
+
+
+def _on_connect(choice: Choice, wish: Wish) -> int:
+    """Renew before a connection: in bounded time, with a line at most, and never in the way of it."""
+    late = threading.Timer(ON_CONNECT, _give_up, [choice.site])
+    late.daemon = True
+    late.start()
+    try:
+        renew.refresh(settings.read(choice, os.environ), wish, os.environ)
+    except GenError as error:
+        say(str(error).splitlines()[0])
+    except OSError as error:
+        say(f"{choice.site}: {(error.strerror or str(error)).lower()}")
+    late.cancel()
+    return 0
+
+
+def _give_up(site: str) -> None:
+    """End at once: what is stuck, in a name server say, does not listen to anything gentler."""
+    os.write(2, f"{site}: the certificate was not renewed within {ON_CONNECT} s; see gen status {site}\n".encode())
+    os._exit(0)
+
+
+def _tell(found: Settings, outcome: Outcome, as_json: bool) -> None:
+    there = outcome.certificate
+    if as_json:
+        data(json.dumps(_record(found, outcome), indent=2))
+        return
+    for note in outcome.notes:
+        say(f"{found.site}: note: {note}")
+    if outcome.rotated:
+        say(f"{found.site}: credentials rotated")
+    if not there:
+        say(f"{found.site}: there is no certificate at {home(found.certificate)}; gen refresh {found.site} gets one")
+    elif there.valid_before > there.due(0) + 1:
+        say(f"{found.site}: the certificate is valid forever")
+    else:
+        what = "renewed, valid" if outcome.renewed else "the certificate is valid"
+        left = there.valid_before - now()
+        ended = f"the certificate ended at {clock(there.valid_before)}; gen refresh {found.site} gets a new one"
+        say(f"{found.site}: {what} until {clock(there.valid_before)} ({span(left)})" if left > 0 else ended)
+
+
+def _record(found: Settings, outcome: Outcome) -> dict[str, object]:
+    there = outcome.certificate
+    return {
+        "format_version": "1.0",
+        "site": found.site,
+        "certificate": str(found.certificate),
+        "valid_before": datetime.fromtimestamp(there.due(0), UTC).isoformat() if there else None,
+        "seconds_left": there.due(0) - now() if there else None,
+        "due": renew.pending(there, found, now()),
+        "renewed": outcome.renewed,
+        "rotated": outcome.rotated,
+        "notes": list(outcome.notes),
+    }
+
+
+def span(seconds: int) -> str:
+    """Return a time for a person: the two largest units of it."""
+    days, hours, minutes = seconds // 86_400, seconds // 3600 % 24, seconds // 60 % 60
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min" if minutes else f"{seconds} s"
+
+
+def home(path: Path) -> str:
+    """Return a path as a person writes it."""
+    try:
+        return f"~/{path.relative_to(Path.home())}"
+    except (ValueError, RuntimeError):
+        return str(path)
