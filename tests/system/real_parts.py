@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from identity_provider import IdentityProvider
 from sshd import PERSON
-from step_ca import PROGRAMS, Authority, Member, authority, member
+from step_ca import PROGRAMS, Authority, Member, authority, membership
 
 
 @pytest.fixture(scope="session")
@@ -41,8 +41,8 @@ def ca(provider: IdentityProvider, request: pytest.FixtureRequest) -> Authority:
 
 
 @pytest.fixture
-def ada(provider: IdentityProvider, ca: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Member]:
+def member(provider: IdentityProvider, ca: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Member]:
     """A person of the site `rig`, who has a spec, a profile and credentials, and no certificate yet."""
-    with member(tmp_path_factory.mktemp("ada"), provider, ca) as ada:
-        ada.settle()
-        yield ada
+    with membership(tmp_path_factory.mktemp("member"), provider, ca) as member:
+        member.settle()
+        yield member

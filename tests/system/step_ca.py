@@ -274,7 +274,7 @@ def _read(descriptor: int, deadline: float) -> str:
 
 
 @contextmanager
-def member(folder: Path, provider: IdentityProvider, ca: Authority) -> Iterator[Member]:
+def membership(folder: Path, provider: IdentityProvider, ca: Authority) -> Iterator[Member]:
     """Run an sshd that takes the authority's certificates and no plain key, and return a person who uses it."""
     with Rig(folder) as rig:
         lines = (f"TrustedUserCAKeys {ca.user_key}", "AuthorizedKeysFile none")
