@@ -204,6 +204,25 @@ def refresh(
 
 
 @app.command()
+def status(
+    site: Annotated[
+        str | None,
+        typer.Argument(metavar="[SITE]", help="Name of a site, or path of a spec.", autocompletion=_complete_site),
+    ] = None,
+    specs: Specs = None,
+    profile: ProfilePath = None,
+    json: Json = False,
+) -> None:
+    """Tell how certificates stand: how long they last, the last renewal, and the next look of the timer.
+
+    Example: gen status musica
+    """
+    from generator.commands.status import run
+
+    raise typer.Exit(run(site, specs, profile, as_json=json))
+
+
+@app.command()
 def check(folder: Folder = Path(), form: Form = Format.TEXT) -> None:
     """Check that every generated file is what its spec compiles to, and tell why where it is not. Writes nothing.
 

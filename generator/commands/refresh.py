@@ -6,16 +6,15 @@ import sys
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 from generator.errors import GenError
 from generator.inputs import Choice
 from generator.refresh import process, renew, settings
-from generator.refresh.issue import clock
 from generator.refresh.pair import certificate
 from generator.refresh.renew import Outcome
 from generator.refresh.run import ON_CONNECT, Wish, now
 from generator.refresh.settings import Settings
+from generator.refresh.words import clock, home, span
 from generator.terminal import data, say
 
 
@@ -97,21 +96,3 @@ def _record(found: Settings, outcome: Outcome) -> dict[str, object]:
         "rotated": outcome.rotated,
         "notes": list(outcome.notes),
     }
-
-
-def span(seconds: int) -> str:
-    """Return a time for a person: the two largest units of it."""
-    days, hours, minutes = seconds // 86_400, seconds // 3600 % 24, seconds // 60 % 60
-    if days:
-        return f"{days} d {hours} h"
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min" if minutes else f"{seconds} s"
-
-
-def home(path: Path) -> str:
-    """Return a path as a person writes it."""
-    try:
-        return f"~/{path.relative_to(Path.home())}"
-    except (ValueError, RuntimeError):
-        return str(path)

@@ -188,7 +188,8 @@ def _untrusted(url: str, error: Exception) -> GenError | None:
 
 
 def _reason(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200].lower()
+    words = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+    return words.partition("] ")[2].lower() if words.startswith("[Errno") else words.lower()
 
 
 def _after(value: str | None) -> int:

@@ -2,7 +2,6 @@
 
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 from generator import disk
@@ -16,6 +15,7 @@ from generator.refresh.secret import Secret
 from generator.refresh.settings import Command, Oidc, Step
 from generator.refresh.state import DAY
 from generator.refresh.step import Authority
+from generator.refresh.words import clock
 
 
 class PersonNeededError(GenError):
@@ -51,11 +51,6 @@ def by_hand(run: Run, old: Certificate | None) -> str:
         where = f"at {way.portal} " if way.portal else ""
         return f"{state}; get one {where}and put it at {run.settings.certificate}"
     return f"{state}, and a person is needed for a new one; type in a terminal: gen refresh {run.settings.site}"
-
-
-def clock(second: int) -> str:
-    """Return a time for a person, in UTC."""
-    return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def rotation(run: Run, http: Http) -> Rotation:

@@ -14,6 +14,7 @@ from generator.refresh.rotation import due as rotation_due
 from generator.refresh.run import Held, Run, Wish, now, starting
 from generator.refresh.settings import Command, Settings
 from generator.refresh.state import State, store
+from generator.refresh.words import clock
 
 _QUIET = 60  # seconds after a failure in which no connection tries again
 _CLOCKS = 300  # seconds that another clock may be ahead of this machine's
@@ -64,7 +65,7 @@ def _locked(run: Run, before: Certificate | None, state: State) -> Outcome:
     _clear(run)
     held, there, then = run.held(), certificate(run.settings.certificate), run.store.read()
     if then.pause_until > now() and not run.wish.force:
-        raise _KnownError(f"the provider asked to be left alone until {issue.clock(then.pause_until)}")
+        raise _KnownError(f"the provider asked to be left alone until {clock(then.pause_until)}")
     renewed, notes = None, list[str]()
     if pending(there, run.settings, now()) or (run.wish.force and there == before):
         renewed, notes = issue.certificate(run, held, there)
@@ -115,7 +116,7 @@ def _warnings(run: Run, held: Held) -> tuple[str, ...]:
     """Return what will go wrong some day, and that nobody but the person can mend."""
     ends = held.kept.app_password.expires
     if run.authentik and ends and not held.api_token and ends - now() < run.authentik.skew_days * 86_400:
-        return (f"the app password ends at {issue.clock(ends)}, and there is no API token to rotate it with",)
+        return (f"the app password ends at {clock(ends)}, and there is no API token to rotate it with",)
     return ()
 
 
