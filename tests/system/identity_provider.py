@@ -180,6 +180,10 @@ class IdentityProvider:
         self.issued.add(held.key)
         return held
 
+    def delay(self, seconds: float) -> None:
+        """Take some time for each token from now on."""
+        self.fault = Fault(delay=seconds)
+
     def restore(self) -> None:
         """Forget what it was asked and has issued, and mend what is at fault; `issued` stays."""
         self.fault = None

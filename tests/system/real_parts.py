@@ -42,7 +42,11 @@ def ca(provider: IdentityProvider, request: pytest.FixtureRequest) -> Authority:
 
 @pytest.fixture
 def member(provider: IdentityProvider, ca: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Member]:
-    """A person of the site `rig`, who has a spec, a profile and credentials, and no certificate yet."""
+    """A person of the site `rig`, who has a spec, a profile and credentials, and no certificate yet.
+
+    Whatever a test does, it fails when a secret is found where it does not belong.
+    """
     with membership(tmp_path_factory.mktemp("member"), provider, ca) as member:
         member.settle()
         yield member
+        assert member.spilled() == []

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ PROGRAMS = (*sshd.PROGRAMS, "step", "step-ca")
 PREFIX = "ASC"
 """First part of the variables; dagster-slurm knows no other one."""
 CREDENTIALS = Path(".config/dagster-slurm/rig-auth.env")
+OUTPUT = Path(".secrets/rig_app_password.txt")
 KEY = Path(".ssh/id_rig")
 CERTIFICATE = Path(".ssh/id_rig-cert.pub")
 STATE = Path(".local/state/gen")
@@ -114,6 +115,8 @@ class Member:
     provider: IdentityProvider
     ca: Authority
     server: Server
+    said: list[str] = field(default_factory=list)
+    """What the person's programs have printed."""
 
     @property
     def home(self) -> Path:
@@ -128,6 +131,7 @@ class Member:
     def settle(self, *, credentials: bool = True, **auth: Any) -> None:
         """Write the spec of the site, the person's profile, and credentials as dagster-slurm keeps them."""
         self._write_yaml("site_specs/rig.yaml", self.spec(**auth))
+        (self.home / "tmp").mkdir(exist_ok=True)
         own = {"user": PERSON.pw_name, "email": f"{PERSON.pw_name}@example.org", "client_id": "gen"}
         self._write_yaml(".config/gen/profile.yaml", own)
         program = self.home / ".local/bin/gen"
@@ -183,6 +187,7 @@ class Member:
             "LC_ALL": "C.UTF-8",
             "PYTHONPATH": str(Path(generator.__file__).parents[1]),
             "PYTHONDONTWRITEBYTECODE": "1",
+            "TMPDIR": str(self.home / "tmp"),
             "GEN_CA_BUNDLE": str(self.provider.root),
             **more,
         }
@@ -203,7 +208,7 @@ class Member:
 
     def run(self, *words: str, setup: str = ":", timeout: float = 60, **environment: str) -> Result:
         """Run a command as the person, in the home folder, with no terminal."""
-        return subprocess.run(
+        result = subprocess.run(
             self.command(*words, setup=setup),
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -214,6 +219,8 @@ class Member:
             start_new_session=True,
             check=False,
         )
+        self.said.append(f"{result.stdout}{result.stderr}")
+        return result
 
     def gen(self, *arguments: str, **more: Any) -> Result:
         """Run gen as the person."""
@@ -228,6 +235,12 @@ class Member:
         result = self.refresh(*options, **more)
         assert result.returncode == 0, f"{result.stdout}{result.stderr}"
         return result
+
+    def refused(self, *options: str, **more: Any) -> str:
+        """Run `gen refresh`, which must end with a line that says what to mend; return that line."""
+        result = self.refresh(*options, **more)
+        assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1), result
+        return result.stderr
 
     def login(self, *options: str, **more: Any) -> Result:
         """Log in with the certificate, by the config that `gen site` compiles."""
@@ -255,12 +268,24 @@ class Member:
             while chunk := _read(leader, deadline):
                 text += chunk
                 yield text
+            self.said.append(text)
             yield f"exit status {process.wait(timeout=10)}"
         finally:
             os.close(leader)
             if process.poll() is None:
                 process.kill()
                 process.wait(timeout=10)
+
+    def spilled(self) -> list[str]:
+        """Return where secrets are that do not belong there: what was printed, and every file of the person's."""
+        texts = {f"what was printed ({number})": text for number, text in enumerate(self.said)}
+        files = (path for path in self.home.rglob("*") if path.is_file() and not path.is_symlink())
+        texts |= {str(path): path.read_text(errors="replace") for path in files if path not in self.vaults()}
+        return [place for place, text in texts.items() if any(secret in text for secret in self.provider.issued)]
+
+    def vaults(self) -> set[Path]:
+        """Return the files that are there to hold secrets."""
+        return {self.home / CREDENTIALS, self.home / OUTPUT}
 
 
 def _read(descriptor: int, deadline: float) -> str:
@@ -277,5 +302,5 @@ def _read(descriptor: int, deadline: float) -> str:
 def membership(folder: Path, provider: IdentityProvider, ca: Authority) -> Iterator[Member]:
     """Run an sshd that takes the authority's certificates and no plain key, and return a person who uses it."""
     with Rig(folder) as rig:
-        lines = (f"TrustedUserCAKeys {ca.user_key}", "AuthorizedKeysFile none")
+        lines = (f"TrustedUserCAKeys {ca.user_key}", "AuthorizedKeysFile none", "MaxStartups 100")
         yield Member(rig, provider, ca, rig.serve("login", ["ed25519"], *lines))
