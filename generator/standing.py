@@ -1,7 +1,7 @@
 """How a site stands on this machine: its certificate, the last renewal, the timer, and whether that runs unattended."""
 
-import getpass
 import os
+import pwd
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -70,7 +70,7 @@ def standing(choice: Choice, environment: Mapping[str, str]) -> Standing:
         message=past.message or None,
         app_password_ends=_app_password_ends(own),
         timer=_timer(own.site, environment),
-        lingers=(_LINGER / getpass.getuser()).exists() if _LINGER.parent.is_dir() else None,
+        lingers=(_LINGER / pwd.getpwuid(os.getuid()).pw_name).exists() if _LINGER.parent.is_dir() else None,
     )
 
 

@@ -44,15 +44,15 @@ def check(choice: Choice, *, as_json: bool) -> int:
 
 def _on_connect(choice: Choice, wish: Wish) -> int:
     """Renew before a connection: in bounded time, with a line at most, and never in the way of it."""
-    late = threading.Timer(ON_CONNECT, _give_up, [choice.site])
+    late = threading.Timer(ON_CONNECT - 1, _give_up, [choice.site])  # Python took its time to start
     late.daemon = True
     late.start()
     try:
         renew.refresh(settings.read(choice, os.environ), wish, os.environ)
     except GenError as error:
         say(str(error).splitlines()[0])
-    except OSError as error:
-        say(f"{choice.site}: {(error.strerror or str(error)).lower()}")
+    except Exception as error:  # a bug is no reason to stand in the way either
+        say(f"{choice.site}: the certificate was not renewed ({type(error).__name__}); see gen refresh {choice.site}")
     late.cancel()
     return 0
 

@@ -1,8 +1,8 @@
 """`gen status [SITE]`: how the certificates on this machine stand."""
 
-import getpass
 import json
 import os
+import pwd
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -56,7 +56,7 @@ def _lines(item: Standing) -> Iterator[str]:
     if item.timer:
         yield f"  timer         {_timer(item)}"
     if item.timer and item.timer.kind == "systemd" and item.lingers is not None:
-        stops = f"no: the timer stops when you log out; loginctl enable-linger {getpass.getuser()}"
+        stops = f"no: the timer stops when you log out; loginctl enable-linger {pwd.getpwuid(os.getuid()).pw_name}"
         yield f"  linger        {'yes' if item.lingers else stops}"
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from generator import disk
 from generator.errors import GenError
 from generator.refresh import process
-from generator.refresh.certificate import Certificate
+from generator.refresh.certificate import Certificate, key_blob
 from generator.refresh.credentials import Sources
 from generator.refresh.http import Deadline
 from generator.refresh.pair import certificate
@@ -27,8 +27,10 @@ def run(
     try:
         _run(command, sources, environment, deadline)
         new = certificate(settings.certificate)
-        if not new or not new.lasts(now) or (old and new.valid_before < old.valid_before):
-            raise GenError(f"{command.words[0]} left no valid certificate at {settings.certificate}")
+        if not new or not new.lasts(now) or not _fits(new, settings):
+            raise GenError(f"{command.words[0]} left no valid certificate for {settings.key} at {settings.certificate}")
+        if old and new.valid_before <= old.valid_before:
+            raise GenError(f"{command.words[0]} left the certificate as it was")
     except BaseException:
         if old and old.lasts(now):
             for place, (content, mode) in before.items():
@@ -36,6 +38,13 @@ def run(
                     disk.replace(place, content, mode, place.with_name(settings.scratch))
         raise
     return new
+
+
+def _fits(new: Certificate, settings: Settings) -> bool:
+    try:
+        return new.public_key == key_blob(Path(f"{settings.key}.pub").read_bytes())
+    except (OSError, ValueError):
+        return True  # only the private key is there, which the command knows better
 
 
 def _run(command: Command, sources: Sources, environment: Mapping[str, str], deadline: Deadline) -> None:

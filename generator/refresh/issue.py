@@ -8,6 +8,7 @@ from generator import disk
 from generator.errors import GenError
 from generator.refresh import command, oidc, pair
 from generator.refresh.certificate import Certificate
+from generator.refresh.credentials import APP_PASSWORD
 from generator.refresh.http import Http, connected
 from generator.refresh.rotation import Rotation
 from generator.refresh.run import Held, Run, now
@@ -15,7 +16,7 @@ from generator.refresh.secret import Secret
 from generator.refresh.settings import Command, Oidc, Step
 from generator.refresh.state import DAY
 from generator.refresh.step import Authority
-from generator.refresh.words import clock
+from generator.refresh.words import clock, home
 
 
 class PersonNeededError(GenError):
@@ -32,6 +33,7 @@ def certificate(run: Run, held: Held, old: Certificate | None) -> tuple[Certific
     way = run.settings.way
     if not run.alone(held) and not run.wish.terminal:
         raise PersonNeededError(by_hand(run, old))
+    _refuse_more(run)
     if isinstance(way, Step):
         with run.store.work() as work:
             return _by_step(run, way, held, old, work)
@@ -50,7 +52,20 @@ def by_hand(run: Run, old: Certificate | None) -> str:
     if isinstance(way, Command) and not way.words:
         where = f"at {way.portal} " if way.portal else ""
         return f"{state}; get one {where}and put it at {run.settings.certificate}"
-    return f"{state}, and a person is needed for a new one; type in a terminal: gen refresh {run.settings.site}"
+    hint = f"; alone it needs {' and '.join(missing)}" if (missing := _missing(run)) else ""
+    return f"{state}; to get a new one, type in a terminal: gen refresh {run.settings.site}{hint}"
+
+
+def _missing(run: Run) -> list[str]:
+    """Return what would let a site that knows unattended renewal do without a person."""
+    if not run.oidc:
+        return []
+    where = home(run.authentik.credentials_file) if run.authentik else "its environment"
+    return [
+        *([] if run.oidc.client_id else ["client_id in your profile"]),
+        *([] if run.oidc.username else ["user in your profile"]),
+        *([] if run.held().app_password else [f"{run.settings.prefix}_{APP_PASSWORD} in {where}"]),
+    ]
 
 
 def rotation(run: Run, http: Http) -> Rotation:
@@ -143,16 +158,22 @@ def _trusted(ca: Authority, new: Certificate, old: Certificate | None) -> list[s
     return [f"certificates are now signed by {new.authority}, until now by {old.authority}"] if old else []
 
 
-def _count(run: Run) -> None:
-    """Write down that a certificate is issued, before it is: a run that is killed has used one up."""
-    state, second = run.store.read(), now()
-    recent = tuple(issued for issued in state.issued if 0 <= second - issued < DAY)
+def _recent(run: Run) -> tuple[int, ...]:
+    return tuple(second for second in run.store.read().issued if 0 <= now() - second < DAY)
+
+
+def _refuse_more(run: Run) -> None:
+    recent = _recent(run)
     if run.settings.most and len(recent) >= run.settings.most:
         raise GenError(
             f"{run.settings.site}: issued {len(recent)} certificates in the last day, and gives no more; "
             f"the next one at {clock(min(recent) + DAY)}"
         )
-    run.store.write(replace(state, issued=(*recent, second)))
+
+
+def _count(run: Run) -> None:
+    """Write down that a certificate is issued, before it is: a run that is killed has used one up."""
+    run.store.write(replace(run.store.read(), issued=(*_recent(run), now())))
 
 
 def _uncount(run: Run) -> None:

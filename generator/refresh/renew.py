@@ -7,7 +7,7 @@ from pathlib import Path
 
 from generator.errors import GenError
 from generator.refresh import issue, notify
-from generator.refresh.certificate import Certificate
+from generator.refresh.certificate import NEVER, Certificate
 from generator.refresh.http import UnreachableError, connected
 from generator.refresh.pair import certificate
 from generator.refresh.rotation import due as rotation_due
@@ -77,6 +77,8 @@ def _locked(run: Run, before: Certificate | None, state: State) -> Outcome:
 
 
 def _wanted(run: Run, found: Certificate | None, state: State, held: Held) -> bool:
+    if run.wish.on_connect and found and found.lasts(now()) and not run.alone(held):
+        return False  # nothing can be done without a person, and nothing has to be yet
     if pending(found, run.settings, now()) or run.wish.force:
         return True
     return not run.wish.on_connect and (run.wish.rotate or _remains(run, state) or _rotation_due(run, held, state))
@@ -123,8 +125,7 @@ def _warnings(run: Run, held: Held) -> tuple[str, ...]:
 def _tell_hook(run: Run, found: Certificate | None, held: Held) -> None:
     """Write down for ssh's hook from when to come here: where a person is needed, not before it has ended."""
     if found:
-        second = due(found, run.settings) if run.alone(held) else min(found.valid_before, due(found, run.settings))
-        run.store.due(second)
+        run.store.due(due(found, run.settings) if run.alone(held) else min(found.valid_before, NEVER))
 
 
 def _scratches(run: Run) -> list[Path]:
@@ -155,14 +156,16 @@ def _recorded(run: Run) -> Iterator[None]:
     """Write down a failure, and tell it to a person who is not looking."""
     try:
         yield
-    except GenError as error:
+    except (GenError, OSError) as error:
         message = str(error)
+        if isinstance(error, OSError):
+            message = f"{error.filename or error.filename2 or 'disk'}: {(error.strerror or message).lower()}"
         message = message if message.startswith(f"{run.settings.site}: ") else f"{run.settings.site}: {message}"
         if not isinstance(error, _KnownError):
             with suppress(GenError):
                 _write_down(run, message, error.pause if isinstance(error, UnreachableError) else 0)
-                if run.wish.on_connect and not isinstance(error, issue.PersonNeededError):
-                    run.store.due(now() + _QUIET)
+        if run.wish.on_connect and not isinstance(error, issue.PersonNeededError):
+            run.store.due(now() + _QUIET)
         raise GenError(message) from None
 
 

@@ -15,7 +15,7 @@ from generator.refresh.state import Store
 ON_CONNECT = 20
 """Seconds that a connection may be held up."""
 _UNATTENDED = 150  # the unit would end it after five minutes
-_MARGIN = 3
+_MARGIN = 3  # of these, for Python to start and for a last word
 
 
 @dataclass(frozen=True)

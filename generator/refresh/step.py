@@ -42,17 +42,7 @@ class Authority:
         current = self._folder() / "current-context.json"
         before = current.read_bytes() if current.is_file() else None
         try:
-            self._run(
-                "ca",
-                "bootstrap",
-                "--context",
-                self.step.context,
-                "--ca-url",
-                self.step.ca_url,
-                "--force",
-                "--fingerprint",
-                self.step.fingerprint,
-            )
+            self._run("ca", "bootstrap", *self._ours(), "--fingerprint", self.step.fingerprint, "--force")
         finally:
             if before is not None and current.read_bytes() != before:
                 disk.replace(current, before, 0o644)
@@ -65,7 +55,7 @@ class Authority:
         Raises:
             GenError: it is not, or does not answer.
         """
-        self._run("ca", "health", "--context", self.step.context)
+        self._run("ca", "health", *self._ours())
 
     def sign(self, public_key: Path, token: Secret) -> Path:
         """Have a public key signed; return the certificate beside it."""
@@ -86,7 +76,7 @@ class Authority:
     def roots(self) -> set[str]:
         """Return the fingerprints of the keys that the CA signs people's certificates with."""
         found = set()
-        for line in self._run("ssh", "config", "--roots", "--context", self.step.context).splitlines():
+        for line in self._run("ssh", "config", "--roots", *self._ours()).splitlines():
             with suppress(ValueError):
                 found.add(fingerprint(key_blob(line.encode())))
         return found
@@ -94,18 +84,11 @@ class Authority:
     def _certificate(self, public_key: Path) -> list[str]:
         provisioner = ["--provisioner", self.step.provisioner] if self.step.provisioner else []
         # Only a new certificate for the key that is there: a new key would have to be put in place as well.
-        return [
-            "ssh",
-            "certificate",
-            self.step.identity or "",
-            str(public_key),
-            "--sign",
-            "--force",
-            "--no-agent",
-            "--context",
-            self.step.context,
-            *provisioner,
-        ]
+        what = (self.step.identity or "", str(public_key), "--sign", "--force", "--no-agent")
+        return ["ssh", "certificate", *what, *self._ours(), *provisioner]
+
+    def _ours(self) -> tuple[str, ...]:
+        return ("--context", self.step.context, "--ca-url", self.step.ca_url)
 
     def _run(self, *words: str, secret: Secret | None = None) -> str:
         token = {"STEP_TOKEN": secret.reveal()} if secret else {}
