@@ -51,7 +51,7 @@ class Rotation:
             token = api.create(names["api"], "api", user, expires)
             self._prove(app_password, token)
             new = Kept(_credential(app_password), _credential(token))
-            self._put(new)
+            credentials.save(self.authentik.credentials_file, new, self.scratch)
         except GenError:
             self.tidy(old, api_token)
             raise
@@ -60,7 +60,11 @@ class Rotation:
         return new
 
     def tidy(self, in_use: Kept, api_token: Secret | None) -> None:
-        """Take away every token that is written down and not in use; what fails now is tried in the next run."""
+        """Take away every token that is written down and not in use; what fails now is tried in the next run.
+
+        Raises:
+            GenError: the second file with the app password cannot be written: the old one lasts until it is.
+        """
         written = self.store.read().leftovers
         rest = [name for name in written if name not in in_use.identifiers()]
         if api_token and rest:
@@ -74,10 +78,6 @@ class Rotation:
         """Use each of the new credentials once for what it is for."""
         oidc.token(self.http, self.oidc, app_password.secret)
         Api(self.http, self.authentik.api_base, token.secret).user()
-
-    def _put(self, new: Kept) -> None:
-        credentials.save(self.authentik.credentials_file, new, self.scratch)
-        self._output(new)
 
     def _output(self, new: Kept) -> None:
         """Write the app password to the second file that people may have asked for."""

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from generator import disk
 from generator.errors import GenError
@@ -39,6 +40,7 @@ class Authority:
         """
         if not self.step.bootstrap_anew and self._known():
             return
+        self._mend()
         current = self._folder() / "current-context.json"
         before = current.read_bytes() if current.is_file() else None
         try:
@@ -109,6 +111,17 @@ class Authority:
     def _program(self) -> str:
         return process.program("step", _INSTALL)
 
+    def _mend(self) -> None:
+        """Put aside what step was cut off in the middle of writing: it would refuse every command because of it."""
+        folder, name = self._folder(), self.step.context
+        contexts, current = folder / "contexts.json", folder / "current-context.json"
+        own = (folder / kind / name / "config" / "defaults.json" for kind in ("authorities", "profiles"))
+        for path in (contexts, current, *own):
+            if path.is_file() and _object(path) is None:
+                path.replace(path.with_name(f"{path.name}.broken"))
+        if current.is_file() and (_object(current) or {}).get("context") not in (_object(contexts) or {}):
+            current.unlink()
+
     def _known(self) -> bool:
         """Tell whether step knows the whole context, and that by the right root."""
         folder = self._folder()
@@ -129,3 +142,11 @@ class Authority:
 
     def _folder(self) -> Path:
         return Path(self.environment.get("STEPPATH") or Path.home() / ".step")
+
+
+def _object(path: Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None

@@ -99,7 +99,12 @@ def test_a_file_is_replaced_as_a_whole_and_what_a_kill_left_goes(file: Path) -> 
 def test_a_secret_has_its_mode_from_the_first_byte(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     modes: list[int] = []
     real = os.fsync
-    monkeypatch.setattr(os, "fsync", lambda number: (modes.append(os.fstat(number).st_mode & 0o777), real(number)))
+
+    def fsync(number: int) -> None:
+        modes.append(os.fstat(number).st_mode & 0o777)
+        real(number)
+
+    monkeypatch.setattr(os, "fsync", fsync)
     before = os.umask(0)
     try:
         write(file, "secret\n", SCRATCH)

@@ -18,12 +18,13 @@ from generator.refresh.http import Deadline, Http, UnreachableError, address, co
 from generator.refresh.secret import Secret
 
 TOKEN = Secret("a-token-that-nobody-sees", "a test")
+Reply = tuple[int, Mapping[str, str], bytes]
 
 
 class Server:
     """A server that gives one answer after the other, and keeps what it was asked."""
 
-    def __init__(self, *answers: tuple[int, Mapping[str, str], bytes] | Callable[[BaseHTTPRequestHandler], None]):
+    def __init__(self, *answers: Reply | Callable[[BaseHTTPRequestHandler], None]) -> None:
         self.answers = list(answers)
         self.asked: list[tuple[str, str, Mapping[str, str], bytes]] = []
         self.times: list[float] = []
@@ -79,7 +80,7 @@ def http(seconds: float = 20, unit: float = 0.01, bundle: Path | None = None) ->
         yield Http(opened.client, opened.deadline, unit)
 
 
-GOOD = (200, {}, b'{"good": 1}')
+GOOD: Reply = (200, {}, b'{"good": 1}')
 
 
 def test_what_is_sent_arrives_and_the_answer_comes_back() -> None:
