@@ -12,7 +12,7 @@ from generator.inputs import Choice
 from generator.refresh import process, renew, settings
 from generator.refresh.pair import certificate
 from generator.refresh.renew import Outcome
-from generator.refresh.run import ON_CONNECT, Wish, now
+from generator.refresh.run import ON_CONNECT, Wish, now, secret_names
 from generator.refresh.settings import Settings
 from generator.refresh.words import clock, home, span
 from generator.terminal import data, say
@@ -27,9 +27,8 @@ def run(choice: Choice, wish: Wish, *, as_json: bool) -> int:
     process.keep_memory_private()
     if wish.on_connect:
         return _on_connect(choice, wish)
-    found = settings.read(choice, os.environ)
     terminal = sys.stdin.isatty() and sys.stderr.isatty()
-    outcome = renew.refresh(found, replace(wish, terminal=terminal), os.environ)
+    found, outcome = _refresh(choice, replace(wish, terminal=terminal))
     _tell(found, outcome, as_json)
     return 0
 
@@ -48,13 +47,21 @@ def _on_connect(choice: Choice, wish: Wish) -> int:
     late.daemon = True
     late.start()
     try:
-        renew.refresh(settings.read(choice, os.environ), wish, os.environ)
+        _refresh(choice, wish)
     except GenError as error:
         say(str(error).splitlines()[0])
     except Exception as error:  # a bug is no reason to stand in the way either
         say(f"{choice.site}: the certificate was not renewed ({type(error).__name__}); see gen refresh {choice.site}")
     late.cancel()
     return 0
+
+
+def _refresh(choice: Choice, wish: Wish) -> tuple[Settings, Outcome]:
+    environment = dict(os.environ)
+    found = settings.read(choice, environment)
+    for name in secret_names(found):
+        os.environ.pop(name, None)  # libraries start programs too
+    return found, renew.refresh(found, wish, environment)
 
 
 def _give_up(site: str) -> None:

@@ -122,16 +122,17 @@ def _by_step(run: Run, step: Step, held: Held, old: Certificate | None, work: Pa
 
 def _token(run: Run, endpoint: Oidc, held: Held) -> Secret:
     """Return a token for the CA; a new app password is made where the old one has ended, if that can be done."""
-    may_rotate = run.authentik and held.api_token and not run.wish.on_connect
     with connected(run.wish.bundle, run.deadline) as http:
         if held.app_password:
             try:
                 return oidc.token(http, endpoint, held.app_password)
             except oidc.RefusedError:
-                if not may_rotate:
+                if run.wish.on_connect or not run.authentik or not held.api_token:
                     raise
-        if not may_rotate or not held.api_token:
-            raise GenError(f"{run.settings.site}: there is no app password; gen refresh without a connection makes one")
+        if run.wish.on_connect or not held.api_token:
+            raise GenError(
+                f"{run.settings.site}: there is no app password yet; gen refresh {run.settings.site} makes one"
+            )
         authority(run).health()
         new = rotation(run, http).run(held.api_token, now()).app_password.secret
         if not new:

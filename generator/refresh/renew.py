@@ -13,7 +13,7 @@ from generator.refresh.pair import certificate
 from generator.refresh.rotation import due as rotation_due
 from generator.refresh.run import Held, Run, Wish, now, starting
 from generator.refresh.settings import Command, Settings
-from generator.refresh.state import State, store
+from generator.refresh.state import DAY, State, store
 from generator.refresh.words import clock
 
 _QUIET = 60  # seconds after a failure in which no connection tries again
@@ -85,7 +85,7 @@ def _wanted(run: Run, found: Certificate | None, state: State, held: Held) -> bo
 
 
 def _rotation_due(run: Run, held: Held, state: State) -> bool:
-    return bool(run.authentik and held.api_token and rotation_due(held.kept, run.authentik, state.rotated, now()))
+    return bool(run.authentik and rotation_due(held.kept, run.authentik, state.rotated, now()) and held.api_token)
 
 
 def _rotated(run: Run, state: State) -> bool:
@@ -102,7 +102,7 @@ def _rotated(run: Run, state: State) -> bool:
             f"{run.authentik.credentials_file}: holds no API token, and {run.settings.prefix}_AUTHENTIK_API_TOKEN is "
             "not set: without one nothing can be rotated"
         )
-    if wanted or then.leftovers:
+    if wanted or (then.leftovers and held.api_token):
         with connected(run.wish.bundle, run.deadline) as http:
             rotation = issue.rotation(run, http)
             rotation.tidy(held.kept, held.api_token)
@@ -117,7 +117,7 @@ def _rotated(run: Run, state: State) -> bool:
 def _warnings(run: Run, held: Held) -> tuple[str, ...]:
     """Return what will go wrong some day, and that nobody but the person can mend."""
     ends = held.kept.app_password.expires
-    if run.authentik and ends and not held.api_token and ends - now() < run.authentik.skew_days * 86_400:
+    if run.authentik and ends and ends - now() < run.authentik.skew_days * DAY and not held.api_token:
         return (f"the app password ends at {clock(ends)}, and there is no API token to rotate it with",)
     return ()
 

@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from generator.refresh import credentials
@@ -33,11 +34,20 @@ class Wish:
 
 @dataclass(frozen=True)
 class Held:
-    """The secrets that there are."""
+    """The secrets that there are, each looked for when it is needed: a keyring may ask a person."""
 
-    kept: Kept = field(default_factory=Kept)
-    app_password: Secret | None = None
-    api_token: Secret | None = None
+    kept: Kept
+    sources: Sources
+
+    @cached_property
+    def app_password(self) -> Secret | None:
+        """What a token is asked with."""
+        return self.kept.app_password.secret or self.sources.find(APP_PASSWORD)
+
+    @cached_property
+    def api_token(self) -> Secret | None:
+        """What credentials are rotated with."""
+        return self.kept.api_token.secret or self.sources.find(API_TOKEN)
 
 
 @dataclass(frozen=True)
@@ -53,19 +63,12 @@ class Run:
     deadline: Deadline
 
     def held(self) -> Held:
-        """Return the secrets that there are, each from the first place that has it.
+        """Return the secrets that there are now.
 
         Raises:
-            GenError: a place cannot be read, or others may read it.
+            GenError: the credentials file cannot be read, or others may read it.
         """
-        if not self.oidc:
-            return Held()
-        kept = credentials.kept(self.authentik.credentials_file) if self.authentik else Kept()
-        return Held(
-            kept,
-            kept.app_password.secret or self.sources.find(APP_PASSWORD),
-            kept.api_token.secret or (self.sources.find(API_TOKEN) if self.authentik else None),
-        )
+        return Held(credentials.kept(self.authentik.credentials_file) if self.authentik else Kept(), self.sources)
 
     def alone(self, held: Held) -> bool:
         """Tell whether a certificate can be had without a person."""
@@ -87,9 +90,7 @@ class Run:
 
 def starting(settings: Settings, wish: Wish, environment: Mapping[str, str], store: Store) -> Run:
     """Return a run that starts now."""
-    names = {f"{settings.prefix}_{APP_PASSWORD}", f"{settings.prefix}_{API_TOKEN}", "STEP_TOKEN"}
-    if isinstance(settings.way, Command) and settings.way.secret:
-        names.add(settings.way.secret)
+    names = secret_names(settings)
     return Run(
         settings,
         wish,
@@ -97,6 +98,14 @@ def starting(settings: Settings, wish: Wish, environment: Mapping[str, str], sto
         Sources(settings.site, settings.prefix, environment, keyring=not wish.on_connect),
         {name: value for name, value in environment.items() if name not in names},
         Deadline(ON_CONNECT - _MARGIN if wish.on_connect else _UNATTENDED),
+    )
+
+
+def secret_names(settings: Settings) -> set[str]:
+    """Return the variables that other programs are not to inherit."""
+    own = settings.way.secret if isinstance(settings.way, Command) else None
+    return {f"{settings.prefix}_{APP_PASSWORD}", f"{settings.prefix}_{API_TOKEN}", "STEP_TOKEN"} | (
+        {own} if own else set()
     )
 
 

@@ -142,6 +142,7 @@ def test_the_keyring_comes_last_and_only_where_it_may_ask(monkeypatch: pytest.Mo
     """A keyring of the library's own kind, in memory: a test machine has no desktop."""
     keyring = pytest.importorskip("keyring")
     backend = pytest.importorskip("keyring.backend")
+    before = keyring.get_keyring()  # first, or a class of this test could be the best there is
 
     class Memory(backend.KeyringBackend):  # type: ignore[misc, name-defined]
         priority = 1
@@ -153,7 +154,6 @@ def test_the_keyring_comes_last_and_only_where_it_may_ask(monkeypatch: pytest.Mo
 
         def delete_password(self, *_: str) -> None: ...
 
-    before = keyring.get_keyring()
     keyring.set_keyring(Memory())
     try:
         assert Sources("musica", "ASC", {}, keyring=True).find(APP_PASSWORD) == secret("from-keyring")

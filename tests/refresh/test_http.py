@@ -123,8 +123,12 @@ def test_tries_are_few_and_further_and_further_apart() -> None:
 
 @pytest.mark.parametrize("form", ["seconds", "date"])
 def test_a_wait_that_is_asked_for_is_kept(form: str) -> None:
-    wait = "2" if form == "seconds" else formatdate(time.time() + 3, usegmt=True)
-    with Server((429, {"Retry-After": wait}, b""), GOOD).running() as server, http() as client:
+    def busy(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(429)
+        handler.send_header("Retry-After", "2" if form == "seconds" else formatdate(time.time() + 3, usegmt=True))
+        handler.end_headers()
+
+    with Server(busy, GOOD).running() as server, http() as client:
         assert client.send("GET", server.url).status == 200
     assert server.times[1] - server.times[0] >= 1.9
 

@@ -159,7 +159,10 @@ def test_a_connection_is_never_in_danger(gen: Gen, home: Path, certify: Certify)
 def test_a_failure_is_told_again_to_connections_and_tried_again_after_a_minute(
     gen: Gen, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("ASC_OIDC_APP_PASSWORD", "so-it-is-unattended")
+    held = home / ".config/dagster-slurm/musica-auth.env"
+    held.parent.mkdir()
+    held.touch(0o600)
+    held.write_text("ASC_OIDC_APP_PASSWORD=so-it-is-unattended\n")
     monkeypatch.setenv("PATH", str(home))  # without step, and ssh-keygen
     first = gen("refresh", "musica", "--on-connect")
     assert "ssh-keygen is not on PATH" in first.err
