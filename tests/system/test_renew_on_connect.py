@@ -18,7 +18,7 @@ pytestmark = pytest.mark.system
 
 BOUND = 20
 """Seconds that docs/renewal.md promises."""
-PERSON_NEEDED = {"oidc": None, "authentik": None}
+SPEC = "site_specs/rig.yaml"
 
 
 def sign(member: Member, validity: str) -> None:
@@ -38,13 +38,12 @@ ENDED = "-2h:-1h"
 DUE = "-1h:+10m"
 
 
-def change(member: Member, **values: Any) -> None:
-    """Change the spec of the site."""
-    path = member.home / "site_specs/rig.yaml"
+def change(path: Path, **values: Any) -> None:
+    """Change a file of the person's: the spec of the site, the profile."""
     yaml = YAML(typ="safe")
-    spec = yaml.load(path)
+    was = yaml.load(path)
     with path.open("w") as file:
-        yaml.dump(spec | values, file)
+        yaml.dump(was | values, file)
 
 
 def timed(login: Callable[[], Result]) -> tuple[Result, float]:
@@ -103,7 +102,7 @@ def test_a_jump_host_of_the_same_site_does_not_renew_again(member: Member, provi
     port = member.server.port
     hosts = {"door": {"host": "localhost", "port": port}, "rig": {"host": "127.0.0.1", "port": port, "via": "door"}}
     pins = {"fingerprints": {"ed25519": member.rig.fingerprint("ed25519")}, "hosts": ["door", "rig"], "source": "test"}
-    change(member, hosts=hosts, host_keys={"all": pins})
+    change(member.home / SPEC, hosts=hosts, host_keys={"all": pins})
     sign(member, ENDED)
     assert entered(member.login())
     assert provider.count() == 1
@@ -161,8 +160,7 @@ def test_nothing_is_renewed_where_it_is_not_wanted_by_the(who: str, member: Memb
     if who == "spec":
         member.settle(renew_on_connect=False)
     else:
-        with (member.home / ".config/gen/profile.yaml").open("a") as profile:
-            profile.write("renew_on_connect: false\n")
+        change(member.home / ".config/gen/profile.yaml", renew_on_connect=False)
     sign(member, ENDED)
     result = member.login()
     assert (result.returncode, "gen" in result.stderr) == (255, False)
@@ -172,7 +170,7 @@ def test_nothing_is_renewed_where_it_is_not_wanted_by_the(who: str, member: Memb
 def test_where_a_person_is_needed_a_line_tells_what_to_type_once_the_certificate_has_ended(
     member: Member, provider: IdentityProvider
 ) -> None:
-    member.settle(**PERSON_NEEDED)
+    member.settle(oidc=None, authentik=None)
     sign(member, DUE)
     assert entered(member.login())
     sign(member, ENDED)
@@ -190,7 +188,7 @@ def test_a_certificate_for_each_connection_is_got_by_the_command_of_the_centre(m
     key, authority = member.home / ".ssh/id_rig.pub", str(member.ca.user_key).removesuffix(".pub")
     command = ["ssh-keygen", "-q", "-s", authority, "-I", "new", "-n", PERSON.pw_name, "-V", "-1m:+5s", str(key)]
     auth = {"method": "certificate", "command": command, "lifetime": "5s", "each_connection": True}
-    change(member, auth=auth)
+    change(member.home / SPEC, auth=auth)
     certificates = set()
     for _ in range(2):
         assert entered(member.login())
