@@ -18,6 +18,7 @@ _NEEDED = {
     *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
 }
 _LONGEST = 60.0
+_ADVICE = "Re-run with STEPDEBUG=1"  # the last line of step's, below the one that tells
 _DUMPABLE, _DEATH_SIGNAL = 4, 1  # prctl(2)
 
 
@@ -91,7 +92,7 @@ def shown(words: Sequence[str], environment: Mapping[str, str]) -> int:
 def last_line(text: str) -> str:
     """Return the last line of a program's output that says something, fit for a message."""
     lines = ["".join(char for char in line if char.isprintable()).strip() for line in text.splitlines()]
-    return next((line[:300] for line in reversed(lines) if line), "")
+    return next((line[:300] for line in reversed(lines) if line and not line.startswith(_ADVICE)), "")
 
 
 def _end_with_parent() -> Callable[[], object] | None:

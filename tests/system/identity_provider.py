@@ -36,23 +36,25 @@ FRAUD = "Token invalid/expired"
 Form = dict[str, str]
 
 
-def certificate(folder: Path, name: str, root: Path, *options: str) -> Path:
+def certificate(folder: Path, name: str, root: Path) -> Path:
     """Make a TLS certificate for the loopback, and return its path; the key lies beside it as `.key`."""
     path = folder / f"{name}.crt"
     signed = ["--profile", "leaf", "--ca", str(root), "--ca-key", str(root.with_suffix(".key"))]
     names = ["--san", "localhost", "--san", "127.0.0.1"]
-    step("certificate", "create", name, path, path.with_suffix(".key"), *signed, *names, *_OPEN, *options)
+    step("certificate", "create", name, path, path.with_suffix(".key"), *signed, *names, *_OPEN, *_LONG)
     return path
 
 
 def root_certificate(folder: Path, name: str) -> Path:
     """Make the root certificate of an authority of a test's own."""
     path = folder / f"{name}.crt"
-    step("certificate", "create", name, path, path.with_suffix(".key"), "--profile", "root-ca", *_OPEN)
+    step("certificate", "create", name, path, path.with_suffix(".key"), "--profile", "root-ca", *_OPEN, *_LONG)
     return path
 
 
 _OPEN = ("--no-password", "--insecure", "--force")
+# Made long ago, as those of real servers are: a clock that is wrong by days still finds them valid.
+_LONG = ("--not-before=-240h", "--not-after=2400h")
 
 
 def step(*arguments: str | Path, **more: Any) -> str:
@@ -194,12 +196,11 @@ class IdentityProvider:
     @contextmanager
     def down(self) -> Iterator[None]:
         """Refuse every connection during the block."""
-        port = self._server.server_port
         self._close()
         try:
             yield
         finally:
-            self._server = self._listen(port)
+            self._server = self._listen(self._server.server_port)
 
     @contextmanager
     def running(self) -> Iterator["IdentityProvider"]:

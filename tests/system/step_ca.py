@@ -79,7 +79,7 @@ def _configuration(folder: Path, provider: IdentityProvider, lifetime: str, port
     intermediate = folder / "ca-intermediate.crt"
     names = ("certificate", "create", "Intermediate", intermediate, intermediate.with_suffix(".key"))
     signed = ("--profile", "intermediate-ca", "--ca", root, "--ca-key", root.with_suffix(".key"))
-    step(*names, *signed, "--no-password", "--insecure")
+    step(*names, *signed, "--no-password", "--insecure", "--not-before=-240h", "--not-after=2400h")
     for name in ("user", "host"):
         path = str(folder / f"ca-{name}")
         subprocess.run(["ssh-keygen", "-q", "-t", "ecdsa", "-N", "", "-f", path], check=True, timeout=60)
@@ -103,7 +103,7 @@ def _configuration(folder: Path, provider: IdentityProvider, lifetime: str, port
         "dnsNames": ["localhost", "127.0.0.1"],
         "ssh": {"hostKey": str(folder / "ca-host"), "userKey": str(folder / "ca-user")},
         "logger": {"format": "text"},
-        "authority": {"provisioners": [provisioner], "backdate": "0s"},
+        "authority": {"provisioners": [provisioner]},
     }
 
 
