@@ -63,7 +63,7 @@ def standing(choice: Choice, environment: Mapping[str, str]) -> Standing:
         site=own.site,
         certificate=own.certificate,
         state=_state(own, now()),
-        valid_before=found.valid_before if found else None,
+        valid_before=found.end if found else None,
         due=renew.due(found, own) if found else None,
         last=past.result or None,
         last_at=past.at or None,

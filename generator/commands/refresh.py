@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from generator.errors import GenError
 from generator.inputs import Choice
 from generator.refresh import process, renew, settings
+from generator.refresh.certificate import NEVER
 from generator.refresh.pair import certificate
 from generator.refresh.renew import Outcome
 from generator.refresh.run import ON_CONNECT, Wish, now, secret_names
@@ -81,11 +82,11 @@ def _tell(found: Settings, outcome: Outcome, as_json: bool) -> None:
         say(f"{found.site}: credentials rotated")
     if not there:
         say(f"{found.site}: there is no certificate at {home(found.certificate)}; gen refresh {found.site} gets one")
-    elif there.valid_before > there.due(0) + 1:
+    elif there.end == NEVER:
         say(f"{found.site}: the certificate is valid forever")
     else:
         what = "renewed, valid" if outcome.renewed else "the certificate is valid"
-        left = there.valid_before - now()
+        left = there.end - now()
         ended = f"the certificate ended at {clock(there.valid_before)}; gen refresh {found.site} gets a new one"
         say(f"{found.site}: {what} until {clock(there.valid_before)} ({span(left)})" if left > 0 else ended)
 
@@ -96,8 +97,8 @@ def _record(found: Settings, outcome: Outcome) -> dict[str, object]:
         "format_version": "1.0",
         "site": found.site,
         "certificate": str(found.certificate),
-        "valid_before": datetime.fromtimestamp(there.due(0), UTC).isoformat() if there else None,
-        "seconds_left": there.due(0) - now() if there else None,
+        "valid_before": datetime.fromtimestamp(there.end, UTC).isoformat() if there else None,
+        "seconds_left": there.end - now() if there else None,
         "due": renew.pending(there, found, now()),
         "renewed": outcome.renewed,
         "rotated": outcome.rotated,

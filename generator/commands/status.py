@@ -63,7 +63,7 @@ def _lines(item: Standing) -> Iterator[str]:
 def _words(item: Standing) -> str:
     if item.valid_before is None:
         return f"{'there is no certificate' if item.state == 'missing' else 'what is there is no certificate'}"
-    if item.valid_before > NEVER:
+    if item.valid_before == NEVER:
         return "the certificate is valid forever"
     left = item.valid_before - now()
     if left <= 0:

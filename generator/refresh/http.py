@@ -95,10 +95,15 @@ class Http:
             UnreachableError: there was none in time.
             GenError: the address is no https one, or its certificate is not trusted.
         """
+        import httpx
+
         _refuse_plain(url)
         headers = {"Authorization": f"Bearer {bearer.reveal()}"} if bearer else {}
-        request = self.client.build_request(method, url, data=form, json=body, headers=headers)
-        reason, pause = "no time is left", 0.0
+        try:
+            request = self.client.build_request(method, url, data=form, json=body, headers=headers)
+        except httpx.InvalidURL:
+            raise GenError(f"{address(url)}: is no address") from None
+        reason, pause, after = "no time is left", 0.0, 0
         for attempt in range(_TRIES):
             if self.deadline.left() <= pause:
                 break
@@ -112,9 +117,8 @@ class Http:
                     return answer
                 reason = f"answers {answer.status}"
             pause = max(after, self.unit * 2**attempt * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
-        asked = min(int(pause), _LONGEST_PAUSE) if pause > self.deadline.left() and "answers" in reason else 0
-        wait = f"; it asks to come back in {asked} s" if asked else ""
-        raise UnreachableError(f"{address(url)}: {reason}{wait}; the next run tries again", asked)
+        wait = f"; it asks to come back in {after} s" if after else ""
+        raise UnreachableError(f"{address(url)}: {reason}{wait}; the next run tries again", after)
 
     def _once(self, request: "httpx.Request") -> tuple[Answer, int]:
         """Return an answer and the seconds that it asks to wait."""
@@ -158,7 +162,11 @@ def connected(bundle: Path | None, deadline: Deadline) -> Iterator[Http]:
     except (OSError, ssl.SSLError) as error:
         raise GenError(f"--ca-bundle {bundle}: {(error.strerror or 'holds no certificates').lower()}") from None
     # Answers come as they are: one that was compressed could grow beyond all bounds.
-    with httpx.Client(verify=context, follow_redirects=False, headers={"Accept-Encoding": "identity"}) as client:
+    try:
+        client = httpx.Client(verify=context, follow_redirects=False, headers={"Accept-Encoding": "identity"})
+    except (ValueError, ImportError, httpx.InvalidURL) as error:
+        raise GenError(f"the proxy that the environment names cannot be used: {_reason(error)}") from None
+    with client:
         yield Http(client, deadline)
 
 
@@ -197,10 +205,10 @@ def _after(value: str | None) -> int:
     if not value:
         return 0
     if value.isdecimal() and len(value) < 10:
-        return int(value)
+        return min(int(value), _LONGEST_PAUSE)
     from email.utils import parsedate_to_datetime
 
     try:
-        return max(int(parsedate_to_datetime(value).timestamp() - time.time()), 0)
+        return min(max(int(parsedate_to_datetime(value).timestamp() - time.time()), 0), _LONGEST_PAUSE)
     except (ValueError, TypeError, OverflowError):
         return 0

@@ -126,9 +126,11 @@ def _token(run: Run, endpoint: Oidc, held: Held) -> Secret:
         if held.app_password:
             try:
                 return oidc.token(http, endpoint, held.app_password)
-            except oidc.RefusedError:
-                if run.wish.on_connect or not run.authentik or not held.api_token:
+            except oidc.RefusedError as error:
+                if not run.authentik:
                     raise
+                if run.wish.on_connect or not held.api_token:
+                    raise GenError(f"{error} and put it into {home(run.authentik.credentials_file)}") from None
         if run.wish.on_connect or not held.api_token:
             raise GenError(
                 f"{run.settings.site}: there is no app password yet; gen refresh {run.settings.site} makes one"

@@ -89,7 +89,7 @@ def place(settings: Settings, new: Path) -> None:
         GenError: it cannot be written; the old one stays.
     """
     content = new.read_bytes()
-    for path in filter(None, (settings.copy, settings.certificate)):
+    for path in filter(None, (settings.certificate, settings.copy)):
         with told(path):
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             path.with_name(settings.scratch).unlink(missing_ok=True)

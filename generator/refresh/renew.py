@@ -7,7 +7,7 @@ from pathlib import Path
 
 from generator.errors import GenError
 from generator.refresh import issue, notify
-from generator.refresh.certificate import NEVER, Certificate
+from generator.refresh.certificate import Certificate
 from generator.refresh.http import UnreachableError, connected
 from generator.refresh.pair import certificate
 from generator.refresh.rotation import due as rotation_due
@@ -70,9 +70,10 @@ def _locked(run: Run, before: Certificate | None, state: State) -> Outcome:
     if pending(there, run.settings, now()) or (run.wish.force and there == before):
         renewed, notes = issue.certificate(run, held, there)
         _tell_hook(run, renewed, held)
-    rotated = _rotated(run, state)
+    _rotate(run, state)
+    rotated = run.store.read().rotated != then.rotated
     if renewed or rotated:
-        run.store.write(replace(run.store.read(), at=now(), result="renewed", message="", failing_since=0, told=0))
+        run.store.write(replace(run.store.read(), at=now(), result="renewed", message="", told=0))
     return Outcome(bool(renewed), rotated, renewed or there, (*notes, *_warnings(run, run.held())))
 
 
@@ -88,13 +89,13 @@ def _rotation_due(run: Run, held: Held, state: State) -> bool:
     return bool(run.authentik and rotation_due(held.kept, run.authentik, state.rotated, now()) and held.api_token)
 
 
-def _rotated(run: Run, state: State) -> bool:
+def _rotate(run: Run, state: State) -> None:
     """Rotate the credentials if they are due, or asked for and not rotated meanwhile; tidy up what another run left."""
     held, then = run.held(), run.store.read()
     if run.wish.on_connect or not run.authentik:
         if run.wish.rotate:
             raise GenError(f"{run.settings.site}: has no credentials that can be rotated")
-        return False
+        return
     asked = run.wish.rotate and then.rotated == state.rotated
     wanted = asked or _rotation_due(run, held, then)
     if wanted and not held.api_token:
@@ -111,7 +112,6 @@ def _rotated(run: Run, state: State) -> bool:
                 ca.bootstrap()
                 ca.health()  # a CA that is down could not use the new credentials
                 rotation.run(held.api_token, now())
-    return wanted
 
 
 def _warnings(run: Run, held: Held) -> tuple[str, ...]:
@@ -125,7 +125,7 @@ def _warnings(run: Run, held: Held) -> tuple[str, ...]:
 def _tell_hook(run: Run, found: Certificate | None, held: Held) -> None:
     """Write down for ssh's hook from when to come here: where a person is needed, not before it has ended."""
     if found:
-        run.store.due(due(found, run.settings) if run.alone(held) else min(found.valid_before, NEVER))
+        run.store.due(due(found, run.settings) if run.alone(held) else found.end)
 
 
 def _scratches(run: Run) -> list[Path]:
@@ -180,7 +180,6 @@ def _write_down(run: Run, message: str, pause: int) -> None:
             at=second,
             result="failed",
             message=message,
-            failing_since=state.failing_since or second,
             told=told,
             pause_until=second + pause if pause else state.pause_until,
         )

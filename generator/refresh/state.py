@@ -34,7 +34,6 @@ class State:
     """`renewed`, `valid` or `failed`."""
     message: str = ""
     """What a failed run said."""
-    failing_since: int = 0
     told: int = 0
     """When a person was last notified of a failure."""
     pause_until: int = 0

@@ -13,7 +13,7 @@ from generator.errors import GenError
 from generator.refresh.http import Deadline
 from generator.refresh.state import State, Store
 
-FULL = State(100, "failed", "what was wrong", 50, 60, 70, (1, 2), 3, ("x-app-1",))
+FULL = State(100, "failed", "what was wrong", 60, 70, (1, 2), 3, ("x-app-1",))
 
 
 @pytest.fixture
