@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -235,6 +236,11 @@ class Member:
         result = self.refresh(*options, **more)
         assert result.returncode == 0, f"{result.stdout}{result.stderr}"
         return result
+
+    def at_once(self, number: int, *options: str) -> list[Result]:
+        """Run a number of `gen refresh` at the same time."""
+        with ThreadPoolExecutor(number) as threads:
+            return list(threads.map(lambda _: self.refresh(*options, timeout=120), range(number)))
 
     def refused(self, *options: str, **more: Any) -> str:
         """Run `gen refresh`, which must end with a line that says what to mend; return that line."""

@@ -3,7 +3,6 @@
 import json
 import re
 import ssl
-import subprocess
 import sys
 import time
 import urllib.request
@@ -133,14 +132,10 @@ def test_what_ssh_is_told_is_the_second_from_which_it_is_due(member: Member) -> 
 def test_twenty_at_once_make_one_token_request(member: Member) -> None:
     """All have started before the first is allowed to go on: the provider takes its time."""
     member.provider.delay(2)
-    command = member.command(*GEN, "refresh", "rig")
-    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    environment = member.environment()
-    runs = [subprocess.Popen(command, env=environment, cwd=member.home, text=True, **pipes) for _ in range(20)]
-    said = [run.communicate(timeout=120)[0] for run in runs]
-    assert [run.returncode for run in runs] == [0] * 20, said
+    runs = member.at_once(20)
+    assert [run.returncode for run in runs] == [0] * 20, runs
     assert member.provider.count() == 1
-    assert sum("renewed" in text for text in said) == 1
+    assert sum("renewed" in run.stderr for run in runs) == 1
     assert entered(member.login())
 
 
