@@ -95,14 +95,9 @@ class Http:
             UnreachableError: there was none in time.
             GenError: the address is no https one, or its certificate is not trusted.
         """
-        import httpx
-
         _refuse_plain(url)
         headers = {"Authorization": f"Bearer {bearer.reveal()}"} if bearer else {}
-        try:
-            request = self.client.build_request(method, url, data=form, json=body, headers=headers)
-        except httpx.InvalidURL:
-            raise GenError(f"{address(url)}: is no address") from None
+        request = self.client.build_request(method, url, data=form, json=body, headers=headers)
         reason, pause, after = "no time is left", 0.0, 0
         for attempt in range(_TRIES):
             if self.deadline.left() <= pause:
