@@ -20,7 +20,9 @@ import generator
 PROGRAMS = ("ssh", "sshd", "ssh-keygen", "ssh-agent", "ssh-add", "unshare")
 PERSON = pwd.getpwuid(os.geteuid())
 
-_PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"
+# Without a gen: ssh would renew certificates by it.
+_PLACES = [*os.environ["PATH"].split(":"), "/usr/sbin", "/sbin"]
+_PATH = ":".join(place for place in _PLACES if not Path(place, "gen").exists())
 _SSHD = shutil.which("sshd", path=_PATH) or "sshd"  # it wants to be called by its whole path
 _USUAL = (
     *("PermitRootLogin yes", "PasswordAuthentication no", "KbdInteractiveAuthentication no"),
