@@ -32,18 +32,18 @@ def certificate(run: Run, held: Held, old: Certificate | None) -> tuple[Certific
     """
     way = run.settings.way
     if not run.alone(held) and not run.wish.terminal:
-        raise PersonNeededError(by_hand(run, old))
+        raise PersonNeededError(_by_hand(run, old))
     _refuse_more(run)
     if isinstance(way, Step):
         with run.store.work() as work:
             return _by_step(run, way, held, old, work)
     if not way.words:
-        raise PersonNeededError(by_hand(run, old))
+        raise PersonNeededError(_by_hand(run, old))
     _count(run)
     return command.run(run.settings, way, run.sources, run.environment, run.deadline, now()), []
 
 
-def by_hand(run: Run, old: Certificate | None) -> str:
+def _by_hand(run: Run, old: Certificate | None) -> str:
     """Say what a person has to do where none is there."""
     way = run.settings.way
     state = "there is no certificate" if not old else f"the certificate ends at {clock(old.valid_before)}"

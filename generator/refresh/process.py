@@ -77,7 +77,7 @@ def output(
     for secret in secrets:
         printed = printed.replace(secret.reveal(), "…")
     if child.returncode:
-        raise GenError(f"{name} failed: {last_line(printed) or f'status {child.returncode}'}")
+        raise GenError(f"{name} failed: {_last_line(printed) or f'status {child.returncode}'}")
     return printed
 
 
@@ -89,7 +89,7 @@ def shown(words: Sequence[str], environment: Mapping[str, str]) -> int:
     ).returncode
 
 
-def last_line(text: str) -> str:
+def _last_line(text: str) -> str:
     """Return the last line of a program's output that says something, fit for a message."""
     lines = ["".join(char for char in line if char.isprintable()).strip() for line in text.splitlines()]
     return next((line[:300] for line in reversed(lines) if line and not line.startswith(_ADVICE)), "")

@@ -14,7 +14,7 @@ from generator.errors import GenError
 from generator.refresh import credentials, oidc
 from generator.refresh.authentik import Api, ForbiddenError, Issued
 from generator.refresh.credentials import Credential, Kept
-from generator.refresh.http import Http
+from generator.refresh.http import Http, UnreachableError
 from generator.refresh.secret import Secret
 from generator.refresh.settings import Authentik, Oidc
 from generator.refresh.state import DAY, State, Store
@@ -70,7 +70,7 @@ class Rotation:
         if api_token and rest:
             self._output(in_use)
             api = Api(self.http, self.authentik.api_base, api_token)
-            rest = [name for name in rest if not _deleted(api, name)]
+            rest = _deleted(api, rest)
         if rest != list(written):
             self._remember(lambda state: replace(state, leftovers=tuple(rest)))
 
@@ -111,12 +111,18 @@ def due(kept: Kept, authentik: Authentik, rotated: int, now: int) -> bool:
     return any(now >= end - min(skew, max(end - rotated, 0) // 2 if rotated else skew) for end in ends)
 
 
-def _deleted(api: Api, identifier: str) -> bool:
-    try:
-        api.delete(identifier)
-    except GenError:
-        return False
-    return True
+def _deleted(api: Api, identifiers: list[str]) -> list[str]:
+    """Take tokens away, and return those that are left: all the rest, where the provider does not answer."""
+    left = list(identifiers)
+    for identifier in identifiers:
+        try:
+            api.delete(identifier)
+        except UnreachableError:
+            break
+        except GenError:
+            continue
+        left.remove(identifier)
+    return left
 
 
 def _credential(issued: Issued) -> Credential:
