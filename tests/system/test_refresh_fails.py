@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -170,6 +171,17 @@ FORGED = "(cd ~/.ssh; head -c 400 id_rig-cert.pub; printf evil; tail -c +405 id_
 def test_a_step_that(step: str, told: str, member: Member, instead: Callable[[str], None]) -> None:
     instead(step)
     assert told in member.refused("--force")
+
+
+def test_a_step_that_hangs_holds_a_connection_up_for_a_bounded_time_and_is_ended(
+    member: Member, instead: Callable[[str], None]
+) -> None:
+    instead("echo $$ > ~/hangs; exec sleep 300")
+    begun = time.monotonic()
+    result = member.refresh("--on-connect", "--force")
+    assert time.monotonic() - begun < 25
+    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (0, "", 1)
+    assert not Path("/proc", (member.home / "hangs").read_text().strip()).exists()
 
 
 @pytest.fixture
