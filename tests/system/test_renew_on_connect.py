@@ -141,8 +141,9 @@ def test_a_provider_that_hangs_holds_a_connection_up_no_longer_than_promised(
     assert re.fullmatch(r"rig: .*\n", first.stderr)
     second, usual = timed(member.login)
     assert entered(second)
-    assert took - usual < BOUND
     assert usual < BOUND / 2
+    _, start = timed(lambda: member.refresh("--check"))
+    assert took < BOUND + usual + start  # a busy machine takes its time to start Python, and to log in
 
 
 @pytest.mark.parametrize("name", ["github.com", "rig.example.org"])
