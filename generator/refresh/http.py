@@ -182,10 +182,10 @@ def _untrusted(url: str, error: Exception) -> GenError | None:
     seen: BaseException | None = error
     while seen:
         if isinstance(seen, ssl.SSLCertVerificationError):
-            return GenError(
-                f"{address(url)}: its TLS certificate is not trusted ({seen.verify_message}); "
-                "for a CA of your own say --ca-bundle FILE"
-            )
+            reason = seen.verify_message
+            of_time = "expired" in reason or "not yet valid" in reason
+            mend = "is this machine's clock right?" if of_time else "for a CA of your own say --ca-bundle FILE"
+            return GenError(f"{address(url)}: its TLS certificate is not trusted ({reason}); {mend}")
         seen = seen.__cause__ or seen.__context__
     return None
 

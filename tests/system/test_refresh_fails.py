@@ -262,6 +262,10 @@ def test_a_clock_that_jumped(offset: str, member: Member, need: Callable[..., No
     assert "set its clock" in member.refused("--force", **clock(need, offset))
 
 
+def test_a_clock_by_which_the_provider_itself_has_ended_is_doubted(member: Member, need: Callable[..., None]) -> None:
+    assert "is this machine's clock right?" in member.refused("--force", **clock(need, "+900d"))
+
+
 @pytest.mark.parametrize("offset", ["-20", "+20"], ids=["behind", "ahead"])
 def test_a_clock_that_is_a_little_wrong_is_no_fault(offset: str, member: Member, need: Callable[..., None]) -> None:
     with kept(member):
