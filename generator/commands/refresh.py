@@ -82,6 +82,9 @@ def _tell(found: Settings, outcome: Outcome, as_json: bool) -> None:
         say(f"{found.site}: credentials rotated")
     if not there:
         say(f"{found.site}: there is no certificate at {home(found.certificate)}; gen refresh {found.site} gets one")
+    elif there.valid_after > now():
+        start = clock(there.valid_after)
+        say(f"{found.site}: the certificate is not valid before {start}; is this machine's clock right?")
     elif there.end == NEVER:
         say(f"{found.site}: the certificate is valid forever")
     else:

@@ -114,7 +114,7 @@ def test_the_hook_is_told_when_a_person_is_needed_only_once_it_has_ended(
         pytest.param("always:forever", 0, "the certificate is valid forever", id="forever"),
         pytest.param("-1h:+5m", 1, "the certificate is valid until", id="due"),
         pytest.param("-2h:-1h", 1, "the certificate ended at", id="ended"),
-        pytest.param("+1h:+2h", 1, "the certificate is valid until", id="not yet valid"),
+        pytest.param("+1h:+2h", 1, "the certificate is not valid before", id="not yet valid"),
         pytest.param(None, 1, "there is no certificate at ~/.ssh/id_musica-cert.pub", id="missing"),
     ],
 )
