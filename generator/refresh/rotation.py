@@ -53,26 +53,29 @@ class Rotation:
             new = Kept(_credential(app_password), _credential(token))
             credentials.save(self.authentik.credentials_file, new, self.scratch)
         except GenError:
-            self.tidy(old, api_token)
+            self._take_away(old, api_token)
             raise
         self._remember(lambda state: replace(state, rotated=now))
         self.tidy(new, token.secret)
         return new
 
     def tidy(self, in_use: Kept, api_token: Secret | None) -> None:
-        """Take away every token that is written down and not in use; what fails now is tried in the next run.
+        """Finish what was begun: write the second file, and take away every token that is written down but not in use.
+
+        What cannot be taken away now is tried again in the next run.
 
         Raises:
-            GenError: the second file with the app password cannot be written: the old one lasts until it is.
+            GenError: the second file cannot be written: the old app password lasts until it is.
         """
-        written = self.store.read().leftovers
-        rest = [name for name in written if name not in in_use.identifiers()]
-        if api_token and rest:
+        if self.store.read().leftovers:
             self._output(in_use)
-            api = Api(self.http, self.authentik.api_base, api_token)
-            rest = _deleted(api, rest)
-        if rest != list(written):
-            self._remember(lambda state: replace(state, leftovers=tuple(rest)))
+            self._take_away(in_use, api_token)
+
+    def _take_away(self, in_use: Kept, api_token: Secret | None) -> None:
+        rest = [name for name in self.store.read().leftovers if name not in in_use.identifiers()]
+        if api_token and rest:
+            rest = _deleted(Api(self.http, self.authentik.api_base, api_token), rest)
+        self._remember(lambda state: replace(state, leftovers=tuple(rest)))
 
     def _prove(self, app_password: Issued, token: Issued) -> None:
         """Use each of the new credentials once for what it is for."""
