@@ -411,7 +411,10 @@ class _Connection(BaseHTTPRequestHandler):
     timeout = 30
 
     def _serve(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        length = int(self.headers.get("Content-Length", 0))
+        body = self.rfile.read(length)
+        if len(body) < length:
+            raise ConnectionAbortedError("somebody was killed while asking")
         answer = self.provider.answer(self.command, self.path, dict(self.headers), body)
         self.send_response(answer.status)
         for name, value in {"Content-Length": str(len(answer.body)), **answer.headers}.items():

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import select
 import subprocess
 import sys
@@ -289,6 +290,21 @@ class Member:
         texts |= {str(path): path.read_text(errors="replace") for path in files if path not in self.vaults()}
         return [place for place, text in texts.items() if any(secret in text for secret in self.provider.issued)]
 
+    def temporary(self) -> list[Path]:
+        """Return what a run leaves when it is killed, and another one is to take away."""
+        return [*self.home.rglob(".gen-*.tmp"), *(self.home / STATE).glob("*.work"), *(self.home / "tmp").iterdir()]
+
+    def named(self) -> list[str]:
+        """Return the identifiers that the credentials file names."""
+        return sorted(re.findall(r'_ID="(.+)"', (self.home / CREDENTIALS).read_text()))
+
+    def works(self) -> bool:
+        """Tell whether both secrets of the credentials file open what they are for."""
+        kept = dict(line.split("=", 1) for line in (self.home / CREDENTIALS).read_text().splitlines() if "=" in line)
+        kinds = {"app_password": f"{PREFIX}_OIDC_APP_PASSWORD", "api": f"{PREFIX}_AUTHENTIK_API_TOKEN"}
+        held = {(one.intent, f'"{one.key}"') for one in self.provider.held.values()}
+        return {(kind, kept[name]) for kind, name in kinds.items()} <= held
+
     def vaults(self) -> set[Path]:
         """Return the files that are there to hold secrets."""
         return {self.home / CREDENTIALS, self.home / OUTPUT}
@@ -302,6 +318,15 @@ def _read(descriptor: int, deadline: float) -> str:
         return os.read(descriptor, 65536).decode(errors="replace")
     except OSError:  # Linux's way to tell that the other side is closed
         return ""
+
+
+def clock(moment: str, **more: str) -> dict[str, str]:
+    """Return variables that let Python believe in another time, an offset as faketime(1) takes it.
+
+    step, which links no library, keeps the real one.
+    """
+    (library,) = Path("/usr/lib").glob("*/faketime/libfaketime.so.1")
+    return {"LD_PRELOAD": str(library), "FAKETIME": moment, **more}
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from identity_provider import Answer, Fault, IdentityProvider
 from sshd import entered
-from step_ca import CREDENTIALS, PREFIX, STATE, Authority, Member, authority, membership
+from step_ca import CREDENTIALS, PREFIX, STATE, Authority, Member, authority, clock, membership
 
 pytestmark = [pytest.mark.system, pytest.mark.long]
 
@@ -38,15 +38,9 @@ def member(provider: IdentityProvider, ca: Authority, request: pytest.FixtureReq
     yield member
     assert member.certificate.read_bytes() == before
     assert entered(member.login())
-    assert temporary(member) == []
+    assert member.temporary() == []
     assert member.spilled() == []
     (member.home / STATE / "rig.json").unlink(missing_ok=True)
-
-
-def temporary(member: Member) -> list[Path]:
-    """Return what a run should have taken away."""
-    places = [*member.home.rglob(".gen-*"), *(member.home / STATE).glob("*.work"), *(member.home / "tmp").iterdir()]
-    return [place for place in places if ".step" not in place.parts]
 
 
 def recorded(member: Member) -> str:
@@ -259,17 +253,20 @@ def test_a_disk_that_takes_nothing(setup: str, told: str, member: Member) -> Non
 @pytest.mark.parametrize("offset", ["-3d", "+3d"], ids=["back", "ahead"])
 def test_a_clock_that_jumped(offset: str, member: Member, need: Callable[..., None]) -> None:
     """What comes is not valid by such a clock; the old one, which the server knows to be valid, stays."""
-    assert "set its clock" in member.refused("--force", **clock(need, offset))
+    need("faketime")
+    assert "set its clock" in member.refused("--force", **clock(offset))
 
 
 def test_a_clock_by_which_the_provider_itself_has_ended_is_doubted(member: Member, need: Callable[..., None]) -> None:
-    assert "is this machine's clock right?" in member.refused("--force", **clock(need, "+900d"))
+    need("faketime")
+    assert "is this machine's clock right?" in member.refused("--force", **clock("+900d"))
 
 
 @pytest.mark.parametrize("offset", ["-20", "+20"], ids=["behind", "ahead"])
 def test_a_clock_that_is_a_little_wrong_is_no_fault(offset: str, member: Member, need: Callable[..., None]) -> None:
+    need("faketime")
     with kept(member):
-        member.renewed("--force", **clock(need, offset))
+        member.renewed("--force", **clock(offset))
 
 
 @contextmanager
@@ -278,13 +275,6 @@ def kept(member: Member) -> Iterator[None]:
     before = member.certificate.read_bytes()
     yield
     member.certificate.write_bytes(before)
-
-
-def clock(need: Callable[..., None], offset: str) -> dict[str, str]:
-    """Return variables that let Python believe in another time; step, which links no library, keeps the real one."""
-    need("faketime")
-    (library,) = Path("/usr/lib").glob("*/faketime/libfaketime.so.1")
-    return {"LD_PRELOAD": str(library), "FAKETIME": offset}
 
 
 def test_no_more_certificates_in_a_day_than_the_site_gives(member: Member) -> None:

@@ -14,7 +14,6 @@ from signal import SIGKILL
 import pytest
 from sshd import entered
 from step_ca import STATE, Member
-from test_refresh_rotates import named, works
 
 pytestmark = [pytest.mark.system, pytest.mark.long]
 
@@ -54,17 +53,16 @@ def deadly(name: str, number: int) -> tuple[str, ...]:
 def recovered(member: Member, *options: str) -> None:
     """Let the next run put things in order, and see that it has."""
     member.renewed(*options)
-    left = [*member.home.rglob(".gen-*.tmp"), *(member.home / STATE).glob("*.work"), *(member.home / "tmp").iterdir()]
     # Those of a run that is at work look the same, so only a minute later are they taken away; no secret is in them.
-    assert [path for path in left if path.parent != member.home / STATE or path.is_dir()] == []
-    assert works(member)
-    assert sorted(member.provider.held) == named(member)
+    assert [path for path in member.temporary() if path.parent != member.home / STATE or path.is_dir()] == []
+    assert member.works()
+    assert sorted(member.provider.held) == member.named()
     assert member.spilled() == []
 
 
 def tidied(member: Member) -> bool:
     """Tell whether a renewal takes away the rest, once it is a minute old."""
-    scratches = [*(member.home / STATE).glob(".gen-*.tmp")]
+    scratches = member.temporary()
     for path in scratches:
         os.utime(path, (0, 0))
     member.renewed("--force")
@@ -85,7 +83,7 @@ def test_a_login_that_worked_still_works_wherever_it_is_killed(
     assert len(points) > 15
     for point in points:
         killed(member, point, *options)
-        assert works(member), point
+        assert member.works(), point
         assert not open_secrets(member), point
         assert "--force" not in options or entered(member.login()), point
         recovered(member)

@@ -1,6 +1,5 @@
 """Rotation of the app password and the API token: at every moment a set that works is where it is looked for."""
 
-import re
 import subprocess
 import sys
 from datetime import timedelta
@@ -8,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from identity_provider import API, FRAUD, TOKEN, TOKENS, Answer, Fault
-from step_ca import CREDENTIALS, OUTPUT, PREFIX, STATE, Member
+from step_ca import CREDENTIALS, OUTPUT, PREFIX, Member
 
 pytestmark = [pytest.mark.system, pytest.mark.long]
 
@@ -16,24 +15,11 @@ FIRST = ["first-api", "first-app_password"]
 AUTHENTIK = {"credentials_file": f"~/{CREDENTIALS}", "app_password_file": f"~/{OUTPUT}"}
 
 
-def named(member: Member) -> list[str]:
-    """Return the identifiers that the credentials file names."""
-    return sorted(re.findall(r'_ID="(.+)"', (member.home / CREDENTIALS).read_text()))
-
-
-def works(member: Member) -> bool:
-    """Tell whether both secrets of the credentials file open what they are for."""
-    kept = dict(line.split("=", 1) for line in (member.home / CREDENTIALS).read_text().splitlines() if "=" in line)
-    kinds = {"app_password": f"{PREFIX}_OIDC_APP_PASSWORD", "api": f"{PREFIX}_AUTHENTIK_API_TOKEN"}
-    held = {(one.intent, f'"{one.key}"') for one in member.provider.held.values()}
-    return {(kind, kept[name]) for kind, name in kinds.items()} <= held
-
-
 def rotated(member: Member) -> bool:
     """Tell whether a new set is in place, and nothing else is left at the provider."""
-    assert works(member)
+    assert member.works()
     assert (member.home / CREDENTIALS).stat().st_mode & 0o777 == 0o600
-    return sorted(member.provider.held) == named(member) != FIRST
+    return sorted(member.provider.held) == member.named() != FIRST
 
 
 def test_both_are_made_proven_written_down_and_only_then_are_the_old_ones_taken_away(member: Member) -> None:
@@ -59,7 +45,7 @@ def test_dagster_slurm_reads_what_is_written_and_gen_reads_what_it_writes(member
     )
     read = subprocess.run([sys.executable, "-c", script, path], capture_output=True, text=True, timeout=120, check=True)
     app, api, later = read.stdout.split()
-    assert (sorted([app, api]), later) == (named(member), "True")
+    assert (sorted([app, api]), later) == (member.named(), "True")
     assert path.read_text() != ours
     assert "renewed" in member.renewed("--force").stderr
 
@@ -99,7 +85,7 @@ def test_a_second_file_that_cannot_be_written_takes_nothing_away(member: Member)
     member.renewed()
     (member.home / OUTPUT.parent).write_text("no folder")
     assert str(OUTPUT.parent) in member.refused("--rotate-app-password")
-    assert works(member)
+    assert member.works()
     assert set(FIRST) < set(member.provider.held)
     (member.home / OUTPUT.parent).unlink()
     member.renewed()
@@ -132,18 +118,18 @@ def test_a_rotation_that_fails_leaves_the_old_ones(wrong: Fault, member: Member)
     member.provider.fault = wrong
     member.refused("--rotate-app-password")
     assert (member.home / CREDENTIALS).read_bytes() == before
-    assert works(member)
+    assert member.works()
     member.provider.fault = None
     member.renewed()
     assert sorted(member.provider.held) == FIRST
-    assert not (member.home / STATE / "rig.work").exists()
+    assert member.temporary() == []
 
 
 def test_what_could_not_be_taken_away_is_taken_away_by_the_next_run(member: Member) -> None:
     member.renewed()
     member.provider.fault = Fault(Answer(500), at=f"{TOKENS}first-")
     member.renewed("--rotate-app-password")
-    assert works(member)
+    assert member.works()
     assert set(FIRST) < set(member.provider.held)
     member.provider.fault = None
     member.renewed()
