@@ -160,10 +160,10 @@ def site(
 def refresh(
     site: Site,
     force: Annotated[
-        bool, typer.Option("--force", help="Renew it although it is not due.", envvar="GEN_FORCE")
+        bool, typer.Option("--force", help="Renew it although it is not due.", envvar="GEN_REFRESH_FORCE")
     ] = False,
     only_check: Annotated[
-        bool, typer.Option("--check", help="Only tell: 0 it is valid, 1 it is due.", envvar="GEN_CHECK")
+        bool, typer.Option("--check", help="Only tell: 0 it is valid, 1 it is due.", envvar="GEN_REFRESH_CHECK")
     ] = False,
     rotate: Annotated[
         bool,
