@@ -188,7 +188,6 @@ class Member:
             "HOME": str(self.home),
             "LC_ALL": "C.UTF-8",
             "PYTHONPATH": str(Path(generator.__file__).parents[1]),
-            "PYTHONDONTWRITEBYTECODE": "1",
             "TMPDIR": str(self.home / "tmp"),
             "GEN_CA_BUNDLE": str(self.provider.root),
             **more,

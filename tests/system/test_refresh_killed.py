@@ -77,6 +77,7 @@ def test_a_login_that_worked_still_works_wherever_it_is_killed(
     need("strace")
     member.renewed()
     assert entered(member.login())
+    member.renewed(*options)  # so that Python, too, has written what it keeps of each module
     points = steps(member, *options)
     record_property("points", len(points))
     sys.stdout.write(f"killed at {len(points)} points of {' '.join(options)}: {Counter(name for name, _ in points)}\n")
