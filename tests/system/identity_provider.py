@@ -30,7 +30,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 TOKEN = "/application/o/token/"  # noqa: S105 - a path
 API = "/api/v3/"
 TOKENS = f"{API}core/tokens/"
-FRAUD = "Token invalid/expired"
+NOT_ONE_OF_ITS = "Token invalid/expired"
 """What authentik says of a bearer that is no API token: an app password in its place, or one that has ended."""
 
 Form = dict[str, str]
@@ -329,7 +329,7 @@ class IdentityProvider:
     def _api(self, method: str, path: str, headers: Mapping[str, str], body: bytes, query: Form) -> Answer:
         bearer = headers.get("Authorization", "").removeprefix("Bearer ")
         if not self._found(bearer, "api"):
-            return _detail(403, FRAUD if bearer else "Authentication credentials were not provided.")
+            return _detail(403, NOT_ONE_OF_ITS if bearer else "Authentication credentials were not provided.")
         match method, path.split("/"):
             case "GET", ["core", "users", "me", ""]:
                 return _made("SessionUser", {"user": self._self(), "users": [self._self()]})

@@ -54,18 +54,15 @@ class Authority:
 
 
 @contextmanager
-def authority(
-    folder: Path, provider: IdentityProvider, lifetime: str = "16h", port: int | None = None
-) -> Iterator[Authority]:
+def authority(folder: Path, provider: IdentityProvider, lifetime: str = "16h") -> Iterator[Authority]:
     """Run a step-ca whose certificates last for a time (as Go writes it), for those whom the provider knows.
 
-    Its files lie in the folder; a second one there, or on the same port, is the same authority started again.
+    Its files lie in the folder; a second one there is the same authority, started again at the same address.
     """
-    port = port or free_port()
     config = folder / "ca.json"
     if not config.exists():
-        config.write_text(json.dumps(_configuration(folder, provider, lifetime, port)))
-    port = int(json.loads(config.read_text())["address"].rpartition(":")[2])
+        config.write_text(json.dumps(_configuration(folder, provider, lifetime)))
+    port = json.loads(config.read_text())["address"].rpartition(":")[2]
     log = folder / "step-ca.log"
     log.write_text("")
     command = ["sh", "-c", 'exec step-ca "$1" >"$0" 2>&1', str(log), str(config)]
@@ -75,7 +72,7 @@ def authority(
         yield Authority(f"https://localhost:{port}", fingerprint, folder / "ca-user.pub", log)
 
 
-def _configuration(folder: Path, provider: IdentityProvider, lifetime: str, port: int) -> dict[str, Any]:
+def _configuration(folder: Path, provider: IdentityProvider, lifetime: str) -> dict[str, Any]:
     """Make keys and certificates of an authority, and return what goes into its `ca.json`."""
     root = root_certificate(folder, "ca-root")
     intermediate = folder / "ca-intermediate.crt"
@@ -101,7 +98,7 @@ def _configuration(folder: Path, provider: IdentityProvider, lifetime: str, port
         "root": str(root),
         "crt": str(intermediate),
         "key": str(intermediate.with_suffix(".key")),
-        "address": f"127.0.0.1:{port}",
+        "address": f"127.0.0.1:{free_port()}",
         "dnsNames": ["localhost", "127.0.0.1"],
         "ssh": {"hostKey": str(folder / "ca-host"), "userKey": str(folder / "ca-user")},
         "logger": {"format": "text"},

@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from identity_provider import API, FRAUD, TOKEN, TOKENS, Answer, Fault
+from identity_provider import API, NOT_ONE_OF_ITS, TOKEN, TOKENS, Answer, Fault
 from step_ca import CREDENTIALS, OUTPUT, PREFIX, Member
 
 pytestmark = [pytest.mark.system, pytest.mark.long]
@@ -104,7 +104,7 @@ def test_an_app_password_in_the_place_of_a_token_is_recognised(member: Member) -
 @pytest.mark.parametrize(
     "wrong",
     [
-        pytest.param(Fault(Answer(403, b'{"detail": "%s"}' % FRAUD.encode()), at=API), id="403 to all"),
+        pytest.param(Fault(Answer(403, b'{"detail": "%s"}' % NOT_ONE_OF_ITS.encode()), at=API), id="403 to all"),
         pytest.param(Fault(Answer(500), at=f"{TOKENS}dagster"), id="500 to the key of the first"),
         pytest.param(Fault(Answer(200, b"{}"), at=f"{TOKENS}dagster"), id="no key in the answer"),
         pytest.param(Fault(Answer(400), at=TOKEN), id="the new app password does not work"),
