@@ -1,11 +1,13 @@
 """Bytes that people wrote → what comes of them: validated, merged, compiled."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from pydantic import ValidationError
 
 from generator import document, load, overlay, profile
+from generator.account import Account
 from generator.compilation import Compilation
 from generator.compile import compilation
 from generator.inputs import File, Inputs
@@ -18,12 +20,28 @@ def build(inputs: Inputs) -> Compilation:
     Raises:
         GenError: every fault of spec, profile and options, a line each.
     """
+    own, changes = account(inputs)
+    return compilation(own.site, own.person, changes)
+
+
+def account(
+    inputs: Inputs, further: Callable[[Any], list[overlay.Change]] = lambda _: []
+) -> tuple[Account, list[overlay.Change]]:
+    """Return the person at the site, and the changes that went into its spec; `further` gives more, from its data.
+
+    Raises:
+        GenError: every fault of spec, profile and options, a line each.
+    """
     known = _profile(inputs.profile)
     root = document.parse(inputs.spec.content, str(inputs.spec.path))
-    name = str(root.data().get("site"))
-    changes = [*_kept(known, name), *(overlay.change(text) for text in inputs.changes)]
+    data = root.data()
+    changes = [
+        *_kept(known, str(data.get("site"))),
+        *(overlay.change(text) for text in inputs.changes),
+        *further(data),
+    ]
     site = load.spec(root, str(inputs.spec.path), changes)
-    return compilation(site, _person(known, site.site, inputs.options), changes)
+    return Account(site, _person(known, site.site, inputs.options)), changes
 
 
 def _profile(file: File | None) -> Profile:

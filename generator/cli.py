@@ -157,6 +157,72 @@ def site(
 
 
 @app.command()
+def refresh(
+    site: Site,
+    force: Annotated[
+        bool, typer.Option("--force", help="Renew it although it is not due.", envvar="GEN_REFRESH_FORCE")
+    ] = False,
+    only_check: Annotated[
+        bool, typer.Option("--check", help="Only tell: 0 it is valid, 1 it is due.", envvar="GEN_REFRESH_CHECK")
+    ] = False,
+    rotate: Annotated[
+        bool,
+        typer.Option(
+            "--rotate-app-password",
+            help="Make new credentials, prove them, and take the old ones away.",
+            envvar="GEN_ROTATE_APP_PASSWORD",
+        ),
+    ] = False,
+    ca_bundle: Annotated[
+        Path | None,
+        typer.Option("--ca-bundle", metavar="FILE", help="Trust these CAs for TLS.", envvar="GEN_CA_BUNDLE"),
+    ] = None,
+    on_connect: Annotated[
+        bool,
+        typer.Option("--on-connect", help="As ssh runs it: ask nothing, and end within 20 s.", envvar="GEN_ON_CONNECT"),
+    ] = False,
+    specs: Specs = None,
+    profile: ProfilePath = None,
+    json: Json = False,
+) -> None:
+    """Renew the SSH certificate of a site when it is due; the timer, a cron line and ssh itself run this.
+
+    Examples:
+    gen refresh musica
+
+    gen refresh musica --check --json
+    """
+    from generator.commands.refresh import check, run
+    from generator.inputs import Choice
+    from generator.refresh.run import Wish
+
+    choice = Choice(site, specs, profile, {}, ())
+    if only_check:
+        raise typer.Exit(check(choice, as_json=json))
+    wish = Wish(force=force, rotate=rotate, on_connect=on_connect, bundle=ca_bundle)
+    raise typer.Exit(run(choice, wish, as_json=json))
+
+
+@app.command()
+def status(
+    site: Annotated[
+        str | None,
+        typer.Argument(metavar="[SITE]", help="Name of a site, or path of a spec.", autocompletion=_complete_site),
+    ] = None,
+    specs: Specs = None,
+    profile: ProfilePath = None,
+    json: Json = False,
+) -> None:
+    """Tell how certificates stand: how long they last, the last renewal, and the next look of the timer.
+
+    Example: gen status musica
+    """
+    from generator.commands.status import run
+
+    raise typer.Exit(run(site, specs, profile, as_json=json))
+
+
+@app.command()
 def check(folder: Folder = Path(), form: Form = Format.TEXT) -> None:
     """Check that every generated file is what its spec compiles to, and tell why where it is not. Writes nothing.
 

@@ -72,13 +72,15 @@ def _write(root: Path, place: Path, content: bytes, mode: int) -> None:
     replace(place, content, mode)
 
 
-def replace(path: Path, content: bytes, mode: int) -> None:
+def replace(path: Path, content: bytes, mode: int, scratch: Path | None = None) -> None:
     """Put a file in place as a whole, its mode set before its content.
+
+    It is written beside first, under a name of chance, or under one that the caller knows how to clear away.
 
     Raises:
         OSError: it cannot be written; what was there before still is.
     """
-    scratch = path.parent / f".gen-{os.urandom(8).hex()}.tmp"
+    scratch = scratch or path.parent / f".gen-{os.urandom(8).hex()}.tmp"
     handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
         with os.fdopen(handle, "wb") as file:

@@ -28,6 +28,8 @@ class Person(Model):
     """Your home folder on the machine that reads the `.env` file, where `~` would not mean the same to every reader."""
     multiplexing: bool = True
     """Share one connection between sessions, where the site allows it."""
+    renew_on_connect: bool = True
+    """Let ssh renew a certificate that is due before it connects, where the site allows it."""
     accept_unverified: bool = False
     """Pin host keys that the spec has from weak sources only; set it after you compared them yourself."""
 

@@ -1,4 +1,4 @@
-"""When a certificate is renewed: the numbers that the systemd timer and the launchd agent share."""
+"""Which certificate is renewed, and when: the numbers that the systemd timer and the launchd agent share."""
 
 from dataclasses import dataclass
 
@@ -23,14 +23,16 @@ class Schedule:
     """Random delay of each look, so that a site's users don't all come at once."""
 
 
-def certificate(site: SiteSpec) -> StepAuth | CommandCertificateAuth | None:
-    """Return the site's way to a certificate that a timer can renew, if that is how people log in."""
+def renewable(site: SiteSpec) -> StepAuth | CommandCertificateAuth | None:
+    """Return the site's way to a certificate that a command can renew, if that is how people log in."""
     auth = site.auth
-    if isinstance(auth, StepAuth):
-        return auth
-    if isinstance(auth, CommandCertificateAuth) and auth.command and not auth.each_connection:
-        return auth
-    return None
+    return auth if isinstance(auth, StepAuth) or (isinstance(auth, CommandCertificateAuth) and auth.command) else None
+
+
+def certificate(site: SiteSpec) -> StepAuth | CommandCertificateAuth | None:
+    """Return the site's way to a certificate that a timer renews: one that lasts until the next look."""
+    auth = renewable(site)
+    return None if isinstance(auth, CommandCertificateAuth) and auth.each_connection else auth
 
 
 def schedule(auth: StepAuth | CommandCertificateAuth) -> Schedule:

@@ -14,6 +14,8 @@ from generator import load, resources
 from generator.profile import Person
 from generator.spec.site import SiteSpec
 
+pytest_plugins = ["real_parts"]
+
 # .ci/run sets it: there everything is installed, so a skip would hide a test that no longer runs.
 REQUIRED = os.environ.get("GEN_TEST_SYSTEM") == "required"
 

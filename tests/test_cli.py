@@ -135,6 +135,20 @@ def test_what_cannot_be_done_is_said_with_the_status_2(gen: Gen, arguments: list
     assert words in " ".join(re.sub(r"[│╭╮╰╯─]", "", result.err).split())
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        pytest.param(["musica", "--user", "ada", "--email", "a@b.org"], "put user, email there.", id="who you are"),
+        pytest.param(["musica", "--set", "auth.renew_before=1h"], "put set there.", id="a change of the spec"),
+        pytest.param(["musica", "--account", "p1"], None, id="what no certificate depends on"),
+        pytest.param(["mila", "--user", "ada"], None, id="a site without certificates"),
+    ],
+)
+def test_what_the_timer_will_not_know_is_told(gen: Gen, arguments: list[str], told: str | None) -> None:
+    lines = [line for line in gen("site", *arguments).err.splitlines() if line.startswith("The timer and ssh run ")]
+    assert [line.partition(": ")[2] for line in lines] == ([told] if told else [])
+
+
 def test_what_the_last_run_was_given_and_this_one_is_not_is_told(gen: Gen) -> None:
     gen("site", "mila", "--user", "ada", "--set", "slurm.partition=main")
     words = "Not given this time, and so left out: "

@@ -104,3 +104,14 @@ def test_what_the_readme_shows_of_a_review_is_what_gen_prints(tmp_path: Path) ->
 @pytest.mark.parametrize("page", sorted(path.name for path in (REPOSITORY / "docs").glob("*.md")))
 def test_every_page_is_linked_from_the_readme(page: str) -> None:
     assert f"docs/{page}" in README
+
+
+SAID = re.findall(r"^\| (`.*?) \|", (REPOSITORY / "docs/renewal.md").read_text().partition("## When it fails")[2], re.M)
+
+
+@pytest.mark.parametrize("line", [quoted for cell in SAID for quoted in re.findall("`([^`~]+)`", cell)])
+def test_what_the_guide_says_of_a_failed_renewal_is_what_gen_says(line: str) -> None:
+    source = "".join(path.read_text() for path in sorted((resources.PACKAGE / "refresh").glob("*.py")))
+    said = re.sub(r"\{[^{}]*\}", "", re.sub(r'"\s*f?"', "", source))
+    for part in re.split("…|N|SITE|500", line):
+        assert part.strip() in said

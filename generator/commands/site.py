@@ -40,6 +40,7 @@ def run(choice: inputs.Choice, out: Path, *, dry_run: bool, force: bool, as_json
     else:
         _summary(made, out, changes, backups)
         _forgotten(made, was)
+        _unattended(made, given, changes)
     return 0
 
 
@@ -67,6 +68,14 @@ def _forgotten(made: Compilation, was: lock.Lock | None) -> None:
     lost += [f"--set {change}" for change in (was.recipe.changes if was else ()) if change not in made.changes]
     if lost:
         say(f"\nNot given this time, and so left out: {', '.join(lost)}. Give it again, or put it into the profile.")
+
+
+def _unattended(made: Compilation, given: inputs.Inputs, changes: list[Change]) -> None:
+    """Tell what will be missing when the certificate is renewed: options are not there then."""
+    names = [name for name in ("user", "email", "identity_file") if given.options.get(name)]
+    names += ["set"] if given.changes else []
+    if names and any(change.path.parent.name == "systemd" for change in changes):
+        say(f"\nThe timer and ssh run gen refresh {made.site}, which reads your profile: put {', '.join(names)} there.")
 
 
 def refuse_conflicts(placed: Iterable[tuple[Path, Iterable[Change]]]) -> None:
@@ -137,8 +146,6 @@ def _summary(made: Compilation, out: Path, changes: list[Change], backups: list[
         say(f"  {DONE[change.action]:9} {change.path!s:{width}}{place}".rstrip())
     for backup in backups:
         say(f"  {'backup':9} {backup}")
-    if any(change.path.parent.name == "systemd" for change in changes):
-        say("\nThe timer runs gen refresh, which this version does not have yet.")
     if made.status:
         say(f"\nStatus of the site: {made.status}")
     _gaps(made)

@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 from generator.account import Account, header
 from generator.artifact import Artifact
 from generator.errors import GenError
+from generator.on_connect import matches
 from generator.pins import Pins, listed, pins
 from generator.render import render
 from generator.spec.auth import Auth, KerberosAuth, PublicKeyAuth, preferred_authentications
@@ -38,8 +39,13 @@ def emit(account: Account) -> Iterator[Artifact]:
     """
     _refuse_twins(account)
     name = account.site.site
+    made = list(blocks(account))
     content = render(
-        "ssh_config.j2", header=header(account.site), title=account.site.title, blocks=list(blocks(account))
+        "ssh_config.j2",
+        header=header(account.site),
+        title=account.site.title,
+        renewed=_renewed(account, made),
+        blocks=made,
     )
     path = PurePosixPath(f"ssh/{name}.conf")
     yield Artifact(path, content, 0o600, install_to=PurePosixPath(f".ssh/gen.d/{name}.conf"))
@@ -55,6 +61,13 @@ def blocks(account: Account) -> Iterator[Block]:
         yield from _unnamed(account, alias, alias, *_way(site, job.through)) or [_job(account, alias, job)]
     for group, nodes in site.compute.items():
         yield from _unnamed(account, group, *_way(site, nodes.through)) or _compute(account, group, nodes)
+
+
+def _renewed(account: Account, made: list[Block]) -> list[str]:
+    """Return what stands behind `Match`, for the blocks that log in with the certificate of the site."""
+    certificate = account.certificate(account.site.auth)
+    line = ("CertificateFile", _quoted(certificate or ""))
+    return matches(account, certificate, [block.names for block in made if line in block.settings])
 
 
 def _refuse_twins(account: Account) -> None:

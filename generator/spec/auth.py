@@ -84,6 +84,8 @@ class _Certificate(Fact):
     """How long before its end a certificate is renewed; a quarter of the lifetime when left out."""
     max_per_day: Count | None = None
     """How many certificates the site issues to one person in a day."""
+    renew_on_connect: bool = True
+    """Let ssh run `gen refresh SITE` before a connection when the certificate is due."""
 
 
 class Oidc(Model):
@@ -153,7 +155,7 @@ class CommandCertificateAuth(_Certificate):
     makes_key: bool = False
     """The command writes the private key as well."""
     each_connection: bool = False
-    """Certificates so short that one is got before each connection; no timer renews them."""
+    """Certificates so short that one is got before a connection; no timer renews them."""
     secret: Label | None = None
     """Environment variable that the command takes its secret from (never its value)."""
 

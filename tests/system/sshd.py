@@ -20,7 +20,9 @@ import generator
 PROGRAMS = ("ssh", "sshd", "ssh-keygen", "ssh-agent", "ssh-add", "unshare")
 PERSON = pwd.getpwuid(os.geteuid())
 
-_PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"
+# Without a gen: ssh would renew certificates by it.
+_PLACES = [*os.environ["PATH"].split(":"), "/usr/sbin", "/sbin"]
+_PATH = ":".join(place for place in _PLACES if not Path(place, "gen").exists())
 _SSHD = shutil.which("sshd", path=_PATH) or "sshd"  # it wants to be called by its whole path
 _USUAL = (
     *("PermitRootLogin yes", "PasswordAuthentication no", "KbdInteractiveAuthentication no"),
@@ -96,7 +98,7 @@ class Rig:
         `lines` come first in its config, where the first value wins. `names` are host names that this server alone can
         resolve (they all mean the loopback).
         """
-        server = Server(name, _free_port(), self.folder / f"{name}.log")
+        server = Server(name, free_port(), self.folder / f"{name}.log")
         config = self.folder / f"{name}.sshd_config"
         keys = [f"HostKey {self.key(key)}" for key in host_keys]
         person = [f"AuthorizedKeysFile {self.key('ed25519-ada')}.pub", f"SetEnv SERVER={name}"]
@@ -104,19 +106,19 @@ class Rig:
         config.write_text("\n".join([*lines, *keys, *person, address, *_USUAL, ""]))
         Path("/run/sshd").mkdir(exist_ok=True)
         command = [*self._resolving(name, names), _SSHD, "-f", str(config), "-E", str(server.log), "-D"]
-        ready = _child(command, lambda: "Server listening" in _text(server.log), lambda: _text(server.log))
+        ready = child(command, lambda: "Server listening" in _text(server.log), lambda: _text(server.log))
         self._running.enter_context(ready)
         return server
 
     def _resolving(self, server: str, names: Sequence[str]) -> list[str]:
         hosts = self.folder / f"{server}.hosts"
         hosts.write_text(f"127.0.0.1 localhost {' '.join(names)}\n")
-        return _mounted(hosts, "/etc/hosts") if names else []
+        return mounted(hosts, "/etc/hosts") if names else []
 
     def agent(self, *keys: str) -> str:
         """Start an ssh-agent that holds some keys, and return its socket."""
         path = self.folder / "agent"
-        self._running.enter_context(_child(["ssh-agent", "-D", "-a", str(path)], path.exists, lambda: "no socket"))
+        self._running.enter_context(child(["ssh-agent", "-D", "-a", str(path)], path.exists, lambda: "no socket"))
         for key in keys:
             _run("ssh-add", "-q", str(self.key(key)), SSH_AUTH_SOCK=str(path))
         return str(path)
@@ -139,7 +141,7 @@ class Rig:
         ssh takes `~` from the passwd database, whatever $HOME says; so the scratch folder is mounted over the real
         home, for this one command.
         """
-        command = [*_mounted(self.home, PERSON.pw_dir), "ssh", "-F", str(config), "-o", "BatchMode=yes", *arguments]
+        command = [*mounted(self.home, PERSON.pw_dir), "ssh", "-F", str(config), "-o", "BatchMode=yes", *arguments]
         return subprocess.run(
             command,
             stdin=subprocess.DEVNULL,
@@ -183,7 +185,7 @@ def host_key_refused(result: Result) -> bool:
     return result.returncode == 255 and "Host key verification failed" in result.stderr
 
 
-def _mounted(scratch: Path, place: str) -> list[str]:
+def mounted(scratch: Path, place: str) -> list[str]:
     """Return the words before a command that finds something else in a place; no other process does."""
     script = 'mount --bind "$1" "$2" && shift 2 && exec "$@"'
     return ["unshare", "--mount", "sh", "-c", script, "sh", str(scratch), place]
@@ -197,7 +199,8 @@ def _run(*command: str, **environment: str) -> str:
     return result.stdout
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of the loopback that nobody listens at."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -209,16 +212,24 @@ def _text(path: Path) -> str:
 
 
 @contextmanager
-def _child(command: Sequence[str], ready: Callable[[], bool], words: Callable[[], str]) -> Iterator[None]:
+def child(
+    command: Sequence[str], ready: Callable[[], bool], words: Callable[[], str], **environment: str
+) -> Iterator[None]:
     """Run a daemon as a child from when it is ready to the end of the block."""
-    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | environment,
+    )
     try:
         deadline = time.monotonic() + 10
         while not ready():
-            assert child.poll() is None, words()
+            assert process.poll() is None, words()
             assert time.monotonic() < deadline, words()
             time.sleep(0.01)
         yield
     finally:
-        child.terminate()
-        child.wait(timeout=10)
+        process.terminate()
+        process.wait(timeout=10)

@@ -72,8 +72,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def ssh_g(config: Path, host: str) -> str:
-    command = ["ssh", "-G", "-F", str(config), host]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
+    """Ask ssh with a shell that runs nothing: no certificate is renewed here."""
+    done = subprocess.run(
+        ["ssh", "-G", "-F", str(config), host],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={"SHELL": "/bin/true"},
+        check=False,
+    )
     return done.stdout if done.returncode == 0 else f"{host}: {done.stderr}"
 
 

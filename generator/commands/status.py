@@ -1,0 +1,79 @@
+"""`gen status [SITE]`: how the certificates on this machine stand."""
+
+import json
+import os
+import pwd
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+from generator.errors import GenError
+from generator.inputs import Choice
+from generator.refresh import process
+from generator.refresh.certificate import NEVER
+from generator.refresh.run import now
+from generator.refresh.words import clock, home, span
+from generator.standing import Standing, sites, standing
+from generator.terminal import data, say
+
+
+def run(site: str | None, specs: Path | None, profile: Path | None, *, as_json: bool) -> int:
+    """Print how a site stands, or each one that has a timer or a renewal here.
+
+    Raises:
+        GenError: of a site that was named: its spec, the profile or the credentials file cannot be read.
+    """
+    process.keep_memory_private()
+    names = [site] if site else sites()
+    found, faults = list[Standing](), list[str]()
+    for name in names:
+        try:
+            found.append(standing(Choice(name, specs, profile, {}, ()), os.environ))
+        except GenError as error:
+            faults.append(str(error))
+    if as_json:
+        data(json.dumps({"format_version": "1.0", "sites": [asdict(item) for item in found]}, indent=2, default=str))
+    elif found:
+        data("\n\n".join("\n".join(_lines(item)) for item in found))
+    elif not names:
+        say("Nothing is renewed on this machine yet; gen refresh SITE is the start")
+    if faults:
+        raise GenError("\n".join(faults))
+    return 0
+
+
+def _lines(item: Standing) -> Iterator[str]:
+    yield f"{item.site}: {_words(item)}"
+    yield f"  certificate   {home(item.certificate)}"
+    if item.due is not None and item.due < NEVER:
+        yield f"  renewed from  {clock(item.due)}"
+    if item.last_at:
+        yield f"  last renewal  {item.last} at {clock(item.last_at)}"
+    if item.message:
+        yield f"                {item.message}"
+    if item.app_password_ends:
+        yield f"  app password  ends at {clock(item.app_password_ends)}"
+    if item.timer:
+        yield f"  timer         {_timer(item)}"
+    if item.timer and item.timer.kind == "systemd" and item.lingers is not None:
+        stops = f"no: the timer stops when you log out; loginctl enable-linger {pwd.getpwuid(os.getuid()).pw_name}"
+        yield f"  linger        {'yes' if item.lingers else stops}"
+
+
+def _words(item: Standing) -> str:
+    if item.valid_before is None:
+        return f"{'there is no certificate' if item.state == 'missing' else 'what is there is no certificate'}"
+    if item.valid_before == NEVER:
+        return "the certificate is valid forever"
+    left = item.valid_before - now()
+    if left <= 0:
+        return f"the certificate ended at {clock(item.valid_before)}"
+    due = ", and is due" if item.state == "due" else ""
+    return f"the certificate is valid until {clock(item.valid_before)} ({span(left)}){due}"
+
+
+def _timer(item: Standing) -> str:
+    if item.timer and item.timer.running:
+        return f"next look at {clock(item.timer.next)}" if item.timer.next else "running"
+    start = f"systemctl --user enable --now gen-cert-{item.site}.timer"
+    return f"not running; {start}" if item.timer and item.timer.kind == "systemd" else "not running"

@@ -1,0 +1,152 @@
+"""What is remembered of a site's renewals, below `~/.local/state/gen`: the same for timer, shell, cron and ssh.
+
+`SITE.json` (0600) holds results and times of issue, `SITE.lock` keeps a second writer away, `SITE.due` is one line, the
+second from which the certificate is to be renewed: what ssh's hook reads without Python. `SITE.work` is there during a
+renewal only. No XDG variable counts: a unit and a shell may differ in them.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from generator import disk
+from generator.errors import GenError
+from generator.refresh.http import Deadline
+from generator.tree import told
+
+DAY = 86_400
+
+
+@dataclass(frozen=True)
+class State:
+    """What is remembered of one site. Times are seconds since 1970, zero where there was none."""
+
+    at: int = 0
+    """When the last run ended."""
+    result: str = ""
+    """`renewed`, `valid` or `failed`."""
+    message: str = ""
+    """What a failed run said."""
+    told: int = 0
+    """When a person was last notified of a failure."""
+    pause_until: int = 0
+    """Until when the provider asked to be left alone."""
+    issued: tuple[int, ...] = ()
+    """When certificates were issued in the last day."""
+    rotated: int = 0
+    """When the credentials were last rotated."""
+    leftovers: tuple[str, ...] = ()
+    """Identifiers of tokens that are in use or are to be taken away: whichever the credentials file does not name."""
+
+
+@dataclass(frozen=True)
+class Store:
+    """The files of one site."""
+
+    site: str
+    folder: Path
+
+    def read(self) -> State:
+        """Return what is remembered; of a file that cannot be read, nothing."""
+        try:
+            found = json.loads(self._place("json").read_bytes())
+            values: dict[str, Any] = {item.name: found.get(item.name, item.default) for item in fields(State)}
+        except (OSError, ValueError, AttributeError):
+            return State()
+        values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        kinds = {item.name: type(item.default) for item in fields(State)}
+        return State(**values) if all(type(value) is kinds[name] for name, value in values.items()) else State()
+
+    def write(self, state: State) -> None:
+        """Put it in place as a whole.
+
+        Raises:
+            GenError: it cannot be written.
+        """
+        with told(self._place("json")):
+            self._folder()
+            disk.replace(self._place("json"), f"{json.dumps(asdict(state), indent=1)}\n".encode(), 0o600)
+
+    def due(self, second: int) -> None:
+        """Tell ssh's hook from when to renew; where that cannot be written, the hook asks each time."""
+        line = f"{second}\n".encode()
+        with suppress(OSError):
+            if not self._place("due").is_file() or self._place("due").read_bytes() != line:
+                self._folder()
+                disk.replace(self._place("due"), line, 0o600)
+
+    @contextmanager
+    def lock(self, deadline: Deadline) -> Iterator[None]:
+        """Keep every other run away; whoever waited looks at everything anew.
+
+        Raises:
+            GenError: no file can be made there, or another run does not end in time.
+        """
+        with told(self._place("lock")):
+            self._folder()
+            handle = os.open(self._place("lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            while not _taken(handle):
+                if not deadline.left():
+                    raise GenError(f"{self.site}: another gen refresh is still at work; try again in a minute")
+                time.sleep(0.05)
+            yield
+        finally:
+            os.close(handle)
+
+    @contextmanager
+    def work(self) -> Iterator[Path]:
+        """Make an empty private folder, which goes afterwards; one that a killed run left goes first."""
+        place = self._place("work")
+        with told(place):
+            self.clean()
+            place.mkdir(mode=0o700)
+        try:
+            yield place
+        finally:
+            self.clean()
+
+    def left(self) -> bool:
+        """Tell whether a run is at work, or was killed at it."""
+        return self._place("work").exists()
+
+    def clean(self) -> None:
+        """Take away what a run that was killed left; to be called under the lock."""
+        shutil.rmtree(self._place("work"), ignore_errors=True)
+        for scratch in self.folder.glob(".gen-*.tmp"):
+            with suppress(OSError):
+                if time.time() - scratch.stat().st_mtime > 60:
+                    scratch.unlink()
+
+    def _folder(self) -> None:
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def _place(self, kind: str) -> Path:
+        return self.folder / f"{self.site}.{kind}"
+
+
+def store(site: str) -> Store:
+    """Return the files of a site in the home folder.
+
+    Raises:
+        GenError: there is no home folder.
+    """
+    try:
+        return Store(site, Path.home() / ".local" / "state" / "gen")
+    except RuntimeError:
+        raise GenError("there is no home folder; set HOME") from None
+
+
+def _taken(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
