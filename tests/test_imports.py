@@ -11,8 +11,8 @@ PACKAGE = Path(generator.__file__).parent
 
 # From the bottom up: a module imports from its own room and from the rows below.
 ROWS: tuple[tuple[str, ...], ...] = (
-    ("errors", "resources", "terminal", "artifact", "secrets"),
-    ("spec", "catalogue", "compilation", "git"),
+    ("errors", "resources", "artifact", "secrets"),
+    ("spec", "catalogue", "compilation", "git", "terminal"),
     ("lock",),
     ("document", "inputs", "renewal", "plan"),
     ("overlay", "tree", "report", "drift"),
@@ -22,6 +22,8 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("emitters", "meaning"),
     ("compile", "questions"),
     ("build", "regenerate", "review"),
+    ("live",),
+    ("install",),
     ("commands",),
     ("cli",),
     ("__main__",),
