@@ -64,33 +64,46 @@ def blocks(content: bytes, name: str) -> list[Block]:
     """
     found: list[Block] = []
     faults: list[str] = []
-    begun: tuple[str, int, int, int] | None = None
+    begun: _Begun | None = None
     for number, start, line in numbered(content):
         if b"\0" in line:
             faults.append(f"{name}:{number}: has a NUL byte, so it is no configuration that ssh reads; mend the file")
             break
-        marker = _MARKER.fullmatch(line.removeprefix(_BOM).strip())
+        text = line.removeprefix(_BOM)
+        marker = _MARKER.fullmatch(text.strip())
         if marker is None:
-            if _LIKE_A_MARKER.match(line):
+            if _LIKE_A_MARKER.match(text):
                 faults.append(f"{name}:{number}: looks like a marker of gen's, and is none; restore or remove the line")
-        elif marker["begin"] is not None:
-            site = marker["begin"].decode().strip()
-            if begun:
-                faults.append(f"{name}:{begun[3]}: a block of gen's begins here and has no end; add {_end(begun[0])!r}")
-            begun = (site, start, start + len(line), number)
-        elif begun is None or begun[0] != marker["end"].decode().strip():
+            continue
+        site, end = (marker["begin"] or marker["end"] or b"").decode().strip(), start + len(line)
+        if begun and (marker["end"] is None or begun.site != site):
+            faults.append(begun.fault(name))
+        if marker["end"] is None:
+            begun = _Begun(site, end - len(text), end, number)
+            continue
+        if begun is None or begun.site != site:
             faults.append(f"{name}:{number}: a block of gen's ends here that was not begun; remove the line")
-            begun = None
         else:
-            site, first, inside, at = begun
-            found.append(Block(site, first, start + len(line), content[inside:start], at))
-            begun = None
-    if begun:
-        faults.append(f"{name}:{begun[3]}: a block of gen's begins here and has no end; add {_end(begun[0])!r}")
+            found.append(Block(site, begun.start, end, content[begun.inside : start], begun.number))
+        begun = None
+    faults += [begun.fault(name)] if begun else []
     faults += _twice(found, name)
     if faults:
         raise GenError("\n".join([*faults, f"{name} was left as it is."]))
     return found
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """A block whose end is still to come."""
+
+    site: str
+    start: int
+    inside: int
+    number: int
+
+    def fault(self, name: str) -> str:
+        return f"{name}:{self.number}: a block of gen's begins here and has no end; add the line {_end(self.site)}"
 
 
 def edited(content: bytes, name: str, known: Mapping[str, Iterable[str]]) -> str | None:
@@ -129,8 +142,9 @@ def arranged(content: bytes, name: str, wanted: Mapping[str, bytes]) -> bytes:
             parts.append(_replaced(content, block, wanted[block.site], ending))
         done = block.end
     before = b"".join(parts)
-    between = ending if new and before and not before.endswith(b"\n") else b""
-    return before + between + new + content[done:]
+    if new and before not in (b"", _BOM) and not before.endswith(b"\n"):
+        new = ending + new  # somebody took the last line ending of our block
+    return before + new + content[done:]
 
 
 def _replaced(content: bytes, block: Block, body: bytes, ending: bytes) -> bytes:
