@@ -21,6 +21,7 @@ def first_login(account: Account) -> FirstLogin:
         if own
         else None,
         submit=own.submit if own else None,
+        max_keys=own.max_keys if own else None,
         credential=tuple(_credential(account, auth, key)),
     )
 
