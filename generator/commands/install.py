@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -10,7 +11,7 @@ from generator import cache, inputs
 from generator.commands import site
 from generator.compilation import Compilation
 from generator.errors import GenError
-from generator.install import carry, config, effective, home, record, timer
+from generator.install import carry, config, effective, home, others, record, timer
 from generator.install.home import CONFIG, Move, Placed
 from generator.install.mode import Mode
 from generator.install.ssh_files import Files
@@ -74,8 +75,10 @@ def _placed(given: inputs.Inputs, folder: Path) -> Placed:
 def _installed(folder: Path, sites: list[Placed], mode: Mode | None, consent: Consent) -> Done | None:
     """Install what was agreed to; nothing comes of it where it was not."""
 
+    take_over = _taken_over(folder, sites, consent)
+
     def planned() -> tuple[Move, tuple[str, ...]]:
-        move = home.installing(folder, sites, mode, take_over=consent.take_over)
+        move = home.installing(folder, sites, mode, take_over=take_over)
         return move, _proven(folder, move, sites, consent)
 
     shown = None if consent.yes else planned()[0]
@@ -83,7 +86,9 @@ def _installed(folder: Path, sites: list[Placed], mode: Mode | None, consent: Co
         patch(diff(shown.files, PurePosixPath()))
         if not agreed(f"Change {len(shown.changed)} files in {folder}?"):
             return None
-    with carry.alone(folder, [item.path for one in sites for item in one.artifacts]) as missing:
+    paths = [item.path for one in sites for item in one.artifacts]
+    traces = [path for name in _timed(sites) for path in timer.traces(name)]
+    with carry.alone(folder, [*paths, *traces]) as missing:
         move, shadows = planned()
         if shown and shown.files != move.files:
             raise GenError("something was changed meanwhile, so nothing was written; run this again")
@@ -91,6 +96,20 @@ def _installed(folder: Path, sites: list[Placed], mode: Mode | None, consent: Co
             timer.stop(name)
         backups = carry.install(folder, move, missing)
     return Done(move, backups, shadows, {name: timer.start(name, folder) for name in _timed(sites)})
+
+
+def _taken_over(folder: Path, sites: Iterable[Placed], consent: Consent) -> bool:
+    """Ask, where there is somebody to ask, whether ours replaces what `mila init` wrote."""
+    config_now = folder / CONFIG
+    if consent.take_over or not any(one.made.site == "mila" for one in sites) or not config_now.is_file():
+        return consent.take_over
+    entries = [entry for entry in others.mila_entries(config_now.read_bytes()) if not entry.foreign]
+    if consent.yes or not entries or not sys.stdin.isatty():
+        return False
+    say(f"`mila init` wrote entries into {config_now}:")
+    for entry in entries:
+        say(f"  line {entry.first_line}: Host {entry.names}")
+    return agreed("Have ours replace them? They become comments, until gen uninstall mila.")
 
 
 def _proven(folder: Path, move: Move, sites: list[Placed], consent: Consent) -> tuple[str, ...]:
@@ -106,6 +125,7 @@ def _proven(folder: Path, move: Move, sites: list[Placed], consent: Consent) -> 
     overlay = {folder / change.path: change.artifact.content if change.artifact else None for change in move.files}
     bare = {folder / record.conf(name): None for name in move.left}
     before, after = Files(folder), Files(folder, overlay)
+    effective.check(before)
     theirs = effective.foreign(Files(folder, {folder / CONFIG: config.arranged(move.config, "", {}), **bare}))
     changed = effective.changes(before, after, theirs)
     if changed and not consent.force:

@@ -1,9 +1,10 @@
 """A move in a home folder carried out: one at a time, records first, a backup of what goes, nothing left behind."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from generator import disk, tree
 from generator.install import config, record
@@ -51,6 +52,18 @@ def install(home: Path, move: Move, missing: list[str]) -> list[Path]:
     backups = _backups(home, move.files)
     disk.carry_out(home, [*_agreed(move.files), *move.records], fenced=False)
     return backups
+
+
+def remember(home: Path, site: str, undo: Mapping[str, Any]) -> None:
+    """Keep what takes back that which was agreed to beside the files of a site.
+
+    Raises:
+        GenError: it cannot be kept.
+    """
+    with disk.locked(home / record.BUSY):
+        known = record.shared(home)
+        more = replace(known, undo={**known.undo, site: {**known.undo.get(site, {}), **undo}})
+        disk.carry_out(home, [put(home, record.SHARED, record.encoded(more))], fenced=False)
 
 
 def uninstall(home: Path, move: Move, secrets: Iterable[Path] = ()) -> list[Path]:

@@ -27,8 +27,8 @@ class Shared:
     """Folders that were not there before."""
     created: bool = False
     """There was no ssh config."""
-    undo: Mapping[str, Any] = field(default_factory=dict)
-    """What was agreed to beside the files, by its name, with what takes it back."""
+    undo: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What takes back that which was agreed to beside the files of a site."""
 
 
 def path(site: str) -> PurePosixPath:

@@ -83,7 +83,7 @@ def _run(commands: Commands) -> str | None:
             return f"{command[0]}: {(error.strerror or str(error)).lower()}"
         except subprocess.TimeoutExpired:
             return f"{command[0]}: no answer in {_WAIT} seconds"
-        words = (done.stderr or done.stdout).strip().partition("\n")[0]
+        words = (done.stderr or done.stdout).strip().rpartition("\n")[2]  # systemctl tells of links first
         why = (words or f"{command[0]} ended with {done.returncode}") if done.returncode else None
     return why
 

@@ -81,7 +81,16 @@ def _include(draw: random.Random, included: dict[str, bytes], number: int) -> li
 
 
 def _comments(draw: random.Random) -> list[str]:
-    texts = ("# my hosts", "#", "   # >>> conda >>>", "# vim: ft=sshconfig", "# " + "x" * 150, "# für später", "\t", "#Host no")
+    texts = (
+        "# my hosts",
+        "#",
+        "   # >>> conda >>>",
+        "# vim: ft=sshconfig",
+        "# " + "x" * 150,
+        "# für später",
+        "\t",
+        "#Host no",
+    )
     return draw.choices(texts, k=draw.randrange(4))
 
 
@@ -93,7 +102,10 @@ def _block(draw: random.Random, lines: list[str], host: str, hosts: list[str]) -
         *(f'Host "{host}" *.{host}', f"Host = {host}", "Host *", f"Host {host} # mine"[: 5 + len(host)]),
         *(match.format(host, other) for match in _MATCHES),
     )
-    block = [draw.choice(heads), *(draw.choice(("", "  ", "\t")) + line for line in draw.choices(_OPTIONS, k=draw.randrange(4)))]
+    block = [
+        draw.choice(heads),
+        *(draw.choice(("", "  ", "\t")) + line for line in draw.choices(_OPTIONS, k=draw.randrange(4))),
+    ]
     if draw.random() < 0.15:
         first, last = draw.choice(_OTHERS)
         block = [first, *block, last]
@@ -103,7 +115,9 @@ def _block(draw: random.Random, lines: list[str], host: str, hosts: list[str]) -
 def _encoded(draw: random.Random, lines: list[str]) -> bytes:
     """Return the lines as bytes: an encoding, line endings of one kind or of both, a last one or none."""
     kind = draw.choice(("lf", "lf", "crlf", "mixed"))
-    endings = [draw.choice((b"\n", b"\r\n")) if kind == "mixed" else b"\r\n" if kind == "crlf" else b"\n" for _ in lines]
+    endings = [
+        draw.choice((b"\n", b"\r\n")) if kind == "mixed" else b"\r\n" if kind == "crlf" else b"\n" for _ in lines
+    ]
     encoding = draw.choice(("utf-8", "utf-8", "latin-1"))
     content = b"".join(line.encode(encoding) + ending for line, ending in zip(lines, endings, strict=True))
     if draw.random() < 0.2:

@@ -35,7 +35,9 @@ def test_the_text_of_the_markers_is_frozen() -> None:
         pytest.param(b"", b"Host a\n", id="above the first Host"),
         pytest.param(b"", b"# mine\nServerAliveInterval 9\nHost a\n", id="above options for every host"),
         pytest.param(b"IgnoreUnknown Fancy\n", b"Fancy yes\nHost a\n", id="below an IgnoreUnknown"),
-        pytest.param(b"# mine\nignoreunknown=Fancy\n", b"IgnoreUnknown x\n", id="below the first of them, as ssh has it"),
+        pytest.param(
+            b"# mine\nignoreunknown=Fancy\n", b"IgnoreUnknown x\n", id="below the first of them, as ssh has it"
+        ),
         pytest.param(b"", b"Host a\nIgnoreUnknown Fancy\n", id="not below one that is a host's own"),
         pytest.param(b"", b"Host=a\nIgnoreUnknown Fancy\n", id="Host with an equals sign"),
         pytest.param(b"", b'\t"hOsT" a\nIgnoreUnknown Fancy\n', id="Host indented, quoted, in other case"),
@@ -175,7 +177,15 @@ def test_every_foreign_byte_is_kept_whatever_is_done() -> None:
     for number, one in enumerate(cases(COUNT)):
         draw = random.Random(f"edits {number}")
         now, theirs = one.content, one.content
-        for wanted in (INCLUDED, INCLUDED, INLINED, INLINED | {"musica": inline(b"Host musica\n")}, INLINED, INCLUDED, {}):
+        for wanted in (
+            INCLUDED,
+            INCLUDED,
+            INLINED,
+            INLINED | {"musica": inline(b"Host musica\n")},
+            INLINED,
+            INCLUDED,
+            {},
+        ):
             again = arranged(now, "config", wanted)
             assert _foreign(again) == theirs, number
             assert {block.site for block in blocks(again, "config")} == set(wanted), number
