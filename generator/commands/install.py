@@ -74,7 +74,6 @@ def _placed(given: inputs.Inputs, folder: Path) -> Placed:
 
 def _installed(folder: Path, sites: list[Placed], mode: Mode | None, consent: Consent) -> Done | None:
     """Install what was agreed to; nothing comes of it where it was not."""
-
     take_over = _taken_over(folder, sites, consent)
 
     def planned() -> tuple[Move, tuple[str, ...]]:

@@ -102,7 +102,8 @@ def _backups(home: Path, changes: Iterable[Change]) -> list[Path]:
     for change in changes:
         goes = change.action in (Action.UPDATE, Action.DELETE) and (change.path == CONFIG or change.conflict)
         if goes and change.actual:
-            copy = home / record.BACKUP / f"{digest(change.actual.content)[:8]}.{change.path.name}"
+            edited = "edited." if change.conflict else ""
+            copy = home / record.BACKUP / f"{digest(change.actual.content)[:8]}.{edited}{change.path.name}"
             with tree.told(copy):
                 disk.keep(copy, change.actual.content, _MOST)
             made.append(copy)
@@ -114,10 +115,10 @@ def _kept(home: Path) -> list[Path]:
 
 
 def _drop_backups(home: Path) -> None:
-    """Remove the backups of an ssh config that had no line which it has not now."""
+    """Remove the backups of an ssh config in which nobody had a line that it has not now."""
     place = home / CONFIG
     now = place.read_bytes() if place.exists() else b""
-    for copy in (home / record.BACKUP).glob(f"*.{CONFIG.name}"):
+    for copy in (home / record.BACKUP).glob(f"????????.{CONFIG.name}"):
         if config.arranged(copy.read_bytes(), str(copy), {}) == now:
             disk.remove(copy)
 

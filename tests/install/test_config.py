@@ -172,10 +172,10 @@ def test_the_configs_are_of_every_kind() -> None:
 
 @pytest.mark.long
 def test_every_foreign_byte_is_kept_whatever_is_done() -> None:
-    """Install, again, inline, another site, back, with edits around the block meanwhile, and out: two thousand times."""
+    """Install, again, inline, another site, back, out, each time with edits around the block: two thousand times."""
     done = 0
     for number, one in enumerate(cases(COUNT)):
-        draw = random.Random(f"edits {number}")
+        draw = random.Random(f"edits {number}")  # noqa: S311 - the same each time
         now, theirs = one.content, one.content
         for wanted in (
             INCLUDED,

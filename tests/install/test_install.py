@@ -1,4 +1,4 @@
-"""`gen install` in a home folder: what is written, what is refused before anything is, and what is left to the person."""
+"""`gen install` in a home folder: what it writes, what it refuses beforehand, and what it leaves to the person."""
 
 import json
 import os
@@ -295,7 +295,7 @@ def test_a_timer_that_no_manager_runs_is_told_and_its_units_are_there(gen: Gen, 
 
 def test_what_only_the_command_line_says_a_timer_will_not_know(gen: Gen, home: Path) -> None:
     spec(Path(), auth=CERTIFICATE)
-    told = "The timer will not know user, --set title="Ours"; put it into ~/.config/gen/profile.yaml."
+    told = 'The timer will not know user, --set title="Ours"; put it into ~/.config/gen/profile.yaml.'
     changes = ("--set", "title=Ours")
     assert told in gen("install", "ours.yaml", "--user", "ada", *changes, "--yes").err
     profile = home / ".config/gen/profile.yaml"
