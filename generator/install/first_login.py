@@ -54,7 +54,7 @@ def key_pair(login: FirstLogin, home: Path, ask: Ask) -> None:
     with told(key):
         public = Path(f"{key}.pub").read_text()
     say(f"\nYour public key, in {login.key}.pub:\n\n{public.rstrip()}\n")
-    say(f"Hand it in {login.submit}." if login.submit else "Hand it in where the site takes public keys.")
+    say(f"Hand it in: {login.submit or 'where the site takes public keys'}.")
     if login.max_keys:
         say(f"The site keeps {login.max_keys} public keys for one person, no more.")
 

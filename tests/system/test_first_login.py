@@ -1,0 +1,158 @@
+"""The first login as a person does it: a terminal, the real ssh-keygen, and a real sshd that then takes the key."""
+
+import os
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from generator.spec.auth import KeyType
+from tests.system.sshd import PROGRAMS, Rig, Server, entered, site
+
+pytestmark = pytest.mark.system
+
+PASSPHRASE = "correct horse battery"  # noqa: S105 - of a key that the test makes
+# The offer alone, for a site of the test, in a process that has a terminal of its own.
+OFFER = """
+import sys
+from pathlib import Path
+from generator import load
+from generator.account import Account
+from generator.advice import first_login
+from generator.install.first_login import key_pair
+from generator.profile import Person
+account = Account(load.site(Path(sys.argv[1])), Person(user="ada"))
+key_pair(first_login(account), Path(sys.argv[2]), lambda question: input(question + " [y/N] ") == "y")
+"""
+
+
+@pytest.fixture
+def rig(tmp_path: Path, need: Callable[..., None]) -> Iterator[Rig]:
+    need(*PROGRAMS, "setsid", root=True)
+    with Rig(tmp_path) as made:
+        yield made
+
+
+class Terminal:
+    """A process with a terminal of its own, typed into by the test; what it shows is kept."""
+
+    def __init__(self, *command: str) -> None:
+        self.shown, self._seen = "", 0
+        self._screen, inside = os.openpty()
+        words = ["setsid", "--ctty", "--wait", *command]
+        self._child = subprocess.Popen(words, stdin=inside, stdout=inside, stderr=inside)
+        os.close(inside)
+
+    def expect(self, words: str) -> None:
+        """Wait until something is shown that was not before."""
+        deadline = time.monotonic() + 30
+        while words not in self.shown[self._seen :]:
+            assert time.monotonic() < deadline and self._read(), f"no {words!r} in {self.shown}"
+        self._seen = self.shown.index(words, self._seen) + len(words)
+
+    def type(self, line: str) -> None:
+        """Type a line; ssh-keygen throws away what was typed before it asks."""
+        os.write(self._screen, line.encode() + b"\r")
+
+    def end(self) -> int:
+        """Wait for the end, and return the status."""
+        while self._read():
+            pass
+        return self._child.wait(timeout=30)
+
+    def close(self) -> None:
+        """Hang up, which ends whatever still waits for an answer."""
+        os.close(self._screen)
+        self._child.wait(timeout=30)
+
+    def _read(self) -> bool:
+        ready, _, _ = select.select([self._screen], [], [], 30)
+        assert ready, f"nothing more after {self.shown}"
+        try:
+            new = os.read(self._screen, 4096)
+        except OSError:  # Linux says so when the other side has ended
+            new = b""
+        self.shown += new.decode()
+        return bool(new)
+
+
+@pytest.fixture
+def offered(rig: Rig) -> Iterator[Callable[..., Terminal]]:
+    """Start the offer for a site that takes a public key."""
+    with ExitStack() as terminals:
+
+        def start(server: Server, **auth: object) -> Terminal:
+            spec = site(server, {"fingerprints": {"ed25519": rig.fingerprint("ed25519-host")}})
+            spec["auth"] = {"method": "publickey", "submit": "in the form of the portal", "max_keys": 4, **auth}
+            rig.compile(spec, key=rig.home / ".ssh" / "id_rig")
+            terminal = Terminal(sys.executable, "-c", OFFER, str(rig.folder / "rig.yaml"), str(rig.home))
+            terminals.callback(terminal.close)
+            return terminal
+
+        yield start
+
+
+@pytest.mark.parametrize("kind", ["ed25519", "ecdsa"])
+def test_a_key_is_made_in_the_terminal_and_the_site_lets_in_whoever_has_it(
+    kind: KeyType, rig: Rig, offered: Callable[..., Terminal]
+) -> None:
+    key = rig.home / ".ssh" / "id_rig"
+    server = rig.serve("login", ["ed25519-host"], f"AuthorizedKeysFile {key}.pub")
+    terminal = offered(server, **({"key_types": [kind]} if kind != "ed25519" else {}))
+    terminal.expect(f"rig needs a key pair. Make it with ssh-keygen -t {kind} -f ~/.ssh/id_rig? [y/N] ")
+    terminal.type("y")
+    terminal.expect("passphrase")
+    terminal.type(PASSPHRASE)
+    terminal.expect("again")
+    terminal.type(PASSPHRASE)
+    assert terminal.end() == 0
+    assert PASSPHRASE not in terminal.shown
+    public = Path(f"{key}.pub").read_text().strip()
+    assert (
+        f"Your public key, in ~/.ssh/id_rig.pub:\r\n\r\n{public}\r\n\r\nHand it in: in the form of the portal."
+        in terminal.shown
+    )
+    assert "The site keeps 4 public keys for one person, no more." in terminal.shown
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert b"PRIVATE KEY" in key.read_bytes() and PASSPHRASE.encode() not in key.read_bytes()
+
+    config = rig.folder / "out" / "ssh" / "rig.conf"
+    assert not entered(rig.login(config))  # without the passphrase the key is no good
+    agent = rig.agent()
+    unlocked(key, agent, rig.folder / "answer")
+    assert entered(rig.login(config, SSH_AUTH_SOCK=agent))
+
+
+def unlocked(key: Path, agent: str, answer: Path) -> None:
+    """Put a key into an agent, as its owner would with the passphrase."""
+    answer.write_text(f"#!/bin/sh\necho '{PASSPHRASE}'\n")
+    answer.chmod(0o700)
+    asking = {"SSH_ASKPASS": str(answer), "SSH_ASKPASS_REQUIRE": "force", "SSH_AUTH_SOCK": agent}
+    subprocess.run(["ssh-add", "-q", str(key)], env=dict(os.environ) | asking, timeout=30, check=True)
+
+
+def test_whoever_says_no_gets_no_key_and_the_command_for_later(rig: Rig, offered: Callable[..., Terminal]) -> None:
+    terminal = offered(rig.serve("login", ["ed25519-host"]))
+    terminal.expect("[y/N] ")
+    terminal.type("n")
+    assert terminal.end() == 0
+    assert "Later: ssh-keygen -t ed25519 -f ~/.ssh/id_rig" in terminal.shown
+    assert rig.left_behind() == []
+
+
+def test_passphrases_that_differ_are_asked_again_by_ssh_keygen_itself(
+    rig: Rig, offered: Callable[..., Terminal]
+) -> None:
+    terminal = offered(rig.serve("login", ["ed25519-host"]))
+    terminal.expect("[y/N] ")
+    terminal.type("y")
+    for words, typed in (("passphrase", "one"), ("again", "another"), ("Enter passphrase", ""), ("again", "")):
+        terminal.expect(words)
+        terminal.type(typed)
+    assert terminal.end() == 0
+    assert rig.left_behind() == ["id_rig", "id_rig.pub"]
