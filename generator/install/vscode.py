@@ -28,7 +28,7 @@ def wanted(site: bytes) -> bool:
 
 def settings_file(home: Path, platform: str) -> Path:
     """Return where VS Code keeps the user's settings, for a `sys.platform`."""
-    folder = "Library/Application Support" if platform == "darwin" else ".config"
+    folder = {"darwin": "Library/Application Support", "win32": "AppData/Roaming"}.get(platform, ".config")
     return home / folder / "Code" / "User" / "settings.json"
 
 

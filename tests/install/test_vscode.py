@@ -124,6 +124,7 @@ def test_it_is_wanted_where_a_name_starts_a_job() -> None:
     [
         pytest.param("linux", "/home/ada/.config/Code/User/settings.json", id="Linux"),
         pytest.param("darwin", "/home/ada/Library/Application Support/Code/User/settings.json", id="macOS"),
+        pytest.param("win32", "/home/ada/AppData/Roaming/Code/User/settings.json", id="Windows"),
     ],
 )
 def test_the_settings_are_where_vs_code_keeps_them(platform: str, place: str) -> None:

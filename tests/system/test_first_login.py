@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -156,3 +157,140 @@ def test_passphrases_that_differ_are_asked_again_by_ssh_keygen_itself(
         terminal.type(typed)
     assert terminal.end() == 0
     assert rig.left_behind() == ["id_rig", "id_rig.pub"]
+
+
+# What `gen install` offers at its end, and what `gen uninstall` takes back, for a site without a key pair of its own.
+MORE = """
+import json, sys
+from pathlib import Path
+from types import SimpleNamespace
+from generator.commands.first_login import offer, undo
+from generator.compilation import FirstLogin
+home, conf, kept = map(Path, sys.argv[1:4])
+if kept.exists():
+    undo(home, json.loads(kept.read_text()))
+else:
+    login = FirstLogin(alias="mila", key=None, make_key=None, submit=None, max_keys=None, credential=())
+    made = SimpleNamespace(site="mila", first_login=login)
+    kept.write_text(json.dumps(offer(home, made, conf.read_bytes())))
+"""
+SETTINGS = b'// mine\n{\n\t"editor.fontSize": 14, // big\n}\n'
+
+
+@dataclass(frozen=True)
+class Computer:
+    """A home folder, one of Windows, and a site's file; `run` starts the offer, and the second time takes it back."""
+
+    folder: Path
+    wsl: bool
+
+    @property
+    def home(self) -> Path:
+        return self.folder / "home"
+
+    @property
+    def windows(self) -> Path:
+        return self.folder / "windows"
+
+    def run(self) -> Terminal:
+        kernel = self.folder / "version"
+        kernel.write_text("Linux version 5.15.153.1-microsoft-standard-WSL2\n" if self.wsl else "Linux version 6.1.0\n")
+        script = 'mount --bind "$1" /proc/version && shift && exec "$@"'
+        gen = (sys.executable, "-c", MORE, str(self.home), str(self.folder / "mila.conf"), str(self.folder / "kept"))
+        return Terminal("unshare", "--mount", "sh", "-c", script, "sh", str(kernel), *gen)
+
+    def files(self) -> dict[str, tuple[int, bytes | None]]:
+        """Return every file and folder below both homes, with its mode."""
+        found = [path for home in (self.home, self.windows) for path in home.rglob("*")]
+        return {str(path): (path.lstat().st_mode, path.read_bytes() if path.is_file() else None) for path in found}
+
+
+@pytest.fixture
+def computer(request: pytest.FixtureRequest, tmp_path: Path, need: Callable[..., None]) -> Computer:
+    need("unshare", "setsid", root=True)
+    made = Computer(tmp_path, wsl=getattr(request, "param", False))
+    for home, settings in ((made.home, ".config/Code/User"), (made.windows, "AppData/Roaming/Code/User")):
+        (home / settings).mkdir(parents=True)
+        (home / settings / "settings.json").write_bytes(SETTINGS)
+    (made.home / ".ssh").mkdir(mode=0o700)
+    header = "# Made by gen for mila; do not edit.\n"
+    text = "Host mila\n    ControlMaster auto\nHost mila-cpu\n    ConnectTimeout 600\n"
+    (tmp_path / "mila.conf").write_text(header + text)
+    return made
+
+
+def test_vs_codes_time_out_is_offered_set_and_taken_back_to_the_byte(computer: Computer) -> None:
+    before = computer.files()
+    terminal = computer.run()
+    terminal.expect("Set remote.SSH.connectTimeout to 60? [y/N]: ")
+    terminal.type("y")
+    assert terminal.end() == 0, terminal.shown
+    settings = computer.home / ".config/Code/User/settings.json"
+    assert settings.read_bytes() == SETTINGS.replace(b"{", b'{\n    "remote.SSH.connectTimeout": 60,', 1)
+    assert computer.run().end() == 0
+    assert computer.files() == before
+
+
+def test_whoever_says_no_to_all_keeps_every_byte(computer: Computer) -> None:
+    (computer.home / ".ssh").chmod(0o755)
+    before = computer.files()
+    terminal = computer.run()
+    for question in ("chmod 700 ~/.ssh\r\nMend that? [y/N]: ", "connectTimeout to 60? [y/N]: "):
+        terminal.expect(question)
+        terminal.type("n")
+    assert terminal.end() == 0, terminal.shown
+    assert computer.files() == before
+    assert computer.run().end() == 0
+    assert computer.files() == before
+
+
+def test_permissions_are_mended_when_asked_for(computer: Computer) -> None:
+    config = computer.home / ".ssh" / "config"
+    config.write_text("Host a\n")
+    config.chmod(0o666)
+    terminal = computer.run()
+    terminal.expect("~/.ssh/config: others can write to it, and ssh refuses that; chmod 644 ~/.ssh/config")
+    terminal.expect("[y/N]: ")
+    terminal.type("y")
+    terminal.expect("[y/N]: ")
+    terminal.type("n")
+    assert terminal.end() == 0, terminal.shown
+    assert config.stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize("computer", [True], ids=["WSL"], indirect=True)
+def test_in_wsl_the_windows_side_gets_its_copy_and_loses_it_again(computer: Computer) -> None:
+    """The kernel's name is put in place of the real one, and Windows is a folder."""
+    before = computer.files()
+    terminal = computer.run()
+    terminal.expect("Your Windows home")
+    terminal.type("/mnt/c/nobody")
+    terminal.expect("/mnt/c/nobody: is no folder")
+    terminal.expect("Your Windows home")
+    terminal.type(str(computer.windows))
+    terminal.expect("connectTimeout to 60? [y/N]: ")
+    terminal.type("y")
+    assert terminal.end() == 0, terminal.shown
+    copy = computer.windows / ".ssh/gen.d/mila.conf"
+    assert copy.read_text() == (computer.folder / "mila.conf").read_text().replace("    ControlMaster auto\n", "")
+    changed = {path for path, file in computer.files().items() if before.get(path) != file}
+    settings = computer.windows / "AppData/Roaming/Code/User/settings.json"
+    assert changed == {str(settings), str(copy), str(copy.parent), str(copy.parent.parent)}
+    assert computer.run().end() == 0
+    assert computer.files() == before
+
+
+@pytest.mark.parametrize("computer", [True], ids=["WSL"], indirect=True)
+def test_a_copy_that_was_edited_on_the_windows_side_stays(computer: Computer) -> None:
+    terminal = computer.run()
+    terminal.expect("Your Windows home")
+    terminal.type(str(computer.windows))
+    terminal.expect("[y/N]: ")
+    terminal.type("n")
+    assert terminal.end() == 0, terminal.shown
+    copy = computer.windows / ".ssh/gen.d/mila.conf"
+    copy.write_text(copy.read_text() + "# mine\n")
+    undo = computer.run()
+    assert undo.end() == 0
+    assert "was edited since gen wrote it, and stays" in undo.shown
+    assert copy.read_text().endswith("# mine\n")
