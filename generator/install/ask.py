@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 
 from generator.errors import GenError
 from generator.install.ssh_files import Source, copy, walk
+from generator.live.client import Version, version
 
 Options = Mapping[str, tuple[str, ...]]
 """What `ssh -G` prints: values by option, in small letters."""
@@ -35,6 +36,15 @@ def asked(
             raise GenError("\n".join(_refused(error.stderr, copies, both[0]))) from None
 
 
+def client() -> Version | None:
+    """Return the version of the ssh that is there; ``None`` if it is no OpenSSH, or there is none."""
+    try:
+        told = subprocess.run(["ssh", "-V"], capture_output=True, text=True, timeout=_SECONDS, check=False)  # noqa: S607
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return version(told.stderr)
+
+
 def _run(config: Path, name: str) -> Options:
     command = ["ssh", "-G", "-F", str(config), "--", name]
     try:
@@ -49,7 +59,9 @@ def _run(config: Path, name: str) -> Options:
     except FileNotFoundError:
         raise GenError("ssh: is not there; install the OpenSSH client, then run this again") from None
     except subprocess.TimeoutExpired:
-        raise GenError(f"ssh -G {name}: took more than {_SECONDS} s; does a `Match exec` of yours wait?") from None
+        raise GenError(
+            f"ssh -G {name}: took more than {_SECONDS} s; does a `Match exec` of yours, or a name server, wait?"
+        ) from None
     options: dict[str, tuple[str, ...]] = {}
     for line in answer.stdout.splitlines():
         option, _, value = line.partition(" ")

@@ -11,9 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from generator.errors import GenError
-from generator.install.ask import AT_ONCE, Options, asked
+from generator.install.ask import AT_ONCE, Options, asked, client
 from generator.install.ssh_files import Files, Source, sources, walk
 from generator.install.ssh_lines import Line, lines
+from generator.live.client import too_new
 
 # These add up, so a value of theirs takes nothing from ours (ssh_config(5)).
 _ADD_UP = {"identityfile", "certificatefile", "sendenv", "setenv", "localforward", "remoteforward", "dynamicforward"}
@@ -113,6 +114,15 @@ def _told(options: Options, option: str) -> str:
     return ", ".join(options.get(option, ()))
 
 
+def check(files: Files) -> None:
+    """Have ssh read a configuration.
+
+    Raises:
+        GenError: ssh does not take it, or there is no ssh.
+    """
+    asked(sources(files), ["localhost"])
+
+
 def shadows(after: Files, site: bytes) -> tuple[Shadow, ...]:
     """Return what wins over a site's file, for every name that it has; of a pattern, for an example.
 
@@ -151,6 +161,17 @@ def shadows(after: Files, site: bytes) -> tuple[Shadow, ...]:
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return _gathered(filter(None, pool.map(shadow, lost)))
+
+
+def outdated(site: bytes) -> tuple[str, ...]:
+    """Return a message where the ssh that is there does not know what a site's file asks of it."""
+    found = client()
+    unknown = too_new(site, found) if found else ()
+    if not (found and unknown):
+        return ()
+    keywords = " and ".join(unknown)
+    pins = " It ignores the pins, and refuses the host." if "KnownHostsCommand" in keywords else ""
+    return (f"ssh here is OpenSSH {found[0]}.{found[1]}, which does not know {keywords}.{pins} Get a newer one.",)
 
 
 def _names(site: bytes) -> dict[str, str]:

@@ -39,7 +39,7 @@ class Files:
         Relative paths are in ~/.ssh, or in /etc/ssh for the system's files (ssh_config(5), Include). The home folder
         is the one that was given, whatever the passwd database says.
         """
-        if "%" in argument or "${" in argument:
+        if any(special in argument for special in ("%", "${", "\\")):
             return None
         home = re.sub(r"^~(?=/|$)", lambda _: str(self.home), argument)
         pattern = str(anchor / os.path.expanduser(home))  # noqa: PTH111 - Path raises for a user that there is not
