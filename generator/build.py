@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pydantic import ValidationError
 
 from generator import document, load, overlay, profile
+from generator.account import Account
 from generator.compilation import Compilation
 from generator.compile import compilation
 from generator.inputs import File, Inputs
@@ -18,12 +19,22 @@ def build(inputs: Inputs) -> Compilation:
     Raises:
         GenError: every fault of spec, profile and options, a line each.
     """
+    who, changes = account(inputs)
+    return compilation(who.site, who.person, changes)
+
+
+def account(inputs: Inputs) -> tuple[Account, list[overlay.Change]]:
+    """Return a person at a site, and the changes that were made to the site's spec for them.
+
+    Raises:
+        GenError: every fault of spec, profile and options, a line each.
+    """
     known = _profile(inputs.profile)
     root = document.parse(inputs.spec.content, str(inputs.spec.path))
     name = str(root.data().get("site"))
     changes = [*_kept(known, name), *(overlay.change(text) for text in inputs.changes)]
     site = load.spec(root, str(inputs.spec.path), changes)
-    return compilation(site, _person(known, site.site, inputs.options), changes)
+    return Account(site, _person(known, site.site, inputs.options)), changes
 
 
 def _profile(file: File | None) -> Profile:

@@ -85,6 +85,7 @@ DryRun = Annotated[
 Force = Annotated[
     bool, typer.Option("--force", help="Replace edited files too, and keep a backup of each.", envvar="GEN_FORCE")
 ]
+Seconds = Annotated[float, typer.Option(min=1, max=600, help="How long asking a site may take.", envvar="GEN_SECONDS")]
 Json = Annotated[bool, typer.Option("--json", help="JSON for programs, on stdout.", envvar="GEN_JSON")]
 
 
@@ -398,24 +399,52 @@ def status(
         typer.Option("--fix-spec", help="Put what the site says of its queues into the spec.", envvar="GEN_FIX_SPEC"),
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.", envvar="GEN_YES")] = False,
-    seconds: Annotated[
-        float, typer.Option(min=1, max=600, help="How long asking a site may take.", envvar="GEN_SECONDS")
-    ] = 10,
+    seconds: Seconds = 10,
     specs: Specs = None,
     profile: ProfilePath = None,
     user: User = None,
     identity_file: IdentityFile = None,
     json: Json = False,
 ) -> None:
-    """Tell how a site stands; with --live, where the site itself is not what its spec says.
+    """Tell what is installed, and whether it still is as it was; with --live, what the site itself says.
 
     Examples:
+    gen status
+
     gen status musica --live
 
     gen status site_specs/ours.yaml --live --fix-spec
     """
+    if not (live or fix_spec):
+        from generator.commands.installed import run as run_here
+
+        raise typer.Exit(run_here(site, as_json=json))
+    if site is None:
+        raise typer.BadParameter("name the site to ask", param_hint="SITE")
     from generator.commands.live import run
     from generator.inputs import Choice
 
-    choice = Choice(site or "", specs, profile, {"user": user, "identity_file": identity_file}, ())
+    choice = Choice(site, specs, profile, {"user": user, "identity_file": identity_file}, ())
     raise typer.Exit(run(choice, seconds=seconds, fix=fix_spec, yes=yes, as_json=json, today=date.today()))
+
+
+@app.command("import")
+def import_(
+    alias: Annotated[str, typer.Argument(metavar="ALIAS", help="Host of your ssh configuration.")],
+    name: Annotated[str | None, typer.Option(help="Name of the site; else the alias.", envvar="GEN_NAME")] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="Log in and ask for its queues, too.", envvar="GEN_LIVE")
+    ] = False,
+    specs: Annotated[Path, typer.Option(help="Folder of specs to write to.", envvar="GEN_SPECS")] = Path("site_specs"),
+    seconds: Seconds = 10,
+) -> None:
+    """Make a first spec from a host that ssh knows.
+
+    Examples:
+    gen import mycluster
+
+    gen import --live login.cluster.example.org --name ours
+    """
+    from generator.commands.import_ import run
+
+    raise typer.Exit(run(alias, name, specs, live=live, seconds=seconds, today=date.today()))
