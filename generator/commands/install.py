@@ -11,7 +11,7 @@ from generator import cache, inputs
 from generator.commands import site
 from generator.compilation import Compilation
 from generator.errors import GenError
-from generator.install import carry, config, effective, home, others, record, timer
+from generator.install import carry, config, effective, home, others, record, shadow, timer
 from generator.install.home import CONFIG, Move, Placed
 from generator.install.mode import Mode
 from generator.install.ssh_files import Files
@@ -130,8 +130,9 @@ def _proven(folder: Path, move: Move, sites: list[Placed], consent: Consent) -> 
     if changed and not consent.force:
         hint = "Nothing was written. Rename such an entry, or say --force if the site's is what you want."
         raise GenError("\n".join([*(one.message for one in changed), hint]))
-    found = [one.message for placed in sites for one in effective.shadows(after, placed.conf)]
-    return (*(one.message for one in changed), *found)
+    found = [one.message for placed in sites for one in shadow.shadows(after, placed.conf)]
+    old = [message for placed in sites for message in effective.outdated(placed.conf)]
+    return (*(one.message for one in changed), *found, *old)
 
 
 def _timed(sites: Iterable[Placed]) -> list[str]:

@@ -10,7 +10,8 @@ from generator import load
 from generator.compile import compile_site
 from generator.errors import GenError
 from generator.install.ask import asked
-from generator.install.effective import changes, foreign, shadows
+from generator.install.effective import changes, foreign
+from generator.install.shadow import shadows
 from generator.install.ssh_files import Files, sources
 from generator.profile import Person
 from generator.resources import CATALOGUE
@@ -235,6 +236,18 @@ def test_a_name_of_the_users_that_ours_would_change_is_named(
     assert (found.name, found.place) == (name, where)
     assert option in {what for what, *_ in found.options}
     assert found.message.startswith(f"{where}: {name} is yours, and would change: ")
+
+
+def test_a_change_is_told_with_what_matters_first_and_in_one_line(place: Place) -> None:
+    after = place({"config": f"{GEN}Host mila\n  User bob\n"})
+    before = Files(after.home, {after.home / ".ssh/config": b"Host mila\n  User bob\n"}, after.system)
+    (found,) = changes(before, after, foreign(before))
+    start, _, count = found.message.removesuffix(" more").rpartition(" and ")
+    assert start == (
+        "~/.ssh/config:1: mila is yours, and would change: "
+        "hostname mila → login.server.mila.quebec, port 22 → 2222, user bob → ada"
+    )
+    assert int(count) == len(found.options) - 3
 
 
 def test_names_that_ours_does_not_touch_stay_and_so_do_those_that_are_new(place: Place) -> None:
