@@ -126,7 +126,7 @@ def _proven(folder: Path, move: Move, sites: list[Placed], consent: Consent) -> 
     before, after = Files(folder), Files(folder, overlay)
     effective.check(before)
     theirs = effective.foreign(Files(folder, {folder / CONFIG: config.arranged(move.config, "", {}), **bare}))
-    changed = effective.changes(before, after, theirs)
+    changed = effective.changes(before, after, theirs, [one.conf for one in sites])
     if changed and not consent.force:
         hint = "Nothing was written. Rename such an entry, or say --force if the site's is what you want."
         raise GenError("\n".join([*(one.message for one in changed), hint]))

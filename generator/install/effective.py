@@ -1,15 +1,16 @@
 """What ssh will really do, asked of ssh itself: what ours would change for the names that are the user's."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from generator.install.ask import Options, asked, client
 from generator.install.shadow import few
 from generator.install.ssh_files import Files, sources, walk
-from generator.install.ssh_lines import Line
+from generator.install.ssh_lines import Line, lines
 from generator.live.client import too_new
 
+_MOST = 100
 _TOLD_FIRST = ("hostname", "port", "user", "proxyjump", "proxycommand", "identityfile")
 
 
@@ -54,13 +55,16 @@ def _named(line: Line) -> Iterable[str]:
     return ()
 
 
-def changes(before: Files, after: Files, names: Mapping[str, str]) -> tuple[Changed, ...]:
+def changes(before: Files, after: Files, names: Mapping[str, str], ours: Iterable[bytes]) -> tuple[Changed, ...]:
     """Return which of the user's own names, given with their places, would resolve to something else.
+
+    Of very many, some are asked for, and all those that a pattern in our files is for.
 
     Raises:
         GenError: ssh does not take one of the configurations, or there is no ssh.
     """
-    old, new = asked(sources(before), names), asked(sources(after), names)
+    some = _some(names, ours)
+    old, new = asked(sources(before), some), asked(sources(after), some)
     found = []
     for name, options in old.items():
         # Ours stands above theirs; that it had no effect is seen in that ssh takes the file.
@@ -70,6 +74,14 @@ def changes(before: Files, after: Files, names: Mapping[str, str]) -> tuple[Chan
             values = tuple((option, _told(options, option), _told(new[name], option)) for option in differ)
             found.append(Changed(name, names[name], values))
     return tuple(found)
+
+
+def _some(names: Collection[str], ours: Iterable[bytes]) -> list[str]:
+    from generator.spec.rules import matcher  # brings pydantic along
+
+    blocks = [matcher(line.arguments) for conf in ours for line in lines(conf) if line.keyword == "host"]
+    caught = [name for name in names if any(matches(name) for matches in blocks)]
+    return list(dict.fromkeys([*caught, *names]))[: max(_MOST, len(caught))]
 
 
 def _told(options: Options, option: str) -> str:

@@ -228,20 +228,20 @@ def test_an_ignore_unknown_that_makes_ssh_refuse_ours_is_named(place: Place, mil
     ],
 )
 def test_a_name_of_the_users_that_ours_would_change_is_named(
-    config: str, name: str, where: str, option: str, place: Place
+    config: str, name: str, where: str, option: str, place: Place, mila: bytes
 ) -> None:
     after = place({"config": GEN + config})
     before = Files(after.home, {after.home / ".ssh/config": b"\n\n\n\n" + config.encode()}, after.system)
-    (found,) = changes(before, after, foreign(before))
+    (found,) = changes(before, after, foreign(before), [mila])
     assert (found.name, found.place) == (name, where)
     assert option in {what for what, *_ in found.options}
     assert found.message.startswith(f"{where}: {name} is yours, and would change: ")
 
 
-def test_a_change_is_told_with_what_matters_first_and_in_one_line(place: Place) -> None:
+def test_a_change_is_told_with_what_matters_first_and_in_one_line(place: Place, mila: bytes) -> None:
     after = place({"config": f"{GEN}Host mila\n  User bob\n"})
     before = Files(after.home, {after.home / ".ssh/config": b"Host mila\n  User bob\n"}, after.system)
-    (found,) = changes(before, after, foreign(before))
+    (found,) = changes(before, after, foreign(before), [mila])
     start, _, count = found.message.removesuffix(" more").rpartition(" and ")
     assert start == (
         "~/.ssh/config:1: mila is yours, and would change: "
@@ -250,7 +250,7 @@ def test_a_change_is_told_with_what_matters_first_and_in_one_line(place: Place) 
     assert int(count) == len(found.options) - 3
 
 
-def test_names_that_ours_does_not_touch_stay_and_so_do_those_that_are_new(place: Place) -> None:
+def test_names_that_ours_does_not_touch_stay_and_so_do_those_that_are_new(place: Place, mila: bytes) -> None:
     config = "Include more\nHost work home\n  User bob\nHost *\n  ControlMaster auto\n"
     after = place({"config": GEN + config, "more": "Host far\n  HostName 192.0.2.7\n"})
     before = Files(after.home, {after.home / ".ssh/config": config.encode()}, after.system)
@@ -259,7 +259,18 @@ def test_names_that_ours_does_not_touch_stay_and_so_do_those_that_are_new(place:
         "work": "~/.ssh/config:2",
         "home": "~/.ssh/config:2",
     }
-    assert changes(before, after, foreign(before)) == ()
+    assert changes(before, after, foreign(before), [mila]) == ()
+
+
+def test_among_very_many_names_the_one_that_ours_catches_is_found_soon(
+    place: Place, mila: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("generator.install.effective._MOST", 10)
+    config = f"{MANY}Host gpu.server.mila.quebec\n  Port 7\n"
+    after = place({"config": GEN + config})
+    before = Files(after.home, {after.home / ".ssh/config": config.encode()}, after.system)
+    assert len(foreign(before)) == 701
+    assert [one.name for one in changes(before, after, foreign(before), [mila])] == ["gpu.server.mila.quebec"]
 
 
 @pytest.mark.parametrize(
