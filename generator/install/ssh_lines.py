@@ -7,8 +7,8 @@ from dataclasses import dataclass
 # readconf.c, strdelim(): blanks, a keyword that may stand in quotes, then blanks or one "=".
 _LINE = re.compile(rb'[ \t\r]*"?([^\s"=#][^\s"=]*)"?[ \t\r]*=?[ \t\r]*(.*)', re.DOTALL)
 # misc.c, argv_split(): words of pieces, bare or in quotes; a backslash protects a quote, itself, or a blank.
-_PIECE = re.compile(rb"\"((?:\\[\"'\\]|[^\"])*)\"|'((?:\\[\"'\\]|[^'])*)'|((?:\\[\"'\\ ]|[^\s\"'])+)")
-_WORD = re.compile(rb"(?:%s)+" % _PIECE.pattern.replace(rb"((?:", rb"(?:(?:").replace(rb")+)", rb")+)"))
+_PIECE = re.compile(rb"\"((?:\\.|[^\"\\])*)\"|'((?:\\.|[^'\\])*)'|((?:\\.?|[^\s\"'\\])+)")
+_WORD = re.compile(rb"(?:\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|\\.?|[^\s\"'\\])+")
 
 
 @dataclass(frozen=True)
@@ -60,5 +60,7 @@ def _words(value: bytes) -> Iterator[str]:
 
 
 def _bare(piece: re.Match[bytes]) -> bytes:
-    quoted = next(group for group in piece.groups() if group is not None)
-    return re.sub(rb"\\([\"'\\])" if piece[3] is None else rb"\\([\"'\\ ])", rb"\1", quoted)
+    double, single, bare = piece.groups()
+    if bare is not None:
+        return re.sub(rb"\\([\"'\\ ])", rb"\1", bare)
+    return re.sub(rb"\\([\"'\\])", rb"\1", single if double is None else double)

@@ -43,11 +43,16 @@ def test_a_line_is_read_as_ssh_reads_it(spelling: bytes, tmp_path: Path, need) -
         pytest.param(b"Include ~/my\\ files/x", ("~/my files/x",), id="a blank behind a backslash"),
         pytest.param(b'Host a"b c"d', ("ab cd",), id="quotes within a word"),
         pytest.param(b'Match exec "test \\"$A\\" = 1"', ("exec", 'test "$A" = 1'), id="quotes within quotes"),
+        pytest.param(b"Host a\\xb c\\", ("a\\xb", "c\\"), id="a backslash before anything else is one"),
         pytest.param(b"Host a#b #c d", ("a#b",), id="a comment begins a word"),
     ],
 )
 def test_words_are_parted_as_ssh_parts_them(line: bytes, arguments: tuple[str, ...]) -> None:
     assert next(lines(line)).arguments == arguments
+
+
+def test_a_quote_that_is_never_closed_takes_no_time() -> None:
+    assert next(lines(b'Match exec "' + b"\\\\" * 5000)).keyword == "match"
 
 
 def test_comments_and_empty_lines_are_none_but_count() -> None:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from sshd import PROGRAMS, Rig, Server, entered, site
 
 from generator.spec.auth import KeyType
-from tests.system.sshd import PROGRAMS, Rig, Server, entered, site
 
 pytestmark = pytest.mark.system
 

@@ -5,17 +5,19 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from other_tools import MILA_INIT
+from sshd import PERSON
 
 from generator import load
 from generator.compile import compile_site
 from generator.errors import GenError
 from generator.install.ask import asked
 from generator.install.effective import changes, foreign
+from generator.install.others import take_over
 from generator.install.shadow import shadows
 from generator.install.ssh_files import Files, sources
 from generator.profile import Person
 from generator.resources import CATALOGUE
-from tests.system.sshd import PERSON
 
 pytestmark = pytest.mark.system
 
@@ -248,6 +250,16 @@ def test_a_change_is_told_with_what_matters_first_and_in_one_line(place: Place, 
         "hostname mila → login.server.mila.quebec, port 22 → 2222, user bob → ada"
     )
     assert int(count) == len(found.options) - 3
+
+
+def test_entries_of_mila_init_are_changed_by_ours_until_they_are_taken_over(place: Place, mila: bytes) -> None:
+    after = place({"config": GEN.encode() + MILA_INIT})
+    config = after.home / ".ssh" / "config"
+    before = Files(after.home, {config: MILA_INIT}, after.system)
+    assert [one.name for one in changes(before, after, foreign(before), [mila])] == ["mila", "mila-cpu"]
+    taken = Files(after.home, {config: take_over(MILA_INIT)}, after.system)
+    assert changes(before, after, foreign(taken), [mila]) == ()
+    assert shadows(Files(after.home, {config: GEN.encode() + take_over(MILA_INIT)}, after.system), mila) == ()
 
 
 def test_names_that_ours_does_not_touch_stay_and_so_do_those_that_are_new(place: Place, mila: bytes) -> None:
