@@ -63,21 +63,26 @@ def _edited(content: bytes, change: Change) -> bytes:
 def _splice(text: str, change: Change) -> tuple[int, int, str]:
     """Return which part of the text makes way for what."""
     node, depth = _composed(text), 0
-    while depth < len(change.keys) and (pair := _pair(node, change.keys[depth])):
+    while pair := _pair(node, change.keys[depth]):
         above, (key, node), depth = node, pair, depth + 1
-        if depth == len(change.keys):
-            if change.value is None:
-                return _removal(text, above, key, node) if len(above.value) > 1 else _splice(text, _above(change))
-            inside = above.flow_style or node.id == "scalar" or node.flow_style
-            if inside and (node.id == "scalar" or node.flow_style):
-                return node.start_mark.index, node.end_mark.index, _flow(change.value)
-            return (*_removal(text, above, key, node)[:2], _line(change.keys[-1], change.value, key.start_mark.column))
+        if depth < len(change.keys):
+            continue
+        if change.value is None:
+            return _removal(text, above, key, node) if len(above.value) > 1 else _splice(text, _above(change))
+        if _inline(node):
+            return node.start_mark.index, node.end_mark.index, _flow(change.value)
+        return (*_removal(text, above, key, node)[:2], _line(change.keys[-1], change.value, key.start_mark.column))
     if change.value is None:
         return 0, 0, ""
     value = change.value
-    for key in reversed(change.keys[depth + 1 :]):
-        value = {key: value}
+    for name in reversed(change.keys[depth + 1 :]):
+        value = {name: value}
     return _insertion(text, node, change.keys[depth], value)
+
+
+def _inline(node: Any) -> bool:
+    """Tell whether a value stands in its line, and not in lines of its own below the key."""
+    return bool(node.style not in ("|", ">") if node.id == "scalar" else node.flow_style)
 
 
 def _above(change: Change) -> Change:
@@ -133,10 +138,8 @@ def _last(node: Any) -> int:
 
 
 def _end_of_line(text: str, index: int) -> int:
-    """Return the index behind the line feed of a line; a text in a block of its own ends behind one already."""
-    if text[index - 1 : index] == "\n":
-        return index
-    end = text.find("\n", index)
+    """Return the index behind the line that a value ends in; a text in lines of its own takes blank ones along."""
+    end = text.find("\n", len(text[:index].rstrip()))
     return len(text) if end < 0 else end + 1
 
 

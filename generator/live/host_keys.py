@@ -21,17 +21,20 @@ class Offered:
 
     keys: tuple[str, ...] = ()
     certificates: tuple[str, ...] = ()
+    complete: bool = False
+    """Whether each algorithm was asked for in time: only then is what is missing no more offered."""
 
 
 NOTHING = Offered()
 
 
-def offered(printed: str) -> Offered:
+def offered(printed: str, *, complete: bool) -> Offered:
     """Return the keys in what ssh-keyscan printed, a line for each; it leaves out the host before a certificate."""
     keys = re.findall(r"(?m)^(?:[^#\s]\S* )?((?:ssh|ecdsa)-\S+ AAAA\S+)$", printed)
     return Offered(
         tuple(key for key in keys if key.split()[0] in _KINDS),
         tuple(key for key in keys if "-cert-v01@" in key.split()[0]),
+        complete,
     )
 
 
@@ -70,7 +73,7 @@ def differences(site: SiteSpec, entry: str, names: Sequence[str], found: Offered
             f"{names[0]} offers {_listed(one)}",
             todo,
         )
-    for kind in known.keys() - seen.keys() if seen else ():
+    for kind in known.keys() - seen.keys() if seen and found.complete else ():
         says = f"{names[0]} offers only {', '.join(sorted(seen))}"
         todo = "take the pin out once the site says that this key is retired"
         yield Finding(Kind.HOST_KEY_GONE, f"{about}.fingerprints.{kind}", _listed(known[kind]), says, todo)
@@ -92,6 +95,8 @@ def _certified(keys: HostKeys, names: Sequence[str], found: Offered, now: int) -
     trusted: Mapping[str, list[str]] = {fingerprint(one.key): [] for one in keys.authorities}
     for one in keys.authorities:
         trusted[fingerprint(one.key)].append(one.hosts)
+    if not (found.certificates or found.complete):
+        return None  # nobody knows
     problems = [_problem(certificate, trusted, names, now) for certificate in _decoded(found.certificates)]
     if None in problems:
         return None

@@ -38,14 +38,21 @@ def mended(content: bytes, name: str, alias: str, queues: Queues, today: date) -
         found = [one for one in differences(site, alias, queues) if one not in left]
         if not found:
             return Mended(content, tuple(left))
-        try:
-            new = edited(content, [*_cited(site, found[0].mends, alias, today)], name)
-            load.spec(document.parse(new, name), name)
-        except GenError:
+        new = _sound(content, [*_cited(site, found[0].mends, alias, today)], name)
+        if new is None or new == content:
             left.append(found[0])
         else:
-            left += [found[0]] if new == content else []
-            content = new
+            content, left = new, []  # what was left out before may be sound by now
+
+
+def _sound(content: bytes, changes: Sequence[Change], name: str) -> bytes | None:
+    """Return a changed spec, if it can be changed so and has no fault then."""
+    try:
+        new = edited(content, changes, name)
+        load.spec(document.parse(new, name), name)
+    except GenError:
+        return None
+    return new
 
 
 def entry(alias: str, today: date) -> dict[str, Any]:

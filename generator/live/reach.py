@@ -11,8 +11,6 @@ from typing import Any
 from generator.live.host_keys import NOTHING, Offered, offered
 
 _KINDS = "ed25519,ecdsa,rsa"
-_PATIENCE = 4.0
-"""Seconds that a healthy name server, a port and a server's first words take at most."""
 
 
 @dataclass(frozen=True)
@@ -43,15 +41,15 @@ class Deadline:
     def __init__(self, seconds: float) -> None:
         self.end = monotonic() + seconds
 
-    def left(self, most: float = float("inf")) -> float:
-        """Return the seconds that are left, up to a number."""
-        return max(0.0, min(most, self.end - monotonic()))
+    def left(self) -> float:
+        """Return the seconds that are left."""
+        return max(0.0, self.end - monotonic())
 
 
 def reach(doors: Sequence[Door], deadline: Deadline) -> dict[str, Reached]:
     """Try some machines at once, and return how far each was reached, by its entry."""
     found = {door.entry: Reached(refusal="no answer from the name server in time") for door in doors}
-    until = Deadline(deadline.left(2 * _PATIENCE))
+    until = Deadline(deadline.left() * 0.7)
     tries = [Thread(target=_try, args=(door, found.__setitem__, until), daemon=True) for door in doors]
     for one in tries:
         one.start()
@@ -67,10 +65,10 @@ def _try(door: Door, tell: Callable[[str, Reached], None], until: Deadline) -> N
     except (OSError, UnicodeError) as error:
         tell(door.entry, Reached(refusal=str(getattr(error, "strerror", None) or error).lower()))
         return
-    refusal = _connected(addresses, Deadline(until.left(_PATIENCE)))
+    refusal = _connected(addresses, Deadline(until.left() / 2))
     tell(door.entry, Reached(resolved=True, open=not refusal, refusal=refusal))
     if not refusal:
-        tell(door.entry, Reached(resolved=True, open=True, offered=_offered(door, Deadline(until.left(_PATIENCE)))))
+        tell(door.entry, Reached(resolved=True, open=True, offered=_offered(door, until)))
 
 
 def _connected(addresses: Sequence[tuple[Any, ...]], until: Deadline) -> str:
@@ -91,7 +89,9 @@ def _connected(addresses: Sequence[tuple[Any, ...]], until: Deadline) -> str:
 
 def _offered(door: Door, until: Deadline) -> Offered:
     """Return the keys of every algorithm that a machine offers; its certificates where the spec has an authority."""
-    command = ["ssh-keyscan", "-p", str(door.port), "-T", str(max(1, int(until.left()))), "-t", _KINDS]
+    patience = max(1, int(until.left()))
+    command = ["ssh-keyscan", "-p", str(door.port), "-T", str(patience), "-t", _KINDS]
+    begun = monotonic()
     scans = [_scan([*command, *more, door.host]) for more in ([], ["-c"])[: 1 + door.signed]]
     text = ""
     for scan in scans:
@@ -100,7 +100,7 @@ def _offered(door: Door, until: Deadline) -> Offered:
         except subprocess.TimeoutExpired:
             scan.kill()
             text += scan.communicate()[0]
-    return offered(text)
+    return offered(text, complete=monotonic() - begun < patience)
 
 
 def _scan(command: list[str]) -> "subprocess.Popen[str]":
