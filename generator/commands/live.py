@@ -3,24 +3,24 @@
 import json
 import os
 import sys
-from collections.abc import Iterable
-from dataclasses import asdict
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, replace
 from datetime import date
 from pathlib import Path, PurePosixPath
 
 from generator import build, disk, inputs, resources
+from generator.account import Account
 from generator.artifact import Artifact
 from generator.emitters import ssh_config
 from generator.errors import GenError
+from generator.install import home, record
 from generator.live.finding import Finding
 from generator.live.mend import mended
 from generator.live.visit import Visit, visit
 from generator.plan import Action, Actual, Change
+from generator.profile import Person
 from generator.report.diff import diff
-from generator.terminal import data, say
-
-SECONDS = 10.0
-"""How long a visit may take unless somebody says otherwise."""
+from generator.terminal import agreed, data, patch, say
 
 
 def run(choice: inputs.Choice, *, seconds: float, fix: bool, yes: bool, as_json: bool, today: date) -> int:
@@ -34,18 +34,28 @@ def run(choice: inputs.Choice, *, seconds: float, fix: bool, yes: bool, as_json:
     given = inputs.read(choice)
     if fix:
         _refuse_shipped(given.spec.path)
-    who, _ = build.account(given)
+    who = _as_installed(build.account(given)[0])
     (conf,) = ssh_config.emit(who)
     say(f"asking {who.site.title} …")
     found = visit(who, conf.content, terminal=_terminal(), seconds=seconds, tell=say)
     data(_json(who.site.site, found) if as_json else _text(who.site.site, found))
     left = found.findings
-    if fix and found.queues:
+    if fix and found.queues is None:
+        say("the site was not asked for its queues, so there is nothing to write")
+    elif fix and found.queues:
         after = mended(given.spec.content, str(given.spec.path), found.host, found.queues, today)
-        if _write(given.spec, after.content, yes):
+        for one in after.left:
+            say(f"left to you: {one.about}: {one.site}")
+        if _write(given.spec, after.content, say if as_json else patch, yes=yes):
             left = (*(one for one in left if not one.mends), *after.left)
-            say("".join(f"\nleft to you: {one.about}: {one.site}" for one in after.left).lstrip("\n"))
     return 1 if any(not one.kind.unasked for one in left) else 2 if left else 0
+
+
+def _as_installed(who: Account) -> Account:
+    """Fill in whom the site was installed for, where neither profile nor options say it."""
+    was = record.installed(home.folder()).get(who.site.site)
+    known = {**(was.recipe.person if was else {}), **who.person.model_dump(exclude_unset=True)}
+    return replace(who, person=Person.model_validate(known))
 
 
 def _terminal() -> bool:
@@ -58,7 +68,7 @@ def _refuse_shipped(path: Path) -> None:
         raise GenError(f"{path.name}: ships with gen, and is not changed here; copy it and say it again: {copy}")
 
 
-def _write(spec: inputs.File, content: bytes, yes: bool) -> bool:
+def _write(spec: inputs.File, content: bytes, show: Callable[[str], None], *, yes: bool) -> bool:
     """Show what changes, ask, and write; tell whether it was written.
 
     Raises:
@@ -71,12 +81,10 @@ def _write(spec: inputs.File, content: bytes, yes: bool) -> bool:
     mode = path.stat().st_mode & 0o7777
     name = PurePosixPath(os.path.relpath(path))
     artifact = Artifact(name, content, mode)
-    data(diff([Change(name, Action.UPDATE, Actual(spec.content, mode), artifact)], PurePosixPath()))
+    show(diff([Change(name, Action.UPDATE, Actual(spec.content, mode), artifact)], PurePosixPath()))
     if not yes and not _terminal():
         raise GenError(f"{spec.path}: nothing was written; there is no terminal to ask on, and no --yes")
-    import typer
-
-    if not (yes or typer.confirm(f"Write it to {spec.path}?", err=True)):
+    if not (yes or agreed(f"Write it to {spec.path}?")):
         say("nothing was written")
         return False
     disk.replace(path, content, mode)
