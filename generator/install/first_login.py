@@ -54,7 +54,10 @@ def key_pair(login: FirstLogin, home: Path, ask: Ask) -> None:
     with told(key):
         public = Path(f"{key}.pub").read_text()
     say(f"\nYour public key, in {login.key}.pub:\n\n{public.rstrip()}\n")
-    say(f"Hand it in: {login.submit or 'where the site takes public keys'}.")
+    if login.credential:
+        say("It becomes good for a login with: " + "; ".join(login.credential))
+    else:
+        say(f"Hand it in: {login.submit or 'where the site takes public keys'}.")
     if login.max_keys:
         say(f"The site keeps {login.max_keys} public keys for one person, no more.")
 

@@ -5,8 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from generator import load
+from generator.account import Account
+from generator.advice import first_login
 from generator.compilation import FirstLogin
 from generator.install.first_login import key_pair, loose, tighten
+from generator.profile import Person
+from generator.resources import CATALOGUE
 
 LOGIN = FirstLogin(
     alias="rig",
@@ -112,3 +117,16 @@ def test_whoever_says_no_is_told_the_command(tmp_path: Path, capsys: pytest.Capt
     assert asked == ["rig needs a key pair. Make it with ssh-keygen -t ed25519 -f ~/.ssh/id_rig?"]
     assert capsys.readouterr().err == "Later: ssh-keygen -t ed25519 -f ~/.ssh/id_rig\n"
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("site", "command"),
+    [
+        pytest.param("mila", "ssh-keygen -t ed25519 -f ~/.ssh/id_mila", id="a site that takes a public key"),
+        pytest.param("isambard-ai", "ssh-keygen -t ed25519 -f ~/.ssh/id_isambard-ai", id="one that signs it"),
+        pytest.param("nersc-perlmutter", None, id="one whose command makes the key too"),
+        pytest.param("musica", None, id="one where step makes it"),
+    ],
+)
+def test_a_key_pair_is_made_where_the_way_in_needs_one(site: str, command: str | None, ada: Person) -> None:
+    assert first_login(Account(load.site(CATALOGUE / f"{site}.yaml"), ada)).make_key == command

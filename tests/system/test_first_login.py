@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from sshd import PROGRAMS, Rig, Server, entered, site
+from ruamel.yaml import YAML
+from sshd import PERSON, PROGRAMS, Rig, Server, entered, site
 
 from generator.spec.auth import KeyType
 
@@ -89,7 +90,8 @@ def offered(rig: Rig) -> Iterator[Callable[..., Terminal]]:
 
         def start(server: Server, **auth: object) -> Terminal:
             spec = site(server, {"fingerprints": {"ed25519": rig.fingerprint("ed25519-host")}})
-            spec["auth"] = {"method": "publickey", "submit": "in the form of the portal", "max_keys": 4, **auth}
+            usual = {"method": "publickey", "submit": "in the form of the portal", "max_keys": 4}
+            spec["auth"] = auth if "method" in auth else usual | auth
             rig.compile(spec, key=rig.home / ".ssh" / "id_rig")
             terminal = Terminal(sys.executable, "-c", OFFER, str(rig.folder / "rig.yaml"), str(rig.home))
             terminals.callback(terminal.close)
@@ -129,12 +131,46 @@ def test_a_key_is_made_in_the_terminal_and_the_site_lets_in_whoever_has_it(
     assert entered(rig.login(config, SSH_AUTH_SOCK=agent))
 
 
+def test_one_command_leads_from_an_empty_home_to_a_login_by_the_plain_alias(rig: Rig) -> None:
+    (rig.home / ".ssh").rmdir()
+    key = rig.home / ".ssh" / "id_rig"
+    server = rig.serve("login", ["ed25519-host"], f"AuthorizedKeysFile {key}.pub")
+    spec = rig.folder / "rig.yaml"
+    with spec.open("w") as file:
+        YAML(typ="safe").dump(site(server, {"fingerprints": {"ed25519": rig.fingerprint("ed25519-host")}}), file)
+    gen = ("-m", "generator", "install", str(spec), "--user", PERSON.pw_name)
+    terminal = Terminal("env", f"HOME={rig.home}", sys.executable, *gen)
+    for question, answer in (("files in", "y"), ("rig needs a key pair", "y"), ("passphrase", PASSPHRASE)):
+        terminal.expect(question)
+        terminal.type(answer)
+    terminal.expect("again")
+    terminal.type(PASSPHRASE)
+    terminal.expect("Your public key, in ~/.ssh/id_rig.pub:")
+    assert terminal.end() == 0, terminal.shown
+    terminal.close()
+    agent = rig.agent()
+    unlocked(key, agent, rig.folder / "answer")
+    config = Path(PERSON.pw_dir, ".ssh/config")  # the scratch folder is mounted there for ssh
+    assert entered(rig.login(config, SSH_AUTH_SOCK=agent))
+
+
 def unlocked(key: Path, agent: str, answer: Path) -> None:
     """Put a key into an agent, as its owner would with the passphrase."""
     answer.write_text(f"#!/bin/sh\necho '{PASSPHRASE}'\n")
     answer.chmod(0o700)
     asking = {"SSH_ASKPASS": str(answer), "SSH_ASKPASS_REQUIRE": "force", "SSH_AUTH_SOCK": agent}
     subprocess.run(["ssh-add", "-q", str(key)], env=dict(os.environ) | asking, timeout=30, check=True)
+
+
+def test_for_a_site_that_signs_a_key_the_command_that_has_it_signed_comes_next(
+    rig: Rig, offered: Callable[..., Terminal]
+) -> None:
+    terminal = offered(rig.serve("login", ["ed25519-host"]), method="certificate", command=["clifton", "auth"])
+    for question, answer in (("[y/N] ", "y"), ("passphrase", ""), ("again", "")):
+        terminal.expect(question)
+        terminal.type(answer)
+    assert terminal.end() == 0, terminal.shown
+    assert terminal.shown.endswith("It becomes good for a login with: clifton auth\r\n")
 
 
 def test_whoever_says_no_gets_no_key_and_the_command_for_later(rig: Rig, offered: Callable[..., Terminal]) -> None:
