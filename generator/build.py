@@ -1,7 +1,8 @@
 """Bytes that people wrote → what comes of them: validated, merged, compiled."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -19,20 +20,26 @@ def build(inputs: Inputs) -> Compilation:
     Raises:
         GenError: every fault of spec, profile and options, a line each.
     """
-    who, changes = account(inputs)
-    return compilation(who.site, who.person, changes)
+    own, changes = account(inputs)
+    return compilation(own.site, own.person, changes)
 
 
-def account(inputs: Inputs) -> tuple[Account, list[overlay.Change]]:
-    """Return a person at a site, and the changes that were made to the site's spec for them.
+def account(
+    inputs: Inputs, further: Callable[[Any], list[overlay.Change]] = lambda _: []
+) -> tuple[Account, list[overlay.Change]]:
+    """Return the person at the site, and the changes that went into its spec; `further` gives more, from its data.
 
     Raises:
         GenError: every fault of spec, profile and options, a line each.
     """
     known = _profile(inputs.profile)
     root = document.parse(inputs.spec.content, str(inputs.spec.path))
-    name = str(root.data().get("site"))
-    changes = [*_kept(known, name), *(overlay.change(text) for text in inputs.changes)]
+    data = root.data()
+    changes = [
+        *_kept(known, str(data.get("site"))),
+        *(overlay.change(text) for text in inputs.changes),
+        *further(data),
+    ]
     site = load.spec(root, str(inputs.spec.path), changes)
     return Account(site, _person(known, site.site, inputs.options)), changes
 

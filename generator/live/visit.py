@@ -147,10 +147,9 @@ def _outside(
         todo = f"run it in a terminal; or log in first (ssh {alias}), and the open connection is used"
         yield Finding(Kind.PERSON, "auth", _method(account, auth), "wants somebody who types or confirms", todo)
     elif went.denied is not None:
-        hint = (
-            "is the public key handed in, and not for another user name? A key with a passphrase must be in the agent"
-        )
-        todo = hint if account.key(auth) else "see the site's documentation for the way in"
+        key = "is the public key handed in, and not for another user? A key with a passphrase must be in the agent"
+        typed = "the key was taken, but what came after it was not"
+        todo = typed if went.half_way else key if account.key(auth) else "see the site's documentation for the way in"
         yield Finding(Kind.LOGIN, "auth", _method(account, auth), f"refused; it takes {went.denied or 'nothing'}", todo)
     else:
         yield Finding(Kind.CONNECTION, about, "an ssh session", went.last_words, f"ssh -v {alias} tells more")

@@ -39,6 +39,11 @@ class Certificate:
     authority: str
     """Fingerprint of the CA's key, as `ssh-keygen -l` prints it."""
 
+    @property
+    def end(self) -> int:
+        """The second from which it is not valid any more; of one without an end, the last that is spoken of."""
+        return min(self.valid_before, NEVER)
+
     def lasts(self, now: int) -> bool:
         """Tell whether it is valid at a time."""
         return self.valid_after <= now < self.valid_before
@@ -49,7 +54,7 @@ class Certificate:
         Clamped, half of its lifetime passes first whatever the skew: else one that is shorter would be renewed at
         every look.
         """
-        if self.valid_before > NEVER:
+        if self.end == NEVER:
             return NEVER
         lifetime = max(self.valid_before - self.valid_after, 0)
         return max(self.valid_before - (min(skew, lifetime // 2) if clamped else skew), 0)
