@@ -1,4 +1,4 @@
-"""What `gen status` tells of the home folder: which sites are installed, and which of their files have changed since."""
+"""What `gen status` tells of the home folder: which sites are installed, and which of their files changed since."""
 
 import json
 from collections.abc import Iterator
@@ -34,35 +34,40 @@ class Installed:
     found_by_ssh: bool
     """The ssh config has the site, by its Include or in its own lines."""
 
+    @property
+    def sound(self) -> bool:
+        """Whether all is as it was installed, and from the spec as it is now."""
+        return not self.drift and not self.stale and self.found_by_ssh
+
 
 def run(site: str | None, *, as_json: bool) -> int:
-    """Print what is installed of a site, or of each; 1 where a file is not as it was installed.
+    """Print what is installed of a site, or of each; 1 where something is not as it was installed.
 
     Raises:
         GenError: a record cannot be read, or no such site is installed.
     """
-    found = installed(home.folder(), site)
+    found = installed(home.folder())
+    if site is not None and site not in found:
+        raise GenError(f"{site}: is not installed; gen install {site}")
+    told = [one for name, one in found.items() if site in (None, name)]
     if as_json:
-        data(json.dumps({"format_version": "1.0", "installed": [asdict(one) for one in found]}, indent=2))
-    elif found:
-        data("\n".join(line for one in found for line in lines(one)))
+        data(json.dumps({"format_version": "1.0", "installed": [asdict(one) for one in told]}, indent=2))
+    elif told:
+        data("\n".join(line for one in told for line in lines(one)))
     else:
         say("Nothing is installed; gen install SITE is the start")
-    return 1 if any(one.drift or one.stale or not one.found_by_ssh for one in found) else 0
+    return 0 if all(one.sound for one in told) else 1
 
 
-def installed(folder: Path, site: str | None = None) -> list[Installed]:
-    """Return the sites that are installed in a home folder, or one of them.
+def installed(folder: Path) -> dict[str, Installed]:
+    """Return the sites that are installed in a home folder, by name.
 
     Raises:
-        GenError: a record cannot be read, or no such site is installed.
+        GenError: a record cannot be read.
     """
-    records = record.installed(folder)
-    if site is not None and site not in records:
-        raise GenError(f"{site}: is not installed; gen install {site}")
     config = tree.actual(folder, [home.CONFIG], fenced=False).get(home.CONFIG)
     content = config.content if config else b""
-    return [_installed(folder, was, content) for name, was in records.items() if site in (None, name)]
+    return {name: _installed(folder, was, content) for name, was in record.installed(folder).items()}
 
 
 def _installed(folder: Path, was: Lock, config: bytes) -> Installed:
