@@ -93,7 +93,7 @@ def replace(path: Path, content: bytes, mode: int) -> None:
     Raises:
         OSError: it cannot be written; what was there before still is.
     """
-    scratch = path.parent / f".gen-{os.urandom(8).hex()}.tmp"
+    scratch = path.parent / f".gen-{os.getpid()}-{os.urandom(8).hex()}.tmp"
     handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -116,6 +116,24 @@ def _sync(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def clear(folder: Path) -> None:
+    """Remove what a run that was killed has left in a folder of its writing."""
+    for scratch in folder.glob(".gen-*-*.tmp"):
+        number = scratch.name.split("-")[1]
+        if number.isdigit() and not _runs(int(number)):
+            scratch.unlink(missing_ok=True)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # somebody else's
+        pass
+    return True
 
 
 def make(path: Path, content: bytes, mode: int) -> None:
@@ -161,9 +179,16 @@ def make_private(folders: Iterable[Path]) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file, or a folder if it is empty; whatever else there is stays."""
-    with suppress(OSError):
-        path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+    """Remove a file, or a folder if it is empty; a folder that is not stays.
+
+    Raises:
+        GenError: it cannot be removed.
+    """
+    with told(path), suppress(FileNotFoundError):
+        if not path.is_dir() or path.is_symlink():
+            path.unlink()
+        elif not any(path.iterdir()):
+            path.rmdir()
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from generator import cache, inputs
-from generator.commands import site
+from generator.commands import first_login, site
 from generator.compilation import Compilation
 from generator.errors import GenError
 from generator.install import carry, config, effective, home, others, record, shadow, timer
@@ -63,8 +63,16 @@ def run(choices: Sequence[inputs.Choice], mode: Mode | None, consent: Consent, *
     elif done:
         _summary(folder, done)
         for choice, one in zip(choices, sites, strict=True):
+            if not consent.yes and sys.stdin.isatty():
+                _settle(folder, one)
             _remarks(choice, one, was.get(one.made.site), done)
     return 0
+
+
+def _settle(folder: Path, placed: Placed) -> None:
+    """Offer what a first login needs beside the files, and keep what takes it back."""
+    if undo := first_login.offer(folder, placed.made, placed.conf):
+        carry.remember(folder, placed.made.site, undo)
 
 
 def _placed(given: inputs.Inputs, folder: Path) -> Placed:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 from generator import catalogue
-from generator.commands import site
+from generator.commands import first_login, site
 from generator.commands.install import Consent
 from generator.errors import GenError
 from generator.install import carry, home, record, timer
@@ -24,19 +24,21 @@ def run(sites: Sequence[str], consent: Consent, *, purge: bool, dry_run: bool, a
     if dry_run:
         site.preview([(folder, home.uninstalling(folder, sites).files)], folder)
         return 0
-    move = _planned(folder, sites, consent)
-    secrets = _secrets(folder, sites, move.left) if purge else []
-    shown = None if consent.yes else move
+    shown = None if consent.yes else _planned(folder, sites, consent)
     if shown:
-        for secret in secrets:
+        for secret in _secrets(folder, sites, shown.left) if purge else []:
             say(f"  purged    {secret}")
         patch(diff(shown.files, PurePosixPath()))
         if not agreed(f"Take {', '.join(sites)} out of {folder}?"):
             return 0
     with carry.alone(folder, []):
         move = _planned(folder, sites, consent)
+        secrets = _secrets(folder, sites, move.left) if purge else []
         if shown and shown.files != move.files:
             raise GenError("something was changed meanwhile, so nothing was written; run this again")
+        for name, undo in record.shared(folder).undo.items():
+            if name in sites:
+                first_login.undo(folder, undo)
         timed = [name for name in sites if {change.path for change in move.files} & set(timer.units(name))]
         for name in timed:
             timer.stop(name)

@@ -29,11 +29,15 @@ def alone(home: Path, paths: Iterable[PurePosixPath]) -> Iterator[list[str]]:
     missing = [str(folder) for folder in _above(ours) if not (home / folder).exists()]
     disk.make_private(home / folder for folder in missing if record.BUSY.is_relative_to(folder))
     with disk.locked(home / record.BUSY):
+        written = (CONFIG, record.SHARED, record.BACKUP / "any", *map(PurePosixPath, record.places("any")))
+        for place in {(home / path).resolve().parent for path in written}:
+            with tree.told(place):
+                disk.clear(place)
         try:
             yield missing
         finally:
-            if not (home / record.SHARED).exists():
-                _sweep(home, missing)
+            if not any((home / record.SHARED).parent.glob("*.lock")):
+                _leave(home, [*record.shared(home).folders, *missing])
 
 
 def install(home: Path, move: Move, missing: list[str]) -> list[Path]:
@@ -72,18 +76,14 @@ def uninstall(home: Path, move: Move, secrets: Iterable[Path] = ()) -> list[Path
     Raises:
         GenError: a file cannot be written or removed; the next run goes on from there.
     """
-    folders = record.shared(home).folders
     _backups(home, move.files)
     for secret in secrets:
         disk.remove(secret)
-    disk.carry_out(home, [*_agreed(move.files), *move.records], fenced=False)
-    if move.left:
-        return _kept(home)
-    _drop_backups(home)
-    _sweep(home, folders, but=record.BUSY)
-    disk.remove(home / record.SHARED)
-    _sweep(home, folders)
-    return _kept(home)
+    disk.carry_out(home, _agreed(move.files), fenced=False)
+    if not move.left:
+        _drop_backups(home)
+    disk.carry_out(home, move.records, fenced=False)
+    return sorted((home / record.BACKUP).glob("*"))
 
 
 def _above(paths: Iterable[PurePosixPath]) -> list[PurePosixPath]:
@@ -110,10 +110,6 @@ def _backups(home: Path, changes: Iterable[Change]) -> list[Path]:
     return made
 
 
-def _kept(home: Path) -> list[Path]:
-    return sorted((home / record.BACKUP).glob("*"))
-
-
 def _drop_backups(home: Path) -> None:
     """Remove the backups of an ssh config in which nobody had a line that it has not now."""
     place = home / CONFIG
@@ -123,10 +119,11 @@ def _drop_backups(home: Path) -> None:
             disk.remove(copy)
 
 
-def _sweep(home: Path, folders: Iterable[str], but: PurePosixPath | None = None) -> None:
-    """Remove the folders that gen made and nobody uses, innermost first; one that is not empty stays."""
-    if but is None:
-        disk.remove(home / record.BUSY)
-    for folder in sorted({*map(str, _OWN), *folders}, key=lambda folder: -len(Path(folder).parts)):
-        if not but or not but.is_relative_to(folder):
+def _leave(home: Path, folders: Iterable[str]) -> None:
+    """Remove the folders that gen made and nobody uses; the record of them goes before the last of them only."""
+    inward = sorted({*map(str, _OWN), *folders}, key=lambda folder: len(Path(folder).parts), reverse=True)
+    for folder in inward:
+        if not record.SHARED.is_relative_to(folder):
             disk.remove(home / folder)
+    for path in (str(record.SHARED), str(record.BUSY), *inward):
+        disk.remove(home / path)

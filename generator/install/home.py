@@ -120,7 +120,7 @@ def uninstalling(home: Path, sites: Sequence[str]) -> Move:
     Raises:
         GenError: a site is not installed, a file or record cannot be read, or the markers are not in pairs.
     """
-    was = record.installed(home)
+    was, shared = record.installed(home), record.shared(home)
     if unknown := [site for site in sites if site not in was]:
         there = f"; installed: {', '.join(was)}" if was else "; nothing is"
         raise GenError("\n".join(f"{site}: is not installed{there}" for site in unknown))
@@ -136,7 +136,7 @@ def uninstalling(home: Path, sites: Sequence[str]) -> Move:
         content = _arranged(home, content, confs, mode)
         content = others.give_back(content) if "mila" in sites else content
         change = _changed(found, content, _edited(home, found, was, {}))
-        gone = not content and record.shared(home).created
+        gone = not content and shared.created
         change = replace(change, action=Action.DELETE, artifact=None) if gone else change
         by_hand = keeper.of(home, home / CONFIG) if change.action is not Action.KEEP else None
         files = files if by_hand else [change, *files]

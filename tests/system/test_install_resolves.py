@@ -40,7 +40,7 @@ def test_hosts_of_others_resolve_the_same_before_and_after(tmp_path: Path, need:
     halves = [every[::2], every[1::2]]
     with ThreadPoolExecutor(2) as pool:
         answers = list(pool.map(lambda part: _answers(tmp_path / str(part), halves[part]), range(2)))
-    found = answers[0] | answers[1]
+    found = {**answers[0], **answers[1]}
     foreign = {key: stages for key, stages in found.items() if key[1] != "mila"}
     assert len(foreign) > COUNT
     assert [stages for stages in foreign.values() if len(set(stages.values())) > 1] == []
