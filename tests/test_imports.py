@@ -67,7 +67,7 @@ CORE = {
     "edit",
 }
 # Of rooms that meet the outside: what judges its words, and knows nothing else of it.
-PURE = {f"live.{name}" for name in ("blocks", "client", "finding", "host_keys", "question", "queues", "slurm")}
+PURE = {f"live.{name}" for name in ("blocks", "client", "finding", "question", "queues", "slurm")}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
