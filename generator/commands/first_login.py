@@ -22,7 +22,7 @@ def offer(folder: Path, made: Compilation, conf: bytes) -> dict[str, Any]:
     """Offer permissions as ssh wants them, a key pair, and what VS Code and Windows need; return what `undo` takes.
 
     Raises:
-        GenError: no key was made, or a file cannot be written.
+        GenError: a file cannot be read or written.
     """
     if found := loose(folder):
         say()
@@ -30,7 +30,10 @@ def offer(folder: Path, made: Compilation, conf: bytes) -> dict[str, Any]:
             say(one.message)
         if agreed("Mend that?"):
             tighten(found)
-    key_pair(made.first_login, folder, agreed)
+    try:
+        key_pair(made.first_login, folder, agreed)
+    except GenError as error:  # the files are in place all the same
+        say(f"\n{error}")
     windows = _windows_home(made.site) if _kernel_of_wsl() else None
     settings = _settings(windows, folder, conf)
     # All is asked before the first write: an interruption leaves nothing that undo does not know.

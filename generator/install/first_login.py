@@ -24,8 +24,8 @@ class Loose:
     path: Path
     name: str
     """The path as a person writes it."""
-    mode: int
     wanted: int
+    """The mode that is left when that is taken from them."""
     why: str
 
     @property
@@ -100,7 +100,7 @@ def _loose(home: Path) -> Iterator[Loose]:
                 limits.append((path, 0o077, "others can read it, and ssh does not use such a key"))
     for path, forbidden, why in limits:
         if path.exists() and (mode := path.stat().st_mode & 0o7777) & forbidden:
-            yield Loose(path, Files(home).name(path), mode, mode & ~forbidden, why)
+            yield Loose(path, Files(home).name(path), mode & ~forbidden, why)
 
 
 def _is_private_key(path: Path) -> bool:

@@ -7,7 +7,7 @@ every Host, Match and Include, and a `Match exec` needs no guess.
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from generator.install.ask import AT_ONCE, Options, asked
 from generator.install.ssh_files import Files, Source, sources, walk
@@ -25,6 +25,7 @@ _RIVALS = {
 }
 _MEND = "take it out, or move it below gen's block into `Host *`"
 _MEND_BELOW = "leave them out of its block with a ! before each name in the Host line"
+_MEND_SYSTEM = "have them left out there, or set it otherwise for them on top of ~/.ssh/config"
 _MEND_OF_SITES = "two sites have this name; give one another alias with --set"
 
 
@@ -56,8 +57,11 @@ def shadows(after: Files, site: bytes) -> tuple[Shadow, ...]:
     """
     names, both = _names(site), sources(after)
     alone = asked((Source("the site's file", site, tuple(lines(site)), {}), Source("none", b"", (), {})), names)
-    beside = _Beside(both, site, alone, full := asked(both, names), asked(both, names, (), site))
+    beside = _Beside(both, site, alone, full := asked(both, names))
     lost = [(name, option) for name in names for option in beside.options(name) if beside.loses(name, option, full)]
+    if not lost:
+        return ()
+    beside = replace(beside, behind=asked(both, names, (), site))
     with ThreadPoolExecutor(AT_ONCE) as pool:
         found = pool.map(lambda one: beside.shadow(*one), lost)
     return _gathered(replace(one, names=tuple(names[name] for name in one.names)) for one in found if one)
@@ -73,8 +77,8 @@ class _Beside:
     """Of the site's file alone."""
     full: Mapping[str, Options]
     """Of everything."""
-    behind: Mapping[str, Options]
-    """Of everything, and the site's file once more after it."""
+    behind: Mapping[str, Options] = field(default_factory=dict)
+    """Of everything, and the site's file once more after it; asked for where something is lost."""
 
     def options(self, name: str) -> tuple[str, ...]:
         """Return the options that matter for a name."""
@@ -94,7 +98,8 @@ class _Beside:
         does = f"wins over {option} {', '.join(self.alone[name].get(option.lower(), ()))}" if ours else "holds too"
         if found := self._line(name, option):
             file, line = found
-            mend = _MEND_OF_SITES if file.startswith("~/.ssh/gen.d/") else _MEND if ours else _MEND_BELOW
+            mend = _MEND if ours else _MEND_BELOW if file.startswith("~/") else _MEND_SYSTEM
+            mend = _MEND_OF_SITES if file.startswith("~/.ssh/gen.d/") else mend
             return Shadow(f"{file}:{line.number}", f"{line.written} {line.value}", does, (name,), mend)
         if option == "ControlPath":  # it is made of the host, the port and the user, and differs when they do
             return None

@@ -181,6 +181,22 @@ def test_a_finding_says_what_wins_for_whom_and_what_to_do(place: Place, mila: by
 
 
 @pytest.mark.parametrize(
+    ("files", "mend"),
+    [
+        pytest.param({"config": f"User bob\n{GEN}"}, "take it out, or move it below gen's block", id="the user's"),
+        pytest.param({"config": f"{GEN}HostKeyAlias a\n"}, "leave them out of its block", id="a block below"),
+        pytest.param({"config": GEN, "/ssh_config": "ProxyJump a\n"}, "have them left out there", id="the system's"),
+        pytest.param({"config": GEN, "gen.d/a.conf": "Host mila\nPort 1\n"}, "two sites have this", id="a site's"),
+    ],
+)
+def test_what_to_do_depends_on_whose_the_line_is(
+    files: Mapping[str, str | bytes], mend: str, place: Place, mila: bytes
+) -> None:
+    (found,) = shadows(place(files), mila)
+    assert found.mend.startswith(mend)
+
+
+@pytest.mark.parametrize(
     "files",
     [
         pytest.param({"config": GEN}, id="nothing of the user's"),
