@@ -91,7 +91,8 @@ def _installed(folder: Path, sites: list[Placed], mode: Mode | None, consent: Co
     shown = None if consent.yes else planned()[0]
     if shown and shown.changed:
         patch(diff(shown.files, PurePosixPath()))
-        if not agreed(f"Change {len(shown.changed)} files in {folder}?"):
+        many = f"{len(shown.changed)} file{'s' if len(shown.changed) != 1 else ''}"
+        if not agreed(f"Change {many} in {folder}?"):
             return None
     paths = [item.path for one in sites for item in one.artifacts]
     traces = [path for name in _timed(sites) for path in timer.traces(name)]
@@ -108,7 +109,8 @@ def _installed(folder: Path, sites: list[Placed], mode: Mode | None, consent: Co
 def _taken_over(folder: Path, sites: Iterable[Placed], consent: Consent) -> bool:
     """Ask, where there is somebody to ask, whether ours replaces what `mila init` wrote."""
     config_now = folder / CONFIG
-    if consent.take_over or not any(one.made.site == "mila" for one in sites) or not config_now.is_file():
+    mila = next((one.made for one in sites if one.made.site == "mila"), None)
+    if consent.take_over or mila is None or not config_now.is_file():
         return consent.take_over
     entries = [entry for entry in others.mila_entries(config_now.read_bytes()) if not entry.foreign]
     if consent.yes or not entries or not sys.stdin.isatty():
@@ -116,6 +118,9 @@ def _taken_over(folder: Path, sites: Iterable[Placed], consent: Consent) -> bool
     say(f"`mila init` wrote entries into {config_now}:")
     for entry in entries:
         say(f"  line {entry.first_line}: Host {entry.names}")
+    user = mila.person.get("user")
+    if options := others.unlike(entries, str(user) if user else None, mila.first_login.key):
+        say(f"To log in as they do, say no, and add: {' '.join(options)}")
     return agreed("Have ours replace them? They become comments, until gen uninstall mila.")
 
 

@@ -1,7 +1,7 @@
 """What other tools wrote into an ssh config: blocks that are never written into, and entries that gen can take over."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from generator.install.ssh_lines import Line, lines, numbered
@@ -121,6 +121,13 @@ def mila_entries(content: bytes) -> tuple[Entry, ...]:
             names = " ".join(host.arguments)
             found.append(Entry(names, host.number, last.number, host.start, last.end, own, foreign))
     return tuple(found)
+
+
+def unlike(entries: Iterable[Entry], user: str | None, key: str | None) -> tuple[str, ...]:
+    """Return the options of gen with which a person goes on as these entries had it, where that is not so yet."""
+    now = {"user": ("--user", user), "identityfile": ("--identity-file", key)}
+    chosen = {what: value for entry in entries for what, value in entry.own.items()}
+    return tuple(f"{now[what][0]} {value}" for what, value in sorted(chosen.items()) if value != now[what][1])
 
 
 def _host_blocks(content: bytes) -> Iterator[tuple[Line, list[Line]]]:

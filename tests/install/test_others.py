@@ -5,7 +5,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from other_tools import MILA_INIT, MINE, TOOLS
 
-from generator.install.others import blocks, give_back, mila_entries, take_over
+from generator.install.others import blocks, give_back, mila_entries, take_over, unlike
 
 
 @pytest.mark.parametrize("tool", TOOLS)
@@ -56,6 +56,20 @@ def test_entries_of_mila_init_are_found_with_their_lines_and_what_the_person_cho
     ]
     assert {(entry.own["user"], entry.own["identityfile"]) for entry in found} == {("ada", "~/.ssh/id_rsa_mila")}
     assert not any(entry.foreign for entry in found)
+
+
+@pytest.mark.parametrize(
+    ("user", "key", "options"),
+    [
+        pytest.param("ada", "~/.ssh/id_rsa_mila", (), id="as it was"),
+        pytest.param("ada", "~/.ssh/id_mila", ("--identity-file ~/.ssh/id_rsa_mila",), id="another key"),
+        pytest.param(None, None, ("--identity-file ~/.ssh/id_rsa_mila", "--user ada"), id="nothing known"),
+    ],
+)
+def test_what_the_person_chose_in_them_is_told_as_options(
+    user: str | None, key: str | None, options: tuple[str, ...]
+) -> None:
+    assert unlike(mila_entries(MILA_INIT), user, key) == options
 
 
 def test_taken_over_nothing_of_them_is_read_and_all_else_stays() -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from other_tools import MILA_INIT
 from ruamel.yaml import YAML
 from sshd import PERSON, PROGRAMS, Rig, Server, entered, site
 
@@ -152,6 +153,26 @@ def test_one_command_leads_from_an_empty_home_to_a_login_by_the_plain_alias(rig:
     unlocked(key, agent, rig.folder / "answer")
     config = Path(PERSON.pw_dir, ".ssh/config")  # the scratch folder is mounted there for ssh
     assert entered(rig.login(config, SSH_AUTH_SOCK=agent))
+
+
+def test_entries_of_mila_init_are_offered_with_what_keeps_its_key_and_given_back_to_the_byte(rig: Rig) -> None:
+    config = rig.home / ".ssh" / "config"
+    config.write_bytes(MILA_INIT)
+    config.chmod(0o600)
+    gen = ("env", f"HOME={rig.home}", sys.executable, "-m", "generator")
+    terminal = Terminal(*gen, "install", "mila", "--user", "ada")
+    terminal.expect(
+        "line 36: Host cn-????\r\nTo log in as they do, say no, and add: --identity-file ~/.ssh/id_rsa_mila"
+    )
+    for question, answer in (("Have ours replace them?", "y"), ("files in", "y"), ("needs a key pair", "n")):
+        terminal.expect(question)
+        terminal.expect("[y/N]: ")
+        terminal.type(answer)
+    assert terminal.end() == 0, terminal.shown
+    assert b"# taken over by gen: Host mila\n" in config.read_bytes()
+    undo = Terminal(*gen, "uninstall", "mila", "--yes")
+    assert undo.end() == 0, undo.shown
+    assert config.read_bytes() == MILA_INIT
 
 
 def unlocked(key: Path, agent: str, answer: Path) -> None:
