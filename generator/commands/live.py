@@ -20,6 +20,7 @@ from generator.live.visit import Visit, visit
 from generator.plan import Action, Actual, Change
 from generator.profile import Person
 from generator.report.diff import diff
+from generator.report.finding import visible
 from generator.terminal import agreed, data, patch, say
 
 
@@ -45,7 +46,7 @@ def run(choice: inputs.Choice, *, seconds: float, fix: bool, yes: bool, as_json:
     elif fix and found.queues:
         after = mended(given.spec.content, str(given.spec.path), found.host, found.queues, today)
         for one in after.left:
-            say(f"left to you: {one.about}: {one.site}")
+            say(visible(f"left to you: {one.about}: {one.site}"))
         if _write(given.spec, after.content, say if as_json else patch, yes=yes):
             left = (*(one for one in left if not one.mends), *after.left)
     return 1 if any(not one.kind.unasked for one in left) else 2 if left else 0
@@ -102,9 +103,9 @@ def _text(site: str, found: Visit) -> str:
 
 
 def _lines(one: Finding) -> Iterable[str]:
-    yield f"{one.kind}: {one.about}"
+    yield f"{one.kind}: {visible(one.about)}"
     for name, text in (("spec", one.spec), ("site", one.site), ("do", one.todo)):
-        yield from _wrapped(f"{name + ':':6}{text}")
+        yield from _wrapped(f"{name + ':':6}{visible(text)}")
     yield ""
 
 
@@ -120,7 +121,7 @@ def _json(site: str, found: Visit) -> str:
     findings = [
         {
             "kind": one.kind,
-            "asked": not one.kind.unasked,
+            "differs": not one.kind.unasked,
             **{key: value for key, value in asdict(one).items() if key not in ("kind", "mends")},
             "fixable": bool(one.mends),
         }

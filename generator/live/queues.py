@@ -44,20 +44,19 @@ def _partition_missing(name: str) -> Finding:
 
 
 def _partitions_extra(slurm: Slurm, queues: Queues) -> Iterator[Finding]:
+    paired = any(part.qos for part in slurm.partitions.values())
     for name, found in (queues.partitions or {}).items():
         if found.visible and name not in slurm.partitions:
             keys = ("slurm", "partitions", name)
-            mend = _put(
-                keys, blocks.partition(queues, found, paired=any(part.qos for part in slurm.partitions.values()))
-            )
+            mend = _put(keys, blocks.partition(queues, found, paired=paired))
             yield Finding(Kind.PARTITION_EXTRA, _dotted(keys), "has no such partition", name, _FIX, (mend,))
 
 
 def _partition(slurm: Slurm, name: str, part: Partition, found: SitePartition, queues: Queues) -> Iterator[Finding]:
     keys = ("slurm", "partitions", name)
     longest = queues.longest(found)
-    cuts = [cut for keys_, request in _asked(slurm, name) for cut in _cut(keys_, request, longest)]
-    if not (part.max_walltime and walltime_seconds(part.max_walltime) == queues.granted(found)):  # by QoS, then
+    cuts = [cut for place, request in _asked(slurm, name) for cut in _cut(place, request, longest)]
+    if not _held_by_qos(part, longest, queues.granted(found)):
         yield from _walltime((*keys, "max_walltime"), part.max_walltime, longest, *cuts)
     yield from _walltime((*keys, "default_walltime"), part.default_walltime, found.default_walltime)
     sizes = [nodes.mem for nodes in found.nodes if nodes.mem]
@@ -72,6 +71,12 @@ def _partition(slurm: Slurm, name: str, part: Partition, found: SitePartition, q
             rest = [one for one in part.qos if one != qos]
             says = f"does not allow {qos}"
             yield Finding(Kind.QOS_PAIRING, _dotted(about), qos, says, _FIX, (_put(about, rest or None),))
+
+
+def _held_by_qos(part: Partition, longest: int | None, granted: int | None) -> bool:
+    """Tell whether the time that the spec has is what the QoS leave of a partition that itself gives more."""
+    ours = walltime_seconds(part.max_walltime) if part.max_walltime else None
+    return ours is not None and ours == granted and (longest is None or longest > ours)
 
 
 def _walltime(keys: tuple[str, ...], ours: str | None, theirs: int | None, *cuts: Change) -> Iterator[Finding]:

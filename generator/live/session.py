@@ -3,6 +3,7 @@
 import contextlib
 import re
 import subprocess
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from threading import Thread
@@ -29,6 +30,9 @@ class Session:
 
     printed: str
     words: str
+    begun: float = 0
+    """By the clock of this machine, in seconds since 1970."""
+    ended: float = 0
 
     @property
     def host_key(self) -> str | None:
@@ -98,7 +102,7 @@ def run(
         child = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, errors="replace")  # noqa: S603
     except FileNotFoundError:
         raise GenError("ssh: not found; install OpenSSH's client") from None
-    printed, words = list[str](), list[str]()
+    printed, words, begun = list[str](), list[str](), time.time()
     assert child.stdin and child.stdout and child.stderr  # noqa: S101 - for mypy: each is a pipe
     ears = [_ear(child.stdout, printed), _ear(child.stderr, words, tell)]
     with contextlib.suppress(OSError):  # it may have ended before it listened
@@ -108,7 +112,7 @@ def run(
     _ended(child, seconds)
     for ear in ears:
         ear.join(timeout=1)
-    return Session("".join(printed), "".join(words))
+    return Session("".join(printed), "".join(words), begun, time.time())
 
 
 def _ear(stream: IO[str], heard: list[str], tell: Callable[[str], None] = lambda _: None) -> Thread:

@@ -51,33 +51,45 @@ def visit(account: Account, conf: bytes, *, terminal: bool, seconds: float, tell
     auth = site.auth_of(host)
     reached = reach(list(_doors(account)), until)
     found = [*_machines(account, reached), *_client(conf), *credential.problems(account, auth, int(time.time()))]
-    asked = ["names", "ports", *(["host keys"] if site.host_keys else []), "ssh client"]
-    first = _first_hop(site, alias)
-    if (
-        any(one.kind in (Kind.KEY, Kind.CERTIFICATE) for one in found)
-        or not reached.get(first, Reached(open=True)).open
-    ):
+    asked = [
+        "names",
+        "ports",
+        *(["host keys"] if any(one.offered.keys for one in reached.values()) else []),
+        "ssh client",
+    ]
+    way_in = reached.get(_first_hop(site, alias))
+    if (way_in and not way_in.open) or any(one.kind in (Kind.KEY, Kind.CERTIFICATE) for one in found):
         return Visit(alias, tuple(found), tuple(asked), None)
-    interactive = terminal and _needs_person(auth)
+    mark = secrets.token_hex(8)
+    went = _session(account, alias, auth, conf, script(mark, site.slurm.clusters), until, tell if terminal else None)
+    said = answer(went.printed, mark)
+    if not said.sections:
+        found += _outside(account, alias, auth, went, found, terminal)
+        return Visit(alias, tuple(found), tuple(asked), None)
+    found += _clock(said, went)
+    found += [*_open_files(site, said), *queues.differences(site, alias, said.queues), *_unanswered(site, said)]
+    return Visit(alias, tuple(found), (*asked, "login", *_answered(site, said)), said.queues)
+
+
+def _session(
+    account: Account,
+    alias: str,
+    auth: Auth,
+    conf: bytes,
+    command: str,
+    until: Deadline,
+    tell: Callable[[str], None] | None,
+) -> session.Session:
+    """Log in and run the command; somebody who may have to type is heard and waited for, if there is a terminal."""
+    person = _needs_person(auth)
+    interactive = person and tell is not None
+    told = session.settings(until.left(), interactive=interactive, anew=not person)
     patience = until.left() + (_TYPING if interactive else 0)
-    mark, before = secrets.token_hex(8), time.time()
-    told = session.settings(until.left(), interactive=interactive, anew=not _needs_person(auth))
+    heard = tell if tell and interactive else (lambda _: None)
     with tempfile.TemporaryDirectory(prefix="gen-") as folder:  # nobody else can read it (tempfile.mkdtemp)
         path = Path(folder) / "ssh_config"
         path.write_bytes(session.config(conf, told))
-        heard = tell if interactive else (lambda _: None)
-        went = session.run(("-F", str(path)), alias, script(mark, site.slurm.clusters), patience, heard)
-    said = answer(went.printed, mark)
-    if not said.sections:
-        found += _outside(account, alias, auth, went, found, interactive)
-        return Visit(alias, tuple(found), tuple(asked), None)
-    found += [
-        *_clock(said, before, time.time()),
-        *_open_files(site, said),
-        *queues.differences(site, alias, said.queues),
-    ]
-    found += _unanswered(site, said)
-    return Visit(alias, tuple(found), (*asked, "login", *_answered(site, said)), said.queues)
+        return session.run(("-F", str(path)), account.fill(alias) or alias, command, patience, heard)
 
 
 def _doors(account: Account) -> Iterator[Door]:
@@ -129,7 +141,7 @@ def _needs_person(auth: Auth) -> bool:
 
 
 def _outside(
-    account: Account, alias: str, auth: Auth, went: session.Session, found: list[Finding], interactive: bool
+    account: Account, alias: str, auth: Auth, went: session.Session, found: list[Finding], terminal: bool
 ) -> Iterator[Finding]:
     """Yield why there was no session; nothing where that was told already."""
     about = f"hosts.{alias}"
@@ -143,7 +155,7 @@ def _outside(
         yield Finding(
             Kind.ANSWER, about, "a session that may run commands", says, "ask the site whether it allows that"
         )
-    elif (went.denied is not None or went.half_way) and _needs_person(auth) and not interactive:
+    elif (went.denied is not None or went.half_way) and _needs_person(auth) and not terminal:
         todo = f"run it in a terminal; or log in first (ssh {alias}), and the open connection is used"
         yield Finding(Kind.PERSON, "auth", _method(account, auth), "wants somebody who types or confirms", todo)
     elif went.denied is not None:
@@ -160,11 +172,11 @@ def _method(account: Account, auth: Auth) -> str:
     return " ".join(filter(None, [auth.method, f"as {user}", f"with {key}" if (key := account.key(auth)) else ""]))
 
 
-def _clock(said: Answer, before: float, after: float) -> Iterator[Finding]:
+def _clock(said: Answer, went: session.Session) -> Iterator[Finding]:
     """Yield how far the clocks differ, where it is more than the session took."""
     if said.clock is None:
         return
-    ahead = said.clock - after if said.clock > after else min(0, said.clock - before)
+    ahead = said.clock - went.ended if said.clock > went.ended else min(0, said.clock - went.begun)
     if abs(ahead) > _CLOCKS:
         words = f"about {round(abs(ahead), -1):.0f} s {'ahead of' if ahead > 0 else 'behind'} this machine"
         todo = "set the clock that is wrong (here: timedatectl); certificates and tickets depend on it"

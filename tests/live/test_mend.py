@@ -1,5 +1,6 @@
 """Differences and what --fix-spec makes of them, without a site: the real ones are in tests/system/test_live.py."""
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -75,6 +76,8 @@ def test_a_limit_that_a_qos_sets_is_no_difference() -> None:
     monthly = SitePartition("long", max_walltime=2_592_000, nodes=(Nodes(240 * 1024, 4, 64),))
     site = Queues({"long": monthly}, {"main": 172_800}, frozenset({"main"}))
     assert mended(spec, "rig.yaml", "rig", site, TODAY).content == spec
+    daily = Queues({"long": replace(monthly, max_walltime=86_400)}, {"main": 172_800}, frozenset({"main"}))
+    assert b"max_walltime: 1-00:00:00" in mended(spec, "rig.yaml", "rig", daily, TODAY).content
     unlimited = Queues({"long": monthly}, {"main": None}, frozenset({"main"}))
     assert b"max_walltime: 30-00:00:00" in mended(spec, "rig.yaml", "rig", unlimited, TODAY).content
 
