@@ -10,6 +10,7 @@ from generator.commands.install import Consent
 from generator.errors import GenError
 from generator.install import carry, home, record, timer
 from generator.install.home import CONFIG, Move
+from generator.plan import Action
 from generator.report.diff import diff
 from generator.terminal import agreed, data, patch, say
 
@@ -27,8 +28,11 @@ def run(sites: Sequence[str], consent: Consent, *, purge: bool, dry_run: bool, a
     shown = None if consent.yes else _planned(folder, sites, consent)
     if shown:
         for secret in _secrets(folder, sites, shown.left) if purge else []:
-            say(f"  purged    {secret}")
-        patch(diff(shown.files, PurePosixPath()))
+            say(f"  {'purged':9} ~/{secret.relative_to(folder)}")
+        for change in shown.files:
+            if change.action is Action.DELETE:
+                say(f"  {site.DONE[change.action]:9} ~/{change.path}")
+        patch(diff((change for change in shown.files if change.action is not Action.DELETE), PurePosixPath()))
         if not agreed(f"Take {', '.join(sites)} out of {folder}?"):
             return 0
     with carry.alone(folder, []):
