@@ -53,7 +53,7 @@ def _asked(alias: str, seconds: float) -> Queues:
     told = session.settings(seconds, interactive=terminal, anew=False)
     options = [word for keyword, value in told for word in ("-o", f"{keyword}={value}")]
     mark = secrets.token_hex(8)
-    went = session.run(options, alias, question.script(mark), seconds, say if terminal else lambda _: None)
+    went = session.run(options, alias, question.script(mark, seconds), seconds, say if terminal else lambda _: None)
     said = question.answer(went.printed, mark)
     if not said.sections:
         raise GenError(f"{alias}: no session ({went.last_words}); ssh {alias} must work first")

@@ -5,12 +5,15 @@ from dataclasses import dataclass
 
 from generator.live.slurm import Printed, Queues, queues
 
+_LATE = 124  # timeout(1)
 # For the site's /bin/sh, on its stdin: whatever the login shell is, it only has to start `/bin/sh -s`. Nothing is
-# changed. A login shell of bash is asked for its PATH where Slurm is not on that of a plain session.
+# changed, and a command that hangs does not take the time of those behind it. Where Slurm is not on the PATH of a plain
+# session, a login shell of bash is asked for its own.
 _SCRIPT = """\
 LC_ALL=C; export LC_ALL
 say() {{ printf '\\n@gen {mark} %s\\n' "$1"; }}
-ask() {{ say "$1"; shift; "$@" 2>&1 </dev/null; say "= $?"; }}
+soon=; command -v timeout >/dev/null 2>&1 && soon='timeout {each}'
+ask() {{ say "$1"; shift; $soon "$@" 2>&1 </dev/null; say "= $?"; }}
 ask clock date -u +%s
 ask files sh -c 'ulimit -Hn'
 command -v sinfo >/dev/null 2>&1 || PATH=$PATH:$(bash -lc 'printf %s "$PATH"' </dev/null 2>/dev/null)
@@ -63,17 +66,20 @@ class Answer:
     def failed(self, name: str) -> str | None:
         """Return in the site's own words why a command gave no answer; ``None`` where it gave one."""
         section = self.sections.get(name)
-        if section is None or section.status is None:
+        if section is None or section.status in (None, _LATE):
             return "no answer in time"
         if section.status == 0:
             return None
         return " ".join((section.text or f"ended with status {section.status}").split())[:200]
 
 
-def script(mark: str, cluster: str | None = None) -> str:
-    """Return what to run; the mark is a word that nothing else at the site prints."""
+def script(mark: str, seconds: float, cluster: str | None = None) -> str:
+    """Return what to run within some seconds; the mark is a word that nothing else at the site prints."""
     # scontrol, sinfo and sacctmgr take the cluster from it (sinfo(1), ENVIRONMENT VARIABLES).
-    return _SCRIPT.format(mark=mark, cluster=f"SLURM_CLUSTERS={cluster}; export SLURM_CLUSTERS\n" if cluster else "")
+    each = max(2, int(seconds / 3))
+    return _SCRIPT.format(
+        mark=mark, each=each, cluster=f"SLURM_CLUSTERS={cluster}; export SLURM_CLUSTERS\n" if cluster else ""
+    )
 
 
 def answer(printed: str, mark: str) -> Answer:

@@ -61,7 +61,9 @@ def visit(account: Account, conf: bytes, *, terminal: bool, seconds: float, tell
     if (way_in and not way_in.open) or any(one.kind in (Kind.KEY, Kind.CERTIFICATE) for one in found):
         return Visit(alias, tuple(found), tuple(asked), None)
     mark = secrets.token_hex(8)
-    went = _session(account, alias, auth, conf, script(mark, site.slurm.clusters), until, tell if terminal else None)
+    went = _session(
+        account, alias, auth, conf, script(mark, until.left(), site.slurm.clusters), until, tell if terminal else None
+    )
     said = answer(went.printed, mark)
     if not said.sections:
         found += _outside(account, alias, auth, went, found, terminal)

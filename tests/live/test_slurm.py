@@ -102,10 +102,15 @@ def test_an_answer_begins_where_the_login_shell_is_silent_and_may_end_early() ->
     assert (found.failed("nodes"), found.failed("qos")) == ("no answer in time", "no answer in time")
 
 
+def test_a_command_that_was_ended_gave_no_answer_in_time() -> None:
+    assert "soon='timeout 3'" in script("m", 9)
+    assert answer("@gen m qos\n\n@gen m = 124\n", "m").failed("qos") == "no answer in time"
+
+
 def test_an_unlimited_number_of_open_files_is_no_number() -> None:
     assert answer("@gen m files\nunlimited\n\n@gen m = 0\n", "m").open_files is None
 
 
 def test_the_script_asks_for_one_cluster_where_a_login_host_serves_several() -> None:
-    assert "SLURM_CLUSTERS=pelle; export SLURM_CLUSTERS\n" in script("m", "pelle")
-    assert "SLURM_CLUSTERS" not in script("m")
+    assert "SLURM_CLUSTERS=pelle; export SLURM_CLUSTERS\n" in script("m", 9, "pelle")
+    assert "SLURM_CLUSTERS" not in script("m", 9)

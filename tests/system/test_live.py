@@ -84,9 +84,9 @@ class Place:
         assert done.err == "asking Servers of a test …\n"
         return done.status, json.loads(done.out)
 
-    def found(self, key: Path | None = None) -> tuple[int, list[tuple[str, str]]]:
+    def found(self, *options: str, key: Path | None = None) -> tuple[int, list[tuple[str, str]]]:
         """Return the exit status, and kind and place of each finding."""
-        status, report = self.report(key=key)
+        status, report = self.report(*options, key=key)
         return status, [(one["kind"], one["about"]) for one in report["findings"]]
 
 
@@ -238,7 +238,7 @@ def test_an_expired_certificate_is_told_before_anybody_is_bothered(
     authority = f"TrustedUserCAKeys {rig.key('ecdsa-users')}.pub"
     server = rig.serve("login", KEYS, cluster.set_env, authority, "AuthorizedKeysFile none")
     key = rig.certified("ed25519-ada", "ecdsa-users", "-n", PERSON.pw_name, *options)
-    assert place(rig, gen, server, auth=STEP).found(key) == expected
+    assert place(rig, gen, server, auth=STEP).found(key=key) == expected
     assert len(server.logins()) == (1 if expected == (0, []) else 0)
 
 
@@ -266,7 +266,7 @@ def test_a_clock_that_is_wrong_is_told(rig: Rig, gen: Gen, cluster: slurm.Slurm)
         ),
         pytest.param(("ForceCommand /bin/false",), {}, [("answer", "hosts.rig")], id="no command may be run"),
         pytest.param(
-            ("SetEnv SLURM_CONF=/nowhere",),
+            ("SetEnv SLURM_CONF=/dev/null",),
             {},
             [("answer", "slurm.partitions"), ("answer", "slurm.qos_limits")],
             id="Slurm gives no answer",
@@ -283,7 +283,7 @@ def test_a_question_that_cannot_be_asked_is_no_difference(
     rig: Rig, gen: Gen, cluster: slurm.Slurm, lines: tuple[str, ...], more: Mapping[str, Any], expected: object
 ) -> None:
     here = place(rig, gen, rig.serve("login", KEYS, *lines, cluster.set_env), **more)
-    assert here.found() == (2, expected)
+    assert here.found("--seconds", "20") == (2, expected)
 
 
 def test_a_key_that_is_not_there_is_told_with_what_makes_it(rig: Rig, gen: Gen, cluster: slurm.Slurm) -> None:
