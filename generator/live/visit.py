@@ -51,12 +51,7 @@ def visit(account: Account, conf: bytes, *, terminal: bool, seconds: float, tell
     auth = site.auth_of(host)
     reached = reach(list(_doors(account)), until)
     found = [*_machines(account, reached), *_client(conf), *credential.problems(account, auth, int(time.time()))]
-    asked = [
-        "names",
-        "ports",
-        *(["host keys"] if any(one.offered.keys for one in reached.values()) else []),
-        "ssh client",
-    ]
+    asked = ["ssh client", *_shown(reached)]
     way_in = reached.get(_first_hop(site, alias))
     if (way_in and not way_in.open) or any(one.kind in (Kind.KEY, Kind.CERTIFICATE) for one in found):
         return Visit(alias, tuple(found), tuple(asked), None)
@@ -71,6 +66,12 @@ def visit(account: Account, conf: bytes, *, terminal: bool, seconds: float, tell
     found += _clock(said, went)
     found += [*_open_files(site, said), *queues.differences(site, alias, said.queues), *_unanswered(site, said)]
     return Visit(alias, tuple(found), (*asked, "login", *_answered(site, said)), said.queues)
+
+
+def _shown(reached: Mapping[str, Reached]) -> Iterator[str]:
+    yield from ["names"] if any(one.resolved for one in reached.values()) else []
+    yield from ["ports"] if any(one.open for one in reached.values()) else []
+    yield from ["host keys"] if any(one.offered.keys for one in reached.values()) else []
 
 
 def _session(

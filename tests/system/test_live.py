@@ -118,7 +118,7 @@ def without(values: Mapping[str, Any], name: str) -> dict[str, Any]:
 def test_nothing_is_reported_of_a_site_that_is_as_its_spec_says(rig: Rig, gen: Gen, cluster: slurm.Slurm) -> None:
     more = {"ray": {"pre_start_commands": "ulimit -n 64"}}
     here = place(rig, gen, rig.serve("login", KEYS, cluster.set_env), **more)
-    compared = ["names", "ports", "host keys", "ssh client", "login", "clock", "open files", "partitions", "QoS"]
+    compared = ["ssh client", "names", "ports", "host keys", "login", "clock", "open files", "partitions", "QoS"]
     status, report = here.report()
     assert (status, report["findings"], report["asked"]) == (0, [], compared)
 
