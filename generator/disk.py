@@ -178,6 +178,16 @@ def make_private(folders: Iterable[Path]) -> None:
             folder.mkdir(mode=0o700, exist_ok=True)
 
 
+def restrict(path: Path, mode: int) -> None:
+    """Set the mode of a file of the person's.
+
+    Raises:
+        GenError: it belongs to somebody else.
+    """
+    with told(path):
+        path.chmod(mode)
+
+
 def remove(path: Path) -> None:
     """Remove a file, or a folder if it is empty; a folder that is not stays.
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from generator import disk
 from generator.compilation import FirstLogin
 from generator.errors import GenError
 from generator.install.ssh_files import Files, sources, walk
@@ -117,5 +118,4 @@ def tighten(found: tuple[Loose, ...]) -> None:
         GenError: a file belongs to somebody else.
     """
     for one in found:
-        with told(one.path):
-            one.path.chmod(one.wanted)
+        disk.restrict(one.path, one.wanted)
