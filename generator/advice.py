@@ -14,13 +14,15 @@ def first_login(account: Account) -> FirstLogin:
     auth = account.site.auth_of(host)
     key = account.key(auth)
     own = auth if isinstance(auth, PublicKeyAuth) else None
+    signed = isinstance(auth, CommandCertificateAuth) and not auth.makes_key
     return FirstLogin(
         alias=account.fill(alias) or alias,
         key=key,
-        make_key=_words("ssh-keygen", "-t", own.key_types[0] if own.key_types else "ed25519", "-f", key)
-        if own
+        make_key=_words("ssh-keygen", "-t", own.key_types[0] if own and own.key_types else "ed25519", "-f", key)
+        if own or signed
         else None,
         submit=own.submit if own else None,
+        max_keys=own.max_keys if own else None,
         credential=tuple(_credential(account, auth, key)),
     )
 

@@ -22,7 +22,7 @@ from generator.inputs import File, Inputs, xdg
 _MOST = 50
 
 
-def recalled(inputs: Inputs, build: Callable[[Inputs], Compilation]) -> Compilation:
+def recalled(inputs: Inputs, build: Callable[[Inputs], Compilation], *, keep_it: bool = True) -> Compilation:
     """Return the compilation of these inputs, from the cache or else from `build`, which may raise."""
     folder = xdg("XDG_CACHE_HOME", ".cache")
     if folder is None:
@@ -32,7 +32,8 @@ def recalled(inputs: Inputs, build: Callable[[Inputs], Compilation]) -> Compilat
         return _parsed(entry.read_bytes())
     except (OSError, ValueError, KeyError, TypeError):
         made = build(inputs)
-    _keep(entry, made)
+    if keep_it:
+        _keep(entry, made)
     return made
 
 

@@ -1,11 +1,14 @@
-"""Which sites there are: those of `--specs DIR`, of `./site_specs`, and those that ship with the tool."""
+"""Which sites there are: those of `--specs DIR`, of `./site_specs`, those installed, and those that ship with gen."""
 
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from generator.errors import GenError, near
 from generator.resources import CATALOGUE
+
+INSTALLED = PurePosixPath(".config/gen/site_specs")
+"""Where, below the home folder, `gen install` puts the spec of a site that does not ship with gen."""
 
 
 def sites(specs: Path | None) -> dict[str, Path]:
@@ -16,9 +19,16 @@ def sites(specs: Path | None) -> dict[str, Path]:
     """
     if specs and not specs.is_dir():
         raise GenError(f"--specs {specs}: is no folder")
-    folders = [*([specs] if specs else []), Path("site_specs"), CATALOGUE]
+    folders = [*([specs] if specs else []), Path("site_specs"), *_installed(), CATALOGUE]
     found = {path.stem: path for folder in reversed(folders) for path in folder.glob("*.yaml")}
     return dict(sorted(found.items()))
+
+
+def _installed() -> list[Path]:
+    try:
+        return [Path.home() / INSTALLED]
+    except RuntimeError:  # who has no home folder has nothing in it
+        return []
 
 
 @cache

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from generator.install.mode import Mode
 from generator.report.format import Format
 
 app = typer.Typer(
@@ -78,6 +79,13 @@ AcceptUnverified = Annotated[
         envvar="GEN_ACCEPT_UNVERIFIED",
     ),
 ]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", "-n", help="Write nothing; print the changes as a diff.", envvar="GEN_DRY_RUN")
+]
+Force = Annotated[
+    bool, typer.Option("--force", help="Replace edited files too, and keep a backup of each.", envvar="GEN_FORCE")
+]
+Seconds = Annotated[float, typer.Option(min=1, max=600, help="How long asking a site may take.", envvar="GEN_SECONDS")]
 Json = Annotated[bool, typer.Option("--json", help="JSON for programs, on stdout.", envvar="GEN_JSON")]
 
 
@@ -108,14 +116,8 @@ def site(
     account: Account = None,
     set_: Set = None,
     accept_unverified: AcceptUnverified = None,
-    dry_run: Annotated[
-        bool,
-        typer.Option("--dry-run", "-n", help="Write nothing; print the changes as a diff.", envvar="GEN_DRY_RUN"),
-    ] = False,
-    force: Annotated[
-        bool,
-        typer.Option("--force", help="Replace edited files too, and keep a backup of each.", envvar="GEN_FORCE"),
-    ] = False,
+    dry_run: DryRun = False,
+    force: Force = False,
     every: Annotated[
         bool,
         typer.Option(
@@ -154,6 +156,92 @@ def site(
 
     choice = Choice(site, specs, profile, options, tuple(set_ or ()))
     raise typer.Exit(run(choice, out, dry_run=dry_run, force=force, as_json=json))
+
+
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do it unasked.", envvar="GEN_YES")]
+Sites = Annotated[
+    list[str],
+    typer.Argument(metavar="SITE…", help="Names of sites, or paths of specs.", autocompletion=_complete_site),
+]
+
+
+def _complete_installed(incomplete: str) -> list[str]:
+    from generator.install.record import installed
+
+    return [name for name in installed(Path.home()) if name.startswith(incomplete)]
+
+
+@app.command()
+def install(
+    sites: Sites,
+    specs: Specs = None,
+    profile: ProfilePath = None,
+    user: User = None,
+    email: Email = None,
+    identity_file: IdentityFile = None,
+    account: Account = None,
+    set_: Set = None,
+    accept_unverified: AcceptUnverified = None,
+    mode: Annotated[
+        Mode | None,
+        typer.Option(
+            help="How ~/.ssh/config reads it: one Include, the Host blocks in it, or print what to add.",
+            envvar="GEN_MODE",
+        ),
+    ] = None,
+    take_over: Annotated[
+        bool,
+        typer.Option("--take-over", help="Have ours replace the entries of `mila init`.", envvar="GEN_TAKE_OVER"),
+    ] = False,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Put what a site compiles to where ssh and systemd read it, and start its timer. Shows the changes, and asks.
+
+    Examples:
+    gen install mila --user ada
+
+    gen install musica --dry-run
+    """
+    from generator.commands.install import Consent, run
+    from generator.inputs import Choice
+
+    options = {
+        "user": user,
+        "email": email,
+        "identity_file": identity_file,
+        "account": account,
+        "accept_unverified": accept_unverified or None,
+    }
+    choices = [Choice(site, specs, profile, options, tuple(set_ or ())) for site in sites]
+    raise typer.Exit(run(choices, mode, Consent(yes, force, take_over), dry_run=dry_run, as_json=json))
+
+
+@app.command()
+def uninstall(
+    sites: Annotated[
+        list[str],
+        typer.Argument(metavar="SITE…", help="Names of sites that are installed.", autocompletion=_complete_installed),
+    ],
+    purge: Annotated[
+        bool,
+        typer.Option("--purge", help="Keys, certificates and secrets of the site, too.", envvar="GEN_PURGE"),
+    ] = False,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Take out of the home folder what `gen install` put there, to the last byte. Shows the changes, and asks.
+
+    Example: gen uninstall mila
+    """
+    from generator.commands.install import Consent
+    from generator.commands.uninstall import run
+
+    raise typer.Exit(run(sites, Consent(yes, force), purge=purge, dry_run=dry_run, as_json=json))
 
 
 @app.command()
@@ -201,25 +289,6 @@ def refresh(
         raise typer.Exit(check(choice, as_json=json))
     wish = Wish(force=force, rotate=rotate, on_connect=on_connect, bundle=ca_bundle)
     raise typer.Exit(run(choice, wish, as_json=json))
-
-
-@app.command()
-def status(
-    site: Annotated[
-        str | None,
-        typer.Argument(metavar="[SITE]", help="Name of a site, or path of a spec.", autocompletion=_complete_site),
-    ] = None,
-    specs: Specs = None,
-    profile: ProfilePath = None,
-    json: Json = False,
-) -> None:
-    """Tell how certificates stand: how long they last, the last renewal, and the next look of the timer.
-
-    Example: gen status musica
-    """
-    from generator.commands.status import run
-
-    raise typer.Exit(run(site, specs, profile, as_json=json))
 
 
 @app.command()
@@ -361,3 +430,68 @@ def schema() -> None:
     from generator.commands.schema import run
 
     raise typer.Exit(run())
+
+
+@app.command()
+def status(
+    site: Annotated[
+        str | None,
+        typer.Argument(metavar="[SITE]", help="Name of a site, or path of a spec.", autocompletion=_complete_site),
+    ] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="Ask the site itself; changes nothing there.", envvar="GEN_LIVE")
+    ] = False,
+    fix_spec: Annotated[
+        bool,
+        typer.Option("--fix-spec", help="Put what the site says of its queues into the spec.", envvar="GEN_FIX_SPEC"),
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.", envvar="GEN_YES")] = False,
+    seconds: Seconds = 10,
+    specs: Specs = None,
+    profile: ProfilePath = None,
+    user: User = None,
+    identity_file: IdentityFile = None,
+    json: Json = False,
+) -> None:
+    """Tell what is installed, and whether it still is as it was; with --live, what the site itself says.
+
+    Examples:
+    gen status
+
+    gen status musica --live
+
+    gen status site_specs/ours.yaml --live --fix-spec
+    """
+    if not (live or fix_spec):
+        from generator.commands.installed import run as run_here
+
+        raise typer.Exit(run_here(site, as_json=json))
+    if site is None:
+        raise typer.BadParameter("name the site to ask", param_hint="SITE")
+    from generator.commands.live import run
+    from generator.inputs import Choice
+
+    choice = Choice(site, specs, profile, {"user": user, "identity_file": identity_file}, ())
+    raise typer.Exit(run(choice, seconds=seconds, fix=fix_spec, yes=yes, as_json=json, today=date.today()))
+
+
+@app.command("import")
+def import_(
+    alias: Annotated[str, typer.Argument(metavar="ALIAS", help="Host of your ssh configuration.")],
+    name: Annotated[str | None, typer.Option(help="Name of the site; else the alias.", envvar="GEN_NAME")] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="Log in and ask for its queues, too.", envvar="GEN_LIVE")
+    ] = False,
+    specs: Annotated[Path, typer.Option(help="Folder of specs to write to.", envvar="GEN_SPECS")] = Path("site_specs"),
+    seconds: Seconds = 10,
+) -> None:
+    """Make a first spec from a host that ssh knows.
+
+    Examples:
+    gen import mycluster
+
+    gen import --live login.cluster.example.org --name ours
+    """
+    from generator.commands.import_ import run
+
+    raise typer.Exit(run(alias, name, specs, live=live, seconds=seconds, today=date.today()))

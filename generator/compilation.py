@@ -32,6 +32,8 @@ class FirstLogin:
     """Command that makes the key pair, where the person has to."""
     submit: str | None
     """Where the public key is then handed in, in the site's words."""
+    max_keys: int | None
+    """How many public keys the site stores for one person."""
     credential: tuple[str, ...]
     """Commands that get a certificate or a ticket."""
 

@@ -1,7 +1,10 @@
 """Changes made to files: the only module that writes any."""
 
+import fcntl
 import os
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 from generator.errors import GenError
@@ -10,6 +13,7 @@ from generator.plan import Action, Actual, Change
 from generator.tree import real, told
 
 _BACKUP = PurePosixPath(".gen/backup")
+_PATIENCE = 60  # seconds: nobody holds a lock while a person is asked
 
 
 def apply(root: Path, changes: Iterable[Change], lock: PurePosixPath, record: bytes | None) -> list[PurePosixPath]:
@@ -23,14 +27,30 @@ def apply(root: Path, changes: Iterable[Change], lock: PurePosixPath, record: by
     Raises:
         GenError: a file cannot be written.
     """
-    changes = list(changes)
-    for change in changes:
-        if change.action is not Action.KEEP:
-            _refuse_unwritable(real(root, change.path).parent)
     _refuse_unwritable(real(root, lock).parent)
+    backups = carry_out(root, changes)
+    with told(root / lock):
+        if record is None:
+            (root / lock).unlink(missing_ok=True)
+        else:
+            _write(root, real(root, lock), record, 0o644)
+    return backups
+
+
+def carry_out(root: Path, changes: Iterable[Change], *, fenced: bool = True) -> list[PurePosixPath]:
+    """Make the changes in their order, and return the backups of what somebody else had written.
+
+    In a home folder a link may lead out of it: not `fenced`.
+
+    Raises:
+        GenError: a file cannot be written; of one that could be told beforehand, nothing is.
+    """
+    changes = [change for change in changes if change.action is not Action.KEEP]
+    for change in changes:
+        _refuse_unwritable(real(root, change.path, fenced=fenced).parent)
     backups = []
     for change in changes:
-        place = real(root, change.path)
+        place = real(root, change.path, fenced=fenced)
         with told(root / change.path):
             if change.conflict and change.actual:
                 backups.append(_keep(root, change.path, change.actual))
@@ -40,11 +60,6 @@ def apply(root: Path, changes: Iterable[Change], lock: PurePosixPath, record: by
                 place.chmod(change.artifact.mode)
             elif change.action is Action.DELETE:
                 (root / change.path).unlink(missing_ok=True)
-    with told(root / lock):
-        if record is None:
-            (root / lock).unlink(missing_ok=True)
-        else:
-            _write(root, real(root, lock), record, 0o644)
     return backups
 
 
@@ -80,7 +95,7 @@ def replace(path: Path, content: bytes, mode: int, scratch: Path | None = None) 
     Raises:
         OSError: it cannot be written; what was there before still is.
     """
-    scratch = scratch or path.parent / f".gen-{os.urandom(8).hex()}.tmp"
+    scratch = scratch or path.parent / f".gen-{os.getpid()}-{os.urandom(8).hex()}.tmp"
     handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -92,6 +107,35 @@ def replace(path: Path, content: bytes, mode: int, scratch: Path | None = None) 
     except BaseException:
         scratch.unlink(missing_ok=True)
         raise
+    _sync(path.parent)
+
+
+def _sync(folder: Path) -> None:
+    """Have a new name survive a power cut; not every file system can, and the file is whole without it."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def clear(folder: Path) -> None:
+    """Remove what a run that was killed has left in a folder of its writing."""
+    for scratch in folder.glob(".gen-*-*.tmp"):
+        number = scratch.name.split("-")[1]
+        if number.isdigit() and not _runs(int(number)):
+            scratch.unlink(missing_ok=True)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # somebody else's
+        pass
+    return True
 
 
 def make(path: Path, content: bytes, mode: int) -> None:
@@ -123,3 +167,69 @@ def _make_folders(root: Path, folder: Path) -> None:
         missing.mkdir(exist_ok=True)  # another run may have been sooner
         if missing.is_relative_to(root):
             missing.chmod(0o755)
+
+
+def make_private(folders: Iterable[Path]) -> None:
+    """Make folders, outermost first, that nobody else looks into.
+
+    Raises:
+        GenError: one cannot be made.
+    """
+    for folder in folders:
+        with told(folder):
+            folder.mkdir(mode=0o700, exist_ok=True)
+
+
+def restrict(path: Path, mode: int) -> None:
+    """Set the mode of a file of the person's.
+
+    Raises:
+        GenError: it belongs to somebody else.
+    """
+    with told(path):
+        path.chmod(mode)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, or a folder if it is empty; a folder that is not stays.
+
+    Raises:
+        GenError: it cannot be removed.
+    """
+    with told(path), suppress(FileNotFoundError):
+        if not path.is_dir() or path.is_symlink():
+            path.unlink()
+        elif not any(path.iterdir()):
+            path.rmdir()
+
+
+@contextmanager
+def locked(file: Path) -> Iterator[None]:
+    """Let one process at a time into the block; whoever removes the file in it makes those who wait begin anew.
+
+    Raises:
+        GenError: another process has been in it for a minute, or the file cannot be made.
+    """
+    with told(file):
+        handle = _own(file)
+    try:
+        yield
+    finally:
+        os.close(handle)
+
+
+def _own(file: Path) -> int:
+    end = time.monotonic() + _PATIENCE
+    while time.monotonic() < end:
+        try:
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except FileNotFoundError:
+            continue  # its folder went meanwhile
+        with suppress(FileNotFoundError, BlockingIOError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(handle), file.stat()):
+                return handle
+        os.close(handle)
+        time.sleep(0.05)
+    raise GenError(f"{file}: another gen has been at work for a minute; let it end, then run this again")

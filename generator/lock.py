@@ -5,7 +5,7 @@ A lock comes from git, so from anybody: what it says is checked like any input.
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import PurePosixPath
@@ -112,8 +112,14 @@ def of(site: str, artifacts: Iterable[Artifact], recipe: Recipe) -> bytes:
     return (json.dumps(record, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
-def parse(content: bytes, name: str) -> Lock:
-    """Read a lock.
+def generated(site: str) -> list[str]:
+    """Return the files that are made for a site in the output folder."""
+    made = [f".env.{site}", f"ssh/{site}.conf", f"ssh/{site}.known_hosts", f"launchd/gen-cert-{site}.plist"]
+    return made + [f"systemd/gen-cert-{site}.{ending}" for ending in ("service", "timer")]
+
+
+def parse(content: bytes, name: str, made: Callable[[str], list[str]] = generated) -> Lock:
+    """Read a lock; `made` tells which files there may be for a site.
 
     Raises:
         GenError: it is not one of ours, or names a file that is never made for its site.
@@ -127,7 +133,7 @@ def parse(content: bytes, name: str) -> Lock:
                 f"{name}: is of format {record['format']!r}, this gen reads {FORMAT}; use the gen that wrote it"
             )
         site = _slug(record["site"])
-        files = {_of(site, key): _written(value) for key, value in record["files"].items()}
+        files = {_of(made(site), key): _written(value) for key, value in record["files"].items()}
         return Lock(site, _recipe(record["inputs"]), files)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise GenError(f"{name}: is no lock that gen wrote; gen site SITE --force makes it anew") from None
@@ -179,10 +185,8 @@ def _slug(text: str) -> str:
     return text
 
 
-def _of(site: str, text: str) -> PurePosixPath:
+def _of(made: list[str], text: str) -> PurePosixPath:
     """Refuse what is never made for a site: else a lock could have any file shown in a patch, or taken away."""
-    made = [f".env.{site}", f"ssh/{site}.conf", f"ssh/{site}.known_hosts", f"launchd/gen-cert-{site}.plist"]
-    made += [f"systemd/gen-cert-{site}.{ending}" for ending in ("service", "timer")]
     if text not in made:
         raise ValueError(text)
     return PurePosixPath(text)

@@ -12,15 +12,15 @@ from generator.plan import Actual
 _OURS = re.compile(r".*/\.env\.[a-z0-9-]+|ssh/[a-z0-9-]+\.(?:conf|known_hosts)|(?:systemd|launchd)/gen-cert-.*")
 
 
-def actual(root: Path, paths: Iterable[PurePosixPath]) -> dict[PurePosixPath, Actual]:
-    """Return those of the files below a folder that are there.
+def actual(root: Path, paths: Iterable[PurePosixPath], *, fenced: bool = True) -> dict[PurePosixPath, Actual]:
+    """Return those of the files below a folder that are there; a link may lead out of it only if not `fenced`.
 
     Raises:
         GenError: a file cannot be read, is no file, or leads out of the folder.
     """
     found = {}
     for path in paths:
-        place = real(root, path)
+        place = real(root, path, fenced=fenced)
         with told(root / path):
             if place.exists():
                 found[path] = Actual(place.read_bytes(), place.stat().st_mode & 0o7777)
@@ -70,16 +70,16 @@ def _is_ours(path: Path) -> bool:
         return b"Made by gen for " in file.read(400)
 
 
-def real(root: Path, path: PurePosixPath) -> Path:
-    """Follow links to the real file, which must be below the real folder.
+def real(root: Path, path: PurePosixPath, *, fenced: bool = True) -> Path:
+    """Follow links to the real file, which must be below the real folder where that is `fenced`.
 
     Raises:
         GenError: it is not, or there is none.
     """
     place, top = Path(os.path.realpath(root / path)), os.path.realpath(root)
-    if not place.is_relative_to(top):
+    if fenced and not place.is_relative_to(top):
         raise GenError(f"{root / path}: is a link that leads out of {root}; remove it")
-    if ".git" in place.relative_to(top).parts:
+    if fenced and ".git" in place.relative_to(top).parts:
         raise GenError(f"{root / path}: leads into git's own folder; remove it")
     if place.is_symlink():
         raise GenError(f"{root / path}: is a link that leads to itself; remove it")

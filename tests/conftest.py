@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
+from running import Gen, running
 
 from generator import load, resources
 from generator.profile import Person
@@ -73,3 +74,28 @@ def spec_file(tmp_path: Path) -> Callable[[Mapping[str, Any]], Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return an empty home folder that no user manager looks into; gen is run in the folder `work` beside it."""
+    folder = tmp_path / "home"
+    folder.mkdir(mode=0o755)
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.setenv("COLUMNS", "80")
+    for name in [name for name in os.environ if name.startswith(("GEN_", "XDG_", "DBUS_"))]:
+        monkeypatch.delenv(name)
+    return folder
+
+
+@pytest.fixture
+def gen(home: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]) -> Gen:
+    """Run gen with that home folder; what it prints, other programs' words too, may be any bytes."""
+
+    def printed() -> tuple[str, str]:
+        out, err = capfdbinary.readouterr()
+        return out.decode(errors="surrogateescape"), err.decode()
+
+    return running(monkeypatch, printed)

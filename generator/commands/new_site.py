@@ -1,6 +1,5 @@
 """`gen new-site NAME`: asks what a first spec needs, and writes it."""
 
-import io
 import re
 import shlex
 import sys
@@ -11,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from generator import disk, document, load
+from generator.edit import fresh
 from generator.errors import GenError
 from generator.overlay import Change, change, merged
 from generator.spec.names import SLUG
 from generator.terminal import say
 
-_SCHEMA = "# yaml-language-server: $schema=../docs/site-spec.schema.json\n"
 _REST = """
 # Next, from the cluster's own documentation: host keys, compute nodes, queues. What it does not say is left out.
 # host_keys:
@@ -151,10 +150,4 @@ def _fault(keys: str, changes: list[Change], path: str) -> str | None:
 
 
 def _text(changes: list[Change], site: str) -> str:
-    from ruamel.yaml import YAML
-
-    stream = io.StringIO()
-    yaml = YAML()
-    yaml.width = 120
-    yaml.dump(merged({}, changes), stream)
-    return _SCHEMA + stream.getvalue() + _REST % site
+    return fresh(merged({}, changes)) + _REST % site

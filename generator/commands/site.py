@@ -3,7 +3,8 @@
 import json
 import os
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from generator import __version__, cache, disk, inputs, lock, resources, tree
@@ -22,7 +23,7 @@ def run(choice: inputs.Choice, out: Path, *, dry_run: bool, force: bool, as_json
     if out.exists() and not out.is_dir():
         raise GenError(f"--out {out}: is no folder")
     given = inputs.read(choice)
-    made = cache.recalled(given, _build)
+    made = cache.recalled(given, compiled)
     was = _was(out, lock.path(made.site), force)
     written = was.files if was else {}
     actual = tree.actual(out, {*(artifact.path for artifact in made.artifacts), *written})
@@ -31,7 +32,7 @@ def run(choice: inputs.Choice, out: Path, *, dry_run: bool, force: bool, as_json
     if not dry_run:
         if not force:
             refuse_conflicts([(out, changes)])
-        record = lock.of(made.site, made.artifacts, _recipe(given, made, out))
+        record = lock.of(made.site, made.artifacts, recipe(given, made, out))
         backups = disk.apply(out, changes, lock.path(made.site), record)
     if as_json:
         data(_json(made, changes, backups))
@@ -39,12 +40,17 @@ def run(choice: inputs.Choice, out: Path, *, dry_run: bool, force: bool, as_json
         preview([(out, changes)], out)
     else:
         _summary(made, out, changes, backups)
-        _forgotten(made, was)
-        _unattended(made, given, changes)
+        forgotten(made, was)
+        unattended(made, choice)
     return 0
 
 
-def _build(given: inputs.Inputs) -> Compilation:
+def compiled(given: inputs.Inputs) -> Compilation:
+    """Compile, by what is only imported where the cache does not know the answer.
+
+    Raises:
+        GenError: every fault of spec, profile and options, a line each.
+    """
     from generator.build import build
 
     return build(given)
@@ -61,7 +67,7 @@ def _was(out: Path, where: PurePosixPath, force: bool) -> lock.Lock | None:
         return None
 
 
-def _forgotten(made: Compilation, was: lock.Lock | None) -> None:
+def forgotten(made: Compilation, was: lock.Lock | None) -> None:
     """Tell which values of the last run are not given any more: options are easily forgotten."""
     person = was.recipe.person if was else {}
     lost = [f"{key} ({value})" for key, value in person.items() if key not in made.person]
@@ -70,12 +76,16 @@ def _forgotten(made: Compilation, was: lock.Lock | None) -> None:
         say(f"\nNot given this time, and so left out: {', '.join(lost)}. Give it again, or put it into the profile.")
 
 
-def _unattended(made: Compilation, given: inputs.Inputs, changes: list[Change]) -> None:
-    """Tell what will be missing when the certificate is renewed: options are not there then."""
-    names = [name for name in ("user", "email", "identity_file") if given.options.get(name)]
-    names += ["set"] if given.changes else []
-    if names and any(change.path.parent.name == "systemd" for change in changes):
-        say(f"\nThe timer and ssh run gen refresh {made.site}, which reads your profile: put {', '.join(names)} there.")
+def unattended(made: Compilation, choice: inputs.Choice) -> None:
+    """Tell what will be missing when the certificate is renewed: only the profile is there then."""
+    typed = choice.changes or any(choice.options.values())
+    if not typed or all(artifact.path.parent.name != "systemd" for artifact in made.artifacts):
+        return
+    kept = cache.recalled(inputs.read(replace(choice, options={}, changes=())), compiled, keep_it=False)
+    lacks = [key for key, value in made.person.items() if kept.person.get(key) != value]
+    lacks += [f"--set {change}" for change in made.changes if change not in kept.changes]
+    if lacks:
+        say(f"\nThe timer and ssh run gen refresh {made.site}, which reads your profile: put {', '.join(lacks)} there.")
 
 
 def refuse_conflicts(placed: Iterable[tuple[Path, Iterable[Change]]]) -> None:
@@ -94,7 +104,8 @@ def _refused(changes: Iterable[Change]) -> list[Change]:
     return [change for change in changes if change.conflict]
 
 
-def _recipe(given: inputs.Inputs, made: Compilation, out: Path) -> lock.Recipe:
+def recipe(given: inputs.Inputs, made: Compilation, out: Path) -> lock.Recipe:
+    """Return what a generation below a folder was made from."""
     return lock.Recipe(
         gen=__version__,
         templates=made.templates,
@@ -146,13 +157,21 @@ def _summary(made: Compilation, out: Path, changes: list[Change], backups: list[
         say(f"  {DONE[change.action]:9} {change.path!s:{width}}{place}".rstrip())
     for backup in backups:
         say(f"  {'backup':9} {backup}")
+    remarks(made)
+    say("\nNext:")
+    for step in first_steps(made):
+        say(f"  {step}")
+    say(f"  ssh -F {shlex.quote(str(out / 'ssh' / f'{made.site}.conf'))} {shlex.quote(made.first_login.alias)}")
+
+
+def remarks(made: Compilation) -> None:
+    """Tell what the person should know of a site, and what is theirs to do for it."""
     if made.status:
         say(f"\nStatus of the site: {made.status}")
     _gaps(made)
     for keys in made.unpinned:
         say(f"\nHost keys “{keys.name}” are not pinned: {keys.reason}.")
         say(f"  Compare them (gen show {made.site}) with {keys.docs}, then add --accept-unverified.")
-    _next(made, out)
 
 
 def _gaps(made: Compilation) -> None:
@@ -164,18 +183,16 @@ def _gaps(made: Compilation) -> None:
         say(f"  {gap.name + ':':11}{gap.meaning}{option}")
 
 
-def _next(made: Compilation, out: Path) -> None:
+def first_steps(made: Compilation) -> Iterator[str]:
+    """Yield the commands that come before the first login."""
     login = made.first_login
-    say("\nNext:")
     if login.make_key and login.key and not _is_there(login.key):
-        say(f"  {login.make_key}")
+        yield login.make_key
         if login.submit:
-            say(f"  then hand in {login.key}.pub {login.submit}")
+            yield f"then hand in {login.key}.pub {login.submit}"
     elif not _is_there("~/.ssh"):  # ssh-keygen would make it
-        say("  mkdir -m 700 ~/.ssh   # ssh keeps shared connections there, and ends without it")
-    for command in login.credential:
-        say(f"  {command}")
-    say(f"  ssh -F {shlex.quote(str(out / 'ssh' / f'{made.site}.conf'))} {shlex.quote(login.alias)}")
+        yield "mkdir -m 700 ~/.ssh   # ssh keeps shared connections there, and ends without it"
+    yield from login.credential
 
 
 def _is_there(path: str) -> bool:

@@ -1,0 +1,112 @@
+"""What `gen status` tells of the home folder: which sites are installed, and which of their files changed since."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+
+from generator import catalogue, lock, tree
+from generator.errors import GenError
+from generator.install import home, record
+from generator.install.config import INCLUDE
+from generator.lock import Lock
+from generator.terminal import data, say
+
+
+@dataclass(frozen=True)
+class Drift:
+    """An installed file that is not what was installed."""
+
+    path: str
+    cause: str
+    """`missing`, `edited` or `mode`."""
+
+
+@dataclass(frozen=True)
+class Installed:
+    """A site in the home folder."""
+
+    site: str
+    files: int
+    drift: tuple[Drift, ...]
+    stale: bool
+    """The spec moved on since."""
+    found_by_ssh: bool
+    """The ssh config has the site, by its Include or in its own lines."""
+
+    @property
+    def sound(self) -> bool:
+        """Whether all is as it was installed, and from the spec as it is now."""
+        return not self.drift and not self.stale and self.found_by_ssh
+
+
+def run(site: str | None, *, as_json: bool) -> int:
+    """Print what is installed of a site, or of each; 1 where something is not as it was installed.
+
+    Raises:
+        GenError: a record cannot be read, or no such site is installed.
+    """
+    found = installed(home.folder())
+    if site is not None and site not in found:
+        raise GenError(f"{site}: is not installed; gen install {site}")
+    told = [one for name, one in found.items() if site in (None, name)]
+    if as_json:
+        data(json.dumps({"format_version": "1.0", "installed": [asdict(one) for one in told]}, indent=2))
+    elif told:
+        data("\n".join(line for one in told for line in lines(one)))
+    else:
+        say("Nothing is installed; gen install SITE is the start")
+    return 0 if all(one.sound for one in told) else 1
+
+
+def installed(folder: Path) -> dict[str, Installed]:
+    """Return the sites that are installed in a home folder, by name.
+
+    Raises:
+        GenError: a record cannot be read.
+    """
+    config = tree.actual(folder, [home.CONFIG], fenced=False).get(home.CONFIG)
+    content = config.content if config else b""
+    return {name: _installed(folder, was, content) for name, was in record.installed(folder).items()}
+
+
+def _installed(folder: Path, was: Lock, config: bytes) -> Installed:
+    marked = INCLUDE in config or f"# >>> gen {was.site}:".encode() in config
+    return Installed(was.site, len(was.files), tuple(_drift(folder, was)), _stale(was), marked)
+
+
+def _drift(folder: Path, was: Lock) -> Iterator[Drift]:
+    actual = tree.actual(folder, was.files, fenced=False)
+    for path, written in was.files.items():
+        found = actual.get(path)
+        if found is None:
+            yield Drift(_shown(path), "missing")
+        elif lock.digest(found.content) != written.digest:
+            yield Drift(_shown(path), "edited")
+        elif found.mode != written.mode:
+            yield Drift(_shown(path), "mode")
+
+
+def _shown(path: PurePosixPath) -> str:
+    return f"~/{path}"
+
+
+def _stale(was: Lock) -> bool:
+    """Tell whether the spec that gen would take now is another one; a spec that is gone is no news of the site."""
+    try:
+        return lock.digest(catalogue.spec(was.site, None).read_bytes()) != was.recipe.spec_digest
+    except (GenError, OSError):
+        return False
+
+
+def lines(one: Installed) -> Iterator[str]:
+    """Yield what to tell a person of a site, each line within 80 columns."""
+    yield f"{one.site}: {one.files} file{'s' * (one.files != 1)} installed"
+    for drift in one.drift:
+        yield f"  {drift.cause:9} {drift.path}"
+    if one.drift or one.stale:
+        what = "the spec moved on" if one.stale else "not as installed"
+        force = " --force" if any(drift.cause == "edited" for drift in one.drift) else ""
+        yield f"  {what}: gen install {one.site}{force}"
+    if not one.found_by_ssh:
+        yield f"  ssh does not see it: no line of ours in ~/.ssh/config; gen install {one.site}"

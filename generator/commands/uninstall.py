@@ -1,0 +1,104 @@
+"""`gen uninstall SITE…`: every byte that was installed out of the home folder again."""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath
+
+from generator import catalogue
+from generator.commands import first_login, site
+from generator.commands.install import Consent
+from generator.errors import GenError
+from generator.install import carry, home, record, timer
+from generator.install.home import CONFIG, Move
+from generator.plan import Action
+from generator.report.diff import diff
+from generator.terminal import agreed, data, patch, say
+
+
+def run(sites: Sequence[str], consent: Consent, *, purge: bool, dry_run: bool, as_json: bool) -> int:
+    """Take out some sites; all refusals are told before the first write.
+
+    Raises:
+        GenError: a site is not installed, a file of ours was edited, nobody to ask, a write that failed.
+    """
+    folder = home.folder()
+    if dry_run:
+        site.preview([(folder, home.uninstalling(folder, sites).files)], folder)
+        return 0
+    shown = None if consent.yes else _planned(folder, sites, consent)
+    if shown:
+        for secret in _secrets(folder, sites, shown.left) if purge else []:
+            say(f"  {'purged':9} ~/{secret.relative_to(folder)}")
+        for change in shown.files:
+            if change.action is Action.DELETE:
+                say(f"  {site.DONE[change.action]:9} ~/{change.path}")
+        patch(diff((change for change in shown.files if change.action is not Action.DELETE), PurePosixPath()))
+        if not agreed(f"Take {', '.join(sites)} out of {folder}?"):
+            return 0
+    with carry.alone(folder, []):
+        move = _planned(folder, sites, consent)
+        secrets = _secrets(folder, sites, move.left) if purge else []
+        if shown and shown.files != move.files:
+            raise GenError("something was changed meanwhile, so nothing was written; run this again")
+        for name, undo in record.shared(folder).undo.items():
+            if name in sites:
+                first_login.undo(folder, undo)
+        timed = [name for name in sites if {change.path for change in move.files} & set(timer.units(name))]
+        for name in timed:
+            timer.stop(name)
+        backups = carry.uninstall(folder, move, secrets)
+        for name in timed:
+            timer.forget(name)
+    if as_json:
+        data(_json(sites, move, backups))
+    else:
+        _summary(folder, move, backups)
+    return 0
+
+
+def _planned(folder: Path, sites: Sequence[str], consent: Consent) -> Move:
+    move = home.uninstalling(folder, sites)
+    if not consent.force:
+        site.refuse_conflicts([(folder, move.files)])
+    return move
+
+
+def _secrets(folder: Path, sites: Sequence[str], left: Iterable[str]) -> list[Path]:
+    """Return the secrets of some sites that are there, and that none of those that stay installed speaks of.
+
+    Raises:
+        GenError: the spec of a site, which tells what they are, is gone or has faults.
+    """
+    from generator import load
+    from generator.account import Account
+    from generator.install import purge
+    from generator.profile import Person
+
+    was = record.installed(folder)
+    found = []
+    for name in sites:
+        person = Person.model_validate(dict(was[name].recipe.person))
+        found += purge.secrets(Account(load.site(catalogue.spec(name, None)), person))
+    used = b"".join((folder / record.conf(name)).read_bytes() for name in left)
+    there = (path for path in dict.fromkeys(found) if f"~/{path}".encode() not in used)
+    return [folder / path for path in there if (folder / path).is_file()]
+
+
+def _summary(folder: Path, move: Move, backups: list[Path]) -> None:
+    for change in move.changed:
+        say(f"  {site.DONE[change.action]:9} ~/{change.path}")
+    for backup in backups:
+        say(f"  {'backup':9} ~/{backup.relative_to(folder)}")
+    if move.by_hand:
+        say(f"\n{folder / CONFIG} was left as it is; take gen's block out of it where you keep it.")
+
+
+def _json(sites: Sequence[str], move: Move, backups: list[Path]) -> str:
+    report = {
+        "format_version": "1.0",
+        "sites": list(sites),
+        "files": site.listed(move.files),
+        "by_hand": move.by_hand,
+        "backups": [str(path) for path in backups],
+    }
+    return json.dumps(report, indent=2)

@@ -1,0 +1,212 @@
+"""`gen uninstall`: the home folder as it was before the install, and nothing that somebody else did since is lost."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from homes import CERTIFICATE, Tree, spec, tree
+from running import Gen
+
+STATE = ".local/state/gen"
+
+
+def nothing(home: Path) -> None:
+    """A home folder in which nobody has used ssh."""
+
+
+def config(content: bytes, mode: int = 0o600) -> Callable[[Path], None]:
+    def make(home: Path) -> None:
+        (home / ".ssh").mkdir(mode=0o700)
+        (home / ".ssh/config").write_bytes(content)
+        (home / ".ssh/config").chmod(mode)
+
+    return make
+
+
+def linked(home: Path) -> None:
+    (home / "dotfiles").mkdir()
+    (home / "dotfiles/config").write_bytes(b"Host a\n")
+    (home / ".ssh").mkdir(mode=0o755)
+    (home / ".ssh/config").symlink_to("../dotfiles/config")
+
+
+def lived_in(home: Path) -> None:
+    for folder in (".config/systemd/user/timers.target.wants", ".config/gen", ".local/state", ".local/share/systemd"):
+        (home / folder).mkdir(parents=True)
+    (home / ".config/gen/profile.yaml").write_text("user: ada\n")
+    (home / ".config/systemd/user/mine.timer").write_text("[Timer]\n")
+    (home / ".config/systemd/user/timers.target.wants/mine.timer").symlink_to("../mine.timer")
+    config(b"Host a\n")(home)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(nothing, id="an empty home"),
+        pytest.param(config(b""), id="an empty config"),
+        pytest.param(config(b"Host a\n  User b", 0o644), id="no final newline, readable by all"),
+        pytest.param(config(b"IgnoreUnknown Fancy"), id="one line without an ending"),
+        pytest.param(config(b"# b\xfcro\r\nHost a\r\n"), id="Latin-1 and CRLF"),
+        pytest.param(linked, id="a link"),
+        pytest.param(lived_in, id="folders that are there"),
+    ],
+)
+@pytest.mark.parametrize("mode", ["include", "inline"])
+def test_the_home_folder_is_as_it_was_before(gen: Gen, home: Path, make: Callable[[Path], None], mode: str) -> None:
+    make(home)
+    spec(Path(), auth=CERTIFICATE)
+    before = tree(home)
+    assert gen("install", "ours.yaml", "--yes").status == 0
+    assert gen("install", "ours.yaml", "--yes", "--user", "ada", "--mode", mode).status == 0
+    refreshed(home)
+    assert gen("uninstall", "ours", "--yes").status == 0
+    assert tree(home) == before
+
+
+def refreshed(home: Path) -> None:
+    """Leave what `gen refresh` and a timer of systemd's leave."""
+    for ending in ("json", "due", "lock"):
+        (home / STATE / f"ours.{ending}").write_text("")
+    stamps = home / ".local/share/systemd/timers"
+    stamps.mkdir(parents=True, exist_ok=True)
+    (stamps / "stamp-gen-cert-ours.timer").write_text("")
+
+
+@pytest.fixture
+def two(gen: Gen, home: Path) -> Tree:
+    """Two sites installed; returns the home folder as it was."""
+    config(b"Host a\n")(home)
+    before = tree(home)
+    specs = [str(spec(Path(), name)) for name in ("ours", "other")]
+    assert gen("install", *specs, "--yes").status == 0
+    return before
+
+
+def test_one_site_goes_and_the_other_stays(gen: Gen, home: Path, two: Tree) -> None:
+    assert gen("uninstall", "ours", "--yes").status == 0
+    assert [path.name for path in (home / ".ssh/gen.d").iterdir()] == ["other.conf"]
+    assert b"Include ~/.ssh/gen.d/*.conf\n" in (home / ".ssh/config").read_bytes()
+    assert gen("uninstall", "other", "--yes").status == 0
+    assert tree(home) == two
+
+
+def test_both_go_at_once(gen: Gen, home: Path, two: Tree) -> None:
+    assert gen("uninstall", "other", "ours", "--yes").status == 0
+    assert tree(home) == two
+
+
+def test_what_was_edited_around_the_block_stays(gen: Gen, home: Path, two: Tree) -> None:
+    place = home / ".ssh/config"
+    place.write_bytes(b"# first\n" + place.read_bytes() + b"Host b\n")
+    gen("uninstall", "ours", "other", "--yes")
+    assert place.read_bytes() == b"# first\nHost a\nHost b\n"
+
+
+def test_a_backup_of_lines_that_are_no_more_is_kept_and_told(gen: Gen, home: Path, two: Tree) -> None:
+    place = home / ".ssh/config"
+    place.write_bytes(place.read_bytes().replace(b"Host a\n", b"Host b\n"))
+    result = gen("uninstall", "ours", "other", "--yes")
+    backups = sorted((home / STATE / "backup").iterdir())
+    assert b"Host a\n" in [backup.read_bytes() for backup in backups]
+    assert f"  backup    ~/{backups[0].relative_to(home)}\n" in result.err
+
+
+def test_files_put_beside_ours_stay(gen: Gen, home: Path, two: Tree) -> None:
+    (home / ".ssh/gen.d/mine.conf").write_text("# mine\n")
+    assert gen("uninstall", "ours", "other", "--yes").status == 0
+    assert [path.name for path in (home / ".ssh/gen.d").iterdir()] == ["mine.conf"]
+
+
+@pytest.mark.parametrize("place", [".ssh/gen.d/ours.conf", ".ssh/config"])
+def test_a_file_that_was_edited_is_refused_and_forced_away(gen: Gen, home: Path, two: Tree, place: str) -> None:
+    edited = (home / place).read_bytes().replace(b"\n", b"\n# mine\n", 1)
+    (home / place).write_bytes(edited)
+    before = tree(home)
+    result = gen("uninstall", "ours", "other", "--yes")
+    assert (result.status, "edited since gen wrote it" in result.err) == (2, True)
+    assert tree(home) == before
+    assert gen("uninstall", "ours", "other", "--yes", "--force").status == 0
+    assert edited in [backup.read_bytes() for backup in (home / STATE / "backup").iterdir()]
+
+
+def test_a_config_that_became_read_only_is_left_to_the_person(gen: Gen, home: Path, two: Tree) -> None:
+    (home / ".ssh/config").chmod(0o400)
+    before = (home / ".ssh/config").read_bytes()
+    result = gen("uninstall", "ours", "other", "--yes")
+    assert (result.status, "take gen's block out of it where you keep it" in result.err) == (0, True)
+    assert (home / ".ssh/config").read_bytes() == before
+    assert not (home / ".ssh/gen.d").exists()
+
+
+def test_what_is_not_installed_is_told(gen: Gen, home: Path, two: Tree) -> None:
+    before = tree(home)
+    result = gen("uninstall", "mila", "--yes")
+    assert (result.status, result.err) == (2, "mila: is not installed; installed: other, ours\n")
+    assert tree(home) == before
+
+
+def test_a_home_folder_without_any_site_stays_untouched(gen: Gen, home: Path) -> None:
+    before = tree(home)
+    result = gen("uninstall", "mila", "--yes")
+    assert (result.status, result.err) == (2, "mila: is not installed; nothing is\n")
+    assert tree(home) == before
+
+
+def test_without_a_terminal_nothing_is_asked_and_nothing_removed(gen: Gen, home: Path, two: Tree) -> None:
+    before = tree(home)
+    assert gen("uninstall", "ours").status == 2
+    assert gen("uninstall", "ours", "--dry-run").out.count("deleted file mode") == 2
+    assert tree(home) == before
+
+
+def test_programs_read_what_was_done(gen: Gen, home: Path, two: Tree) -> None:
+    report = json.loads(gen("uninstall", "ours", "--yes", "--json").out)
+    removed = [file["path"] for file in report["files"] if file["action"] == "delete"]
+    assert sorted(removed) == [".config/gen/site_specs/ours.yaml", ".ssh/gen.d/ours.conf"]
+
+
+@pytest.mark.parametrize("purge", [False, True], ids=["kept", "purged"])
+def test_keys_are_kept_unless_they_are_purged(gen: Gen, home: Path, two: Tree, purge: bool) -> None:
+    keys = [home / ".ssh" / name for name in ("id_ours", "id_ours.pub")]
+    for key in (*keys, home / ".ssh/id_mine"):
+        key.write_text("")
+    gen("uninstall", "ours", "--yes", *(["--purge"] if purge else []))
+    assert [key.exists() for key in keys] == [not purge] * 2
+    assert (home / ".ssh/id_mine").exists()
+
+
+def test_a_key_that_another_site_uses_or_the_person_named_is_never_purged(gen: Gen, home: Path) -> None:
+    shared = {"method": "publickey", "key": "~/.ssh/id_shared"}
+    specs = [str(spec(Path(), name, auth=shared)) for name in ("ours", "other")]
+    gen("install", *specs, "--yes")
+    gen("install", str(spec(Path(), "third")), "--identity-file", "~/.ssh/id_mine", "--yes")
+    for name in ("id_shared", "id_mine"):
+        (home / ".ssh" / name).write_text("")
+    assert gen("uninstall", "ours", "third", "--purge", "--yes").status == 0
+    assert sorted(path.name for path in (home / ".ssh").glob("id_*")) == ["id_mine", "id_shared"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        pytest.param("ours.lock", b"{}", id="no lock"),
+        pytest.param("ours.lock", b'{"format": 9}', id="of another format"),
+        pytest.param("home.json", b'{"folders": ["/etc"], "created": true, "undo": {}}', id="a folder elsewhere"),
+        pytest.param("home.json", b'{"folders": ["../x"], "created": true, "undo": {}}', id="a folder above"),
+        pytest.param("home.json", b"[", id="no JSON"),
+    ],
+)
+def test_a_record_that_gen_did_not_write_is_refused(gen: Gen, home: Path, two: Tree, name: str, content: bytes) -> None:
+    (home / STATE / "install" / name).write_bytes(content)
+    before = tree(home)
+    result = gen("uninstall", "ours", "other", "--yes")
+    assert (result.status, f"/{name}: is " in result.err) == (2, True)
+    assert tree(home) == before
+
+
+def test_a_record_cannot_have_another_file_taken_away(gen: Gen, home: Path, two: Tree) -> None:
+    lock = home / STATE / "install/ours.lock"
+    lock.write_text(lock.read_text().replace(".ssh/gen.d/ours.conf", ".ssh/config"))
+    result = gen("uninstall", "ours", "--yes", "--force")
+    assert (result.status, "is no lock that gen wrote" in result.err) == (2, True)
