@@ -453,7 +453,7 @@ def status(
     identity_file: IdentityFile = None,
     json: Json = False,
 ) -> None:
-    """Tell what is installed, and whether it still is as it was; with --live, what the site itself says.
+    """Tell what is installed, and how certificates and their timers stand; with --live, what the site itself says.
 
     Examples:
     gen status
@@ -463,9 +463,9 @@ def status(
     gen status site_specs/ours.yaml --live --fix-spec
     """
     if not (live or fix_spec):
-        from generator.commands.installed import run as run_here
+        from generator.commands.status import run as run_here
 
-        raise typer.Exit(run_here(site, as_json=json))
+        raise typer.Exit(run_here(site, specs, profile, as_json=json))
     if site is None:
         raise typer.BadParameter("name the site to ask", param_hint="SITE")
     from generator.commands.live import run

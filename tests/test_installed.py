@@ -81,8 +81,3 @@ def test_what_is_not_as_it_was_is_told_with_what_mends_it(
     assert all(len(text) <= 80 for text in out.splitlines())
     report = json.loads(gen("status", "--json").out)["installed"]
     assert [one["site"] for one in report] == ["ours"]
-
-
-def test_without_an_installed_site_the_start_is_told(gen: Gen) -> None:
-    assert gen("status") == (0, "", "Nothing is installed; gen install SITE is the start\n")
-    assert gen("status", "mila") == (2, "", "mila: is not installed; gen install mila\n")

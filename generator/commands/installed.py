@@ -1,8 +1,7 @@
 """What `gen status` tells of the home folder: which sites are installed, and which of their files changed since."""
 
-import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from generator import catalogue, lock, tree
@@ -10,7 +9,6 @@ from generator.errors import GenError
 from generator.install import home, record
 from generator.install.config import INCLUDE
 from generator.lock import Lock
-from generator.terminal import data, say
 
 
 @dataclass(frozen=True)
@@ -38,25 +36,6 @@ class Installed:
     def sound(self) -> bool:
         """Whether all is as it was installed, and from the spec as it is now."""
         return not self.drift and not self.stale and self.found_by_ssh
-
-
-def run(site: str | None, *, as_json: bool) -> int:
-    """Print what is installed of a site, or of each; 1 where something is not as it was installed.
-
-    Raises:
-        GenError: a record cannot be read, or no such site is installed.
-    """
-    found = installed(home.folder())
-    if site is not None and site not in found:
-        raise GenError(f"{site}: is not installed; gen install {site}")
-    told = [one for name, one in found.items() if site in (None, name)]
-    if as_json:
-        data(json.dumps({"format_version": "1.0", "installed": [asdict(one) for one in told]}, indent=2))
-    elif told:
-        data("\n".join(line for one in told for line in lines(one)))
-    else:
-        say("Nothing is installed; gen install SITE is the start")
-    return 0 if all(one.sound for one in told) else 1
 
 
 def installed(folder: Path) -> dict[str, Installed]:

@@ -1,4 +1,4 @@
-"""`gen status [SITE]`: how the certificates on this machine stand."""
+"""`gen status [SITE]`: what is installed on this machine, and how its certificates stand."""
 
 import json
 import os
@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+from generator.commands import installed
 from generator.errors import GenError
 from generator.inputs import Choice
+from generator.install.home import folder
 from generator.refresh import process
 from generator.refresh.certificate import NEVER
 from generator.refresh.run import now
@@ -18,28 +20,41 @@ from generator.terminal import data, say
 
 
 def run(site: str | None, specs: Path | None, profile: Path | None, *, as_json: bool) -> int:
-    """Print how a site stands, or each one that has a timer or a renewal here.
+    """Print how a site stands, or each one that is installed, or has a timer or a renewal here.
+
+    Returns 1 where an installed file is not as it was.
 
     Raises:
         GenError: of a site that was named: its spec, the profile or the credentials file cannot be read.
     """
     process.keep_memory_private()
-    names = [site] if site else sites()
-    found, faults = list[Standing](), list[str]()
+    here = {name: one for name, one in installed.installed(folder()).items() if site in (None, name)}
+    timed = sites()
+    names = timed if site is None else [site] if site in timed or site not in here else []
+    found, faults = dict[str, Standing](), list[str]()
     for name in names:
         try:
-            found.append(standing(Choice(name, specs, profile, {}, ()), os.environ))
+            found[name] = standing(Choice(name, specs, profile, {}, ()), os.environ)
         except GenError as error:
             faults.append(str(error))
     if as_json:
-        data(json.dumps({"format_version": "1.0", "sites": [asdict(item) for item in found]}, indent=2, default=str))
-    elif found:
-        data("\n\n".join("\n".join(_lines(item)) for item in found))
+        report = {
+            "installed": [asdict(one) for one in here.values()],
+            "sites": [asdict(item) for item in found.values()],
+        }
+        data(json.dumps({"format_version": "1.0", **report}, indent=2, default=str))
+    elif here or found:
+        data("\n\n".join("\n".join(_told(here.get(name), found.get(name))) for name in sorted({*here, *found})))
     elif not names:
-        say("Nothing is renewed on this machine yet; gen refresh SITE is the start")
+        say("Nothing is installed or renewed on this machine yet; gen install SITE is the start")
     if faults:
         raise GenError("\n".join(faults))
-    return 0
+    return 0 if all(one.sound for one in here.values()) else 1
+
+
+def _told(here: installed.Installed | None, item: Standing | None) -> Iterator[str]:
+    yield from installed.lines(here) if here else ()
+    yield from _lines(item) if item else ()
 
 
 def _lines(item: Standing) -> Iterator[str]:

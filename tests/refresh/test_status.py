@@ -104,7 +104,7 @@ def test_a_failure_is_there_to_be_read(gen: Gen) -> None:
 
 
 def test_without_a_name_each_site_with_a_renewal_or_a_timer_is_told(gen: Gen, home: Path, stand: Stand) -> None:
-    assert gen("status").err == "Nothing is renewed on this machine yet; gen refresh SITE is the start\n"
+    assert gen("status").err == "Nothing is installed or renewed on this machine yet; gen install SITE is the start\n"
     stand("musica", "20260101000000Z:20991231235959Z")
     gen("refresh", "musica")
     timer = home / ".config/systemd/user/gen-cert-leonardo.timer"
