@@ -117,7 +117,7 @@ def test_the_end_of_input_at_a_question_is_130_and_writes_nothing(work: Path) ->
 
 
 def test_an_interrupt_at_a_question_is_130_and_writes_nothing(work: Path) -> None:
-    """What runs in the background of a script inherits that it is not to be interrupted; a terminal's child does not."""
+    """What a script runs in the background inherits that nothing interrupts it; what a terminal runs does not."""
     ours, theirs = os.openpty()
     with subprocess.Popen(
         [*GEN, "new-site", "ours"],

@@ -9,7 +9,6 @@ from pathlib import Path, PurePosixPath
 
 from generator import cache, inputs
 from generator.commands import first_login, site
-from generator.compilation import Compilation
 from generator.errors import GenError
 from generator.install import carry, config, effective, home, others, record, shadow, timer
 from generator.install.home import CONFIG, Move, Placed
@@ -65,7 +64,7 @@ def run(choices: Sequence[inputs.Choice], mode: Mode | None, consent: Consent, *
         for choice, one in zip(choices, sites, strict=True):
             if not consent.yes and sys.stdin.isatty():
                 _settle(folder, one)
-            _remarks(choice, one, was.get(one.made.site), done)
+            _remarks(choice, one, was.get(one.made.site))
     return 0
 
 
@@ -190,7 +189,7 @@ def _summary(folder: Path, done: Done) -> None:
         say("\nThe timer runs while you are logged in here. `loginctl enable-linger` keeps it running after that.")
 
 
-def _remarks(choice: inputs.Choice, placed: Placed, was: Lock | None, done: Done) -> None:
+def _remarks(choice: inputs.Choice, placed: Placed, was: Lock | None) -> None:
     made = placed.made
     site.remarks(replace(made, gaps=tuple(gap for gap in made.gaps if gap.name != "home")))  # that is for .env files
     site.forgotten(made, was)
