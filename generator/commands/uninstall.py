@@ -63,8 +63,8 @@ def _planned(folder: Path, sites: Sequence[str], consent: Consent) -> Move:
     return move
 
 
-def _secrets(folder: Path, sites: Sequence[str], left: Iterable[str]) -> list[Path]:
-    """Return the secrets of some sites that are there, and that none of those that stay installed speaks of.
+def _secrets(folder: Path, sites: Iterable[str], left: Iterable[str]) -> list[Path]:
+    """Return the secrets of some sites that are there, but for those that a site that stays installed has too.
 
     Raises:
         GenError: the spec of a site, which tells what they are, is gone or has faults.
@@ -75,13 +75,15 @@ def _secrets(folder: Path, sites: Sequence[str], left: Iterable[str]) -> list[Pa
     from generator.profile import Person
 
     was = record.installed(folder)
-    found = []
-    for name in sites:
-        person = Person.model_validate(dict(was[name].recipe.person))
-        found += purge.secrets(Account(load.site(catalogue.spec(name, None)), person))
-    used = b"".join((folder / record.conf(name)).read_bytes() for name in left)
-    there = (path for path in dict.fromkeys(found) if f"~/{path}".encode() not in used)
-    return [folder / path for path in there if (folder / path).is_file()]
+
+    def of(names: Iterable[str]) -> list[PurePosixPath]:
+        people = ((name, Person.model_validate(dict(was[name].recipe.person))) for name in names)
+        accounts = [Account(load.site(catalogue.spec(name, None)), person) for name, person in people]
+        return [path for account in accounts for path in purge.secrets(account)]
+
+    named = {str(lock.recipe.person.get("identity_file", "")).removeprefix("~/") for lock in was.values()}
+    used = {*of(left), *map(PurePosixPath, named)}
+    return [folder / path for path in dict.fromkeys(of(sites)) if path not in used and (folder / path).is_file()]
 
 
 def _summary(folder: Path, move: Move, backups: list[Path]) -> None:

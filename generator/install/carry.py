@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from generator import disk, tree
-from generator.install import config, record
+from generator.install import config, others, record
 from generator.install.home import CONFIG, Move, put
 from generator.lock import digest
 from generator.plan import Action, Change
@@ -115,7 +115,7 @@ def _drop_backups(home: Path) -> None:
     place = home / CONFIG
     now = place.read_bytes() if place.exists() else b""
     for copy in (home / record.BACKUP).glob(f"????????.{CONFIG.name}"):
-        if config.arranged(copy.read_bytes(), str(copy), {}) == now:
+        if others.give_back(config.arranged(copy.read_bytes(), str(copy), {})) == now:
             disk.remove(copy)
 
 

@@ -153,12 +153,9 @@ def _record(home: Path, site: str, artifacts: Iterable[Artifact], recipe: Recipe
 
 
 def put(home: Path, path: PurePosixPath, content: bytes) -> Change:
-    """Return the change that puts a record in its place."""
+    """Return the change that puts a record in its place, whatever is there by then."""
     found = _actual(home, [path]).get(path)
-    action = Action.UPDATE if found else Action.CREATE
-    return Change(
-        path, Action.KEEP if found and found.content == content else action, found, Artifact(path, content, 0o600)
-    )
+    return Change(path, Action.UPDATE if found else Action.CREATE, found, Artifact(path, content, 0o600))
 
 
 def _until_done(change: Change) -> Artifact:

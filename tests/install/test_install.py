@@ -167,6 +167,17 @@ def test_force_goes_on_and_keeps_a_backup(gen: Gen, home: Path, ours: str, make:
     assert {file.read_bytes() for file in (home / ".local/state/gen/backup").iterdir()} == kept
 
 
+def test_what_was_forced_away_is_forgotten(gen: Gen, home: Path, ours: str) -> None:
+    gen("install", ours, "--yes")
+    before = tree(home)
+    (home / ".ssh/gen.d/ours.conf").write_text("# mine\n")
+    assert gen("install", ours, "--yes").status == 2
+    assert gen("install", ours, "--yes", "--force").status == 0
+    again = {name: what for name, what in tree(home).items() if "backup/" not in name}
+    assert again == {name: what for name, what in before.items() if "backup/" not in name}
+    assert gen("install", ours, "--yes").status == 0
+
+
 @pytest.mark.parametrize("mode", ["include", "inline"])
 def test_an_edit_within_our_block_is_refused_and_forced_away(gen: Gen, home: Path, ours: str, mode: str) -> None:
     gen("install", ours, "--yes", "--mode", mode)
