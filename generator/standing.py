@@ -70,8 +70,13 @@ def standing(choice: Choice, environment: Mapping[str, str]) -> Standing:
         message=past.message or None,
         app_password_ends=_app_password_ends(own),
         timer=_timer(own.site, environment),
-        lingers=(_LINGER / pwd.getpwuid(os.getuid()).pw_name).exists() if _LINGER.parent.is_dir() else None,
+        lingers=lingers(),
     )
+
+
+def lingers() -> bool | None:
+    """Tell whether a user's timers run while nobody is logged in; ``None`` where there is no systemd (loginctl(1))."""
+    return (_LINGER / pwd.getpwuid(os.getuid()).pw_name).exists() if _LINGER.parent.is_dir() else None
 
 
 def sites() -> list[str]:

@@ -139,7 +139,11 @@ def test_what_cannot_be_done_is_said_with_the_status_2(gen: Gen, arguments: list
     ("arguments", "told"),
     [
         pytest.param(["musica", "--user", "ada", "--email", "a@b.org"], "put user, email there.", id="who you are"),
-        pytest.param(["musica", "--set", "auth.renew_before=1h"], "put set there.", id="a change of the spec"),
+        pytest.param(
+            ["musica", "--set", "auth.renew_before=1h"],
+            'put --set auth.renew_before="1h" there.',
+            id="a change of the spec",
+        ),
         pytest.param(["musica", "--account", "p1"], None, id="what no certificate depends on"),
         pytest.param(["mila", "--user", "ada"], None, id="a site without certificates"),
     ],

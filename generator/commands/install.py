@@ -17,6 +17,7 @@ from generator.install.ssh_files import Files
 from generator.lock import Lock
 from generator.plan import Action
 from generator.report.diff import diff
+from generator.standing import lingers
 from generator.terminal import agreed, data, patch, say
 
 
@@ -185,7 +186,7 @@ def _summary(folder: Path, done: Done) -> None:
         if fault:
             say(f"\nThe timer of {name} does not run: {fault}")
             say("  Once there is a user manager: " + timer.by_hand(name, folder))
-    if any(fault is None for fault in done.timers.values()) and timer.lingers() is False:
+    if any(fault is None for fault in done.timers.values()) and lingers() is False:
         say("\nThe timer runs while you are logged in here. `loginctl enable-linger` keeps it running after that.")
 
 

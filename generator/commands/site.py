@@ -82,7 +82,8 @@ def unattended(made: Compilation, choice: inputs.Choice) -> None:
     if not typed or all(artifact.path.parent.name != "systemd" for artifact in made.artifacts):
         return
     kept = cache.recalled(inputs.read(replace(choice, options={}, changes=())), compiled, keep_it=False)
-    lacks = [key for key, value in made.person.items() if kept.person.get(key) != value]
+    names = ("user", "email", "identity_file")
+    lacks = [name for name in names if made.person.get(name) != kept.person.get(name)]
     lacks += [f"--set {change}" for change in made.changes if change not in kept.changes]
     if lacks:
         say(f"\nThe timer and ssh run gen refresh {made.site}, which reads your profile: put {', '.join(lacks)} there.")

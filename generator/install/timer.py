@@ -86,13 +86,3 @@ def _run(commands: Commands) -> str | None:
         words = (done.stderr or done.stdout).strip().rpartition("\n")[2]  # systemctl tells of links first
         why = (words or f"{command[0]} ended with {done.returncode}") if done.returncode else None
     return why
-
-
-def lingers() -> bool | None:
-    """Tell whether a user's timers run while nobody is logged in; ``None`` where that is not known (loginctl(1))."""
-    command = ("loginctl", "show-user", str(os.geteuid()), "--property=Linger", "--value")
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_WAIT, check=False)  # noqa: S603
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return {"yes": True, "no": False}.get(done.stdout.strip())

@@ -1,6 +1,7 @@
 """Where secrets come from, and the file that dagster-slurm and gen share."""
 
 import os
+import stat
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -101,7 +102,8 @@ def test_a_secret_has_its_mode_from_the_first_byte(file: Path, monkeypatch: pyte
     real = os.fsync
 
     def fsync(number: int) -> None:
-        modes.append(os.fstat(number).st_mode & 0o777)
+        found = os.fstat(number).st_mode
+        modes.extend([stat.S_IMODE(found)] if stat.S_ISREG(found) else [])  # its folder is synced as well
         real(number)
 
     monkeypatch.setattr(os, "fsync", fsync)
