@@ -23,7 +23,7 @@ def build(inputs: Inputs) -> Compilation:
     name = str(root.data().get("site"))
     changes = [*_kept(known, name), *(overlay.change(text) for text in inputs.changes)]
     site = load.spec(root, str(inputs.spec.path), changes)
-    return compilation(site, _person(known, site.site, inputs.options), changes)
+    return compilation(site, _person(known, site.site, inputs.options), changes, inputs.project)
 
 
 def _profile(file: File | None) -> Profile:

@@ -12,13 +12,14 @@ PACKAGE = Path(generator.__file__).parent
 # From the bottom up: a module imports from its own room and from the rows below.
 ROWS: tuple[tuple[str, ...], ...] = (
     ("errors", "resources", "terminal", "artifact", "secrets"),
+    ("project",),
     ("spec", "catalogue", "compilation", "git"),
     ("lock",),
     ("document", "inputs", "renewal", "plan"),
     ("overlay", "tree", "report", "drift"),
     ("load", "profile", "disk"),
     ("account", "cache", "accepted"),
-    ("pins", "render", "advice"),
+    ("pins", "render", "scaffold", "advice"),
     ("emitters", "meaning"),
     ("compile", "questions"),
     ("build", "regenerate", "review"),
@@ -50,6 +51,7 @@ CORE = {
     "emitters",
     "pins",
     "plan",
+    "project",
     "lock",
     "renewal",
     "report",

@@ -4,17 +4,31 @@ import json
 import os
 import shlex
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from generator import __version__, cache, disk, inputs, lock, resources, tree
+from generator import __version__, cache, disk, inputs, lock, project, resources, tree
+from generator.artifact import Owner
 from generator.compilation import Compilation
 from generator.errors import GenError
 from generator.plan import Action, Change, plan
+from generator.project import Project
 from generator.terminal import data, say
 
 
-def run(choice: inputs.Choice, out: Path, *, dry_run: bool, force: bool, as_json: bool) -> int:
+def run(
+    choice: inputs.Choice,
+    out: Path,
+    wanted: Project | Path | bool = True,
+    *,
+    dry_run: bool,
+    force: bool,
+    as_json: bool,
+) -> int:
     """Write a site below a folder; all refusals are told before the first write.
+
+    The project may be one to make, the folder of one that is there, the one that the site had or else its own (True),
+    or none.
 
     Raises:
         GenError: faults in spec or profile, files that are not ours to replace, a write that failed.
@@ -22,8 +36,13 @@ def run(choice: inputs.Choice, out: Path, *, dry_run: bool, force: bool, as_json
     if out.exists() and not out.is_dir():
         raise GenError(f"--out {out}: is no folder")
     given = inputs.read(choice)
+    site = inputs.site(given.spec)
+    was = _was(out, lock.path(site), force)
+    before = was.recipe.project if was else None
+    given = replace(given, project=_project(wanted, out, site, before))
     made = cache.recalled(given, _build)
-    was = _was(out, lock.path(made.site), force)
+    if isinstance(wanted, Path) or (given.project and given.project.same(before)):
+        made = replace(made, artifacts=tuple(item for item in made.artifacts if item.owner is Owner.MANAGED))
     written = was.files if was else {}
     actual = tree.actual(out, {*(artifact.path for artifact in made.artifacts), *written})
     changes = plan(list(made.artifacts), actual, written)
@@ -39,8 +58,34 @@ def run(choice: inputs.Choice, out: Path, *, dry_run: bool, force: bool, as_json
         preview([(out, changes)], out)
     else:
         _summary(made, out, changes, backups)
+        _next(made, out, given.project)
         _forgotten(made, was)
     return 0
+
+
+def _project(wanted: Project | Path | bool, out: Path, site: str, was: Project | None) -> Project | None:
+    """Return the project that a site is wired into."""
+    match wanted:
+        case Path():
+            return _there(wanted, out)
+        case True if was:
+            return replace(was, alone=False)
+        case True:
+            name = f"{site}-pipelines"
+            return Project(PurePosixPath(name), project.package(name))
+        case False:
+            return None
+    return wanted
+
+
+def _there(folder: Path, out: Path) -> Project:
+    """Find a project that gen made."""
+    packages = [sites.parent.name for sites in folder.glob("src/*/sites") if sites.parent.name.isidentifier()]
+    if len(packages) != 1:
+        raise GenError(f"--project {folder}: is no project that gen made (gen project NAME --site SITE makes one)")
+    if not tree.within(folder, out):
+        raise GenError(f"--project {folder}: is not below {out}; say with --out what holds it")
+    return Project(PurePosixPath(folder.resolve().relative_to(out.resolve())), packages[0])
 
 
 def _build(given: inputs.Inputs) -> Compilation:
@@ -94,6 +139,7 @@ def _recipe(given: inputs.Inputs, made: Compilation, out: Path) -> lock.Recipe:
         keys=made.keys,
         person=made.person,
         changes=made.changes,
+        project=given.project,
     )
 
 
@@ -130,11 +176,14 @@ DONE = {
 
 def _summary(made: Compilation, out: Path, changes: list[Change], backups: list[PurePosixPath]) -> None:
     say(f"{made.title}, in {out}")
-    width = max(len(str(change.path)) for change in changes)
-    for change in changes:
+    own = [change for change in changes if not (change.artifact and change.artifact.owner is Owner.SEEDED)]
+    width = max(len(str(change.path)) for change in own)
+    for change in own:
         target = change.artifact.install_to if change.artifact else None
         place = f"  → ~/{target}" if target else ""
         say(f"  {DONE[change.action]:9} {change.path!s:{width}}{place}".rstrip())
+    if seeded := [change for change in changes if change not in own and change.action is Action.CREATE]:
+        say(f"  {'new':9} {len(seeded)} files of a Dagster project, which are yours from now on")
     for backup in backups:
         say(f"  {'backup':9} {backup}")
     if any(change.path.parent.name == "systemd" for change in changes):
@@ -145,7 +194,6 @@ def _summary(made: Compilation, out: Path, changes: list[Change], backups: list[
     for keys in made.unpinned:
         say(f"\nHost keys “{keys.name}” are not pinned: {keys.reason}.")
         say(f"  Compare them (gen show {made.site}) with {keys.docs}, then add --accept-unverified.")
-    _next(made, out)
 
 
 def _gaps(made: Compilation) -> None:
@@ -157,9 +205,16 @@ def _gaps(made: Compilation) -> None:
         say(f"  {gap.name + ':':11}{gap.meaning}{option}")
 
 
-def _next(made: Compilation, out: Path) -> None:
-    login = made.first_login
+def _next(made: Compilation, out: Path, project: Project | None) -> None:
     say("\nNext:")
+    if not (project and project.alone):
+        _login(made, out)
+    if project:
+        say(f"  cd {shlex.quote(str(out / project.folder))}   # a Dagster project; its README has three commands")
+
+
+def _login(made: Compilation, out: Path) -> None:
+    login = made.first_login
     if login.make_key and login.key and not _is_there(login.key):
         say(f"  {login.make_key}")
         if login.submit:
