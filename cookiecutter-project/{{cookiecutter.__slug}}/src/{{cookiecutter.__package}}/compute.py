@@ -133,10 +133,10 @@ def remote(site: dict[str, Any], deployment: str) -> dict[str, Any]:
         queue=queue(site, deployment),
         remote_base=setting("SLURM_DEPLOYMENT_BASE_PATH"),
     )
-    size = {"num_nodes": slurm.queue.num_nodes, "time_limit": slurm.queue.time_limit}
+    session = ds.SlurmSessionResource(slurm=slurm, num_nodes=slurm.queue.num_nodes, time_limit=slurm.queue.time_limit)
     return {
         "slurm": slurm,
-        "session": ds.SlurmSessionResource(slurm=slurm, **size) if "session" in deployment else None,
+        "session": session if "session" in deployment else None,
         "enable_cluster_reuse": deployment.endswith("cluster_reuse"),
         "pre_deployed_env_path": setting("CI_DEPLOYED_ENVIRONMENT_PATH"),
     }

@@ -29,25 +29,30 @@ def setting(name: str) -> str | None:
     return os.environ.get(name, "").strip() or None
 
 
+def names() -> list[str]:
+    """Return the sites that this project can run at."""
+    return sorted(path.stem for path in SITES.glob("*.toml"))
+
+
 def chosen() -> dict[str, Any]:
-    """Return what is known about the site, nothing while the project has none.
+    """Return what is known about the site; nothing while there is none, or several and no choice.
 
     Raises:
-        ValueError: SLURM_SUPERCOMPUTER_SITE names no site of the project, or has to choose one of several.
+        ValueError: SLURM_SUPERCOMPUTER_SITE names no site of the project.
     """
-    known = {path.stem: path for path in sorted(SITES.glob("*.toml"))}
-    name = setting("SLURM_SUPERCOMPUTER_SITE") or ", ".join(known)
-    if name in known:
-        return tomllib.loads(known[name].read_text())
-    if known:
-        raise ValueError(f"SLURM_SUPERCOMPUTER_SITE={name}: choose one of {', '.join(known)}")
-    return {}
+    name = setting("SLURM_SUPERCOMPUTER_SITE") or (names()[0] if len(names()) == 1 else None)
+    if name is None:
+        return {}
+    if name not in names():
+        there = f"there are {', '.join(names())}" if names() else "there is none yet"
+        raise ValueError(f"SLURM_SUPERCOMPUTER_SITE={name}: {there} (gen site {name} --project . adds it)")
+    return tomllib.loads((SITES / f"{name}.toml").read_text())
 
 
 def missing(site: dict[str, Any], deployment: str) -> Iterator[str]:
     """Yield what a deployment at a site still needs."""
     if not site:
-        yield "a site: gen site SITE --project . adds one"
+        yield f"SLURM_SUPERCOMPUTER_SITE, one of {', '.join(names()) or 'those that gen site SITE --project . adds'}"
         return
     if "impossible" in site:
         yield f"another site: {site['impossible']}"
