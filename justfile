@@ -24,7 +24,7 @@ docs:
     {{python}} -m generator schema > docs/site-spec.schema.json
     {{python}} docs/spec_reference.py > docs/spec-reference.md
 
-# `just bench startup`, `catalogue` or `drift`
+# `just bench startup`, `catalogue`, `drift` or `scaffold`
 bench name:
     {{python}} benchmarks/{{name}}.py
 

@@ -64,7 +64,7 @@ def compilation(
         keys=key_digests(site.model_dump(mode="json", exclude_defaults=True)),
         templates=templates_digest(),
         artifacts=(*compile_site(site, person, project), *(dagster_project.seeds(site, project) if project else ())),
-        gaps=tuple(_gaps(account)),
+        gaps=() if project and project.alone else tuple(_gaps(account)),
         unpinned=tuple(_unpinned(account)),
         first_login=first_login(account),
     )

@@ -177,7 +177,7 @@ DONE = {
 def _summary(made: Compilation, out: Path, changes: list[Change], backups: list[PurePosixPath]) -> None:
     say(f"{made.title}, in {out}")
     own = [change for change in changes if not (change.artifact and change.artifact.owner is Owner.SEEDED)]
-    width = max(len(str(change.path)) for change in own)
+    width = max((len(str(change.path)) for change in own if change.artifact and change.artifact.install_to), default=0)
     for change in own:
         target = change.artifact.install_to if change.artifact else None
         place = f"  → ~/{target}" if target else ""
