@@ -48,6 +48,7 @@ mariadbd --no-defaults --user=root --datadir="$1/db" --socket="$1/mariadb" --ski
     until_it sacctmgr --immediate list cluster
     sacctmgr --immediate <accounts
     slurmctld -D -c &
+    ulimit -S -n 1024
     exec slurmd -D -N node1
 } &
 cat
@@ -81,10 +82,12 @@ AccountingStorageHost=localhost
 AccountingStoragePort={dbd_port}
 AccountingStoragePass={folder}/munge
 AccountingStorageEnforce=associations,limits,qos
+AccountingStoreFlags=job_script
 EnforcePartLimits=ALL
 JobAcctGatherType=jobacct_gather/none
 MailProg=/bin/true
 MpiDefault=none
+PropagateResourceLimits=NONE
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 SelectType=select/cons_tres
@@ -153,7 +156,8 @@ def slurm(
 
     Partitions carry words of slurm.conf, QoS words of sacctmgr, both maybe none; the first partition, QoS and account
     is the default. Whoever runs the test may use each account and QoS. `node` may claim what this machine has not (its
-    GPUs are `/dev/null`); no job is held to the memory it asked for. `name` is the cluster's.
+    GPUs are `/dev/null`); no job is held to the memory it asked for, and each starts with the usual 1024 open files.
+    `name` is the cluster's.
     """
     place = folder / f"slurm-{name}"
     ports = _free_ports()
