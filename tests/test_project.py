@@ -2,10 +2,11 @@
 
 import ast
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
@@ -248,6 +249,24 @@ def test_what_is_refused_before_anything_is_written(
 def test_no_project_when_none_is_wanted(gen: Gen, tmp_path: Path) -> None:
     assert gen("site", "mila", "--no-project", "--out", "a").status == 0
     assert not (tmp_path / "a/mila-pipelines").exists()
+
+
+@pytest.mark.system
+def test_the_pins_of_a_jump_host_reach_its_own_ssh(need: Callable[..., None], tmp_path: Path) -> None:
+    """ssh expands the ProxyCommand that holds them, and they hold `%` signs for the second ssh; a stand-in shows it."""
+    need("ssh")
+    mila = Account(site("mila"), Person())
+    own, inner = (
+        dagster_project._trust(mila, "mila", mila.site.hosts["mila"], sign)["extra_opts"] for sign in ("%", "%%")
+    )
+    jump = ds.SSHConnectionResource(host="jump", user="ada", extra_opts=inner)
+    command = ds.SSHConnectionResource(host="h", user="ada", jump_host=jump).get_ssh_base_command()
+    (tmp_path / "ssh").write_text(f"#!/bin/sh\nprintf '%s\\n' \"$@\" >{tmp_path}/shown\n")
+    (tmp_path / "ssh").chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "HOME": str(tmp_path)}
+    command[0] = shutil.which("ssh") or ""
+    subprocess.run([*command, "true"], env=environment, capture_output=True, timeout=60)
+    assert (tmp_path / "shown").read_text().splitlines()[: len(own)] == own
 
 
 TEMPLATE = tomllib.loads(
