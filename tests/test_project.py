@@ -224,8 +224,8 @@ def test_a_project_alone_is_all_that_is_made(gen: Gen, tmp_path: Path) -> None:
     assert gen("check", "my-pipes").status == 0
     assert gen("site", "--all", "--out", "my-pipes").status == 0
     assert not (tmp_path / "my-pipes/ssh").exists()
-    monitor = gen("project", "My Pipes", "--site", "mila", "--set", "slurm.partition=main")
-    assert (monitor.status, "changed" in monitor.err) == (0, True)
+    again = gen("project", "My Pipes", "--site", "mila", "--set", "slurm.partition=main")
+    assert (again.status, "changed" in again.err) == (0, True)
 
 
 @pytest.mark.parametrize(
@@ -253,12 +253,11 @@ def test_no_project_when_none_is_wanted(gen: Gen, tmp_path: Path) -> None:
 
 @pytest.mark.system
 def test_the_pins_of_a_jump_host_reach_its_own_ssh(need: Callable[..., None], tmp_path: Path) -> None:
-    """ssh expands the ProxyCommand that holds them, and they hold `%` signs for the second ssh; a stand-in shows it."""
+    """The first ssh expands the `%` signs of the ProxyCommand that holds them; a stand-in for the second shows it."""
     need("ssh")
     mila = Account(site("mila"), Person())
-    own, inner = (
-        dagster_project._trust(mila, "mila", mila.site.hosts["mila"], sign)["extra_opts"] for sign in ("%", "%%")
-    )
+    pins: Any = dagster_project._trust
+    own, inner = (pins(mila, "mila", mila.site.hosts["mila"], sign)["extra_opts"] for sign in ("%", "%%"))
     jump = ds.SSHConnectionResource(host="jump", user="ada", extra_opts=inner)
     command = ds.SSHConnectionResource(host="h", user="ada", jump_host=jump).get_ssh_base_command()
     (tmp_path / "ssh").write_text(f"#!/bin/sh\nprintf '%s\\n' \"$@\" >{tmp_path}/shown\n")
