@@ -328,6 +328,7 @@ def test_cookiecutter_makes_of_the_template_what_gen_makes(project: Path) -> Non
     }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", ["ruff check .", "ruff format --check .", "mypy"])
 def test_what_is_generated_is_in_order_as_it_stands(command: str, project: Path) -> None:
     done = subprocess.run(

@@ -1,6 +1,5 @@
 """The resources that assets run on: dagster-slurm's, with what it leaves to its caller."""
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -40,12 +39,12 @@ class Login:
         Raises:
             Failure: the site asks a person, and nobody has logged in.
         """
-        log = dg.get_dagster_logger()
         if renew := self.site.get("renew"):
-            if not shutil.which(renew[0]):
-                log.info(f"{renew[0]} is not installed here: only the timer renews the certificate")
-            elif (done := subprocess.run(renew, check=False, capture_output=True, text=True, timeout=300)).returncode:
-                log.warning(f"{' '.join(renew)}: {done.stderr.strip()}")
+            try:
+                subprocess.run(renew, check=True, capture_output=True, text=True, timeout=300)
+            except (OSError, subprocess.SubprocessError) as error:
+                why = getattr(error, "stderr", None) or error
+                dg.get_dagster_logger().warning(f"the certificate was not looked after: {why}")
         if asks := self.site.get("asks"):
             ssh = connection(self.site)
             check = ["ssh", "-O", "check", "-o", f"ControlPath={ssh.control_socket_path()}", f"{ssh.user}@{ssh.host}"]
@@ -75,19 +74,19 @@ class Compute(ds.ComputeResource):
             return str(Path("data").resolve())
         return f"{self.slurm.remote_base or '$HOME/pipelines'}/data"
 
-    def get_pipes_client(self, *args: Any, **options: Any) -> Any:
+    def get_pipes_client(self, context: Any, launcher: ds.ComputeLauncher | None = None) -> Any:
         """Return dagster-slurm's client; on this machine it needs no pixi."""
         if self.mode != ExecutionMode.LOCAL:
-            return super().get_pipes_client(*args, **options)
-        return ds.LocalPipesClient(self._resolve_launcher(options.get("launcher")), require_pixi=False)
+            return super().get_pipes_client(context, launcher)
+        return ds.LocalPipesClient(self._resolve_launcher(launcher), require_pixi=False)
 
     def run(self, context: dg.AssetExecutionContext, payload_path: str, *args: Any, **options: Any) -> Any:
         """Run a payload; see dagster-slurm for the options. Without `poll_timeout` a job would end after an hour."""
         if self.slurm is None:
             programs = f"{Path(sys.executable).parent}:{setting('PATH')}"  # ray is beside python
-            options["extra_env"] = {"PATH": programs} | options.get("extra_env", {})
+            options["extra_env"] = {"PATH": programs} | (options.get("extra_env") or {})
         else:
-            limit = options.get("extra_slurm_opts", {}).get("time_limit", self.slurm.queue.time_limit)
+            limit = (options.get("extra_slurm_opts") or {}).get("time_limit", self.slurm.queue.time_limit)
             options.setdefault("poll_timeout", seconds(limit) + QUEUE_ALLOWANCE)
         return super().run(context, payload_path, *args, **options)
 
