@@ -20,13 +20,14 @@ Result = subprocess.CompletedProcess[str]
 
 @dataclass(frozen=True)
 class Project:
-    """A project, and where `dg` and the payloads' Python are."""
+    """A project of a person."""
 
     folder: Path
     home: Path
-    tools: Path = TOOLS
+    programs: Path = TOOLS
+    """Folder of programs that are found before all others."""
     before: tuple[str, ...] = ()
-    """Words before every command."""
+    """Words before a command."""
 
     @property
     def package(self) -> Path:
@@ -42,7 +43,7 @@ class Project:
     def environment(self) -> dict[str, str]:
         """The person's variables, which those in `.env` beat."""
         return {
-            "PATH": f"{self.tools}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
+            "PATH": f"{self.programs}:{TOOLS}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
             "HOME": str(self.home),
             "DAGSTER_HOME": str(self.store),
             "DAGSTER_DISABLE_TELEMETRY": "1",
@@ -53,7 +54,7 @@ class Project:
         """Materialize assets as the person does."""
         self.store.mkdir(exist_ok=True)
         return subprocess.run(
-            [*self.before, str(self.tools / "dg"), "launch", "--assets", ",".join(assets)],
+            [*self.before, str(TOOLS / "dg"), "launch", "--assets", ",".join(assets)],
             cwd=self.folder,
             env=self.environment,
             stdin=subprocess.DEVNULL,
@@ -73,8 +74,10 @@ class Project:
         """Have other values in that file for a while."""
         before = (self.folder / ".env").read_text()
         self.dotenv(before, **more)
-        yield
-        self.dotenv(before)
+        try:
+            yield
+        finally:
+            self.dotenv(before)
 
     def metadata(self, asset: str) -> dict[str, Any]:
         """Return what the newest materialization of an asset tells."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import sshd
-from project import TOOLS, Project
+from project import Project
 from ruamel.yaml import YAML
 from slurm import PROGRAMS, Slurm, slurm
 from sshd import PERSON, Rig
@@ -27,8 +27,9 @@ QOS = {"normal": "", "zen4_0768_h100x4": "", "dev_zen4_0768": "MaxWall=00:10:00 
 PRODUCTION = ("zen4_0768_h100x4", "zen4_0768_h100x4")
 DEVEL = ("zen4_0768", "dev_zen4_0768")
 
-# The site sets 65536. A test machine may not allow root as many (without CAP_SYS_RESOURCE); jobs start with 1024.
-OPEN_FILES = min(65536, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+# The site sets 65536. A test machine may not allow root as many (without CAP_SYS_RESOURCE): then it is one less than it
+# has, which nobody else would set. Jobs start with 1024.
+OPEN_FILES = min(65536, resource.getrlimit(resource.RLIMIT_NOFILE)[1] - 1)
 
 # What a run leaves behind, as ssh does that shares its connection, ends with the run.
 ALONE = ("unshare", "--fork", "--pid", "--mount-proc", "--kill-child")
@@ -128,15 +129,12 @@ def musica(rig: Rig, port: int, folder: Path) -> dict[str, object]:
 
 
 def stand_in(folder: Path) -> Path:
-    """Return a folder of programs with those of the test and another `gen`."""
-    tools = folder / "tools"
-    tools.mkdir()
-    for program in TOOLS.iterdir():
-        (tools / program.name).symlink_to(program)
-    (tools / "gen").unlink()
-    (tools / "gen").write_text(f'#!/bin/sh\necho "$@" >>{folder}/calls\n')
-    (tools / "gen").chmod(0o755)
-    return tools
+    """Return a folder with another `gen`."""
+    programs = folder / "programs"
+    programs.mkdir()
+    (programs / "gen").write_text(f'#!/bin/sh\necho "$@" >>{folder}/calls\n')
+    (programs / "gen").chmod(0o755)
+    return programs
 
 
 def deployed(folder: Path) -> Path:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from project import Project
+from project import TOOLS, Project
 from selenium import webdriver
 from selenium.common.exceptions import ElementClickInterceptedException, StaleElementReferenceException
 from selenium.webdriver.chrome.service import Service
@@ -42,8 +42,14 @@ class Visitor:
 
     def clicks(self, label: str) -> None:
         """Click a button as soon as it is there."""
-        button = (By.XPATH, f"//button[normalize-space()='{label}']")
-        self.wait.until(lambda driver: [found.click() for found in driver.find_elements(*button)[:1]])
+
+        def clicked(driver: webdriver.Chrome) -> bool:
+            found = driver.find_elements(By.XPATH, f"//button[normalize-space()='{label}']")
+            if found:
+                found[0].click()
+            return bool(found)
+
+        self.wait.until(clicked)
 
     def picture(self, path: Path) -> None:
         self.driver.save_screenshot(str(path))
@@ -58,7 +64,7 @@ def address(tmp_path: Path) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
-    command = [project.tools / "dg", "dev", "--host", "127.0.0.1", "--port", str(port)]
+    command = [str(TOOLS / "dg"), "dev", "--host", "127.0.0.1", "--port", str(port)]
     environment = project.environment | {"DAGSTER_HOME": str(project.folder / "dagster_home")}
     with (tmp_path / "log").open("w") as log:
         child = subprocess.Popen(command, cwd=project.folder, env=environment, stdout=log, stderr=log)
