@@ -24,7 +24,7 @@ docs:
     {{python}} -m generator schema > docs/site-spec.schema.json
     {{python}} docs/spec_reference.py > docs/spec-reference.md
 
-# `just bench startup`, `catalogue`, `drift` or `on_connect`
+# `just bench startup`, `catalogue`, `drift`, `on_connect` or `scaffold`
 bench name:
     {{python}} benchmarks/{{name}}.py
 

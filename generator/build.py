@@ -21,7 +21,7 @@ def build(inputs: Inputs) -> Compilation:
         GenError: every fault of spec, profile and options, a line each.
     """
     own, changes = account(inputs)
-    return compilation(own.site, own.person, changes)
+    return compilation(own.site, own.person, changes, inputs.project)
 
 
 def account(

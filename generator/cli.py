@@ -79,6 +79,7 @@ AcceptUnverified = Annotated[
         envvar="GEN_ACCEPT_UNVERIFIED",
     ),
 ]
+Out = Annotated[Path, typer.Option(help="Folder to write below.", envvar="GEN_OUT")]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", "-n", help="Write nothing; print the changes as a diff.", envvar="GEN_DRY_RUN")
 ]
@@ -107,7 +108,7 @@ def site(
         str | None,
         typer.Argument(metavar="SITE", help="Name of a site, or path of a spec.", autocompletion=_complete_site),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder to write below.", envvar="GEN_OUT")] = Path(),
+    out: Out = Path(),
     specs: Specs = None,
     profile: ProfilePath = None,
     user: User = None,
@@ -118,6 +119,13 @@ def site(
     accept_unverified: AcceptUnverified = None,
     dry_run: DryRun = False,
     force: Force = False,
+    project: Annotated[
+        Path | None,
+        typer.Option(help="Wire the site into a Dagster project that is there, too.", envvar="GEN_PROJECT"),
+    ] = None,
+    no_project: Annotated[
+        bool, typer.Option("--no-project", help="Make no Dagster project.", envvar="GEN_NO_PROJECT")
+    ] = False,
     every: Annotated[
         bool,
         typer.Option(
@@ -145,17 +153,48 @@ def site(
         "accept_unverified": accept_unverified or None,
     }
     if every:
-        if typed := _typed(context, "site", "specs", "profile", "set_", *options):
+        if typed := _typed(context, "site", "specs", "profile", "set_", "project", "no_project", *options):
             raise typer.BadParameter(f"takes its inputs from the locks; leave out {typed}", param_hint="--all")
         from generator.commands.sites import run as run_all
 
         raise typer.Exit(run_all(out, dry_run=dry_run, force=force, as_json=json, today=date.today()))
+    if project and no_project:
+        raise typer.BadParameter("contradicts --project", param_hint="--no-project")
     if site is None:
         raise typer.BadParameter("name one (gen list shows them), or say --all", param_hint="SITE")
     from generator.commands.site import run
 
     choice = Choice(site, specs, profile, options, tuple(set_ or ()))
-    raise typer.Exit(run(choice, out, dry_run=dry_run, force=force, as_json=json))
+    raise typer.Exit(run(choice, out, project or not no_project, dry_run=dry_run, force=force, as_json=json))
+
+
+@app.command()
+def project(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the project.")],
+    site: Annotated[
+        str, typer.Option(help="Name of a site, or path of a spec.", autocompletion=_complete_site, envvar="GEN_SITE")
+    ],
+    out: Out = Path(),
+    specs: Specs = None,
+    profile: ProfilePath = None,
+    set_: Set = None,
+    accept_unverified: AcceptUnverified = None,
+    dry_run: DryRun = False,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Make a Dagster project that runs at a site, in a folder of its own.
+
+    Examples:
+    gen project my-pipelines --site musica
+
+    gen project sweep --site mila --set slurm.partition=main
+    """
+    from generator.commands.project import run
+    from generator.inputs import Choice
+
+    choice = Choice(site, specs, profile, {"accept_unverified": accept_unverified or None}, tuple(set_ or ()))
+    raise typer.Exit(run(name, choice, out, dry_run=dry_run, force=force, as_json=json))
 
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do it unasked.", envvar="GEN_YES")]

@@ -7,11 +7,12 @@ from generator.account import Account
 from generator.advice import first_login
 from generator.artifact import Artifact
 from generator.compilation import Compilation, Gap, Unpinned
-from generator.emitters import env_file, known_hosts, launchd_agent, ssh_config, systemd_timer
+from generator.emitters import dagster_project, env_file, known_hosts, launchd_agent, ssh_config, systemd_timer
 from generator.lock import key_digests
 from generator.overlay import Change
 from generator.pins import trusted
 from generator.profile import Person
+from generator.project import Project
 from generator.render import templates_digest
 from generator.spec.placeholders import PLACEHOLDERS
 from generator.spec.site import SiteSpec
@@ -25,14 +26,16 @@ _EMITTERS = (
 )
 
 
-def compile_site(site: SiteSpec, person: Person) -> list[Artifact]:
-    """Return every artifact of a site, in the order of the table of emitters.
+def compile_site(site: SiteSpec, person: Person, project: Project | None = None) -> list[Artifact]:
+    """Return every artifact of a site, in the order of the table of emitters, those of a project last.
 
     Raises:
         GenError: a value has no one meaning in an artifact's format.
     """
     account = Account(site, person)
-    artifacts = [artifact for emit in _EMITTERS for artifact in emit(account)]
+    emitters = () if project and project.alone else _EMITTERS
+    artifacts = [artifact for emit in emitters for artifact in emit(account)]
+    artifacts += dagster_project.emit(account, project) if project else ()
     _check_paths([artifact.path for artifact in artifacts])
     return artifacts
 
@@ -43,8 +46,10 @@ def _check_paths(paths: list[PurePosixPath]) -> None:
             raise ValueError(f"{path} is not a path of its own below the output folder")
 
 
-def compilation(site: SiteSpec, person: Person, changes: Sequence[Change] = ()) -> Compilation:
-    """Return the artifacts of a site, with what is to be said about them.
+def compilation(
+    site: SiteSpec, person: Person, changes: Sequence[Change] = (), project: Project | None = None
+) -> Compilation:
+    """Return the artifacts of a site, those that a new project is seeded with too, and what is to be said about them.
 
     Raises:
         GenError: a value has no one meaning in an artifact's format.
@@ -58,8 +63,8 @@ def compilation(site: SiteSpec, person: Person, changes: Sequence[Change] = ()) 
         changes=tuple(map(str, changes)),
         keys=key_digests(site.model_dump(mode="json", exclude_defaults=True)),
         templates=templates_digest(),
-        artifacts=tuple(compile_site(site, person)),
-        gaps=tuple(_gaps(account)),
+        artifacts=(*compile_site(site, person, project), *(dagster_project.seeds(site, project) if project else ())),
+        gaps=() if project and project.alone else tuple(_gaps(account)),
         unpinned=tuple(_unpinned(account)),
         first_login=first_login(account),
     )

@@ -13,6 +13,7 @@ from typing import Any
 
 from generator.artifact import Artifact, Owner
 from generator.errors import GenError
+from generator.project import Project
 from generator.spec.names import SLUG
 
 FORMAT = 1
@@ -37,6 +38,8 @@ class Recipe:
     """The person's values."""
     changes: tuple[str, ...]
     """The changes to the spec, as `--set` takes them."""
+    project: Project | None = None
+    """The Dagster project that the site is wired into."""
 
     @property
     def catalogue(self) -> str | None:
@@ -92,7 +95,7 @@ def key_digests(values: Mapping[str, Any]) -> dict[str, str]:
 
 
 def of(site: str, artifacts: Iterable[Artifact], recipe: Recipe) -> bytes:
-    """Return the bytes of the lock that goes with these artifacts."""
+    """Return the bytes of the lock that goes with these artifacts; what is seeded is the user's, and not in it."""
     files = {
         str(artifact.path): {
             "sha256": digest(artifact.content),
@@ -100,6 +103,7 @@ def of(site: str, artifacts: Iterable[Artifact], recipe: Recipe) -> bytes:
             "owner": artifact.owner,
         }
         for artifact in artifacts
+        if artifact.owner is Owner.MANAGED
     }
     inputs = {
         "gen": recipe.gen,
@@ -108,12 +112,14 @@ def of(site: str, artifacts: Iterable[Artifact], recipe: Recipe) -> bytes:
         "person": dict(recipe.person),
         "set": list(recipe.changes),
     }
+    if project := recipe.project:
+        inputs["project"] = {"folder": str(project.folder), "package": project.package, "alone": project.alone}
     record = {"format": FORMAT, "site": site, "inputs": inputs, "files": files}
     return (json.dumps(record, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
 def generated(site: str) -> list[str]:
-    """Return the files that are made for a site in the output folder."""
+    """Return the files that are made for a site in the output folder, but for what is in a project."""
     made = [f".env.{site}", f"ssh/{site}.conf", f"ssh/{site}.known_hosts", f"launchd/gen-cert-{site}.plist"]
     return made + [f"systemd/gen-cert-{site}.{ending}" for ending in ("service", "timer")]
 
@@ -133,8 +139,10 @@ def parse(content: bytes, name: str, made: Callable[[str], list[str]] = generate
                 f"{name}: is of format {record['format']!r}, this gen reads {FORMAT}; use the gen that wrote it"
             )
         site = _slug(record["site"])
-        files = {_of(made(site), key): _written(value) for key, value in record["files"].items()}
-        return Lock(site, _recipe(record["inputs"]), files)
+        recipe = _recipe(record["inputs"])
+        possible = made(site) + ([str(recipe.project.wiring(site))] if recipe.project else [])
+        files = {_of(possible, key): _written(value) for key, value in record["files"].items()}
+        return Lock(site, recipe, files)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise GenError(f"{name}: is no lock that gen wrote; gen site SITE --force makes it anew") from None
 
@@ -172,7 +180,17 @@ def _recipe(inputs: Mapping[str, Any]) -> Recipe:
         keys=dict(spec["keys"]),
         person=dict(inputs["person"]),
         changes=tuple(inputs["set"]),
+        project=_project(inputs["project"]) if "project" in inputs else None,
     )
+
+
+def _project(value: Mapping[str, Any]) -> Project:
+    if not value["package"].isidentifier():
+        raise ValueError(value)
+    folder = PurePosixPath(value["folder"])
+    if folder.is_absolute() or ".." in folder.parts or not value["folder"].isprintable():
+        raise ValueError(value)
+    return Project(folder, value["package"], bool(value["alone"]))
 
 
 def _written(value: Mapping[str, str]) -> Written:

@@ -75,3 +75,25 @@ def listed(name: str, port: int) -> str:
     if port == 22:
         return name.lower()
     return f"!{listed(name[1:], port)}" if name.startswith("!") else f"[{name.lower()}]:{port}"
+
+
+def host_key_settings(known: Pins | None, port: int) -> list[tuple[str, str]]:
+    """Accept the pinned keys and no others, whatever a known_hosts file holds; ask where nothing is pinned.
+
+    ssh runs the command (OpenSSH 8.5) with the host as known_hosts would name it, and the key's type, base64 and
+    fingerprint, and takes what it prints for known_hosts lines. An older client ignores it and refuses the host.
+    """
+    if known is None:
+        return [("StrictHostKeyChecking", "ask")]
+    prints = "|".join(known.fingerprints)
+    script = [f'case "$3" in {prints}) echo "$0 $1 $2";; esac'] if prints else []
+    script += [f'echo "@cert-authority {listed(one.hosts, port)} {one.key}"' for one in known.authorities]
+    return [
+        *([("HostKeyAlgorithms", known.algorithms)] if known.algorithms else []),
+        ("StrictHostKeyChecking", "yes"),
+        ("UpdateHostKeys", "no"),
+        ("VerifyHostKeyDNS", "no"),
+        ("UserKnownHostsFile", "/dev/null"),
+        ("GlobalKnownHostsFile", "/dev/null"),
+        ("KnownHostsCommand", f"/bin/sh -c '{'; '.join(script)}' %H %t %K %f"),
+    ]

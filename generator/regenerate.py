@@ -156,7 +156,8 @@ def _made(root: Path, where: PurePosixPath, was: Lock, within: Path) -> Made | N
         return None
     digest, templates = locks.digest(text), templates_digest()
     recipe = replace(was.recipe, gen=__version__, templates=templates, spec_digest=digest, keys=keys)
-    return Made(recipe, spec, node, compile_site(site, _person(was.recipe, str(root / where))))
+    artifacts = compile_site(site, _person(was.recipe, str(root / where)), recipe.project)
+    return Made(recipe, spec, node, artifacts)
 
 
 def _spec(root: Path, where: PurePosixPath, recipe: Recipe, within: Path) -> Path | None:

@@ -60,6 +60,7 @@ def _recipe(path: str, was: Recipe | None, lock: Lock) -> Iterator[Finding]:
         (Weight.TRUST, "the changes to the spec (--set)", list(was.changes) if was else [], list(now.changes)),
         (Weight.TRUST, "whether weak sources are accepted", [str(trusting[1]).lower()], [str(trusting[0]).lower()]),
         (Weight.ACCESS, "for whom it is made", _person(was or now), _person(now)),
+        (Weight.ACCESS, "the Dagster project that is wired to it", _project(was or now), _project(now)),
     )
     for weight, what, before, after in sides:
         if before != after:
@@ -71,6 +72,10 @@ def _recipe(path: str, was: Recipe | None, lock: Lock) -> Iterator[Finding]:
 
 def _person(recipe: Recipe) -> list[str]:
     return [f"{key}: {value}" for key, value in recipe.person.items() if key != "accept_unverified"]
+
+
+def _project(recipe: Recipe) -> list[str]:
+    return [str(recipe.project.folder)] if recipe.project else []
 
 
 def ordered(findings: list[Finding]) -> list[Finding]:

@@ -9,7 +9,9 @@ from pathlib import Path, PurePosixPath
 from generator.errors import GenError
 from generator.plan import Actual
 
-_OURS = re.compile(r".*/\.env\.[a-z0-9-]+|ssh/[a-z0-9-]+\.(?:conf|known_hosts)|(?:systemd|launchd)/gen-cert-.*")
+_OURS = re.compile(
+    r".*/\.env\.[a-z0-9-]+|ssh/[a-z0-9-]+\.(?:conf|known_hosts)|(?:systemd|launchd)/gen-cert-.*|sites/[a-z0-9-]+\.toml"
+)
 
 
 def actual(root: Path, paths: Iterable[PurePosixPath], *, fenced: bool = True) -> dict[PurePosixPath, Actual]:

@@ -233,7 +233,9 @@ def commit(message: str) -> None:
 def generate(gen: Gen, *sites: str) -> None:
     """Generate sites of the repository for the first time."""
     for site in sites:
-        result = gen("site", f"./site_specs/{site}.yaml", "--out", FOLDERS[site], "--user", PEOPLE[site])
+        result = gen(
+            "site", f"./site_specs/{site}.yaml", "--out", FOLDERS[site], "--user", PEOPLE[site], "--no-project"
+        )
         assert result.status == 0, result.err
 
 

@@ -12,13 +12,14 @@ PACKAGE = Path(generator.__file__).parent
 # From the bottom up: a module imports from its own room and from the rows below.
 ROWS: tuple[tuple[str, ...], ...] = (
     ("errors", "resources", "artifact", "secrets"),
+    ("project",),
     ("spec", "catalogue", "compilation", "git", "terminal"),
     ("lock",),
     ("document", "inputs", "renewal", "plan"),
     ("overlay", "tree", "report", "drift"),
     ("load", "profile", "disk", "edit"),
     ("account", "cache", "accepted"),
-    ("pins", "render", "advice", "on_connect"),
+    ("pins", "render", "scaffold", "advice", "on_connect"),
     ("emitters", "meaning"),
     ("compile", "questions"),
     ("build", "regenerate", "review"),
@@ -55,6 +56,7 @@ CORE = {
     "emitters",
     "pins",
     "plan",
+    "project",
     "lock",
     "renewal",
     "on_connect",

@@ -10,6 +10,7 @@ import pytest
 from generator import lock
 from generator.artifact import Artifact, Owner
 from generator.errors import GenError
+from generator.project import Project
 
 ARTIFACT = Artifact(PurePosixPath("ssh/mila.conf"), b"Host mila\n", 0o600)
 
@@ -21,6 +22,14 @@ def test_a_lock_tells_what_was_written_and_from_what() -> None:
     read = lock.parse(lock.of("mila", [ARTIFACT], RECIPE), "mila.lock")
     assert (read.site, read.recipe, read.recipe.catalogue) == ("mila", RECIPE, "mila")
     assert read.files == {ARTIFACT.path: lock.Written(lock.digest(b"Host mila\n"), 0o600, Owner.MANAGED)}
+
+
+def test_a_lock_tells_of_the_project_and_not_of_what_is_the_users_in_it() -> None:
+    recipe = replace(RECIPE, project=Project(PurePosixPath("p"), "a", alone=True))
+    seed = Artifact(PurePosixPath("p/pyproject.toml"), b"", 0o644, owner=Owner.SEEDED)
+    wiring = Artifact(PurePosixPath("p/src/a/sites/mila.toml"), b"", 0o644)
+    read = lock.parse(lock.of("mila", [wiring, seed], recipe), "mila.lock")
+    assert (read.recipe, list(read.files)) == (recipe, [wiring.path])
 
 
 def test_a_lock_has_a_line_for_each_value_and_the_same_bytes_each_time() -> None:
@@ -51,6 +60,11 @@ INPUTS = json.loads(lock.of("mila", [ARTIFACT], RECIPE))["inputs"]
 FILE = {"sha256": "0", "mode": "0600", "owner": "managed"}
 
 
+def wired(folder: str, package: str = "a", files: dict[str, Any] | None = None) -> bytes:
+    project = {"folder": folder, "package": package, "alone": False}
+    return changed(inputs={**INPUTS, "project": project}, files=files or {})
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -69,6 +83,12 @@ FILE = {"sha256": "0", "mode": "0600", "owner": "managed"}
         pytest.param(changed(site="../x"), id="a site that is a path"),
         pytest.param(changed(inputs={}), id="no inputs"),
         pytest.param(changed(inputs={**INPUTS, "person": {"user": ["x"]}}), id="a person that is none"),
+        pytest.param(wired("p/../.."), id="a project that climbs out"),
+        pytest.param(wired("/p"), id="a project at an absolute path"),
+        pytest.param(wired("p\n"), id="a project with a line break"),
+        pytest.param(wired("p", package="a/b"), id="a package that is a path"),
+        pytest.param(wired("p", files={"p/src/a/sites/other.toml": FILE}), id="the wiring of another site"),
+        pytest.param(wired("p", files={"p/pyproject.toml": FILE}), id="a file of the project that is the user's"),
     ],
 )
 def test_a_lock_that_gen_did_not_write_is_refused(content: bytes) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from generator import cache, inputs
-from generator.commands import first_login, site
+from generator.commands import changes, first_login, remarks, site
 from generator.errors import GenError
 from generator.install import carry, config, effective, home, others, record, shadow, timer
 from generator.install.home import CONFIG, Move, Placed
@@ -54,7 +54,7 @@ def run(choices: Sequence[inputs.Choice], mode: Mode | None, consent: Consent, *
         _print(folder, sites)
         return 0
     if dry_run:
-        site.preview([(folder, home.installing(folder, sites, mode, take_over=consent.take_over).files)], folder)
+        changes.preview([(folder, home.installing(folder, sites, mode, take_over=consent.take_over).files)], folder)
         return 0
     was = record.installed(folder)
     done = _installed(folder, sites, mode, consent)
@@ -76,7 +76,7 @@ def _settle(folder: Path, placed: Placed) -> None:
 
 
 def _placed(given: inputs.Inputs, folder: Path) -> Placed:
-    made = cache.recalled(given, site.compiled, keep_it=False)  # or more would be left behind than was installed
+    made = cache.recalled(given, remarks.compiled, keep_it=False)  # or more would be left behind than was installed
     return home.placed(made, given.spec, site.recipe(given, made, folder))
 
 
@@ -131,7 +131,7 @@ def _proven(folder: Path, move: Move, sites: list[Placed], consent: Consent) -> 
         GenError: work of somebody's would be undone, ours would change what is the person's, or ssh refuses the result.
     """
     if not consent.force:
-        site.refuse_conflicts([(folder, move.files)])
+        changes.refuse_conflicts([(folder, move.files)])
     if move.by_hand:
         return ()
     overlay = {folder / change.path: change.artifact.content if change.artifact else None for change in move.files}
@@ -174,7 +174,7 @@ def _block(move: Move) -> str:
 
 def _summary(folder: Path, done: Done) -> None:
     for change in done.move.files:
-        say(f"  {site.DONE[change.action]:9} ~/{change.path}")
+        say(f"  {changes.DONE[change.action]:9} ~/{change.path}")
     for backup in done.backups:
         say(f"  {'backup':9} ~/{backup.relative_to(folder)}")
     if done.move.by_hand:
@@ -192,11 +192,11 @@ def _summary(folder: Path, done: Done) -> None:
 
 def _remarks(choice: inputs.Choice, placed: Placed, was: Lock | None) -> None:
     made = placed.made
-    site.remarks(replace(made, gaps=tuple(gap for gap in made.gaps if gap.name != "home")))  # that is for .env files
-    site.forgotten(made, was)
-    site.unattended(made, choice)
+    remarks.about(replace(made, gaps=tuple(gap for gap in made.gaps if gap.name != "home")))  # that is for .env files
+    remarks.forgotten(made, was)
+    remarks.unattended(made, choice)
     say("\nNext:")
-    for step in site.first_steps(made):
+    for step in remarks.first_steps(made):
         say(f"  {step}")
     say(f"  ssh {shlex.quote(made.first_login.alias)}")
 
@@ -205,7 +205,7 @@ def _json(done: Done, sites: Iterable[Placed]) -> str:
     report = {
         "format_version": "1.0",
         "sites": [one.made.site for one in sites],
-        "files": site.listed(done.move.files),
+        "files": changes.listed(done.move.files),
         "by_hand": {"reason": done.move.by_hand, "add": _block(done.move)} if done.move.by_hand else None,
         "backups": [str(path) for path in done.backups],
         "findings": list(done.shadows),

@@ -3,19 +3,33 @@
 import json
 import os
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from generator import __version__, cache, disk, inputs, lock, resources, tree
+from generator import __version__, cache, disk, inputs, lock, project, resources, tree
+from generator.artifact import Owner
+from generator.commands import remarks
+from generator.commands.changes import DONE, listed, preview, refuse_conflicts
 from generator.compilation import Compilation
 from generator.errors import GenError
 from generator.plan import Action, Change, plan
+from generator.project import Project
 from generator.terminal import data, say
 
 
-def run(choice: inputs.Choice, out: Path, *, dry_run: bool, force: bool, as_json: bool) -> int:
+def run(
+    choice: inputs.Choice,
+    out: Path,
+    wanted: Project | Path | bool = True,
+    *,
+    dry_run: bool,
+    force: bool,
+    as_json: bool,
+) -> int:
     """Write a site below a folder; all refusals are told before the first write.
+
+    The project may be one to make, the folder of one that is there, the one that the site had or else its own (True),
+    or none.
 
     Raises:
         GenError: faults in spec or profile, files that are not ours to replace, a write that failed.
@@ -23,8 +37,13 @@ def run(choice: inputs.Choice, out: Path, *, dry_run: bool, force: bool, as_json
     if out.exists() and not out.is_dir():
         raise GenError(f"--out {out}: is no folder")
     given = inputs.read(choice)
-    made = cache.recalled(given, compiled)
-    was = _was(out, lock.path(made.site), force)
+    site = inputs.site(given.spec)
+    was = _was(out, lock.path(site), force)
+    before = was.recipe.project if was else None
+    given = replace(given, project=_project(wanted, out, site, before))
+    made = cache.recalled(given, remarks.compiled)
+    if isinstance(wanted, Path) or (given.project and given.project.same(before)):
+        made = replace(made, artifacts=tuple(item for item in made.artifacts if item.owner is Owner.MANAGED))
     written = was.files if was else {}
     actual = tree.actual(out, {*(artifact.path for artifact in made.artifacts), *written})
     changes = plan(list(made.artifacts), actual, written)
@@ -40,20 +59,35 @@ def run(choice: inputs.Choice, out: Path, *, dry_run: bool, force: bool, as_json
         preview([(out, changes)], out)
     else:
         _summary(made, out, changes, backups)
-        forgotten(made, was)
-        unattended(made, choice)
+        _next(made, out, given.project)
+        remarks.forgotten(made, was)
+        remarks.unattended(made, choice)
     return 0
 
 
-def compiled(given: inputs.Inputs) -> Compilation:
-    """Compile, by what is only imported where the cache does not know the answer.
+def _project(wanted: Project | Path | bool, out: Path, site: str, was: Project | None) -> Project | None:
+    """Return the project that a site is wired into."""
+    match wanted:
+        case Path():
+            return _there(wanted, out)
+        case True if was:
+            return replace(was, alone=False)
+        case True:
+            name = f"{site}-pipelines"
+            return Project(PurePosixPath(name), project.package(name))
+        case False:
+            return None
+    return wanted
 
-    Raises:
-        GenError: every fault of spec, profile and options, a line each.
-    """
-    from generator.build import build
 
-    return build(given)
+def _there(folder: Path, out: Path) -> Project:
+    """Find a project that gen made."""
+    packages = [sites.parent.name for sites in folder.glob("src/*/sites") if sites.parent.name.isidentifier()]
+    if len(packages) != 1:
+        raise GenError(f"--project {folder}: is no project that gen made (gen project NAME --site SITE makes one)")
+    if not tree.within(folder, out):
+        raise GenError(f"--project {folder}: is not below {out}; say with --out what holds it")
+    return Project(PurePosixPath(folder.resolve().relative_to(out.resolve())), packages[0])
 
 
 def _was(out: Path, where: PurePosixPath, force: bool) -> lock.Lock | None:
@@ -67,44 +101,6 @@ def _was(out: Path, where: PurePosixPath, force: bool) -> lock.Lock | None:
         return None
 
 
-def forgotten(made: Compilation, was: lock.Lock | None) -> None:
-    """Tell which values of the last run are not given any more: options are easily forgotten."""
-    person = was.recipe.person if was else {}
-    lost = [f"{key} ({value})" for key, value in person.items() if key not in made.person]
-    lost += [f"--set {change}" for change in (was.recipe.changes if was else ()) if change not in made.changes]
-    if lost:
-        say(f"\nNot given this time, and so left out: {', '.join(lost)}. Give it again, or put it into the profile.")
-
-
-def unattended(made: Compilation, choice: inputs.Choice) -> None:
-    """Tell what will be missing when the certificate is renewed: only the profile is there then."""
-    typed = choice.changes or any(choice.options.values())
-    if not typed or all(artifact.path.parent.name != "systemd" for artifact in made.artifacts):
-        return
-    kept = cache.recalled(inputs.read(replace(choice, options={}, changes=())), compiled, keep_it=False)
-    names = ("user", "email", "identity_file")
-    lacks = [name for name in names if made.person.get(name) != kept.person.get(name)]
-    lacks += [f"--set {change}" for change in made.changes if change not in kept.changes]
-    if lacks:
-        say(f"\nThe timer and ssh run gen refresh {made.site}, which reads your profile: put {', '.join(lacks)} there.")
-
-
-def refuse_conflicts(placed: Iterable[tuple[Path, Iterable[Change]]]) -> None:
-    """Refuse, before the first write, changes below some folders that would undo somebody's work.
-
-    Raises:
-        GenError: a line for each such file.
-    """
-    conflicts = [f"{root / change.path}: {change.conflict}" for root, changes in placed for change in _refused(changes)]
-    if conflicts:
-        hint = "Nothing was written. --dry-run shows the difference; --force replaces such files and keeps a backup."
-        raise GenError("\n".join([*conflicts, hint]))
-
-
-def _refused(changes: Iterable[Change]) -> list[Change]:
-    return [change for change in changes if change.conflict]
-
-
 def recipe(given: inputs.Inputs, made: Compilation, out: Path) -> lock.Recipe:
     """Return what a generation below a folder was made from."""
     return lock.Recipe(
@@ -115,6 +111,7 @@ def recipe(given: inputs.Inputs, made: Compilation, out: Path) -> lock.Recipe:
         keys=made.keys,
         person=made.person,
         changes=made.changes,
+        project=given.project,
     )
 
 
@@ -125,80 +122,29 @@ def _spec_name(path: Path, out: Path) -> str:
     return Path(os.path.relpath(path.resolve(), out.resolve())).as_posix()
 
 
-def preview(placed: Sequence[tuple[Path, list[Change]]], out: Path) -> None:
-    """Print changes below some folders as one patch, with paths from the folder `out`."""
-    from generator.report.diff import diff, hidden
-
-    data("".join(diff(changes, PurePosixPath(root.relative_to(out))) for root, changes in placed))
-    for root, changes in placed:
-        for change in filter(hidden, changes):
-            say(f"{root / change.path}: what looks like a secret is masked")
-    every = [change for _, changes in placed for change in changes]
-    todo = [change for change in every if change.action is not Action.KEEP]
-    conflicts = len(_refused(every))
-    refused = f", of which {conflicts} would be refused without --force" if conflicts else ""
-    say(f"{len(todo)} of {len(every)} files would change{refused}; nothing was written")
-
-
-DONE = {
-    Action.CREATE: "new",
-    Action.UPDATE: "changed",
-    Action.CHMOD: "mode",
-    Action.DELETE: "removed",
-    Action.KEEP: "same",
-}
-
-
 def _summary(made: Compilation, out: Path, changes: list[Change], backups: list[PurePosixPath]) -> None:
     say(f"{made.title}, in {out}")
-    width = max(len(str(change.path)) for change in changes)
-    for change in changes:
+    own = [change for change in changes if not (change.artifact and change.artifact.owner is Owner.SEEDED)]
+    width = max((len(str(change.path)) for change in own if change.artifact and change.artifact.install_to), default=0)
+    for change in own:
         target = change.artifact.install_to if change.artifact else None
         place = f"  → ~/{target}" if target else ""
         say(f"  {DONE[change.action]:9} {change.path!s:{width}}{place}".rstrip())
+    if seeded := [change for change in changes if change not in own and change.action is Action.CREATE]:
+        say(f"  {'new':9} {len(seeded)} files of a Dagster project, which are yours from now on")
     for backup in backups:
         say(f"  {'backup':9} {backup}")
-    remarks(made)
+    remarks.about(made)
+
+
+def _next(made: Compilation, out: Path, project: Project | None) -> None:
     say("\nNext:")
-    for step in first_steps(made):
-        say(f"  {step}")
-    say(f"  ssh -F {shlex.quote(str(out / 'ssh' / f'{made.site}.conf'))} {shlex.quote(made.first_login.alias)}")
-
-
-def remarks(made: Compilation) -> None:
-    """Tell what the person should know of a site, and what is theirs to do for it."""
-    if made.status:
-        say(f"\nStatus of the site: {made.status}")
-    _gaps(made)
-    for keys in made.unpinned:
-        say(f"\nHost keys “{keys.name}” are not pinned: {keys.reason}.")
-        say(f"  Compare them (gen show {made.site}) with {keys.docs}, then add --accept-unverified.")
-
-
-def _gaps(made: Compilation) -> None:
-    if not made.gaps:
-        return
-    say("\nYours to fill in, in ~/.config/gen/profile.yaml or as an option:")
-    for gap in made.gaps:
-        option = f"  (--{gap.name})" if gap.name in ("user", "email", "account") else ""
-        say(f"  {gap.name + ':':11}{gap.meaning}{option}")
-
-
-def first_steps(made: Compilation) -> Iterator[str]:
-    """Yield the commands that come before the first login."""
-    login = made.first_login
-    if login.make_key and login.key and not _is_there(login.key):
-        yield login.make_key
-        if login.submit:
-            yield f"then hand in {login.key}.pub {login.submit}"
-    elif not _is_there("~/.ssh"):  # ssh-keygen would make it
-        yield "mkdir -m 700 ~/.ssh   # ssh keeps shared connections there, and ends without it"
-    yield from login.credential
-
-
-def _is_there(path: str) -> bool:
-    """Tell whether a file of the person's is there; who has no home has none."""
-    return os.path.exists(os.path.expanduser(path))  # noqa: PTH110, PTH111 - Path raises where there is no home
+    if not (project and project.alone):
+        for step in remarks.first_steps(made):
+            say(f"  {step}")
+        say(f"  ssh -F {shlex.quote(str(out / 'ssh' / f'{made.site}.conf'))} {shlex.quote(made.first_login.alias)}")
+    if project:
+        say(f"  cd {shlex.quote(str(out / project.folder))}   # a Dagster project; its README has three commands")
 
 
 def _json(made: Compilation, changes: list[Change], backups: list[PurePosixPath]) -> str:
@@ -211,8 +157,3 @@ def _json(made: Compilation, changes: list[Change], backups: list[PurePosixPath]
         "unverified": [keys.name for keys in made.unpinned],
     }
     return json.dumps(report, indent=2)
-
-
-def listed(changes: Iterable[Change]) -> list[dict[str, str | None]]:
-    """Return changes as programs read them."""
-    return [{"path": str(item.path), "action": item.action, "conflict": item.conflict} for item in changes]

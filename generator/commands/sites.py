@@ -5,7 +5,7 @@ from datetime import date
 from pathlib import Path, PurePosixPath
 
 from generator import accepted, disk, lock
-from generator.commands.site import DONE, listed, preview, refuse_conflicts
+from generator.commands.changes import DONE, listed, preview, refuse_conflicts
 from generator.errors import GenError
 from generator.plan import Action
 from generator.regenerate import Comparison, compare, content, found_in, known_in, recorded

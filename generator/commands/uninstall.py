@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 from generator import catalogue
-from generator.commands import first_login, site
+from generator.commands import changes, first_login
 from generator.commands.install import Consent
 from generator.errors import GenError
 from generator.install import carry, home, record, timer
@@ -23,7 +23,7 @@ def run(sites: Sequence[str], consent: Consent, *, purge: bool, dry_run: bool, a
     """
     folder = home.folder()
     if dry_run:
-        site.preview([(folder, home.uninstalling(folder, sites).files)], folder)
+        changes.preview([(folder, home.uninstalling(folder, sites).files)], folder)
         return 0
     shown = None if consent.yes else _planned(folder, sites, consent)
     if shown:
@@ -31,7 +31,7 @@ def run(sites: Sequence[str], consent: Consent, *, purge: bool, dry_run: bool, a
             say(f"  {'purged':9} ~/{secret.relative_to(folder)}")
         for change in shown.files:
             if change.action is Action.DELETE:
-                say(f"  {site.DONE[change.action]:9} ~/{change.path}")
+                say(f"  {changes.DONE[change.action]:9} ~/{change.path}")
         patch(diff((change for change in shown.files if change.action is not Action.DELETE), PurePosixPath()))
         if not agreed(f"Take {', '.join(sites)} out of {folder}?"):
             return 0
@@ -59,7 +59,7 @@ def run(sites: Sequence[str], consent: Consent, *, purge: bool, dry_run: bool, a
 def _planned(folder: Path, sites: Sequence[str], consent: Consent) -> Move:
     move = home.uninstalling(folder, sites)
     if not consent.force:
-        site.refuse_conflicts([(folder, move.files)])
+        changes.refuse_conflicts([(folder, move.files)])
     return move
 
 
@@ -88,7 +88,7 @@ def _secrets(folder: Path, sites: Iterable[str], left: Iterable[str]) -> list[Pa
 
 def _summary(folder: Path, move: Move, backups: list[Path]) -> None:
     for change in move.changed:
-        say(f"  {site.DONE[change.action]:9} ~/{change.path}")
+        say(f"  {changes.DONE[change.action]:9} ~/{change.path}")
     for backup in backups:
         say(f"  {'backup':9} ~/{backup.relative_to(folder)}")
     if move.by_hand:
@@ -99,7 +99,7 @@ def _json(sites: Sequence[str], move: Move, backups: list[Path]) -> str:
     report = {
         "format_version": "1.0",
         "sites": list(sites),
-        "files": site.listed(move.files),
+        "files": changes.listed(move.files),
         "by_hand": move.by_hand,
         "backups": [str(path) for path in backups],
     }

@@ -91,6 +91,9 @@ def _jobs(account: Account) -> Iterator[Variable]:
         yield Variable("SLURM_ACCOUNT", None, ("account",))
     yield Variable("SLURM_SUPERCOMPUTER_SITE", site.site)
     yield Variable("DAGSTER_DEPLOYMENT", "production_supercomputer", comment="or staging_supercomputer, or development")
+    yield Variable(
+        "CI_DEPLOYED_ENVIRONMENT_PATH", None, ("the folder at the site that you deployed an environment to",)
+    )
 
 
 def _certificate(account: Account) -> Iterator[Variable]:

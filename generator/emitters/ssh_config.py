@@ -12,7 +12,7 @@ from generator.account import Account, header
 from generator.artifact import Artifact
 from generator.errors import GenError
 from generator.on_connect import matches
-from generator.pins import Pins, listed, pins
+from generator.pins import host_key_settings, pins
 from generator.render import render
 from generator.spec.auth import Auth, KerberosAuth, PublicKeyAuth, preferred_authentications
 from generator.spec.hosts import Compute, Host, JobEntry, Keepalive
@@ -119,7 +119,7 @@ def _host(account: Account, entry: str, host: Host, taken: set[str]) -> Iterator
         *([("ForwardAgent", "yes")] if host.forward_agent else []),
         *_keepalive(host.keepalive),
         *_sharing(account, _twin(account.site, entry)),
-        *_host_keys(pins(account, entry), host.port),
+        *host_key_settings(pins(account, entry), host.port),
     ]
     purpose = [f"{host.role} host"] if host.role != "login" else []
     reach = [f"reached {host.network}"] if host.network else []
@@ -150,7 +150,7 @@ def _compute(account: Account, group: str, nodes: Compute) -> Iterator[Block]:
         ("ProxyJump", through),
         *_authentication(account, account.site.auth_of(nodes)),
         *_sharing(account),
-        *_host_keys(pins(account, group), nodes.port),
+        *host_key_settings(pins(account, group), nodes.port),
     ]
     yield Block(
         list(nodes.patterns()),
@@ -224,25 +224,3 @@ def _sharing(account: Account, twin: str = "") -> list[Setting]:
     if account.site.multiplexing == "forbidden" or not account.person.multiplexing:
         return [("ControlMaster", "no"), ("ControlPath", "none")]
     return [("ControlMaster", "auto"), ("ControlPath", f"~/.ssh/gen-%C{twin}"), ("ControlPersist", "10m")]
-
-
-def _host_keys(known: Pins | None, port: int) -> list[Setting]:
-    """Accept the pinned keys and no others, whatever a known_hosts file holds; ask where nothing is pinned.
-
-    ssh runs the command (OpenSSH 8.5) with the host as known_hosts would name it, and the key's type, base64 and
-    fingerprint, and takes what it prints for known_hosts lines. An older client ignores it and refuses the host.
-    """
-    if known is None:
-        return [("StrictHostKeyChecking", "ask")]
-    prints = "|".join(known.fingerprints)
-    script = [f'case "$3" in {prints}) echo "$0 $1 $2";; esac'] if prints else []
-    script += [f'echo "@cert-authority {listed(one.hosts, port)} {one.key}"' for one in known.authorities]
-    return [
-        *([("HostKeyAlgorithms", known.algorithms)] if known.algorithms else []),
-        ("StrictHostKeyChecking", "yes"),
-        ("UpdateHostKeys", "no"),
-        ("VerifyHostKeyDNS", "no"),
-        ("UserKnownHostsFile", "/dev/null"),
-        ("GlobalKnownHostsFile", "/dev/null"),
-        ("KnownHostsCommand", f"/bin/sh -c '{'; '.join(script)}' %H %t %K %f"),
-    ]

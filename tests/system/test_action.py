@@ -101,7 +101,7 @@ def template(tmp_path_factory: pytest.TempPathFactory, temp: Path) -> Path:
     made.git("init", "--quiet", "--initial-branch=main")
     (folder / "site_specs").mkdir()
     (folder / "site_specs/lab.yaml").write_text(SPEC)
-    assert made.gen("site", "site_specs/lab.yaml", "--user=ada") == 0
+    assert made.gen("site", "site_specs/lab.yaml", "--user=ada", "--no-project") == 0
     made.git("add", ".")
     made.git("commit", "--quiet", "--message=The lab")
     made.git("switch", "--quiet", "--create=drifting")

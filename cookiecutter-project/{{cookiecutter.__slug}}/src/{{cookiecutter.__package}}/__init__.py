@@ -1,0 +1,1 @@
+"""Dagster assets whose payloads run on Slurm."""

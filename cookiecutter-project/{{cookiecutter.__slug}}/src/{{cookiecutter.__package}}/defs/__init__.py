@@ -1,0 +1,1 @@
+"""Every module of this folder is loaded: assets, jobs, schedules, sensors."""

@@ -1,0 +1,92 @@
+"""The project loads everywhere, and says what a deployment lacks."""
+
+import os
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from {{ cookiecutter.__package }}.compute import DEPLOYMENTS, Compute, Login, resources, seconds
+from {{ cookiecutter.__package }}.definitions import defs
+from {{ cookiecutter.__package }}.defs.corpus import corpus
+from {{ cookiecutter.__package }}.site import names
+
+REMOTE = [name for name in DEPLOYMENTS if name != "development"]
+
+
+@pytest.fixture(autouse=True)
+def empty(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Have nothing set, and no file in reach."""
+    for name in os.environ:
+        if name.startswith(("SLURM_", "CI_", "DAGSTER_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def at(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """Set all that a deployment at a site may need."""
+    (tmp_path / "key").touch()
+
+    def enter(site: str, deployment: str) -> None:
+        monkeypatch.setenv("DAGSTER_DEPLOYMENT", deployment)
+        monkeypatch.setenv("SLURM_SUPERCOMPUTER_SITE", site)
+        monkeypatch.setenv("SLURM_EDGE_NODE_USER", "ada")
+        monkeypatch.setenv("SLURM_EDGE_NODE_KEY_PATH", "~/key")
+        monkeypatch.setenv("SLURM_ACCOUNT", "p12345")
+        monkeypatch.setenv("CI_DEPLOYED_ENVIRONMENT_PATH", "/environment")
+
+    return enter
+
+
+def test_everything_loads_with_nothing_set() -> None:
+    assert defs().get_repository_def().get_all_jobs()
+
+
+def test_an_asset_runs_here(tmp_path: Path) -> None:
+    assert dg.materialize([corpus], resources=resources()).success
+    assert (tmp_path / "data" / "corpus.csv").read_text().startswith("module,bytes\n")
+
+
+@pytest.mark.parametrize("site", names())
+@pytest.mark.parametrize("deployment", REMOTE)
+def test_every_site_loads_in_every_deployment(site: str, deployment: str, at) -> None:
+    at(site, deployment)
+    assert all(isinstance(one, Compute) and one.slurm for one in resources().values())
+
+
+@pytest.mark.parametrize("site", names())
+@pytest.mark.parametrize("name", ["SLURM_EDGE_NODE_USER", "CI_DEPLOYED_ENVIRONMENT_PATH"])
+def test_what_is_missing_is_named(site: str, name: str, at, monkeypatch: pytest.MonkeyPatch) -> None:
+    at(site, "production_supercomputer")
+    monkeypatch.delenv(name)
+    with pytest.raises(ValueError, match=name):
+        resources()
+
+
+@pytest.mark.parametrize("name", ["DAGSTER_DEPLOYMENT", "SLURM_SUPERCOMPUTER_SITE"])
+def test_an_unknown_name_is_told_with_those_there_are(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "nowhere")
+    with pytest.raises(ValueError, match=f"{name}=nowhere: "):
+        resources()
+
+
+@pytest.mark.parametrize("site", names()[:1])
+def test_the_login_is_looked_after_inside_a_run(site: str, at) -> None:
+    """Dagster makes resources anew for each run; one that was only set on them would be gone."""
+    at(site, "production_supercomputer")
+
+    @dg.asset
+    def probe(compute: Compute) -> None:
+        assert compute.slurm and isinstance(compute.slurm._auth_provider, Login)
+
+    assert dg.materialize([probe], resources=resources()).success
+
+
+@pytest.mark.parametrize(
+    ("walltime", "expected"),
+    [("90", 5400), ("1:30", 90), ("00:10:00", 600), ("2-00", 172800), ("1-01:30", 91800), ("1-00:00:05", 86405)],
+)
+def test_walltimes(walltime: str, expected: int) -> None:
+    assert seconds(walltime) == expected

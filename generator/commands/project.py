@@ -1,0 +1,21 @@
+"""`gen project NAME --site SITE`: a Dagster project in a folder of its own, and nothing else of the site."""
+
+from pathlib import Path, PurePosixPath
+
+from generator import inputs, project
+from generator.commands import site
+from generator.errors import GenError
+
+
+def run(name: str, choice: inputs.Choice, out: Path, *, dry_run: bool, force: bool, as_json: bool) -> int:
+    """Write a project below a folder; a second time, only what the site's spec changed.
+
+    Raises:
+        GenError: no package can have that name, the folder is somebody else's, or what `gen site` refuses.
+    """
+    slug = project.slug(name)
+    folder = out / slug
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / ".gen").is_dir():
+        raise GenError(f"{folder}: is there already, and gen did not make it; choose another name")
+    wanted = project.Project(PurePosixPath(), project.package(slug), alone=True)
+    return site.run(choice, folder, wanted, dry_run=dry_run, force=force, as_json=as_json)
