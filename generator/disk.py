@@ -90,12 +90,15 @@ def _write(root: Path, place: Path, content: bytes, mode: int) -> None:
 def replace(path: Path, content: bytes, mode: int, scratch: Path | None = None) -> None:
     """Put a file in place as a whole, its mode set before its content.
 
-    It is written beside first, under a name of chance, or under one that the caller knows how to clear away.
+    It is written beside first, under a name of chance, or under one by which the caller finds what a kill left.
 
     Raises:
         OSError: it cannot be written; what was there before still is.
     """
-    scratch = scratch or path.parent / f".gen-{os.getpid()}-{os.urandom(8).hex()}.tmp"
+    if scratch:
+        scratch.unlink(missing_ok=True)
+    else:
+        scratch = path.parent / f".gen-{os.getpid()}-{os.urandom(8).hex()}.tmp"
     handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -146,6 +149,16 @@ def make(path: Path, content: bytes, mode: int) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     replace(path, content, mode)
+
+
+def private(path: Path, content: bytes, mode: int, scratch: Path | None = None) -> None:
+    """Put a file in place, in a folder that nobody else looks into where there is none yet.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    replace(path, content, mode, scratch)
 
 
 def keep(entry: Path, content: bytes, most: int) -> None:
@@ -204,23 +217,23 @@ def remove(path: Path) -> None:
 
 
 @contextmanager
-def locked(file: Path) -> Iterator[None]:
+def locked(file: Path, seconds: float = _PATIENCE) -> Iterator[None]:
     """Let one process at a time into the block; whoever removes the file in it makes those who wait begin anew.
 
     Raises:
-        GenError: another process has been in it for a minute, or the file cannot be made.
+        GenError: another process has been in it for so long, or the file cannot be made.
     """
     with told(file):
-        handle = _own(file)
+        handle = _own(file, seconds)
     try:
         yield
     finally:
         os.close(handle)
 
 
-def _own(file: Path) -> int:
-    end = time.monotonic() + _PATIENCE
-    while time.monotonic() < end:
+def _own(file: Path, seconds: float) -> int:
+    end = time.monotonic() + seconds
+    while True:
         try:
             file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -231,5 +244,6 @@ def _own(file: Path) -> int:
             if os.path.samestat(os.fstat(handle), file.stat()):
                 return handle
         os.close(handle)
+        if time.monotonic() > end:
+            raise GenError(f"{file}: another gen is still at work; let it end, then run this again")
         time.sleep(0.05)
-    raise GenError(f"{file}: another gen has been at work for a minute; let it end, then run this again")

@@ -80,9 +80,7 @@ def save(path: Path, new: Kept, scratch: str) -> None:
 def write(path: Path, text: str, scratch: str) -> None:
     """Put a secret file in place, by way of a name that the next run knows and clears."""
     with told(path):
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.with_name(scratch).unlink(missing_ok=True)
-        disk.replace(path, text.encode(), 0o600, path.with_name(scratch))
+        disk.private(path, text.encode(), 0o600, path.with_name(scratch))
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,6 @@ def public_key(settings: Settings, work: Path, environment: Mapping[str, str], d
     ours = process.needed(environment)
     with told(key):
         there = key.exists()
-        key.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     generator = process.program("ssh-keygen", _SSH)
     if not there:
         new = work / "new"
@@ -41,7 +40,7 @@ def public_key(settings: Settings, work: Path, environment: Mapping[str, str], d
             [generator, "-q", "-t", "ed25519", "-N", "", "-C", settings.site, "-f", str(new)], ours, deadline
         )
         with told(key):
-            disk.replace(key, new.read_bytes(), 0o600, key.with_name(settings.scratch))
+            disk.private(key, new.read_bytes(), 0o600, key.with_name(settings.scratch))
     if not there or not beside.exists():
         try:
             line = process.output([generator, "-y", "-P", "", "-f", str(key)], ours, deadline)
@@ -91,6 +90,4 @@ def place(settings: Settings, new: Path) -> None:
     content = new.read_bytes()
     for path in filter(None, (settings.certificate, settings.copy)):
         with told(path):
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path.with_name(settings.scratch).unlink(missing_ok=True)
-            disk.replace(path, content, 0o644, path.with_name(settings.scratch))
+            disk.private(path, content, 0o644, path.with_name(settings.scratch))

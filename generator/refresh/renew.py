@@ -5,6 +5,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from generator import disk
 from generator.errors import GenError
 from generator.refresh import issue, notify
 from generator.refresh.certificate import Certificate
@@ -143,8 +144,8 @@ def _remains(run: Run, state: State) -> bool:
 def _clear(run: Run) -> None:
     run.store.clean()
     for path in _scratches(run):
-        with suppress(OSError):
-            path.unlink(missing_ok=True)
+        with suppress(GenError):
+            disk.remove(path)
 
 
 class _KnownError(GenError):

@@ -5,11 +5,8 @@ second from which the certificate is to be renewed: what ssh's hook reads withou
 renewal only. No XDG variable counts: a unit and a shell may differ in them.
 """
 
-import fcntl
 import json
-import os
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
@@ -71,16 +68,14 @@ class Store:
             GenError: it cannot be written.
         """
         with told(self._place("json")):
-            self._folder()
-            disk.replace(self._place("json"), f"{json.dumps(asdict(state), indent=1)}\n".encode(), 0o600)
+            disk.private(self._place("json"), f"{json.dumps(asdict(state), indent=1)}\n".encode(), 0o600)
 
     def due(self, second: int) -> None:
         """Tell ssh's hook from when to renew; where that cannot be written, the hook asks each time."""
         line = f"{second}\n".encode()
         with suppress(OSError):
             if not self._place("due").is_file() or self._place("due").read_bytes() != line:
-                self._folder()
-                disk.replace(self._place("due"), line, 0o600)
+                disk.private(self._place("due"), line, 0o600)
 
     @contextmanager
     def lock(self, deadline: Deadline) -> Iterator[None]:
@@ -89,25 +84,15 @@ class Store:
         Raises:
             GenError: no file can be made there, or another run does not end in time.
         """
-        with told(self._place("lock")):
-            self._folder()
-            handle = os.open(self._place("lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            while not _taken(handle):
-                if not deadline.left():
-                    raise GenError(f"{self.site}: another gen refresh is still at work; try again in a minute")
-                time.sleep(0.05)
+        with disk.locked(self._place("lock"), deadline.left()):
             yield
-        finally:
-            os.close(handle)
 
     @contextmanager
     def work(self) -> Iterator[Path]:
         """Make an empty private folder, which goes afterwards; one that a killed run left goes first."""
         place = self._place("work")
-        with told(place):
-            self.clean()
-            place.mkdir(mode=0o700)
+        self.clean()
+        disk.make_private([place])
         try:
             yield place
         finally:
@@ -120,13 +105,8 @@ class Store:
     def clean(self) -> None:
         """Take away what a run that was killed left; to be called under the lock."""
         shutil.rmtree(self._place("work"), ignore_errors=True)
-        for scratch in self.folder.glob(".gen-*.tmp"):
-            with suppress(OSError):
-                if time.time() - scratch.stat().st_mtime > 60:
-                    scratch.unlink()
-
-    def _folder(self) -> None:
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with suppress(OSError):
+            disk.clear(self.folder)
 
     def _place(self, kind: str) -> Path:
         return self.folder / f"{self.site}.{kind}"
@@ -142,11 +122,3 @@ def store(site: str) -> Store:
         return Store(site, Path.home() / ".local" / "state" / "gen")
     except RuntimeError:
         raise GenError("there is no home folder; set HOME") from None
-
-
-def _taken(handle: int) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

@@ -120,7 +120,7 @@ class Authority:
             if path.is_file() and _object(path) is None:
                 path.replace(path.with_name(f"{path.name}.broken"))
         if current.is_file() and (_object(current) or {}).get("context") not in (_object(contexts) or {}):
-            current.unlink()
+            disk.remove(current)
 
     def _known(self) -> bool:
         """Tell whether step knows the whole context, and that by the right root."""
