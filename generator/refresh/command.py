@@ -13,6 +13,10 @@ from generator.refresh.pair import certificate
 from generator.refresh.settings import Command, Settings
 
 
+class FailedError(GenError):
+    """The command could not be run, or says that it failed: no certificate was issued."""
+
+
 def run(
     settings: Settings, command: Command, sources: Sources, environment: Mapping[str, str], deadline: Deadline, now: int
 ) -> Certificate:
@@ -25,7 +29,10 @@ def run(
     before = {place: (place.read_bytes(), place.stat().st_mode & 0o777) for place in places if place.is_file()}
     old = certificate(settings.certificate)
     try:
-        _run(command, sources, environment, deadline)
+        try:
+            _run(command, sources, environment, deadline)
+        except GenError as error:
+            raise FailedError(str(error)) from None
         new = certificate(settings.certificate)
         if not new or not new.lasts(now) or not _fits(new, settings):
             raise GenError(f"{command.words[0]} left no valid certificate for {settings.key} at {settings.certificate}")

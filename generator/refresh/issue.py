@@ -1,6 +1,7 @@
 """A new certificate, by the way of the site: got, checked, and put in place of the old one."""
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from generator.errors import GenError
 from generator.refresh import command, oidc, pair
 from generator.refresh.certificate import Certificate
 from generator.refresh.credentials import APP_PASSWORD
-from generator.refresh.http import Http, connected
+from generator.refresh.http import Deadline, Http, connected
 from generator.refresh.rotation import Rotation
 from generator.refresh.run import Held, Run, now
 from generator.refresh.secret import Secret
@@ -17,6 +18,8 @@ from generator.refresh.settings import Command, Oidc, Step
 from generator.refresh.state import DAY
 from generator.refresh.step import Authority
 from generator.refresh.words import clock, home
+
+_AFTER_A_PERSON = 60  # seconds
 
 
 class PersonNeededError(GenError):
@@ -39,8 +42,8 @@ def certificate(run: Run, held: Held, old: Certificate | None) -> tuple[Certific
             return _by_step(run, way, held, old, work)
     if not way.words:
         raise PersonNeededError(_by_hand(run, old))
-    _count(run)
-    return command.run(run.settings, way, run.sources, run.environment, run.deadline, now()), []
+    with _counted(run, command.FailedError):
+        return command.run(run.settings, way, run.sources, run.environment, run.deadline, now()), []
 
 
 def _by_hand(run: Run, old: Certificate | None) -> str:
@@ -103,15 +106,12 @@ def _by_step(run: Run, step: Step, held: Held, old: Certificate | None, work: Pa
     ca.bootstrap()
     if run.oidc and run.alone(held):
         token = _token(run, run.oidc, held)
-        _count(run)
-        try:
+        with _counted(run, GenError):
             new = ca.sign(public, token)
-        except GenError:
-            _uncount(run)
-            raise
     else:
-        _count(run)
-        new = ca.sign_with_a_person(public)
+        with _counted(run, GenError):
+            new = ca.sign_with_a_person(public)
+        ca = replace(ca, deadline=Deadline(_AFTER_A_PERSON))  # who may have taken all the time that there was
     found = pair.check(new, line, old, run.settings.user, now(), run.environment)
     notes = _trusted(ca, found, old)
     if run.settings.user and run.settings.user not in found.principals:
@@ -152,9 +152,9 @@ def _trusted(ca: Authority, new: Certificate, old: Certificate | None) -> list[s
         return []
     try:
         known = ca.roots()
-    except GenError:
-        known = set()
-    if known and new.authority not in known:
+    except GenError as error:
+        return [f"the CA does not tell its keys ({error}); {new.authority} signed, and was not compared"]
+    if new.authority not in known:
         raise GenError(
             f"the new certificate is signed by {new.authority}, which is no key of the CA; the old one stays"
         )
@@ -174,12 +174,14 @@ def _refuse_more(run: Run) -> None:
         )
 
 
-def _count(run: Run) -> None:
+@contextmanager
+def _counted(run: Run, failed: type[GenError]) -> Iterator[None]:
     """Write down that a certificate is issued, before it is: a run that is killed has used one up."""
     run.store.write(replace(run.store.read(), issued=(*_recent(run), now())))
-
-
-def _uncount(run: Run) -> None:
-    with suppress(GenError):
-        state = run.store.read()
-        run.store.write(replace(state, issued=state.issued[:-1]))
+    try:
+        yield
+    except failed:
+        with suppress(GenError):
+            state = run.store.read()
+            run.store.write(replace(state, issued=state.issued[:-1]))
+        raise

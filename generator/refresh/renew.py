@@ -9,7 +9,7 @@ from generator import disk
 from generator.errors import GenError
 from generator.refresh import issue, notify
 from generator.refresh.certificate import Certificate
-from generator.refresh.http import UnreachableError, connected
+from generator.refresh.http import Deadline, UnreachableError, connected
 from generator.refresh.pair import certificate
 from generator.refresh.rotation import due as rotation_due
 from generator.refresh.run import Held, Run, Wish, now, starting
@@ -38,11 +38,15 @@ def refresh(settings: Settings, wish: Wish, environment: Mapping[str, str]) -> O
         GenError: what was due could not be done; what was there before still is.
     """
     run = starting(settings, wish, environment, store(settings.site))
+    if wish.rotate and not run.authentik:
+        raise GenError(f"{settings.site}: has no credentials that can be rotated")
     before, state = certificate(settings.certificate), run.store.read()
     with _recorded(run):
         held = run.held()
         _tell_hook(run, before, held)
         if not _wanted(run, before, state, held):
+            if state.result == "failed" and not wish.on_connect:
+                _forget_failure(run)
             return Outcome(False, False, before, _warnings(run, held))
         if wish.on_connect and state.result == "failed" and 0 <= now() - state.at < _QUIET and run.alone(held):
             raise _KnownError(state.message)
@@ -65,7 +69,7 @@ def _locked(run: Run, before: Certificate | None, state: State) -> Outcome:
     """Do what is due, as it is now: another run may have done it meanwhile."""
     _clear(run)
     held, there, then = run.held(), certificate(run.settings.certificate), run.store.read()
-    if then.pause_until > now() and not run.wish.force:
+    if now() < then.pause_until <= now() + DAY and not run.wish.force:
         raise _KnownError(f"the provider asked to be left alone until {clock(then.pause_until)}")
     renewed, notes = None, list[str]()
     if pending(there, run.settings, now()) or (run.wish.force and there == before):
@@ -73,6 +77,8 @@ def _locked(run: Run, before: Certificate | None, state: State) -> Outcome:
         _tell_hook(run, renewed, held)
     _rotate(run, state)
     rotated = run.store.read().rotated != then.rotated
+    if rotated and len(held.kept.identifiers()) < 2:
+        notes.append("the old credentials were put in by hand; take them away in the provider's settings")
     if renewed or rotated:
         run.store.write(replace(run.store.read(), at=now(), result="renewed", message="", told=0))
     return Outcome(bool(renewed), rotated, renewed or there, (*notes, *_warnings(run, run.held())))
@@ -94,8 +100,6 @@ def _rotate(run: Run, state: State) -> None:
     """Rotate the credentials if they are due, or asked for and not rotated meanwhile; tidy up what another run left."""
     held, then = run.held(), run.store.read()
     if run.wish.on_connect or not run.authentik:
-        if run.wish.rotate:
-            raise GenError(f"{run.settings.site}: has no credentials that can be rotated")
         return
     asked = run.wish.rotate and then.rotated == state.rotated
     wanted = asked or _rotation_due(run, held, then)
@@ -170,10 +174,17 @@ def _recorded(run: Run) -> Iterator[None]:
         raise GenError(message) from None
 
 
+def _forget_failure(run: Run) -> None:
+    """Take back what somebody has mended; a run that is at work has its own to say."""
+    with suppress(GenError), run.store.lock(Deadline(0)):
+        run.store.write(replace(run.store.read(), at=0, result="", message="", told=0))
+
+
 def _write_down(run: Run, message: str, pause: int) -> None:
     second, state = now(), run.store.read()
     told = state.told
-    if not run.wish.terminal and not run.wish.on_connect and second - told >= notify.PERIOD and notify.failure(message):
+    unseen = not run.wish.terminal and not run.wish.on_connect
+    if unseen and not 0 <= second - told < notify.PERIOD and notify.failure(message):
         told = second
     run.store.write(
         replace(

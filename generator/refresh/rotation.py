@@ -105,11 +105,14 @@ class Rotation:
 
 
 def due(kept: Kept, authentik: Authentik, rotated: int, now: int) -> bool:
-    """Tell whether a credential ends soon. Of one whose end is not known nobody can tell.
+    """Tell whether a credential ends soon, or was put in by hand: of that nobody knows the end.
 
     Half of the time that it was given passes first: a provider may give less than the skew.
     """
-    ends = [item.expires for item in (kept.app_password, kept.api_token) if item.secret and item.expires is not None]
+    held = [item for item in (kept.app_password, kept.api_token) if item.secret]
+    if any(not item.identifier and item.expires is None for item in held):
+        return True
+    ends = [item.expires for item in held if item.expires is not None]
     skew = authentik.skew_days * DAY
     return any(now >= end - min(skew, max(end - rotated, 0) // 2 if rotated else skew) for end in ends)
 

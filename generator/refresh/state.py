@@ -26,9 +26,9 @@ class State:
     """What is remembered of one site. Times are seconds since 1970, zero where there was none."""
 
     at: int = 0
-    """When the last run ended."""
+    """When the last run that renewed or failed ended."""
     result: str = ""
-    """`renewed`, `valid` or `failed`."""
+    """`renewed` or `failed`."""
     message: str = ""
     """What a failed run said."""
     told: int = 0

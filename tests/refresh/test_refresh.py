@@ -5,12 +5,15 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 from running import Gen, running
+
+from generator.refresh.state import DAY, State, store
 
 PROFILE = "user: ada\nemail: ada@example.org\nclient_id: abc123\n"
 
@@ -201,6 +204,23 @@ def test_a_site_gives_no_more_than_it_says(gen: Gen, home: Path) -> None:
     assert (third.status, (home / "tries").read_text()) == (2, "tried\ntried\n")
 
 
+@pytest.mark.parametrize(
+    ("script", "says"),
+    [
+        pytest.param(None, "is not on PATH", id="that is missing"),
+        pytest.param("exit 3", "status 3", id="that fails"),
+    ],
+)
+def test_a_command_uses_up_no_certificate_of_the_day(
+    gen: Gen, home: Path, centre: Callable[..., None], script: str | None, says: str
+) -> None:
+    centre(script or "", max_per_day=1)
+    if script is None:
+        (home / "get.sh").unlink()
+    for _ in range(2):
+        assert says in gen("refresh", "ours").err
+
+
 COMMAND = """\
 #!/bin/sh
 {what}
@@ -208,15 +228,16 @@ COMMAND = """\
 
 
 @pytest.fixture
-def centre(home: Path) -> Callable[[str], None]:
+def centre(home: Path) -> Callable[..., None]:
     """A site `ours` whose own command is a stand-in: a shell script that a test writes."""
 
-    def write(what: str) -> None:
+    def write(what: str, max_per_day: int = 9) -> None:
         spec = home / "site_specs/ours.yaml"
         spec.parent.mkdir(exist_ok=True)
         spec.write_text(
             "site: ours\ntitle: Ours\nhosts: { ours: { host: ours.example.org } }\n"
-            f"auth: {{ method: certificate, command: [{home}/get.sh, --for, '{{user}}'], secret: OURS_KEY }}\n"
+            f"auth: {{ method: certificate, command: [{home}/get.sh, --for, '{{user}}'], secret: OURS_KEY, "
+            f"max_per_day: {max_per_day} }}\n"
         )
         (home / "get.sh").write_text(COMMAND.format(what=what))
         (home / "get.sh").chmod(0o755)
@@ -225,7 +246,7 @@ def centre(home: Path) -> Callable[[str], None]:
 
 
 def test_the_command_of_a_centre_is_run_with_its_secret_and_without_ours(
-    gen: Gen, home: Path, certify: Certify, centre: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+    gen: Gen, home: Path, certify: Certify, centre: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     new = certify("-1m:+16h", "ours").rename(home / "new")
     centre(f'echo "$@ $OURS_KEY ${{OURS_OIDC_APP_PASSWORD-none}}" >said; cp {new} .ssh/id_ours-cert.pub')
@@ -251,7 +272,7 @@ def test_what_a_command_makes_worse_is_put_back(
     gen: Gen,
     home: Path,
     certify: Certify,
-    centre: Callable[[str], None],
+    centre: Callable[..., None],
     monkeypatch: pytest.MonkeyPatch,
     what: str,
     says: str,
@@ -267,11 +288,36 @@ def test_what_a_command_makes_worse_is_put_back(
     assert "the-key-of-ours" not in result.err + (home / ".local/state/gen/ours.json").read_text()
 
 
-def test_a_site_without_anything_to_rotate_says_so(gen: Gen, certify: Certify, centre: Callable[[str], None]) -> None:
-    certify("-1m:+16h", "ours")
-    centre("exit 1")
+@pytest.mark.parametrize("validity", ["-1m:+16h", "-2h:-1h"], ids=["with a certificate", "with one that has ended"])
+def test_a_site_without_anything_to_rotate_says_so_and_does_nothing_else(
+    gen: Gen, home: Path, certify: Certify, centre: Callable[..., None], validity: str
+) -> None:
+    certify(validity, "ours")
+    centre("touch tried")
     result = gen("refresh", "ours", "--rotate-app-password")
     assert (result.status, result.err) == (2, "ours: has no credentials that can be rotated\n")
+    assert not (home / "tried").exists()
+
+
+def test_a_failure_that_somebody_mended_is_forgotten(gen: Gen, home: Path, certify: Certify) -> None:
+    gen("refresh", "musica")
+    assert state(home)["result"] == "failed"
+    certify("20260101000000Z:20991231235959Z")
+    assert gen("refresh", "musica").status == 0
+    assert (state(home)["result"], state(home)["message"]) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("ahead", "says"),
+    [
+        pytest.param(3600, "asked to be left alone", id="an hour"),
+        pytest.param(10 * DAY, "no luck", id="more than anybody asks: a clock was ahead"),
+    ],
+)
+def test_a_pause_is_kept_that_lasts(gen: Gen, centre: Callable[..., None], ahead: int, says: str) -> None:
+    centre("echo no luck; exit 1")
+    store("ours").write(State(pause_until=int(time.time()) + ahead))
+    assert says in gen("refresh", "ours").err
 
 
 def test_without_an_api_token_nothing_is_rotated(gen: Gen, home: Path, certify: Certify) -> None:

@@ -227,6 +227,17 @@ def test_without_step_it_says_where_to_get_it(member: Member) -> None:
     assert "step is not on PATH; install it: https://" in line
 
 
+def test_a_ca_that_does_not_tell_its_keys_is_told(member: Member) -> None:
+    program, real = member.home / ".local/bin/step", shutil.which("step")
+    program.write_text(f'#!/bin/sh\n[ "$2" = config ] && exit 1\nexec {real} "$@"\n')
+    program.chmod(0o755)
+    with kept(member):
+        member.certificate.unlink()
+        told = member.refresh("--force").stderr
+    program.unlink()
+    assert "signed, and was not compared" in told
+
+
 def full(place: str) -> str:
     """Return shell that mounts a full disk over a folder, with what is in it."""
     copied = f"cp -a {place} /mnt/kept; mount -t tmpfs -o size=64k,mode=700 none {place}; cp -a /mnt/kept/. {place}"

@@ -1,5 +1,6 @@
 """Rotation of the app password and the API token: at every moment a set that works is where it is looked for."""
 
+import re
 import subprocess
 import sys
 from datetime import timedelta
@@ -64,6 +65,17 @@ def test_they_are_rotated_when_they_end(lifetime: timedelta, due: bool, member: 
     member.provider.token_lifetime = timedelta(days=20)
     assert ("credentials rotated" in member.renewed().stderr) is due
     assert (sorted(member.provider.held) == FIRST) is not due
+
+
+def test_what_a_person_pasted_is_replaced_once_and_left_for_the_person_to_take_away(member: Member) -> None:
+    path = member.home / CREDENTIALS
+    path.write_text("".join(line for line in path.read_text().splitlines(True) if not re.search("_(ID|AT)=", line)))
+    told = member.renewed().stderr
+    assert "credentials rotated" in told
+    assert "take them away in the provider's settings" in told
+    assert len(member.named()) == 2
+    assert set(FIRST) < set(member.provider.held)
+    assert "rotated" not in member.renewed().stderr
 
 
 def test_an_app_password_that_has_ended_is_replaced_with_the_help_of_the_api_token(member: Member) -> None:
