@@ -42,7 +42,7 @@ def run(
     before = was.recipe.project if was else None
     given = replace(given, project=_project(wanted, out, site, before))
     made = cache.recalled(given, remarks.compiled)
-    if isinstance(wanted, Path) or (given.project and given.project.same(before)):
+    if isinstance(wanted, Path) or _seeded(out, given.project, before):
         made = replace(made, artifacts=tuple(item for item in made.artifacts if item.owner is Owner.MANAGED))
     written = was.files if was else {}
     actual = tree.actual(out, {*(artifact.path for artifact in made.artifacts), *written})
@@ -78,6 +78,11 @@ def _project(wanted: Project | Path | bool, out: Path, site: str, was: Project |
         case False:
             return None
     return wanted
+
+
+def _seeded(out: Path, now: Project | None, was: Project | None) -> bool:
+    """Tell whether a project got its seeds before; one that was taken away, or moved, gets them anew."""
+    return now is not None and now.same(was) and (out / now.folder).is_dir()
 
 
 def _there(folder: Path, out: Path) -> Project:

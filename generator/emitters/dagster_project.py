@@ -47,7 +47,7 @@ def _tables(account: Account) -> dict[str, Fields]:
     way = [host, *_jumps(account, host)]
     tables: dict[str, Fields] = {"": _login(account, way), "ssh": _ssh(account, alias, host)}
     if host.via:
-        tables["ssh.jump_host"] = _jump(account, host.via)
+        tables["ssh.jump_host"] = _jump(account, host, host.via)
     tables |= {"queue": _queue(slurm, slurm) | _defaults(slurm), "devel": _devel(slurm)}
     return tables | dict(_launcher("ray", account.site.ray)) | dict(_launcher("spark", account.site.spark))
 
@@ -105,12 +105,13 @@ def _ssh(account: Account, alias: str, host: Host) -> Fields:
     return place | _trust(account, alias, host, "%")
 
 
-def _jump(account: Account, alias: str) -> Fields:
+def _jump(account: Account, behind: Host, alias: str) -> Fields:
     """Return a jump host; user and key are those of the site unless they differ. ssh expands its command once more."""
     host, site = account.site.hosts[alias], account.site
     place: Fields = {"host": account.fill(host.host), "port": host.port}
     asked: Fields = {"batch_mode": False} if _asks(site.auth_of(host)) else {}
-    return place | asked | _trust(account, alias, host, "%%")
+    same: Fields = {"key_path": None} if site.auth_of(host) == site.auth_of(behind) else {}
+    return place | asked | _trust(account, alias, host, "%%") | same
 
 
 def _trust(account: Account, alias: str, host: Host, percent: str) -> Fields:
