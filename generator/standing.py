@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+from generator.errors import GenError
 from generator.inputs import Choice
 from generator.refresh import credentials, renew, settings
 from generator.refresh.pair import certificate
@@ -26,7 +27,9 @@ class Timer:
     """What looks at the certificate; `next` is a second since 1970, where that is known."""
 
     kind: Literal["systemd", "launchd"]
-    running: bool
+    installed: bool | None
+    """``None`` where nobody answers."""
+    running: bool | None
     next: int | None = None
 
 
@@ -45,6 +48,8 @@ class Standing:
     message: str | None
     """What the last renewal said when it failed."""
     app_password_ends: int | None
+    fault: str | None
+    """Why the credentials file cannot be read."""
     timer: Timer | None
     """``None`` where neither systemd nor launchd is asked."""
     lingers: bool | None
@@ -55,9 +60,11 @@ def standing(choice: Choice, environment: Mapping[str, str]) -> Standing:
     """Return how a site stands.
 
     Raises:
-        GenError: the spec, the profile or the credentials file cannot be read.
+        NoCertificateError: the site has none.
+        GenError: the spec or the profile cannot be read.
     """
     own = settings.read(choice, environment)
+    ends, fault = _app_password_ends(own)
     found, past = certificate(own.certificate), store(own.site).read()
     return Standing(
         site=own.site,
@@ -68,7 +75,8 @@ def standing(choice: Choice, environment: Mapping[str, str]) -> Standing:
         last=past.result or None,
         last_at=past.at or None,
         message=past.message or None,
-        app_password_ends=_app_password_ends(own),
+        app_password_ends=ends,
+        fault=fault,
         timer=_timer(own.site, environment),
         lingers=lingers(),
     )
@@ -105,20 +113,28 @@ def _state(own: Settings, second: int) -> Literal["valid", "due", "ended", "miss
     return "due" if renew.pending(found, own, second) else "valid"
 
 
-def _app_password_ends(own: Settings) -> int | None:
+def _app_password_ends(own: Settings) -> tuple[int | None, str | None]:
+    """Return when the app password ends, and why that cannot be told."""
     authentik = own.way.authentik if isinstance(own.way, Step) else None
-    return credentials.kept(authentik.credentials_file).app_password.expires if authentik else None
+    try:
+        return credentials.kept(authentik.credentials_file).app_password.expires if authentik else None, None
+    except GenError as error:
+        return None, f"{own.site}: {error}"
 
 
 def _timer(site: str, environment: Mapping[str, str]) -> Timer | None:
     if shutil.which("systemctl") and environment.get("XDG_RUNTIME_DIR"):
-        names = ("--property=ActiveState,NextElapseUSecRealtime", f"gen-cert-{site}.timer")
+        names = ("--property=LoadState,ActiveState,NextElapseUSecRealtime", f"gen-cert-{site}.timer")
         lines = _output(("systemctl", "--user", "show", *names), environment)
-        found = dict(line.partition("=")[::2] for line in (lines or "").splitlines())
-        return Timer("systemd", found.get("ActiveState") == "active", _second(found.get("NextElapseUSecRealtime", "")))
+        if not lines:
+            return Timer("systemd", None, None)
+        found = dict(line.partition("=")[::2] for line in lines.splitlines())
+        there, runs = found.get("LoadState") != "not-found", found.get("ActiveState") == "active"
+        return Timer("systemd", there, runs, _second(found.get("NextElapseUSecRealtime", "")))
     if shutil.which("launchctl"):
         shown = _output(("launchctl", "print", f"gui/{os.getuid()}/gen-cert-{site}"), environment)
-        return Timer("launchd", shown is not None)
+        there = (Path.home() / f"Library/LaunchAgents/gen-cert-{site}.plist").exists()
+        return Timer("launchd", there, shown is not None)
     return None
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import threading
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -67,7 +68,13 @@ def _refresh(choice: Choice, wish: Wish) -> tuple[Settings, Outcome]:
 
 def _give_up(site: str) -> None:
     """End at once: what is stuck, in a name server say, does not listen to anything gentler."""
-    os.write(2, f"{site}: the certificate was not renewed within {ON_CONNECT} s; see gen status {site}\n".encode())
+    guard = threading.Timer(1, os._exit, [0])  # the disk may be what is stuck
+    guard.daemon = True
+    guard.start()
+    message = f"{site}: the certificate was not renewed within {ON_CONNECT} s"
+    os.write(2, f"{message}; see gen status {site}\n".encode())
+    with suppress(Exception):
+        renew.given_up(site, message)
     os._exit(0)
 
 

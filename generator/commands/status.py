@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+from generator.catalogue import sites as sites_with_spec
 from generator.commands import installed
 from generator.errors import GenError
 from generator.inputs import Choice
@@ -14,8 +15,9 @@ from generator.install.home import folder
 from generator.refresh import process
 from generator.refresh.certificate import NEVER
 from generator.refresh.run import now
+from generator.refresh.settings import NoCertificateError
 from generator.refresh.words import clock, home, span
-from generator.standing import Standing, sites, standing
+from generator.standing import Standing, Timer, sites, standing
 from generator.terminal import data, say
 
 
@@ -25,18 +27,26 @@ def run(site: str | None, specs: Path | None, profile: Path | None, *, as_json: 
     Returns 1 where an installed file is not as it was.
 
     Raises:
-        GenError: of a site that was named: its spec, the profile or the credentials file cannot be read.
+        GenError: a spec, the profile or a credentials file cannot be read; what can be told is printed before.
     """
     process.keep_memory_private()
     here = {name: one for name, one in installed.installed(folder()).items() if site in (None, name)}
     timed = sites()
+    known = sites_with_spec(specs)
     names = timed if site is None else [site] if site in timed or site not in here else []
     found, faults = dict[str, Standing](), list[str]()
     for name in names:
+        if site is None and name not in known:
+            say(f"{name}: note: was renewed here once, and has no spec any more")
+            continue
         try:
             found[name] = standing(Choice(name, specs, profile, {}, ()), os.environ)
+        except NoCertificateError:
+            if name not in here:
+                say(f"{name}: is not installed here; gen install {name}")
         except GenError as error:
             faults.append(str(error))
+    faults += [item.fault for item in found.values() if item.fault]
     if as_json:
         report = {
             "installed": [asdict(one) for one in here.values()],
@@ -69,7 +79,7 @@ def _lines(item: Standing) -> Iterator[str]:
     if item.app_password_ends:
         yield f"  app password  ends at {clock(item.app_password_ends)}"
     if item.timer:
-        yield f"  timer         {_timer(item)}"
+        yield f"  timer         {_timer(item.timer, item.site)}"
     if item.timer and item.timer.kind == "systemd" and item.lingers is not None:
         stops = f"no: the timer stops when you log out; loginctl enable-linger {pwd.getpwuid(os.getuid()).pw_name}"
         yield f"  linger        {'yes' if item.lingers else stops}"
@@ -87,8 +97,12 @@ def _words(item: Standing) -> str:
     return f"the certificate is valid until {clock(item.valid_before)} ({span(left)}){due}"
 
 
-def _timer(item: Standing) -> str:
-    if item.timer and item.timer.running:
-        return f"next look at {clock(item.timer.next)}" if item.timer.next else "running"
-    start = f"systemctl --user enable --now gen-cert-{item.site}.timer"
-    return f"not running; {start}" if item.timer and item.timer.kind == "systemd" else "not running"
+def _timer(timer: Timer, site: str) -> str:
+    if timer.installed is None:
+        return "not known: systemctl --user does not answer"
+    if timer.running:
+        return f"next look at {clock(timer.next)}" if timer.next else "running"
+    if not timer.installed:
+        return f"not installed; gen install {site}"
+    start = f"; systemctl --user enable --now gen-cert-{site}.timer"
+    return f"not running{start if timer.kind == 'systemd' else ''}"

@@ -54,6 +54,13 @@ def refresh(settings: Settings, wish: Wish, environment: Mapping[str, str]) -> O
             return _locked(run, before, state)
 
 
+def given_up(site: str, message: str) -> None:
+    """Write down that a run is ended from outside. It takes no lock: the one that is stuck may hold it."""
+    own, second = store(site), now()
+    own.due(second + _QUIET)
+    own.write(replace(own.read(), at=second, result="failed", message=message))
+
+
 def pending(found: Certificate | None, settings: Settings, second: int) -> bool:
     """Tell whether a certificate is to be renewed: there is none, it ends soon, or it starts later than now."""
     return not found or second >= due(found, settings) or found.valid_after > second + _CLOCKS

@@ -112,6 +112,10 @@ _VARIABLES = {
 _SKEW_DAYS = 7
 
 
+class NoCertificateError(GenError):
+    """The site logs people in with something else."""
+
+
 def read(choice: inputs.Choice, environment: Mapping[str, str]) -> Settings:
     """Return the settings of a site.
 
@@ -122,7 +126,9 @@ def read(choice: inputs.Choice, environment: Mapping[str, str]) -> Settings:
     own, _ = account(inputs.read(choice), lambda data: _changes(data, environment))
     auth = own.site.auth
     if not isinstance(auth, spec.Certificate):
-        raise GenError(f"{own.site.site}: logs people in with {own.site.auth.method}; there is no certificate to renew")
+        raise NoCertificateError(
+            f"{own.site.site}: logs people in with {own.site.auth.method}; there is no certificate to renew"
+        )
     prefix = _prefix(own.site.site, auth.env_prefix if isinstance(auth, spec.StepAuth) else None)
     named = _named(prefix, environment)
     key, certificate = _needed(own, auth.key, own.key(auth)), own.certificate(auth)

@@ -176,6 +176,30 @@ def test_a_failure_is_told_again_to_connections_and_tried_again_after_a_minute(
     assert "step is not on PATH; install it: https://" in gen("refresh", "musica").err, "a person need not wait"
 
 
+@pytest.mark.parametrize("stuck", [False, True], ids=["what is stuck is elsewhere", "the disk is stuck"])
+def test_a_run_that_is_cut_off_keeps_the_next_connection_from_waiting_again(home: Path, stuck: bool) -> None:
+    folder = home / ".local/state/gen"
+    folder.mkdir(parents=True)
+    if stuck:
+        os.mkfifo(folder / "musica.json")
+    code = "from generator.commands import refresh; refresh._give_up('musica')"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        check=False,
+    )
+    assert (done.returncode, done.stderr.count("\n")) == (0, 1)
+    assert due(home) > time.time() + 30
+    if not stuck:
+        assert (state(home)["result"], state(home)["message"]) == (
+            "failed",
+            "musica: the certificate was not renewed within 20 s",
+        )
+
+
 def test_what_a_secret_is_in_that_others_may_read_is_told(gen: Gen, home: Path) -> None:
     secrets = home / ".config/dagster-slurm/musica-auth.env"
     secrets.parent.mkdir()

@@ -114,11 +114,49 @@ def test_without_a_name_each_site_with_a_renewal_or_a_timer_is_told(gen: Gen, ho
     assert starts == ["leonardo", "musica"]
 
 
-def test_a_site_that_is_not_known_any_more_does_not_hide_the_others(gen: Gen, home: Path, stand: Stand) -> None:
+def test_a_site_that_is_not_known_any_more_is_a_line_and_no_fault(gen: Gen, home: Path, stand: Stand) -> None:
     stand("musica", "20260101000000Z:20991231235959Z")
     gen("refresh", "musica")
     (home / ".local/state/gen/gone.due").touch()
     result = gen("status")
+    assert (result.status, result.err) == (0, "gone: note: was renewed here once, and has no spec any more\n")
+    assert result.out.startswith("musica: the certificate is valid")
+    assert gen("status", "gone").status == 2
+
+
+def test_a_site_without_certificates_that_is_not_installed_says_so(gen: Gen) -> None:
+    assert gen("status", "mila") == (0, "", "mila: is not installed here; gen install mila\n")
+
+
+def test_credentials_that_cannot_be_read_are_told_beside_the_rest(gen: Gen, home: Path, stand: Stand) -> None:
+    stand("musica", "20260101000000Z:20991231235959Z")
+    credentials = home / ".config/dagster-slurm/musica-auth.env"
+    credentials.parent.mkdir()
+    credentials.touch(0o644)
+    result = gen("status", "musica")
     assert result.status == 2
     assert result.out.startswith("musica: the certificate is valid")
-    assert "gone" in result.err
+    assert result.err.startswith(f"musica: {credentials}: others may read it")
+
+
+@pytest.mark.parametrize(
+    ("prints", "says"),
+    [
+        pytest.param("LoadState=not-found", "not installed; gen install musica", id="not installed"),
+        pytest.param(
+            "LoadState=loaded", "not running; systemctl --user enable --now gen-cert-musica.timer", id="not enabled"
+        ),
+        pytest.param("", "not known: systemctl --user does not answer", id="no answer"),
+    ],
+)
+def test_a_timer_that_does_not_run_is_told_with_what_mends_it(
+    gen: Gen, home: Path, monkeypatch: pytest.MonkeyPatch, prints: str, says: str
+) -> None:
+    """Its systemctl is a stand-in that prints what systemd 252 does; tests/system asks the real one."""
+    program = home / "bin/systemctl"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\necho {prints}\n" if prints else "#!/bin/sh\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(home))
+    assert f"  timer         {says}" in gen("status", "musica").out.splitlines()
