@@ -159,8 +159,13 @@ def connected(bundle: Path | None, deadline: Deadline) -> Iterator[Http]:
     # Answers come as they are: one that was compressed could grow beyond all bounds.
     try:
         client = httpx.Client(verify=context, follow_redirects=False, headers={"Accept-Encoding": "identity"})
-    except (ValueError, ImportError, httpx.InvalidURL) as error:
+    except ImportError as error:
         raise GenError(f"the proxy that the environment names cannot be used: {_reason(error)}") from None
+    except (ValueError, httpx.InvalidURL):  # their reason may hold the address, and that a password
+        raise GenError(
+            "the proxy that the environment names (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY) cannot be used: "
+            "its address is not understood"
+        ) from None
     with client:
         yield Http(client, deadline)
 

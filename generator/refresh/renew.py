@@ -1,7 +1,7 @@
 """One look at a site's certificate, and what comes of it."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def refresh(settings: Settings, wish: Wish, environment: Mapping[str, str]) -> O
     if wish.rotate and not run.authentik:
         raise GenError(f"{settings.site}: has no credentials that can be rotated")
     before, state = certificate(settings.certificate), run.store.read()
-    with _recorded(run):
+    with _recorded(run, run.store.lock(Deadline(0))):
         held = run.held()
         _tell_hook(run, before, held)
         if not _wanted(run, before, state, held):
@@ -50,7 +50,7 @@ def refresh(settings: Settings, wish: Wish, environment: Mapping[str, str]) -> O
             return Outcome(False, False, before, _warnings(run, held))
         if wish.on_connect and state.result == "failed" and 0 <= now() - state.at < _QUIET and run.alone(held):
             raise _KnownError(state.message)
-        with run.store.lock(run.deadline):
+        with run.store.lock(run.deadline), _recorded(run, nullcontext()):
             return _locked(run, before, state)
 
 
@@ -163,22 +163,28 @@ class _KnownError(GenError):
     """A failure that is written down already."""
 
 
+class _RecordedError(GenError):
+    """A failure with which all is done."""
+
+
 @contextmanager
-def _recorded(run: Run) -> Iterator[None]:
-    """Write down a failure, and tell it to a person who is not looking."""
+def _recorded(run: Run, lock: AbstractContextManager[None]) -> Iterator[None]:
+    """Write down a failure under a lock, if that can be had, and tell it to a person who is not looking."""
     try:
         yield
+    except _RecordedError:
+        raise
     except (GenError, OSError) as error:
         message = str(error)
         if isinstance(error, OSError):
             message = f"{error.filename or error.filename2 or 'disk'}: {(error.strerror or message).lower()}"
         message = message if message.startswith(f"{run.settings.site}: ") else f"{run.settings.site}: {message}"
         if not isinstance(error, _KnownError):
-            with suppress(GenError):
+            with suppress(GenError), lock:
                 _write_down(run, message, error.pause if isinstance(error, UnreachableError) else 0)
         if run.wish.on_connect and not isinstance(error, issue.PersonNeededError):
             run.store.due(now() + _QUIET)
-        raise GenError(message) from None
+        raise _RecordedError(message) from None
 
 
 def _forget_failure(run: Run) -> None:

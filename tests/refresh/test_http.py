@@ -205,10 +205,18 @@ def test_plain_http_is_for_the_loopback_only(url: str) -> None:
         client.send("GET", url, bearer=TOKEN)
 
 
-def test_a_proxy_that_is_none_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HTTPS_PROXY", "nonsense://proxy")
-    with pytest.raises(GenError, match="the proxy that the environment names cannot be used"), http():
+@pytest.mark.parametrize(
+    "address",
+    [
+        pytest.param("nonsense://ada:hidden@proxy", id="of another kind"),
+        pytest.param("http://ada:hidden/@proxy", id="with a sign that is not quoted"),
+    ],
+)
+def test_a_proxy_that_is_none_is_told_without_its_password(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", address)
+    with pytest.raises(GenError, match=r"proxy that the environment names .* cannot be used") as told, http():
         pass
+    assert "hidden" not in str(told.value)
 
 
 @pytest.fixture(scope="module")

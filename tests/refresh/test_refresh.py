@@ -13,6 +13,7 @@ from typing import NoReturn
 import pytest
 from running import Gen, running
 
+from generator.refresh.http import Deadline
 from generator.refresh.state import DAY, State, store
 
 PROFILE = "user: ada\nemail: ada@example.org\nclient_id: abc123\n"
@@ -174,6 +175,16 @@ def test_a_failure_is_told_again_to_connections_and_tried_again_after_a_minute(
     assert gen("refresh", "musica", "--on-connect").err == first.err
     assert state(home)["at"] == at, "nothing was tried"
     assert "step is not on PATH; install it: https://" in gen("refresh", "musica").err, "a person need not wait"
+
+
+def test_a_failure_is_not_written_into_what_another_run_is_at_work_on(gen: Gen, home: Path) -> None:
+    with store("musica").lock(Deadline(5)):
+        (home / ".config/dagster-slurm").mkdir()
+        (home / ".config/dagster-slurm/musica-auth.env").touch(0o644)
+        assert "others may read it" in gen("refresh", "musica").err
+    assert not (home / ".local/state/gen/musica.json").exists()
+    gen("refresh", "musica")
+    assert "others may read it" in str(state(home)["message"])
 
 
 @pytest.mark.parametrize("stuck", [False, True], ids=["what is stuck is elsewhere", "the disk is stuck"])
