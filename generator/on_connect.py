@@ -11,6 +11,7 @@ from generator.renewal import renewable
 
 # For the user's own shell, be it fish or csh, all this is one word in single quotes, and for ssh part of one in double
 # quotes. So it has neither kind, no backslash and no !; the first two commands do what quotes would.
+_RENEWS = "gen refresh $0 --on-connect"
 _SCRIPT = (
     "IFS=",
     "set -f",
@@ -20,8 +21,13 @@ _SCRIPT = (
     # What starts without a shell of the user's (a desktop, an editor) has a short PATH.
     "PATH=$PATH:$HOME/.local/bin:/opt/homebrew/bin:/usr/local/bin",
     # Not by exec: ssh gives up where the command dies by a signal.
-    "command -v gen >/dev/null && gen refresh $0 --on-connect",
+    f"command -v gen >/dev/null && {_RENEWS}",
 )
+
+
+def renews(criteria: str) -> bool:
+    """Tell whether the criteria of a `Match` line are those that renew a certificate."""
+    return _RENEWS in criteria
 
 
 def matches(account: Account, certificate: str | None, blocks: Iterable[list[str]]) -> list[str]:

@@ -81,3 +81,11 @@ def test_what_is_not_as_it_was_is_told_with_what_mends_it(
     assert all(len(text) <= 80 for text in out.splitlines())
     report = json.loads(gen("status", "--json").out)["installed"]
     assert [one["site"] for one in report] == ["ours"]
+
+
+def test_a_config_with_the_line_endings_of_windows_has_the_site(gen: Gen, tmp_path: Path) -> None:
+    (tmp_path / ".ssh").mkdir(mode=0o700)
+    (tmp_path / ".ssh/config").write_bytes(b"Host a\r\n  User b\r\n")
+    (tmp_path / "ours.yaml").write_text(SPEC)
+    assert gen("install", "ours.yaml", "--yes").status == 0
+    assert gen("status").status == 0

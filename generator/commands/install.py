@@ -3,7 +3,7 @@
 import json
 import shlex
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -57,7 +57,7 @@ def run(choices: Sequence[inputs.Choice], mode: Mode | None, consent: Consent, *
         changes.preview([(folder, home.installing(folder, sites, mode, take_over=consent.take_over).files)], folder)
         return 0
     was = record.installed(folder)
-    done = _installed(folder, sites, mode, consent)
+    done = _installed(folder, sites, mode, consent, say if as_json else patch)
     if done and as_json:
         data(_json(done, sites))
     elif done:
@@ -77,10 +77,12 @@ def _settle(folder: Path, placed: Placed) -> None:
 
 def _placed(given: inputs.Inputs, folder: Path) -> Placed:
     made = cache.recalled(given, remarks.compiled, keep_it=False)  # or more would be left behind than was installed
-    return home.placed(made, given.spec, site.recipe(given, made, folder))
+    return home.placed(folder, made, given.spec, site.recipe(given, made, folder))
 
 
-def _installed(folder: Path, sites: list[Placed], mode: Mode | None, consent: Consent) -> Done | None:
+def _installed(
+    folder: Path, sites: list[Placed], mode: Mode | None, consent: Consent, show: Callable[[str], None]
+) -> Done | None:
     """Install what was agreed to; nothing comes of it where it was not."""
     take_over = _taken_over(folder, sites, consent)
 
@@ -90,7 +92,7 @@ def _installed(folder: Path, sites: list[Placed], mode: Mode | None, consent: Co
 
     shown = None if consent.yes else planned()[0]
     if shown and shown.changed:
-        patch(diff(shown.files, PurePosixPath()))
+        show(diff(shown.files, PurePosixPath()))
         many = f"{len(shown.changed)} file{'s' if len(shown.changed) != 1 else ''}"
         if not agreed(f"Change {many} in {folder}?"):
             return None

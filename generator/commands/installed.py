@@ -7,7 +7,8 @@ from pathlib import Path, PurePosixPath
 from generator import catalogue, lock, tree
 from generator.errors import GenError
 from generator.install import home, record
-from generator.install.config import INCLUDE
+from generator.install.config import INCLUDED
+from generator.install.ssh_lines import lines as lines_of
 from generator.lock import Lock
 
 
@@ -50,7 +51,8 @@ def installed(folder: Path) -> dict[str, Installed]:
 
 
 def _installed(folder: Path, was: Lock, config: bytes) -> Installed:
-    marked = INCLUDE in config or f"# >>> gen {was.site}:".encode() in config
+    said = [line for line in lines_of(config) if line.keyword == "include"]
+    marked = any(INCLUDED in line.arguments for line in said) or f"# >>> gen {was.site}:".encode() in config
     return Installed(was.site, len(was.files), tuple(_drift(folder, was)), _stale(was), marked)
 
 

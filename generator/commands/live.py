@@ -22,6 +22,7 @@ from generator.profile import Person
 from generator.report.diff import diff
 from generator.report.finding import visible
 from generator.terminal import agreed, data, patch, say
+from generator.tree import told
 
 
 def run(choice: inputs.Choice, *, seconds: float, fix: bool, yes: bool, as_json: bool, today: date) -> int:
@@ -56,6 +57,7 @@ def _as_installed(who: Account) -> Account:
     """Fill in whom the site was installed for, where neither profile nor options say it."""
     was = record.installed(home.folder()).get(who.site.site)
     known = {**(was.recipe.person if was else {}), **who.person.model_dump(exclude_unset=True)}
+    known["renew_on_connect"] = False  # a visit changes nothing here
     return replace(who, person=Person.model_validate(known))
 
 
@@ -88,6 +90,9 @@ def _write(spec: inputs.File, content: bytes, show: Callable[[str], None], *, ye
     if not (yes or agreed(f"Write it to {spec.path}?")):
         say("nothing was written")
         return False
+    with told(path):
+        if path.read_bytes() != spec.content:
+            raise GenError(f"{spec.path}: was changed meanwhile, so nothing was written; run this again")
     disk.replace(path, content, mode)
     say(f"  changed   {spec.path}\n\nNext: gen validate --strict {spec.path}, and git diff")
     return True

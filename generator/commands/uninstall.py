@@ -1,10 +1,9 @@
 """`gen uninstall SITE…`: every byte that was installed out of the home folder again."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from generator import catalogue
 from generator.commands import changes, first_login
 from generator.commands.install import Consent
 from generator.errors import GenError
@@ -27,17 +26,18 @@ def run(sites: Sequence[str], consent: Consent, *, purge: bool, dry_run: bool, a
         return 0
     shown = None if consent.yes else _planned(folder, sites, consent)
     if shown:
-        for secret in _secrets(folder, sites, shown.left) if purge else []:
-            say(f"  {'purged':9} ~/{secret.relative_to(folder)}")
+        for secret in _secrets(folder, sites, shown) if purge else []:
+            say(f"  {'purge':9} ~/{secret.relative_to(folder)}")
         for change in shown.files:
             if change.action is Action.DELETE:
-                say(f"  {changes.DONE[change.action]:9} ~/{change.path}")
-        patch(diff((change for change in shown.files if change.action is not Action.DELETE), PurePosixPath()))
+                say(f"  {'remove':9} ~/{change.path}")
+        show = say if as_json else patch
+        show(diff((change for change in shown.files if change.action is not Action.DELETE), PurePosixPath()))
         if not agreed(f"Take {', '.join(sites)} out of {folder}?"):
             return 0
     with carry.alone(folder, []):
         move = _planned(folder, sites, consent)
-        secrets = _secrets(folder, sites, move.left) if purge else []
+        secrets = _secrets(folder, sites, move) if purge else []
         if shown and shown.files != move.files:
             raise GenError("something was changed meanwhile, so nothing was written; run this again")
         for name, undo in record.shared(folder).undo.items():
@@ -50,9 +50,9 @@ def run(sites: Sequence[str], consent: Consent, *, purge: bool, dry_run: bool, a
         for name in timed:
             timer.forget(name)
     if as_json:
-        data(_json(sites, move, backups))
+        data(_json(sites, move, backups, secrets))
     else:
-        _summary(folder, move, backups)
+        _summary(folder, move, backups, secrets)
     return 0
 
 
@@ -63,30 +63,15 @@ def _planned(folder: Path, sites: Sequence[str], consent: Consent) -> Move:
     return move
 
 
-def _secrets(folder: Path, sites: Iterable[str], left: Iterable[str]) -> list[Path]:
-    """Return the secrets of some sites that are there, but for those that a site that stays installed has too.
+def _secrets(folder: Path, sites: Sequence[str], move: Move) -> list[Path]:
+    from generator.install.purge import goes  # brings pydantic along
 
-    Raises:
-        GenError: the spec of a site, which tells what they are, is gone or has faults.
-    """
-    from generator import load
-    from generator.account import Account
-    from generator.install import purge
-    from generator.profile import Person
-
-    was = record.installed(folder)
-
-    def of(names: Iterable[str]) -> list[PurePosixPath]:
-        people = ((name, Person.model_validate(dict(was[name].recipe.person))) for name in names)
-        accounts = [Account(load.site(catalogue.spec(name, None)), person) for name, person in people]
-        return [path for account in accounts for path in purge.secrets(account)]
-
-    named = {str(lock.recipe.person.get("identity_file", "")).removeprefix("~/") for lock in was.values()}
-    used = {*of(left), *map(PurePosixPath, named)}
-    return [folder / path for path in dict.fromkeys(of(sites)) if path not in used and (folder / path).is_file()]
+    return goes(folder, sites, move)
 
 
-def _summary(folder: Path, move: Move, backups: list[Path]) -> None:
+def _summary(folder: Path, move: Move, backups: list[Path], secrets: list[Path]) -> None:
+    for secret in secrets:
+        say(f"  {'purged':9} ~/{secret.relative_to(folder)}")
     for change in move.changed:
         say(f"  {changes.DONE[change.action]:9} ~/{change.path}")
     for backup in backups:
@@ -95,12 +80,13 @@ def _summary(folder: Path, move: Move, backups: list[Path]) -> None:
         say(f"\n{folder / CONFIG} was left as it is; take gen's block out of it where you keep it.")
 
 
-def _json(sites: Sequence[str], move: Move, backups: list[Path]) -> str:
+def _json(sites: Sequence[str], move: Move, backups: list[Path], secrets: list[Path]) -> str:
     report = {
         "format_version": "1.0",
         "sites": list(sites),
         "files": changes.listed(move.files),
         "by_hand": move.by_hand,
         "backups": [str(path) for path in backups],
+        "purged": [str(path) for path in secrets],
     }
     return json.dumps(report, indent=2)

@@ -13,7 +13,8 @@ from generator.install.mode import Mode
 from generator.install.ssh_lines import lines, numbered
 from generator.lock import digest
 
-INCLUDE = b"Include ~/.ssh/gen.d/*.conf\n"
+INCLUDED = "~/.ssh/gen.d/*.conf"
+INCLUDE = f"Include {INCLUDED}\n".encode()
 """The body of the block that reads every installed site; a tilde means the same to each OpenSSH that has Include."""
 
 # The text of the markers is an interface: people and programs search for it, and an older gen must be undone.

@@ -75,16 +75,23 @@ def folder() -> Path:
     return home
 
 
-def placed(made: Compilation, spec: File, recipe: Recipe) -> Placed:
-    """Return what of a site is installed on this machine; a spec that does not ship with gen comes along."""
+def placed(home: Path, made: Compilation, spec: File, recipe: Recipe) -> Placed:
+    """Return what of a site is installed on this machine; a spec that does not ship with gen comes along.
+
+    One that a person put there themselves stays theirs: it is no part of what is taken out again.
+    """
+    copy = INSTALLED / f"{made.site}.yaml"
+    was = record.installed(home).get(made.site)
+    found = None if was and copy in was.files else _actual(home, [copy]).get(copy)
     foreign = "systemd" if sys.platform == "darwin" else "launchd"
     artifacts = [
         replace(artifact, path=artifact.install_to)
         for artifact in made.artifacts
         if artifact.install_to and artifact.path.parts[0] != foreign
     ]
-    if not spec.path.resolve().is_relative_to(resources.CATALOGUE.resolve()):
-        artifacts.append(Artifact(INSTALLED / f"{made.site}.yaml", spec.content, 0o644))
+    ships = spec.path.resolve().is_relative_to(resources.CATALOGUE.resolve())
+    if not ships and (found is None or found.content != spec.content):
+        artifacts.append(Artifact(copy, spec.content, 0o644))
     return Placed(made, artifacts, recipe)
 
 

@@ -1,22 +1,59 @@
 """What of a site is a person's secret: kept when the site goes, unless they say otherwise."""
 
-from collections.abc import Iterator
-from pathlib import PurePosixPath
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
+from generator import catalogue, load
 from generator.account import Account
+from generator.install import config, record
+from generator.install.home import CONFIG, Move
+from generator.install.ssh_files import Files, sources, walk
+from generator.profile import Person
 from generator.spec.auth import StepAuth
 
 
-def secrets(account: Account) -> list[PurePosixPath]:
-    """Return the keys, certificates and credentials of a site below the home folder.
+def goes(home: Path, sites: Sequence[str], move: Move) -> list[Path]:
+    """Return the keys, certificates and credentials of some sites that are there and that nobody else uses.
 
-    A key that the person named themselves is not the site's.
+    Others are the sites that stay, and the person: by `--identity-file`, or in their own ssh configuration as it is
+    to be.
+
+    Raises:
+        GenError: the spec of a site, which tells what they are, is gone or has faults.
     """
-    found = [path.removeprefix("~/") for path in _paths(account) if path.startswith("~/")]
-    return [PurePosixPath(path) for path in dict.fromkeys(found) if ".." not in PurePosixPath(path).parts]
+    own = [str(lock.recipe.person.get("identity_file") or "") for lock in record.installed(home).values()]
+    named = [_place(home, path) for path in (*own, *_configured(home, sites, move))]
+    used = {*_secrets(home, move.left), *named}
+    used |= {Path(f"{path}{ending}") for path in named for ending in (".pub", "-cert.pub")}
+    return [path for path in dict.fromkeys(_secrets(home, sites)) if path not in used and path.is_file()]
+
+
+def _configured(home: Path, sites: Iterable[str], move: Move) -> Iterator[str]:
+    """Yield the keys and certificates that lines of the person's name."""
+    content = config.arranged(move.config, str(home / CONFIG), {})
+    ours = {home / record.conf(site): None for site in (*sites, *move.left)}
+    for _, line in walk(sources(Files(home, {**ours, home / CONFIG: content}))[0]):
+        if line.keyword in ("identityfile", "certificatefile"):
+            yield from line.arguments[:1]
+
+
+def _secrets(home: Path, sites: Iterable[str]) -> Iterator[Path]:
+    was = record.installed(home)
+    for name in sites:
+        person = Person.model_validate(dict(was[name].recipe.person))
+        paths = _paths(Account(load.site(catalogue.spec(name, None)), person))
+        yield from (_place(home, path) for path in paths if path.startswith("~/") and ".." not in path.split("/"))
+
+
+def _place(home: Path, path: str) -> Path:
+    """Return where a path leads that is written as in a spec or in an ssh config; an absolute one stays what it is."""
+    for start in ("~/", "%d/", "${HOME}/"):
+        path = path.removeprefix(start)
+    return home / path
 
 
 def _paths(account: Account) -> Iterator[str]:
+    """Yield the files of a site; a key that the person named themselves is not the site's."""
     site, own = account.site, account.person.identity_file
     for auth in (site.auth, *(host.auth for host in site.hosts.values() if host.auth)):
         key, certificate = account.key(auth), account.certificate(auth)

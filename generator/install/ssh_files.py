@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from generator.install.ssh_lines import Line, lines
+from generator.on_connect import renews
 from generator.tree import told
 
 _TOP = b"\nMatch all\n"
@@ -125,6 +126,8 @@ def _copy(source: Source, folder: Path, blank: Collection[tuple[str, int]], copi
         if inner is not None:
             names = [_copy(one, folder, blank, copies) for one in inner]
             instead = b"Include " + " ".join(f'"{name}"' for name in names).encode() if names else b""
+        elif line.keyword == "match" and renews(line.value):
+            instead = b"Match !all"  # to ask what a name comes to renews no certificate
         elif (source.name, line.number) in blank:
             instead = b""
         else:

@@ -11,6 +11,12 @@ from homes import CERTIFICATE, spec, tree
 from running import Gen
 from syrupy.assertion import SnapshotAssertion
 
+from generator import load
+from generator.compile import compile_site
+from generator.install.ssh_files import Files, copy, sources
+from generator.profile import Person
+from generator.resources import CATALOGUE
+
 BLOCK = "# >>> gen: managed, do not edit between these lines >>>\nInclude ~/.ssh/gen.d/*.conf\n# <<< gen <<<\n"
 
 
@@ -328,3 +334,23 @@ def test_several_sites_are_installed_at_once(gen: Gen, home: Path, ours: str) ->
     assert result.status == 0
     assert sorted(path.name for path in (home / ".ssh/gen.d").iterdir()) == ["other.conf", "ours.conf"]
     assert (home / ".ssh/config").read_text("latin-1").count(">>> gen") == 1
+
+
+def test_with_json_the_patch_is_no_part_of_what_programs_read(
+    gen: Gen, home: Path, ours: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("generator.commands.install.agreed", lambda _: True)
+    result = gen("install", ours, "--json")
+    assert json.loads(result.out)["sites"]
+    assert "+++ b/.ssh/config" in result.err
+
+
+def test_to_ask_what_a_name_comes_to_renews_no_certificate(tmp_path: Path) -> None:
+    renewing = compile_site(load.site(CATALOGUE / "cscs-daint.yaml"), Person(user="ada"))
+    content = next(one.content for one in renewing if one.path.suffix == ".conf")
+    assert b"gen refresh" in content
+    files = Files(tmp_path, {tmp_path / ".ssh/config": b'Match exec "true"\n  Port 1\n' + content}, tmp_path / "none")
+    copied = copy(sources(files), tmp_path)[0].read_bytes()
+    assert b"gen refresh" not in copied
+    assert b'Match exec "true"\n  Port 1\n' in copied
+    assert copied.count(b"Match !all\n") == content.count(b"gen refresh")

@@ -49,10 +49,12 @@ def test_launchd_takes_an_agent_anew() -> None:
         ),
     ],
 )
-def test_each_system_gets_its_own_units(platform: str, units: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_system_gets_its_own_units(
+    platform: str, units: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spec = inputs.file(resources.CATALOGUE / "musica.yaml")
     made = build(inputs.Inputs(spec, None, {}, ()))
     monkeypatch.setattr(sys, "platform", platform)
-    placed = {str(artifact.path) for artifact in home.placed(made, spec, RECIPE).artifacts}
+    placed = {str(artifact.path) for artifact in home.placed(tmp_path, made, spec, RECIPE).artifacts}
     assert {path for path in placed if "gen-cert" in path} == units
     assert ".ssh/gen.d/musica.conf" in placed

@@ -187,6 +187,67 @@ def test_a_key_that_another_site_uses_or_the_person_named_is_never_purged(gen: G
     assert sorted(path.name for path in (home / ".ssh").glob("id_*")) == ["id_mine", "id_shared"]
 
 
+@pytest.mark.parametrize("written", ["~/.ssh/id_ours", "{home}/.ssh/id_ours", '"%d/.ssh/id_ours"'])
+def test_a_key_that_an_entry_of_the_persons_names_is_never_purged(gen: Gen, home: Path, written: str) -> None:
+    config(f"Host git\n  IdentityFile {written.format(home=home)}\n".encode())(home)
+    gen("install", str(spec(Path())), "--yes")
+    for name in ("id_ours", "id_ours.pub"):
+        (home / ".ssh" / name).write_text("")
+    result = gen("uninstall", "ours", "--purge", "--yes")
+    assert (result.status, "purged" in result.err) == (0, False)
+    assert sorted(path.name for path in (home / ".ssh").glob("id_*")) == ["id_ours", "id_ours.pub"]
+
+
+def test_a_key_that_the_person_named_by_its_whole_path_is_never_purged(gen: Gen, home: Path) -> None:
+    shared = {"method": "publickey", "key": "~/.ssh/id_shared"}
+    gen("install", str(spec(Path(), auth=shared)), "--yes")
+    gen("install", str(spec(Path(), "other")), "--identity-file", str(home / ".ssh/id_shared"), "--yes")
+    for name in ("id_shared", "id_shared.pub"):
+        (home / ".ssh" / name).write_text("")
+    assert gen("uninstall", "ours", "other", "--purge", "--yes").status == 0
+    assert sorted(path.name for path in (home / ".ssh").glob("id_*")) == ["id_shared", "id_shared.pub"]
+
+
+def test_what_was_purged_is_told(gen: Gen, home: Path, two: Tree) -> None:
+    for name in ("ours", "other"):
+        (home / ".ssh" / f"id_{name}").write_text("")
+    assert "  purged    ~/.ssh/id_ours\n" in gen("uninstall", "ours", "--purge", "--yes").err
+    report = json.loads(gen("uninstall", "other", "--purge", "--yes", "--json").out)
+    assert report["purged"] == [str(home / ".ssh/id_other")]
+
+
+def test_a_spec_that_the_person_put_there_stays(gen: Gen, home: Path) -> None:
+    own = home / ".config/gen/site_specs"
+    own.mkdir(parents=True)
+    spec(own)
+    before = tree(home)
+    assert gen("install", "ours", "--yes").status == 0
+    assert gen("install", "ours", "--yes", "--user", "ada").status == 0
+    assert gen("uninstall", "ours", "--yes").status == 0
+    assert tree(home) == before
+
+
+def test_a_copy_that_came_along_goes_though_it_was_installed_from_again(gen: Gen, home: Path) -> None:
+    before = tree(home)
+    gen("install", str(spec(Path())), "--yes")
+    assert gen("install", "ours", "--yes", "--user", "ada").status == 0
+    assert gen("uninstall", "ours", "--yes").status == 0
+    assert tree(home) == before
+
+
+def test_a_question_says_what_would_be_done_and_not_that_it_was(
+    gen: Gen, home: Path, two: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / ".ssh/id_ours").write_text("")
+    monkeypatch.setattr("generator.commands.uninstall.agreed", lambda _: False)
+    out = gen("uninstall", "ours", "--purge", "--json")
+    assert (out.status, out.out) == (0, "")
+    assert "  purge     ~/.ssh/id_ours\n" in out.err
+    assert "  remove    ~/.ssh/gen.d/ours.conf\n" in out.err
+    assert "removed" not in out.err
+    assert (home / ".ssh/gen.d/ours.conf").exists()
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [

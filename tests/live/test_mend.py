@@ -8,9 +8,15 @@ import pytest
 from running import Gen, running
 from syrupy.assertion import SnapshotAssertion
 
+from generator import inputs, load
+from generator.account import Account
+from generator.commands import live
+from generator.emitters import ssh_config
+from generator.errors import GenError
 from generator.live import blocks
 from generator.live.mend import mended
 from generator.live.slurm import Nodes, Queues, SitePartition
+from generator.profile import Person
 from generator.resources import CATALOGUE
 
 TODAY = date(2026, 8, 9)
@@ -96,3 +102,21 @@ def test_a_spec_that_ships_with_gen_is_not_changed(
     status, _, err = gen("status", "mila", "--live", "--fix-spec")
     assert (status, "copy it and say it again: mkdir -p site_specs && cp" in err) == (2, True)
     assert str(CATALOGUE / "mila.yaml") in err
+
+
+def test_an_edit_made_while_a_person_is_asked_is_not_written_over(tmp_path: Path) -> None:
+    spec = tmp_path / "ours.yaml"
+    spec.write_bytes(b"read\n")
+    given = inputs.file(spec)
+    spec.write_bytes(b"edited\n")
+    with pytest.raises(GenError, match="was changed meanwhile, so nothing was written"):
+        live._write(given, b"mended\n", lambda _: None, yes=True)
+    assert spec.read_bytes() == b"edited\n"
+
+
+def test_a_visit_renews_no_certificate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    who = Account(load.site(CATALOGUE / "cscs-daint.yaml"), Person(user="ada"))
+    (usual,), (visiting,) = ssh_config.emit(who), ssh_config.emit(live._as_installed(who))
+    assert b"gen refresh" in usual.content
+    assert b"gen refresh" not in visiting.content
