@@ -57,7 +57,8 @@ def _fits(new: Certificate, settings: Settings) -> bool:
 def _run(command: Command, sources: Sources, environment: Mapping[str, str], deadline: Deadline) -> None:
     secret = sources.named(command.secret) if command.secret else None
     given = {command.secret: secret.reveal()} if secret and command.secret else {}
-    words = [process.program(command.words[0], "the site's documentation says where it is from"), *command.words[1:]]
+    documentation = command.docs or "the site's documentation"
+    words = [process.program(command.words[0], f"{documentation} says where it is from"), *command.words[1:]]
     if command.asks:
         status = process.shown(words, {**environment, **given})
         if status:

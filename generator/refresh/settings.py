@@ -67,6 +67,8 @@ class Command:
     each_connection: bool
     secret: str | None
     """Variable that the command takes its secret from."""
+    docs: str | None
+    """Where the site tells of the command."""
 
 
 @dataclass(frozen=True)
@@ -230,6 +232,7 @@ def _command(own: Account, auth: spec.CommandCertificateAuth) -> Command:
         makes_key=auth.makes_key,
         each_connection=auth.each_connection,
         secret=auth.secret,
+        docs=own.site.docs,
     )
 
 

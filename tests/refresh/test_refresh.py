@@ -242,7 +242,7 @@ def test_a_site_gives_no_more_than_it_says(gen: Gen, home: Path) -> None:
 @pytest.mark.parametrize(
     ("script", "says"),
     [
-        pytest.param(None, "is not on PATH", id="that is missing"),
+        pytest.param(None, "is not on PATH; https://ours.example.org/ssh says where it is from", id="that is missing"),
         pytest.param("exit 3", "status 3", id="that fails"),
     ],
 )
@@ -270,7 +270,7 @@ def centre(home: Path) -> Callable[..., None]:
         spec = home / "site_specs/ours.yaml"
         spec.parent.mkdir(exist_ok=True)
         spec.write_text(
-            "site: ours\ntitle: Ours\nhosts: { ours: { host: ours.example.org } }\n"
+            "site: ours\ntitle: Ours\ndocs: https://ours.example.org/ssh\nhosts: { ours: { host: ours.example.org } }\n"
             f"auth: {{ method: certificate, command: [{home}/get.sh, --for, '{{user}}'], secret: OURS_KEY, "
             f"max_per_day: {max_per_day} }}\n"
         )

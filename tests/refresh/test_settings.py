@@ -177,6 +177,7 @@ def test_the_command_of_a_centre_is_filled_in(home: Path) -> None:
         makes_key=False,
         each_connection=False,
         secret=None,
+        docs="https://docs.isambard.ac.uk/",
     )
     assert (found.prefix, found.skew) == ("ISAMBARD_AI", 10800)
     assert settings("cscs-daint").most == 5
