@@ -2,6 +2,7 @@
 
 import keyword
 import re
+import sys
 import unicodedata
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -9,7 +10,11 @@ from pathlib import PurePosixPath
 from generator.errors import GenError
 
 # Would be found before the project's own package, or instead of it.
-_TAKEN = {"dagster", "dagster_pipes", "dagster_slurm", "ray", "test", "tests"}
+_TAKEN = sys.stdlib_module_names | {
+    *("dagster", "dagster_dg_cli", "dagster_pipes", "dagster_shared", "dagster_slurm", "dagster_webserver"),
+    *("mypy", "numpy", "pandas", "pip", "pyarrow", "pydantic", "pyspark", "pytest", "ray", "ruff", "setuptools"),
+    *("test", "tests", "yaml"),
+}
 
 
 @dataclass(frozen=True)
@@ -27,9 +32,14 @@ class Project:
         """Tell whether two are one project, whatever else is compiled with it."""
         return other is not None and (self.folder, self.package) == (other.folder, other.package)
 
+    @property
+    def sites(self) -> PurePosixPath:
+        """Folder of the sites' files; a folder without it is no project of ours."""
+        return self.folder / "src" / self.package / "sites"
+
     def wiring(self, site: str) -> PurePosixPath:
         """Return where the file of a site lies, the only one that is managed."""
-        return self.folder / "src" / self.package / "sites" / f"{site}.toml"
+        return self.sites / f"{site}.toml"
 
 
 def slug(name: str) -> str:
@@ -38,7 +48,7 @@ def slug(name: str) -> str:
     Raises:
         GenError: there is no package of that name.
     """
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    plain = unicodedata.normalize("NFKD", name.casefold()).encode("ascii", "ignore").decode()
     found = re.sub("[^a-z0-9]+", "-", plain).strip("-")
     if not found:
         raise GenError(f"{name!r}: holds no letter of a to z and no digit, so no package can be called so")

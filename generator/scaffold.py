@@ -7,14 +7,14 @@ from pathlib import Path, PurePosixPath
 from generator.resources import PROJECT
 
 
-def files(name: str, package: str, site: str) -> Iterator[tuple[PurePosixPath, bytes]]:
-    """Yield the path of each file of a project, from its folder, and its bytes.
+def files(name: str, package: str, site: str, login: str) -> Iterator[tuple[PurePosixPath, bytes]]:
+    """Yield the path of each file of a project, from its folder, and its bytes; `login` is what ssh calls the site.
 
     `~/.cookiecutterrc` and replays belong to cookiecutter's command, which is not used; hooks are not run.
     """
     from cookiecutter.generate import generate_context, generate_files  # takes its time
 
-    answers = {"name": name, "site": site, "__slug": name, "__package": package}
+    answers = {"name": name, "site": site, "__slug": name, "__package": package, "__login": login}
     context = generate_context(str(PROJECT / "cookiecutter.json"), extra_context=answers)
     with tempfile.TemporaryDirectory(prefix="gen-") as scratch:
         folder = Path(generate_files(str(PROJECT), context, scratch, accept_hooks=False))

@@ -57,12 +57,17 @@ def strays(root: Path, known: set[Path]) -> list[Path]:
     """Return the files of ours below a folder that no lock knows of, by their first line."""
     found = []
     for folder, below, files in os.walk(root):
-        below[:] = sorted(name for name in below if name not in (".git", ".gen"))
+        below[:] = sorted(name for name in below if not _others(Path(folder, name)))
         for name in sorted(files):
             path = Path(folder, name)
             if _OURS.fullmatch(f"{path.parent.name}/{name}") and path not in known and _is_ours(path):
                 found.append(path)
     return found
+
+
+def _others(folder: Path) -> bool:
+    """Tell whether a folder is git's, our own, or holds installed programs."""
+    return folder.name in (".git", ".gen", ".pixi") or (folder / "pyvenv.cfg").exists()
 
 
 def _is_ours(path: Path) -> bool:

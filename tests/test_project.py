@@ -162,6 +162,7 @@ def test_what_a_site_asks_for(name: str, key: str, expected: str | None) -> None
         pytest.param("v1.2 Überblick", "v1-2-uberblick", id="dot and umlaut"),
         pytest.param("__x__", "x", id="underscores"),
         pytest.param("2026", "2026", id="digits"),
+        pytest.param("Straße", "strasse", id="sharp s"),
     ],
 )
 def test_any_name_becomes_a_package(name: str, expected: str) -> None:
@@ -169,7 +170,7 @@ def test_any_name_becomes_a_package(name: str, expected: str) -> None:
     assert package(slug(name)).isidentifier()
 
 
-@pytest.mark.parametrize("name", ["数据", "", "...", "class", "Dagster", "ray", "tests"])
+@pytest.mark.parametrize("name", ["数据", "", "...", "class", "Dagster", "ray", "tests", "json", "numpy", "yaml"])
 def test_a_name_that_no_package_can_have_is_refused(name: str) -> None:
     with pytest.raises(GenError, match=re.escape(repr(name))):
         slug(name)
@@ -246,6 +247,61 @@ def test_what_is_refused_before_anything_is_written(
     assert files(tmp_path) == {}
 
 
+def test_a_project_that_was_taken_away_or_moved_comes_anew(gen: Gen, tmp_path: Path) -> None:
+    gen("site", "mila", "--out", "a")
+    before = files(tmp_path / "a")
+    (tmp_path / "a/mila-pipelines").rename(tmp_path / "moved")
+    assert gen("site", "mila", "--out", "a").status == 0
+    assert files(tmp_path / "a") == before
+
+
+def test_a_project_does_not_take_over_what_gen_site_wrote(gen: Gen, tmp_path: Path) -> None:
+    gen("site", "musica", "--out", "work")
+    before = files(tmp_path / "work")
+    result = gen("project", "work", "--site", "musica")
+    assert (result.status, "is no project that gen project made" in result.err) == (2, True), result.err
+    assert files(tmp_path / "work") == before
+
+
+def test_what_gen_site_wrote_into_a_project_stays_there(gen: Gen, tmp_path: Path) -> None:
+    gen("project", "alone", "--site", "musica")
+    assert gen("site", "musica", "--out", "alone").status == 0
+    before = files(tmp_path / "alone")
+    assert {"ssh/musica.conf", ".env.musica"} <= set(before)
+    assert gen("project", "alone", "--site", "musica").status == 0
+    assert files(tmp_path / "alone") == before
+
+
+def test_a_folder_of_somebody_else_gets_no_project_unasked(gen: Gen, tmp_path: Path) -> None:
+    (tmp_path / "mila-pipelines").mkdir()
+    (tmp_path / "mila-pipelines/mine").touch()
+    result = gen("site", "mila")
+    assert (result.status, "--project" in result.err, "--no-project" in result.err) == (2, True, True), result.err
+    assert set(files(tmp_path)) == {"mila-pipelines/mine"}
+    assert gen("site", "mila", "--no-project").status == 0
+
+
+def test_the_locks_of_a_project_stay_in_one_place(gen: Gen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gen("site", "musica")
+    gen("project", "alone", "--site", "musica")
+    before = files(tmp_path)
+    assert (again := gen("site", "mila", "--project", "alone")).status == 2
+    assert f"say --out {tmp_path / 'alone'}" in again.err
+    monkeypatch.chdir(tmp_path / "musica-pipelines")
+    assert (below := gen("site", "mila", "--project", ".")).status == 2
+    assert f"say --out {tmp_path}" in below.err
+    assert files(tmp_path) == before
+
+
+def test_the_wiring_names_the_command_that_makes_it_anew(gen: Gen, tmp_path: Path) -> None:
+    gen("project", "alone", "--site", "mila")
+    wired = (tmp_path / "alone/src/alone/sites/mila.toml").read_text().splitlines()[0]
+    command = wired.rpartition(" then run: gen ")[2]
+    assert command == "project alone --site mila"
+    assert gen(*command.split()).status == 0
+    assert gen("check", "alone").status == 0
+
+
 def test_no_project_when_none_is_wanted(gen: Gen, tmp_path: Path) -> None:
     assert gen("site", "mila", "--no-project", "--out", "a").status == 0
     assert not (tmp_path / "a/mila-pipelines").exists()
@@ -318,6 +374,26 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     cookiecutter = [sys.executable, "-m", "cookiecutter", "--no-input", str(resources.PROJECT), "name=Two Sites"]
     subprocess.run(cookiecutter, cwd=folder, env=environment, check=True, capture_output=True, timeout=120)
     return folder / "two-sites"
+
+
+def test_the_key_of_a_jump_host_is_the_users_where_both_take_one() -> None:
+    """A key of its own would win over the one that the user names."""
+    assert "key_path" not in wiring(site("isambard-ai"))["ssh"]["jump_host"]
+
+
+def test_the_template_alone_makes_a_package_of_digits(tmp_path: Path) -> None:
+    cookiecutter = [sys.executable, "-m", "cookiecutter", "--no-input", str(resources.PROJECT), "name=2026"]
+    environment = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+    subprocess.run(cookiecutter, cwd=tmp_path, env=environment, check=True, capture_output=True, timeout=120)
+    assert (tmp_path / "2026/src/_2026/definitions.py").exists()
+
+
+def test_the_readme_calls_a_site_as_ssh_does() -> None:
+    spec = site("cscs-daint")
+    [readme] = (
+        seed for seed in dagster_project.seeds(spec, Project(PurePosixPath(), "p")) if str(seed.path) == "README.md"
+    )
+    assert f"ssh {next(iter(spec.hosts))} 'cd FOLDER" in readme.content.decode()
 
 
 def test_cookiecutter_makes_of_the_template_what_gen_makes(project: Path) -> None:

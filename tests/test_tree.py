@@ -59,6 +59,21 @@ def test_a_lock_that_is_a_link_out_of_the_folder_is_found_but_not_read(link: str
         tree.actual(folder, [where])
 
 
+@pytest.mark.parametrize(
+    ("beside", "expected"),
+    [
+        pytest.param("env/other", ["env/ssh/mila.conf"], id="any folder"),
+        pytest.param("env/pyvenv.cfg", [], id="virtual environment"),
+        pytest.param(".pixi/other", ["env/ssh/mila.conf"], id="pixi's"),
+    ],
+)
+def test_what_programs_are_installed_in_holds_no_strays(beside: str, expected: list[str], tmp_path: Path) -> None:
+    put(tmp_path / beside)
+    for name in ("env/ssh/mila.conf", ".pixi/ssh/mila.conf"):
+        put(tmp_path / name).write_text("# Made by gen for mila\n")
+    assert [str(path.relative_to(tmp_path)) for path in tree.strays(tmp_path, set())] == expected
+
+
 def test_a_link_within_the_folder_is_followed(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(put(tmp_path / "real"))
     assert tree.actual(tmp_path, [PurePosixPath("link")])[PurePosixPath("link")].content == b"{}"

@@ -15,7 +15,8 @@ def run(name: str, choice: inputs.Choice, out: Path, *, dry_run: bool, force: bo
     """
     slug = project.slug(name)
     folder = out / slug
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / ".gen").is_dir():
-        raise GenError(f"{folder}: is there already, and gen did not make it; choose another name")
     wanted = project.Project(PurePosixPath(), project.package(slug), alone=True)
+    made = (folder / ".gen").is_dir() and (folder / wanted.sites).is_dir()
+    if folder.is_dir() and any(folder.iterdir()) and not made:
+        raise GenError(f"{folder}: is there already, and is no project that gen project made; choose another name")
     return site.run(choice, folder, wanted, dry_run=dry_run, force=force, as_json=as_json)

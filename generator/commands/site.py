@@ -3,6 +3,8 @@
 import json
 import os
 import shlex
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -40,7 +42,7 @@ def run(
     site = inputs.site(given.spec)
     was = _was(out, lock.path(site), force)
     before = was.recipe.project if was else None
-    given = replace(given, project=_project(wanted, out, site, before))
+    given = replace(given, project=_project(wanted, out, site, was))
     made = cache.recalled(given, remarks.compiled)
     if isinstance(wanted, Path) or _seeded(out, given.project, before):
         made = replace(made, artifacts=tuple(item for item in made.artifacts if item.owner is Owner.MANAGED))
@@ -65,19 +67,27 @@ def run(
     return 0
 
 
-def _project(wanted: Project | Path | bool, out: Path, site: str, was: Project | None) -> Project | None:
-    """Return the project that a site is wired into."""
+def _project(wanted: Project | Path | bool, out: Path, site: str, was: lock.Lock | None) -> Project | None:
+    """Return the project that a site is wired into; what `gen site` wrote beside it before, stays."""
+    before = was.recipe.project if was else None
     match wanted:
         case Path():
             return _there(wanted, out)
-        case True if was:
-            return replace(was, alone=False)
+        case Project():
+            return replace(wanted, alone=was is None or (before is not None and before.alone))
         case True:
-            name = f"{site}-pipelines"
-            return Project(PurePosixPath(name), project.package(name))
-        case False:
-            return None
-    return wanted
+            return replace(before, alone=False) if before else _new(f"{site}-pipelines", out)
+    return None
+
+
+def _new(name: str, out: Path) -> Project:
+    """Return a project to make, in a folder that nobody else has filled."""
+    folder, made = out / name, Project(PurePosixPath(name), project.package(name))
+    if folder.is_dir() and any(folder.iterdir()) and not (out / made.sites).is_dir():
+        raise GenError(
+            f"{folder}: is there already, and gen did not make it; name a project (--project) or none (--no-project)"
+        )
+    return made
 
 
 def _seeded(out: Path, now: Project | None, was: Project | None) -> bool:
@@ -92,7 +102,19 @@ def _there(folder: Path, out: Path) -> Project:
         raise GenError(f"--project {folder}: is no project that gen made (gen project NAME --site SITE makes one)")
     if not tree.within(folder, out):
         raise GenError(f"--project {folder}: is not below {out}; say with --out what holds it")
+    if (keepers := list(_keepers(folder.resolve()))) and out.resolve() not in keepers:
+        raise GenError(f"--project {folder}: its locks are in {keepers[0] / '.gen'}; say --out {keepers[0]}")
     return Project(PurePosixPath(folder.resolve().relative_to(out.resolve())), packages[0])
+
+
+def _keepers(folder: Path) -> Iterator[Path]:
+    """Yield the folders whose locks know of a project: its own, or one above."""
+    for above in (folder, *folder.parents):
+        for path in sorted(above.glob(".gen/*.lock")):
+            with suppress(GenError, OSError):  # somebody else's, perhaps
+                known = lock.parse(path.read_bytes(), str(path)).recipe.project
+                if known and (above / known.folder).resolve() == folder:
+                    yield above
 
 
 def _was(out: Path, where: PurePosixPath, force: bool) -> lock.Lock | None:
@@ -148,8 +170,8 @@ def _next(made: Compilation, out: Path, project: Project | None) -> None:
         for step in remarks.first_steps(made):
             say(f"  {step}")
         say(f"  ssh -F {shlex.quote(str(out / 'ssh' / f'{made.site}.conf'))} {shlex.quote(made.first_login.alias)}")
-    if project:
-        say(f"  cd {shlex.quote(str(out / project.folder))}   # a Dagster project; its README has three commands")
+    if project and (place := out / project.folder) != Path():
+        say(f"  cd {shlex.quote(str(place))}   # a Dagster project; its README has three commands")
 
 
 def _json(made: Compilation, changes: list[Change], backups: list[PurePosixPath]) -> str:

@@ -27,18 +27,22 @@ Fields = dict[str, Value]
 def emit(account: Account, project: Project) -> Iterator[Artifact]:
     """Yield the file of the site, the only one that is managed."""
     site = account.site
+    made = header(site, f"gen project {_name(project)} --site" if project.alone else "gen site")
     tables = {name: _written(fields) for name, fields in _tables(account).items()}
     content = render(
-        "site.toml.j2", header=header(site), title=site.title, tables={name: one for name, one in tables.items() if one}
+        "site.toml.j2", header=made, title=site.title, tables={name: one for name, one in tables.items() if one}
     )
     yield Artifact(project.wiring(site.site), content, 0o644)
 
 
 def seeds(site: SiteSpec, project: Project) -> Iterator[Artifact]:
     """Yield all other files of a new project; what is known of the site is not in them."""
-    name = project.package.strip("_").replace("_", "-")
-    for path, content in scaffold.files(name, project.package, site.site):
+    for path, content in scaffold.files(_name(project), project.package, site.site, next(iter(site.hosts))):
         yield Artifact(project.folder / path, content, 0o644, owner=Owner.SEEDED)
+
+
+def _name(project: Project) -> str:
+    return project.package.strip("_").replace("_", "-")
 
 
 def _tables(account: Account) -> dict[str, Fields]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from {{ cookiecutter.__package }} import compute
 from {{ cookiecutter.__package }}.compute import DEPLOYMENTS, Compute, Login, resources, seconds
 from {{ cookiecutter.__package }}.definitions import defs
 from {{ cookiecutter.__package }}.defs.corpus import corpus
@@ -47,7 +48,8 @@ def test_everything_loads_with_nothing_set() -> None:
     assert defs().get_repository_def().get_all_jobs()
 
 
-def test_an_asset_runs_here(tmp_path: Path) -> None:
+def test_an_asset_runs_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compute, "DATA", tmp_path / "data")
     assert dg.materialize([corpus], resources=resources()).success
     assert (tmp_path / "data" / "corpus.csv").read_text().startswith("module,bytes\n")
 

@@ -13,6 +13,7 @@ from pydantic import PrivateAttr
 from .site import chosen, connection, master, missing, queue, setting
 
 PAYLOADS = Path(__file__).parent / "payloads"
+DATA = Path(__file__).parents[2] / "data"
 DEPLOYMENTS = {
     "development": ExecutionMode.LOCAL,
     "staging_supercomputer": ExecutionMode.SLURM,
@@ -71,7 +72,7 @@ class Compute(ds.ComputeResource):
     def data_dir(self) -> str:
         """Folder that all payloads see; `$HOME` in it is that of the machine they run on."""
         if self.slurm is None:
-            return str(Path("data").resolve())
+            return str(DATA)
         return f"{self.slurm.remote_base or '$HOME/pipelines'}/data"
 
     def get_pipes_client(self, context: Any, launcher: ds.ComputeLauncher | None = None) -> Any:

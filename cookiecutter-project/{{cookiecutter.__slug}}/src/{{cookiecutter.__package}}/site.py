@@ -45,14 +45,14 @@ def chosen() -> dict[str, Any]:
         return {}
     if name not in names():
         there = f"there are {', '.join(names())}" if names() else "there is none yet"
-        raise ValueError(f"SLURM_SUPERCOMPUTER_SITE={name}: {there} (gen site {name} --project . adds it)")
+        raise ValueError(f"SLURM_SUPERCOMPUTER_SITE={name}: {there} (README.md tells how to add one)")
     return tomllib.loads((SITES / f"{name}.toml").read_text())
 
 
 def missing(site: dict[str, Any], deployment: str) -> Iterator[str]:
     """Yield what a deployment at a site still needs."""
     if not site:
-        yield f"SLURM_SUPERCOMPUTER_SITE, one of {', '.join(names()) or 'those that gen site SITE --project . adds'}"
+        yield f"SLURM_SUPERCOMPUTER_SITE, one of {', '.join(names()) or 'those that you add (README.md tells how)'}"
         return
     if "impossible" in site:
         yield f"another site: {site['impossible']}"
