@@ -23,6 +23,11 @@ def run(alias: str, name: str | None, specs: Path, *, live: bool, seconds: float
     Raises:
         GenError: the file is there, ssh knows no such host, or the site gave no answer.
     """
+    own, at, host = alias.rpartition("@")
+    if at:
+        raise GenError(
+            f"{alias}: a spec has no user name; say gen import {host}, with User {own} for it in ~/.ssh/config"
+        )
     site = name or re.sub(r"[^a-z0-9]+", "-", alias.lower()).strip("-")
     if not re.fullmatch(SLUG, site):
         raise GenError(f"--name {site}: write small letters, digits and single dashes, as in csc-roihu")

@@ -11,6 +11,7 @@ from generator import cache, inputs
 from generator.commands import changes, first_login, remarks, site
 from generator.errors import GenError
 from generator.install import carry, config, effective, home, others, record, shadow, timer
+from generator.install.first_login import loose
 from generator.install.home import CONFIG, Move, Placed
 from generator.install.mode import Mode
 from generator.install.ssh_files import Files
@@ -48,6 +49,7 @@ def run(choices: Sequence[inputs.Choice], mode: Mode | None, consent: Consent, *
             else for other hosts, nobody to ask, a write that failed.
     """
     folder = home.folder()
+    choices = list({choice.site: choice for choice in choices}.values())
     given = [inputs.read(choice) for choice in choices]
     sites = [_placed(one, folder) for one in given]
     if mode is Mode.PRINT:
@@ -62,8 +64,11 @@ def run(choices: Sequence[inputs.Choice], mode: Mode | None, consent: Consent, *
         data(_json(done, sites))
     elif done:
         _summary(folder, done)
+        asks = not consent.yes and sys.stdin.isatty()
+        for found in () if asks else loose(folder):
+            say(f"\n{found.message}")
         for choice, one in zip(choices, sites, strict=True):
-            if not consent.yes and sys.stdin.isatty():
+            if asks:
                 _settle(folder, one)
             _remarks(choice, one, was.get(one.made.site))
     return 0

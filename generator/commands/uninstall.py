@@ -21,6 +21,7 @@ def run(sites: Sequence[str], consent: Consent, *, purge: bool, dry_run: bool, a
         GenError: a site is not installed, a file of ours was edited, nobody to ask, a write that failed.
     """
     folder = home.folder()
+    sites = list(dict.fromkeys(sites))
     if dry_run:
         changes.preview([(folder, home.uninstalling(folder, sites).files)], folder)
         return 0

@@ -82,6 +82,10 @@ def uninstall(home: Path, move: Move, secrets: Iterable[Path] = ()) -> list[Path
     disk.carry_out(home, _agreed(move.files), fenced=False)
     if not move.left:
         _drop_backups(home)
+    known = record.shared(home)
+    undo = {site: what for site, what in known.undo.items() if site in move.left}
+    if undo != known.undo:
+        disk.carry_out(home, [put(home, record.SHARED, record.encoded(replace(known, undo=undo)))], fenced=False)
     disk.carry_out(home, move.records, fenced=False)
     return sorted((home / record.BACKUP).glob("*"))
 

@@ -354,3 +354,15 @@ def test_to_ask_what_a_name_comes_to_renews_no_certificate(tmp_path: Path) -> No
     assert b"gen refresh" not in copied
     assert b'Match exec "true"\n  Port 1\n' in copied
     assert copied.count(b"Match !all\n") == content.count(b"gen refresh")
+
+
+def test_a_site_that_is_named_twice_is_installed_once(gen: Gen, home: Path, ours: str) -> None:
+    report = json.loads(gen("install", ours, ours, "--yes", "--json").out)
+    assert report["sites"] == ["ours"]
+    assert gen("uninstall", "ours", "ours", "--yes").status == 0
+
+
+def test_permissions_that_ssh_refuses_are_told_where_nobody_is_asked(gen: Gen, home: Path, ours: str) -> None:
+    (home / ".ssh/config").chmod(0o666)
+    result = gen("install", ours, "--yes")
+    assert (result.status, "; chmod 644 ~/.ssh/config\n" in result.err) == (0, True)

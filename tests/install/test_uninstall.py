@@ -8,6 +8,8 @@ import pytest
 from homes import CERTIFICATE, Tree, spec, tree
 from running import Gen
 
+from generator.install import carry, record
+
 STATE = ".local/state/gen"
 
 
@@ -271,3 +273,10 @@ def test_a_record_cannot_have_another_file_taken_away(gen: Gen, home: Path, two:
     lock.write_text(lock.read_text().replace(".ssh/gen.d/ours.conf", ".ssh/config"))
     result = gen("uninstall", "ours", "--yes", "--force")
     assert (result.status, "is no lock that gen wrote" in result.err) == (2, True)
+
+
+def test_what_takes_back_a_site_goes_with_it(gen: Gen, home: Path, two: Tree) -> None:
+    for site in ("ours", "other"):
+        carry.remember(home, site, {"settings": {"path": "settings.json", "made": True}})
+    assert gen("uninstall", "ours", "--yes").status == 0
+    assert list(record.shared(home).undo) == ["other"]

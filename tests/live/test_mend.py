@@ -120,3 +120,12 @@ def test_a_visit_renews_no_certificate(monkeypatch: pytest.MonkeyPatch, tmp_path
     (usual,), (visiting,) = ssh_config.emit(who), ssh_config.emit(live._as_installed(who))
     assert b"gen refresh" in usual.content
     assert b"gen refresh" not in visiting.content
+
+
+def test_a_user_name_is_no_part_of_a_host_to_import(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    status, _, err = running(monkeypatch, capsys.readouterr)("import", "ada@ours.example.org")
+    assert (status, "say gen import ours.example.org, with User ada for it" in err) == (2, True)
+    assert not list(tmp_path.iterdir())
