@@ -2,15 +2,15 @@
 
 import keyword
 import re
-import sys
 import unicodedata
+from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from generator.errors import GenError
 
 # Would be found before the project's own package, or instead of it.
-_TAKEN = sys.stdlib_module_names | {
+_TAKEN = {
     *("dagster", "dagster_dg_cli", "dagster_pipes", "dagster_shared", "dagster_slurm", "dagster_webserver"),
     *("mypy", "numpy", "pandas", "pip", "pyarrow", "pydantic", "pyspark", "pytest", "ray", "ruff", "setuptools"),
     *("test", "tests", "yaml"),
@@ -42,8 +42,8 @@ class Project:
         return self.sites / f"{site}.toml"
 
 
-def slug(name: str) -> str:
-    """Return what a project is called as a folder and a distribution, from any name.
+def slug(name: str, taken: Set[str] = frozenset()) -> str:
+    """Return what a project is called as a folder and a distribution, from any name; `taken` are Python's own modules.
 
     Raises:
         GenError: there is no package of that name.
@@ -52,7 +52,7 @@ def slug(name: str) -> str:
     found = re.sub("[^a-z0-9]+", "-", plain).strip("-")
     if not found:
         raise GenError(f"{name!r}: holds no letter of a to z and no digit, so no package can be called so")
-    if keyword.iskeyword(package(found)) or package(found) in _TAKEN:
+    if keyword.iskeyword(package(found)) or package(found) in _TAKEN | taken:
         raise GenError(f"{name!r}: Python has a meaning of its own for {package(found)}; choose another name")
     return found
 

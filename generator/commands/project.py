@@ -1,5 +1,6 @@
 """`gen project NAME --site SITE`: a Dagster project in a folder of its own, and nothing else of the site."""
 
+import sys
 from pathlib import Path, PurePosixPath
 
 from generator import inputs, project
@@ -13,7 +14,7 @@ def run(name: str, choice: inputs.Choice, out: Path, *, dry_run: bool, force: bo
     Raises:
         GenError: no package can have that name, the folder is somebody else's, or what `gen site` refuses.
     """
-    slug = project.slug(name)
+    slug = project.slug(name, sys.stdlib_module_names)
     folder = out / slug
     wanted = project.Project(PurePosixPath(), project.package(slug), alone=True)
     made = (folder / ".gen").is_dir() and (folder / wanted.sites).is_dir()
