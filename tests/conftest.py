@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,6 +17,10 @@ from generator.profile import Person
 from generator.spec.site import SiteSpec
 
 pytest_plugins = ["real_parts"]
+
+# What a script runs in the background inherits that nothing interrupts it, and hands that on to what is tested.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # .ci/run sets it: there everything is installed, so a skip would hide a test that no longer runs.
 REQUIRED = os.environ.get("GEN_TEST_SYSTEM") == "required"
