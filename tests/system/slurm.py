@@ -10,6 +10,7 @@ the test: when the block ends, or the test however it ends, the kernel ends them
 seconds to start.
 """
 
+import fcntl
 import os
 import pwd
 import socket
@@ -142,6 +143,23 @@ class Slurm:
 _SACCT = ("sacct", "--allocations", "--allusers", "--parsable2", "--noheader")
 
 
+_TURN = Path("/tmp/gen-test-slurm.lock")
+_RUNNING: list[str] = []
+
+
+@contextmanager
+def _turn(name: str) -> Iterator[None]:
+    """Let one process of the tests at a time run Slurms: those of two starve each other."""
+    with _TURN.open("a") as lock:
+        if not _RUNNING:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        _RUNNING.append(name)
+        try:
+            yield
+        finally:
+            _RUNNING.remove(name)
+
+
 @contextmanager
 def slurm(
     folder: Path,
@@ -159,6 +177,14 @@ def slurm(
     GPUs are `/dev/null`); no job is held to the memory it asked for, and each starts with the usual 1024 open files.
     `name` is the cluster's.
     """
+    with _turn(name), _running(folder, partitions, qos, accounts, name, node) as cluster:
+        yield cluster
+
+
+@contextmanager
+def _running(
+    folder: Path, partitions: Mapping[str, str], qos: Mapping[str, str], accounts: Sequence[str], name: str, node: str
+) -> Iterator[Slurm]:
     place = folder / f"slurm-{name}"
     ports = _free_ports()
     _lay_out(place, _config(place, ports, name, node, partitions) | {"accounts": _accounts(name, qos, accounts)})
