@@ -143,21 +143,22 @@ class Slurm:
 _SACCT = ("sacct", "--allocations", "--allusers", "--parsable2", "--noheader")
 
 
-_TURN = Path("/tmp/gen-test-slurm.lock")
-_RUNNING: list[str] = []
+_TURN = "GEN_TEST_SLURM_TURN"
 
 
 @contextmanager
-def _turn(name: str) -> Iterator[None]:
-    """Let one process of the tests at a time run Slurms: those of two starve each other."""
-    with _TURN.open("a") as lock:
-        if not _RUNNING:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        _RUNNING.append(name)
+def _turn() -> Iterator[None]:
+    """Let one test process at a time run Slurms, since those of two starve each other; its children share its turn."""
+    if _TURN in os.environ:
+        yield
+        return
+    with Path("/tmp/gen-test-slurm.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        os.environ[_TURN] = str(os.getpid())
         try:
             yield
         finally:
-            _RUNNING.remove(name)
+            del os.environ[_TURN]
 
 
 @contextmanager
@@ -177,7 +178,7 @@ def slurm(
     GPUs are `/dev/null`); no job is held to the memory it asked for, and each starts with the usual 1024 open files.
     `name` is the cluster's.
     """
-    with _turn(name), _running(folder, partitions, qos, accounts, name, node) as cluster:
+    with _turn(), _running(folder, partitions, qos, accounts, name, node) as cluster:
         yield cluster
 
 
@@ -185,6 +186,7 @@ def slurm(
 def _running(
     folder: Path, partitions: Mapping[str, str], qos: Mapping[str, str], accounts: Sequence[str], name: str, node: str
 ) -> Iterator[Slurm]:
+    """Start the daemons, wait for the node, and end them with the block."""
     place = folder / f"slurm-{name}"
     ports = _free_ports()
     _lay_out(place, _config(place, ports, name, node, partitions) | {"accounts": _accounts(name, qos, accounts)})
