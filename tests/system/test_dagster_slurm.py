@@ -39,13 +39,8 @@ TRIAL = '''\
 
 import dagster as dg
 import dagster_slurm as ds
-from dagster_slurm.helpers.message_readers import SSHMessageReader
 
 from ..compute import PAYLOADS, Compute
-
-# dagster-slurm waits for a payload's last words two seconds after the end of its job, which a busy machine outlasts.
-waits = SSHMessageReader._await_closed
-SSHMessageReader._await_closed = lambda self, timeout: waits(self, 10 * timeout)
 
 # The hour that dagster-slurm waits where nobody says how long has five seconds here; all else in it is as installed.
 run = ds.ComputeResource.run
@@ -99,13 +94,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with (
         slurm(folder, PARTITIONS, QOS, node=node) as cluster,
         Rig(folder) as rig,
-        tempfile.TemporaryDirectory() as short,
+        tempfile.TemporaryDirectory() as short,  # as the sockets of Ray and of a shared connection want it
     ):
-        port = login(rig, f"{cluster.set_env} HOME={folder} SLURM_TMPDIR={short}")  # Ray's sockets want a short path
+        port = login(rig, f"{cluster.set_env} HOME={folder} SLURM_TMPDIR={short}")
         key = rig.certified("ed25519-ada", "ecdsa-users", "-n", PERSON.pw_name, "-V", "+1h")
         overlay = ("--set", 'ray.ray_start_args=["--include-dashboard=false"]')
         out = rig.compile(musica(rig, port, folder), *overlay, key=key).parents[1]
-        project = Project(out / "musica-pipelines", rig.home, stand_in(folder), ALONE)
+        project = Project(out / "musica-pipelines", Path(short), stand_in(folder), ALONE)
         (project.package / "defs" / "trial.py").write_text(TRIAL)
         (project.package / "payloads" / "fails.py").write_text("raise SystemExit('nothing works')\n")
         (project.package / "payloads" / "lasts.py").write_text(LASTS)
