@@ -188,6 +188,7 @@ def _running(
 ) -> Iterator[Slurm]:
     """Start the daemons, wait for the node, and end them with the block."""
     place = folder / f"slurm-{name}"
+    assert len(f"{place}/spool/node1_99.4294967291") < 108, f"{folder}: too long for the socket of a job"  # unix(7)
     ports = _free_ports()
     _lay_out(place, _config(place, ports, name, node, partitions) | {"accounts": _accounts(name, qos, accounts)})
     cluster = Slurm(place / "slurm.conf")

@@ -76,11 +76,17 @@ def asleep(seconds: str) -> bool:
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
-def test_two_run_side_by_side_and_end_with_the_block(need: Callable[..., None], tmp_path: Path) -> None:
+@pytest.fixture
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a shorter name than a test's own, as sockets want it."""
+    return tmp_path_factory.mktemp("rig")
+
+
+def test_two_run_side_by_side_and_end_with_the_block(need: Callable[..., None], folder: Path) -> None:
     need(*PROGRAMS, "pgrep", root=True)
     seconds = f"{os.getpid()}.25"
-    with slurm(tmp_path, {"one": ""}, {"normal": ""}, name="one") as one:
-        with slurm(tmp_path, {"two": ""}, {"normal": ""}, name="two") as two:
+    with slurm(folder, {"one": ""}, {"normal": ""}, name="one") as one:
+        with slurm(folder, {"two": ""}, {"normal": ""}, name="two") as two:
             sleep_on(two, seconds)
             assert [cluster.run("sinfo", "--noheader", "--format=%R %T") for cluster in (one, two)] == [
                 "one idle\n",
@@ -90,14 +96,14 @@ def test_two_run_side_by_side_and_end_with_the_block(need: Callable[..., None], 
         assert one.run("srun", "echo", "still here") == "still here\n"
 
 
-def test_it_ends_with_a_test_that_is_killed(need: Callable[..., None], tmp_path: Path) -> None:
+def test_it_ends_with_a_test_that_is_killed(need: Callable[..., None], folder: Path) -> None:
     need(*PROGRAMS, "pgrep", root=True)
     seconds = f"{os.getpid()}.75"
     script = (
         "import sys; from pathlib import Path; from slurm import slurm\n"
         "with slurm(Path(sys.argv[1]), {'one': ''}, {'normal': ''}) as one: print(one.conf, flush=True); input()"
     )
-    command = [sys.executable, "-c", script, str(tmp_path)]
+    command = [sys.executable, "-c", script, str(folder)]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parent
     ) as other:
