@@ -11,7 +11,7 @@ PACKAGE = Path(generator.__file__).parent
 
 # From the bottom up: a module imports from its own room and from the rows below.
 ROWS: tuple[tuple[str, ...], ...] = (
-    ("errors", "resources", "artifact", "secrets"),
+    ("errors", "resources", "artifact", "secrets", "words", "openssh"),
     ("project",),
     ("spec", "catalogue", "compilation", "git", "terminal"),
     ("lock",),
@@ -45,6 +45,8 @@ SHELL = {
     "load",
     "catalogue",
     "terminal",
+    "words",
+    "openssh",
     "__main__",
 }
 CORE = {
@@ -72,7 +74,7 @@ CORE = {
     "edit",
 }
 # Of rooms that meet the outside: what judges its words, and knows nothing else of it.
-PURE = {f"live.{name}" for name in ("blocks", "client", "finding", "question", "queues", "slurm")}
+PURE = {f"live.{name}" for name in ("blocks", "finding", "question", "queues", "slurm")}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 

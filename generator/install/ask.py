@@ -8,12 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from generator import openssh
 from generator.errors import GenError
 from generator.install.ssh_files import Source, copy, walk
-from generator.live.client import Version, version
-
-Options = Mapping[str, tuple[str, ...]]
-"""What `ssh -G` prints: values by option, in small letters."""
+from generator.openssh import Settings
 
 _SECONDS = 10
 AT_ONCE = 2 * (os.cpu_count() or 1)
@@ -21,7 +19,7 @@ AT_ONCE = 2 * (os.cpu_count() or 1)
 
 def asked(
     both: tuple[Source, Source], names: Collection[str], blank: Collection[tuple[str, int]] = (), last: bytes = b""
-) -> dict[str, Options]:
+) -> dict[str, Settings]:
     """Return what ssh makes of some names, asked several at once; for `blank` and `last` see `copy`.
 
     Raises:
@@ -36,16 +34,7 @@ def asked(
             raise GenError("\n".join(_refused(error.stderr, copies, both[0]))) from None
 
 
-def client() -> Version | None:
-    """Return the version of the ssh that is there; ``None`` if it is no OpenSSH, or there is none."""
-    try:
-        told = subprocess.run(["ssh", "-V"], capture_output=True, text=True, timeout=_SECONDS, check=False)  # noqa: S607
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return version(told.stderr)
-
-
-def _run(config: Path, name: str) -> Options:
+def _run(config: Path, name: str) -> Settings:
     command = ["ssh", "-G", "-F", str(config), "--", name]
     try:
         answer = subprocess.run(  # noqa: S603 - no shell; the name is behind the --
@@ -62,11 +51,7 @@ def _run(config: Path, name: str) -> Options:
         raise GenError(
             f"ssh -G {name}: took more than {_SECONDS} s; does a `Match exec` of yours, or a name server, wait?"
         ) from None
-    options: dict[str, tuple[str, ...]] = {}
-    for line in answer.stdout.splitlines():
-        option, _, value = line.partition(" ")
-        options[option] = (*options.get(option, ()), value)
-    return options
+    return openssh.settings(answer.stdout)
 
 
 def _refused(words: str, copies: Mapping[str, str], user: Source) -> Iterator[str]:

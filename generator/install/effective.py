@@ -4,11 +4,11 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from generator.install.ask import Options, asked, client
+from generator.install.ask import asked
 from generator.install.shadow import few
 from generator.install.ssh_files import Files, sources, walk
 from generator.install.ssh_lines import Line, lines
-from generator.live.client import too_new
+from generator.openssh import Settings, client, too_new
 
 _MOST = 100
 _TOLD_FIRST = ("hostname", "port", "user", "proxyjump", "proxycommand", "identityfile")
@@ -84,7 +84,7 @@ def _some(names: Collection[str], ours: Iterable[bytes]) -> list[str]:
     return list(dict.fromkeys([*caught, *names]))[: max(_MOST, len(caught))]
 
 
-def _told(options: Options, option: str) -> str:
+def _told(options: Settings, option: str) -> str:
     return ", ".join(options.get(option, ()))
 
 

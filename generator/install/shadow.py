@@ -9,9 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
-from generator.install.ask import AT_ONCE, Options, asked
+from generator.install.ask import AT_ONCE, asked
 from generator.install.ssh_files import Files, Source, sources, walk
 from generator.install.ssh_lines import Line, lines
+from generator.openssh import Settings
 
 # These add up, so a value of theirs takes nothing from ours (ssh_config(5)).
 _ADD_UP = {"identityfile", "certificatefile", "sendenv", "setenv", "localforward", "remoteforward", "dynamicforward"}
@@ -73,18 +74,18 @@ class _Beside:
 
     both: tuple[Source, Source]
     site: bytes
-    alone: Mapping[str, Options]
+    alone: Mapping[str, Settings]
     """Of the site's file alone."""
-    full: Mapping[str, Options]
+    full: Mapping[str, Settings]
     """Of everything."""
-    behind: Mapping[str, Options] = field(default_factory=dict)
+    behind: Mapping[str, Settings] = field(default_factory=dict)
     """Of everything, and the site's file once more after it; asked for where something is lost."""
 
     def options(self, name: str) -> tuple[str, ...]:
         """Return the options that matter for a name."""
         return tuple(dict.fromkeys((*_set(self.site, name), *_ELSEWHERE)))
 
-    def loses(self, name: str, option: str, answers: Mapping[str, Options]) -> bool:
+    def loses(self, name: str, option: str, answers: Mapping[str, Settings]) -> bool:
         """Tell whether an option is not what the site's file says."""
         ours, theirs = self.alone[name].get(option.lower(), ()), answers[name].get(option.lower(), ())
         return not set(ours) <= set(theirs) if option.lower() in _ADD_UP else ours != theirs

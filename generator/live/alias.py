@@ -7,11 +7,11 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from generator import openssh
 from generator.errors import GenError
+from generator.openssh import Settings
 from generator.pins import algorithm, fingerprint
 
-Settings = Mapping[str, tuple[str, ...]]
-"""The values of each keyword, in small letters."""
 Ask = Callable[..., str]
 """Runs a program with some arguments and returns what it printed."""
 
@@ -44,7 +44,7 @@ def start(alias: str, name: str, today: date) -> dict[str, Any]:
     Raises:
         GenError: the configuration says nothing of such a host, or cannot be read.
     """
-    own, others = _settings(ask("ssh", "-G", "--", alias)), _settings(ask("ssh", "-G", "--", _NOBODY))
+    own, others = openssh.settings(ask("ssh", "-G", "--", alias)), openssh.settings(ask("ssh", "-G", "--", _NOBODY))
     naming = ("host", "hostname")
     if "." not in alias and {**own, **dict.fromkeys(naming)} == {**others, **dict.fromkeys(naming)}:
         raise GenError(
@@ -63,21 +63,13 @@ def start(alias: str, name: str, today: date) -> dict[str, Any]:
         "sources": sources,
         "hosts": _hosts(machines),
         **({"host_keys": _host_keys(pins)} if any(pins.values()) else {}),
-        "auth": _auth(own, _settings(ask("ssh", "-F", "none", "-G", "--", _NOBODY))),
+        "auth": _auth(own, openssh.settings(ask("ssh", "-F", "none", "-G", "--", _NOBODY))),
     }
 
 
 def user(alias: str) -> str:
     """Return whom ssh would log in as: the person's own, so nothing for a spec."""
-    return _first(_settings(ask("ssh", "-G", "--", alias)), "user")
-
-
-def _settings(printed: str) -> dict[str, tuple[str, ...]]:
-    found: dict[str, tuple[str, ...]] = {}
-    for line in printed.splitlines():
-        keyword, _, value = line.partition(" ")
-        found[keyword] = (*found.get(keyword, ()), value)
-    return found
+    return _first(openssh.settings(ask("ssh", "-G", "--", alias)), "user")
 
 
 def _first(settings: Settings, keyword: str) -> str:
@@ -91,7 +83,7 @@ def _machines(alias: str, own: Settings, depth: int = 0) -> Iterator[tuple[str, 
         found = re.fullmatch(r"(?:ssh://)?(?:[^@]*@)?([\w.-]+)(?::(\d+))?", hop)
         if not found:
             raise GenError(f"{alias}: ProxyJump {hop} is no host that a spec can name")
-        settings = _settings(ask("ssh", "-G", *(("-p", found[2]) if found[2] else ()), "--", found[1]))
+        settings = openssh.settings(ask("ssh", "-G", *(("-p", found[2]) if found[2] else ()), "--", found[1]))
         further = dict(_machines(found[1], settings, depth + 1))
         if via:  # in a chain, the one before it leads there, whatever its own configuration says
             further[found[1]]["via"] = via

@@ -2,7 +2,6 @@
 
 import re
 import secrets
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -10,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from generator.account import Account
-from generator.live import client, credential, host_keys, queues, session
+from generator.live import credential, host_keys, queues, session
 from generator.live.finding import Finding, Kind
 from generator.live.question import Answer, answer, script
 from generator.live.reach import Deadline, Door, Reached, reach
 from generator.live.slurm import Queues
+from generator.openssh import client, too_new
 from generator.spec.auth import Auth, KerberosAuth, KeyboardAuth, PublicKeyAuth
 from generator.spec.rules import login_names
 from generator.spec.site import SiteSpec
@@ -128,14 +128,10 @@ def _machines(account: Account, reached: Mapping[str, Reached]) -> Iterator[Find
 
 
 def _client(conf: bytes) -> Iterator[Finding]:
-    try:
-        done = subprocess.run(("ssh", "-V"), capture_output=True, text=True, timeout=5, check=False)  # noqa: S607
-    except (OSError, subprocess.TimeoutExpired):
-        return  # the session tells
-    known = client.version(done.stderr)
-    if known and (keywords := client.too_new(conf, known)):
+    known = client()  # where there is none, the session tells
+    if known and (keywords := too_new(conf, known)):
         todo = "update OpenSSH on this machine; an older one refuses pinned hosts"
-        yield Finding(Kind.SSH_CLIENT, "hosts", ", ".join(keywords), f"here is {done.stderr.split(',')[0]}", todo)
+        yield Finding(Kind.SSH_CLIENT, "hosts", ", ".join(keywords), "here is OpenSSH {}.{}".format(*known), todo)
 
 
 def _needs_person(auth: Auth) -> bool:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from generator.live.client import too_new, version
 from generator.live.session import Session, config, settings
+from generator.openssh import too_new, version
 
 CONFIG = b"IgnoreUnknown KnownHostsCommand,UseKeychain\nHost a\n    ProxyJump b\n    KnownHostsCommand /bin/sh -c x\n"
 

@@ -1,9 +1,15 @@
-"""Which keywords of ssh_config(5) an ssh client is too old for."""
+"""The ssh of this machine: its version, what it is too old for, and what it prints of its configuration."""
 
 import re
+import subprocess
 from collections.abc import Mapping
 
 Version = tuple[int, int]
+
+Settings = Mapping[str, tuple[str, ...]]
+"""What `ssh -G` prints: the values of each keyword, in small letters."""
+
+_SECONDS = 10
 
 # The release notes of OpenSSH (openssh.com/releasenotes.html) say with which version each came. Older keywords than
 # the oldest here are known to every client that still runs.
@@ -15,6 +21,15 @@ _SINCE: Mapping[str, Version] = {
     "remotecommand": (7, 6),
     "knownhostscommand": (8, 5),
 }
+
+
+def client() -> Version | None:
+    """Return the version of the ssh that is there; ``None`` if it is no OpenSSH, or there is none."""
+    try:
+        told = subprocess.run(["ssh", "-V"], capture_output=True, text=True, timeout=_SECONDS, check=False)  # noqa: S607
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return version(told.stderr)
 
 
 def version(words: str) -> Version | None:
@@ -31,3 +46,12 @@ def too_new(config: bytes, client: Version) -> tuple[str, ...]:
         for word in dict.fromkeys(words)
         if _SINCE.get(word.lower(), client) > client
     )
+
+
+def settings(printed: str) -> Settings:
+    """Read what `ssh -G` printed."""
+    found: dict[str, tuple[str, ...]] = {}
+    for line in printed.splitlines():
+        keyword, _, value = line.partition(" ")
+        found[keyword] = (*found.get(keyword, ()), value)
+    return found
