@@ -9,6 +9,7 @@ from pathlib import Path
 from generator import catalogue
 from generator.errors import GenError
 from generator.project import Project
+from generator.words import home
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def read(choice: Choice) -> Inputs:
     Raises:
         GenError: there is no such site, or a file cannot be read.
     """
-    profile = choice.profile or _usual_profile()
+    profile = choice.profile or _there(_usual_profile())
     return Inputs(
         spec=file(catalogue.spec(choice.site, choice.specs)),
         profile=file(profile) if profile else None,
@@ -74,19 +75,26 @@ def file(path: Path) -> File:
         raise GenError(f"{path}: {(error.strerror or str(error)).lower()}") from None
 
 
+def profile_name(named: Path | None = None) -> str:
+    """Return what a person calls the file that their values go into."""
+    path = named or _usual_profile()
+    return home(path) if path else "your profile"
+
+
 def _usual_profile() -> Path | None:
-    """Return `gen/profile.yaml` below the XDG configuration folder, if it is there."""
+    """Return `gen/profile.yaml` below the XDG configuration folder; None without a home."""
     base = xdg("XDG_CONFIG_HOME", ".config")
-    if base is None:
-        return None
-    path = base / "gen" / "profile.yaml"
+    return base / "gen" / "profile.yaml" if base else None
+
+
+def _there(path: Path | None) -> Path | None:
+    """Return a file if it is there."""
     try:
-        path.stat()
+        return path if path and path.stat() else None
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError:
         return path  # whoever reads it is told
-    return path
 
 
 def xdg(variable: str, usual: str) -> Path | None:

@@ -10,6 +10,7 @@ from typing import Any
 from generator import disk, document, load
 from generator.edit import fresh
 from generator.errors import GenError
+from generator.inputs import profile_name
 from generator.live import alias as aliases
 from generator.live import blocks, mend, question, session
 from generator.live.slurm import Queues
@@ -68,7 +69,7 @@ def _asked(alias: str, seconds: float) -> Queues:
 
 
 def _next(site: str, alias: str, path: Path, data: dict[str, Any]) -> None:
-    say("\nNot in it, for it is yours: your user name. Put it into ~/.config/gen/profile.yaml:")
+    say(f"\nNot in it, for it is yours: your user name. Put it into {profile_name()}:")
     say(f"  sites: {{ {site}: {{ user: {aliases.user(alias)} }} }}")
     if "host_keys" in data:
         say("\nIts host keys are what your known_hosts has. They are weak until you compared them with what the site")

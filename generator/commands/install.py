@@ -199,7 +199,8 @@ def _summary(folder: Path, done: Done) -> None:
 
 def _remarks(choice: inputs.Choice, placed: Placed, was: Lock | None) -> None:
     made = placed.made
-    remarks.about(replace(made, gaps=tuple(gap for gap in made.gaps if gap.name != "home")))  # that is for .env files
+    gaps = tuple(gap for gap in made.gaps if gap.name != "home")  # that is for .env files
+    remarks.about(replace(made, gaps=gaps), choice)
     remarks.forgotten(made, was)
     remarks.unattended(made, choice)
     say("\nNext:")

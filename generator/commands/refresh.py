@@ -16,8 +16,8 @@ from generator.refresh.pair import certificate
 from generator.refresh.renew import Outcome
 from generator.refresh.run import ON_CONNECT, Wish, now, secret_names
 from generator.refresh.settings import Settings
-from generator.refresh.words import clock, home, span
 from generator.terminal import data, say
+from generator.words import clock, home, span
 
 
 def run(choice: Choice, wish: Wish, *, as_json: bool) -> int:

@@ -20,20 +20,20 @@ def compiled(given: inputs.Inputs) -> Compilation:
     return build(given)
 
 
-def about(made: Compilation) -> None:
+def about(made: Compilation, choice: inputs.Choice) -> None:
     """Tell what the person should know of a site, and what is theirs to do for it."""
     if made.status:
         say(f"\nStatus of the site: {made.status}")
-    _gaps(made)
+    _gaps(made, choice)
     for keys in made.unpinned:
         say(f"\nHost keys “{keys.name}” are not pinned: {keys.reason}.")
         say(f"  Compare them (gen show {made.site}) with {keys.docs}, then add --accept-unverified.")
 
 
-def _gaps(made: Compilation) -> None:
+def _gaps(made: Compilation, choice: inputs.Choice) -> None:
     if not made.gaps:
         return
-    say("\nYours to fill in, in ~/.config/gen/profile.yaml or as an option:")
+    say(f"\nYours to fill in, in {inputs.profile_name(choice.profile)} or as an option:")
     for gap in made.gaps:
         option = f"  (--{gap.name})" if gap.name in ("user", "email", "account") else ""
         say(f"  {gap.name + ':':11}{gap.meaning}{option}")

@@ -61,6 +61,7 @@ def run(
         preview([(out, changes)], out)
     else:
         _summary(made, out, changes, backups)
+        remarks.about(made, choice)
         _next(made, out, given.project)
         remarks.forgotten(made, was)
         remarks.unattended(made, choice)
@@ -161,7 +162,6 @@ def _summary(made: Compilation, out: Path, changes: list[Change], backups: list[
         say(f"  {'new':9} {len(seeded)} files of a Dagster project, which are yours from now on")
     for backup in backups:
         say(f"  {'backup':9} {backup}")
-    remarks.about(made)
 
 
 def _next(made: Compilation, out: Path, project: Project | None) -> None:

@@ -16,9 +16,9 @@ from generator.refresh import process
 from generator.refresh.certificate import NEVER
 from generator.refresh.run import now
 from generator.refresh.settings import NoCertificateError
-from generator.refresh.words import clock, home, span
 from generator.standing import Standing, Timer, sites, standing
 from generator.terminal import data, say
+from generator.words import clock, home, span
 
 
 def run(site: str | None, specs: Path | None, profile: Path | None, *, as_json: bool) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from generator import disk
 from generator.errors import GenError
+from generator.inputs import profile_name
 from generator.refresh import command, oidc, pair
 from generator.refresh.certificate import Certificate
 from generator.refresh.credentials import APP_PASSWORD
@@ -17,7 +18,7 @@ from generator.refresh.secret import Secret
 from generator.refresh.settings import Command, Oidc, Step
 from generator.refresh.state import DAY
 from generator.refresh.step import Authority
-from generator.refresh.words import clock, home
+from generator.words import clock, home
 
 _AFTER_A_PERSON = 60  # seconds
 
@@ -83,7 +84,7 @@ def rotation(run: Run, http: Http) -> Rotation:
         missing = "user" if run.oidc.client_id else "client_id"
         raise GenError(
             f"{run.settings.site}: your {missing} is not known, without which no new credential can be tried; "
-            "put it into ~/.config/gen/profile.yaml"
+            f"put it into {profile_name()}"
         )
     return Rotation(run.store, run.authentik, run.oidc, http, run.settings.scratch)
 
@@ -98,7 +99,7 @@ def authority(run: Run) -> Authority:
 
 def _by_step(run: Run, step: Step, held: Held, old: Certificate | None, work: Path) -> tuple[Certificate, list[str]]:
     if not step.identity:
-        raise GenError(f"{run.settings.site}: your email is not known; put it into ~/.config/gen/profile.yaml")
+        raise GenError(f"{run.settings.site}: your email is not known; put it into {profile_name()}")
     line = pair.public_key(run.settings, work, run.environment, run.deadline)
     public = work / "key.pub"
     disk.make(public, line, 0o600)

@@ -15,7 +15,7 @@ from generator.refresh.rotation import due as rotation_due
 from generator.refresh.run import Held, Run, Wish, now, starting
 from generator.refresh.settings import Command, Settings
 from generator.refresh.state import DAY, State, store
-from generator.refresh.words import clock
+from generator.words import clock
 
 _QUIET = 60  # seconds after a failure in which no connection tries again
 _CLOCKS = 300  # seconds that another clock may be ahead of this machine's

@@ -241,7 +241,7 @@ def _needed(own: Account, template: str, value: str | None = None) -> str:
     filled = value or own.fill(template)
     if filled is None:
         missing = " and ".join(own.missing(template))
-        raise GenError(f"{own.site.site}: your {missing} is not known; put it into ~/.config/gen/profile.yaml")
+        raise GenError(f"{own.site.site}: your {missing} is not known; put it into {inputs.profile_name()}")
     return filled
 
 
