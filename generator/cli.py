@@ -96,6 +96,18 @@ def _typed(context: typer.Context, *names: str) -> str:
     return ", ".join("SITE" if name == "site" else f"--{name.strip('_').replace('_', '-')}" for name in typed)
 
 
+def _person(
+    user: str | None = None,
+    email: str | None = None,
+    identity_file: str | None = None,
+    account: str | None = None,
+    accept_unverified: bool | None = None,
+) -> dict[str, str | bool | None]:
+    """Return what was typed of a person, by the keys of the profile; a switch that is off says nothing."""
+    values = {"user": user, "email": email, "identity_file": identity_file, "account": account}
+    return {**values, "accept_unverified": accept_unverified or None}
+
+
 Folder = Annotated[Path, typer.Argument(metavar="[DIR]", help="Folder that holds generated files and specs.")]
 
 Form = Annotated[Format, typer.Option("--format", help="How to print it.", envvar="GEN_FORMAT")]
@@ -145,13 +157,7 @@ def site(
     """
     from generator.inputs import Choice
 
-    options = {
-        "user": user,
-        "email": email,
-        "identity_file": identity_file,
-        "account": account,
-        "accept_unverified": accept_unverified or None,
-    }
+    options = _person(user, email, identity_file, account, accept_unverified)
     if every:
         if typed := _typed(context, "site", "specs", "profile", "set_", "project", "no_project", *options):
             raise typer.BadParameter(f"takes its inputs from the locks; leave out {typed}", param_hint="--all")
@@ -193,7 +199,7 @@ def project(
     from generator.commands.project import run
     from generator.inputs import Choice
 
-    choice = Choice(site, specs, profile, {"accept_unverified": accept_unverified or None}, tuple(set_ or ()))
+    choice = Choice(site, specs, profile, _person(accept_unverified=accept_unverified), tuple(set_ or ()))
     raise typer.Exit(run(name, choice, out, dry_run=dry_run, force=force, as_json=json))
 
 
@@ -247,13 +253,7 @@ def install(
     from generator.commands.install import Consent, run
     from generator.inputs import Choice
 
-    options = {
-        "user": user,
-        "email": email,
-        "identity_file": identity_file,
-        "account": account,
-        "accept_unverified": accept_unverified or None,
-    }
+    options = _person(user, email, identity_file, account, accept_unverified)
     choices = [Choice(site, specs, profile, options, tuple(set_ or ())) for site in sites]
     raise typer.Exit(run(choices, mode, Consent(yes, force, take_over), dry_run=dry_run, as_json=json))
 
@@ -510,7 +510,7 @@ def status(
     from generator.commands.live import run
     from generator.inputs import Choice
 
-    choice = Choice(site, specs, profile, {"user": user, "identity_file": identity_file}, ())
+    choice = Choice(site, specs, profile, _person(user, identity_file=identity_file), ())
     raise typer.Exit(run(choice, seconds=seconds, fix=fix_spec, yes=yes, as_json=json, today=date.today()))
 
 
