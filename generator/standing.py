@@ -13,6 +13,7 @@ from typing import Literal
 from generator.errors import GenError
 from generator.inputs import Choice
 from generator.refresh import credentials, renew, settings
+from generator.refresh.certificate import Certificate
 from generator.refresh.pair import certificate
 from generator.refresh.run import now
 from generator.refresh.settings import Settings, Step
@@ -69,7 +70,7 @@ def standing(choice: Choice, environment: Mapping[str, str]) -> Standing:
     return Standing(
         site=own.site,
         certificate=own.certificate,
-        state=_state(own, now()),
+        state=_state(own, found, now()),
         valid_before=found.end if found else None,
         due=renew.due(found, own) if found else None,
         last=past.result or None,
@@ -104,8 +105,9 @@ def _between(folder: Path, start: str, end: str) -> Iterator[str]:
         yield path.name.removeprefix(start).removesuffix(end)
 
 
-def _state(own: Settings, second: int) -> Literal["valid", "due", "ended", "missing", "unreadable"]:
-    found = certificate(own.certificate)
+def _state(
+    own: Settings, found: Certificate | None, second: int
+) -> Literal["valid", "due", "ended", "missing", "unreadable"]:
     if not found:
         return "unreadable" if own.certificate.exists() else "missing"
     if second >= found.valid_before:
