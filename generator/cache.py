@@ -40,7 +40,8 @@ def recalled(inputs: Inputs, build: Callable[[Inputs], Compilation], *, keep_it:
 def _key(inputs: Inputs) -> str:
     """Return a digest of the inputs and of all that works on them: code and templates by size and time."""
     folders = (resources.PACKAGE, resources.TEMPLATES, resources.PROJECT)
-    files = [path for folder in folders for path in sorted(folder.rglob("*")) if path.suffix != ".pyc"]
+    # What Python keeps of modules comes and goes while others run.
+    files = [path for folder in folders for path in sorted(folder.rglob("*")) if "__pycache__" not in path.parts]
     code = [(stat.st_size, stat.st_mtime_ns) for stat in map(Path.stat, files)]
     texts = [_text(inputs.spec), _text(inputs.profile) if inputs.profile else None]
     known = [sys.version, *_installed(), str(resources.PACKAGE), code, texts, dict(inputs.options), inputs.changes]

@@ -57,6 +57,15 @@ def test_changed_code_compiles_again(monkeypatch: pytest.MonkeyPatch, tmp_path: 
         cache.recalled(given(), never)
 
 
+def test_what_python_keeps_of_modules_counts_for_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "code/__pycache__").mkdir(parents=True)
+    monkeypatch.setattr(resources, "PACKAGE", tmp_path / "code")
+    cache.recalled(given(), build)
+    (tmp_path / "code/__pycache__/module.cpython-313.pyc").touch()
+    (tmp_path / "code/__pycache__/module.cpython-313.pyc.140617428109104").symlink_to("gone")  # renamed meanwhile
+    cache.recalled(given(), never)
+
+
 def test_a_spoilt_entry_is_made_anew(folder: Path) -> None:
     cache.recalled(given(), build)
     [entry] = folder.glob("*.json")
