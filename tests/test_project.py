@@ -61,7 +61,7 @@ def wiring(spec: SiteSpec, person: Person | None = None) -> dict[str, Any]:
 
 def of_file(snapshot: SnapshotAssertion, name: str) -> SnapshotAssertion:
     """Give a snapshot the name's own ending; Python's would have it taken for a test and for code of ours."""
-    ending = name.rpartition(".")[2].lower().replace("py", "py.txt")
+    ending = re.sub("^py$", "python", name.rpartition(".")[2].lower())
     return snapshot.use_extension(type(f"{ending}File", (SingleFileSnapshotExtension,), {"file_extension": ending}))
 
 
