@@ -79,6 +79,7 @@ class Site:
     cluster: Slurm
     rig: Rig
     project: Project
+    port: int
     calls: Path
     """What `gen` was called with."""
 
@@ -105,7 +106,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         (project.package / "payloads" / "fails.py").write_text("raise SystemExit('nothing works')\n")
         (project.package / "payloads" / "lasts.py").write_text(LASTS)
         project.dotenv((out / ".env.musica").read_text(), CI_DEPLOYED_ENVIRONMENT_PATH=str(deployed(folder)))
-        yield Site(cluster, rig, project, folder / "calls")
+        yield Site(cluster, rig, project, port, folder / "calls")
 
 
 def login(rig: Rig, environment: str) -> int:
@@ -189,4 +190,16 @@ def test_a_machine_with_another_host_key_is_refused_with_the_reason(running: Sit
     assert done.returncode == 1
     assert "Host key verification failed" in done.stdout
     assert other.logins() == []
+    assert len(running.cluster.jobs("JobID")) == before
+
+
+def test_a_shared_connection_with_too_long_a_name_is_told_before_the_job(running: Site) -> None:
+    """dagster-slurm forgets what ssh adds to the name: it would run the job, and hear nothing of it."""
+    name = f"cm-{PERSON.pw_name}@localhost:{running.port}"
+    folder = running.project.home / ("x" * (95 - len(f"{running.project.home}//{name}")))
+    before = len(running.cluster.jobs("JobID"))
+    with running.project.setting(DAGSTER_SLURM_SSH_CONTROL_DIR=str(folder)):
+        done = running.project.launch("corpus")
+    assert done.returncode == 1
+    assert f"{name}: too long for ssh; DAGSTER_SLURM_SSH_CONTROL_DIR names a shorter folder" in done.stdout
     assert len(running.cluster.jobs("JobID")) == before

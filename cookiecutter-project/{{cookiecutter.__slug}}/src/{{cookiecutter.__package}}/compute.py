@@ -24,6 +24,8 @@ DEPLOYMENTS = {
 }
 QUEUE_ALLOWANCE = 24 * 3600
 """Seconds that a job may wait before its walltime begins."""
+SOCKET = (103 if sys.platform == "darwin" else 107) - 17
+"""Bytes for the name of a connection that is shared: those of a socket, less what ssh adds while it makes one."""
 
 
 class Login:
@@ -38,7 +40,7 @@ class Login:
         A renewal that fails only leaves a warning: the certificate may still be good, and the timer tries again.
 
         Raises:
-            Failure: the site asks a person, and nobody has logged in.
+            Failure: no connection can be shared, or the site asks a person and nobody has logged in.
         """
         if renew := self.site.get("renew"):
             try:
@@ -46,9 +48,12 @@ class Login:
             except (OSError, subprocess.SubprocessError) as error:
                 why = getattr(error, "stderr", None) or error
                 dg.get_dagster_logger().warning(f"the certificate was not looked after: {why}")
+        ssh = connection(self.site)
+        shared = ssh.control_socket_path()
+        if shared and len(shared.encode()) > SOCKET:  # the job would run, and nothing of it come back
+            raise dg.Failure(f"{shared}: too long for ssh; DAGSTER_SLURM_SSH_CONTROL_DIR names a shorter folder")
         if asks := self.site.get("asks"):
-            ssh = connection(self.site)
-            check = ["ssh", "-O", "check", "-o", f"ControlPath={ssh.control_socket_path()}", f"{ssh.user}@{ssh.host}"]
+            check = ["ssh", "-O", "check", "-o", f"ControlPath={shared}", f"{ssh.user}@{ssh.host}"]
             if subprocess.run(check, check=False, capture_output=True, timeout=30).returncode:
                 raise dg.Failure(
                     f"{self.site['title']} asks {asks} at each login. Log in once, then run again:\n{master(ssh)}"
