@@ -17,14 +17,17 @@ from pathlib import Path
 ROUNDS = 9
 BOUND = 1.2
 SCRIPTS = Path(sysconfig.get_path("scripts"))
-SCAFFOLDING = """
-from pathlib import Path
-from generator.scaffold import files
-for path, content in files("x", "x", "musica"):
-    path = Path("x", path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
-"""
+SCAFFOLD = "scaffold"
+
+
+def scaffold() -> None:
+    """Make a project in this folder, and nothing else of its site."""
+    from generator.scaffold import files
+
+    for name, content in files("x", "x", "musica", "musica"):
+        path = Path("x", name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
 
 
 def measured(command: list[str], cache: str) -> tuple[float, float]:
@@ -53,7 +56,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as cache:
         commands = {
             "cookiecutter": ([str(SCRIPTS / "cookiecutter"), "--no-input", str(PROJECT), "name=x"], cache),
-            "gen, scaffolding": ([sys.executable, "-c", SCAFFOLDING], cache),
+            "gen, scaffolding": ([sys.executable, str(Path(__file__).resolve()), SCAFFOLD], cache),
             "gen project, unknown site": (gen, "/dev/null"),
             "gen project, known site": (gen, cache),
         }
@@ -72,4 +75,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    if sys.argv[1:] == [SCAFFOLD]:
+        scaffold()
+    else:
+        sys.exit(main())
