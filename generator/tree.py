@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 from generator.errors import GenError
@@ -20,12 +20,11 @@ def actual(root: Path, paths: Iterable[PurePosixPath], *, fenced: bool = True) -
     Raises:
         GenError: a file cannot be read, is no file, or leads out of the folder.
     """
-    found = {}
+    found, top = {}, os.path.realpath(root)
     for path in paths:
-        place = real(root, path, fenced=fenced)
-        with told(root / path):
-            if place.exists():
-                found[path] = Actual(place.read_bytes(), place.stat().st_mode & 0o7777)
+        place = _real(root, top, path, fenced)
+        with told(root / path), suppress(FileNotFoundError, NotADirectoryError), place.open("rb") as file:
+            found[path] = Actual(file.read(), os.fstat(file.fileno()).st_mode & 0o7777)
     return found
 
 
@@ -57,17 +56,13 @@ def strays(root: Path, known: set[Path]) -> list[Path]:
     """Return the files of ours below a folder that no lock knows of, by their first line."""
     found = []
     for folder, below, files in os.walk(root):
-        below[:] = sorted(name for name in below if not _others(Path(folder, name)))
-        for name in sorted(files):
-            path = Path(folder, name)
-            if _OURS.fullmatch(f"{path.parent.name}/{name}") and path not in known and _is_ours(path):
-                found.append(path)
-    return found
-
-
-def _others(folder: Path) -> bool:
-    """Tell whether a folder is git's, our own, or holds installed programs."""
-    return folder.name in (".git", ".gen", ".pixi") or (folder / "pyvenv.cfg").exists()
+        if "pyvenv.cfg" in files and folder != str(root):  # installed programs
+            below.clear()
+            continue
+        below[:] = sorted(set(below) - {".git", ".gen", ".pixi"})
+        inner = os.path.basename(folder)  # noqa: PTH119 - a path for each of many files would take longer
+        found += [Path(folder, name) for name in sorted(files) if _OURS.fullmatch(f"{inner}/{name}")]
+    return [path for path in found if path not in known and _is_ours(path)]
 
 
 def _is_ours(path: Path) -> bool:
@@ -83,7 +78,11 @@ def real(root: Path, path: PurePosixPath, *, fenced: bool = True) -> Path:
     Raises:
         GenError: it is not, or there is none.
     """
-    place, top = Path(os.path.realpath(root / path)), os.path.realpath(root)
+    return _real(root, os.path.realpath(root), path, fenced)
+
+
+def _real(root: Path, top: str, path: PurePosixPath, fenced: bool) -> Path:
+    place = Path(os.path.realpath(f"{top}/{path}"))
     if fenced and not place.is_relative_to(top):
         raise GenError(f"{root / path}: is a link that leads out of {root}; remove it")
     if fenced and ".git" in place.relative_to(top).parts:

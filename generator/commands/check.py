@@ -49,7 +49,7 @@ def run(folder: Path, form: Format, today: date) -> int:
 
 def _found(folder: Path, places: list[tuple[Path, PurePosixPath]]) -> Iterator[Finding]:
     """Yield what drifts of each site, or why that cannot be told; then the files that no lock tells of."""
-    named: set[Path] | None = set()
+    named, unread = set[Path](), False
     for root, where in places:
         was = None
         try:
@@ -59,9 +59,10 @@ def _found(folder: Path, places: list[tuple[Path, PurePosixPath]]) -> Iterator[F
             yield from refusals(error, str(root / where), where.stem)
         else:
             yield from (_finding(found, drift) for drift in found.drifts())
-        # What a lock knows that cannot be read is not known, and it is told already.
-        named = None if named is None or was is None else named | {root / path for path in was.files}
-    yield from (_stray(path) for path in (tree.strays(folder, named) if named is not None else ()))
+        named.update(root / path for path in (was.files if was else ()))
+        unread |= was is None
+    # What a lock knows that cannot be read is not known, and it is told already.
+    yield from map(_stray, [] if unread else tree.strays(folder, named))
 
 
 def _stray(path: Path) -> Finding:
