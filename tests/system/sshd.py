@@ -118,7 +118,8 @@ class Rig:
     def agent(self, *keys: str) -> str:
         """Start an ssh-agent that holds some keys, and return its socket."""
         path = self.folder / "agent"
-        self._running.enter_context(child(["ssh-agent", "-D", "-a", str(path)], path.exists, lambda: "no socket"))
+        command = ["ssh-agent", "-D", "-a", str(path)]
+        self._running.enter_context(child(command, lambda: _listens(path), lambda: "no socket"))
         for key in keys:
             _run("ssh-add", "-q", str(self.key(key)), SSH_AUTH_SOCK=str(path))
         return str(path)
@@ -205,6 +206,12 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def _listens(path: Path) -> bool:
+    """Tell whether somebody answers at a socket; its file is there before."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
 
 
 def _text(path: Path) -> str:
