@@ -101,7 +101,8 @@ class Rig:
         server = Server(name, free_port(), self.folder / f"{name}.log")
         config = self.folder / f"{name}.sshd_config"
         keys = [f"HostKey {self.key(key)}" for key in host_keys]
-        person = [f"AuthorizedKeysFile {self.key('ed25519-ada')}.pub", f"SetEnv SERVER={name}"]
+        # At a level of 1 bash is none that sshd started, and leaves alone the .bashrc of who runs the tests (bash(1)).
+        person = [f"AuthorizedKeysFile {self.key('ed25519-ada')}.pub", f"SetEnv SERVER={name} SHLVL=1"]
         address = f"ListenAddress 127.0.0.1:{server.port}"
         config.write_text("\n".join([*lines, *keys, *person, address, *_USUAL, ""]))
         Path("/run/sshd").mkdir(exist_ok=True)
