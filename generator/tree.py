@@ -82,7 +82,7 @@ def real(root: Path, path: PurePosixPath, *, fenced: bool = True) -> Path:
 
 
 def _real(root: Path, top: str, path: PurePosixPath, fenced: bool) -> Path:
-    place = Path(os.path.realpath(f"{top}/{path}"))
+    place = Path(os.path.realpath(Path(top, path)))
     if fenced and not place.is_relative_to(top):
         raise GenError(f"{root / path}: is a link that leads out of {root}; remove it")
     if fenced and ".git" in place.relative_to(top).parts:

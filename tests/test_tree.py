@@ -77,3 +77,7 @@ def test_what_programs_are_installed_in_holds_no_strays(beside: str, expected: l
 def test_a_link_within_the_folder_is_followed(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(put(tmp_path / "real"))
     assert tree.actual(tmp_path, [PurePosixPath("link")])[PurePosixPath("link")].content == b"{}"
+
+
+def test_a_file_below_the_root_of_all_leads_nowhere_else() -> None:
+    assert tree.real(Path("/"), PurePosixPath("no-such-file")) == Path("/no-such-file")
