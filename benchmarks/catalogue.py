@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from generator.catalogue import shipped
+from generator.loading.catalogue import shipped
 
 GEN = [sys.executable, "-m", "generator"]
 RUNS = 7
@@ -37,7 +37,9 @@ def main() -> None:
         for site in sites:
             subprocess.run([*GEN, "site", site, "--out", folder], check=True, capture_output=True)
         shown = sum(seconds(*GEN, "show", site, runs=1) for site in sites)
-        print(f"{'gen show':16}{shown / len(sites) / nothing:6.1f} × python -c pass   (each of {len(sites)} sites)")
+        print(
+            f"{'gen show':16}{shown / len(sites) / nothing:6.1f} × python -c pass   (each of {len(sites)} sites)"
+        )
         for name, arguments, count in (
             ("gen list", ["list"], len(sites)),
             ("gen site --all", ["site", "--all", "--out", folder], len(sites)),

@@ -31,7 +31,15 @@ COST = 0.003  # seconds for one more project
 MEMORY = 200  # MiB for 1,000 projects
 FILES = 4  # of a template; gen writes 2 to 6 for a project, and its lock
 GEN = str(Path(sysconfig.get_path("scripts")) / "gen")
-GIT = ["git", "-c", "user.name=Ada", "-c", "user.email=ada@example.org", "-c", "init.defaultBranch=main"]
+GIT = [
+    "git",
+    "-c",
+    "user.name=Ada",
+    "-c",
+    "user.email=ada@example.org",
+    "-c",
+    "init.defaultBranch=main",
+]
 
 
 @dataclass(frozen=True)
@@ -57,8 +65,8 @@ def run(command: list[str]) -> Run:
 
 def generate(folder: Path, number: int) -> None:
     """Generate projects below a folder, each for another person."""
-    from generator.commands.site import run as site
-    from generator.inputs import Choice
+    from generator.cli.site import run as site
+    from generator.loading.inputs import Choice
     from generator.resources import CATALOGUE
 
     shutil.copytree(CATALOGUE, folder / "site_specs")
@@ -104,7 +112,14 @@ def copier(tools: Path, folder: Path) -> Callable[[Path], list[str]]:
     git(folder / "template", "commit", "--quiet", "--message", "Answers")
     git(folder / "template", "tag", "v1.0.1")
     subprocess.run(
-        [str(tools / "copier"), "copy", "--quiet", "--defaults", str(folder / "template"), str(folder / "project")],
+        [
+            str(tools / "copier"),
+            "copy",
+            "--quiet",
+            "--defaults",
+            str(folder / "template"),
+            str(folder / "project"),
+        ],
         check=True,
         capture_output=True,
     )
@@ -113,9 +128,18 @@ def copier(tools: Path, folder: Path) -> Callable[[Path], list[str]]:
 
 def cruft(tools: Path, folder: Path) -> Callable[[Path], list[str]]:
     """Make a project of cruft's, and return how one is checked."""
-    template(folder / "template", "{{cookiecutter.name}}", "cookiecutter.json", '{ "name": "project" }\n')
+    template(
+        folder / "template", "{{cookiecutter.name}}", "cookiecutter.json", '{ "name": "project" }\n'
+    )
     subprocess.run(
-        [str(tools / "cruft"), "create", str(folder / "template"), "--no-input", "--output-dir", str(folder)],
+        [
+            str(tools / "cruft"),
+            "create",
+            str(folder / "template"),
+            "--no-input",
+            "--output-dir",
+            str(folder),
+        ],
         check=True,
         capture_output=True,
     )
@@ -139,14 +163,19 @@ def part(whole: Path, folder: Path, number: int) -> Path:
 def ours(folder: Path) -> tuple[dict[int, float], float]:
     """Measure `gen check`, all sizes in turn, and return the median for each and the memory of the largest."""
     generate(folder / "all", SIZES[-1])
-    commands = {size: [GEN, "check", str(part(folder / "all", folder / f"gen-{size}", size))] for size in SIZES}
+    commands = {
+        size: [GEN, "check", str(part(folder / "all", folder / f"gen-{size}", size))]
+        for size in SIZES
+    }
     for command in commands.values():
         run(command)
     runs = [{size: run(command) for size, command in commands.items()} for _ in range(RUNS)]
     seconds = {size: statistics.median(one[size].seconds for one in runs) for size in SIZES}
     memory = {size: max(one[size].mebibytes for one in runs) for size in SIZES}
     for size in SIZES:
-        print(f"gen check           {size:5} projects {seconds[size]:9.2f} s {memory[size]:6.0f} MiB")
+        print(
+            f"gen check           {size:5} projects {seconds[size]:9.2f} s {memory[size]:6.0f} MiB"
+        )
     return seconds, memory[SIZES[-1]]
 
 
@@ -170,25 +199,37 @@ def theirs(
 def main() -> int:
     """Print a line for each size and tool; 1 when an aim is missed."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--with", dest="tools", type=Path, metavar="DIR", help="virtual environment with both tools")
+    parser.add_argument(
+        "--with", dest="tools", type=Path, metavar="DIR", help="virtual environment with both tools"
+    )
     parser.add_argument("--alone", action="store_true", help="measure gen check only")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         os.environ["XDG_CACHE_HOME"] = str(folder / "cache")
         others: dict[str, dict[int, float]] = {}
-        tools = None if options.alone else options.tools / "bin" if options.tools else tools_in(folder / "venv")
+        tools = (
+            None
+            if options.alone
+            else options.tools / "bin"
+            if options.tools
+            else tools_in(folder / "venv")
+        )
         seconds, memory = ours(folder)
         if tools:
             tools = tools.absolute()
-            others["copier check-update"] = theirs("copier check-update", copier, tools, folder / "copier")
+            others["copier check-update"] = theirs(
+                "copier check-update", copier, tools, folder / "copier"
+            )
             others["cruft check"] = theirs("cruft check", cruft, tools, folder / "cruft")
     least, _, half, most = SIZES
     lower = (seconds[half] - seconds[least]) / (half - least)
     upper = (seconds[most] - seconds[half]) / (most - half)
     more = (seconds[most] - seconds[least]) / (most - least)
     print(f"one more project    {more * 1000:.2f} ms (aim: {COST * 1000:.0f} ms)")
-    print(f"growth              {upper / lower:.2f} (what one more costs above {half}, and below; 1 is linear)")
+    print(
+        f"growth              {upper / lower:.2f} (what one more costs above {half}, and below; 1 is linear)"
+    )
     print(f"memory              {memory:.0f} MiB for {most} projects (aim: {MEMORY} MiB)")
     for other, took in others.items():
         ratios = ", ".join(f"{took[size] / seconds[size]:.0f} × for {size}" for size in took)

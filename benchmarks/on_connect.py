@@ -16,7 +16,7 @@ from typing import Any
 PAIRS = 41
 BOUND = 15.0  # milliseconds
 WAYS = {"shared": (), "its own": ("-o", "ControlPath=none")}
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "system"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "rigs"))
 
 from sshd import PERSON, Rig, site  # noqa: E402 - it lies there
 
@@ -29,11 +29,18 @@ def configs(rig: Rig) -> tuple[Path, Path]:
     due = rig.home / ".local/state/gen/rig.due"
     due.parent.mkdir(parents=True)
     due.write_text(f"{time.time() + 1800:.0f}\n")
-    step = {"method": "step", "ca_url": "https://localhost", "ca_fingerprint": "0" * 64, "context": "rig"}
+    step = {
+        "method": "step",
+        "ca_url": "https://localhost",
+        "ca_fingerprint": "0" * 64,
+        "context": "rig",
+    }
     pins = {"fingerprints": {"ed25519": rig.fingerprint("ed25519")}}
 
     def compiled(name: str, **auth: Any) -> Path:
-        made = rig.compile(site(server, pins, auth=step | auth, multiplexing="allowed"), "--force", key=key)
+        made = rig.compile(
+            site(server, pins, auth=step | auth, multiplexing="allowed"), "--force", key=key
+        )
         return Path(shutil.copy(made, rig.folder / name))
 
     return compiled("without", renew_on_connect=False), compiled("with")
@@ -58,7 +65,10 @@ def main() -> int:
             for way, options in WAYS.items():
                 for config in (without, look):
                     milliseconds(rig, config, shell, options)
-                both = [[milliseconds(rig, one, shell, options) for one in (without, look)] for _ in range(PAIRS)]
+                both = [
+                    [milliseconds(rig, one, shell, options) for one in (without, look)]
+                    for _ in range(PAIRS)
+                ]
                 more = statistics.median(after - before for before, after in both)
                 above += (shell, way) == ("/bin/sh", "shared") and more > BOUND
                 usual = statistics.median(before for before, _ in both)

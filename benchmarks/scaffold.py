@@ -22,7 +22,7 @@ SCAFFOLD = "scaffold"
 
 def scaffold() -> None:
     """Make a project in this folder, and nothing else of its site."""
-    from generator.scaffold import files
+    from generator.compiler.scaffold import files
 
     for name, content in files("x", "x", "musica", "musica"):
         path = Path("x", name)
@@ -55,16 +55,25 @@ def main() -> int:
     gen = [str(SCRIPTS / "gen"), "project", "x", "--site", "musica"]
     with tempfile.TemporaryDirectory() as cache:
         commands = {
-            "cookiecutter": ([str(SCRIPTS / "cookiecutter"), "--no-input", str(PROJECT), "name=x"], cache),
+            "cookiecutter": (
+                [str(SCRIPTS / "cookiecutter"), "--no-input", str(PROJECT), "name=x"],
+                cache,
+            ),
             "gen, scaffolding": ([sys.executable, str(Path(__file__).resolve()), SCAFFOLD], cache),
             "gen project, unknown site": (gen, "/dev/null"),
             "gen project, known site": (gen, cache),
         }
-        rounds = [{name: measured(*command) for name, command in commands.items()} for _ in range(ROUNDS + 1)][1:]
+        rounds = [
+            {name: measured(*command) for name, command in commands.items()}
+            for _ in range(ROUNDS + 1)
+        ][1:]
     above = False
     for name in commands:
         times, sizes = ([one[name][what] for one in rounds] for what in (0, 1))
-        ratios = [statistics.median(one[name][what] / one["cookiecutter"][what] for one in rounds) for what in (0, 1)]
+        ratios = [
+            statistics.median(one[name][what] / one["cookiecutter"][what] for one in rounds)
+            for what in (0, 1)
+        ]
         bound = name == "gen, scaffolding"
         above |= bound and max(ratios) > BOUND
         print(

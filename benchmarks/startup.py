@@ -35,7 +35,9 @@ def seconds(command: list[str]) -> float:
 def ratio(command: list[str]) -> float:
     """Return the median of pairs; the first run, which fills caches, does not count."""
     seconds(command)
-    return statistics.median(seconds(command) / seconds([sys.executable, "-c", "pass"]) for _ in range(PAIRS))
+    return statistics.median(
+        seconds(command) / seconds([sys.executable, "-c", "pass"]) for _ in range(PAIRS)
+    )
 
 
 def main() -> int:
@@ -48,7 +50,10 @@ def main() -> int:
         for name, (arguments, bound) in COMMANDS.items():
             measured = ratio([GEN, *(places.get(word, word) for word in arguments)])
             above += bound is not None and measured > bound
-            print(f"{name:26}{measured:6.1f} × python -c pass" + (f"   (at most {bound:.0f})" if bound else ""))
+            print(
+                f"{name:26}{measured:6.1f} × python -c pass"
+                + (f"   (at most {bound:.0f})" if bound else "")
+            )
     return 1 if above else 0
 
 

@@ -9,7 +9,7 @@ from site_pages import guides
 from site_pages.overview import overview
 from site_pages.page import page
 
-from generator import load
+from generator.loading import validate
 from generator.resources import CATALOGUE
 
 _SITES = "sites/index.md"
@@ -19,7 +19,9 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Put the page of every site below the overview in the navigation."""
     pages = [_SITES, *(f"sites/{path.stem}.md" for path in _specs(config))]
     config.nav = [
-        {title: pages if target == _SITES else target} for entry in config.nav or [] for title, target in entry.items()
+        {title: pages if target == _SITES else target}
+        for entry in config.nav or []
+        for title, target in entry.items()
     ]
     return config
 
@@ -33,9 +35,12 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def _made(config: MkDocsConfig) -> Mapping[str, str]:
     root = Path(config.docs_dir).parent
-    sites = [load.site(path) for path in _specs(config)]
+    sites = [validate.site(path) for path in _specs(config)]
     return {
-        **{place: guides.page((root / name).read_text("utf-8")) for name, place in guides.PAGES.items()},
+        **{
+            place: guides.page((root / name).read_text("utf-8"))
+            for name, place in guides.PAGES.items()
+        },
         _SITES: overview(sites),
         **{f"sites/{site.site}.md": page(site) for site in sites},
     }

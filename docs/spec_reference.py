@@ -4,13 +4,13 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from generator.spec.placeholders import PLACEHOLDERS
-from generator.spec.site import SiteSpec
+from generator.schema.placeholders import PLACEHOLDERS
+from generator.schema.site import SiteSpec
 
 HEAD = """\
 # Spec reference
 
-Every key that a spec may have. This page is made from the models in `generator/spec/` (`just docs`). Keys in bold must
+Every key that a spec may have. This page is made from the models in `generator/schema/` (`just docs`). Keys in bold must
 be there. A key of the type “list” takes a single value too. Facts take three more keys: `source` (names of entries in
 `sources`), `checked` (the day the fact was last compared) and `note`.
 
@@ -40,7 +40,9 @@ def reached(name: str, models: dict[str, Any]) -> list[str]:
     found = [name]
     for current in found:
         text = str(models[current].get("properties", {}))
-        found += [item for item in dict.fromkeys(re.findall(r"#/\$defs/(\w+)", text)) if item not in found]
+        found += [
+            item for item in dict.fromkeys(re.findall(r"#/\$defs/(\w+)", text)) if item not in found
+        ]
     return found
 
 
@@ -69,7 +71,11 @@ def kind(value: dict[str, Any]) -> str:
     if "enum" in value:
         return ", ".join(f"`{item}`" for item in value["enum"])
     if "oneOf" in value or "anyOf" in value:
-        several = [kind(item) for item in value.get("oneOf") or value["anyOf"] if item.get("type") != "null"]
+        several = [
+            kind(item)
+            for item in value.get("oneOf") or value["anyOf"]
+            if item.get("type") != "null"
+        ]
         several = [item for item in several if f"list of {item}" not in several]
         return " or ".join(dict.fromkeys(several))
     if value.get("type") == "array":
@@ -89,7 +95,11 @@ def default(value: dict[str, Any]) -> str:
     if isinstance(found, list):
         return ", ".join(f"`{item}`" for item in found)
     return (
-        f"`{str(found).lower()}`" if isinstance(found, bool) else f"`{found}`" if isinstance(found, str | int) else ""
+        f"`{str(found).lower()}`"
+        if isinstance(found, bool)
+        else f"`{found}`"
+        if isinstance(found, str | int)
+        else ""
     )
 
 

@@ -31,7 +31,9 @@ def _run() -> None:
         return
     import signal
 
-    before = signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # typer and rich would make it a 1, which is drift
+    before = signal.signal(
+        signal.SIGPIPE, signal.SIG_DFL
+    )  # typer and rich would make it a 1, which is drift
     try:
         _call()
     finally:
@@ -39,7 +41,7 @@ def _run() -> None:
 
 
 def _call() -> None:
-    from generator.cli import app
+    from generator.cli.app import app
     from generator.errors import GenError
 
     try:

@@ -12,9 +12,10 @@ import pytest
 from ruamel.yaml import YAML
 from running import Gen, running
 
-from generator import load, resources
-from generator.profile import Person
-from generator.spec.site import SiteSpec
+from generator import resources
+from generator.loading import validate
+from generator.schema.profile import Person
+from generator.schema.site import SiteSpec
 
 pytest_plugins = ["real_parts"]
 
@@ -29,7 +30,10 @@ REQUIRED = os.environ.get("GEN_TEST_SYSTEM") == "required"
 def _may_mount() -> bool:
     """Tell whether this is root, and not one in a container that lacks the right to mount."""
     command = ["unshare", "--mount", "true"]
-    return os.geteuid() == 0 and subprocess.run(command, capture_output=True, check=False).returncode == 0
+    return (
+        os.geteuid() == 0
+        and subprocess.run(command, capture_output=True, check=False).returncode == 0
+    )
 
 
 @pytest.fixture
@@ -38,7 +42,9 @@ def need() -> Callable[..., None]:
 
     def check(*programs: str, root: bool = False) -> None:
         missing = [
-            name for name in programs if not shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin:/lib/systemd")
+            name
+            for name in programs
+            if not shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin:/lib/systemd")
         ]
         if root and not _may_mount():
             missing.append("root that may mount")
@@ -51,7 +57,7 @@ def need() -> Callable[..., None]:
 @pytest.fixture(params=["mila", "musica"])
 def shipped(request: pytest.FixtureRequest) -> SiteSpec:
     """Each site that ships with gen."""
-    return load.site(resources.CATALOGUE / f"{request.param}.yaml")
+    return validate.site(resources.CATALOGUE / f"{request.param}.yaml")
 
 
 @pytest.fixture
@@ -96,7 +102,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def gen(home: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]) -> Gen:
+def gen(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
+) -> Gen:
     """Run gen with that home folder; what it prints, other programs' words too, may be any bytes."""
 
     def printed() -> tuple[str, str]:

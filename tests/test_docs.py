@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 import typer
 
-from generator import load, resources
-from generator.cli import app
-from generator.compile import compile_site
-from generator.profile import Person
+from generator import resources
+from generator.cli.app import app
+from generator.compiler.compile import compile_site
+from generator.loading import validate
+from generator.schema.profile import Person
 
 REPOSITORY = Path(__file__).parent.parent
 README = (REPOSITORY / "README.md").read_text()
@@ -23,10 +24,17 @@ def options() -> Iterator[tuple[str, str]]:
     group = typer.main.get_command(app)
     yield from (("gen", flag) for parameter in group.params for flag in parameter.opts)
     for name, command in group.commands.items():  # type: ignore[attr-defined]
-        yield from ((name, flag) for parameter in command.params for flag in parameter.opts if flag.startswith("-"))
+        yield from (
+            (name, flag)
+            for parameter in command.params
+            for flag in parameter.opts
+            if flag.startswith("-")
+        )
 
 
-@pytest.mark.parametrize("command", sorted({command for command, _ in options()} - {"gen"} | {"schema"}))
+@pytest.mark.parametrize(
+    "command", sorted({command for command, _ in options()} - {"gen"} | {"schema"})
+)
 def test_every_command_is_in_the_readme(command: str) -> None:
     assert f"| `gen {command}" in README
 
@@ -34,7 +42,12 @@ def test_every_command_is_in_the_readme(command: str) -> None:
 @pytest.mark.parametrize(("command", "flag"), sorted(options()))
 def test_every_option_is_in_the_readme_with_its_command(command: str, flag: str) -> None:
     row = next(
-        (line for line in README.splitlines() if line.startswith("| `-") and re.search(rf"{flag}[` ]", line)), ""
+        (
+            line
+            for line in README.splitlines()
+            if line.startswith("| `-") and re.search(rf"{flag}[` ]", line)
+        ),
+        "",
     )
     assert row, f"{flag} is in no table of README.md"
     assert command in row.split("|")[2] or "all" in row.split("|")[2]
@@ -42,7 +55,10 @@ def test_every_option_is_in_the_readme_with_its_command(command: str, flag: str)
 
 def test_the_reference_is_current() -> None:
     made = subprocess.run(
-        [sys.executable, REPOSITORY / "docs/spec_reference.py"], capture_output=True, text=True, check=True
+        [sys.executable, REPOSITORY / "docs/spec_reference.py"],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert (REPOSITORY / "docs/spec-reference.md").read_text() == made.stdout
 
@@ -51,7 +67,7 @@ def test_the_site_of_the_guide_is_sound_and_compiles(tmp_path: Path) -> None:
     guide = (REPOSITORY / "docs/adding-a-site.md").read_text()
     spec = tmp_path / "example.yaml"
     spec.write_text("\n".join(re.findall(r"```yaml\n(.*?)```", guide, re.DOTALL)))
-    artifacts = compile_site(load.site(spec), Person(user="ada"))
+    artifacts = compile_site(validate.site(spec), Person(user="ada"))
     assert [str(artifact.path) for artifact in artifacts] == [".env.example", "ssh/example.conf"]
 
 
@@ -59,7 +75,17 @@ def test_the_profile_of_the_readme_is_sound(tmp_path: Path) -> None:
     [text] = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
     (tmp_path / "profile.yaml").write_text(text)
     done = subprocess.run(
-        [sys.executable, "-m", "generator", "site", "musica", "--out", "out", "--profile", "profile.yaml"],
+        [
+            sys.executable,
+            "-m",
+            "generator",
+            "site",
+            "musica",
+            "--out",
+            "out",
+            "--profile",
+            "profile.yaml",
+        ],
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -75,7 +101,11 @@ def run_in(folder: Path, command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "generator", *command.split()[1:]],
         cwd=folder,
-        env={"HOME": str(folder), "PATH": "/usr/bin:/bin", "PYTHONPATH": str(resources.PACKAGE.parent)},
+        env={
+            "HOME": str(folder),
+            "PATH": "/usr/bin:/bin",
+            "PYTHONPATH": str(resources.PACKAGE.parent),
+        },
         capture_output=True,
         text=True,
         check=True,
@@ -93,7 +123,11 @@ def test_what_the_readme_shows_of_a_review_is_what_gen_prints(tmp_path: Path) ->
     spec.parent.mkdir()
     was = (resources.CATALOGUE / "mila.yaml").read_text()
     spec.write_text(was)
-    for words in ("init -q -b main", "add .", "-c user.name=Ada -c user.email=ada@example.org commit -q -m Specs"):
+    for words in (
+        "init -q -b main",
+        "add .",
+        "-c user.name=Ada -c user.email=ada@example.org commit -q -m Specs",
+    ):
         subprocess.run(["git", *words.split()], cwd=tmp_path, check=True)
     pin = re.findall(r"SHA256:\S+", was)[0]
     came = "SHA256:" + "A" * 43
@@ -106,12 +140,20 @@ def test_every_page_is_linked_from_the_readme(page: str) -> None:
     assert f"docs/{page}" in README
 
 
-SAID = re.findall(r"^\| (`.*?) \|", (REPOSITORY / "docs/renewal.md").read_text().partition("## When it fails")[2], re.M)
+SAID = re.findall(
+    r"^\| (`.*?) \|",
+    (REPOSITORY / "docs/renewal.md").read_text().partition("## When it fails")[2],
+    re.M,
+)
 
 
-@pytest.mark.parametrize("line", [quoted for cell in SAID for quoted in re.findall("`([^`~]+)`", cell)])
+@pytest.mark.parametrize(
+    "line", [quoted for cell in SAID for quoted in re.findall("`([^`~]+)`", cell)]
+)
 def test_what_the_guide_says_of_a_failed_renewal_is_what_gen_says(line: str) -> None:
-    source = "".join(path.read_text() for path in sorted((resources.PACKAGE / "refresh").glob("*.py")))
+    source = "".join(
+        path.read_text() for path in sorted((resources.PACKAGE / "renewal").glob("*.py"))
+    )
     said = re.sub(r"\{[^{}]*\}", "", re.sub(r'"\s*f?"', "", source))
     for part in re.split("…|N|SITE|500", line):
         assert part.strip() in said

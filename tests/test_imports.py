@@ -9,140 +9,126 @@ import generator
 
 PACKAGE = Path(generator.__file__).parent
 
-# From the bottom up: a module imports from its own room and from the rows below.
+# From the bottom up: a module imports from its own folder and from the rows below.
 ROWS: tuple[tuple[str, ...], ...] = (
-    ("errors", "resources", "artifact", "secrets", "words", "openssh"),
-    ("project",),
-    ("spec", "catalogue", "compilation", "git", "terminal"),
-    ("lock",),
-    ("document", "inputs", "renewal", "plan"),
-    ("overlay", "tree", "report", "drift"),
-    ("load", "profile", "disk", "edit"),
-    ("account", "cache", "accepted"),
-    ("pins", "render", "scaffold", "advice", "on_connect"),
-    ("emitters", "meaning"),
-    ("compile", "questions"),
-    ("build", "regenerate", "review"),
-    ("refresh",),
-    ("standing", "live"),
+    ("errors", "resources", "formatting"),
+    ("report", "ssh"),
+    ("schema",),
+    ("loading",),
+    ("compiler",),
+    ("workspace",),
+    ("review",),
+    ("renewal", "probe"),
     ("install",),
-    ("commands",),
     ("cli",),
     ("__main__",),
 )
 RANK = {name: rank for rank, row in enumerate(ROWS) for name in row}
-SHELL = {
-    "cli",
-    "commands",
-    "disk",
-    "tree",
-    "git",
-    "regenerate",
-    "inputs",
-    "cache",
-    "refresh",
-    "standing",
-    "load",
-    "catalogue",
-    "terminal",
-    "words",
-    "openssh",
-    "__main__",
+# Folders whose modules are functions from values to values, and the modules in them that are not.
+PURE_FOLDERS = ("schema", "compiler", "report", "review")
+SHELL = {"review.git", "compiler.scaffold"}
+# Of the other folders, the modules that are pure.
+PURE_MODULES = {
+    "loading.yaml_document",
+    "loading.overrides",
+    "loading.spec_editor",
+    "workspace.lock",
+    "workspace.plan",
+    "workspace.drift",
+    "workspace.accepted_drift",
+    "workspace.patch",
+    "workspace.redaction",
+    "probe.spec_blocks",
+    "probe.finding",
+    "probe.remote_script",
+    "probe.queue_differences",
+    "probe.slurm_output",
 }
-CORE = {
-    "artifact",
-    "account",
-    "compile",
-    "compilation",
-    "profile",
-    "emitters",
-    "pins",
-    "plan",
-    "project",
-    "lock",
-    "renewal",
-    "on_connect",
-    "report",
-    "advice",
-    "spec",
-    "drift",
-    "accepted",
-    "meaning",
-    "review",
-    "secrets",
-    "questions",
-    "edit",
+OUTSIDE = {
+    "os",
+    "sys",
+    "time",
+    "socket",
+    "subprocess",
+    "platform",
+    "getpass",
+    "random",
+    "tempfile",
 }
-# Of rooms that meet the outside: what judges its words, and knows nothing else of it.
-PURE = {f"live.{name}" for name in ("blocks", "finding", "question", "queues", "slurm")}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
 def imported(module: Path) -> set[str]:
-    """Return the modules of our own that a file imports, anywhere in it."""
-    found: set[str] = set()
+    """Return the modules of ours that a file imports, anywhere in it."""
+    names: set[str] = set()
     for node in ast.walk(ast.parse(module.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module:
-            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
         elif isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-    return {name for name in found if name.startswith("generator.") and name != "generator.__version__"}
+            names |= {alias.name for alias in node.names}
+    return {
+        name for name in names if name.startswith("generator.") and name != "generator.__version__"
+    }
 
 
-def room(name: str) -> str:
-    """Return the room below `generator` that a module is in."""
+def folder(name: str) -> str:
+    """Return the folder (or the single module) below `generator` that a module is in."""
     return name.split(".")[1]
 
 
-def own_name(module: Path) -> str:
-    return ".".join(("generator", *module.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
+def dotted(module: Path) -> str:
+    """Return the dotted name of a file."""
+    parts = ("generator", *module.relative_to(PACKAGE).with_suffix("").parts)
+    return ".".join(parts).removesuffix(".__init__")
 
 
-@pytest.mark.parametrize("module", MODULES, ids=own_name)
+def is_pure(name: str) -> bool:
+    """Return whether a module may know nothing but values."""
+    short = name.removeprefix("generator.")
+    if short in SHELL or name == "generator":
+        return False
+    return folder(name) in PURE_FOLDERS or short in PURE_MODULES
+
+
+@pytest.mark.parametrize("module", MODULES, ids=dotted)
 def test_a_module_imports_only_from_below(module: Path) -> None:
-    own = own_name(module)
-    if own == "generator":
+    importer = dotted(module)
+    if importer == "generator":
         return
     for name in imported(module):
-        assert room(name) == room(own) or RANK[room(name)] < RANK[room(own)], f"{own} imports {name}"
+        below = RANK[folder(name)] < RANK[folder(importer)]
+        assert below or folder(name) == folder(importer), f"{importer} imports {name}"
 
 
-@pytest.mark.parametrize("module", sorted((PACKAGE / "emitters").glob("*.py")), ids=own_name)
+@pytest.mark.parametrize("module", sorted((PACKAGE / "compiler/emitters").glob("*.py")), ids=dotted)
 def test_no_emitter_imports_another(module: Path) -> None:
-    others = {name for name in imported(module) if name.startswith("generator.emitters")}
-    assert not others, f"{own_name(module)} imports {others}"
+    others = {name for name in imported(module) if name.startswith("generator.compiler.emitters")}
+    assert not others, f"{dotted(module)} imports {others}"
 
 
 @pytest.mark.parametrize(
-    "module",
-    [
-        path
-        for path in MODULES
-        if own_name(path).count(".") and (room(own_name(path)) in CORE or own_name(path)[10:] in PURE)
-    ],
-    ids=own_name,
+    "module", [module for module in MODULES if is_pure(dotted(module))], ids=dotted
 )
-def test_the_core_does_not_know_the_outside(module: Path) -> None:
-    """No clock, no environment, no file, no terminal: the same spec gives the same bytes everywhere."""
-    tree = ast.parse(module.read_text())
-    names = {
-        node.names[0].name if isinstance(node, ast.Import) else node.module
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Import | ast.ImportFrom)
-    }
-    assert not names & {"os", "sys", "time", "socket", "subprocess", "platform", "getpass", "random", "tempfile"}
-    assert not {room(name) for name in imported(module)} & SHELL
+def test_a_pure_module_does_not_know_the_outside(module: Path) -> None:
+    """No clock, no environment, no file, no terminal: the same spec gives the same bytes."""
+    names: set[str | None] = set()
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add(node.module)
+    assert not names & OUTSIDE
 
 
 @pytest.mark.parametrize("command", ["check", "diff", "review"])
 def test_a_command_that_must_not_write_reaches_no_module_that_does(command: str) -> None:
-    reached, todo = set[str](), [f"generator.commands.{command}"]
+    reached, todo = set[str](), [f"generator.cli.{command}"]
     while todo:
         name = todo.pop()
-        file = PACKAGE.parent / Path(*name.split("."))
-        source = next((path for path in (file.with_suffix(".py"), file / "__init__.py") if path.is_file()), None)
-        if source and name not in reached:
-            reached.add(name)
-            todo += imported(source)
-    assert "generator.regenerate" in reached or "generator.review" in reached
-    assert not reached & {"generator.disk", "generator.cache", "generator.commands.site"}
+        path = PACKAGE.parent / Path(*name.split("."))
+        for source in (path.with_suffix(".py"), path / "__init__.py"):
+            if source.is_file() and name not in reached:
+                reached.add(name)
+                todo += imported(source)
+    assert reached & {"generator.workspace.recompile", "generator.review.changes"}
+    assert not reached & {"generator.workspace.writer", "generator.cli.site"}

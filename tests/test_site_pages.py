@@ -21,10 +21,10 @@ from site_pages.words import gpus, host_keys, login
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
-from generator import load
+from generator.loading import validate
 from generator.resources import CATALOGUE
-from generator.spec.auth import PublicKeyAuth
-from generator.spec.site import SiteSpec
+from generator.schema.auth import PublicKeyAuth
+from generator.schema.site import SiteSpec
 
 pytestmark = pytest.mark.long
 
@@ -35,14 +35,20 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 @cache
 def shipped_site(name: str) -> SiteSpec:
-    return load.site(CATALOGUE / f"{name}.yaml")
+    return validate.site(CATALOGUE / f"{name}.yaml")
 
 
 @cache
 def as_html(source: str) -> str:
     """Render a page as mkdocs does, with the extensions of mkdocs.yml; what stands above the page is taken off."""
     body = re.sub(r"\A---\n.*?\n---\n", "", source, flags=re.DOTALL)
-    extensions = ["admonition", "attr_list", "md_in_html", "pymdownx.highlight", "pymdownx.superfences"]
+    extensions = [
+        "admonition",
+        "attr_list",
+        "md_in_html",
+        "pymdownx.highlight",
+        "pymdownx.superfences",
+    ]
     extensions += ["tables", "fenced_code", "toc"]
     return markdown.markdown(body, extensions=extensions)
 
@@ -110,11 +116,22 @@ def example(**changes: Any) -> SiteSpec:
         "operator": "An operator",
         "note": "a note",
         "docs": "https://docs.example.org/",
-        "sources": {"doc": {"ref": "a document", "weak": "a reason", "url": "https://docs.example.org/page"}},
-        "hosts": {"ex": {"host": "ex.example.org", "network": "by VPN", "key_options": ["restrict"], **fact}},
+        "sources": {
+            "doc": {"ref": "a document", "weak": "a reason", "url": "https://docs.example.org/page"}
+        },
+        "hosts": {
+            "ex": {
+                "host": "ex.example.org",
+                "network": "by VPN",
+                "key_options": ["restrict"],
+                **fact,
+            }
+        },
         "compute": {"nodes": {"match": ["n???"], "through": "ex", **fact}},
         "jobs": {"ex-job": {"through": "ex", "proxy": "run it", "command": "enter it", **fact}},
-        "host_keys": {"login": {"hosts": ["ex"], "fingerprints": {"ed25519": ["SHA256:" + "A" * 43]}, **fact}},
+        "host_keys": {
+            "login": {"hosts": ["ex"], "fingerprints": {"ed25519": ["SHA256:" + "A" * 43]}, **fact}
+        },
         "auth": {"method": "publickey", "submit": "in a form"},
         "slurm": {
             "partitions": {"batch": {"gpu": "a GPU", **fact}},
@@ -178,7 +195,8 @@ def filled(value: Any, words: str) -> Any:
     if not isinstance(value, dict):
         return value
     return {
-        key: words if key in free else [words] if key in lists else filled(item, words) for key, item in value.items()
+        key: words if key in free else [words] if key in lists else filled(item, words)
+        for key, item in value.items()
     }
 
 
@@ -187,7 +205,9 @@ def test_every_text_of_a_spec_is_on_its_page(name: str) -> None:
     site = shipped_site(name)
     shown = read(as_html(page(site))).words
     missing = [
-        words for words in worth_reading(site) if " ".join(words.replace("`", "").split()).rstrip(".") not in shown
+        words
+        for words in worth_reading(site)
+        if " ".join(words.replace("`", "").split()).rstrip(".") not in shown
     ]
     assert missing == []
 
@@ -197,7 +217,9 @@ def test_every_source_of_a_spec_is_on_its_page_with_a_place_to_link_to(name: str
     site, html = shipped_site(name), as_html(page(shipped_site(name)))
     for label, source in site.sources.items():
         assert f'id="source-{label}"' in html
-        for repository, path, commit in re.findall(r"^([\w-]+/[\w.-]+):(\S+)@(\w{40})$", source.ref or ""):
+        for repository, path, commit in re.findall(
+            r"^([\w-]+/[\w.-]+):(\S+)@(\w{40})$", source.ref or ""
+        ):
             assert f'href="https://github.com/{repository}/blob/{commit}/{path}"' in html
 
 
@@ -222,7 +244,11 @@ def test_no_text_of_a_spec_adds_an_element_to_its_page(words: str) -> None:
 
 @pytest.mark.parametrize("words", HOSTILE.values(), ids=HOSTILE)
 def test_a_hostile_text_is_shown_letter_by_letter(words: str) -> None:
-    for source in (code(words), link(text(words), "https://example.org/"), "\n".join(paragraph(text(words)))):
+    for source in (
+        code(words),
+        link(text(words), "https://example.org/"),
+        "\n".join(paragraph(text(words))),
+    ):
         assert " ".join(words.split()) == read(as_html(source)).words
 
 
@@ -252,13 +278,18 @@ def test_a_hostile_cell_stays_one_cell(words: str) -> None:
         ("https://example.org/?a=1&b=2#c", "https://example.org/?a=1&amp;b=2#c"),
     ],
 )
-def test_an_address_in_a_sentence_becomes_a_link_that_stays_in_its_quotes(words: str, address: str) -> None:
+def test_an_address_in_a_sentence_becomes_a_link_that_stays_in_its_quotes(
+    words: str, address: str
+) -> None:
     assert f'href="{address}"' in as_html(prose(words))
     assert words == read(as_html(prose(words))).words
 
 
 def test_backticks_in_a_sentence_make_code() -> None:
-    assert as_html(prose("run `ssh -T <host>` now")) == "<p>run <code>ssh -T &#60;host&#62;</code> now</p>"
+    assert (
+        as_html(prose("run `ssh -T <host>` now"))
+        == "<p>run <code>ssh -T &#60;host&#62;</code> now</p>"
+    )
 
 
 def test_a_table_has_only_columns_that_hold_something() -> None:
@@ -291,10 +322,15 @@ def test_a_picture_is_told_in_words_for_those_who_do_not_see_it(name: str) -> No
 def test_no_two_boxes_of_a_picture_overlap_and_all_are_inside(name: str) -> None:
     svg = drawn(shipped_site(name))
     width, height = (int(number) for number in svg.attrib["viewBox"].split()[2:])
-    boxes = [{key: int(box.attrib[key]) for key in ("x", "y", "width", "height")} for box in svg.iter(f"{SVG}rect")]
+    boxes = [
+        {key: int(box.attrib[key]) for key in ("x", "y", "width", "height")}
+        for box in svg.iter(f"{SVG}rect")
+    ]
     for above, below in pairwise(boxes):
         assert above["y"] + above["height"] < below["y"]
-    assert all(box["x"] + box["width"] < width and box["y"] + box["height"] < height for box in boxes)
+    assert all(
+        box["x"] + box["width"] < width and box["y"] + box["height"] < height for box in boxes
+    )
 
 
 def test_machines_behind_a_jump_host_are_drawn_behind_it() -> None:
@@ -304,14 +340,20 @@ def test_machines_behind_a_jump_host_are_drawn_behind_it() -> None:
 
 
 def test_a_way_through_one_of_several_nodes_starts_at_the_host_that_has_them() -> None:
-    hosts = {"ex": {"host": "ex.org", "nodes": {"alias": "ex{n}", "host": "n{n}.ex.org", "n": "1-2"}}}
-    site = example(hosts=hosts, compute={"c": {"match": ["c?"], "through": "ex2"}}, jobs={}, host_keys={})
+    hosts = {
+        "ex": {"host": "ex.org", "nodes": {"alias": "ex{n}", "host": "n{n}.ex.org", "n": "1-2"}}
+    }
+    site = example(
+        hosts=hosts, compute={"c": {"match": ["c?"], "through": "ex2"}}, jobs={}, host_keys={}
+    )
     assert [place.name for place in places(site).behind[0].behind] == ["c?"]
 
 
 def test_a_line_that_is_too_long_is_cut_and_whole_in_a_tooltip() -> None:
     long = "from " + "everywhere " * 20
-    site = example(hosts={"ex": {"host": "ex.org", "network": long}}, compute={}, jobs={}, host_keys={})
+    site = example(
+        hosts={"ex": {"host": "ex.org", "network": long}}, compute={}, jobs={}, host_keys={}
+    )
     svg = drawn(site)
     [cut] = [element for element in svg.iter(f"{SVG}text") if len(element)]
     assert cut[0].text == long
@@ -328,7 +370,9 @@ def test_hosts_without_host_keys_are_named() -> None:
 
 
 def test_a_site_that_ends_says_so_on_top() -> None:
-    assert '!!! warning "This site is retiring, until 2026-12-31"\n\n    a note. Source: ' in page(example())
+    assert '!!! warning "This site is retiring, until 2026-12-31"\n\n    a note. Source: ' in page(
+        example()
+    )
     assert '!!! warning "This site is retired"\n\n\n' in page(example(status={"state": "retired"}))
 
 
@@ -349,7 +393,12 @@ def test_what_is_not_known_of_the_reader_stands_in_capitals_in_commands(name: st
 
 @pytest.mark.parametrize(
     ("name", "state"),
-    [("mila", "pinned"), ("musica", "unverified"), ("vsc5", "not published"), ("nibi", "pinned in part")],
+    [
+        ("mila", "pinned"),
+        ("musica", "unverified"),
+        ("vsc5", "not published"),
+        ("nibi", "pinned in part"),
+    ],
 )
 def test_the_overview_tells_whether_host_keys_are_pinned(name: str, state: str) -> None:
     assert host_keys(shipped_site(name)) == state
@@ -371,7 +420,10 @@ def test_kinds_of_gpu_are_named_the_same_at_every_site(gpu: str, kinds: list[str
 
 def test_a_second_factor_is_part_of_the_login() -> None:
     assert login(PublicKeyAuth(method="publickey")) == "key"
-    assert login(PublicKeyAuth(method="publickey", then="keyboard-interactive")) == "key + second factor"
+    assert (
+        login(PublicKeyAuth(method="publickey", then="keyboard-interactive"))
+        == "key + second factor"
+    )
 
 
 def test_the_overview_has_a_row_for_every_site() -> None:
@@ -381,9 +433,12 @@ def test_the_overview_has_a_row_for_every_site() -> None:
 
 def test_cards_on_a_narrow_screen_name_the_columns_of_the_overview() -> None:
     labels = re.findall(
-        r'td:nth-child\((\d)\)::before \{\s+content: "([^"]+)"', (DOCS / "assets/sites.css").read_text()
+        r'td:nth-child\((\d)\)::before \{\s+content: "([^"]+)"',
+        (DOCS / "assets/sites.css").read_text(),
     )
-    assert labels == [(str(number), name) for number, name in enumerate(HEADINGS, start=1) if number > 2]
+    assert labels == [
+        (str(number), name) for number, name in enumerate(HEADINGS, start=1) if number > 2
+    ]
 
 
 @pytest.mark.parametrize(

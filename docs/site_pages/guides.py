@@ -15,7 +15,9 @@ def page(markdown: str) -> str:
         words, target, anchor = found[1], found[2], found[3] or ""
         if "://" in target:
             return found[0]
-        place = PAGES.get(target) or (target.removeprefix("docs/") if target.startswith("docs/") else None)
+        place = PAGES.get(target) or (
+            target.removeprefix("docs/") if target.startswith("docs/") else None
+        )
         return f"[{words}]({place}{anchor})" if place else words
 
     return _LINK.sub(moved, markdown)

@@ -12,7 +12,9 @@ _PROSE = re.compile(rf"`([^`]+)`|({_LINK.pattern})")
 
 def text(value: str) -> str:
     """Return a text as Markdown that shows it letter by letter."""
-    return "".join(char if char.isalnum() or char in _PLAIN else f"&#{ord(char)};" for char in value)
+    return "".join(
+        char if char.isalnum() or char in _PLAIN else f"&#{ord(char)};" for char in value
+    )
 
 
 def code(value: str) -> str:

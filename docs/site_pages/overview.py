@@ -3,12 +3,16 @@
 import json
 from collections.abc import Iterator, Sequence
 
-from generator.spec.site import SiteSpec
+from generator.schema.site import SiteSpec
 from site_pages.markup import link, table, text
 from site_pages.words import gpus, host_keys, login, status
 
 HEADINGS = ("site", "name", "country", "login", "GPU", "host keys", "status")
-_ABOUT = {"title": "Sites", "description": "Every site of the catalogue, to sort and to filter", "hide": ["toc"]}
+_ABOUT = {
+    "title": "Sites",
+    "description": "Every site of the catalogue, to sort and to filter",
+    "hide": ["toc"],
+}
 
 
 def overview(sites: Sequence[SiteSpec]) -> str:

@@ -6,13 +6,12 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence, Set
 from datetime import date
 
-from generator.account import Account
-from generator.advice import first_login
-from generator.compilation import Compilation, FirstLogin
-from generator.compile import compilation
-from generator.pins import algorithm, fingerprint, prints
-from generator.profile import Person
-from generator.spec.auth import (
+from generator.compiler.account import Account
+from generator.compiler.compile import compilation
+from generator.compiler.first_steps import first_login
+from generator.compiler.host_key_policy import algorithm, fingerprint, prints
+from generator.compiler.result import Compilation, FirstLogin
+from generator.schema.auth import (
     AgentAuth,
     CommandCertificateAuth,
     KerberosAuth,
@@ -20,9 +19,10 @@ from generator.spec.auth import (
     PublicKeyAuth,
     StepAuth,
 )
-from generator.spec.hosts import HostKeys
-from generator.spec.model import Fact, Model, Source
-from generator.spec.site import SiteSpec
+from generator.schema.base import Fact, Model, Source
+from generator.schema.hosts import HostKeys
+from generator.schema.profile import Person
+from generator.schema.site import SiteSpec
 from site_pages.markup import bullets, code, link, paragraph, prose, table, text
 from site_pages.topology import picture
 from site_pages.words import ROLES, gpus, host_keys, login, status
@@ -55,7 +55,20 @@ _LABELS = {
     "also": "further names",
 }
 # Texts in the site's own words; all others are names and commands.
-_WORDS = {"note", "network", "submit", "form", "reservations", "quota", "gpu", "gpus", "kind", "method", "then", "asks"}
+_WORDS = {
+    "note",
+    "network",
+    "submit",
+    "form",
+    "reservations",
+    "quota",
+    "gpu",
+    "gpus",
+    "kind",
+    "method",
+    "then",
+    "asks",
+}
 _COMMANDS = {"command", "fill"}
 # Who stands in commands for the reader.
 _ANYBODY = Person(user="USER", account="ACCOUNT", project="PROJECT")
@@ -75,16 +88,26 @@ def _lines(site: SiteSpec) -> Iterator[str]:
     yield from _machines(site)
     yield from _host_keys(site)
     yield from _queues(site)
-    yield from _section("Files", [*_facts(site.filesystems), *_details(site.deployment, "Where projects put files")])
+    yield from _section(
+        "Files", [*_facts(site.filesystems), *_details(site.deployment, "Where projects put files")]
+    )
     yield from _section("Ray", _details(site.ray))
     yield from _section("Spark", _details(site.spark))
     yield from _section("More", _more(site))
-    yield from _section("Sources", bullets(_source(name, source) for name, source in site.sources.items()))
+    yield from _section(
+        "Sources", bullets(_source(name, source) for name, source in site.sources.items())
+    )
 
 
 def _head(site: SiteSpec) -> Iterator[str]:
     summary = ", ".join(filter(None, [site.title, site.operator, site.country, *gpus(site)]))
-    yield from ["---", f"title: {json.dumps(text(site.title))}", f"description: {json.dumps(text(summary))}", "---", ""]
+    yield from [
+        "---",
+        f"title: {json.dumps(text(site.title))}",
+        f"description: {json.dumps(text(summary))}",
+        "---",
+        "",
+    ]
     yield from [f"# {text(site.title)}", ""]
     if site.status.state != "active":
         told = _remarks(site.status)
@@ -95,14 +118,23 @@ def _head(site: SiteSpec) -> Iterator[str]:
         text(site.country or ""),
         link("documentation of the site", site.docs) if site.docs else "",
     ]
-    yield from paragraph(" · ".join(filter(None, [code(site.site), *about, f"host keys {host_keys(site)}"])))
+    yield from paragraph(
+        " · ".join(filter(None, [code(site.site), *about, f"host keys {host_keys(site)}"]))
+    )
     if site.note:
         yield from paragraph(prose(site.note))
 
 
 def _logging_in(site: SiteSpec) -> Iterator[str]:
     made = compilation(site, Person())
-    yield from ["## Log in", "", "```sh", *_commands(made, first_login(Account(site, _ANYBODY))), "```", ""]
+    yield from [
+        "## Log in",
+        "",
+        "```sh",
+        *_commands(made, first_login(Account(site, _ANYBODY))),
+        "```",
+        "",
+    ]
     others = [f"{gap.name} ({text(gap.meaning)})" for gap in made.gaps if gap.name not in _OPTIONS]
     if others:
         place = "Further values of yours, for [the profile](../index.md#who-you-are): "
@@ -123,7 +155,9 @@ def _commands(made: Compilation, first: FirstLogin) -> Iterator[str]:
 
 def _machines(site: SiteSpec) -> Iterator[str]:
     always = {"port"}
-    blocks: list[tuple[str, Fact]] = [(f"### {code(alias)}", host) for alias, host in site.hosts.items()]
+    blocks: list[tuple[str, Fact]] = [
+        (f"### {code(alias)}", host) for alias, host in site.hosts.items()
+    ]
     blocks += [(f"### Compute nodes: {code(name)}", group) for name, group in site.compute.items()]
     blocks += [(f"### Job to log in to: {code(alias)}", job) for alias, job in site.jobs.items()]
     yield from ["## Machines", ""]
@@ -134,14 +168,20 @@ def _machines(site: SiteSpec) -> Iterator[str]:
 def _host_keys(site: SiteSpec) -> Iterator[str]:
     yield from ["## Host keys", ""]
     headings = ("algorithm", "fingerprint", "of", "pinned", "source", "checked")
-    yield from table(headings, [row for keys in site.host_keys.values() for row in _keys(site, keys)])
+    yield from table(
+        headings, [row for keys in site.host_keys.values() for row in _keys(site, keys)]
+    )
     yield from bullets(
-        f"{text(', '.join(keys.hosts))}: {prose(keys.note)}" for keys in site.host_keys.values() if keys.note
+        f"{text(', '.join(keys.hosts))}: {prose(keys.note)}"
+        for keys in site.host_keys.values()
+        if keys.note
     )
     covered = {entry for keys in site.host_keys.values() for entry in keys.hosts}
     missing = [code(entry) for entry in (*site.hosts, *site.compute) if entry not in covered]
     if missing:
-        yield from paragraph(f"No host keys are known of {', '.join(missing)}: ssh asks at the first connection.")
+        yield from paragraph(
+            f"No host keys are known of {', '.join(missing)}: ssh asks at the first connection."
+        )
 
 
 def _keys(site: SiteSpec, keys: HostKeys) -> Iterator[Sequence[str]]:
@@ -149,10 +189,20 @@ def _keys(site: SiteSpec, keys: HostKeys) -> Iterator[Sequence[str]]:
     weak = " ".join(dict.fromkeys(site.sources[name].weak or "" for name in keys.source))
     pinned = f"no, unverified: {text(weak)}" if site.unverified(keys) else "yes"
     known: list[tuple[str, str]] = [*prints(keys)]
-    known += [(f"CA of {one.hosts}, {algorithm(one.key)}", fingerprint(one.key)) for one in keys.authorities]
+    known += [
+        (f"CA of {one.hosts}, {algorithm(one.key)}", fingerprint(one.key))
+        for one in keys.authorities
+    ]
     for kind, print_ in known:
         of = ", ".join(map(code, keys.hosts))
-        yield text(kind), code(print_), of, pinned, _from(keys.source), text(str(keys.checked or ""))
+        yield (
+            text(kind),
+            code(print_),
+            of,
+            pinned,
+            _from(keys.source),
+            text(str(keys.checked or "")),
+        )
 
 
 def _queues(site: SiteSpec) -> Iterator[str]:
@@ -169,7 +219,11 @@ def _queues(site: SiteSpec) -> Iterator[str]:
 
 
 def _more(site: SiteSpec) -> Iterator[str]:
-    items = [f"One connection for several sessions: {site.multiplexing}"] if site.multiplexing != "allowed" else []
+    items = (
+        [f"One connection for several sessions: {site.multiplexing}"]
+        if site.multiplexing != "allowed"
+        else []
+    )
     if site.compute_internet is not None:
         items.append(f"Compute nodes reach the internet: {_value('', site.compute_internet)}")
     yield from bullets(items)
@@ -194,7 +248,10 @@ def _changed(model: Model, always: Set[str] = frozenset()) -> Iterator[tuple[str
 
 
 def _details(
-    model: Model | None, title: str = "", skipped: Set[str] = frozenset(), always: Set[str] = frozenset()
+    model: Model | None,
+    title: str = "",
+    skipped: Set[str] = frozenset(),
+    always: Set[str] = frozenset(),
 ) -> Iterator[str]:
     """Yield a list of what a block of the spec says, in the words of the reference; its remarks below."""
     if model is None:
@@ -215,10 +272,15 @@ def _details(
 
 def _facts(facts: Mapping[str, Fact]) -> Iterator[str]:
     """Yield a table with a row for each fact and a column for each field that one of them has."""
-    changed = {name: {key: value for key, value, _ in _changed(fact)} for name, fact in facts.items()}
+    changed = {
+        name: {key: value for key, value, _ in _changed(fact)} for name, fact in facts.items()
+    }
     known = dict.fromkeys(key for fact in facts.values() for key in type(fact).model_fields)
     columns = [*(key for key in known if key not in Fact.model_fields), "note", "source", "checked"]
-    rows = [[code(name), *(_value(key, values.get(key)) for key in columns)] for name, values in changed.items()]
+    rows = [
+        [code(name), *(_value(key, values.get(key)) for key in columns)]
+        for name, values in changed.items()
+    ]
     yield from table(("name", *(_heading(key) for key in columns)), rows)
 
 
@@ -264,7 +326,9 @@ def _value(key: str, value: object) -> str:
         case Model():
             return ", ".join(_fields(value))
         case Mapping():
-            return "; ".join(f"{code(name)} {_value('', item)}".rstrip() for name, item in value.items())
+            return "; ".join(
+                f"{code(name)} {_value('', item)}".rstrip() for name, item in value.items()
+            )
         case _:
             return _string(key, str(value))
 
@@ -305,5 +369,7 @@ def _ref(ref: str) -> str:
     if not found:
         return prose(ref)
     repository, path, commit = found.groups()
-    place = link(text(f"{repository}:{path}"), f"https://github.com/{repository}/blob/{commit}/{path}")
+    place = link(
+        text(f"{repository}:{path}"), f"https://github.com/{repository}/blob/{commit}/{path}"
+    )
     return f"{place} at {commit[:7]}"

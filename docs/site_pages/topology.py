@@ -8,8 +8,8 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from generator.spec.hosts import Compute, Host
-from generator.spec.site import SiteSpec
+from generator.schema.hosts import Compute, Host
+from generator.schema.site import SiteSpec
 from site_pages.words import ROLES, login
 
 _WIDTH, _INDENT, _GAP, _PADDING, _LINE = 372, 22, 12, 10, 17
@@ -54,11 +54,15 @@ def places(site: SiteSpec) -> Place:
     for alias, host in site.hosts.items():
         (hosts[owner[host.via]] if host.via else you).behind.append(hosts[alias])
     for alias, job in site.jobs.items():
-        hosts[owner[job.through]].behind.append(Place("job", alias, "Slurm job", ["started by logging in"]))
+        hosts[owner[job.through]].behind.append(
+            Place("job", alias, "Slurm job", ["started by logging in"])
+        )
     for group in site.compute.values():
         hosts[owner[group.through]].behind.append(_compute(group))
     if not site.compute:
-        next(iter(hosts.values())).behind.append(Place("slurm", "compute nodes", "by Slurm", ["sbatch, srun"]))
+        next(iter(hosts.values())).behind.append(
+            Place("slurm", "compute nodes", "by Slurm", ["sbatch, srun"])
+        )
     return you
 
 
@@ -83,7 +87,9 @@ def _compute(group: Compute) -> Place:
 
 def told(place: Place) -> str:
     """Return the picture in words, for those who do not see it."""
-    ways = [f"{at.name} leads to {', '.join(map(_said, at.behind))}" for at in _all(place) if at.behind]
+    ways = [
+        f"{at.name} leads to {', '.join(map(_said, at.behind))}" for at in _all(place) if at.behind
+    ]
     return "; ".join(ways) + "."
 
 
@@ -151,14 +157,27 @@ def _draw_way(svg: ET.Element, x: int, start: int, end: _Box) -> int:
 def _draw_box(svg: ET.Element, box: _Box) -> None:
     place, width = box.place, _WIDTH - 1 - box.left
     group = ET.SubElement(svg, "g", {"class": f"place {place.kind}"})
-    size = {"x": str(box.left), "y": str(box.top), "width": str(width), "height": str(box.height), "rx": "6"}
-    ET.SubElement(group, "rect", size | ({"stroke-dasharray": "4 3"} if place.kind == "slurm" else {}))
+    size = {
+        "x": str(box.left),
+        "y": str(box.top),
+        "width": str(width),
+        "height": str(box.height),
+        "rx": "6",
+    }
+    ET.SubElement(
+        group, "rect", size | ({"stroke-dasharray": "4 3"} if place.kind == "slurm" else {})
+    )
     inside = width - 2 * _PADDING
     base = box.top + _PADDING + 11
     bold = {"x": str(box.left + _PADDING), "y": str(base), "font-weight": "600", "font-size": "13"}
     room = int((inside - _NARROW * (len(place.tag) + 1)) / _WIDE)
     _write(group, place.name, room, bold)
-    right = {"x": str(box.left + width - _PADDING), "y": str(base), "text-anchor": "end", "class": "tag"}
+    right = {
+        "x": str(box.left + width - _PADDING),
+        "y": str(base),
+        "text-anchor": "end",
+        "class": "tag",
+    }
     _write(group, place.tag, len(place.tag), right)
     for number, line in enumerate(place.lines, start=1):
         at = {"x": str(box.left + _PADDING), "y": str(base + number * _LINE)}

@@ -2,8 +2,8 @@
 
 import re
 
-from generator.spec.auth import Auth, KerberosAuth, KeyboardAuth, PublicKeyAuth
-from generator.spec.site import SiteSpec
+from generator.schema.auth import Auth, KerberosAuth, KeyboardAuth, PublicKeyAuth
+from generator.schema.site import SiteSpec
 
 # What a machine is for.
 ROLES = {
@@ -23,7 +23,12 @@ _ASKED = {
     "url": "page to open",
     "project": "project",
 }
-_PINNED = {"yes": "pinned", "in part": "pinned in part", "unverified": "unverified", "no": "not published"}
+_PINNED = {
+    "yes": "pinned",
+    "in part": "pinned in part",
+    "unverified": "unverified",
+    "no": "not published",
+}
 _METHODS = {"step": "certificate", "certificate": "certificate", "agent": "key in the agent"}
 
 

@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from generator import catalogue, load
-from generator.account import Account
-from generator.install import config, record
-from generator.install.home import CONFIG, Move
-from generator.install.ssh_files import Files, sources, walk
-from generator.profile import Person
-from generator.spec.auth import StepAuth
+from generator.compiler.account import Account
+from generator.install import managed_blocks, record
+from generator.install.plan import CONFIG, Move
+from generator.loading import catalogue, validate
+from generator.schema.auth import StepAuth
+from generator.schema.profile import Person
+from generator.ssh.config_files import Files, sources, walk
 
 
 def goes(home: Path, sites: Sequence[str], move: Move) -> list[Path]:
@@ -21,16 +21,21 @@ def goes(home: Path, sites: Sequence[str], move: Move) -> list[Path]:
     Raises:
         GenError: the spec of a site, which tells what they are, is gone or has faults.
     """
-    own = [str(lock.recipe.person.get("identity_file") or "") for lock in record.installed(home).values()]
+    own = [
+        str(lock.recipe.person.get("identity_file") or "")
+        for lock in record.installed(home).values()
+    ]
     named = [_place(home, path) for path in (*own, *_configured(home, sites, move))]
     used = {*_secrets(home, move.left), *named}
     used |= {Path(f"{path}{ending}") for path in named for ending in (".pub", "-cert.pub")}
-    return [path for path in dict.fromkeys(_secrets(home, sites)) if path not in used and path.is_file()]
+    return [
+        path for path in dict.fromkeys(_secrets(home, sites)) if path not in used and path.is_file()
+    ]
 
 
 def _configured(home: Path, sites: Iterable[str], move: Move) -> Iterator[str]:
     """Yield the keys and certificates that lines of the person's name."""
-    content = config.arranged(move.config, str(home / CONFIG), {})
+    content = managed_blocks.arranged(move.config, str(home / CONFIG), {})
     ours = {home / record.conf(site): None for site in (*sites, *move.left)}
     for _, line in walk(sources(Files(home, {**ours, home / CONFIG: content}))[0]):
         if line.keyword in ("identityfile", "certificatefile"):
@@ -41,8 +46,12 @@ def _secrets(home: Path, sites: Iterable[str]) -> Iterator[Path]:
     was = record.installed(home)
     for name in sites:
         person = Person.model_validate(dict(was[name].recipe.person))
-        paths = _paths(Account(load.site(catalogue.spec(name, None)), person))
-        yield from (_place(home, path) for path in paths if path.startswith("~/") and ".." not in path.split("/"))
+        paths = _paths(Account(validate.site(catalogue.spec(name, None)), person))
+        yield from (
+            _place(home, path)
+            for path in paths
+            if path.startswith("~/") and ".." not in path.split("/")
+        )
 
 
 def _place(home: Path, path: str) -> Path:

@@ -6,10 +6,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from generator import lock, tree
-from generator.catalogue import INSTALLED
 from generator.errors import GenError
-from generator.lock import Lock
+from generator.loading.catalogue import INSTALLED
+from generator.workspace import lock, reader
+from generator.workspace.lock import Lock
 
 STATE = PurePosixPath(".local/state/gen")
 BACKUP = STATE / "backup"
@@ -65,7 +65,7 @@ def installed(home: Path) -> dict[str, Lock]:
         GenError: a record cannot be read, or is none that gen wrote.
     """
     found = sorted((home / STATE / "install").glob("*.lock"))
-    content = tree.actual(home, [path(file.stem) for file in found], fenced=False)
+    content = reader.actual(home, [path(file.stem) for file in found], fenced=False)
     return {where.stem: _lock(actual.content, where, home) for where, actual in content.items()}
 
 
@@ -82,7 +82,7 @@ def shared(home: Path) -> Shared:
     Raises:
         GenError: the record cannot be read, or is none that gen wrote.
     """
-    found = tree.actual(home, [SHARED], fenced=False).get(SHARED)
+    found = reader.actual(home, [SHARED], fenced=False).get(SHARED)
     if found is None:
         return Shared()
     try:
@@ -94,7 +94,11 @@ def shared(home: Path) -> Shared:
 
 
 def _relative(text: str) -> str:
-    if not isinstance(text, str) or PurePosixPath(text).is_absolute() or ".." in PurePosixPath(text).parts:
+    if (
+        not isinstance(text, str)
+        or PurePosixPath(text).is_absolute()
+        or ".." in PurePosixPath(text).parts
+    ):
         raise ValueError(text)
     return text
 

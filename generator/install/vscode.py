@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from generator.errors import GenError
-from generator.install.ssh_lines import lines
+from generator.ssh.config_lines import lines
 
 SETTING = "remote.SSH.connectTimeout"
 # The value of milatools (milatools/cli/init_command.py, VSCODE_SETTINGS).
@@ -28,7 +28,9 @@ def wanted(site: bytes) -> bool:
 
 def settings_file(home: Path, platform: str) -> Path:
     """Return where VS Code keeps the user's settings, for a `sys.platform`."""
-    folder = {"darwin": "Library/Application Support", "win32": "AppData/Roaming"}.get(platform, ".config")
+    folder = {"darwin": "Library/Application Support", "win32": "AppData/Roaming"}.get(
+        platform, ".config"
+    )
     return home / folder / "Code" / "User" / "settings.json"
 
 
@@ -45,7 +47,9 @@ def added(content: bytes | None, name: str) -> bytes | None:
     except ValueError:
         settings = None
     if not isinstance(settings, dict):
-        raise GenError(f"{name}: is no JSON object with comments; put {LINE.decode().strip()} into it yourself")
+        raise GenError(
+            f"{name}: is no JSON object with comments; put {LINE.decode().strip()} into it yourself"
+        )
     if SETTING in settings:
         return None
     at = plain.index(b"{") + 1

@@ -2,7 +2,7 @@
 
 import re
 
-from generator.install.ssh_lines import Line, lines
+from generator.ssh.config_lines import Line, lines
 
 # Win32-OpenSSH shares no connections, and has no /bin/sh to check a pin by.
 _SHARING = {"controlmaster", "controlpath", "controlpersist"}

@@ -67,9 +67,13 @@ def refusals(error: GenError, path: str, site: str) -> list[Finding]:
 
 def _refused(problem: str, path: str, site: str) -> Finding:
     named = re.fullmatch(r"(?P<path>[^:]+):(?P<line>[1-9][0-9]*): (?P<rest>.*)", problem)
-    place, line, rest = (named["path"], int(named["line"]), named["rest"]) if named else (path, 1, problem)
+    place, line, rest = (
+        (named["path"], int(named["line"]), named["rest"]) if named else (path, 1, problem)
+    )
     message = rest.removeprefix(f"{path}: ")
-    return Finding("refused", Level.ERROR, message, site, file=path, path=place, line=line, key=message)
+    return Finding(
+        "refused", Level.ERROR, message, site, file=path, path=place, line=line, key=message
+    )
 
 
 def counts(report: Report) -> dict[str, int]:

@@ -31,7 +31,9 @@ def render(report: Report) -> str:
         item = "\n".join(_item(finding))
         length += len(item) + 1
         if length > _MOST - _LONGEST_EFFECT:
-            lines.append(f"\n… and {len(report.findings) - number} more, which `gen` shows in a terminal.")
+            lines.append(
+                f"\n… and {len(report.findings) - number} more, which `gen` shows in a terminal."
+            )
             break
         lines.append(item)
     return "\n".join([*lines, *_effect(report)]) + "\n"
@@ -40,7 +42,9 @@ def render(report: Report) -> str:
 def _item(finding: Finding) -> Iterator[str]:
     place = f"{finding.path}:{finding.line}"
     yield f"- **{finding.rule}** {_code(finding.file)}: {_prose(finding.message[:_LONGEST_MESSAGE])} ({_code(place)})"
-    yield from (f"  - {_code(detail[:_LONGEST_DETAIL])}" for detail in finding.details[:_MOST_DETAILS])
+    yield from (
+        f"  - {_code(detail[:_LONGEST_DETAIL])}" for detail in finding.details[:_MOST_DETAILS]
+    )
     if len(finding.details) > _MOST_DETAILS:
         yield f"  - … and {len(finding.details) - _MOST_DETAILS} more"
 
@@ -51,7 +55,10 @@ def _effect(report: Report) -> Iterator[str]:
     effect, cut = report.effect[:_LONGEST_EFFECT], len(report.effect) > _LONGEST_EFFECT
     fence = "`" * max(3, 1 + max(map(len, re.findall("`+", effect)), default=0))
     if len(fence) > _LONGEST_FENCE:
-        yield from ("", "What it does to the generated files does not fit here; `gen review` shows it.")
+        yield from (
+            "",
+            "What it does to the generated files does not fit here; `gen review` shows it.",
+        )
         return
     yield from ("", "<details><summary>What it does to the generated files</summary>", "")
     yield from (f"{fence}diff", effect.rstrip("\n"), fence, "")
@@ -62,7 +69,10 @@ def _effect(report: Report) -> Iterator[str]:
 def _prose(text: str) -> str:
     """Return a sentence with all that is not plain words in code: names, numbers, mentions, markup."""
     parts = [(bool(_WORD.fullmatch(word)), word) for word in text.split()]
-    runs = [(plain, " ".join(word for _, word in run)) for plain, run in groupby(parts, key=itemgetter(0))]
+    runs = [
+        (plain, " ".join(word for _, word in run))
+        for plain, run in groupby(parts, key=itemgetter(0))
+    ]
     return " ".join(words if plain else _code(words) for plain, words in runs)
 
 

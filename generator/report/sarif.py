@@ -14,7 +14,9 @@ def render(report: Report) -> str:
     driver = {
         "name": "gen",
         "version": __version__,
-        "rules": [{"id": rule, "shortDescription": {"text": f"{report.kind}: {rule}"}} for rule in rules],
+        "rules": [
+            {"id": rule, "shortDescription": {"text": f"{report.kind}: {rule}"}} for rule in rules
+        ],
     }
     run = {
         "tool": {"driver": driver},
@@ -22,13 +24,21 @@ def render(report: Report) -> str:
         "results": [_result(finding, rules, report.kind) for finding in report.findings],
     }
     return json.dumps(
-        {"$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0", "runs": [run]}, indent=2
+        {
+            "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+            "version": "2.1.0",
+            "runs": [run],
+        },
+        indent=2,
     )
 
 
 def _result(finding: Finding, rules: list[str], kind: str) -> dict[str, object]:
     place = {
-        "artifactLocation": {"uri": quote(finding.path.encode("utf-8", "surrogateescape")), "uriBaseId": "%SRCROOT%"},
+        "artifactLocation": {
+            "uri": quote(finding.path.encode("utf-8", "surrogateescape")),
+            "uriBaseId": "%SRCROOT%",
+        },
         "region": {"startLine": finding.line},
     }
     return {

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from generator import document, load
+from generator.loading import validate, yaml_document
 from generator.resources import CATALOGUE
-from generator.spec.hosts import Host
-from generator.spec.site import SiteSpec
+from generator.schema.hosts import Host
+from generator.schema.site import SiteSpec
 
 FILE: Mapping[str, Any] = YAML(typ="safe").load(Path(__file__).with_name("host_keys.yaml"))
 PUBLISHED: Mapping[str, list[dict[str, list[str]]]] = FILE["published"]
@@ -38,7 +38,9 @@ class Pin:
     def hashed(self) -> "Pin":
         """Return the fingerprint of a whole key."""
         kind, blob = self.value.split()
-        digest = base64.b64encode(hashlib.sha256(base64.b64decode(blob)).digest()).decode().rstrip("=")
+        digest = (
+            base64.b64encode(hashlib.sha256(base64.b64decode(blob)).digest()).decode().rstrip("=")
+        )
         return Pin(self.entry, "fingerprint", f"{KINDS[kind]} SHA256:{digest}")
 
     def __str__(self) -> str:
@@ -49,22 +51,31 @@ class Pin:
 def of(site: str, text: str = "") -> SiteSpec:
     """Return the spec of a site, or what it is with another text."""
     content = text.encode() or (CATALOGUE / f"{site}.yaml").read_bytes()
-    return load.spec(document.parse(content, site), site)
+    return validate.spec(yaml_document.parse(content, site), site)
 
 
 def differences(spec: SiteSpec, published: list[dict[str, list[str]]]) -> list[str]:
     """Return what a spec pins and the site does not publish, and the other way round."""
     covered = [(block, _entries(spec, name)) for block in published for name in block["hosts"]]
-    wanted = {pin for block, entries in covered for entry in entries for pin in _published(entry, block)}
+    wanted = {
+        pin for block, entries in covered for entry in entries for pin in _published(entry, block)
+    }
     pinned = set(_pinned(spec))
     hashes = {pin: pin.hashed() for pin in pinned if pin.what == "key"}
     # The spec may have a whole key where only its fingerprint is published, but never the other way round.
     missing = wanted - pinned - set(hashes.values())
     more = {pin for pin in pinned - wanted if hashes.get(pin) not in wanted}
     return [
-        *(f"{spec.site}: {block} is published for a host that the spec lacks" for block, some in covered if not some),
+        *(
+            f"{spec.site}: {block} is published for a host that the spec lacks"
+            for block, some in covered
+            if not some
+        ),
         *(f"{spec.site}: {pin}: published, but not in the spec" for pin in sorted(missing)),
-        *(f"{spec.site}: {pin}: in the spec, but not published for this host" for pin in sorted(more)),
+        *(
+            f"{spec.site}: {pin}: in the spec, but not published for this host"
+            for pin in sorted(more)
+        ),
     ]
 
 
@@ -81,7 +92,9 @@ def _pinned(spec: SiteSpec) -> Iterator[Pin]:
             for kind, values in keys.fingerprints.items():
                 yield from (Pin(entry, "fingerprint", f"{kind} {value}") for value in values)
             yield from (Pin(entry, "key", value) for value in keys.keys)
-            yield from (Pin(entry, f"authority of {one.hosts}", one.key) for one in keys.authorities)
+            yield from (
+                Pin(entry, f"authority of {one.hosts}", one.key) for one in keys.authorities
+            )
 
 
 def _machines(spec: SiteSpec) -> Iterator[tuple[str, str, int]]:
@@ -120,7 +133,9 @@ def test_the_published_keys_are_of_the_sites_of_the_catalogue() -> None:
 
 # Machines that prove themselves with what is published for another name of theirs.
 INFERRED = {
-    "olcf-frontier": {f"login{n:02}.frontier.olcf.ornl.gov" for n in range(1, 18)},  # nodes behind the name
+    "olcf-frontier": {
+        f"login{n:02}.frontier.olcf.ornl.gov" for n in range(1, 18)
+    },  # nodes behind the name
     "sherlock": {"ln21.sherlock.stanford.edu"},
 }
 
@@ -129,8 +144,12 @@ INFERRED = {
 def test_a_key_is_pinned_for_published_names_and_for_nodes_behind_them(site: str) -> None:
     spec = of(site)
     published = [name for block in PUBLISHED[site] for name in block["hosts"]]
-    pinned = {entry for keys in spec.host_keys.values() for entry in keys.hosts if entry in spec.hosts}
-    names = {(name, spec.hosts[entry].port) for entry in pinned for name in _names(spec.hosts[entry])}
+    pinned = {
+        entry for keys in spec.host_keys.values() for entry in keys.hosts if entry in spec.hosts
+    }
+    names = {
+        (name, spec.hosts[entry].port) for entry in pinned for name in _names(spec.hosts[entry])
+    }
     others = {name for name, port in names if not any(_means(one, name, port) for one in published)}
     assert others == INFERRED.get(site, set())
 
@@ -186,12 +205,21 @@ SLIPS = {
     "a host that is not listed": (
         "sigma2-saga",
         ("hosts: [saga, saga-data]", "hosts: [saga, saga-data, saga-login]"),
-        ["saga-login: fingerprint ecdsa", "saga-login: fingerprint ed25519", "saga-login: fingerprint rsa"],
+        [
+            "saga-login: fingerprint ecdsa",
+            "saga-login: fingerprint ed25519",
+            "saga-login: fingerprint rsa",
+        ],
     ),
     "a port": (
         "ulhpc-iris",
         ("port: 8022", "port: 22"),
-        ["published for a host that the spec lacks", "fingerprint ed25519", "fingerprint rsa", "key ssh-ed25519"],
+        [
+            "published for a host that the spec lacks",
+            "fingerprint ed25519",
+            "fingerprint rsa",
+            "key ssh-ed25519",
+        ],
     ),
     "the hosts that an authority signs for": (
         "musica",
@@ -202,7 +230,9 @@ SLIPS = {
 
 
 @pytest.mark.parametrize(("site", "change", "told"), SLIPS.values(), ids=SLIPS)
-def test_a_slip_is_told_with_site_and_value(site: str, change: tuple[str, str], told: list[str]) -> None:
+def test_a_slip_is_told_with_site_and_value(
+    site: str, change: tuple[str, str], told: list[str]
+) -> None:
     text = (CATALOGUE / f"{site}.yaml").read_text()
     assert text.count(change[0]) == 1
     found = differences(of(site, text.replace(*change)), PUBLISHED[site])
@@ -214,7 +244,9 @@ def test_a_slip_is_told_with_site_and_value(site: str, change: tuple[str, str], 
 
 def test_keys_of_two_nodes_that_changed_places_are_told() -> None:
     text = (CATALOGUE / "ubelix.yaml").read_text().replace("hosts: ubelix-submit02", "hosts: OTHER")
-    text = text.replace("hosts: ubelix-submit03", "hosts: ubelix-submit02").replace("OTHER", "ubelix-submit03")
+    text = text.replace("hosts: ubelix-submit03", "hosts: ubelix-submit02").replace(
+        "OTHER", "ubelix-submit03"
+    )
     found = differences(of("ubelix", text), PUBLISHED["ubelix"])
     assert len(found) == 8
     assert all(re.match("ubelix: ubelix-submit0[23]: fingerprint ", line) for line in found)

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from generator import load
+from generator.loading import validate
 from generator.resources import CATALOGUE
-from generator.spec.model import facts
-from generator.spec.rules import matcher
-from generator.spec.site import SiteSpec
+from generator.schema.base import facts
+from generator.schema.rules import matcher
+from generator.schema.site import SiteSpec
 
 SITES = sorted(path.stem for path in CATALOGUE.glob("*.yaml"))
 ROOT = Path(__file__).parents[2]
@@ -24,7 +24,7 @@ EDITORS = "# yaml-language-server: $schema="
 
 @cache
 def of(site: str) -> SiteSpec:
-    return load.site(CATALOGUE / f"{site}.yaml")
+    return validate.site(CATALOGUE / f"{site}.yaml")
 
 
 @pytest.mark.parametrize("site", SITES)
@@ -54,13 +54,24 @@ def test_an_independent_validator_finds_every_spec_valid() -> None:
 @pytest.mark.parametrize(
     ("right", "wrong", "told"),
     [
-        pytest.param("port: 2222", "prot: 2222", "'prot' was unexpected", id="a key that is misspelt"),
-        pytest.param("port: 2222", "port: '2222'", "'2222' is not of type 'integer'", id="a text for a number"),
-        pytest.param("SHA256:gfXZ", "MD5:gfXZ", "does not match", id="a fingerprint of another kind"),
+        pytest.param(
+            "port: 2222", "prot: 2222", "'prot' was unexpected", id="a key that is misspelt"
+        ),
+        pytest.param(
+            "port: 2222",
+            "port: '2222'",
+            "'2222' is not of type 'integer'",
+            id="a text for a number",
+        ),
+        pytest.param(
+            "SHA256:gfXZ", "MD5:gfXZ", "does not match", id="a fingerprint of another kind"
+        ),
         pytest.param("method: publickey", "method: key", "'key'", id="a method that there is not"),
     ],
 )
-def test_the_independent_validator_refuses(tmp_path: Path, right: str, wrong: str, told: str) -> None:
+def test_the_independent_validator_refuses(
+    tmp_path: Path, right: str, wrong: str, told: str
+) -> None:
     text = (CATALOGUE / "mila.yaml").read_text()
     assert right in text
     (path := tmp_path / "mila.yaml").write_text(text.replace(right, wrong))
@@ -130,7 +141,11 @@ def test_compute_patterns_catch_no_name_of_another_site(site: str) -> None:
         f"{other}: {name}"
         for other in SITES
         if other != site
-        for name in (*aliases(of(other)), *login_names(of(other)), *(name for _, name in samples(of(other))))
+        for name in (
+            *aliases(of(other)),
+            *login_names(of(other)),
+            *(name for _, name in samples(of(other))),
+        )
         if any(matches(name) for matches in caught)
     }
     assert theirs == set()
@@ -140,12 +155,26 @@ def test_compute_patterns_catch_no_name_of_another_site(site: str) -> None:
 def test_a_compute_node_is_of_one_group(site: str) -> None:
     caught = {group: matcher(nodes.patterns()) for group, nodes in of(site).compute.items()}
     assert [
-        (group, name) for group, name in samples(of(site)) for other in caught if other != group and caught[other](name)
+        (group, name)
+        for group, name in samples(of(site))
+        for other in caught
+        if other != group and caught[other](name)
     ] == []
 
 
 # Words that people type as hosts, which no pattern may take from them.
-EVERYDAY = ("localhost", "github.com", "gitlab.com", "nas", "server", "login", "gateway", "cluster", "node001", "cn01")
+EVERYDAY = (
+    "localhost",
+    "github.com",
+    "gitlab.com",
+    "nas",
+    "server",
+    "login",
+    "gateway",
+    "cluster",
+    "node001",
+    "cn01",
+)
 
 
 @pytest.mark.parametrize("site", [site for site in SITES if of(site).compute])
@@ -162,7 +191,8 @@ def test_every_fact_says_where_it_was_read(site: str) -> None:
     bare = [
         ".".join(keys)
         for keys, fact in facts(spec)
-        if fact.model_fields_set and not any(keys[:length] in sourced for length in range(1, len(keys) + 1))
+        if fact.model_fields_set
+        and not any(keys[:length] in sourced for length in range(1, len(keys) + 1))
     ]
     assert bare == []
 
@@ -189,4 +219,6 @@ PERSONAL = {
 @pytest.mark.parametrize("site", SITES)
 def test_a_spec_holds_nothing_of_a_person(site: str) -> None:
     text = (CATALOGUE / f"{site}.yaml").read_text()
-    assert {what: found for what, pattern in PERSONAL.items() if (found := re.findall(pattern, text))} == {}
+    assert {
+        what: found for what, pattern in PERSONAL.items() if (found := re.findall(pattern, text))
+    } == {}

@@ -35,8 +35,31 @@ FAULTS = ("error=ENOSPC", "error=EIO", "error=EACCES", KILL)
 BEYOND = {".local", ".local/state"}
 
 _WRITES = (
-    *("openat", "write", "pwrite64", "rename", "renameat", "renameat2", "fsync", "fdatasync", "ftruncate", "flock"),
-    *("fchmod", "chmod", "fchmodat", "mkdir", "mkdirat", "unlink", "unlinkat", "rmdir", "link", "linkat", "symlink"),
+    *(
+        "openat",
+        "write",
+        "pwrite64",
+        "rename",
+        "renameat",
+        "renameat2",
+        "fsync",
+        "fdatasync",
+        "ftruncate",
+        "flock",
+    ),
+    *(
+        "fchmod",
+        "chmod",
+        "fchmodat",
+        "mkdir",
+        "mkdirat",
+        "unlink",
+        "unlinkat",
+        "rmdir",
+        "link",
+        "linkat",
+        "symlink",
+    ),
     *("symlinkat", "utimensat", "chown", "fchown"),
 )
 _WRITING = re.compile(r"O_CREAT|O_WRONLY|O_RDWR|O_TMPFILE")
@@ -53,7 +76,10 @@ class Point:
     @property
     def scratch(self) -> bool:
         """Tell whether it only concerns the copies that ssh is asked with, or what is printed."""
-        return self.call in ("write", "openat", "mkdir", "rmdir", "unlinkat", "unlink") and "/home/" not in self.what
+        return (
+            self.call in ("write", "openat", "mkdir", "rmdir", "unlinkat", "unlink")
+            and "/home/" not in self.what
+        )
 
 
 @dataclass(frozen=True)
@@ -70,12 +96,22 @@ class Runs:
     def run(self, arguments: tuple[str, ...], *trace: str) -> int:
         """Run gen, traced or not, and return its exit status."""
         assert self.server.stdin and self.server.stdout
-        self.server.stdin.write(json.dumps([arguments, str(self.home), str(self.folder / "out"), bool(trace)]) + "\n")
+        self.server.stdin.write(
+            json.dumps([arguments, str(self.home), str(self.folder / "out"), bool(trace)]) + "\n"
+        )
         self.server.stdin.flush()
         process = int(self.server.stdout.readline())
         if not trace:
             return int(self.server.stdout.readline())
-        command = ["strace", "-o", str(self.folder / "trace"), "-p", str(process), "-e", f"trace={','.join(_WRITES)}"]
+        command = [
+            "strace",
+            "-o",
+            str(self.folder / "trace"),
+            "-p",
+            str(process),
+            "-e",
+            f"trace={','.join(_WRITES)}",
+        ]
         with subprocess.Popen([*command, *trace], stderr=subprocess.DEVNULL) as tracer:
             end = time.monotonic() + 20
             while "TracerPid:\t0\n" in Path(f"/proc/{process}/status").read_text():
@@ -101,7 +137,11 @@ class Runs:
         status = self.run(arguments, "-e", f"inject={point.call}:{fault}:when={point.number}")
         trace = (self.folder / "trace").read_text()
         assert ("killed by SIGKILL" if fault == KILL else "(INJECTED)") in trace, (point, fault)
-        assert status in ((-9,) if fault == KILL else (0, 2)), (point, fault, (self.folder / "out").read_text())
+        assert status in ((-9,) if fault == KILL else (0, 2)), (
+            point,
+            fault,
+            (self.folder / "out").read_text(),
+        )
         return status
 
     def restore(self, source: Path) -> None:
@@ -130,7 +170,9 @@ def runs(folder: Path) -> Iterator[Runs]:
     made = [sys.executable, "-m", "generator", "site", "ours.yaml", "--out", "out.d"]
     subprocess.run(made, env=environment, cwd=folder, check=True, capture_output=True, timeout=60)
     server = [sys.executable, str(Path(__file__).with_name("zygote.py"))]
-    with subprocess.Popen(server, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) as process:
+    with subprocess.Popen(
+        server, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    ) as process:
         yield Runs(folder, process)
         assert process.stdin
         process.stdin.close()
@@ -153,7 +195,9 @@ def test_whatever_fails_the_config_is_whole_and_the_next_run_completes(
 ) -> None:
     need("strace", "ssh")
     with ThreadPoolExecutor(2) as pool:
-        halves = [pool.submit(_half, tmp_path / str(half), arguments, fault, half) for half in (0, 1)]
+        halves = [
+            pool.submit(_half, tmp_path / str(half), arguments, fault, half) for half in (0, 1)
+        ]
         done = sum(half.result() for half in halves)
     with capsys.disabled():
         print(f"\n{arguments[0]}, {fault}: injected at {done} points")  # noqa: T201
@@ -175,7 +219,11 @@ def _half(folder: Path, arguments: tuple[str, ...], fault: str, half: int) -> in
         points = gen.points(arguments)
         assert comparable(tree(gen.home)) == comparable(tree(goal))
         mine = FAULTS.index(fault)
-        chosen = [point for number, point in enumerate(points) if not point.scratch or number % len(FAULTS) == mine]
+        chosen = [
+            point
+            for number, point in enumerate(points)
+            if not point.scratch or number % len(FAULTS) == mine
+        ]
         for point in chosen[half::2]:
             gen.restore(start)
             gen.hit(point, fault, arguments)
@@ -187,18 +235,24 @@ def _check(gen: Runs, start: Path, goal: Path, arguments: tuple[str, ...], where
     """Every file is the old or the new one; the next run does what is left to do."""
     now, old, new = tree(gen.home), tree(start), tree(goal)
     for name in {**old, **new}:
-        assert now.get(name) in (old.get(name), new.get(name)) or name.endswith(".json"), f"{name}: {where}"
+        assert now.get(name) in (old.get(name), new.get(name)) or name.endswith(".json"), (
+            f"{name}: {where}"
+        )
     assert now[CONFIG] in (old[CONFIG], new[CONFIG]), where
     if now == old and arguments == INSTALL:
         return
     status = gen.run(arguments)
     words = (gen.folder / "out").read_text()
-    assert status == 0 or (arguments == UNINSTALL and words == "ours: is not installed; nothing is\n"), (
-        f"{words}{where}"
-    )
+    assert status == 0 or (
+        arguments == UNINSTALL and words == "ours: is not installed; nothing is\n"
+    ), f"{words}{where}"
     assert comparable(tree(gen.home)) == comparable(new), where
 
 
 def comparable(found: Tree) -> Tree:
     """Leave out which folders a run found missing, and the outermost of those."""
-    return {name: what for name, what in found.items() if name not in BEYOND and not name.endswith("home.json")}
+    return {
+        name: what
+        for name, what in found.items()
+        if name not in BEYOND and not name.endswith("home.json")
+    }

@@ -11,11 +11,11 @@ from homes import CERTIFICATE, spec, tree
 from running import Gen
 from syrupy.assertion import SnapshotAssertion
 
-from generator import load
-from generator.compile import compile_site
-from generator.install.ssh_files import Files, copy, sources
-from generator.profile import Person
+from generator.compiler.compile import compile_site
+from generator.loading import validate
 from generator.resources import CATALOGUE
+from generator.schema.profile import Person
+from generator.ssh.config_files import Files, copy, sources
 
 BLOCK = "# >>> gen: managed, do not edit between these lines >>>\nInclude ~/.ssh/gen.d/*.conf\n# <<< gen <<<\n"
 
@@ -41,20 +41,29 @@ def test_install_says_what_it_wrote_and_what_comes_next(
 ) -> None:
     result = gen("install", site, "--user", "ada", "--email", "ada@example.org", "--yes")
     assert (result.status, result.out) == (0, "")
-    assert ({name: f"{mode:04o}" for name, (_, mode, _) in tree(home).items()}, result.err) == snapshot
+    assert (
+        {name: f"{mode:04o}" for name, (_, mode, _) in tree(home).items()},
+        result.err,
+    ) == snapshot
 
 
 def test_modes_do_not_depend_on_the_umask(gen: Gen, home: Path, umask: None) -> None:
     spec(Path(), auth=CERTIFICATE)
     assert gen("install", "ours.yaml", "--yes").status == 0
-    modes = {name: mode for name, (_, mode, _) in tree(home).items() if name != "." and "timers.target" not in name}
+    modes = {
+        name: mode
+        for name, (_, mode, _) in tree(home).items()
+        if name != "." and "timers.target" not in name
+    }
     units = {f".config/systemd/user/gen-cert-ours.{ending}" for ending in ("service", "timer")}
     public = {".config/gen/site_specs/ours.yaml", *units}
     assert {mode for name, mode in modes.items() if name not in public} == {0o700, 0o600}
     assert {modes[name] for name in public} == {0o644}
 
 
-def test_the_config_keeps_its_mode_its_bytes_and_its_backup(gen: Gen, home: Path, ours: str) -> None:
+def test_the_config_keeps_its_mode_its_bytes_and_its_backup(
+    gen: Gen, home: Path, ours: str
+) -> None:
     config = home / ".ssh/config"
     config.chmod(0o640)
     before = config.read_bytes()
@@ -73,7 +82,9 @@ def test_a_second_time_touches_nothing(gen: Gen, home: Path, ours: str) -> None:
 
 
 @pytest.mark.parametrize("outside", [False, True], ids=["in the home folder", "outside of it"])
-def test_a_link_is_followed_to_the_real_config_and_stays(gen: Gen, home: Path, ours: str, outside: bool) -> None:
+def test_a_link_is_followed_to_the_real_config_and_stays(
+    gen: Gen, home: Path, ours: str, outside: bool
+) -> None:
     real = (home.parent if outside else home) / "dotfiles" / "ssh config"
     real.parent.mkdir()
     (home / ".ssh/config").rename(real)
@@ -90,7 +101,11 @@ def test_a_mode_turns_into_the_other_and_back(gen: Gen, home: Path, ours: str) -
     included = config.read_bytes()
     assert gen("install", ours, "--yes", "--mode", "inline").status == 0
     inlined = config.read_bytes()
-    assert b"# >>> gen ours: managed" in inlined and b"Include" not in inlined and inlined.endswith(before)
+    assert (
+        b"# >>> gen ours: managed" in inlined
+        and b"Include" not in inlined
+        and inlined.endswith(before)
+    )
     assert gen("install", ours, "--yes").status == 0
     assert config.read_bytes() == inlined, "without a word the mode stays"
     gen("install", ours, "--yes", "--mode", "include")
@@ -112,7 +127,9 @@ def test_an_inline_site_that_moved_on_is_written_anew(gen: Gen, home: Path, ours
 
 
 def broken(home: Path) -> None:
-    (home / ".ssh/config").write_text("Host a\n# >>> gen: managed, do not edit between these lines >>>\n")
+    (home / ".ssh/config").write_text(
+        "Host a\n# >>> gen: managed, do not edit between these lines >>>\n"
+    )
 
 
 def theirs(home: Path) -> None:
@@ -145,16 +162,30 @@ def nowhere(home: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        pytest.param(broken, "/.ssh/config:2: a block of gen's begins here and has no end", id="markers"),
-        pytest.param(theirs, "/gen.d/ours.conf: was here before, and gen did not write it", id="a file of theirs"),
-        pytest.param(same_name, "~/.ssh/config:3: ours is yours, and would change", id="a host of theirs"),
-        pytest.param(refused_by_ssh, "~/.ssh/config:3: bad configuration option: prot", id="ssh refuses it"),
+        pytest.param(
+            broken, "/.ssh/config:2: a block of gen's begins here and has no end", id="markers"
+        ),
+        pytest.param(
+            theirs,
+            "/gen.d/ours.conf: was here before, and gen did not write it",
+            id="a file of theirs",
+        ),
+        pytest.param(
+            same_name, "~/.ssh/config:3: ours is yours, and would change", id="a host of theirs"
+        ),
+        pytest.param(
+            refused_by_ssh, "~/.ssh/config:3: bad configuration option: prot", id="ssh refuses it"
+        ),
         pytest.param(utf16, "/.ssh/config:1: has a NUL byte", id="UTF-16"),
         pytest.param(folder, "/.ssh/config: is a directory", id="a folder"),
-        pytest.param(nowhere, "/.ssh/config: is a link that leads nowhere", id="a link that leads nowhere"),
+        pytest.param(
+            nowhere, "/.ssh/config: is a link that leads nowhere", id="a link that leads nowhere"
+        ),
     ],
 )
-def test_all_is_refused_before_anything_is_written(gen: Gen, home: Path, ours: str, make: object, words: str) -> None:
+def test_all_is_refused_before_anything_is_written(
+    gen: Gen, home: Path, ours: str, make: object, words: str
+) -> None:
     assert callable(make)
     make(home)
     before = tree(home)
@@ -168,7 +199,10 @@ def test_all_is_refused_before_anything_is_written(gen: Gen, home: Path, ours: s
 def test_force_goes_on_and_keeps_a_backup(gen: Gen, home: Path, ours: str, make: object) -> None:
     assert callable(make)
     make(home)
-    kept = {(home / ".ssh/config").read_bytes(), *(file.read_bytes() for file in home.glob(".ssh/gen.d/*"))}
+    kept = {
+        (home / ".ssh/config").read_bytes(),
+        *(file.read_bytes() for file in home.glob(".ssh/gen.d/*")),
+    }
     assert gen("install", ours, "--yes", "--force").status == 0
     assert {file.read_bytes() for file in (home / ".local/state/gen/backup").iterdir()} == kept
 
@@ -185,7 +219,9 @@ def test_what_was_forced_away_is_forgotten(gen: Gen, home: Path, ours: str) -> N
 
 
 @pytest.mark.parametrize("mode", ["include", "inline"])
-def test_an_edit_within_our_block_is_refused_and_forced_away(gen: Gen, home: Path, ours: str, mode: str) -> None:
+def test_an_edit_within_our_block_is_refused_and_forced_away(
+    gen: Gen, home: Path, ours: str, mode: str
+) -> None:
     gen("install", ours, "--yes", "--mode", mode)
     config = home / ".ssh/config"
     good = config.read_bytes()
@@ -197,7 +233,9 @@ def test_an_edit_within_our_block_is_refused_and_forced_away(gen: Gen, home: Pat
     assert config.read_bytes() == good
 
 
-def test_print_changes_nothing_and_what_it_prints_is_taken_over_later(gen: Gen, home: Path, ours: str) -> None:
+def test_print_changes_nothing_and_what_it_prints_is_taken_over_later(
+    gen: Gen, home: Path, ours: str
+) -> None:
     before = tree(home)
     printed = gen("install", ours, "--mode", "print")
     assert printed.status == 0
@@ -260,7 +298,9 @@ def test_who_added_the_line_themselves_is_asked_no_more(gen: Gen, home: Path, ou
     assert "read-only" not in result.err
 
 
-def test_without_a_terminal_nothing_is_asked_and_nothing_written(gen: Gen, home: Path, ours: str) -> None:
+def test_without_a_terminal_nothing_is_asked_and_nothing_written(
+    gen: Gen, home: Path, ours: str
+) -> None:
     before = tree(home)
     result = gen("install", ours)
     assert result.status == 2
@@ -317,7 +357,10 @@ def test_what_only_the_command_line_says_a_timer_will_not_know(gen: Gen, home: P
     assert told in gen("install", "ours.yaml", "--user", "ada", *changes, "--yes").err
     profile = home / ".config/gen/profile.yaml"
     profile.write_text("user: ada\nsites: {ours: {set: {title: Ours}}}\n")
-    assert "your profile: put" not in gen("install", "ours.yaml", "--user", "ada", *changes, "--yes").err
+    assert (
+        "your profile: put"
+        not in gen("install", "ours.yaml", "--user", "ada", *changes, "--yes").err
+    )
 
 
 def test_the_home_folder_of_somebody_else_is_refused(gen: Gen, home: Path, ours: str) -> None:
@@ -325,31 +368,41 @@ def test_the_home_folder_of_somebody_else_is_refused(gen: Gen, home: Path, ours:
         pytest.skip("needs root, to give a folder away")
     os.chown(home, 1, 1)
     result = gen("install", ours, "--yes")
-    assert (result.status, "belongs to somebody else; run gen as its owner" in result.err) == (2, True)
+    assert (result.status, "belongs to somebody else; run gen as its owner" in result.err) == (
+        2,
+        True,
+    )
 
 
 def test_several_sites_are_installed_at_once(gen: Gen, home: Path, ours: str) -> None:
     other = str(spec(Path(), "other"))
     result = gen("install", ours, other, "--yes")
     assert result.status == 0
-    assert sorted(path.name for path in (home / ".ssh/gen.d").iterdir()) == ["other.conf", "ours.conf"]
+    assert sorted(path.name for path in (home / ".ssh/gen.d").iterdir()) == [
+        "other.conf",
+        "ours.conf",
+    ]
     assert (home / ".ssh/config").read_text("latin-1").count(">>> gen") == 1
 
 
 def test_with_json_the_patch_is_no_part_of_what_programs_read(
     gen: Gen, home: Path, ours: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("generator.commands.install.agreed", lambda _: True)
+    monkeypatch.setattr("generator.cli.install.agreed", lambda _: True)
     result = gen("install", ours, "--json")
     assert json.loads(result.out)["sites"]
     assert "+++ b/.ssh/config" in result.err
 
 
 def test_to_ask_what_a_name_comes_to_renews_no_certificate(tmp_path: Path) -> None:
-    renewing = compile_site(load.site(CATALOGUE / "cscs-daint.yaml"), Person(user="ada"))
+    renewing = compile_site(validate.site(CATALOGUE / "cscs-daint.yaml"), Person(user="ada"))
     content = next(one.content for one in renewing if one.path.suffix == ".conf")
     assert b"gen refresh" in content
-    files = Files(tmp_path, {tmp_path / ".ssh/config": b'Match exec "true"\n  Port 1\n' + content}, tmp_path / "none")
+    files = Files(
+        tmp_path,
+        {tmp_path / ".ssh/config": b'Match exec "true"\n  Port 1\n' + content},
+        tmp_path / "none",
+    )
     copied = copy(sources(files), tmp_path)[0].read_bytes()
     assert b"gen refresh" not in copied
     assert b'Match exec "true"\n  Port 1\n' in copied
@@ -362,7 +415,9 @@ def test_a_site_that_is_named_twice_is_installed_once(gen: Gen, home: Path, ours
     assert gen("uninstall", "ours", "ours", "--yes").status == 0
 
 
-def test_permissions_that_ssh_refuses_are_told_where_nobody_is_asked(gen: Gen, home: Path, ours: str) -> None:
+def test_permissions_that_ssh_refuses_are_told_where_nobody_is_asked(
+    gen: Gen, home: Path, ours: str
+) -> None:
     (home / ".ssh/config").chmod(0o666)
     result = gen("install", ours, "--yes")
     assert (result.status, "; chmod 644 ~/.ssh/config\n" in result.err) == (0, True)

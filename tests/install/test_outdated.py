@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from generator.install.effective import outdated
+from generator.install.side_effects import outdated
 
 PINNED = b"Host mila\n    ProxyJump a\n    KnownHostsCommand /bin/sh -c 'echo' %H\n"
 
@@ -38,7 +38,9 @@ def said(ssh: Path, words: str) -> None:
         ),
     ],
 )
-def test_an_ssh_that_is_too_old_is_told_with_what_follows(ssh: Path, words: str, message: str) -> None:
+def test_an_ssh_that_is_too_old_is_told_with_what_follows(
+    ssh: Path, words: str, message: str
+) -> None:
     said(ssh, words)
     assert outdated(PINNED) == (message,)
 

@@ -8,7 +8,7 @@ import pytest
 from homes import CERTIFICATE, Tree, spec, tree
 from running import Gen
 
-from generator.install import carry, record
+from generator.install import apply, record
 
 STATE = ".local/state/gen"
 
@@ -34,7 +34,12 @@ def linked(home: Path) -> None:
 
 
 def lived_in(home: Path) -> None:
-    for folder in (".config/systemd/user/timers.target.wants", ".config/gen", ".local/state", ".local/share/systemd"):
+    for folder in (
+        ".config/systemd/user/timers.target.wants",
+        ".config/gen",
+        ".local/state",
+        ".local/share/systemd",
+    ):
         (home / folder).mkdir(parents=True)
     (home / ".config/gen/profile.yaml").write_text("user: ada\n")
     (home / ".config/systemd/user/mine.timer").write_text("[Timer]\n")
@@ -55,7 +60,9 @@ def lived_in(home: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("mode", ["include", "inline"])
-def test_the_home_folder_is_as_it_was_before(gen: Gen, home: Path, make: Callable[[Path], None], mode: str) -> None:
+def test_the_home_folder_is_as_it_was_before(
+    gen: Gen, home: Path, make: Callable[[Path], None], mode: str
+) -> None:
     make(home)
     spec(Path(), auth=CERTIFICATE)
     before = tree(home)
@@ -105,7 +112,9 @@ def test_what_was_edited_around_the_block_stays(gen: Gen, home: Path, two: Tree)
     assert place.read_bytes() == b"# first\nHost a\nHost b\n"
 
 
-def test_a_backup_of_lines_that_are_no_more_is_kept_and_told(gen: Gen, home: Path, two: Tree) -> None:
+def test_a_backup_of_lines_that_are_no_more_is_kept_and_told(
+    gen: Gen, home: Path, two: Tree
+) -> None:
     place = home / ".ssh/config"
     place.write_bytes(place.read_bytes().replace(b"Host a\n", b"Host b\n"))
     result = gen("uninstall", "ours", "other", "--yes")
@@ -121,7 +130,9 @@ def test_files_put_beside_ours_stay(gen: Gen, home: Path, two: Tree) -> None:
 
 
 @pytest.mark.parametrize("place", [".ssh/gen.d/ours.conf", ".ssh/config"])
-def test_a_file_that_was_edited_is_refused_and_forced_away(gen: Gen, home: Path, two: Tree, place: str) -> None:
+def test_a_file_that_was_edited_is_refused_and_forced_away(
+    gen: Gen, home: Path, two: Tree, place: str
+) -> None:
     edited = (home / place).read_bytes().replace(b"\n", b"\n# mine\n", 1)
     (home / place).write_bytes(edited)
     before = tree(home)
@@ -132,11 +143,16 @@ def test_a_file_that_was_edited_is_refused_and_forced_away(gen: Gen, home: Path,
     assert edited in [backup.read_bytes() for backup in (home / STATE / "backup").iterdir()]
 
 
-def test_a_config_that_became_read_only_is_left_to_the_person(gen: Gen, home: Path, two: Tree) -> None:
+def test_a_config_that_became_read_only_is_left_to_the_person(
+    gen: Gen, home: Path, two: Tree
+) -> None:
     (home / ".ssh/config").chmod(0o400)
     before = (home / ".ssh/config").read_bytes()
     result = gen("uninstall", "ours", "other", "--yes")
-    assert (result.status, "take gen's block out of it where you keep it" in result.err) == (0, True)
+    assert (result.status, "take gen's block out of it where you keep it" in result.err) == (
+        0,
+        True,
+    )
     assert (home / ".ssh/config").read_bytes() == before
     assert not (home / ".ssh/gen.d").exists()
 
@@ -155,7 +171,9 @@ def test_a_home_folder_without_any_site_stays_untouched(gen: Gen, home: Path) ->
     assert tree(home) == before
 
 
-def test_without_a_terminal_nothing_is_asked_and_nothing_removed(gen: Gen, home: Path, two: Tree) -> None:
+def test_without_a_terminal_nothing_is_asked_and_nothing_removed(
+    gen: Gen, home: Path, two: Tree
+) -> None:
     before = tree(home)
     assert gen("uninstall", "ours").status == 2
     assert gen("uninstall", "ours", "--dry-run").out.count("deleted file mode") == 2
@@ -178,7 +196,9 @@ def test_keys_are_kept_unless_they_are_purged(gen: Gen, home: Path, two: Tree, p
     assert (home / ".ssh/id_mine").exists()
 
 
-def test_a_key_that_another_site_uses_or_the_person_named_is_never_purged(gen: Gen, home: Path) -> None:
+def test_a_key_that_another_site_uses_or_the_person_named_is_never_purged(
+    gen: Gen, home: Path
+) -> None:
     shared = {"method": "publickey", "key": "~/.ssh/id_shared"}
     specs = [str(spec(Path(), name, auth=shared)) for name in ("ours", "other")]
     gen("install", *specs, "--yes")
@@ -190,7 +210,9 @@ def test_a_key_that_another_site_uses_or_the_person_named_is_never_purged(gen: G
 
 
 @pytest.mark.parametrize("written", ["~/.ssh/id_ours", "{home}/.ssh/id_ours", '"%d/.ssh/id_ours"'])
-def test_a_key_that_an_entry_of_the_persons_names_is_never_purged(gen: Gen, home: Path, written: str) -> None:
+def test_a_key_that_an_entry_of_the_persons_names_is_never_purged(
+    gen: Gen, home: Path, written: str
+) -> None:
     config(f"Host git\n  IdentityFile {written.format(home=home)}\n".encode())(home)
     gen("install", str(spec(Path())), "--yes")
     for name in ("id_ours", "id_ours.pub"):
@@ -200,14 +222,25 @@ def test_a_key_that_an_entry_of_the_persons_names_is_never_purged(gen: Gen, home
     assert sorted(path.name for path in (home / ".ssh").glob("id_*")) == ["id_ours", "id_ours.pub"]
 
 
-def test_a_key_that_the_person_named_by_its_whole_path_is_never_purged(gen: Gen, home: Path) -> None:
+def test_a_key_that_the_person_named_by_its_whole_path_is_never_purged(
+    gen: Gen, home: Path
+) -> None:
     shared = {"method": "publickey", "key": "~/.ssh/id_shared"}
     gen("install", str(spec(Path(), auth=shared)), "--yes")
-    gen("install", str(spec(Path(), "other")), "--identity-file", str(home / ".ssh/id_shared"), "--yes")
+    gen(
+        "install",
+        str(spec(Path(), "other")),
+        "--identity-file",
+        str(home / ".ssh/id_shared"),
+        "--yes",
+    )
     for name in ("id_shared", "id_shared.pub"):
         (home / ".ssh" / name).write_text("")
     assert gen("uninstall", "ours", "other", "--purge", "--yes").status == 0
-    assert sorted(path.name for path in (home / ".ssh").glob("id_*")) == ["id_shared", "id_shared.pub"]
+    assert sorted(path.name for path in (home / ".ssh").glob("id_*")) == [
+        "id_shared",
+        "id_shared.pub",
+    ]
 
 
 def test_what_was_purged_is_told(gen: Gen, home: Path, two: Tree) -> None:
@@ -229,7 +262,9 @@ def test_a_spec_that_the_person_put_there_stays(gen: Gen, home: Path) -> None:
     assert tree(home) == before
 
 
-def test_a_copy_that_came_along_goes_though_it_was_installed_from_again(gen: Gen, home: Path) -> None:
+def test_a_copy_that_came_along_goes_though_it_was_installed_from_again(
+    gen: Gen, home: Path
+) -> None:
     before = tree(home)
     gen("install", str(spec(Path())), "--yes")
     assert gen("install", "ours", "--yes", "--user", "ada").status == 0
@@ -241,7 +276,7 @@ def test_a_question_says_what_would_be_done_and_not_that_it_was(
     gen: Gen, home: Path, two: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (home / ".ssh/id_ours").write_text("")
-    monkeypatch.setattr("generator.commands.uninstall.agreed", lambda _: False)
+    monkeypatch.setattr("generator.cli.uninstall.agreed", lambda _: False)
     out = gen("uninstall", "ours", "--purge", "--json")
     assert (out.status, out.out) == (0, "")
     assert "  purge     ~/.ssh/id_ours\n" in out.err
@@ -255,12 +290,20 @@ def test_a_question_says_what_would_be_done_and_not_that_it_was(
     [
         pytest.param("ours.lock", b"{}", id="no lock"),
         pytest.param("ours.lock", b'{"format": 9}', id="of another format"),
-        pytest.param("home.json", b'{"folders": ["/etc"], "created": true, "undo": {}}', id="a folder elsewhere"),
-        pytest.param("home.json", b'{"folders": ["../x"], "created": true, "undo": {}}', id="a folder above"),
+        pytest.param(
+            "home.json",
+            b'{"folders": ["/etc"], "created": true, "undo": {}}',
+            id="a folder elsewhere",
+        ),
+        pytest.param(
+            "home.json", b'{"folders": ["../x"], "created": true, "undo": {}}', id="a folder above"
+        ),
         pytest.param("home.json", b"[", id="no JSON"),
     ],
 )
-def test_a_record_that_gen_did_not_write_is_refused(gen: Gen, home: Path, two: Tree, name: str, content: bytes) -> None:
+def test_a_record_that_gen_did_not_write_is_refused(
+    gen: Gen, home: Path, two: Tree, name: str, content: bytes
+) -> None:
     (home / STATE / "install" / name).write_bytes(content)
     before = tree(home)
     result = gen("uninstall", "ours", "other", "--yes")
@@ -277,6 +320,6 @@ def test_a_record_cannot_have_another_file_taken_away(gen: Gen, home: Path, two:
 
 def test_what_takes_back_a_site_goes_with_it(gen: Gen, home: Path, two: Tree) -> None:
     for site in ("ours", "other"):
-        carry.remember(home, site, {"settings": {"path": "settings.json", "made": True}})
+        apply.remember(home, site, {"settings": {"path": "settings.json", "made": True}})
     assert gen("uninstall", "ours", "--yes").status == 0
     assert list(record.shared(home).undo) == ["other"]

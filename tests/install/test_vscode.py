@@ -54,7 +54,9 @@ def test_without_a_file_one_is_made_and_taken_away_again() -> None:
     "content",
     [
         pytest.param(b'{"remote.SSH.connectTimeout": 15}', id="another value"),
-        pytest.param(b'{"a": 1, // b\n "remote.SSH.connectTimeout" : 120,}', id="somewhere in the file"),
+        pytest.param(
+            b'{"a": 1, // b\n "remote.SSH.connectTimeout" : 120,}', id="somewhere in the file"
+        ),
     ],
 )
 def test_a_time_out_that_is_there_stays(content: bytes) -> None:
@@ -74,17 +76,28 @@ def test_a_time_out_that_is_there_stays(content: bytes) -> None:
     ],
 )
 def test_a_file_that_cannot_be_changed_safely_is_refused_with_what_to_write(content: bytes) -> None:
-    with pytest.raises(GenError, match=r'^settings\.json: .*put "remote\.SSH\.connectTimeout": 60 into it yourself$'):
+    with pytest.raises(
+        GenError,
+        match=r'^settings\.json: .*put "remote\.SSH\.connectTimeout": 60 into it yourself$',
+    ):
         added(content, "settings.json")
 
 
 @pytest.mark.parametrize(
     ("edited", "left"),
     [
-        pytest.param(b'{\n    "remote.SSH.connectTimeout": 600,\n "a": 1}', None, id="another value was chosen"),
-        pytest.param(b'{\n "a": 1,\n    "remote.SSH.connectTimeout": 60\n}', None, id="it was moved"),
         pytest.param(
-            b'{\n    "remote.SSH.connectTimeout": 60,\n    "a": 1\n}', b'{\n    "a": 1\n}', id="more was added"
+            b'{\n    "remote.SSH.connectTimeout": 600,\n "a": 1}',
+            None,
+            id="another value was chosen",
+        ),
+        pytest.param(
+            b'{\n "a": 1,\n    "remote.SSH.connectTimeout": 60\n}', None, id="it was moved"
+        ),
+        pytest.param(
+            b'{\n    "remote.SSH.connectTimeout": 60,\n    "a": 1\n}',
+            b'{\n    "a": 1\n}',
+            id="more was added",
         ),
         pytest.param(b"not JSON at all", None, id="it is no JSON any more"),
     ],
@@ -95,11 +108,16 @@ def test_what_was_edited_meanwhile_stays_the_users(edited: bytes, left: bytes | 
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.text(max_size=9)
 VALUES = st.recursive(
-    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3)
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
 )
 
 
-@given(st.dictionaries(st.text(max_size=9), VALUES, max_size=4), st.sampled_from([None, 2, "\t"]), st.booleans())
+@given(
+    st.dictionaries(st.text(max_size=9), VALUES, max_size=4),
+    st.sampled_from([None, 2, "\t"]),
+    st.booleans(),
+)
 def test_any_settings_come_out_as_they_went_in(
     settings: dict[str, object], indent: int | str | None, crlf: bool
 ) -> None:
@@ -123,7 +141,9 @@ def test_it_is_wanted_where_a_name_starts_a_job() -> None:
     ("platform", "place"),
     [
         pytest.param("linux", "/home/ada/.config/Code/User/settings.json", id="Linux"),
-        pytest.param("darwin", "/home/ada/Library/Application Support/Code/User/settings.json", id="macOS"),
+        pytest.param(
+            "darwin", "/home/ada/Library/Application Support/Code/User/settings.json", id="macOS"
+        ),
         pytest.param("win32", "/home/ada/AppData/Roaming/Code/User/settings.json", id="Windows"),
     ],
 )

@@ -9,7 +9,9 @@ from hostile import PLAIN, each_text, everywhere, report
 from generator.report import github
 from generator.report.finding import Finding, Level
 
-COMMAND = re.compile(r"::(error|warning|notice) file=([^:,\r\n]*),line=([0-9]+),title=([^:,\r\n]*)::([^\r\n]*)")
+COMMAND = re.compile(
+    r"::(error|warning|notice) file=([^:,\r\n]*),line=([0-9]+),title=([^:,\r\n]*)::([^\r\n]*)"
+)
 
 
 def read(line: str) -> tuple[str, str, int, str, str]:
@@ -41,7 +43,9 @@ def test_nothing_in_a_finding_ends_its_command_or_starts_another(text: str) -> N
     ]
 
 
-@pytest.mark.parametrize(("level", "command"), [("error", "error"), ("warning", "warning"), ("note", "notice")])
+@pytest.mark.parametrize(
+    ("level", "command"), [("error", "error"), ("warning", "warning"), ("note", "notice")]
+)
 def test_each_level_has_its_command(level: str, command: str) -> None:
     assert read(github.render(report(replace(PLAIN, level=Level(level)))))[0] == command
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from hostile import PLAIN, each_text, everywhere, report
 from jsonschema import Draft202012Validator
 
-from generator.drift import Cause
-from generator.meaning import Weight
 from generator.report import json as programs
 from generator.report.finding import FORMAT_VERSION, Finding, Level, Report
+from generator.review.facts import Weight
+from generator.workspace.drift import Cause
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs/report.schema.json").read_text())
 
@@ -23,13 +23,27 @@ def test_the_schema_knows_every_field_rule_and_level() -> None:
     parts = SCHEMA["$defs"]
     assert set(parts["finding"]["properties"]) == set(Finding.__dataclass_fields__)
     assert set(SCHEMA["properties"]) == {*Report.__dataclass_fields__, "format_version", "counts"}
-    assert {rule["const"] for rule in parts["cause"]["oneOf"]} == {*Cause, "expired", "unused", "refused"}
-    assert {rule["const"] for rule in parts["weight"]["oneOf"]} == {*Weight, "unsourced", "aged", "refused"}
+    assert {rule["const"] for rule in parts["cause"]["oneOf"]} == {
+        *Cause,
+        "expired",
+        "unused",
+        "refused",
+    }
+    assert {rule["const"] for rule in parts["weight"]["oneOf"]} == {
+        *Weight,
+        "unsourced",
+        "aged",
+        "refused",
+    }
     assert parts["finding"]["properties"]["level"]["enum"] == list(Level)
 
 
 def test_the_schema_describes_everything_and_leaves_nothing_open() -> None:
-    described = [SCHEMA, *SCHEMA["properties"].values(), *SCHEMA["$defs"]["finding"]["properties"].values()]
+    described = [
+        SCHEMA,
+        *SCHEMA["properties"].values(),
+        *SCHEMA["$defs"]["finding"]["properties"].values(),
+    ]
     assert all("$ref" in part or {"title", "description"} <= set(part) for part in described)
     assert SCHEMA["additionalProperties"] is False
     assert SCHEMA["$defs"]["finding"]["additionalProperties"] is False

@@ -49,10 +49,20 @@ def sound(text: str) -> bool:
     return (
         len(text) < LONGEST
         and kinds
-        <= {"html_block", "heading", "inline", "paragraph", "bullet_list", "list_item", "text", "softbreak"}
+        <= {
+            "html_block",
+            "heading",
+            "inline",
+            "paragraph",
+            "bullet_list",
+            "list_item",
+            "text",
+            "softbreak",
+        }
         | {"strong", "code_inline", "fence"}
         and all(token.content.strip() in OURS[token.type] for token in html)
-        and sum("<details>" in token.content for token in html) == sum("</details>" in token.content for token in html)
+        and sum("<details>" in token.content for token in html)
+        == sum("</details>" in token.content for token in html)
         and sum(token.type == "heading_open" for token in found) == 1
         and text.startswith("<!-- gen:")
         and text.endswith("\n")
@@ -75,10 +85,14 @@ def test_nothing_in_a_finding_is_markup(text: str) -> None:
 def test_nothing_in_an_effect_leaves_its_fence(text: str) -> None:
     comment = shown(report(PLAIN, effect=EFFECT.format(text=text)))
     [fence] = [token.content for token in tokens(comment) if token.type == "fence"]
-    assert fence.rstrip("\n") == EFFECT.format(text=text).rstrip("\n").replace("\r\n", "\n").replace("\r", "\n")
+    assert fence.rstrip("\n") == EFFECT.format(text=text).rstrip("\n").replace(
+        "\r\n", "\n"
+    ).replace("\r", "\n")
 
 
-@pytest.mark.parametrize("name", ["backticks", "mentions", "a script", "an entity", "a backslash", "emphasis"])
+@pytest.mark.parametrize(
+    "name", ["backticks", "mentions", "a script", "an entity", "a backslash", "emphasis"]
+)
 def test_a_detail_is_shown_as_it_is(name: str) -> None:
     assert TEXTS[name] in code(shown(report(replace(PLAIN, details=(TEXTS[name],)))))
 
@@ -88,7 +102,9 @@ def test_a_comment_is_found_again_by_its_first_line() -> None:
     assert shown(report(effect="x")).splitlines()[0] == "<!-- gen:proposal -->"
 
 
-MANY = [replace(PLAIN, message=f"is number {number}", details=("x" * 60,)) for number in range(5_000)]
+MANY = [
+    replace(PLAIN, message=f"is number {number}", details=("x" * 60,)) for number in range(5_000)
+]
 
 
 def test_very_many_findings_are_cut_and_counted() -> None:
@@ -102,14 +118,17 @@ def test_a_long_effect_is_cut_and_that_is_said() -> None:
     comment = shown(report(*MANY, effect="+ abc\n" * 50_000))
     assert "It is cut here" in comment
     assert (
-        comment.endswith("\n\nIt is cut here; `gen review` shows it whole.\n\n</details>\n") or "</details>" in comment
+        comment.endswith("\n\nIt is cut here; `gen review` shows it whole.\n\n</details>\n")
+        or "</details>" in comment
     )
 
 
 @pytest.mark.parametrize(
     "finding",
     [
-        pytest.param(replace(PLAIN, rule="trust", details=("came ed25519 x",) * 5_000), id="many details"),
+        pytest.param(
+            replace(PLAIN, rule="trust", details=("came ed25519 x",) * 5_000), id="many details"
+        ),
         pytest.param(replace(PLAIN, rule="trust", details=("x" * 100_000,)), id="a long detail"),
         pytest.param(replace(PLAIN, rule="trust", message="y " * 50_000), id="a long message"),
         pytest.param(replace(PLAIN, rule="trust", details=("`" * 50_000,)), id="many backticks"),

@@ -22,12 +22,19 @@ def test_every_finding_is_a_line_of_its_own(text: str) -> None:
         read = json.loads(line)
         Draft4Validator(SCHEMA).validate(read)
         assert read["location"] == {"path": finding.path, "range": {"start": {"line": 7}}}
-        assert read["message"] == "\n".join([f"{finding.file}: {finding.message}", *finding.details])
+        assert read["message"] == "\n".join(
+            [f"{finding.file}: {finding.message}", *finding.details]
+        )
 
 
-@pytest.mark.parametrize(("level", "severity"), [("error", "ERROR"), ("warning", "WARNING"), ("note", "INFO")])
+@pytest.mark.parametrize(
+    ("level", "severity"), [("error", "ERROR"), ("warning", "WARNING"), ("note", "INFO")]
+)
 def test_each_level_has_its_severity(level: str, severity: str) -> None:
-    assert json.loads(rdjsonl.render(report(replace(PLAIN, level=Level(level)))))["severity"] == severity
+    assert (
+        json.loads(rdjsonl.render(report(replace(PLAIN, level=Level(level)))))["severity"]
+        == severity
+    )
 
 
 def test_no_finding_is_no_line() -> None:

@@ -50,7 +50,11 @@ def test_a_rule_is_listed_once_and_found_by_its_number() -> None:
     found = run(PLAIN, replace(PLAIN, rule="edited"), replace(PLAIN, line=9))
     rules = found["tool"]["driver"]["rules"]
     assert [rule["id"] for rule in rules] == ["edited", "stale"]
-    assert [rules[result["ruleIndex"]]["id"] for result in found["results"]] == ["stale", "edited", "stale"]
+    assert [rules[result["ruleIndex"]]["id"] for result in found["results"]] == [
+        "stale",
+        "edited",
+        "stale",
+    ]
 
 
 @pytest.mark.parametrize(

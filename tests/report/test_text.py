@@ -9,11 +9,16 @@ from generator.report import text as terminal
 
 def test_a_finding_is_a_line_that_an_editor_can_follow() -> None:
     here = replace(PLAIN, path="ssh/mila.conf", details=("a", "b"))
-    assert terminal.render(report(here)) == "ssh/mila.conf:7: stale: is not what it was\n    a\n    b"
+    assert (
+        terminal.render(report(here)) == "ssh/mila.conf:7: stale: is not what it was\n    a\n    b"
+    )
 
 
 def test_where_to_look_comes_behind_when_it_is_another_file() -> None:
-    assert terminal.render(report(PLAIN)) == "ssh/mila.conf: stale: is not what it was (site_specs/mila.yaml:7)"
+    assert (
+        terminal.render(report(PLAIN))
+        == "ssh/mila.conf: stale: is not what it was (site_specs/mila.yaml:7)"
+    )
 
 
 def test_an_effect_is_counted_and_its_files_are_named() -> None:

@@ -1,0 +1,65 @@
+"""A person at a site: what the placeholders of the site's spec stand for."""
+
+from dataclasses import dataclass
+
+from generator.schema.auth import Auth, CommandCertificateAuth, StepAuth, WithKey
+from generator.schema.placeholders import expand, names
+from generator.schema.profile import Person
+from generator.schema.site import SiteSpec
+
+
+@dataclass(frozen=True)
+class Account:
+    """A person at one site. Every text of the spec that an emitter writes passes through `fill`."""
+
+    site: SiteSpec
+    person: Person
+
+    def values(self) -> dict[str, str | None]:
+        """Return what each placeholder stands for; ``None`` where that is not known."""
+        person = self.person
+        return {
+            "user": person.user,
+            "initial": person.user[:1].lower() if person.user else None,
+            "email": person.email,
+            "account": person.account,
+            "project": person.project,
+            "client_id": person.client_id,
+            "site": self.site.site,
+        }
+
+    def fill(self, text: str) -> str | None:
+        """Return a text of the spec with its placeholders filled in, or ``None`` while a value is not known."""
+        return expand(text, self.values())
+
+    def missing(self, text: str) -> list[str]:
+        """Return the names of the person's values that a text needs and that are not known."""
+        values = self.values()
+        unknown = [name for name in names(text) if name in values and values[name] is None]
+        return list(dict.fromkeys("user" if name == "initial" else name for name in unknown))
+
+    def key(self, auth: Auth) -> str | None:
+        """Return the path of the private key, if this way in has one in a file.
+
+        The person's own stands for the usual one; a key that the spec has for another purpose (a robot's) stays.
+        """
+        if not isinstance(auth, WithKey):
+            return None
+        usual = self.site.auth.key if isinstance(self.site.auth, WithKey) else auth.key
+        return (self.person.identity_file if auth.key == usual else None) or self.fill(auth.key)
+
+    def certificate(self, auth: Auth) -> str | None:
+        """Return the path of the certificate: beside the key, as step writes it, unless the spec knows better."""
+        if isinstance(auth, CommandCertificateAuth) and auth.certificate:
+            return self.fill(auth.certificate)
+        key = self.key(auth)
+        return (
+            f"{key}-cert.pub"
+            if key and isinstance(auth, StepAuth | CommandCertificateAuth)
+            else None
+        )
+
+
+def header(site: SiteSpec, command: str = "gen site") -> str:
+    """Return the first line of every generated file: what made it, and how to change it."""
+    return f"Made by gen for {site.site}; do not edit. Change the spec or your profile, then run: {command} {site.site}"

@@ -1,0 +1,250 @@
+"""`ssh/SITE.conf`: a Host block for every name that a person or a program may give to ssh.
+
+The file works from where it lies (`ssh -F`) and when it is included. In ssh_config the first value wins, so names come
+before patterns; and an unknown keyword stops ssh for every host, hence IgnoreUnknown on top.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from generator.compiler.account import Account, header
+from generator.compiler.artifact import Artifact
+from generator.compiler.connect_hook import matches
+from generator.compiler.host_key_policy import host_key_settings, pins
+from generator.compiler.templates import render
+from generator.errors import GenError
+from generator.schema.auth import Auth, KerberosAuth, PublicKeyAuth, preferred_authentications
+from generator.schema.hosts import Compute, Host, JobEntry, Keepalive
+from generator.schema.rules import matcher
+from generator.schema.site import SiteSpec
+
+Setting = tuple[str, str]
+
+
+@dataclass
+class Block:
+    """A Host block: the names it is for, and keyword and value of each line."""
+
+    names: list[str]
+    settings: list[Setting] = field(default_factory=list)
+    comments: list[str] = field(default_factory=list)
+
+
+def emit(account: Account) -> Iterator[Artifact]:
+    """Yield the one file that every site has.
+
+    Raises:
+        GenError: two aliases are the same one for this person.
+    """
+    _refuse_twins(account)
+    name = account.site.site
+    made = list(blocks(account))
+    content = render(
+        "ssh_config.j2",
+        header=header(account.site),
+        title=account.site.title,
+        renewed=_renewed(account, made),
+        blocks=made,
+    )
+    path = PurePosixPath(f"ssh/{name}.conf")
+    yield Artifact(path, content, 0o600, install_to=PurePosixPath(f".ssh/gen.d/{name}.conf"))
+
+
+def blocks(account: Account) -> Iterator[Block]:
+    """Yield the blocks of a site: hosts, job entries, compute nodes."""
+    site = account.site
+    taken: set[str] = set()
+    for alias, host in site.hosts.items():
+        yield from _unnamed(account, alias, *_way(site, alias)) or _host(
+            account, alias, host, taken
+        )
+    for alias, job in site.jobs.items():
+        yield from _unnamed(account, alias, alias, *_way(site, job.through)) or [
+            _job(account, alias, job)
+        ]
+    for group, nodes in site.compute.items():
+        yield from _unnamed(account, group, *_way(site, nodes.through)) or _compute(
+            account, group, nodes
+        )
+
+
+def _renewed(account: Account, made: list[Block]) -> list[str]:
+    """Return what stands behind `Match`, for the blocks that log in with the certificate of the site."""
+    certificate = account.certificate(account.site.auth)
+    line = ("CertificateFile", _quoted(certificate or ""))
+    return matches(account, certificate, [block.names for block in made if line in block.settings])
+
+
+def _refuse_twins(account: Account) -> None:
+    """Refuse two aliases that become one when placeholders are filled in: ssh would take the first of them for both."""
+    site, seen = account.site, dict[str, str]()
+    logins = [alias for entry, host in site.hosts.items() for alias, _ in _machines(entry, host)]
+    for alias in [*logins, *site.jobs]:
+        filled = (account.fill(alias) or alias).lower()
+        if seen.setdefault(filled, alias) != alias:
+            raise GenError(
+                f"{site.site}: the aliases {seen[filled]} and {alias} are both {filled} for you"
+            )
+
+
+def _way(site: SiteSpec, alias: str) -> Iterator[str]:
+    """Yield the aliases and host names of an entry, and of those on the way to it."""
+    for entry, host in site.hosts.items():
+        machines = _machines(entry, host)
+        if alias in dict(machines):
+            yield from (text for machine in machines for text in machine)
+            yield from _way(site, host.via) if host.via else ()
+
+
+def _unnamed(account: Account, what: str, *texts: str) -> list[Block]:
+    """Return what stands in for blocks that cannot be named yet: ssh takes a half-filled line for a fault or a name."""
+    gap = _gap(account, what, "".join(texts))
+    return [Block([], comments=gap)] if gap else []
+
+
+def _machines(entry: str, host: Host) -> list[tuple[str, str]]:
+    return [(entry, host.host), *(host.nodes.each() if host.nodes else ())]
+
+
+def _host(account: Account, entry: str, host: Host, taken: set[str]) -> Iterator[Block]:
+    """Yield a block with the HostName of each machine, then one with what they share.
+
+    A host name that two entries have (one port for keys, one for passwords) belongs to the first.
+    """
+    shared: list[str] = []
+    for machine in _machines(entry, host):
+        alias, name = (account.fill(text) or "" for text in machine)
+        names = [alias, *({name} - taken - {alias})]
+        taken.add(name)
+        shared += names
+        yield Block(names, [("HostName", name)])
+    settings = [
+        ("Port", str(host.port)),
+        *_user(account, host.user),
+        *([("ProxyJump", account.fill(host.via) or "")] if host.via else []),
+        *_authentication(account, account.site.auth_of(host)),
+        *([("ForwardAgent", "yes")] if host.forward_agent else []),
+        *_keepalive(host.keepalive),
+        *_sharing(account, _twin(account.site, entry)),
+        *host_key_settings(pins(account, entry), host.port),
+    ]
+    purpose = [f"{host.role} host"] if host.role != "login" else []
+    reach = [f"reached {host.network}"] if host.network else []
+    yield Block(shared, settings, [*purpose, *reach, *_gap(account, "User", host.user)])
+
+
+def _twin(site: SiteSpec, entry: str) -> str:
+    """Return what tells an entry's connection from those of earlier entries for the same host and port."""
+    places = [(host.host, host.port) for host in site.hosts.values()]
+    number = list(site.hosts).index(entry)
+    earlier = places[:number].count(places[number])
+    return f"-{earlier + 1}" if earlier else ""
+
+
+def _compute(account: Account, group: str, nodes: Compute) -> Iterator[Block]:
+    through = account.fill(nodes.through) or ""
+    if nodes.common:
+        names = " ".join(nodes.match)
+        yield Block(
+            [],
+            comments=[
+                f"compute nodes {names}, as other sites have them too: ssh -J {through} USER@NODE"
+            ],
+        )
+    elif nodes.host:
+        full = filter(matcher(nodes.match), nodes.full_names())
+        yield Block([*nodes.match, *(f"!{name}" for name in full)], [("HostName", nodes.host)])
+    if not nodes.patterns():
+        return
+    settings = [
+        ("Port", str(nodes.port)),
+        *_user(account, "{user}"),
+        ("ProxyJump", through),
+        *_authentication(account, account.site.auth_of(nodes)),
+        *_sharing(account),
+        *host_key_settings(pins(account, group), nodes.port),
+    ]
+    yield Block(
+        list(nodes.patterns()),
+        settings,
+        [f"compute nodes, through {through}", *_gap(account, "User", "{user}")],
+    )
+
+
+def _job(account: Account, alias: str, job: JobEntry) -> Block:
+    through = account.fill(job.through)
+    settings = [
+        *_user(account, "{user}"),
+        # ssh would put something for a single %.
+        ("ProxyCommand", f'ssh {through} "{job.proxy.replace("%", "%%")}"'),
+        ("RemoteCommand", job.command.replace("%", "%%")),
+        ("RequestTTY", "force"),
+        ("ConnectTimeout", str(job.timeout)),
+        *_authentication(account, account.site.auth),
+        *_keepalive(job.keepalive),
+        *_sharing(account),
+        ("StrictHostKeyChecking", "no"),
+        ("UserKnownHostsFile", "/dev/null"),
+        ("LogLevel", "ERROR"),
+    ]
+    why = [
+        f"starts a Slurm job on {account.site.site}, or joins it; `ssh {through}` must work without -F",
+        f"Each job has a host key of its own; the key that is checked is that of {through}, on the way to it.",
+    ]
+    return Block([account.fill(alias) or ""], settings, why)
+
+
+def _user(account: Account, template: str) -> list[Setting]:
+    user = account.fill(template)
+    return [("User", user)] if user else []
+
+
+def _gap(account: Account, what: str, template: str) -> list[str]:
+    """Say what is left out, and which values of the profile would fill it in."""
+    return (
+        [f"{what} is left out: it needs {', '.join(missing)}"]
+        if (missing := account.missing(template))
+        else []
+    )
+
+
+def _authentication(account: Account, auth: Auth) -> list[Setting]:
+    settings: list[Setting] = [("PreferredAuthentications", preferred_authentications(auth))]
+    if key := account.key(auth):
+        settings.append(("IdentityFile", _quoted(key)))
+        if certificate := account.certificate(auth):
+            settings.append(("CertificateFile", _quoted(certificate)))
+        settings.append(("IdentitiesOnly", "yes"))
+    if isinstance(auth, PublicKeyAuth) and auth.add_keys_to_agent:
+        settings += [("AddKeysToAgent", "yes"), ("UseKeychain", "yes")]
+    if isinstance(auth, KerberosAuth):
+        settings += [
+            ("GSSAPIAuthentication", "yes"),
+            ("GSSAPIDelegateCredentials", "yes" if auth.delegate else "no"),
+        ]
+    return settings
+
+
+def _quoted(path: str) -> str:
+    return f'"{path}"' if " " in path else path
+
+
+def _keepalive(keepalive: Keepalive | None) -> list[Setting]:
+    if keepalive is None:
+        return []
+    return [
+        ("ServerAliveInterval", str(keepalive.interval)),
+        ("ServerAliveCountMax", str(keepalive.count)),
+    ]
+
+
+def _sharing(account: Account, twin: str = "") -> list[Setting]:
+    """Share one connection between sessions; `%C` keeps the socket's path below the 104 bytes that macOS allows."""
+    if account.site.multiplexing == "forbidden" or not account.person.multiplexing:
+        return [("ControlMaster", "no"), ("ControlPath", "none")]
+    return [
+        ("ControlMaster", "auto"),
+        ("ControlPath", f"~/.ssh/gen-%C{twin}"),
+        ("ControlPersist", "10m"),
+    ]

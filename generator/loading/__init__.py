@@ -1,0 +1,1 @@
+"""Find specs, read YAML, apply overrides, and validate: from files to typed models."""

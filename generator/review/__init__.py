@@ -1,0 +1,1 @@
+"""Say what a change of a spec means for the people who log in."""

@@ -1,0 +1,1 @@
+"""All that is known of OpenSSH: its programs, its configuration files, keys and certificates."""

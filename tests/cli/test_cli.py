@@ -1,0 +1,725 @@
+"""`gen` as a person types it."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from running import Gen, running
+from syrupy.assertion import SnapshotAssertion
+
+from generator import __version__, resources
+from generator.cli import app
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def gen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Gen:
+    """Run gen in an empty folder, with an empty home."""
+    home = tmp_path / "home"
+    home.mkdir()
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("COLUMNS", "80")
+    for name in [name for name in os.environ if name.startswith(("GEN_", "XDG_CONFIG"))]:
+        monkeypatch.delenv(name)
+
+    return running(monkeypatch, capsys.readouterr)
+
+
+def files(folder: Path = Path()) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.mark.parametrize("site", ["mila", "musica"])
+def test_site_writes_every_file_and_says_what_is_yours_and_what_comes_next(
+    gen: Gen, site: str, snapshot: SnapshotAssertion
+) -> None:
+    result = gen("site", site, "--out", ".")
+    assert (result.status, result.out) == (0, "")
+    assert (list(files()), result.err) == snapshot
+
+
+def test_who_has_no_ssh_folder_is_told_to_make_one_and_nobody_else(gen: Gen) -> None:
+    """Without it ssh ends at the first shared connection; ssh-keygen makes it."""
+    hint = "mkdir -m 700 ~/.ssh"
+    assert hint in gen("site", "musica").err
+    assert hint not in gen("site", "mila").err
+    Path("~/.ssh").expanduser().mkdir()
+    assert hint not in gen("site", "musica").err
+
+
+def test_a_second_time_changes_no_byte(gen: Gen) -> None:
+    gen("site", "musica", "--user", "ada")
+    before = files()
+    result = gen("site", "musica", "--user", "ada")
+    assert result.status == 0
+    assert files() == before
+    assert "  same      ssh/musica.conf" in result.err
+
+
+def test_all_sites_of_a_tree_are_made_anew_for_whom_they_were_made_before(
+    gen: Gen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gen("site", "mila", "--user", "ada", "--set", "slurm.partition=main", "--out", "a/b")
+    gen("site", "musica", "--user", "grace")
+    before = files()
+    Path("a/b/.env.mila").unlink()
+    Path("ssh/musica.conf").chmod(0o644)
+    monkeypatch.setenv("GEN_USER", "somebody else")
+    result = gen("site", "--all")
+    assert (result.status, files()) == (0, before)
+    assert (
+        result.err
+        == "  mode      ssh/musica.conf\n  new       a/b/.env.mila\n2 sites made anew, 2 files changed\n"
+    )
+
+
+def test_all_refuses_an_edited_file_of_any_site_before_it_writes_one(gen: Gen) -> None:
+    gen("site", "mila", "--out", "a")
+    gen("site", "musica", "--out", "b")
+    Path("a/.env.mila").unlink()
+    Path("b/ssh/musica.conf").write_text("mine")
+    result = gen("site", "--all")
+    assert (result.status, result.err.splitlines()[0]) == (
+        2,
+        "b/ssh/musica.conf: was edited since gen wrote it",
+    )
+    assert not Path("a/.env.mila").exists()
+    assert gen("site", "--all", "--force").status == 0
+    assert "mine" not in Path("b/ssh/musica.conf").read_text()
+    assert gen("check").status == 0
+
+
+def test_all_takes_away_a_site_whose_spec_is_gone_only_when_told_to(gen: Gen) -> None:
+    """The spec may have moved, or be on another branch."""
+    spec = Path("site_specs/mila.yaml")
+    spec.parent.mkdir()
+    spec.write_bytes((resources.CATALOGUE / "mila.yaml").read_bytes())
+    gen("site", str(spec))
+    spec.unlink()
+    before = files()
+    assert gen("check").status == 1
+    refused = gen("site", "--all")
+    assert (refused.status, files()) == (2, before)
+    assert "its spec, site_specs/mila.yaml, is gone" in refused.err
+    assert gen("site", "--all", "--force").status == 0
+    own = {path: text for path, text in before.items() if path.startswith("mila-pipelines/")}
+    del own["mila-pipelines/src/mila_pipelines/sites/mila.toml"]
+    assert files() == own
+
+
+def test_all_can_be_previewed(gen: Gen) -> None:
+    gen("site", "mila", "--out", "a")
+    Path("a/.env.mila").unlink()
+    before = files()
+    result = gen("site", "--all", "--dry-run")
+    assert "+++ b/a/.env.mila" in result.out
+    assert (result.status, files()) == (0, before)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        pytest.param(["site"], "name one (gen list shows them), or say --all", id="no site"),
+        pytest.param(["site", "mila", "--all"], "leave out SITE", id="a site with all"),
+        pytest.param(
+            ["site", "--all", "--identity-file", "/x", "--set", "a=b"],
+            "leave out --set",
+            id="options",
+        ),
+        pytest.param(["site", "--all"], "no site was generated here or below", id="all of nothing"),
+        pytest.param(["check"], "no site was generated here or below", id="check of nothing"),
+        pytest.param(["diff"], "no site was generated here or below", id="diff of nothing"),
+        pytest.param(["check", "nowhere"], "nowhere: is no folder", id="check of no folder"),
+        pytest.param(
+            ["review", "main"], "and this folder is in none", id="review of no repository"
+        ),
+        pytest.param(
+            ["check", "--format", "xml"], "'xml' is not one of", id="no format that there is"
+        ),
+    ],
+)
+def test_what_cannot_be_done_is_said_with_the_status_2(
+    gen: Gen, arguments: list[str], words: str
+) -> None:
+    result = gen(*arguments)
+    assert (result.status, result.out) == (2, "")
+    assert words in " ".join(re.sub(r"[│╭╮╰╯─]", "", result.err).split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        pytest.param(
+            ["musica", "--user", "ada", "--email", "a@b.org"],
+            "put user, email there.",
+            id="who you are",
+        ),
+        pytest.param(
+            ["musica", "--set", "auth.renew_before=1h"],
+            'put --set auth.renew_before="1h" there.',
+            id="a change of the spec",
+        ),
+        pytest.param(["musica", "--account", "p1"], None, id="what no certificate depends on"),
+        pytest.param(["mila", "--user", "ada"], None, id="a site without certificates"),
+    ],
+)
+def test_what_the_timer_will_not_know_is_told(
+    gen: Gen, arguments: list[str], told: str | None
+) -> None:
+    lines = [
+        line
+        for line in gen("site", *arguments).err.splitlines()
+        if line.startswith("The timer and ssh run ")
+    ]
+    assert [line.partition(": ")[2] for line in lines] == ([told] if told else [])
+
+
+def test_what_the_last_run_was_given_and_this_one_is_not_is_told(gen: Gen) -> None:
+    gen("site", "mila", "--user", "ada", "--set", "slurm.partition=main")
+    words = "Not given this time, and so left out: "
+    assert f'{words}user (ada), --set slurm.partition="main".' in gen("site", "mila").err
+    assert words not in gen("site", "mila").err
+    assert words not in gen("site", "mila", "--user", "grace").err
+
+
+@pytest.mark.parametrize("text", ["", "\n", "# user: ada\n\n  # home: /home/ada\n"])
+def test_a_profile_with_nothing_in_it_is_none(gen: Gen, text: str) -> None:
+    Path("profile.yaml").write_text(text)
+    assert gen("site", "mila", "--profile", "profile.yaml").status == 0
+
+
+def test_a_site_that_is_about_to_stop_is_told_of(gen: Gen) -> None:
+    for command in ("site", "show", "list"):
+        result = gen(command, *(["uppmax-bianca"] if command != "list" else []))
+        assert "retiring" in result.out + result.err
+    assert "retiring" not in gen("site", "mila").err
+
+
+def test_several_sites_share_a_folder(gen: Gen) -> None:
+    gen("site", "musica")
+    before = files()
+    gen("site", "mila")
+    assert {name: content for name, content in files().items() if name in before} == before
+    assert {".gen/mila.lock", ".gen/musica.lock", "ssh/mila.conf", "ssh/musica.conf"} <= set(
+        files()
+    )
+
+
+def test_a_spec_may_be_a_path(gen: Gen, tmp_path: Path) -> None:
+    spec = tmp_path / "own.yaml"
+    spec.write_bytes(
+        (resources.CATALOGUE / "mila.yaml").read_bytes().replace(b"site: mila\n", b"site: own\n")
+    )
+    assert gen("site", str(spec)).status == 0
+    assert json.loads(Path(".gen/own.lock").read_text())["inputs"]["spec"]["path"] == "../own.yaml"
+
+
+def test_the_lock_names_a_site_of_the_catalogue_without_a_path(gen: Gen) -> None:
+    gen("site", "mila", "--user", "ada", "--set", "slurm.partition=main")
+    inputs = json.loads(Path(".gen/mila.lock").read_text())["inputs"]
+    assert inputs["spec"]["path"] == "catalogue:mila"
+    assert inputs["person"] == {"user": "ada"}
+    assert inputs["set"] == ['slurm.partition="main"']
+
+
+def test_a_set_is_merged_and_validated_again(gen: Gen) -> None:
+    gen("site", "musica", "--set", "slurm.partition=zen4_0768")
+    assert "SLURM_PARTITION=zen4_0768\nSLURM_QOS=dev_zen4_0768\n" in Path(".env.musica").read_text()
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        pytest.param(
+            "slurm.partition=zen4_768",
+            "--set slurm.partition: slurm.partition: the site has no partition zen4_768; did you mean zen4_0768?",
+            id="a partition that is none",
+        ),
+        pytest.param(
+            "slurm.partitoin=x",
+            "--set slurm.partitoin: slurm.partitoin: there is no such key; did you mean partition?",
+            id="a key that is none",
+        ),
+        pytest.param(
+            "slurm.partition",
+            "--set slurm.partition: write KEY.KEY=VALUE, as in --set slurm.partition=zen4_0768",
+            id="no value",
+        ),
+        pytest.param("slurm.walltime=[", "--set slurm.walltime:1: ", id="no YAML"),
+        pytest.param(
+            "hosts.musica.port=70000",
+            "--set hosts.musica.port: hosts.musica.port: input should be less than or equal to 65535",
+            id="a value that is out of range",
+        ),
+    ],
+)
+def test_a_set_that_is_wrong_is_named_as_the_option_it_came_from(
+    gen: Gen, value: str, message: str
+) -> None:
+    result = gen("site", "musica", "--set", value)
+    assert result.status == 2
+    assert result.err.startswith(message)
+    assert files() == {}
+
+
+def test_dry_run_prints_a_patch_that_git_applies_and_writes_nothing(gen: Gen) -> None:
+    gen("site", "mila", "--user", "ada")
+    subprocess.run(["git", "init", "--quiet"], check=True)
+    result = gen("site", "mila", "--user", "grace", "--set", "slurm.partition=main", "--dry-run")
+    assert (result.status, Path("ssh/mila.conf").read_text().count("User ada")) == (0, 3)
+    assert result.err == "3 of 3 files would change; nothing was written\n"
+    subprocess.run(["git", "apply", "-"], input=result.out, text=True, check=True)
+    assert (
+        gen("site", "mila", "--user", "grace", "--set", "slurm.partition=main", "--dry-run").out
+        == ""
+    )
+
+
+def test_an_edited_file_is_refused_before_anything_is_written(gen: Gen) -> None:
+    gen("site", "mila", "--user", "ada")
+    with Path("ssh/mila.conf").open("a") as file:
+        file.write("# mine\n")
+    before = files()
+    result = gen("site", "mila", "--user", "grace")
+    assert result.status == 2
+    assert result.err.splitlines()[0] == "ssh/mila.conf: was edited since gen wrote it"
+    assert files() == before
+
+
+def test_force_replaces_an_edited_file_and_keeps_a_backup(gen: Gen) -> None:
+    gen("site", "mila")
+    edited = Path("ssh/mila.conf").read_bytes() + b"# mine\n"
+    Path("ssh/mila.conf").write_bytes(edited)
+    result = gen("site", "mila", "--force")
+    assert result.status == 0
+    [backup] = re.findall(r"backup +(\S+)", result.err)
+    assert Path(backup).read_bytes() == edited
+    assert b"# mine" not in Path("ssh/mila.conf").read_bytes()
+
+
+def test_a_file_that_was_there_before_is_refused(gen: Gen) -> None:
+    Path(".env.mila").write_text("TOKEN=secret\n")
+    result = gen("site", "mila")
+    assert result.status == 2
+    assert result.err.startswith(".env.mila: was here before, and gen did not write it\n")
+    assert files() == {".env.mila": b"TOKEN=secret\n"}
+
+
+def test_files_that_a_spec_no_longer_brings_are_removed(gen: Gen) -> None:
+    gen("site", "musica", "--accept-unverified")
+    result = gen("site", "musica")
+    assert "  removed   ssh/musica.known_hosts" in result.err
+    assert "ssh/musica.known_hosts" not in files()
+
+
+def test_a_lock_with_a_merge_conflict_is_refused_and_made_anew_with_force(gen: Gen) -> None:
+    gen("site", "mila")
+    good = files()
+    Path(".gen/mila.lock").write_text("<<<<<<< HEAD\n")
+    assert gen("site", "mila").status == 2
+    assert gen("site", "mila", "--force").status == 0
+    assert files() == good
+
+
+PROFILE = """\
+user: ada
+home: /home/ada
+sites:
+  musica: { user: xy12345, email: ada@example.org, set: { slurm.partition: zen4_0768 } }
+"""
+
+
+def test_the_profile_is_found_and_its_site_entry_and_the_options_win(gen: Gen) -> None:
+    path = Path(os.environ["HOME"]) / ".config/gen/profile.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text(PROFILE)
+    gen("site", "musica")
+    gen("site", "mila", "--user", "grace")
+    musica, mila = Path(".env.musica").read_text(), Path(".env.mila").read_text()
+    assert "SLURM_EDGE_NODE_USER=xy12345\n" in musica
+    assert "SLURM_PARTITION=zen4_0768\n" in musica
+    assert json.loads(Path(".gen/musica.lock").read_text())["inputs"]["set"] == [
+        'slurm.partition="zen4_0768"'
+    ]
+    assert "SLURM_EDGE_NODE_USER=grace\n" in mila
+    assert "SLURM_EDGE_NODE_KEY_PATH=/home/ada/.ssh/id_mila\n" in mila
+
+
+def test_the_profile_follows_xdg_and_the_option(
+    gen: Gen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "xdg/gen").mkdir(parents=True)
+    (tmp_path / "xdg/gen/profile.yaml").write_text("user: fromxdg\n")
+    (tmp_path / "other.yaml").write_text("user: other\n")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "xdg"))
+    gen("site", "mila")
+    assert "User fromxdg\n" in Path("ssh/mila.conf").read_text()
+    gen("site", "mila", "--profile", str(tmp_path / "other.yaml"))
+    assert "User other\n" in Path("ssh/mila.conf").read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        pytest.param(
+            "usr: ada\n",
+            "p.yaml:1: usr: there is no such key; did you mean user?",
+            id="a key that is none",
+        ),
+        pytest.param(
+            "user: 5\n", 'p.yaml:1: user: is not a text; put it in quotes: "5"', id="a number"
+        ),
+        pytest.param(
+            "sites:\n  mila:\n    user: a b\n",
+            "p.yaml:3: sites.mila.user: 'a b' is not a user name",
+            id="a user name that is none",
+        ),
+        pytest.param("- x\n", "p.yaml:1: is no mapping of keys to values", id="no mapping"),
+        pytest.param(
+            "sites: {mila: {set: {slurm.partition: nope}}}\n",
+            "profile, sites.mila.set.slurm.partition: slurm.partition: the site has no partition nope",
+            id="a set",
+        ),
+    ],
+)
+def test_a_profile_with_a_fault_names_file_line_and_key(gen: Gen, text: str, message: str) -> None:
+    Path("p.yaml").write_text(text)
+    result = gen("site", "mila", "--profile", "p.yaml")
+    assert (result.status, result.err) == (2, f"{message}\n")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        pytest.param("--user", "a b", "--user: 'a b' is not a user name", id="user"),
+        pytest.param("--email", "nobody", "--email: 'nobody' is not an e-mail address", id="email"),
+        pytest.param(
+            "--identity-file",
+            "$HOME/k",
+            "--identity-file: '$HOME/k' is not a path",
+            id="identity file",
+        ),
+    ],
+)
+def test_an_option_with_a_fault_is_named(gen: Gen, option: str, value: str, message: str) -> None:
+    result = gen("site", "mila", option, value)
+    assert result.status == 2
+    assert result.err.startswith(message)
+
+
+def test_an_unknown_site_gets_a_hint(gen: Gen) -> None:
+    result = gen("site", "musca")
+    assert (result.status, result.out) == (2, "")
+    assert result.err.startswith("musca: no such site; did you mean musica?")
+
+
+def test_a_spec_that_is_not_there_is_told(gen: Gen) -> None:
+    result = gen("site", "./nope.yaml")
+    assert (result.status, result.err) == (2, "nope.yaml: no such file or directory\n")
+
+
+@pytest.mark.parametrize(
+    "command", [("site", "mila"), ("list",), ("show", "mila")], ids=["site", "list", "show"]
+)
+def test_a_folder_of_specs_that_is_none_is_told(gen: Gen, command: tuple[str, ...]) -> None:
+    result = gen(*command, "--specs", "nope")
+    assert (result.status, result.err) == (2, "--specs nope: is no folder\n")
+
+
+def test_an_output_folder_that_cannot_be_one_is_told(gen: Gen) -> None:
+    Path("file").touch()
+    result = gen("site", "mila", "--out", "file")
+    assert (result.status, result.err) == (2, "--out file: is no folder\n")
+
+
+def test_specs_of_the_folder_come_before_the_catalogue(gen: Gen) -> None:
+    Path("site_specs").mkdir()
+    text = (resources.CATALOGUE / "mila.yaml").read_text().replace("Mila cluster", "Our Mila")
+    Path("site_specs/mila.yaml").write_text(text)
+    assert "Our Mila" in gen("list").out
+    Path("more").mkdir()
+    Path("more/mila.yaml").write_text(text.replace("Our Mila", "Their Mila"))
+    assert "Their Mila" in gen("list", "--specs", "more").out
+
+
+def test_list_names_a_broken_spec_and_shows_the_others(gen: Gen) -> None:
+    Path("site_specs").mkdir()
+    Path("site_specs/broken.yaml").write_text("site: broken\n")
+    result = gen("list")
+    assert result.status == 2
+    assert "site_specs/broken.yaml:1: hosts: is missing" in result.err
+    assert "musica" in result.out
+
+
+@pytest.mark.parametrize("site", ["mila", "musica"])
+def test_show_fits_eighty_columns(gen: Gen, site: str, snapshot: SnapshotAssertion) -> None:
+    assert gen("show", site).out == snapshot
+
+
+@pytest.mark.parametrize(
+    ("arguments", "keys"),
+    [
+        pytest.param(
+            ("site", "mila", "--json"),
+            {"format_version", "site", "files", "backups", "missing", "unverified"},
+            id="site",
+        ),
+        pytest.param(("list", "--json"), {"format_version", "sites"}, id="list"),
+        pytest.param(("show", "mila", "--json"), {"format_version", "spec"}, id="show"),
+        pytest.param(
+            ("validate", str(resources.CATALOGUE / "mila.yaml"), "--json"),
+            {"format_version", "files"},
+            id="validate",
+        ),
+    ],
+)
+def test_json_is_on_stdout_alone(gen: Gen, arguments: tuple[str, ...], keys: set[str]) -> None:
+    result = gen(*arguments)
+    assert result.status == 0
+    assert json.loads(result.out).keys() == keys
+
+
+def test_the_committed_schema_is_current(gen: Gen) -> None:
+    assert gen("schema").out == (REPOSITORY / "docs/site-spec.schema.json").read_text()
+
+
+def test_every_shipped_spec_names_the_schema_on_its_first_line() -> None:
+    for path in resources.CATALOGUE.glob("*.yaml"):
+        first = path.read_text().splitlines()[0]
+        assert first == "# yaml-language-server: $schema=../docs/site-spec.schema.json"
+        assert (path.parent / "../docs/site-spec.schema.json").resolve().is_file()
+
+
+def test_validate_asks_what_a_reviewer_would_with_strict(gen: Gen) -> None:
+    spec = str(resources.CATALOGUE / "vulcan.yaml")
+    result = gen("validate", "--strict", spec)
+    assert (result.status, result.out) == (1, "")
+    assert (
+        "hosts.vulcan: does the site publish host keys? None is pinned, so ssh asks" in result.err
+    )
+    assert result.err.endswith("1 checked, all sound, 1 open question\n")
+    assert json.loads(gen("validate", "--strict", "--json", spec).out)["questions"][spec]
+    assert gen("validate", spec).status == 0
+
+
+def test_new_site_writes_a_spec_of_the_answers_that_are_given(gen: Gen) -> None:
+    answers = {
+        "title": "Ours",
+        "hosts.ours.host": "login.example.org",
+        "sources.login.url": "https://hpc.example.org",
+        "auth.method": "keyboard",
+    }
+    result = gen(
+        "new-site",
+        "ours",
+        *(word for item in answers.items() for word in ("--set", "=".join(item))),
+    )
+    assert (result.status, result.err.splitlines()[0]) == (0, "  new       site_specs/ours.yaml")
+    assert Path("site_specs/ours.yaml").read_text().startswith("# yaml-language-server: $schema=")
+    assert gen("site", "ours").status == 0
+    assert "Ours" in gen("list").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        pytest.param(
+            ["ours"], "title: is missing; there is no terminal to ask on", id="no answers"
+        ),
+        pytest.param(["../ours"], "NAME ../ours: write small letters", id="a path"),
+        pytest.param(["Ours"], "NAME Ours: write small letters", id="capitals"),
+        pytest.param(
+            ["ours", "--set", "title=Ours", "--set", "hosts.ours.host=-oProxyCommand=x"],
+            "site_specs/ours.yaml:6: hosts.ours.host: '-oProxyCommand=x' is not a host name",
+            id="an answer that does not fit",
+        ),
+    ],
+)
+def test_new_site_writes_nothing_from_what_does_not_make_a_spec(
+    gen: Gen, arguments: list[str], words: str
+) -> None:
+    result = gen("new-site", *arguments)
+    assert (result.status, files()) == (2, {})
+    assert words in result.err
+
+
+def test_new_site_leaves_a_spec_alone_that_is_there(gen: Gen) -> None:
+    Path("site_specs").mkdir()
+    Path("site_specs/ours.yaml").write_text("mine")
+    result = gen("new-site", "ours")
+    assert (result.status, files()) == (2, {"site_specs/ours.yaml": b"mine"})
+    assert "is there already" in result.err
+
+
+def test_new_site_asks_on_a_terminal_and_asks_again_what_does_not_fit(tmp_path: Path) -> None:
+    """The answers are typed ahead; a terminal keeps them."""
+    typed = [
+        "Ours",
+        "",
+        "Austria",
+        "AT",
+        "",
+        "https://hpc.example.org",
+        "-x",
+        "login.example.org",
+        "",
+        "publickey",
+        "",
+    ]
+    ours, theirs = os.openpty()
+    os.write(ours, "".join(f"{line}\n" for line in typed).encode())
+    done = subprocess.run(
+        [sys.executable, "-m", "generator", "new-site", "ours"],
+        stdin=theirs,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+        timeout=60,
+        check=True,
+    )
+    os.close(ours)
+    os.close(theirs)
+    assert "'Austria' is not a country code of two capitals" in done.stderr
+    assert "'-x' is not a host name" in done.stderr
+    spec = (tmp_path / "site_specs/ours.yaml").read_text()
+    assert "country: AT\n" in spec
+    assert "url: https://hpc.example.org\n" in spec
+    assert "source: login\n" in spec
+
+
+def test_validate_counts_and_fails(gen: Gen) -> None:
+    Path("bad.yaml").write_text("site: bad\n")
+    result = gen("validate", str(resources.CATALOGUE / "mila.yaml"), "bad.yaml")
+    assert result.status == 2
+    assert "bad.yaml:1: hosts: is missing" in result.err
+    assert result.err.endswith("2 checked, 1 with faults\n")
+    assert gen("validate", str(resources.CATALOGUE / "mila.yaml")).err == "1 checked, all sound\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param(("site", "mila", "--bogus"), id="option"),
+        pytest.param(("bogus",), id="command"),
+        pytest.param(("site",), id="argument"),
+    ],
+)
+def test_wrong_usage_is_2_and_no_traceback(gen: Gen, arguments: tuple[str, ...]) -> None:
+    result = gen(*arguments)
+    assert (result.status, result.out) == (2, "")
+    assert "Traceback" not in result.err
+
+
+def test_a_bug_keeps_its_traceback_and_is_no_drift(
+    gen: Gen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(**options: object) -> None:
+        raise RuntimeError("bug")
+
+    monkeypatch.setattr(app, "app", broken)
+    result = gen("list")
+    assert result.status == 70
+    assert "RuntimeError: bug" in result.err
+    assert "internal error" in result.err
+
+
+def test_an_interrupt_is_130(gen: Gen, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(**options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(app, "app", interrupted)
+    assert gen("list").status == 130
+
+
+def test_version_needs_no_command_line_parser() -> None:
+    code = [
+        "import sys; sys.argv = ['gen', '--version']",
+        "from generator.__main__ import main; main()",
+        "assert 'typer' not in sys.modules",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", "; ".join(code)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"gen {__version__}\n"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_knows_commands_and_sites(gen: Gen, shell: str, tmp_path: Path) -> None:
+    words = {"bash": "COMP_WORDS", "zsh": "_TYPER_COMPLETE_ARGS", "fish": "_TYPER_COMPLETE_ARGS"}[
+        shell
+    ]
+    action = {"_TYPER_COMPLETE_FISH_ACTION": "get-args"} if shell == "fish" else {}
+    environment = {
+        **os.environ,
+        "_GEN_COMPLETE": f"complete_{shell}",
+        words: "gen site mu",
+        "COMP_CWORD": "2",
+        **action,
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "generator"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "musica" in done.stdout
+    assert "mila" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "some", "none"),
+    [
+        pytest.param(["--country", "at"], {"musica", "vsc5"}, {"mila", "lumi"}, id="a country"),
+        pytest.param(
+            ["--login", "step"], {"musica", "leonardo"}, {"mila", "vsc5"}, id="a way to log in"
+        ),
+        pytest.param(["--gpu", "h100"], {"mila", "nibi", "musica"}, {"vsc5", "cirrus"}, id="a GPU"),
+        pytest.param(["--gpu", ""], {"mila", "vsc5", "lumi"}, {"cirrus"}, id="any GPU"),
+        pytest.param(["--pinned"], {"mila", "archer2"}, {"musica", "vsc5"}, id="pinned"),
+        pytest.param(
+            ["--unpinned"], {"musica", "vsc5"}, {"mila", "archer2"}, id="not pinned, or not unasked"
+        ),
+        pytest.param(
+            ["--country", "CA", "--unpinned"], {"vulcan"}, {"mila", "vsc5"}, id="two at once"
+        ),
+        pytest.param(["--country", "XX"], set(), {"mila"}, id="nothing"),
+    ],
+)
+def test_list_shows_some_of_the_sites(
+    gen: Gen, arguments: list[str], some: set[str], none: set[str]
+) -> None:
+    result = gen("list", "--json", *arguments)
+    names = {site["site"] for site in json.loads(result.out)["sites"]}
+    assert result.status == 0
+    assert some <= names
+    assert not none & names
+
+
+def test_a_row_is_a_line_where_there_is_no_terminal(
+    gen: Gen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS")
+    [row] = [line for line in gen("list").out.splitlines() if "musica" in line]
+    assert "MUSICA (Multi-Site Computer Austria)" in row
+
+
+def test_list_names_the_ways_to_log_in_that_there_are(gen: Gen) -> None:
+    result = gen("list", "--login", "publickeys")
+    assert result.status == 2
+    assert result.err.startswith(
+        "--login publickeys: no site has it; did you mean publickey? (agent, certificate, "
+    )

@@ -1,0 +1,176 @@
+"""`gen show` tells a person everything that a spec says, a field that is new to it too."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from full_spec import AUTHS, SPEC
+
+from generator.cli import show
+from generator.compiler.host_key_policy import fingerprint
+from generator.schema.site import SiteSpec
+
+# What the documents of test_injection leave as it is by default, or say in words of their own.
+MORE: dict[str, Any] = {
+    "multiplexing": "required",
+    "compute_internet": False,
+    "slurm": {
+        "routed": True,
+        "qos_required": True,
+        "accounts": {"required": True, "source": "doc"},
+        "nodes": 3,
+        "devel": {"walltime": "00:07:00", "gpus_per_node": 5},
+        "partitions": {
+            "odd": {
+                "purpose": "devel",
+                "named": False,
+                "cores_per_gpu": 11,
+                "gpus_per_node": 6,
+                "nodes": 1234,
+                "min_nodes": 17,
+                "max_nodes": 19,
+                "max_node_minutes": 4321,
+                "architecture": "aarch64",
+                "allocation": "core",
+                "accounts": ["these", "those"],
+            }
+        },
+        "qos_limits": {
+            "low": {
+                "max_nodes": 23,
+                "accounts": ["theirs"],
+                "preemptible": True,
+                "checked": "2026-01-09",
+            }
+        },
+    },
+    "filesystems": {"work": {"path": "/work", "purge_days": 29, "on_compute_nodes": "read-only"}},
+    "compute": {
+        "often": {"match": "c*", "host": "%h.often.example.org", "through": "login", "common": True}
+    },
+    "host_keys": {},
+    "http_api": None,
+}
+DOCUMENTS = {
+    method: SPEC | {"auth": auth | {"checked": "2026-01-08"}} for method, auth in AUTHS.items()
+}
+DOCUMENTS["the rest"] = SPEC | MORE | {"auth": AUTHS["agent"]}
+# Said in words.
+SENTENCES = {"multiplexing", "compute_internet", "routed", "qos_required", "required", "common"}
+
+
+def leaves(value: object, keys: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], object]]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from leaves(item, (*keys, key))
+    elif isinstance(value, list):
+        for item in value:
+            yield from leaves(item, keys)
+    else:
+        yield keys, value
+
+
+@pytest.fixture
+def shown(
+    spec_file: Callable[[dict[str, Any]], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Callable[[dict[str, Any]], str]:
+    """Run gen show at a wide terminal."""
+
+    def run(document: dict[str, Any]) -> str:
+        monkeypatch.setenv("COLUMNS", "4000")
+        assert show.run(str(spec_file(document)), None, as_json=False) == 0
+        return capsys.readouterr().out
+
+    return run
+
+
+def as_shown(keys: tuple[str, ...], value: object) -> str:
+    """Return what stands for a value: a field's name for yes and no, a fingerprint for a whole key."""
+    if isinstance(value, bool):
+        return keys[-1]
+    text = str(value)
+    key = re.fullmatch(r"(?:ssh|ecdsa)-\S+ \S+", text)
+    return fingerprint(text) if key else text.replace("{n}", "[01-02]")
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_value_of_a_spec_is_shown(name: str, shown: Callable[[dict[str, Any]], str]) -> None:
+    document = DOCUMENTS[name]
+    out = shown(document)
+    said = SiteSpec.model_validate(document, strict=False).model_dump(
+        mode="json", exclude_defaults=True
+    )
+    values = [
+        (keys, as_shown(keys, value)) for keys, value in leaves(said) if keys[-1] not in SENTENCES
+    ]
+    assert len(values) > 50
+    assert [
+        (keys, text)
+        for keys, text in values
+        if not re.search(rf"(?<!\w){re.escape(text)}(?!\w)", out)
+    ] == []
+
+
+@pytest.mark.parametrize(
+    ("parts", "words"),
+    [
+        pytest.param(
+            {"multiplexing": "required"},
+            "sessions must share one connection",
+            id="sharing required",
+        ),
+        pytest.param(
+            {"multiplexing": "forbidden"},
+            "one connection cannot carry several sessions",
+            id="no sharing",
+        ),
+        pytest.param({"compute_internet": True}, "compute nodes reach the internet", id="internet"),
+        pytest.param(
+            {"compute_internet": False}, "compute nodes do not reach the internet", id="no internet"
+        ),
+        pytest.param({"slurm": {"routed": True}}, "jobs name no partition", id="routed"),
+        pytest.param({"slurm": {"qos_required": True}}, "jobs must name a QoS", id="QoS"),
+        pytest.param(
+            {"slurm": {"accounts": {"required": True}}}, "jobs must name an account", id="account"
+        ),
+        pytest.param(
+            {"slurm": {"accounts": {"required": False}}},
+            "jobs need not name an account",
+            id="no account",
+        ),
+        pytest.param(
+            {"slurm": {"accounts": {"known": {"paygo": {}}}}},
+            "known.paygo",
+            id="no more than a name",
+        ),
+        pytest.param(
+            {"compute": {"c": {"match": "c*", "through": "x", "common": True}}},
+            "common: yes",
+            id="common",
+        ),
+        pytest.param(
+            {"note": ":smile: [red]as written[/red]"},
+            ":smile: [red]as written[/red]",
+            id="no markup",
+        ),
+        pytest.param(
+            {"status": {"note": "moves in May"}},
+            "moves in May",
+            id="a note on a site that is in use",
+        ),
+    ],
+)
+def test_what_is_said_in_words(
+    parts: dict[str, Any], words: str, shown: Callable[[dict[str, Any]], str]
+) -> None:
+    usual = {
+        "site": "x",
+        "title": "X",
+        "hosts": {"x": {"host": "x.example.org"}},
+        "auth": {"method": "agent"},
+    }
+    assert words in shown(usual | parts)

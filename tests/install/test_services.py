@@ -1,0 +1,71 @@
+"""The commands that start and stop a timer. launchd's run on no machine of these tests: here they are only read."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from generator import resources
+from generator.compiler.build import build
+from generator.install import plan, services
+from generator.loading import inputs
+from generator.workspace.lock import Recipe
+
+HOME = Path("/home/ada")
+RECIPE = Recipe("0", "", "catalogue:musica", "", {}, {}, ())
+
+
+def test_systemd_reads_the_units_before_it_enables_the_timer() -> None:
+    assert services.starting("musica", HOME, launchd=False, user=501) == (
+        ("systemctl", "--user", "daemon-reload"),
+        ("systemctl", "--user", "enable", "--now", "gen-cert-musica.timer"),
+    )
+
+
+def test_systemd_forgets_the_units_after_they_are_gone() -> None:
+    assert services.stopping("musica", launchd=False, user=501) == (
+        ("systemctl", "--user", "disable", "--now", "gen-cert-musica.timer"),
+        ("systemctl", "--user", "stop", "gen-cert-musica.service"),
+    )
+    assert services.forgetting("musica", launchd=False)[0] == (
+        "systemctl",
+        "--user",
+        "daemon-reload",
+    )
+
+
+def test_launchd_takes_an_agent_anew() -> None:
+    """Bootstrapping one that is loaded fails (launchctl(1)), so it is booted out first."""
+    agent = "/home/ada/Library/LaunchAgents/gen-cert-musica.plist"
+    assert services.starting("musica", HOME, launchd=True, user=501) == (
+        ("launchctl", "bootout", "gui/501/gen-cert-musica"),
+        ("launchctl", "bootstrap", "gui/501", agent),
+    )
+    assert services.stopping("musica", launchd=True, user=501) == (
+        ("launchctl", "bootout", "gui/501/gen-cert-musica"),
+    )
+    assert services.forgetting("musica", launchd=True) == ()
+
+
+@pytest.mark.parametrize(
+    ("platform", "units"),
+    [
+        pytest.param("darwin", {"Library/LaunchAgents/gen-cert-musica.plist"}, id="macOS"),
+        pytest.param(
+            "linux",
+            {f".config/systemd/user/gen-cert-musica.{end}" for end in ("service", "timer")},
+            id="Linux",
+        ),
+    ],
+)
+def test_each_system_gets_its_own_units(
+    platform: str, units: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = inputs.file(resources.CATALOGUE / "musica.yaml")
+    made = build(inputs.Inputs(spec, None, {}, ()))
+    monkeypatch.setattr(sys, "platform", platform)
+    placed = {
+        str(artifact.path) for artifact in plan.placed(tmp_path, made, spec, RECIPE).artifacts
+    }
+    assert {path for path in placed if "gen-cert" in path} == units
+    assert ".ssh/gen.d/musica.conf" in placed

@@ -1,0 +1,204 @@
+"""Changes in the text of a spec: what was asked for changes, every other byte stays."""
+
+from difflib import ndiff
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from generator.errors import GenError
+from generator.loading import yaml_document
+from generator.loading.overrides import Change, merged
+from generator.loading.spec_editor import edited, fresh
+from generator.resources import CATALOGUE
+
+SPEC = """\
+# on top
+slurm:
+  partition: long        # the usual one
+  partitions:
+
+    long:                # for most
+      qos: [main, devel] # both
+      mem: 64G
+    short: { qos: devel, mem: "8G" }  # flow
+    bare: {}
+  # between
+  devel:
+    walltime: 00:10:00
+
+# at the end
+ray: { note: "a, b" }
+"""
+
+
+def change(text: str, keys: str, value: Any) -> str:
+    return edited(text.encode(), [Change(tuple(keys.split(".")), value, "")], "spec.yaml").decode()
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "gone", "come"),
+    [
+        pytest.param(
+            "slurm.partition",
+            "short",
+            ["  partition: long        # the usual one"],
+            ["  partition: short        # the usual one"],
+            id="a value, the comment behind it stays",
+        ),
+        pytest.param(
+            "slurm.partitions.long.mem",
+            "1500M",
+            ["      mem: 64G"],
+            ["      mem: 1500M"],
+            id="the last value of a block",
+        ),
+        pytest.param(
+            "slurm.partitions.long.qos",
+            ["main"],
+            ["      qos: [main, devel] # both"],
+            ["      qos: [main] # both"],
+            id="a list",
+        ),
+        pytest.param(
+            "slurm.partitions.short.mem",
+            "16G",
+            ['    short: { qos: devel, mem: "8G" }  # flow'],
+            ["    short: { qos: devel, mem: 16G }  # flow"],
+            id="a value in quotes, within braces",
+        ),
+        pytest.param(
+            "slurm.partitions.short.qos",
+            None,
+            ['    short: { qos: devel, mem: "8G" }  # flow'],
+            ['    short: { mem: "8G" }  # flow'],
+            id="the first within braces goes",
+        ),
+        pytest.param(
+            "slurm.partitions.short.mem",
+            None,
+            ['    short: { qos: devel, mem: "8G" }  # flow'],
+            ["    short: { qos: devel }  # flow"],
+            id="the last within braces goes",
+        ),
+        pytest.param(
+            "slurm.partitions.short.note",
+            "yes: no",
+            ['    short: { qos: devel, mem: "8G" }  # flow'],
+            ['    short: { qos: devel, mem: "8G", note: "yes: no" }  # flow'],
+            id="a new one within braces, with the quotes that it needs",
+        ),
+        pytest.param(
+            "slurm.partitions.bare.mem",
+            "8G",
+            ["    bare: {}"],
+            ["    bare: { mem: 8G }"],
+            id="into empty braces",
+        ),
+        pytest.param(
+            "slurm.partitions.long.max_walltime",
+            "2-00:00:00",
+            [],
+            ["      max_walltime: 2-00:00:00"],
+            id="a new key",
+        ),
+        pytest.param(
+            "slurm.partitions.new",
+            {"mem": "1G", "qos": ["a", "b"], "default": True},
+            [],
+            ["    new: { mem: 1G, qos: [a, b], default: true }"],
+            id="a new block",
+        ),
+        pytest.param(
+            "sources.live",
+            {"ref": "x"},
+            [],
+            ["sources: { live: { ref: x } }"],
+            id="a block in a block that is not there",
+        ),
+        pytest.param(
+            "slurm.partitions.long",
+            None,
+            [
+                "    long:                # for most",
+                "      qos: [main, devel] # both",
+                "      mem: 64G",
+            ],
+            [],
+            id="a block goes with its comments, its neighbours' stay",
+        ),
+        pytest.param(
+            "slurm.devel.walltime",
+            None,
+            ["  devel:", "    walltime: 00:10:00"],
+            [],
+            id="the last key takes its block along",
+        ),
+        pytest.param("slurm.partitions.none", None, [], [], id="what is not there needs no change"),
+    ],
+)
+def test_only_what_was_asked_for_changes(
+    keys: str, value: Any, gone: list[str], come: list[str]
+) -> None:
+    lines = [
+        line
+        for line in ndiff(SPEC.splitlines(), change(SPEC, keys, value).splitlines())
+        if line[0] in "-+"
+    ]
+    assert [line[2:] for line in lines if line[0] == "-"] == gone
+    assert [line[2:] for line in lines if line[0] == "+"] == come
+
+
+@pytest.mark.parametrize(
+    "text", [SPEC.replace("\n", "\r\n"), "\ufeff" + SPEC, SPEC.rstrip("\n")], ids=ascii
+)
+def test_line_endings_and_a_byte_order_mark_stay(text: str) -> None:
+    after = change(text, "slurm.partitions.long.max_walltime", "01:00:00")
+    assert after.count("\r\n") == after.count("\n") * ("\r\n" in text)
+    assert after.startswith("\ufeff") == text.startswith("\ufeff")
+    assert len(after.splitlines()) == len(text.splitlines()) + 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a: &one { b: 1 }\nc: *one\n", "a: { b: 1 }\nc: >\n  long\n  text\nd: &x [1]\ne: { b: *x }\n"],
+    ids=["an alias stands for it elsewhere", "the value is an alias"],
+)
+def test_what_cannot_be_changed_alone_is_refused(text: str) -> None:
+    with pytest.raises(GenError, match="cannot be changed by gen as it is written"):
+        change(text, "e.b" if "e:" in text else "c.b", 2)
+
+
+@pytest.mark.parametrize("path", sorted(CATALOGUE.glob("*.yaml"))[::13], ids=lambda path: path.stem)
+def test_the_values_of_a_spec_can_be_changed_and_taken_out(path: Path) -> None:
+    """`edited` itself compares the outcome with the data; here: no comment is lost, and few lines change."""
+    content = path.read_bytes()
+    data = yaml_document.parse(content, path.name).data()
+    comments = content.count(b"#")
+    for keys in list(_leaves(data, ()))[::5]:
+        after = edited(content, [Change(keys, "other", "")], path.name)
+        assert after.count(b"#") >= comments - _hashes(data, keys)
+        edited(content, [Change(keys, None, "")], path.name)
+
+
+def _leaves(data: dict[str, Any], above: tuple[str, ...]) -> Any:
+    for key, value in data.items():
+        yield from (
+            _leaves(value, (*above, key)) if isinstance(value, dict) and value else [(*above, key)]
+        )
+
+
+def _hashes(data: Any, keys: tuple[str, ...]) -> int:
+    for key in keys:
+        data = data[key]
+    return str(data).count("#")
+
+
+def test_a_new_spec_is_read_as_it_was_meant() -> None:
+    data = {
+        "site": "x",
+        "hosts": {"x": {"host": "y", "port": 23}},
+        "note": "yes: no # that",
+        "slurm": {"mem": "8G"},
+    }
+    assert yaml_document.parse(fresh(data).encode(), "x").data() == merged(data, [])

@@ -1,0 +1,439 @@
+"""What a change of specs means: what is said of it, with which weight, and what is no change at all."""
+
+import copy
+from collections.abc import Callable
+from datetime import date
+from io import BytesIO
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from generator.compiler.host_key_policy import fingerprint
+from generator.loading import validate, yaml_document
+from generator.report.finding import Finding
+from generator.review.changes import Sheet, review
+
+TODAY = date(2026, 6, 15)
+PIN = "SHA256:" + "A" * 43
+OTHER = "SHA256:" + "A" * 42 + "E"
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDumqy+fbEwTOtyVlPGqzS/k4i/hJ8L+kUDf6MpWO1OI"
+SPEC: dict[str, Any] = {
+    "site": "hpc",
+    "title": "A cluster",
+    "docs": "https://hpc.example.org",
+    "sources": {
+        "docs": {"url": "https://hpc.example.org/ssh", "checked": "2026-06-01"},
+        "mail": {"ref": "a letter", "checked": "2026-06-01", "weak": "not signed"},
+    },
+    "hosts": {
+        "hpc": {"host": "login.example.org", "source": "docs", "keepalive": {"interval": 60}},
+        "gate": {"host": "gate.example.org", "port": 2222},
+    },
+    "compute": {"nodes": {"match": ["cn-*", "gpu-*"], "through": "hpc"}},
+    "jobs": {"hpc-job": {"through": "hpc", "proxy": "start-job", "command": "enter-job"}},
+    "host_keys": {
+        "all": {"hosts": ["hpc", "gate"], "fingerprints": {"ed25519": PIN}, "source": "docs"}
+    },
+    "auth": {
+        "method": "step",
+        "ca_url": "https://ca.example.org",
+        "ca_fingerprint": "0" * 64,
+        "context": "hpc",
+        "lifetime": "16h",
+    },
+    "slurm": {
+        "partition": "cpu",
+        "walltime": "24:00:00",
+        "mem": "4G",
+        "partitions": {
+            "cpu": {"qos": ["normal", "long"], "max_walltime": "2-00:00:00", "accounts": ["a", "b"]}
+        },
+    },
+    "deployment": {"base_path": "/home/{user}"},
+    "ray": {"dashboard_port": 8265, "pre_start_commands": "ulimit -n 65536"},
+}
+Change = Callable[[dict[str, Any]], object]
+
+
+def sheet(data: dict[str, Any], path: str = "site_specs/hpc.yaml") -> dict[str, Sheet]:
+    stream = BytesIO()
+    YAML().dump(data, stream)  # in the order of the keys, which typ="safe" would sort
+    root = yaml_document.parse(stream.getvalue(), path)
+    return {data["site"]: Sheet(path, root, validate.spec(root, path))}
+
+
+def found(change: Change) -> list[Finding]:
+    new = copy.deepcopy(SPEC)
+    change(new)
+    return review(sheet(SPEC), sheet(new), TODAY)
+
+
+def put(value: Any, *keys: str) -> Change:
+    def change(data: dict[str, Any]) -> None:
+        for key in keys[:-1]:
+            data = data.setdefault(key, {})
+        data[keys[-1]] = value
+
+    return change
+
+
+def rename(old: str, new: str, *keys: str) -> Change:
+    def change(data: dict[str, Any]) -> None:
+        for key in keys:
+            data = data[key]
+        data[new] = data.pop(old)
+
+    return change
+
+
+def turned_round(data: dict[str, Any]) -> None:
+    """Turn the order of all mappings round but that of the hosts, of which the first is the usual one."""
+    for key in [*data][::-1]:
+        data[key] = data.pop(key)
+    for key, value in data.items():
+        if isinstance(value, dict) and key != "hosts":
+            turned_round(value)
+
+
+@pytest.mark.parametrize(
+    ("change", "weight", "message", "details"),
+    [
+        pytest.param(
+            put({"ed25519": OTHER}, "host_keys", "all", "fingerprints"),
+            "trust",
+            "host keys of hpc, gate changed; a second person should compare them with https://hpc.example.org",
+            (f"came ed25519 {OTHER}", f"went ed25519 {PIN}"),
+            id="a fingerprint",
+        ),
+        pytest.param(
+            put([{"hosts": "*.example.org", "key": KEY}], "host_keys", "all", "authorities"),
+            "trust",
+            "host keys of hpc, gate changed; a second person should compare them with https://hpc.example.org",
+            (f"came host CA for *.example.org: {fingerprint(KEY)}",),
+            id="a host CA",
+        ),
+        pytest.param(
+            put("mail", "host_keys", "all", "source"),
+            "trust",
+            "host keys of hpc: pinned changed",
+            ("was yes", "is only when a person accepts weak sources"),
+            id="pins from a weak source",
+        ),
+        pytest.param(
+            put("evil.example.org", "hosts", "hpc", "host"),
+            "trust",
+            "host hpc: host changed",
+            ("was login.example.org", "is evil.example.org"),
+            id="a host name",
+        ),
+        pytest.param(
+            put(22, "hosts", "gate", "port"),
+            "trust",
+            "host gate: port changed",
+            ("was 2222", "is 22"),
+            id="a port",
+        ),
+        pytest.param(
+            put("gate", "hosts", "hpc", "via"),
+            "trust",
+            "host hpc: via came",
+            ("is gate",),
+            id="a jump host",
+        ),
+        pytest.param(
+            put(True, "hosts", "hpc", "forward_agent"),
+            "trust",
+            "host hpc: forward_agent changed",
+            ("was false", "is true"),
+            id="the agent",
+        ),
+        pytest.param(
+            put("https://ca.example.com", "auth", "ca_url"),
+            "trust",
+            "auth.ca_url changed",
+            ("was https://ca.example.org", "is https://ca.example.com"),
+            id="a CA's address",
+        ),
+        pytest.param(
+            put("1" * 64, "auth", "ca_fingerprint"),
+            "trust",
+            "auth.ca_fingerprint changed",
+            (f"was {'0' * 64}", f"is {'1' * 64}"),
+            id="a CA's fingerprint",
+        ),
+        pytest.param(
+            put("curl-job", "jobs", "hpc-job", "proxy"),
+            "trust",
+            "job hpc-job: proxy changed",
+            ("was start-job", "is curl-job"),
+            id="a command that is run at a login",
+        ),
+        pytest.param(
+            put("curl x", "ray", "pre_start_commands"),
+            "trust",
+            "ray.pre_start_commands changed",
+            ("was ulimit -n 65536", "is curl x"),
+            id="a command that is run in a job",
+        ),
+        pytest.param(
+            put("gate", "compute", "nodes", "through"),
+            "trust",
+            "compute nodes cn-* gpu-*: through changed",
+            ("was hpc", "is gate"),
+            id="the jump host of compute nodes",
+        ),
+        pytest.param(
+            put({"host": "new.example.org"}, "hosts", "new"),
+            "trust",
+            "host new came",
+            (
+                "host: new.example.org",
+                "role: login",
+                "port: 22",
+                "user: {user}",
+                "forward_agent: false",
+            ),
+            id="a host that is new",
+        ),
+        pytest.param(
+            put("48:00:00", "slurm", "walltime"),
+            "access",
+            "queues: walltime changed",
+            ("was 24:00:00", "is 48:00:00"),
+            id="a walltime",
+        ),
+        pytest.param(
+            put(["long", "normal"], "slurm", "partitions", "cpu", "qos"),
+            "access",
+            "partition cpu: qos changed",
+            ("was normal, long", "is long, normal"),
+            id="another QoS first",
+        ),
+        pytest.param(
+            put(["a"], "slurm", "partitions", "cpu", "accounts"),
+            "access",
+            "partition cpu: accounts changed",
+            ("was a, b", "is a"),
+            id="an account",
+        ),
+        pytest.param(
+            put("/scratch/{user}", "deployment", "base_path"),
+            "access",
+            "deployment.base_path changed",
+            ("was /home/{user}", "is /scratch/{user}"),
+            id="a deployment path",
+        ),
+        pytest.param(
+            put(8266, "ray", "dashboard_port"),
+            "tuning",
+            "ray.dashboard_port changed",
+            ("was 8265", "is 8266"),
+            id="Ray",
+        ),
+        pytest.param(
+            put({"interval": 30}, "hosts", "hpc", "keepalive"),
+            "tuning",
+            "host hpc: keepalive.interval changed",
+            ("was 60", "is 30"),
+            id="keepalives",
+        ),
+        pytest.param(
+            put("Our cluster", "title"),
+            "prose",
+            "title changed",
+            ("was A cluster", "is Our cluster"),
+            id="a title",
+        ),
+        pytest.param(
+            put("busy", "hosts", "hpc", "note"),
+            "prose",
+            "host hpc: note came",
+            ("is busy",),
+            id="a note of a host",
+        ),
+    ],
+)
+def test_a_change_has_a_weight_and_says_what_was_and_what_is(
+    change: Change, weight: str, message: str, details: tuple[str, ...]
+) -> None:
+    first = found(change)[0]
+    assert (first.rule, first.message, first.details) == (weight, message, details)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(turned_round, id="another order"),
+        pytest.param(
+            rename("all", "logins", "host_keys"), id="a group of host keys by another name"
+        ),
+        pytest.param(
+            rename("nodes", "workers", "compute"), id="a group of compute nodes by another name"
+        ),
+        pytest.param(
+            put(["gpu-*", "cn-*"], "compute", "nodes", "match"), id="patterns in another order"
+        ),
+        pytest.param(
+            put(["gate", "hpc"], "host_keys", "all", "hosts"), id="hosts of a key in another order"
+        ),
+        pytest.param(put("1-00:00:00", "slurm", "walltime"), id="a walltime in days"),
+        pytest.param(put("4096M", "slurm", "mem"), id="memory in another unit"),
+        pytest.param(put("4096", "slurm", "mem"), id="memory without a unit"),
+        pytest.param(put("960m", "auth", "lifetime"), id="a lifetime in minutes"),
+        pytest.param(
+            put(["b", "a"], "slurm", "partitions", "cpu", "accounts"),
+            id="accounts in another order",
+        ),
+        pytest.param(
+            put("LOGIN.example.org", "hosts", "hpc", "host"), id="a host name in capitals"
+        ),
+        pytest.param(put(22, "hosts", "hpc", "port"), id="a default that is written down"),
+        pytest.param(put("hpc", "compute", "nodes", "through"), id="the same"),
+    ],
+)
+def test_what_has_no_meaning_is_silent(change: Change) -> None:
+    assert found(change) == []
+
+
+def test_a_source_by_another_name_is_silent() -> None:
+    def change(data: dict[str, Any]) -> None:
+        rename("docs", "pages", "sources")(data)
+        data["hosts"]["hpc"]["source"] = data["host_keys"]["all"]["source"] = "pages"
+
+    assert found(change) == []
+
+
+def test_another_host_first_is_another_usual_host() -> None:
+    def change(data: dict[str, Any]) -> None:
+        data["hosts"] = {"gate": data["hosts"]["gate"], "hpc": data["hosts"]["hpc"]}
+
+    [finding] = found(change)
+    assert (finding.rule, finding.message, finding.details) == (
+        "access",
+        "usual host: alias changed",
+        ("was hpc", "is gate"),
+    )
+
+
+def test_a_whole_key_says_the_same_as_its_fingerprint() -> None:
+    """The pin is the same, however it is written."""
+    old, new = copy.deepcopy(SPEC), copy.deepcopy(SPEC)
+    del old["host_keys"]["all"]["fingerprints"], new["host_keys"]["all"]["fingerprints"]
+    old["host_keys"]["all"]["keys"] = KEY
+    new["host_keys"]["all"]["fingerprints"] = {"ed25519": fingerprint(KEY)}
+    assert review(sheet(old), sheet(new), TODAY) == []
+
+
+def test_the_gravest_comes_first() -> None:
+    def change(data: dict[str, Any]) -> None:
+        data["title"] = "Our cluster"
+        data["ray"]["dashboard_port"] = 8266
+        data["slurm"]["walltime"] = "48:00:00"
+        data["hosts"]["gate"]["port"] = 22
+
+    assert [finding.rule for finding in found(change)] == ["trust", "access", "tuning", "prose"]
+
+
+def test_a_finding_points_at_the_line_of_its_key() -> None:
+    new = copy.deepcopy(SPEC)
+    new["hosts"]["gate"]["port"] = 22
+    sheets = sheet(new)
+    [finding] = review(sheet(SPEC), sheets, TODAY)
+    assert finding.line == sheets["hpc"].document.at("hosts.gate.port").line > 1
+    assert (finding.path, finding.key) == ("site_specs/hpc.yaml", "hosts.gate.port")
+
+
+def test_a_new_site_says_whom_its_people_trust() -> None:
+    [finding] = review({}, sheet(SPEC), TODAY)
+    assert (finding.rule, finding.message) == (
+        "trust",
+        "the site hpc is new; this is what people trust who use it",
+    )
+    assert f"host keys of hpc: keys ed25519 {PIN}" in finding.details
+    assert "site: auth.ca_url https://ca.example.org" in finding.details
+    assert not [detail for detail in finding.details if "walltime" in detail]
+
+
+def test_a_new_site_without_sources_is_a_finding() -> None:
+    new = copy.deepcopy(SPEC)
+    del new["sources"], new["host_keys"], new["hosts"]["hpc"]["source"]
+    assert [finding.rule for finding in review({}, sheet(new), TODAY)] == ["trust", "unsourced"]
+
+
+@pytest.mark.parametrize(
+    ("day", "aged"),
+    [
+        pytest.param("2025-06-14", True, id="a year and a day"),
+        pytest.param("2025-06-15", False, id="a year"),
+    ],
+)
+def test_a_new_site_with_facts_older_than_a_year_is_a_finding(day: str, aged: bool) -> None:
+    new = copy.deepcopy(SPEC)
+    new["sources"]["docs"]["checked"] = day
+    rules = {finding.rule: finding for finding in review({}, sheet(new), TODAY)}
+    assert ("aged" in rules) is aged
+    if aged:
+        assert rules["aged"].message == f"facts were last checked on {day}, more than a year ago"
+        assert rules["aged"].details == ("hosts.hpc", "host_keys.all")
+
+
+def test_a_fact_that_was_checked_later_than_its_source_is_not_old() -> None:
+    new = copy.deepcopy(SPEC)
+    new["sources"]["docs"]["checked"] = "2020-01-01"
+    new["hosts"]["hpc"]["checked"] = new["host_keys"]["all"]["checked"] = "2026-06-01"
+    assert [finding.rule for finding in review({}, sheet(new), TODAY)] == ["trust"]
+
+
+def test_a_site_that_is_no_longer_there_is_a_finding() -> None:
+    [finding] = review(sheet(SPEC), {}, TODAY)
+    assert (finding.rule, finding.message) == ("access", "the site hpc is no longer there")
+
+
+def test_a_file_by_another_name_is_silent() -> None:
+    assert review(sheet(SPEC), sheet(SPEC, "site_specs/moved.yaml"), TODAY) == []
+
+
+def test_the_name_of_an_entry_does_not_make_light_of_what_changes_in_it() -> None:
+    old, new = copy.deepcopy(SPEC), copy.deepcopy(SPEC)
+    old["hosts"]["keepalive"] = {"host": "a.example.org"}
+    new["hosts"]["keepalive"] = {"host": "b.example.org"}
+    assert [finding.rule for finding in review(sheet(old), sheet(new), TODAY)] == ["trust"]
+
+
+def in_turn(groups: list[str]) -> dict[str, Any]:
+    """Return a site whose groups of compute nodes stand in some order; ssh takes the first that matches a name."""
+    known = {
+        "wide": {"match": "cn*", "through": "hpc"},
+        "narrow": {"match": "cn-???", "through": "gate"},
+        "other": {"match": "gn*", "through": "hpc"},
+    }
+    return SPEC | {"compute": {name: known[name] for name in groups}}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "rules"),
+    [
+        pytest.param(
+            ["wide", "narrow"], ["narrow", "wide"], ["trust"], id="groups with a name in common"
+        ),
+        pytest.param(["wide", "other"], ["other", "wide"], [], id="groups with none"),
+    ],
+)
+def test_an_order_that_decides_is_told(
+    before: list[str], after: list[str], rules: list[str]
+) -> None:
+    found = review(sheet(in_turn(before)), sheet(in_turn(after)), TODAY)
+    assert [finding.rule for finding in found] == rules
+
+
+def test_the_order_of_two_ways_into_one_host_is_told() -> None:
+    ways = {"a": {"host": "x.example.org"}, "b": {"host": "x.example.org", "port": 2222}}
+    usual = {"hpc": SPEC["hosts"]["hpc"], "gate": SPEC["hosts"]["gate"]}
+    old, new = (
+        SPEC | {"hosts": usual | ways},
+        SPEC | {"hosts": usual | dict(reversed(ways.items()))},
+    )
+    assert [finding.message for finding in review(sheet(old), sheet(new), TODAY)] == [
+        "order: hosts changed"
+    ]

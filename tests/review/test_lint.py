@@ -1,0 +1,332 @@
+"""What a reviewer would ask about a spec that is sound, and what nobody has to."""
+
+from collections.abc import Callable, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from generator.cli import validate
+from generator.review.lint import questions
+from generator.schema.site import SiteSpec
+
+TODAY = date(2026, 6, 15)
+PIN = "SHA256:" + "A" * 43
+AHEAD = date(2026, 6, 16)
+SOURCES: dict[str, Any] = {
+    "docs": {"url": "https://hpc.example.org", "checked": date(2026, 6, 1)},
+    "old": {"ref": "a page", "checked": date(2025, 6, 14)},
+    "mail": {"ref": "a letter", "checked": date(2026, 6, 1), "weak": "not signed"},
+    "undated": {"ref": "a page"},
+    "hearsay": {"ref": "a page", "weak": "undated"},
+}
+
+
+def site(name: str = "hpc", **more: Any) -> SiteSpec:
+    """Return a site about which there is nothing to ask, or with what a test puts in its place."""
+    usual: dict[str, Any] = {
+        "site": name,
+        "title": name,
+        "sources": SOURCES,
+        "hosts": {name: {"host": f"{name}.example.org", "source": "docs"}},
+        "host_keys": {"login": {"hosts": name, "fingerprints": {"ed25519": PIN}, "source": "docs"}},
+        "auth": {"method": "publickey", "source": "docs"},
+    }
+    return SiteSpec.model_validate(usual | more)
+
+
+def asked(spec: SiteSpec, *others: SiteSpec) -> list[str]:
+    found = questions(spec, {other.site: other for other in others}, TODAY)
+    return [f"{'.'.join(map(str, fault.loc))}: {fault.message}" for fault in found]
+
+
+def host(**more: Any) -> dict[str, Any]:
+    return {"hpc": {"host": "hpc.example.org", "source": "docs"} | more}
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        pytest.param({}, [], id="nothing"),
+        pytest.param(
+            {"hosts": host(source=())},
+            ["hosts.hpc: where is this from? It has no source"],
+            id="a fact without a source",
+        ),
+        pytest.param(
+            {"hosts": host(source="old")},
+            ["hosts.hpc: does this still hold? It was last checked on 2025-06-14"],
+            id="a fact older than a year",
+        ),
+        pytest.param({"hosts": host(source=["old", "docs"])}, [], id="an old source and a new one"),
+        pytest.param(
+            {"hosts": host(source="old", checked=date(2026, 1, 1))},
+            [],
+            id="an old source, compared since",
+        ),
+        pytest.param(
+            {"hosts": host(source="old"), "deployment": {"base_path": "/x", "source": "old"}},
+            [
+                "hosts.hpc: does this still hold? It was last checked on 2025-06-14, as 1 more facts were"
+            ],
+            id="several old facts are one question",
+        ),
+        pytest.param(
+            {"host_keys": {}},
+            ["hosts.hpc: does the site publish host keys? None is pinned, so ssh asks"],
+            id="a host without pins",
+        ),
+        pytest.param(
+            {
+                "host_keys": {
+                    "login": {"hosts": "hpc", "fingerprints": {"rsa": PIN}, "source": "mail"}
+                }
+            },
+            [
+                "host_keys.login: is there a better source? These keys are not pinned unasked: not signed"
+            ],
+            id="pins from a weak source",
+        ),
+        pytest.param(
+            {"hosts": host(source="undated"), "slurm": {"source": "undated"}},
+            ["sources.undated: when was this read? Its checked is missing"],
+            id="a source without a day is one question",
+        ),
+        pytest.param(
+            {
+                "sources": SOURCES | {"ahead": {"ref": "a page", "checked": AHEAD}},
+                "hosts": host(source="ahead"),
+            },
+            ["sources.ahead.checked: is this right? 2026-06-16 is still to come"],
+            id="a source of a day to come",
+        ),
+        pytest.param(
+            {"hosts": host(checked=AHEAD)},
+            ["hosts.hpc.checked: is this right? 2026-06-16 is still to come"],
+            id="a fact that was compared on a day to come",
+        ),
+        pytest.param(
+            {"hosts": host(source=["mail", "hearsay"])},
+            [
+                "hosts.hpc: is there a better source? What is known of this machine is weak: not signed, undated"
+            ],
+            id="a host from weak sources alone",
+        ),
+        pytest.param(
+            {"hosts": host(source=["mail", "docs"])}, [], id="a host from a weak source and another"
+        ),
+        pytest.param(
+            {"slurm": {"source": "docs", "accounts": {"required": True}}},
+            [],
+            id="the source of what is around it counts",
+        ),
+    ],
+)
+def test_what_is_asked_about_one_site(parts: dict[str, Any], expected: list[str]) -> None:
+    assert asked(site(**parts)) == expected
+
+
+NODES = {"match": "cn-???", "through": "hpc", "source": "docs"}
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "expected"),
+    [
+        pytest.param(site(), site("other"), [], id="two sites that have nothing in common"),
+        pytest.param(site(), site(), [], id="a site is not compared with itself"),
+        pytest.param(
+            site(),
+            site("other", hosts={"HPC": {"host": "x.example.org"}}, host_keys={}),
+            ["hosts.hpc: the alias hpc is also one of other"],
+            id="an alias",
+        ),
+        pytest.param(
+            site(),
+            site("other", compute={"n": {"match": "hp?", "through": "other"}}),
+            ["hosts.hpc: hpc is caught by the patterns of other, compute.n"],
+            id="their patterns catch our alias",
+        ),
+        pytest.param(
+            site(compute={"n": NODES | {"match": "oth*"}}),
+            site("other"),
+            ["compute.n: the patterns catch other, other.example.org of other"],
+            id="our patterns catch their alias and host",
+        ),
+        pytest.param(
+            site(compute={"n": NODES}),
+            site("other", compute={"n": {"match": "cn*", "through": "other"}}),
+            ["compute.n: nodes of other are called so too; set common: true"],
+            id="patterns that match one name",
+        ),
+        pytest.param(
+            site(compute={"n": NODES}),
+            site("other", compute={"n": {"match": "gn*", "through": "other"}}),
+            [],
+            id="patterns that match no name together",
+        ),
+        pytest.param(
+            site(compute={"n": NODES | {"common": True}}),
+            site("other", compute={"n": {"match": "cn*", "through": "other"}}),
+            [],
+            id="names that are known to be common",
+        ),
+        pytest.param(
+            site(
+                hosts={"Other.example.org": {"host": "hpc.example.org", "source": "docs"}},
+                host_keys={},
+            ),
+            site("other"),
+            [
+                "hosts.Other.example.org: does the site publish host keys? None is pinned, so ssh asks",
+                "hosts.Other.example.org: the alias Other.example.org is a host name of other",
+            ],
+            id="our alias is their host name",
+        ),
+        pytest.param(
+            site(),
+            site("other", hosts={"hpc.example.org": {"host": "other.example.org"}}, host_keys={}),
+            ["hosts.hpc: the host name hpc.example.org is an alias of other"],
+            id="their alias is our host name",
+        ),
+        pytest.param(
+            site(
+                jobs={
+                    "other": {
+                        "through": "hpc",
+                        "proxy": "start",
+                        "command": "enter",
+                        "source": "docs",
+                    }
+                }
+            ),
+            site("other"),
+            ["jobs.other: the alias other is also one of other"],
+            id="the alias of our job",
+        ),
+    ],
+)
+def test_what_is_asked_about_a_site_beside_another(
+    mine: SiteSpec, theirs: SiteSpec, expected: list[str]
+) -> None:
+    assert asked(mine, theirs) == expected
+
+
+ONE_KEY = {"method": "publickey", "key": "~/.ssh/id", "source": "docs"}
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "expected"),
+    [
+        pytest.param({}, {"note": "a gate", "source": "old"}, None, id="alike"),
+        pytest.param({"port": 2200}, {}, "port", id="port"),
+        pytest.param({"user": "{user}.{project}"}, {}, "user", id="user"),
+        pytest.param({"auth": {"method": "agent", "source": "docs"}}, {}, "auth", id="auth"),
+        pytest.param(
+            {"auth": ONE_KEY | {"source": "old"}}, {}, None, id="auth from another source"
+        ),
+        pytest.param(
+            {"auth": ONE_KEY | {"key": "~/.ssh/id_{site}"}}, {}, "auth", id="a key for each site"
+        ),
+        pytest.param(
+            {"via": "mine-gate"}, {"via": "their-gate"}, None, id="the same jump by another alias"
+        ),
+        pytest.param({"via": "mine-gate", "port": 1}, {}, "port and via", id="port and jump"),
+    ],
+)
+def test_a_machine_of_two_sites_is_reached_alike(
+    mine: dict[str, Any], theirs: dict[str, Any], expected: str | None
+) -> None:
+    def of(name: str, entry: dict[str, Any]) -> SiteSpec:
+        gate = {"host": "gate.example.org", "source": "docs"}
+        hosts = {
+            name: {"host": "shared.example.org", "source": "docs"} | entry,
+            f"{name}-gate": gate,
+        }
+        keys = {"login": {"hosts": list(hosts), "fingerprints": {"ed25519": PIN}, "source": "docs"}}
+        return site(name, hosts=hosts, host_keys=keys, auth=ONE_KEY)
+
+    clash = f"hosts.mine: shared.example.org is a host of their too, with another {expected}; ssh takes the first"
+    found = [
+        line for line in asked(of("mine", mine), of("their", theirs)) if "still hold" not in line
+    ]
+    assert found == ([clash] if expected else [])
+
+
+def pinned(entry: str, source: str) -> dict[str, Any]:
+    return {entry: {"hosts": entry, "fingerprints": {"ed25519": PIN}, "source": source}}
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        pytest.param(pinned("hpc", "docs") | pinned("gate", "docs"), "yes", id="all hosts"),
+        pytest.param(pinned("hpc", "docs"), "in part", id="one host"),
+        pytest.param(
+            pinned("hpc", "docs") | pinned("gate", "mail"),
+            "in part",
+            id="another from a weak source",
+        ),
+        pytest.param(pinned("nodes", "docs"), "in part", id="compute nodes alone"),
+        pytest.param(pinned("hpc", "mail"), "unverified", id="weak sources alone"),
+        pytest.param(pinned("nodes", "mail"), "unverified", id="compute nodes from a weak source"),
+        pytest.param({}, "no", id="none"),
+    ],
+)
+def test_how_far_a_site_is_pinned(keys: dict[str, Any], expected: str) -> None:
+    gate = {"gate": {"host": "gate.example.org", "source": "docs"}}
+    assert site(hosts=host() | gate, compute={"nodes": NODES}, host_keys=keys).pinned() == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("site: ours\n", [], id="as its file"),
+        pytest.param(
+            "site: theirs\n",
+            ["ours.yaml:2: site: must be ours, as the file is called"],
+            id="otherwise",
+        ),
+        pytest.param(
+            "site: theirs\ncountry: at\n",
+            [
+                "ours.yaml:2: site: must be ours, as the file is called",
+                "ours.yaml:3: country: 'at' is not a country code of two capitals (ISO 3166)",
+            ],
+            id="beside another fault",
+        ),
+        pytest.param(
+            "site: Ours\n",
+            ["ours.yaml:2: site: 'Ours' is not a name of small letters, digits and single dashes"],
+            id="no name at all",
+        ),
+        pytest.param("", ["ours.yaml:1: site: is missing"], id="missing"),
+    ],
+)
+def test_a_spec_is_called_as_its_file(
+    text: str,
+    expected: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rest = "title: Ours\nhosts: { ours: { host: login.example.org } }\nauth: { method: agent }\n"
+    Path("ours.yaml").write_text(f"# first\n{text}{rest}" if text else rest)
+    status = validate.run([Path("ours.yaml")], strict=False, as_json=False, today=TODAY)
+    assert capsys.readouterr().err.splitlines()[:-1] == expected
+    assert status == (2 if expected else 0)
+
+
+def test_a_spec_is_compared_with_those_of_its_folder(
+    spec_file: Callable[[Mapping[str, Any]], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever of them has faults is told when it is checked itself."""
+    usual = {"title": "A site", "auth": {"method": "agent"}}
+    mine = spec_file(usual | {"site": "mine-a", "hosts": {"same-alias": {"host": "a.example.org"}}})
+    spec_file(usual | {"site": "mine-b", "hosts": {"same-alias": {"host": "b.example.org"}}})
+    mine.with_name("broken.yaml").write_text("site: broken\n")
+    assert validate.run([mine], strict=True, as_json=False, today=TODAY) == 1
+    found = capsys.readouterr().err
+    assert "hosts.same-alias: the alias same-alias is also one of mine-b\n" in found
+    assert "broken" not in found

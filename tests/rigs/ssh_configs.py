@@ -1,0 +1,177 @@
+"""ssh configs as people have them, made from a number: the same number gives the same bytes."""
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A config with the files that it includes, and the hosts that somebody may ask for."""
+
+    content: bytes
+    included: dict[str, bytes] = field(default_factory=dict)
+    hosts: tuple[str, ...] = ()
+
+    @property
+    def readable(self) -> bool:
+        """Tell whether ssh takes the file: a byte order mark is none of its blanks."""
+        return not self.content.startswith(BOM)
+
+
+_WORDS = ("work", "Büro", "lab", "box", "node-7", "10.1.2.3", "git.example.org", "a_b", "x")
+_OTHERS = (
+    ("# ------------START-CODER-----------", "# ------------END-CODER------------"),
+    ("# DevPod Start ws.devpod", "# DevPod End ws.devpod"),
+    ("# Google Compute Engine Section", "# End of Google Compute Engine Section"),
+)
+_OPTIONS = (
+    *(
+        "User ada",
+        "Port=2200",
+        "port 22",
+        "HostName %h.example.org",
+        "  ForwardAgent   no",
+        "\tCompression=yes",
+    ),
+    *(
+        'IdentityFile "~/.ssh/a key"',
+        "IdentityFile ~/.ssh/id_b",
+        "SendEnv LANG LC_*",
+        'SetEnv A="b c" D=e',
+    ),
+    *(
+        "ServerAliveInterval 30",
+        "serveraliveinterval\t=\t15",
+        "RequestTTY auto",
+        "ProxyJump none",
+        "LogLevel=ERROR",
+    ),
+    *(
+        "LocalForward 8080 localhost:80",
+        "StrictHostKeyChecking ask",
+        "ControlPath ~/.ssh/c-%C",
+        'User="grace h"',
+    ),
+    *("HostKeyAlias alias # a comment", "TCPKeepAlive yes"),
+)
+_MATCHES = (
+    *(
+        "Match all",
+        "match host {0}",
+        "Match originalhost {0},{1}",
+        'Match exec "true" host {0}',
+        "MATCH user nobody",
+    ),
+    *("Match !host {0}", "  Match host {0} user root"),
+)
+
+
+def case(number: int) -> Case:
+    """Return the config of a number; with each thousandth comes one of 20,000 lines."""
+    draw = random.Random(number)  # noqa: S311 - the same each time
+    hosts = [f"{draw.choice(_WORDS)}{draw.randrange(90)}" for _ in range(draw.randrange(5))]
+    lines: list[str] = []
+    included: dict[str, bytes] = {}
+    _head(draw, lines, included, number)
+    for host in hosts:
+        _block(draw, lines, host, hosts)
+    if number % 1000 == 999:
+        for extra in range(4000):
+            lines += [f"Host many{extra}", *draw.choices(_OPTIONS, k=3), ""]
+    return Case(_encoded(draw, lines), included, tuple(hosts))
+
+
+def cases(count: int) -> Iterator[Case]:
+    """Yield so many configs."""
+    return map(case, range(count))
+
+
+def _head(draw: random.Random, lines: list[str], included: dict[str, bytes], number: int) -> None:
+    """Begin a file: comments, options for every host, an IgnoreUnknown with what it is for, an Include."""
+    parts: list[Callable[[], list[str]]] = [
+        lambda: _comments(draw),
+        lambda: draw.choices(_OPTIONS, k=draw.randrange(3)),
+        lambda: ["IgnoreUnknown Fancy*,UseKeychain", "FancyOption yes"],
+        lambda: _include(draw, included, number),
+        lambda: [""] * draw.randrange(3),
+    ]
+    for part in draw.sample(parts, k=draw.randrange(len(parts) + 1)):
+        lines += part()
+
+
+def _include(draw: random.Random, included: dict[str, bytes], number: int) -> list[str]:
+    name = f"more-{number}"
+    included[f"{name}.inner"] = b"Host inner\n  Port 3022\n"
+    included[name] = (
+        f"Host included{number}\n    User included\nMatch all\nInclude {name}.inner\n".encode()
+    )
+    return [
+        draw.choice(
+            (f"Include {name}", f"include={name} nothing-here", f'  Include "~/.ssh/{name}"')
+        )
+    ]
+
+
+def _comments(draw: random.Random) -> list[str]:
+    texts = (
+        "# my hosts",
+        "#",
+        "   # >>> conda >>>",
+        "# vim: ft=sshconfig",
+        "# " + "x" * 150,
+        "# für später",
+        "\t",
+        "#Host no",
+    )
+    return draw.choices(texts, k=draw.randrange(4))
+
+
+def _block(draw: random.Random, lines: list[str], host: str, hosts: list[str]) -> None:
+    """Add a Host, a Match, or what another tool manages."""
+    other = draw.choice(hosts)
+    heads = (
+        *(
+            f"Host {host}",
+            f"host={host}",
+            f"HOST\t{host} !{other}x",
+            f'"Host" {host}',
+            f"    Host   {host}   ",
+        ),
+        *(
+            f'Host "{host}" *.{host}',
+            f"Host = {host}",
+            "Host *",
+            f"Host {host} # mine"[: 5 + len(host)],
+        ),
+        *(match.format(host, other) for match in _MATCHES),
+    )
+    block = [
+        draw.choice(heads),
+        *(
+            draw.choice(("", "  ", "\t")) + line
+            for line in draw.choices(_OPTIONS, k=draw.randrange(4))
+        ),
+    ]
+    if draw.random() < 0.15:
+        first, last = draw.choice(_OTHERS)
+        block = [first, *block, last]
+    lines += [*block, *_comments(draw)]
+
+
+def _encoded(draw: random.Random, lines: list[str]) -> bytes:
+    """Return the lines as bytes: an encoding, line endings of one kind or of both, a last one or none."""
+    kind = draw.choice(("lf", "lf", "crlf", "mixed"))
+    endings = [
+        draw.choice((b"\n", b"\r\n")) if kind == "mixed" else b"\r\n" if kind == "crlf" else b"\n"
+        for _ in lines
+    ]
+    encoding = draw.choice(("utf-8", "utf-8", "latin-1"))
+    content = b"".join(
+        line.encode(encoding) + ending for line, ending in zip(lines, endings, strict=True)
+    )
+    if draw.random() < 0.2:
+        content = content.rstrip(b"\r\n")
+    return BOM + content if draw.random() < 0.06 else content

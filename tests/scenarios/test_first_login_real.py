@@ -1,0 +1,403 @@
+"""The first login as a person does it: a terminal, the real ssh-keygen, and a real sshd that then takes the key."""
+
+import os
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from other_tools import MILA_INIT
+from ruamel.yaml import YAML
+from sshd import PERSON, PROGRAMS, Rig, Server, entered, site
+
+from generator.schema.auth import KeyType
+
+pytestmark = pytest.mark.system
+
+PASSPHRASE = "correct horse battery"  # noqa: S105 - of a key that the test makes
+# The offer alone, for a site of the test, in a process that has a terminal of its own.
+OFFER = """
+import sys
+from pathlib import Path
+from generator import load
+from generator.account import Account
+from generator.advice import first_login
+from generator.install.first_login import key_pair
+from generator.profile import Person
+account = Account(load.site(Path(sys.argv[1])), Person(user="ada"))
+key_pair(first_login(account), Path(sys.argv[2]), lambda question: input(question + " [y/N] ") == "y", print)
+"""
+
+
+@pytest.fixture
+def rig(tmp_path: Path, need: Callable[..., None]) -> Iterator[Rig]:
+    need(*PROGRAMS, "setsid", root=True)
+    with Rig(tmp_path) as made:
+        yield made
+
+
+class Terminal:
+    """A process with a terminal of its own, typed into by the test; what it shows is kept."""
+
+    def __init__(self, *command: str) -> None:
+        self.shown, self._seen = "", 0
+        self._screen, inside = os.openpty()
+        words = ["setsid", "--ctty", "--wait", *command]
+        self._child = subprocess.Popen(words, stdin=inside, stdout=inside, stderr=inside)
+        os.close(inside)
+
+    def expect(self, words: str) -> None:
+        """Wait until something is shown that was not before."""
+        deadline = time.monotonic() + 30
+        while words not in self.shown[self._seen :]:
+            assert time.monotonic() < deadline and self._read(), f"no {words!r} in {self.shown}"
+        self._seen = self.shown.index(words, self._seen) + len(words)
+
+    def type(self, line: str) -> None:
+        """Type a line; ssh-keygen throws away what was typed before it asks."""
+        os.write(self._screen, line.encode() + b"\r")
+
+    def end(self) -> int:
+        """Wait for the end, and return the status."""
+        while self._read():
+            pass
+        return self._child.wait(timeout=30)
+
+    def close(self) -> None:
+        """Hang up, which ends whatever still waits for an answer."""
+        os.close(self._screen)
+        self._child.wait(timeout=30)
+
+    def _read(self) -> bool:
+        ready, _, _ = select.select([self._screen], [], [], 30)
+        assert ready, f"nothing more after {self.shown}"
+        try:
+            new = os.read(self._screen, 4096)
+        except OSError:  # Linux says so when the other side has ended
+            new = b""
+        self.shown += new.decode()
+        return bool(new)
+
+
+@pytest.fixture
+def offered(rig: Rig) -> Iterator[Callable[..., Terminal]]:
+    """Start the offer for a site that takes a public key."""
+    with ExitStack() as terminals:
+
+        def start(server: Server, **auth: object) -> Terminal:
+            spec = site(server, {"fingerprints": {"ed25519": rig.fingerprint("ed25519-host")}})
+            usual = {"method": "publickey", "submit": "in the form of the portal", "max_keys": 4}
+            spec["auth"] = auth if "method" in auth else usual | auth
+            rig.compile(spec, key=rig.home / ".ssh" / "id_rig")
+            terminal = Terminal(
+                sys.executable, "-c", OFFER, str(rig.folder / "rig.yaml"), str(rig.home)
+            )
+            terminals.callback(terminal.close)
+            return terminal
+
+        yield start
+
+
+@pytest.mark.parametrize("kind", ["ed25519", "ecdsa"])
+def test_a_key_is_made_in_the_terminal_and_the_site_lets_in_whoever_has_it(
+    kind: KeyType, rig: Rig, offered: Callable[..., Terminal]
+) -> None:
+    key = rig.home / ".ssh" / "id_rig"
+    server = rig.serve("login", ["ed25519-host"], f"AuthorizedKeysFile {key}.pub")
+    terminal = offered(server, **({"key_types": [kind]} if kind != "ed25519" else {}))
+    terminal.expect(
+        f"rig needs a key pair. Make it with ssh-keygen -t {kind} -f ~/.ssh/id_rig? [y/N] "
+    )
+    terminal.type("y")
+    terminal.expect("passphrase")
+    terminal.type(PASSPHRASE)
+    terminal.expect("again")
+    terminal.type(PASSPHRASE)
+    assert terminal.end() == 0
+    assert PASSPHRASE not in terminal.shown
+    public = Path(f"{key}.pub").read_text().strip()
+    assert (
+        f"Your public key, in ~/.ssh/id_rig.pub:\r\n\r\n{public}\r\n\r\nHand it in: in the form of the portal."
+        in terminal.shown
+    )
+    assert "The site keeps 4 public keys for one person, no more." in terminal.shown
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert b"PRIVATE KEY" in key.read_bytes() and PASSPHRASE.encode() not in key.read_bytes()
+
+    config = rig.folder / "out" / "ssh" / "rig.conf"
+    assert not entered(rig.login(config))  # without the passphrase the key is no good
+    agent = rig.agent()
+    unlocked(key, agent, rig.folder / "answer")
+    assert entered(rig.login(config, SSH_AUTH_SOCK=agent))
+
+
+def test_one_command_leads_from_an_empty_home_to_a_login_by_the_plain_alias(rig: Rig) -> None:
+    (rig.home / ".ssh").rmdir()
+    key = rig.home / ".ssh" / "id_rig"
+    server = rig.serve("login", ["ed25519-host"], f"AuthorizedKeysFile {key}.pub")
+    spec = rig.folder / "rig.yaml"
+    with spec.open("w") as file:
+        YAML(typ="safe").dump(
+            site(server, {"fingerprints": {"ed25519": rig.fingerprint("ed25519-host")}}), file
+        )
+    gen = ("-m", "generator", "install", str(spec), "--user", PERSON.pw_name)
+    terminal = Terminal("env", f"HOME={rig.home}", sys.executable, *gen)
+    for question, answer in (
+        ("files in", "y"),
+        ("rig needs a key pair", "y"),
+        ("passphrase", PASSPHRASE),
+    ):
+        terminal.expect(question)
+        terminal.type(answer)
+    terminal.expect("again")
+    terminal.type(PASSPHRASE)
+    terminal.expect("Your public key, in ~/.ssh/id_rig.pub:")
+    assert terminal.end() == 0, terminal.shown
+    terminal.close()
+    agent = rig.agent()
+    unlocked(key, agent, rig.folder / "answer")
+    config = Path(PERSON.pw_dir, ".ssh/config")  # the scratch folder is mounted there for ssh
+    assert entered(rig.login(config, SSH_AUTH_SOCK=agent))
+
+
+def test_entries_of_mila_init_are_offered_with_what_keeps_its_key_and_given_back_to_the_byte(
+    rig: Rig,
+) -> None:
+    config = rig.home / ".ssh" / "config"
+    config.write_bytes(MILA_INIT)
+    config.chmod(0o600)
+    gen = ("env", f"HOME={rig.home}", sys.executable, "-m", "generator")
+    terminal = Terminal(*gen, "install", "mila", "--user", "ada")
+    terminal.expect(
+        "line 36: Host cn-????\r\nTo log in as they do, say no, and add: --identity-file ~/.ssh/id_rsa_mila"
+    )
+    for question, answer in (
+        ("Have ours replace them?", "y"),
+        ("files in", "y"),
+        ("needs a key pair", "n"),
+    ):
+        terminal.expect(question)
+        terminal.expect("[y/N]: ")
+        terminal.type(answer)
+    assert terminal.end() == 0, terminal.shown
+    assert b"# taken over by gen: Host mila\n" in config.read_bytes()
+    undo = Terminal(*gen, "uninstall", "mila", "--yes")
+    assert undo.end() == 0, undo.shown
+    assert config.read_bytes() == MILA_INIT
+
+
+def unlocked(key: Path, agent: str, answer: Path) -> None:
+    """Put a key into an agent, as its owner would with the passphrase."""
+    answer.write_text(f"#!/bin/sh\necho '{PASSPHRASE}'\n")
+    answer.chmod(0o700)
+    asking = {"SSH_ASKPASS": str(answer), "SSH_ASKPASS_REQUIRE": "force", "SSH_AUTH_SOCK": agent}
+    subprocess.run(
+        ["ssh-add", "-q", str(key)], env=dict(os.environ) | asking, timeout=30, check=True
+    )
+
+
+def test_for_a_site_that_signs_a_key_the_command_that_has_it_signed_comes_next(
+    rig: Rig, offered: Callable[..., Terminal]
+) -> None:
+    terminal = offered(
+        rig.serve("login", ["ed25519-host"]), method="certificate", command=["clifton", "auth"]
+    )
+    for question, answer in (("[y/N] ", "y"), ("passphrase", ""), ("again", "")):
+        terminal.expect(question)
+        terminal.type(answer)
+    assert terminal.end() == 0, terminal.shown
+    assert terminal.shown.endswith("It becomes good for a login with: clifton auth\r\n")
+
+
+def test_whoever_says_no_gets_no_key_and_the_command_for_later(
+    rig: Rig, offered: Callable[..., Terminal]
+) -> None:
+    terminal = offered(rig.serve("login", ["ed25519-host"]))
+    terminal.expect("[y/N] ")
+    terminal.type("n")
+    assert terminal.end() == 0
+    assert "Later: ssh-keygen -t ed25519 -f ~/.ssh/id_rig" in terminal.shown
+    assert rig.left_behind() == []
+
+
+def test_passphrases_that_differ_are_asked_again_by_ssh_keygen_itself(
+    rig: Rig, offered: Callable[..., Terminal]
+) -> None:
+    terminal = offered(rig.serve("login", ["ed25519-host"]))
+    terminal.expect("[y/N] ")
+    terminal.type("y")
+    for words, typed in (
+        ("passphrase", "one"),
+        ("again", "another"),
+        ("Enter passphrase", ""),
+        ("again", ""),
+    ):
+        terminal.expect(words)
+        terminal.type(typed)
+    assert terminal.end() == 0
+    assert rig.left_behind() == ["id_rig", "id_rig.pub"]
+
+
+# What `gen install` offers at its end, and what `gen uninstall` takes back, for a site without a key pair of its own.
+MORE = """
+import json, sys
+from pathlib import Path
+from types import SimpleNamespace
+from generator.commands.first_login import offer, undo
+from generator.compilation import FirstLogin
+home, conf, kept = map(Path, sys.argv[1:4])
+if kept.exists():
+    undo(home, json.loads(kept.read_text()))
+else:
+    login = FirstLogin(alias="mila", key=None, make_key=None, submit=None, max_keys=None, credential=())
+    made = SimpleNamespace(site="mila", first_login=login)
+    kept.write_text(json.dumps(offer(home, made, conf.read_bytes())))
+"""
+SETTINGS = b'// mine\n{\n\t"editor.fontSize": 14, // big\n}\n'
+
+
+@dataclass(frozen=True)
+class Computer:
+    """A home folder, one of Windows, and a site's file; `run` starts the offer, and the second time takes it back."""
+
+    folder: Path
+    wsl: bool
+
+    @property
+    def home(self) -> Path:
+        return self.folder / "home"
+
+    @property
+    def windows(self) -> Path:
+        return self.folder / "windows"
+
+    def run(self) -> Terminal:
+        kernel = self.folder / "version"
+        kernel.write_text(
+            "Linux version 5.15.153.1-microsoft-standard-WSL2\n"
+            if self.wsl
+            else "Linux version 6.1.0\n"
+        )
+        script = 'mount --bind "$1" /proc/version && shift && exec "$@"'
+        gen = (
+            sys.executable,
+            "-c",
+            MORE,
+            str(self.home),
+            str(self.folder / "mila.conf"),
+            str(self.folder / "kept"),
+        )
+        return Terminal("unshare", "--mount", "sh", "-c", script, "sh", str(kernel), *gen)
+
+    def files(self) -> dict[str, tuple[int, bytes | None]]:
+        """Return every file and folder below both homes, with its mode."""
+        found = [path for home in (self.home, self.windows) for path in home.rglob("*")]
+        return {
+            str(path): (path.lstat().st_mode, path.read_bytes() if path.is_file() else None)
+            for path in found
+        }
+
+
+@pytest.fixture
+def computer(request: pytest.FixtureRequest, tmp_path: Path, need: Callable[..., None]) -> Computer:
+    need("unshare", "setsid", root=True)
+    made = Computer(tmp_path, wsl=getattr(request, "param", False))
+    for home, settings in (
+        (made.home, ".config/Code/User"),
+        (made.windows, "AppData/Roaming/Code/User"),
+    ):
+        (home / settings).mkdir(parents=True)
+        (home / settings / "settings.json").write_bytes(SETTINGS)
+    (made.home / ".ssh").mkdir(mode=0o700)
+    header = "# Made by gen for mila; do not edit.\n"
+    text = "Host mila\n    ControlMaster auto\nHost mila-cpu\n    ConnectTimeout 600\n"
+    (tmp_path / "mila.conf").write_text(header + text)
+    return made
+
+
+def test_vs_codes_time_out_is_offered_set_and_taken_back_to_the_byte(computer: Computer) -> None:
+    before = computer.files()
+    terminal = computer.run()
+    terminal.expect("Set remote.SSH.connectTimeout to 60? [y/N]: ")
+    terminal.type("y")
+    assert terminal.end() == 0, terminal.shown
+    settings = computer.home / ".config/Code/User/settings.json"
+    assert settings.read_bytes() == SETTINGS.replace(
+        b"{", b'{\n    "remote.SSH.connectTimeout": 60,', 1
+    )
+    assert computer.run().end() == 0
+    assert computer.files() == before
+
+
+def test_whoever_says_no_to_all_keeps_every_byte(computer: Computer) -> None:
+    (computer.home / ".ssh").chmod(0o755)
+    before = computer.files()
+    terminal = computer.run()
+    for question in ("chmod 700 ~/.ssh\r\nMend that? [y/N]: ", "connectTimeout to 60? [y/N]: "):
+        terminal.expect(question)
+        terminal.type("n")
+    assert terminal.end() == 0, terminal.shown
+    assert computer.files() == before
+    assert computer.run().end() == 0
+    assert computer.files() == before
+
+
+def test_permissions_are_mended_when_asked_for(computer: Computer) -> None:
+    config = computer.home / ".ssh" / "config"
+    config.write_text("Host a\n")
+    config.chmod(0o666)
+    terminal = computer.run()
+    terminal.expect(
+        "~/.ssh/config: others can write to it, and ssh refuses that; chmod 644 ~/.ssh/config"
+    )
+    terminal.expect("[y/N]: ")
+    terminal.type("y")
+    terminal.expect("[y/N]: ")
+    terminal.type("n")
+    assert terminal.end() == 0, terminal.shown
+    assert config.stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize("computer", [True], ids=["WSL"], indirect=True)
+def test_in_wsl_the_windows_side_gets_its_copy_and_loses_it_again(computer: Computer) -> None:
+    """The kernel's name is put in place of the real one, and Windows is a folder."""
+    before = computer.files()
+    terminal = computer.run()
+    terminal.expect("Your Windows home")
+    terminal.type("/mnt/c/nobody")
+    terminal.expect("/mnt/c/nobody: is no folder")
+    terminal.expect("Your Windows home")
+    terminal.type(str(computer.windows))
+    terminal.expect("connectTimeout to 60? [y/N]: ")
+    terminal.type("y")
+    assert terminal.end() == 0, terminal.shown
+    copy = computer.windows / ".ssh/gen.d/mila.conf"
+    assert copy.read_text() == (computer.folder / "mila.conf").read_text().replace(
+        "    ControlMaster auto\n", ""
+    )
+    changed = {path for path, file in computer.files().items() if before.get(path) != file}
+    settings = computer.windows / "AppData/Roaming/Code/User/settings.json"
+    assert changed == {str(settings), str(copy), str(copy.parent), str(copy.parent.parent)}
+    assert computer.run().end() == 0
+    assert computer.files() == before
+
+
+@pytest.mark.parametrize("computer", [True], ids=["WSL"], indirect=True)
+def test_a_copy_that_was_edited_on_the_windows_side_stays(computer: Computer) -> None:
+    terminal = computer.run()
+    terminal.expect("Your Windows home")
+    terminal.type(str(computer.windows))
+    terminal.expect("[y/N]: ")
+    terminal.type("n")
+    assert terminal.end() == 0, terminal.shown
+    copy = computer.windows / ".ssh/gen.d/mila.conf"
+    copy.write_text(copy.read_text() + "# mine\n")
+    undo = computer.run()
+    assert undo.end() == 0
+    assert "was edited since gen wrote it, and stays" in undo.shown
+    assert copy.read_text().endswith("# mine\n")

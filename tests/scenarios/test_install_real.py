@@ -1,0 +1,119 @@
+"""`gen install` with the real parts: ssh by a plain alias, a user manager that runs the timer, sixteen at once."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from homes import CERTIFICATE, spec, tree
+from person import PROGRAMS, Person, gen_command
+from sshd import PERSON, Rig
+from sshd import PROGRAMS as SSHD
+from usermanager import PROGRAMS as MANAGER
+from usermanager import user_manager
+
+pytestmark = pytest.mark.system
+
+
+def test_sixteen_installs_at_once_all_end_up_installed(
+    tmp_path: Path, need: Callable[..., None]
+) -> None:
+    need(*PROGRAMS, root=True)
+    person = Person(tmp_path / "home")
+    (person.home / ".ssh").mkdir(mode=0o700, parents=True)
+    (person.home / ".ssh/config").write_bytes(b"Host mine\n  User grace")
+    before = tree(person.home)
+    names = [f"site{number}" for number in range(16)]
+    commands = [
+        person.command(*gen_command("install", str(spec(tmp_path, name)), "--yes"))
+        for name in names
+    ]
+    started = [
+        subprocess.Popen(
+            command,
+            env=person.environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for command in commands
+    ]
+    told = [process.communicate(timeout=120)[1] for process in started]
+    assert [process.returncode for process in started] == [0] * 16, told
+    assert (person.home / ".ssh/config").read_bytes().count(b"# >>> gen") == 1
+    ask = person.run("sh", "-c", 'for site in "$@"; do ssh -G "$site"; done', "sh", *names).stdout
+    assert [f"hostname {name}.example.org" in ask for name in names] == [True] * 16
+    assert person.gen("uninstall", *names, "--yes").returncode == 0
+    assert tree(person.home) == before
+
+
+@pytest.mark.parametrize("site", ["mila", "musica"])
+@pytest.mark.parametrize("mode", ["include", "inline"])
+def test_a_person_logs_in_by_the_plain_alias(
+    site: str, mode: str, tmp_path: Path, need: Callable[..., None]
+) -> None:
+    """A spec of the site's name, since neither the site's host nor its host keys are to be had here."""
+    need(*SSHD, root=True)
+    with Rig(tmp_path / "rig") as rig:
+        server = rig.serve("login", ["ed25519-host"])
+        person = Person(rig.home)
+        (rig.home / ".ssh/config").write_text("Host *\n  ServerAliveInterval 7\n")
+        before = tree(rig.home)
+        profile = tmp_path / "profile.yaml"
+        pin = {
+            "hosts": [site],
+            "source": "rig",
+            "fingerprints": {"ed25519": rig.fingerprint("ed25519-host")},
+        }
+        changes = {
+            "hosts": {site: {"host": "localhost", "port": server.port}},
+            "host_keys": {"rig": pin},
+            "sources": {"rig": {"ref": "made by the test"}},
+            "auth": {"method": "publickey"},
+            "multiplexing": "forbidden",
+        }
+        ours = spec(tmp_path, site, **changes)
+        profile.write_text(
+            json.dumps({"user": PERSON.pw_name, "identity_file": str(rig.key("ed25519-ada"))})
+        )
+        installed = person.gen(
+            "install", str(ours), "--profile", str(profile), "--mode", mode, "--yes"
+        )
+        assert installed.returncode == 0, installed.stderr
+        result = person.run("ssh", "-o", "BatchMode=yes", site, "echo $SERVER")
+        assert (result.returncode, result.stdout) == (0, "login\n"), result.stderr
+        assert len(server.logins()) == 1
+        assert person.gen("uninstall", site, "--yes").returncode == 0
+        assert tree(rig.home) == before
+
+
+def test_a_user_manager_runs_the_timer_and_forgets_it(
+    tmp_path: Path, need: Callable[..., None]
+) -> None:
+    need(*MANAGER, root=True)
+    ours = spec(tmp_path, auth=CERTIFICATE | {"lifetime": "60s", "renew_before": "15s"})
+    with user_manager() as manager:
+        stand_in = manager.write(".local/bin/gen", '#!/bin/sh\necho "$@" >> ~/.ran\n', 0o755)
+        assert stand_in.is_file()
+        before = tree(manager.home)
+        gen = (sys.executable, "-m", "generator")
+        package = f"PYTHONPATH={Path(__file__).parents[2]}"
+        installed = manager.run("env", package, *gen, "install", str(ours), "--yes")
+        assert installed.returncode == 0, installed.stderr
+        assert "does not run" not in installed.stderr
+        assert manager.shown("gen-cert-ours.timer", "ActiveState") == "active"
+        assert manager.shown("gen-cert-ours.timer", "UnitFileState") == "enabled"
+        assert "gen-cert-ours.timer" in manager.systemctl("list-timers", "--all")
+        end = time.monotonic() + 60
+        while not (manager.home / ".ran").exists():  # the timer looks each five seconds
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        assert (manager.home / ".ran").read_text().startswith("refresh ours\n")
+        removed = manager.run("env", package, *gen, "uninstall", "ours", "--yes")
+        assert removed.returncode == 0, removed.stderr
+        assert manager.shown("gen-cert-ours.timer", "LoadState") == "not-found"
+        (manager.home / ".ran").unlink()
+        assert tree(manager.home) == before

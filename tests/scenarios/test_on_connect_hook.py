@@ -1,0 +1,281 @@
+"""What ssh runs before a connection, and when; asked by `ssh -G`, which reads its files as any ssh does.
+
+Here a stand-in for gen writes down how it was called; the real one has `test_renew_on_connect.py`.
+"""
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from generator.compiler.account import Account
+from generator.compiler.emitters import ssh_config
+from generator.schema.profile import Person
+from generator.schema.site import SiteSpec
+
+pytestmark = pytest.mark.system
+
+STEP: dict[str, Any] = {
+    "method": "step",
+    "ca_url": "https://ca.example.org",
+    "ca_fingerprint": "0" * 64,
+    "context": "rig",
+}
+CALL = "refresh rig --on-connect"
+Result = subprocess.CompletedProcess[str]
+
+
+@dataclass(frozen=True)
+class Home:
+    """A person with a certificate, and a stand-in for gen that writes down how it was called."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        return self.path / "rig.conf"
+
+    @property
+    def due(self) -> Path:
+        return self.path / ".local/state/gen/rig.due"
+
+    @property
+    def certificate(self) -> Path:
+        return self.path / ".ssh/id_rig-cert.pub"
+
+    def settle(self, **auth: Any) -> None:
+        """Compile a site, and put a certificate and a gen in place; the certificate is good for an hour."""
+        hosts = {
+            "rig": {"host": "rig.example.org"},
+            "jump": {"host": "jump.example.org", "role": "jump"},
+        }
+        compute = {"nodes": {"match": ["cn???", "!cn000"], "through": "rig"}}
+        spec = {
+            "site": "rig",
+            "title": "Rig",
+            "hosts": hosts,
+            "compute": compute,
+            "auth": STEP | auth,
+        }
+        (made,) = ssh_config.emit(
+            Account(SiteSpec.model_validate(spec), Person(user="ada", email="ada@example.org"))
+        )
+        self.config.write_bytes(made.content)
+        for file in (self.due, self.certificate, self.path / ".local/bin/gen"):
+            file.parent.mkdir(parents=True, exist_ok=True)
+        self.certificate.touch()
+        self.until(3600)
+        self.gen('printf "%s\\n" "$*" >>~/calls')
+
+    def until(self, seconds: int) -> None:
+        """Let the certificate be due in some seconds."""
+        self.due.write_text(f"{int(time.time()) + seconds}\n")
+
+    def gen(self, script: str) -> None:
+        """Put a script in gen's place."""
+        program = self.path / ".local/bin/gen"
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+
+    def calls(self) -> list[str]:
+        """Return how gen was called so far."""
+        file = self.path / "calls"
+        return file.read_text().splitlines() if file.exists() else []
+
+    def ssh(
+        self, name: str = "rig", *options: str, cwd: Path | None = None, **environment: str
+    ) -> Result:
+        """Ask ssh what it makes of a name."""
+        return subprocess.run(
+            ["ssh", "-G", "-T", "-F", str(self.config), *options, name],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env={
+                "PATH": "/usr/bin:/bin",
+                "HOME": str(self.path),
+                "SHELL": "/bin/sh",
+                "LC_ALL": "C",
+                **environment,
+            },
+            cwd=cwd,
+            check=False,
+        )
+
+
+@pytest.fixture
+def home(tmp_path: Path, need: Callable[..., None]) -> Home:
+    need("ssh")
+    if shutil.which("gen", path="/opt/homebrew/bin:/usr/local/bin"):
+        pytest.skip("a gen of this machine's own is in the way")
+    home = Home(tmp_path / "it's $HOME *")
+    home.path.mkdir()
+    home.settle()
+    return home
+
+
+def test_nothing_is_run_while_the_certificate_is_good(home: Home) -> None:
+    result = home.ssh()
+    assert (result.returncode, result.stderr, home.calls()) == (0, "", [])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param("1\n", id="a time that is past"),
+        pytest.param("", id="an empty file"),
+        pytest.param("soon\n", id="no number"),
+        pytest.param("9999999999 9999999999\n", id="two numbers"),
+        pytest.param("$(touch ~/calls)\n", id="a command"),
+        pytest.param(None, id="no file"),
+    ],
+)
+def test_a_certificate_is_renewed_that_is_not_known_to_be_good(
+    home: Home, content: str | None
+) -> None:
+    home.due.unlink() if content is None else home.due.write_text(content)
+    result = home.ssh()
+    assert (result.returncode, result.stderr, home.calls()) == (0, "", [CALL])
+
+
+def test_a_certificate_that_is_gone_is_renewed_whatever_was_known_of_it(home: Home) -> None:
+    home.certificate.unlink()
+    home.ssh()
+    assert home.calls() == [CALL]
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash", "zsh", "fish", "tcsh"])
+def test_whatever_the_shell_of_the_person(
+    home: Home, shell: str, need: Callable[..., None]
+) -> None:
+    need(shell)
+    fresh = home.ssh(SHELL=shutil.which(shell) or "")
+    assert (fresh.returncode, fresh.stderr, home.calls()) == (0, "", [])
+    home.until(0)
+    due = home.ssh(SHELL=shutil.which(shell) or "")
+    assert (due.returncode, due.stderr, home.calls()) == (0, "", [CALL])
+    assert due.stdout == fresh.stdout
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash", "busybox"])
+def test_whatever_a_machine_calls_sh(home: Home, shell: str, need: Callable[..., None]) -> None:
+    """On a Mac sh is bash, on Debian dash, on Alpine busybox. The person's shell here hands the words to such a one."""
+    need(shell)
+    (home.path / "sh").symlink_to(shutil.which(shell) or "")
+    own = home.path / "shell"
+    own.write_text('#!/bin/sh\neval "set -- ${2#/bin/sh }"\nexec "${0%/*}/sh" "$@"\n')
+    own.chmod(0o755)
+    assert home.ssh(SHELL=str(own)).stderr == ""
+    assert home.calls() == []
+    home.until(0)
+    assert home.ssh(SHELL=str(own)).stderr == ""
+    assert home.calls() == [CALL]
+
+
+@pytest.mark.parametrize(
+    ("name", "calls"),
+    [
+        pytest.param("rig", 1, id="an alias"),
+        pytest.param("rig.example.org", 1, id="its host name"),
+        pytest.param("cn001", 1, id="a compute node"),
+        pytest.param("cn000", 0, id="a name that a pattern leaves out"),
+        pytest.param("example.org", 0, id="another host"),
+        pytest.param("github.com", 0, id="a host of somebody else's"),
+    ],
+)
+def test_a_certificate_is_renewed_for_the_hosts_of_its_site_alone(
+    home: Home, name: str, calls: int
+) -> None:
+    home.until(0)
+    home.ssh(name)
+    assert len(home.calls()) == calls
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        pytest.param("CanonicalizeHostname always", id="host names made canonical"),
+        pytest.param("Match final\n    ForwardX11 no", id="a final match"),
+        pytest.param("Match exec true\n    ForwardX11 no", id="another command"),
+    ],
+)
+def test_it_is_run_once_where_ssh_reads_its_files_twice(home: Home, lines: str) -> None:
+    home.until(0)
+    with home.config.open("a") as config:
+        config.write(f"{lines}\n")
+    home.ssh("rig")
+    assert home.calls() == [CALL]
+
+
+def test_no_setting_depends_on_it(home: Home) -> None:
+    home.until(0)
+    names = ("rig", "jump", "cn001", "github.com")
+    found = [home.ssh(name).stdout for name in names]
+    assert home.calls()
+    home.settle(renew_on_connect=False)
+    assert [home.ssh(name).stdout for name in names] == found
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        pytest.param("exit 1", "", id="that fails"),
+        pytest.param("kill -KILL $$", "Killed\n", id="that is killed"),
+        pytest.param("kill -TERM $$", "Terminated\n", id="that is terminated"),
+        pytest.param("echo rubbish", "", id="that prints, which nobody sees"),
+        pytest.param("cat", "", id="that reads, and finds nothing"),
+        pytest.param("echo 'a line' >&2", "a line\n", id="that has something to say"),
+    ],
+)
+def test_ssh_goes_on_after_a_gen(home: Home, script: str, words: str) -> None:
+    usual = home.ssh()
+    home.until(0)
+    home.gen(script)
+    result = home.ssh()
+    assert (result.returncode, result.stdout, result.stderr) == (0, usual.stdout, words)
+
+
+def test_without_gen_nothing_happens_and_nothing_is_said(home: Home) -> None:
+    home.until(0)
+    (home.path / ".local/bin/gen").unlink()
+    result = home.ssh()
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "nowhere",
+    [pytest.param({"HOME": "/no/such/place"}, id="gone"), pytest.param({"HOME": ""}, id="empty")],
+)
+def test_a_person_without_a_home_connects_all_the_same(
+    home: Home, nowhere: dict[str, str], tmp_path: Path
+) -> None:
+    result = home.ssh(cwd=tmp_path, **nowhere)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_gen_is_found_where_the_persons_path_says_so_first(home: Home, tmp_path: Path) -> None:
+    own = tmp_path / "bin"
+    own.mkdir()
+    (own / "gen").write_text('#!/bin/sh\necho "mine: $*" >>~/calls\n')
+    (own / "gen").chmod(0o755)
+    home.until(0)
+    home.ssh(PATH=f"{own}:{os.environ['PATH']}")
+    assert home.calls() == [f"mine: {CALL}"]
+
+
+def test_gen_starts_in_the_home_folder_and_not_where_others_may_have_put_a_spec(
+    home: Home, tmp_path: Path
+) -> None:
+    """In the folder where it starts, gen takes specs from `site_specs`, and a spec has commands that are run."""
+    (tmp_path / "site_specs").mkdir()
+    home.until(0)
+    home.gen("pwd >~/calls")
+    home.ssh(cwd=tmp_path)
+    assert home.calls() == [str(home.path)]

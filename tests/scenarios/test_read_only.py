@@ -1,0 +1,258 @@
+"""`gen check`, `gen diff` and `gen review` write nothing and read nothing but the tree: strace and the kernel tell."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from generator import resources
+
+pytestmark = pytest.mark.system
+
+READ_ONLY = (
+    'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && cd "$2" && shift 2 && exec "$@"'
+)
+WRITES = re.compile(
+    r"\b(creat|f?truncate|f?chmod(at)?2?|[fl]?chown(at)?|mkdir(at)?|rmdir|mknod(at)?|rename(at2?)?|(sym)?link(at)?|"
+    r"unlink(at)?|utimens?(at)?|futimesat|[fl]?(set|remove)xattr|fallocate)\("
+)
+OPENED = re.compile(r"\bopen(?:at2?)?\b.* = [0-9]+<(?P<path>[^>]*)>$")
+FOR_WRITING = re.compile(r"\bopen(?:at2?)?\(.*\bO_(?:WRONLY|RDWR|CREAT|TRUNC|APPEND|TMPFILE)\b")
+TRACED = "%file,%network,ftruncate,fchmod,fchown,fsetxattr,fremovexattr,fallocate"
+SYSTEM = (
+    "/usr/",
+    "/lib",
+    "/etc/",
+    "/proc/",
+    "/sys/",
+    "/dev/null",
+    "/dev/tty",
+    sys.prefix,
+    sys.base_prefix,
+)
+COMMANDS = [
+    pytest.param(("check",), 1, id="check"),
+    pytest.param(("diff",), 1, id="diff"),
+    pytest.param(("review", "HEAD"), 0, id="review"),
+]
+
+Result = subprocess.CompletedProcess[str]
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A folder with a repository that drifts, a home, and things beside it that are not to be read."""
+
+    root: Path
+
+    @property
+    def tree(self) -> Path:
+        return self.root / "tree"
+
+    @property
+    def outside(self) -> Path:
+        return self.root / "outside"
+
+    def run(self, *command: str) -> Result:
+        environment = {
+            "HOME": str(self.root / "home"),
+            "PATH": os.environ["PATH"],
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        return subprocess.run(
+            command,
+            cwd=self.tree,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+    def gen(self, *words: str) -> Result:
+        return self.run(sys.executable, "-m", "generator", *words)
+
+    def traced(self, *words: str) -> tuple[list[str], Result]:
+        """Return the calls by which a run of gen touches files or speaks to somebody, and its end."""
+        log = self.root / "calls"
+        options = [
+            "--follow-forks",
+            "--seccomp-bpf",
+            "--decode-fds=path",
+            "--quiet=all",
+            "--string-limit=4096",
+            f"--trace={TRACED}",
+        ]
+        done = self.run(
+            "strace", *options, f"--output={log}", sys.executable, "-m", "generator", *words
+        )
+        return log.read_text(errors="surrogateescape").splitlines(), done
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    desk = Desk(tmp_path_factory.mktemp("template") / "desk")
+    for folder in (desk.tree / "site_specs", desk.outside / "gen", desk.root / "home/.config/gen"):
+        folder.mkdir(parents=True)
+    spec = (resources.CATALOGUE / "mila.yaml").read_text().replace("site: mila\n", "site: lab\n")
+    (desk.tree / "site_specs/lab.yaml").write_text(spec)
+    assert desk.gen("site", "site_specs/lab.yaml", "--user=ada").returncode == 0
+    desk.run("git", "init", "--quiet")
+    desk.run("git", "add", ".")
+    desk.run(
+        "git",
+        "-c",
+        "user.name=Ada",
+        "-c",
+        "user.email=ada@example.org",
+        "commit",
+        "--quiet",
+        "--message=Lab",
+    )
+    (desk.tree / "site_specs/lab.yaml").write_text(spec.replace("port: 2222", "port: 2200"))
+    (desk.tree / ".env.lab").write_text("EDITED=1\n")
+    (desk.root / "home/.config/gen/profile.yaml").write_text("user: eve\n")
+    (desk.outside / "lab.yaml").write_text(spec)
+    (desk.outside / "lab.conf").write_text("Host secret\n")
+    (desk.outside / "accepted.yaml").write_text("accepted: []\n")
+    (desk.outside / "gen/lab.lock").write_bytes((desk.tree / ".gen/lab.lock").read_bytes())
+    return desk.root
+
+
+@pytest.fixture
+def desk(tmp_path: Path, need: Callable[..., None], request: pytest.FixtureRequest) -> Desk:
+    need("git", "mount", "strace", "unshare", root=True)
+    return Desk(shutil.copytree(request.getfixturevalue("template"), tmp_path / "desk"))
+
+
+@pytest.mark.parametrize(("words", "status"), COMMANDS)
+def test_it_works_where_nothing_can_be_written(
+    desk: Desk, words: tuple[str, ...], status: int
+) -> None:
+    inside = ("unshare", "--mount", "sh", "-c", READ_ONLY, "sh", str(desk.root), str(desk.tree))
+    assert "Read-only file system" in desk.run(*inside, "touch", "written").stderr
+    found = desk.run(*inside, sys.executable, "-m", "generator", *words)
+    assert found.returncode == status
+    elsewhere = desk.gen(*words)
+    assert (found.stdout, found.stderr) == (elsewhere.stdout, elsewhere.stderr)
+    assert found.stdout
+
+
+@pytest.mark.parametrize(("words", "status"), COMMANDS)
+def test_it_asks_for_no_write_and_reads_nothing_but_the_tree_and_itself(
+    desk: Desk, words: tuple[str, ...], status: int
+) -> None:
+    calls, _ = desk.traced(*words)
+    assert any("site_specs/lab.yaml" in path for path in opened(calls)), "strace saw nothing"
+    assert writes(calls) == []
+    assert [call for call in calls if re.search(r"\bAF_INET6?\b", call)] == []
+    ours = (desk.tree, resources.PACKAGE, resources.CATALOGUE, resources.TEMPLATES)
+    known = (*SYSTEM, *(f"{folder}/" for folder in ours))
+    exactly = {str(folder) for folder in (*ours, resources.PACKAGE.parent)}
+    assert [
+        path for path in opened(calls) if not path.startswith(known) and path not in exactly
+    ] == []
+
+
+def outside_spec(desk: Desk, folder: str = ".") -> None:
+    lock = desk.tree / folder / ".gen/lab.lock"
+    record = json.loads(lock.read_text())
+    record["inputs"]["spec"]["path"] = os.path.relpath(
+        desk.outside / "lab.yaml", desk.tree / folder
+    )
+    lock.write_text(json.dumps(record))
+
+
+def link(desk: Desk, path: str, target: str) -> None:
+    """Put a link that leads out in the place of a file or folder."""
+    place = desk.tree / path
+    if place.exists():
+        place.rename(desk.root / "moved")
+    place.symlink_to(desk.outside / target)
+
+
+def check_everywhere(desk: Desk) -> None:
+    """Give check a folder for each way that leads out."""
+    for name in ("of the lock", "lock", "spec", "file"):
+        shutil.copytree(
+            desk.tree,
+            desk.tree / name,
+            ignore=shutil.ignore_patterns(".git", "of *", "lock", "spec"),
+        )
+    outside_spec(desk, "of the lock")
+    link(desk, "lock/.gen/lab.lock", "gen/lab.lock")
+    link(desk, "spec/site_specs/lab.yaml", "lab.yaml")
+    link(desk, "file/ssh/lab.conf", "lab.conf")
+    link(desk, "nobody names it.yaml", "lab.yaml")
+    link(desk, "a folder", ".")
+
+
+LEADS_OUT = [
+    pytest.param(check_everywhere, ("check",), 4, id="check: specs, locks and files"),
+    pytest.param(
+        lambda desk: link(desk, ".gen/accepted.yaml", "accepted.yaml"),
+        ("check",),
+        1,
+        id="check: what is accepted",
+    ),
+    pytest.param(outside_spec, ("diff",), 1, id="diff: a lock that names a spec outside"),
+    pytest.param(
+        lambda desk: link(desk, "ssh/lab.conf", "lab.conf"), ("diff",), 1, id="diff: a file"
+    ),
+    pytest.param(
+        lambda desk: link(desk, "site_specs/lab.yaml", "lab.yaml"),
+        ("review", "HEAD"),
+        1,
+        id="review: a spec",
+    ),
+    pytest.param(
+        lambda desk: link(desk, ".gen", "gen"),
+        ("check",),
+        2,  # the folder of locks, and the list of what is accepted in it
+        id="check: all locks",
+    ),
+    pytest.param(
+        lambda desk: link(desk, "site_specs", "."),
+        ("review", "HEAD"),
+        1,
+        id="review: all specs",
+    ),
+]
+
+
+@pytest.mark.parametrize(("lay", "words", "refusals"), LEADS_OUT)
+def test_what_leads_out_is_refused_and_never_opened(
+    desk: Desk, lay: Callable[[Desk], None], words: tuple[str, ...], refusals: int
+) -> None:
+    lay(desk)
+    calls, done = desk.traced(*words)
+    assert [
+        path
+        for path in opened(calls)
+        if path.startswith((str(desk.outside), str(desk.root / "home")))
+    ] == []
+    assert writes(calls) == []
+    assert done.returncode == 2
+    assert len(re.findall(r"leads out of|is not below", done.stdout + done.stderr)) == refusals
+
+
+def opened(calls: list[str]) -> list[str]:
+    """Return the real paths of all that was opened."""
+    return [found["path"] for call in calls if (found := OPENED.search(call))]
+
+
+def writes(calls: list[str]) -> list[str]:
+    """Return the calls that would change something, done or refused."""
+    return [
+        call
+        for call in calls
+        if (WRITES.search(call) or FOR_WRITING.search(call))
+        and not re.search(r'"/dev/(null|tty)"', call)
+    ]

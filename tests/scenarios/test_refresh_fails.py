@@ -1,0 +1,396 @@
+"""`gen refresh` fails with a line that says what to do, and the certificate that was there still opens the site."""
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+from identity_provider import Answer, Fault, IdentityProvider
+from sshd import entered
+from step_ca import CREDENTIALS, PREFIX, STATE, Authority, Member, authority, clock, membership
+
+pytestmark = [pytest.mark.system, pytest.mark.long]
+
+
+@pytest.fixture(scope="module")
+def certified(
+    started_provider: IdentityProvider,
+    started_ca: Authority,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Member]:
+    """A person with a certificate, the same one for all tests; take `member`."""
+    folder = tmp_path_factory.mktemp("certified")
+    with membership(folder, started_provider, started_ca) as member:
+        member.settle()
+        member.renewed()
+        assert entered(member.login())
+        yield member
+
+
+@pytest.fixture
+def member(
+    provider: IdentityProvider, ca: Authority, request: pytest.FixtureRequest
+) -> Iterator[Member]:
+    """A person whose certificate opens the site, before a test and after it: whatever goes wrong in it."""
+    member: Member = request.getfixturevalue("certified")
+    member.settle()
+    provider.requests.clear()
+    before = member.certificate.read_bytes()
+    yield member
+    assert member.certificate.read_bytes() == before
+    assert entered(member.login())
+    assert member.temporary() == []
+    assert member.spilled() == []
+    (member.home / STATE / "rig.json").unlink(missing_ok=True)
+
+
+def recorded(member: Member) -> str:
+    """Return what `gen status` will tell of the last run."""
+    state = json.loads((member.home / STATE / "rig.json").read_text())
+    assert state["result"] == "failed"
+    return str(state["message"])
+
+
+def fault(status: int, body: bytes = b"", **headers: str) -> Fault:
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Fault(Answer(status, body, names))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told", "requests"),
+    [
+        pytest.param(fault(401), "refuses the app password …", 1, id="401"),
+        pytest.param(fault(403), "refuses the app password …", 1, id="403"),
+        pytest.param(
+            fault(404), "answers 404 instead of a token; is the address right?", 1, id="404"
+        ),
+        pytest.param(
+            fault(302, Location="https://localhost:1/"),
+            "answers 302 instead of a token",
+            1,
+            id="302",
+        ),
+        pytest.param(
+            fault(429, Retry_After="3600"),
+            "it asks to come back in 3600 s",
+            1,
+            id="429, a long wait",
+        ),
+        pytest.param(fault(500), "answers 500; the next run tries again", 4, id="500"),
+        pytest.param(fault(200, b"<html>"), "something else than a JSON object", 1, id="no JSON"),
+        pytest.param(fault(200, b"[]"), "something else than a JSON object", 1, id="another JSON"),
+        pytest.param(fault(200, b"\xff\xfe"), "something else than a JSON object", 1, id="bytes"),
+        pytest.param(
+            fault(200, b'{"id_token": "x"}'),
+            "its answer holds no access_token",
+            1,
+            id="no token field",
+        ),
+        pytest.param(
+            fault(200, b'{"access_token": null}'),
+            "its answer holds no access_token",
+            1,
+            id="no token in it",
+        ),
+        pytest.param(
+            fault(200, b'{"access_token": "no JWT"}'),
+            "holds no password or token in one word",
+            1,
+            id="words",
+        ),
+        pytest.param(
+            fault(200, b'{"access_token": "x.y.z"}'),
+            "step failed: ",
+            1,
+            id="a token that step does not take",
+        ),
+        pytest.param(
+            fault(200, b"{}", Content_Length="5", Connection="close"),
+            "the next run tries again",
+            4,
+            id="an answer cut short",
+        ),
+    ],
+)
+def test_what_a_provider_answers(wrong: Fault, told: str, requests: int, member: Member) -> None:
+    # A wrong app password can be mended with an API token: here there is none.
+    without_api_token(member)
+    member.provider.fault = wrong
+    line = member.refused("--force")
+    assert told in line
+    assert line.startswith("rig: ")
+    assert recorded(member) in line
+    assert member.provider.count() == requests
+
+
+def without_api_token(member: Member) -> None:
+    path = member.home / CREDENTIALS
+    kept = [line for line in path.read_text().splitlines() if "_API_TOKEN" not in line]
+    path.write_text("\n".join([*kept, ""]))
+
+
+def test_after_a_retry_after_the_provider_is_left_alone_until_then(member: Member) -> None:
+    member.provider.fault = fault(429, Retry_After="3600")
+    member.refused("--force")
+    assert member.provider.count() == 1
+    member.certificate.rename(hidden := member.home / "hidden")
+    member.provider.fault = None
+    assert "asked to be left alone until" in member.refused()
+    assert member.provider.count() == 1
+    hidden.rename(member.certificate)
+
+
+@pytest.mark.parametrize(
+    "passing",
+    [
+        pytest.param(fault(429, Retry_After="1"), id="429, a short wait"),
+        pytest.param(fault(503), id="503"),
+        pytest.param(Fault(delay=3), id="slow"),
+    ],
+)
+def test_what_passes_is_waited_for(passing: Fault, member: Member) -> None:
+    passing.times = 1
+    member.provider.fault = passing
+    with kept(member):
+        assert "renewed" in member.renewed("--force").stderr
+    assert member.provider.count() == (1 if passing.delay else 2)
+
+
+def test_a_provider_that_is_down(member: Member) -> None:
+    with member.provider.down():
+        assert "connection refused" in member.refused("--force")
+
+
+def test_a_provider_whose_certificate_is_not_trusted(member: Member) -> None:
+    line = member.refused("--force", GEN_CA_BUNDLE=str(member.ca.user_key.with_name("ca-root.crt")))
+    assert "its TLS certificate is not trusted" in line
+    assert "--ca-bundle FILE" in line
+    assert member.provider.count() == 0
+
+
+def test_a_plain_address_is_refused_but_for_the_loopback(member: Member) -> None:
+    line = member.refused(
+        "--force", **{f"{PREFIX}_OIDC_TOKEN_URL": "http://auth.example.org/token/"}
+    )
+    assert "http:// only on the loopback" in line
+
+
+FORGED = "(cd ~/.ssh; head -c 400 id_rig-cert.pub; printf evil; tail -c +405 id_rig-cert.pub)"
+
+
+@pytest.mark.parametrize(
+    ("step", "told"),
+    [
+        pytest.param("echo no way >&2; exit 3", "step failed: no way", id="fails"),
+        pytest.param("exit 3", "step failed: status 3", id="fails without a word"),
+        pytest.param("kill -KILL $$", "step failed: ", id="is killed"),
+        pytest.param(
+            "exit 0", "what came is no certificate; the old one stays", id="writes nothing"
+        ),
+        pytest.param('echo x > "${4%.pub}-cert.pub"', "what came ", id="writes garbage"),
+        pytest.param(
+            'head -c 300000 /dev/zero > "${4%.pub}-cert.pub"', "what came ", id="writes zeros"
+        ),
+        pytest.param(": > ${4%.pub}-cert.pub", "what came ", id="writes an empty file"),
+        pytest.param('cp "$4" "${4%.pub}-cert.pub"', "what came ", id="writes the key"),
+        pytest.param(
+            'head -c 700 ~/.ssh/id_rig-cert.pub > "${4%.pub}-cert.pub"',
+            "what came ",
+            id="writes a half one",
+        ),
+        pytest.param(f'{FORGED} > "${{4%.pub}}-cert.pub"', "what came ", id="writes a forged one"),
+    ],
+)
+def test_a_step_that(step: str, told: str, member: Member, instead: Callable[[str], None]) -> None:
+    instead(step)
+    assert told in member.refused("--force")
+
+
+def test_a_step_that_hangs_holds_a_connection_up_for_a_bounded_time_and_is_ended(
+    member: Member, instead: Callable[[str], None]
+) -> None:
+    instead("echo $$ > ~/hangs; exec sleep 300")
+    begun = time.monotonic()
+    result = member.refresh("--on-connect", "--force")
+    assert time.monotonic() - begun < 35
+    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (0, "", 1)
+    assert not Path("/proc", (member.home / "hangs").read_text().strip()).exists()
+
+
+@pytest.fixture
+def instead(member: Member) -> Iterator[Callable[[str], None]]:
+    """Do something in place of a signature by the real step."""
+    program = member.home / ".local/bin/step"
+
+    def write(script: str) -> None:
+        real = shutil.which("step")
+        program.write_text(f'#!/bin/sh\n[ "$2" = certificate ] || exec {real} "$@"\n{script}\n')
+        program.chmod(0o755)
+
+    yield write
+    program.unlink()
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        pytest.param(
+            ("-n", "somebody", "-V", "+1h"), "does not let root in", id="for somebody else"
+        ),
+        pytest.param(("-V", "+1h"), "lets nobody in", id="for nobody"),
+        pytest.param(
+            ("-n", "root", "-V", "-2h:-1h"),
+            "not valid at the time of this machine",
+            id="that has ended",
+        ),
+        pytest.param(
+            ("-n", "root", "-V", "+1d:+2d"),
+            "not valid at the time of this machine",
+            id="of tomorrow",
+        ),
+        pytest.param(("-h", "-n", "root", "-V", "+1h"), "lets nobody in", id="of a host"),
+        pytest.param(("-n", "root", "-V", "+1h"), "which is no key of the CA", id="of another CA"),
+    ],
+)
+def test_a_certificate_that_comes(
+    options: tuple[str, ...], told: str, member: Member, instead: Callable[[str], None]
+) -> None:
+    signer = member.rig.key("ecdsa-other")
+    if "no key of the CA" not in told:
+        signer = member.ca.user_key.with_suffix("")
+    instead(f'exec ssh-keygen -q -s {signer} -I test {" ".join(options)} "$4"')
+    assert told in member.refused("--force")
+
+
+def test_a_certificate_for_another_key_is_not_taken(
+    member: Member, instead: Callable[[str], None]
+) -> None:
+    other, signer = f"{member.rig.key('ed25519-other')}.pub", member.ca.user_key.with_suffix("")
+    instead(f'cp {other} "$4"; exec ssh-keygen -q -s {signer} -I test -n root -V +1h "$4"')
+    assert "is for another key" in member.refused("--force")
+
+
+def test_without_step_it_says_where_to_get_it(member: Member) -> None:
+    folder = member.home / "few"
+    programs = ("ssh-keygen", "ssh")
+    setup = f"mkdir -p {folder}; " + "; ".join(
+        f'ln -sf "$(command -v {name})" {folder}' for name in programs
+    )
+    line = member.refused("--force", setup=setup, PATH=f"{folder}:/usr/bin:/bin")
+    assert "step is not on PATH; install it: https://" in line
+
+
+def test_a_ca_that_does_not_tell_its_keys_is_told(member: Member) -> None:
+    program, real = member.home / ".local/bin/step", shutil.which("step")
+    program.write_text(f'#!/bin/sh\n[ "$2" = config ] && exit 1\nexec {real} "$@"\n')
+    program.chmod(0o755)
+    with kept(member):
+        member.certificate.unlink()
+        told = member.refresh("--force").stderr
+    program.unlink()
+    assert "signed, and was not compared" in told
+
+
+def full(place: str) -> str:
+    """Return shell that mounts a full disk over a folder, with what is in it."""
+    copied = f"cp -a {place} /mnt/kept; mount -t tmpfs -o size=64k,mode=700 none {place}; cp -a /mnt/kept/. {place}"
+    return f"mount -t tmpfs none /mnt; {copied}; head -c 1m /dev/zero > {place}/full 2>/dev/null"
+
+
+@pytest.mark.parametrize(
+    ("setup", "told"),
+    [
+        pytest.param(
+            full("~/.ssh"), "no space left on device", id="a full disk below the certificate"
+        ),
+        pytest.param(
+            full("~/.local/state/gen"), "no space left on device", id="a full disk below the state"
+        ),
+        pytest.param(
+            "mount --bind ~ ~; mount -o remount,bind,ro ~",
+            "read-only file system",
+            id="a read-only home",
+        ),
+        pytest.param(
+            "mount --bind ~/.ssh ~/.ssh; mount -o remount,bind,ro ~/.ssh",
+            "read-only file system",
+            id="a read-only ~/.ssh",
+        ),
+    ],
+)
+def test_a_disk_that_takes_nothing(setup: str, told: str, member: Member) -> None:
+    assert told in member.refused("--force", setup=setup).lower()
+
+
+@pytest.mark.parametrize("offset", ["-3d", "+3d"], ids=["back", "ahead"])
+def test_a_clock_that_jumped(offset: str, member: Member, need: Callable[..., None]) -> None:
+    """What comes is not valid by such a clock; the old one, which the server knows to be valid, stays."""
+    need("faketime")
+    assert "set its clock" in member.refused("--force", **clock(offset))
+
+
+def test_a_clock_by_which_the_provider_itself_has_ended_is_doubted(
+    member: Member, need: Callable[..., None]
+) -> None:
+    need("faketime")
+    assert "is this machine's clock right?" in member.refused("--force", **clock("+900d"))
+
+
+@pytest.mark.parametrize("offset", ["-20", "+20"], ids=["behind", "ahead"])
+def test_a_clock_that_is_a_little_wrong_is_no_fault(
+    offset: str, member: Member, need: Callable[..., None]
+) -> None:
+    need("faketime")
+    with kept(member):
+        member.renewed("--force", **clock(offset))
+
+
+@contextmanager
+def kept(member: Member) -> Iterator[None]:
+    """Put back the certificate that was there before the block."""
+    before = member.certificate.read_bytes()
+    yield
+    member.certificate.write_bytes(before)
+
+
+def test_no_more_certificates_in_a_day_than_the_site_gives(member: Member) -> None:
+    member.settle(max_per_day=1)
+    with kept(member):
+        member.renewed("--force")
+        signed = member.ca.log.read_text().count("path=/ssh/sign")
+        assert "gives no more; the next one at " in member.refused("--force")
+        assert member.ca.log.read_text().count("path=/ssh/sign") == signed
+
+
+def test_a_credentials_file_that_others_may_read_is_not_used(member: Member) -> None:
+    (member.home / CREDENTIALS).chmod(0o644)
+    assert "others may read it (mode 644); chmod 600" in member.refused("--force")
+    (member.home / CREDENTIALS).chmod(0o600)
+
+
+def test_a_ca_that_is_down(provider: IdentityProvider, tmp_path: Path) -> None:
+    with authority(tmp_path, provider) as ca:
+        pass
+    with membership(tmp_path / "person", provider, ca) as member:
+        member.settle()
+        with authority(tmp_path, provider):
+            member.renewed()
+        assert "connection refused" in member.refused("--force")
+        assert "connection refused" in member.refused("--rotate-app-password")
+        assert sorted(provider.held) == ["first-api", "first-app_password"]
+        assert entered(member.login())
+
+
+def test_a_ca_that_could_not_reach_the_provider_when_it_started(
+    provider: IdentityProvider, tmp_path: Path
+) -> None:
+    """It has switched its provisioner off, for good: dagster-slurm's issue 122."""
+    with ExitStack() as stack:
+        with provider.down():
+            ca = stack.enter_context(authority(tmp_path, provider))
+        member = stack.enter_context(membership(tmp_path / "person", provider, ca))
+        member.settle()
+        assert "only the site can mend that" in member.refused()

@@ -1,0 +1,192 @@
+"""Rotation of the app password and the API token: at every moment a set that works is where it is looked for."""
+
+import re
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from identity_provider import API, NOT_ONE_OF_ITS, TOKEN, TOKENS, Answer, Fault
+from step_ca import CREDENTIALS, OUTPUT, PREFIX, Member
+
+pytestmark = [pytest.mark.system, pytest.mark.long]
+
+FIRST = ["first-api", "first-app_password"]
+AUTHENTIK = {"credentials_file": f"~/{CREDENTIALS}", "app_password_file": f"~/{OUTPUT}"}
+
+
+def rotated(member: Member) -> bool:
+    """Tell whether a new set is in place, and nothing else is left at the provider."""
+    assert member.works()
+    assert (member.home / CREDENTIALS).stat().st_mode & 0o777 == 0o600
+    return sorted(member.provider.held) == member.named() != FIRST
+
+
+def test_both_are_made_proven_written_down_and_only_then_are_the_old_ones_taken_away(
+    member: Member,
+) -> None:
+    member.renewed()
+    member.provider.requests.clear()
+    assert "credentials rotated" in member.renewed("--rotate-app-password").stderr
+    assert rotated(member)
+    asked = [
+        (request.method, request.path.removeprefix(TOKENS)) for request in member.provider.requests
+    ]
+    last_proof = asked.index(("POST", TOKEN))
+    assert {path for method, path in asked[last_proof:] if method == "DELETE"} == {
+        f"{name}/" for name in FIRST
+    }
+    assert [method for method, path in asked[:last_proof] if method == "DELETE"] == []
+    assert "renewed" in member.renewed("--force").stderr
+
+
+def test_dagster_slurm_reads_what_is_written_and_gen_reads_what_it_writes(member: Member) -> None:
+    member.renewed("--rotate-app-password")
+    path = member.home / CREDENTIALS
+    ours = path.read_text()
+    script = (
+        "import sys, pathlib; from dagster_slurm.auth.authentik import AuthentikCredentialStore as Store\n"
+        "store = Store(pathlib.Path(sys.argv[1])); found = store.load(); store.save(found)\n"
+        "print(found.app_password_id, found.api_token_id, found.app_password_expires_at > found.api_token_expires_at)"
+    )
+    read = subprocess.run(
+        [sys.executable, "-c", script, path],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    app, api, later = read.stdout.split()
+    assert (sorted([app, api]), later) == (member.named(), "True")
+    assert path.read_text() != ours
+    assert "renewed" in member.renewed("--force").stderr
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "due"),
+    [
+        pytest.param(timedelta(days=3), True, id="soon"),
+        pytest.param(timedelta(days=20), False, id="not soon"),
+    ],
+)
+def test_they_are_rotated_when_they_end(lifetime: timedelta, due: bool, member: Member) -> None:
+    member.provider.held.clear()
+    member.provider.token_lifetime = lifetime
+    member.credentials()
+    member.provider.token_lifetime = timedelta(days=20)
+    assert ("credentials rotated" in member.renewed().stderr) is due
+    assert (sorted(member.provider.held) == FIRST) is not due
+
+
+def test_what_a_person_pasted_is_replaced_once_and_left_for_the_person_to_take_away(
+    member: Member,
+) -> None:
+    path = member.home / CREDENTIALS
+    path.write_text(
+        "".join(
+            line for line in path.read_text().splitlines(True) if not re.search("_(ID|AT)=", line)
+        )
+    )
+    told = member.renewed().stderr
+    assert "credentials rotated" in told
+    assert "take them away in the provider's settings" in told
+    assert len(member.named()) == 2
+    assert set(FIRST) < set(member.provider.held)
+    assert "rotated" not in member.renewed().stderr
+
+
+def test_an_app_password_that_has_ended_is_replaced_with_the_help_of_the_api_token(
+    member: Member,
+) -> None:
+    del member.provider.held["first-app_password"]
+    assert "renewed" in member.renewed().stderr
+    assert rotated(member)
+
+
+def test_the_second_file_gets_the_new_app_password_too(member: Member) -> None:
+    member.settle(authentik={"api_base": member.provider.url, **AUTHENTIK})
+    member.renewed("--rotate-app-password")
+    secret = (member.home / OUTPUT).read_text().strip()
+    assert secret in {
+        one.key for one in member.provider.held.values() if one.intent == "app_password"
+    }
+    assert (member.home / OUTPUT).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_second_file_that_cannot_be_written_takes_nothing_away(member: Member) -> None:
+    member.settle(authentik={"api_base": member.provider.url, **AUTHENTIK})
+    member.renewed()
+    (member.home / OUTPUT.parent).write_text("no folder")
+    assert str(OUTPUT.parent) in member.refused("--rotate-app-password")
+    assert member.works()
+    assert set(FIRST) < set(member.provider.held)
+    (member.home / OUTPUT.parent).unlink()
+    member.renewed()
+    assert rotated(member)
+
+
+def test_an_app_password_in_the_place_of_a_token_is_recognised(member: Member) -> None:
+    member.renewed()
+    path, held = member.home / CREDENTIALS, member.provider.held
+    path.write_text(path.read_text().replace(held["first-api"].key, held["first-app_password"].key))
+    line = member.refused("--rotate-app-password")
+    assert "it is an App Password; in authentik's user settings make a Token" in line
+    assert sorted(held) == FIRST
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        pytest.param(
+            Fault(Answer(403, b'{"detail": "%s"}' % NOT_ONE_OF_ITS.encode()), at=API),
+            id="403 to all",
+        ),
+        pytest.param(Fault(Answer(500), at=f"{TOKENS}dagster"), id="500 to the key of the first"),
+        pytest.param(Fault(Answer(200, b"{}"), at=f"{TOKENS}dagster"), id="no key in the answer"),
+        pytest.param(Fault(Answer(400), at=TOKEN), id="the new app password does not work"),
+        pytest.param(Fault(Answer(400, b'{"expires": ["x"]}'), at=TOKENS), id="400 to the first"),
+        pytest.param(Fault(Answer(200, b"<html>"), at=API), id="no JSON"),
+    ],
+)
+def test_a_rotation_that_fails_leaves_the_old_ones(wrong: Fault, member: Member) -> None:
+    member.renewed()
+    before = (member.home / CREDENTIALS).read_bytes()
+    member.provider.fault = wrong
+    member.refused("--rotate-app-password")
+    assert (member.home / CREDENTIALS).read_bytes() == before
+    assert member.works()
+    member.provider.fault = None
+    member.renewed()
+    assert sorted(member.provider.held) == FIRST
+    assert member.temporary() == []
+
+
+def test_what_could_not_be_taken_away_is_taken_away_by_the_next_run(member: Member) -> None:
+    member.renewed()
+    member.provider.fault = Fault(Answer(500), at=f"{TOKENS}first-")
+    member.renewed("--rotate-app-password")
+    assert member.works()
+    assert set(FIRST) < set(member.provider.held)
+    member.provider.fault = None
+    member.renewed()
+    assert rotated(member)
+
+
+def test_two_that_rotate_at_once_rotate_once(member: Member) -> None:
+    member.renewed()
+    member.provider.fault = Fault(delay=1, at=API, times=1)
+    assert [run.returncode for run in member.at_once(2, "--rotate-app-password")] == [0, 0]
+    assert member.provider.count(TOKENS, "POST") == 2
+    assert rotated(member)
+
+
+def test_secrets_may_come_from_the_environment_or_from_systemd_instead(
+    member: Member, tmp_path: Path
+) -> None:
+    (member.home / CREDENTIALS).unlink()
+    secret = member.provider.held["first-app_password"].key
+    assert "renewed" in member.renewed("--force", **{f"{PREFIX}_OIDC_APP_PASSWORD": secret}).stderr
+    (tmp_path / f"{PREFIX}_OIDC_APP_PASSWORD").write_text(secret)
+    assert "renewed" in member.renewed("--force", CREDENTIALS_DIRECTORY=str(tmp_path)).stderr
+    member.refused("--force")

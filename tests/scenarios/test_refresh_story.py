@@ -1,0 +1,125 @@
+"""The whole story under a real `systemd --user`: the units keep certificates of a minute alive, unattended."""
+
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from identity_provider import IdentityProvider
+from step_ca import Member, authority, membership
+from usermanager import PROGRAMS, UNITS, UserManager, user_manager
+
+pytestmark = [pytest.mark.system, pytest.mark.long]
+
+SERVICE = "gen-cert-rig.service"
+# The journal would have what a unit prints; there is none in the manager's namespace, so a file takes its place.
+DROP_IN = """[Service]
+Environment=GEN_CA_BUNDLE={bundle} PYTHONPATH={package}
+StandardOutput=append:%h/journal
+StandardError=inherit
+"""
+
+
+@pytest.fixture
+def manager(need: Callable[..., None]) -> Iterator[UserManager]:
+    need(*PROGRAMS, root=True)
+    with user_manager() as manager:
+        yield manager
+
+
+@pytest.fixture
+def member(provider: IdentityProvider, manager: UserManager, tmp_path: Path) -> Iterator[Member]:
+    """A person whose certificates last a minute, whose home is the manager's, and whom only the timer helps."""
+    person, folder = tmp_path / "person", tmp_path / "ca"
+    person.mkdir()
+    folder.mkdir()
+    (person / "home").symlink_to(manager.home)
+    with authority(folder, provider, "60s") as ca, membership(person, provider, ca) as member:
+        member.settle(lifetime="60s", renew_before="55s", renew_on_connect=False)
+        (member.home / ".local/bin/step").symlink_to(shutil.which("step") or "step")
+        yield member
+        assert member.spilled() == []
+
+
+def install(member: Member, manager: UserManager) -> None:
+    """Put the generated units where systemd reads them, as the guide says."""
+    assert member.gen("site", "rig", "--out", "out").returncode == 0, member.said[-1]
+    for unit in (member.home / "out/systemd").iterdir():
+        manager.write(UNITS / unit.name, unit.read_bytes())
+    environment = member.environment()
+    text = DROP_IN.format(bundle=environment["GEN_CA_BUNDLE"], package=environment["PYTHONPATH"])
+    manager.write(UNITS / f"{SERVICE}.d/test.conf", text)
+    manager.systemctl("daemon-reload")
+
+
+def said(member: Member) -> list[str]:
+    """Return what the service has printed."""
+    return (member.home / "journal").read_text().splitlines()
+
+
+class Watch(threading.Thread):
+    """Reads what every process of the machine was called with, and its variables, as `ps` does, again and again."""
+
+    def __init__(self) -> None:
+        """Begin at once."""
+        super().__init__(daemon=True)
+        self.seen: set[tuple[str, str, bytes]] = set()
+        self.enough = threading.Event()
+        self.start()
+
+    def run(self) -> None:
+        while not self.enough.wait(0.05):
+            for process in Path("/proc").glob("[0-9]*"):
+                with suppress(OSError):
+                    name = (process / "comm").read_text().strip()
+                    for kind in ("cmdline", "environ"):
+                        self.seen.add((kind, name, (process / kind).read_bytes()))
+
+    def found(self, secrets: set[str]) -> set[tuple[str, str]]:
+        """Return where secrets were seen: in what, and in which program's."""
+        self.enough.set()
+        self.join(timeout=10)
+        kept = [secret.encode() for secret in secrets]
+        return {
+            (kind, name) for kind, name, text in self.seen if any(secret in text for secret in kept)
+        }
+
+
+def test_a_certificate_of_a_minute_is_renewed_unattended_while_ssh_goes_in_and_out(
+    member: Member, manager: UserManager
+) -> None:
+    install(member, manager)
+    watch = Watch()
+    manager.systemctl("start", SERVICE)
+    begun, logins = time.monotonic(), 0
+    manager.systemctl("enable", "--now", "gen-cert-rig.timer")
+    certificates = {member.certificate.read_bytes()}
+    while len(certificates) < 4 or time.monotonic() - begun < 62:
+        assert time.monotonic() - begun < 150, (len(certificates), said(member))
+        result = member.login()
+        assert (result.returncode, result.stdout) == (0, "login\n"), (logins, result, said(member))
+        logins += 1
+        certificates.add(member.certificate.read_bytes())
+        time.sleep(0.5)
+    manager.systemctl("stop", "gen-cert-rig.timer")
+    sys.stdout.write(f"{len(certificates) - 1} renewals, {logins} logins\n")
+    assert len(said(member)) >= 4
+    assert [line for line in said(member) if not line.startswith("rig: ")] == []
+    # The token is in step's environment alone, and nothing is in any process's arguments.
+    assert watch.found(member.provider.issued) <= {("environ", "step")}
+
+
+def test_a_renewal_that_fails_is_seen_and_says_what_to_do(
+    member: Member, manager: UserManager
+) -> None:
+    install(member, manager)
+    member.provider.held.clear()
+    assert manager.run("systemctl", "--user", "start", SERVICE).returncode != 0
+    assert manager.shown(SERVICE, "ExecMainStatus") == "2"
+    assert SERVICE in manager.systemctl("list-units", "--failed", "--plain")
+    (line,) = said(member)
+    assert "in authentik's user settings make a Token" in line

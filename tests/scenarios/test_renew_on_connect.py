@@ -1,0 +1,266 @@
+"""ssh renews a certificate before it connects, by the real gen, step, step-ca and sshd, and what a good one costs."""
+
+import re
+import subprocess
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from identity_provider import IdentityProvider
+from ruamel.yaml import YAML
+from sshd import PERSON, Result, entered
+from step_ca import STATE, Member
+
+pytestmark = pytest.mark.system
+
+BOUND = 20
+"""Seconds that docs/renewal.md promises."""
+SPEC = "site_specs/rig.yaml"
+
+
+def sign(member: Member, validity: str) -> None:
+    """Give the person a certificate that is due, or has ended, as if time had passed."""
+    key = member.home / ".ssh/id_rig"
+    if not key.exists():
+        subprocess.run(
+            ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True, timeout=60
+        )
+    authority = str(member.ca.user_key).removesuffix(".pub")
+    words = [
+        "ssh-keygen",
+        "-q",
+        "-s",
+        authority,
+        "-I",
+        "old",
+        "-n",
+        PERSON.pw_name,
+        "-V",
+        validity,
+        f"{key}.pub",
+    ]
+    subprocess.run(words, check=True, timeout=60)
+    due = member.home / STATE / "rig.due"
+    due.parent.mkdir(parents=True, exist_ok=True)
+    due.write_text("1\n")
+
+
+ENDED = "-2h:-1h"
+DUE = "-1h:+10m"
+
+
+def change(path: Path, **values: Any) -> None:
+    """Change a file of the person's: the spec of the site, the profile."""
+    yaml = YAML(typ="safe")
+    was = yaml.load(path)
+    with path.open("w") as file:
+        yaml.dump(was | values, file)
+
+
+def timed(login: Callable[[], Result]) -> tuple[Result, float]:
+    start = time.monotonic()
+    return login(), time.monotonic() - start
+
+
+def test_while_the_certificate_is_good_ssh_starts_date_and_talks_to_the_server_alone(
+    member: Member, provider: IdentityProvider, need: Callable[..., None]
+) -> None:
+    need("strace")
+    assert entered(member.login())
+    asked, trace = len(provider.requests), member.home / "trace"
+    watched = (
+        "strace",
+        "--follow-forks",
+        "--quiet=all",
+        "--trace=execve,connect",
+        "--output",
+        str(trace),
+    )
+    config = str(member.home / "out/ssh/rig.conf")
+    result = member.run(
+        *watched, "ssh", "-F", config, "-o", "BatchMode=yes", "rig", "true", SHELL="/bin/bash"
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    calls = [line for line in trace.read_text().splitlines() if " = 0" in line]
+    programs = [
+        Path(found[1]).name for line in calls if (found := re.search(r'execve\("([^"]+)"', line))
+    ]
+    ports = {
+        int(found[1]) for line in calls if (found := re.search(r"sin6?_port=htons\((\d+)\)", line))
+    }
+    # Once the user's shell hands over to sh, for the look; the last sh is for the pins.
+    assert programs == ["ssh", "bash", "sh", "date", "sh"]
+    assert ports - {0} <= {member.server.port, 53}
+    assert len(provider.requests) == asked
+
+
+def test_a_first_certificate_is_got_before_the_connection_and_then_used(
+    member: Member, provider: IdentityProvider
+) -> None:
+    assert entered(member.login())
+    assert provider.count() == 1
+    assert entered(member.login())
+    assert provider.count() == 1
+
+
+@pytest.mark.parametrize(
+    "validity", [pytest.param(ENDED, id="has ended"), pytest.param(DUE, id="is about to end")]
+)
+def test_a_certificate_is_renewed_once_that(
+    validity: str, member: Member, provider: IdentityProvider
+) -> None:
+    sign(member, validity)
+    old = member.certificate.read_bytes()
+    assert entered(member.login())
+    assert member.certificate.read_bytes() != old
+    assert entered(member.login())
+    assert provider.count() == 1
+
+
+def test_twenty_connections_at_once_ask_for_one_token(
+    member: Member, provider: IdentityProvider
+) -> None:
+    member.gen("site", "rig", "--out", "out")
+    sign(member, ENDED)
+    with ThreadPoolExecutor(20) as pool:
+        results = list(pool.map(lambda _: member.login(), range(20)))
+    assert [result for result in results if not entered(result)] == []
+    assert provider.count() == 1
+
+
+def test_a_jump_host_of_the_same_site_does_not_renew_again(
+    member: Member, provider: IdentityProvider
+) -> None:
+    port = member.server.port
+    hosts = {
+        "door": {"host": "localhost", "port": port},
+        "rig": {"host": "127.0.0.1", "port": port, "via": "door"},
+    }
+    pins = {
+        "fingerprints": {"ed25519": member.rig.fingerprint("ed25519")},
+        "hosts": ["door", "rig"],
+        "source": "test",
+    }
+    change(member.home / SPEC, hosts=hosts, host_keys={"all": pins})
+    sign(member, ENDED)
+    assert entered(member.login())
+    assert provider.count() == 1
+    assert len(member.server.logins()) == 2
+
+
+def test_what_is_sent_to_ssh_reaches_the_other_side(member: Member) -> None:
+    member.gen("site", "rig", "--out", "out")
+    sign(member, ENDED)
+    command = member.command("ssh", "-F", str(member.home / "out/ssh/rig.conf"), "rig", "cat")
+    result = subprocess.run(
+        command,
+        input=b"all of it\n",
+        capture_output=True,
+        timeout=60,
+        env=member.environment(),
+        check=False,
+    )
+    assert (result.stdout, result.stderr, result.returncode) == (b"all of it\n", b"", 0)
+
+
+def test_a_provider_that_is_down_costs_a_line_and_no_connection(
+    member: Member, provider: IdentityProvider
+) -> None:
+    sign(member, DUE)
+    with provider.down():
+        first, second = member.login(), member.login()
+    assert (first.returncode, first.stdout) == (0, "login\n")
+    assert re.fullmatch(r"rig: .*\n", first.stderr)
+    assert entered(second)  # for a minute nobody tries again
+    assert member.certificate.exists()
+
+
+@pytest.mark.long
+def test_a_provider_that_hangs_holds_a_connection_up_no_longer_than_promised(
+    member: Member, provider: IdentityProvider
+) -> None:
+    member.gen("site", "rig", "--out", "out")
+    sign(member, DUE)
+    provider.delay(300)
+    first, took = timed(member.login)
+    assert (first.returncode, first.stdout) == (0, "login\n")
+    assert re.fullmatch(r"rig: .*\n", first.stderr)
+    second, usual = timed(member.login)
+    assert entered(second)
+    assert usual < BOUND / 2
+    _, start = timed(lambda: member.refresh("--check"))
+    assert (
+        took < BOUND + usual + start
+    )  # a busy machine takes its time to start Python, and to log in
+
+
+@pytest.mark.parametrize("name", ["github.com", "rig.example.org"])
+def test_nothing_is_renewed_for_another_host(
+    name: str, member: Member, provider: IdentityProvider
+) -> None:
+    member.gen("site", "rig", "--out", "out")
+    sign(member, ENDED)
+    result = member.run("ssh", "-G", "-F", str(member.home / "out/ssh/rig.conf"), name)
+    assert result.returncode == 0
+    assert provider.requests == []
+
+
+@pytest.mark.parametrize("who", ["spec", "person"])
+def test_nothing_is_renewed_where_it_is_not_wanted_by_the(
+    who: str, member: Member, provider: IdentityProvider
+) -> None:
+    if who == "spec":
+        member.settle(renew_on_connect=False)
+    else:
+        change(member.home / ".config/gen/profile.yaml", renew_on_connect=False)
+    sign(member, ENDED)
+    result = member.login()
+    assert (result.returncode, "gen" in result.stderr) == (255, False)
+    assert provider.requests == []
+
+
+def test_where_a_person_is_needed_a_line_tells_what_to_type_once_the_certificate_has_ended(
+    member: Member, provider: IdentityProvider
+) -> None:
+    member.settle(oidc=None, authentik=None)
+    sign(member, DUE)
+    assert entered(member.login())
+    sign(member, ENDED)
+    for _ in range(2):
+        result = member.login()
+        told, refused = result.stderr.splitlines()
+        assert "gen refresh rig" in told
+        assert "Permission denied" in refused
+        assert result.returncode == 255
+    assert provider.requests == []
+
+
+def test_a_certificate_for_each_connection_is_got_by_the_command_of_the_centre(
+    member: Member,
+) -> None:
+    sign(member, ENDED)
+    key, authority = member.home / ".ssh/id_rig.pub", str(member.ca.user_key).removesuffix(".pub")
+    command = [
+        "ssh-keygen",
+        "-q",
+        "-s",
+        authority,
+        "-I",
+        "new",
+        "-n",
+        PERSON.pw_name,
+        "-V",
+        "-1m:+5s",
+        str(key),
+    ]
+    auth = {"method": "certificate", "command": command, "lifetime": "5s", "each_connection": True}
+    change(member.home / SPEC, auth=auth)
+    certificates = set()
+    for _ in range(2):
+        assert entered(member.login())
+        certificates.add(member.certificate.read_bytes())
+        time.sleep(1)  # the certificate says when, to the second
+    assert len(certificates) == 2

@@ -1,0 +1,324 @@
+"""What a hostile or broken surrounding does to `gen`: a line that says why, a status that says whose turn it is."""
+
+import os
+import pwd
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from running import Gen, running
+
+from generator import resources
+from generator.errors import GenError
+from generator.loading import overrides, yaml_document
+from generator.workspace import writer
+
+REPOSITORY = Path(__file__).parents[2]
+GEN = [sys.executable, "-m", "generator"]
+LONG = "a" * 300
+"""No file system takes a name as long."""
+
+
+@pytest.fixture(autouse=True)
+def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Stand in an empty folder, with an empty home."""
+    folder = tmp_path / "work"
+    for path in (folder, tmp_path / "home"):
+        path.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
+    for name in [name for name in os.environ if name.startswith(("GEN_", "XDG_CONFIG"))]:
+        monkeypatch.delenv(name)
+    return folder
+
+
+@pytest.fixture
+def gen(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Gen:
+    """Run gen; return its status and what it wrote to stdout and to stderr."""
+    return running(monkeypatch, capsys.readouterr)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        pytest.param(
+            ".".join("a" * 3000) + "=1",
+            f"--set: 3000 keys; a spec has at most {yaml_document.DEEPEST}",
+            id="deep",
+        ),
+        pytest.param(
+            "title=" + "x" * 3_000_000,
+            "--set: holds 3000006 characters; a spec has at most",
+            id="value",
+        ),
+        pytest.param(
+            "x" * 3_000_000, "--set: holds 3000000 characters; a spec has at most", id="no value"
+        ),
+        pytest.param("x" * 5_000 + "=1", "--set: a key of 5000 characters", id="key"),
+        pytest.param(
+            "title\udcff=1",
+            "--set: holds a character that cannot be printed",
+            id="half a character",
+        ),
+    ],
+)
+def test_a_change_beyond_what_a_spec_may_be_is_refused_soon_and_in_a_line(
+    change: str, words: str
+) -> None:
+    start = time.perf_counter()
+    with pytest.raises(GenError) as caught:
+        overrides.change(change)
+    assert time.perf_counter() - start < 0.5
+    assert str(caught.value).startswith(words)
+    assert len(str(caught.value)) < 200
+
+
+def test_a_change_may_be_as_deep_as_a_spec() -> None:
+    keys = "a" * yaml_document.DEEPEST
+    assert overrides.change(".".join(keys) + "=1").keys == tuple(keys)
+
+
+@pytest.mark.parametrize("title", ["X [/y]", "X [bold]", "X :smile:"])
+def test_a_title_is_listed_as_it_is_written(
+    gen: Gen, monkeypatch: pytest.MonkeyPatch, title: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    Path("site_specs").mkdir()
+    text = (resources.CATALOGUE / "mila.yaml").read_text()
+    Path("site_specs/mila.yaml").write_text(
+        "".join(
+            f'title: "{title}"\n' if line.startswith("title:") else line
+            for line in text.splitlines(keepends=True)
+        )
+    )
+    status, out, _ = gen("list")
+    assert status == 0
+    assert title in out
+
+
+def typed(lines: list[str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run `gen new-site ours` on a terminal on which this was typed ahead."""
+    ours, theirs = os.openpty()
+    os.write(ours, "".join(f"{line}\n" for line in lines).encode())
+    os.write(ours, b"\x04")
+    command = [*GEN, "new-site", "ours", *arguments]
+    done = subprocess.run(
+        command, stdin=theirs, capture_output=True, text=True, timeout=60, check=False
+    )
+    os.close(ours)
+    os.close(theirs)
+    return done
+
+
+@pytest.mark.parametrize(
+    ("answers", "words"),
+    [
+        pytest.param(
+            ["²", "22", "publickey", ""],
+            "should be a valid integer",
+            id="a digit that is no number",
+        ),
+        pytest.param(["9" * 4000, "22", "publickey", ""], "  ", id="more digits than a number has"),
+        pytest.param(
+            ["", "certificate", "it's", "step ssh login"],
+            "No closing quotation",
+            id="an open quote",
+        ),
+    ],
+)
+def test_new_site_asks_again_what_cannot_be_read(
+    work: Path, answers: list[str], words: str
+) -> None:
+    given = (
+        "title=Ours",
+        "operator=We",
+        "country=AT",
+        "docs=https://a.example",
+        "hosts.ours.host=a.example.org",
+    )
+    sets = [word for item in given for word in ("--set", item)]
+    done = typed(["", *answers], *sets)
+    assert "Traceback" not in done.stderr
+    assert words in done.stderr
+    assert (work / "site_specs/ours.yaml").exists() == (done.returncode == 0)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_end_of_input_at_a_question_is_130_and_writes_nothing(work: Path) -> None:
+    done = typed(["Ours"])
+    assert (done.returncode, list(work.iterdir())) == (130, [])
+    assert "Traceback" not in done.stderr
+
+
+def test_an_interrupt_at_a_question_is_130_and_writes_nothing(work: Path) -> None:
+    ours, theirs = os.openpty()
+    with subprocess.Popen(
+        [*GEN, "new-site", "ours"], stdin=theirs, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stderr
+        assert process.stderr.read(len("Name of the cluster")) == b"Name of the cluster"
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+    os.close(ours)
+    os.close(theirs)
+    assert (process.returncode, list(work.iterdir())) == (130, [])
+    assert b"Traceback" not in rest
+
+
+@pytest.fixture
+def homeless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take away the home: no HOME, and no entry in passwd."""
+
+    def unknown(uid: int) -> pwd.struct_passwd:
+        raise KeyError(uid)
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+
+
+def test_who_has_no_home_has_no_profile(gen: Gen, homeless: None, work: Path) -> None:
+    status, out, err = gen("site", "mila", "--dry-run")
+    assert (status, list(work.iterdir())) == (0, []), err
+    assert out.startswith("diff --git")
+
+
+def test_a_relative_configuration_folder_is_ignored(
+    monkeypatch: pytest.MonkeyPatch, gen: Gen
+) -> None:
+    Path("config/gen").mkdir(parents=True)
+    Path("config/gen/profile.yaml").write_text("bogus: 1\n")
+    monkeypatch.setenv("XDG_CONFIG_HOME", "config")
+    assert gen("site", "mila", "--dry-run")[0] == 0
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(Path("config").resolve()))
+    assert gen("site", "mila", "--dry-run")[0] == 2
+
+
+def test_a_configuration_folder_that_cannot_be_searched_is_told(
+    gen: Gen, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", f"{tmp_path}/{LONG}")
+    status, _, err = gen("site", "mila", "--dry-run")
+    assert (status, err) == (2, f"{tmp_path}/{LONG}/gen/profile.yaml: file name too long\n")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param(("check", LONG), id="check"),
+        pytest.param(("diff", LONG), id="diff"),
+        pytest.param(("site", "mila", "--out", LONG), id="--out"),
+        pytest.param(("site", "--all", "--out", LONG), id="--all --out"),
+        pytest.param(("list", "--specs", LONG), id="--specs"),
+        pytest.param(("site", f"./{LONG}"), id="spec"),
+    ],
+)
+def test_a_name_that_no_file_can_have_is_2_and_a_line(
+    gen: Gen, work: Path, arguments: tuple[str, ...]
+) -> None:
+    status, out, err = gen(*arguments)
+    assert (status, out, err.count("\n")) == (2, "", 1), err
+    assert LONG in err
+    assert list(work.iterdir()) == []
+
+
+def shell(command: str) -> tuple[int, str]:
+    """Run a command line of bash in which `gen` is gen; return its status and what came to stderr."""
+    quoted = f'gen() {{ {sys.executable} -m generator "$@"; }}; set -o pipefail; {command}'
+    done = subprocess.run(["bash", "-c", quoted], capture_output=True, text=True, check=False)
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize(
+    "command", ["list", "list --json", "show mila", "schema", "--help", "--version"]
+)
+def test_a_full_disk_behind_stdout_is_2_and_a_line(command: str) -> None:
+    assert shell(f"gen {command} >/dev/full") == (2, "gen: no space left on device\n")
+
+
+@pytest.mark.parametrize("command", ["list", "list --json", "show mila", "schema", "--version"])
+def test_a_closed_stdout_is_2_and_a_line(command: str) -> None:
+    status, err = shell(f"gen {command} >&-")
+    assert (status, err) == (2, "gen: stdout is closed\n")
+
+
+def test_new_site_without_stdin_asks_nothing(work: Path) -> None:
+    status, err = shell("gen new-site ours <&-")
+    assert (status, "there is no terminal to ask on" in err, list(work.iterdir())) == (2, True, [])
+
+
+def test_a_command_with_nothing_for_stdout_runs_without_it(work: Path) -> None:
+    assert shell("gen site mila <&- >&- 2>&-") == (0, "")
+    assert (work / "ssh/mila.conf").read_text().startswith("#")
+
+
+@pytest.mark.parametrize("command", ["site mila", "site bogus"])
+def test_stderr_that_is_full_does_not_make_a_mistake_a_drift(command: str) -> None:
+    assert shell(f"gen {command} 2>/dev/full") == (2, "")
+
+
+@pytest.mark.parametrize(
+    "command", ["list", "list --json", "show mila", "schema", "--help", "--version"]
+)
+def test_a_reader_that_goes_away_ends_gen_quietly(command: str) -> None:
+    """The reader is gone before anything is written."""
+    assert shell(f"(sleep 0.1; gen {command}) | true") == (141, "")
+
+
+def test_a_fault_in_the_code_keeps_its_traceback(gen: Gen, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("generator.cli.schema.run", lambda: [].pop())
+    status, _, err = gen("schema")
+    assert (status, "Traceback" in err, "internal error" in err) == (70, True, True)
+
+
+def test_what_a_crash_left_does_not_block_the_next_run_of_the_same_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a container every run may have the same process number."""
+    (tmp_path / "place").mkdir()
+    place = tmp_path / "place/file"
+    with monkeypatch.context() as crash, pytest.raises(TypeError):
+        crash.setattr(Path, "replace", None)
+        crash.setattr(Path, "unlink", lambda *_, **__: None)
+        writer.replace(place, b"old", 0o600)
+    [left] = place.parent.iterdir()
+    writer.replace(place, b"new", 0o600)
+    assert (place.read_bytes(), left.read_bytes()) == (b"new", b"old")
+
+
+def test_a_name_as_long_as_the_system_takes_can_be_replaced(tmp_path: Path) -> None:
+    place = tmp_path / ("a" * 255)
+    writer.replace(place, b"x", 0o600)
+    assert place.read_bytes() == b"x"
+
+
+def test_two_runs_may_make_the_same_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another run makes it between the look and the act."""
+    real = Path.exists
+    (tmp_path / "ssh").mkdir()
+    monkeypatch.setattr(Path, "exists", lambda path: path.name != "ssh" and real(path))
+    writer._make_folders(tmp_path, tmp_path / "ssh")
+
+
+def test_only_disk_writes() -> None:
+    """Its docstring says so; others have words for writing only where ssh is asked, with files in a scratch folder."""
+    words = (
+        ".mkdir(",
+        ".unlink(",
+        ".write_text(",
+        ".write_bytes(",
+        ".chmod(",
+        ".rename(",
+        "os.open(",
+        '.open("w',
+    )
+    writing = {
+        path.name
+        for path in resources.PACKAGE.rglob("*.py")
+        if any(word in path.read_text() for word in words)
+    }
+    assert writing == {"writer.py", "config_files.py", "probe.py"}

@@ -1,0 +1,437 @@
+"""Hand-made ssh configurations beside Mila's file: real ssh tells what wins over it, with file and line."""
+
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+from other_tools import MILA_INIT
+from sshd import PERSON
+
+from generator.compiler.compile import compile_site
+from generator.errors import GenError
+from generator.install.foreign_blocks import take_over
+from generator.install.shadowing import shadows
+from generator.install.side_effects import changes, foreign
+from generator.loading import validate
+from generator.resources import CATALOGUE
+from generator.schema.profile import Person
+from generator.ssh.config_files import Files, sources
+from generator.ssh.effective_config import asked
+
+pytestmark = pytest.mark.system
+
+# Below a block, an Include would be part of it.
+GEN = "Host *\n# >>> gen: managed, do not edit between these lines >>>\nInclude ~/.ssh/gen.d/*.conf\n# <<< gen <<<\n"
+LOGIN = "login.server.mila.quebec"
+# Of the system's files as Debian ships them.
+SYSTEM = (
+    "Include ssh_config.d/*.conf\nHost *\n    SendEnv LANG LC_*\n"
+    "    HashKnownHosts yes\n    GSSAPIAuthentication yes\n"
+)
+MANY = "".join(f"Host host{n}\n    User u{n}\n    Port {n + 1}\n" for n in range(700))
+
+Place = Callable[[Mapping[str, str | bytes]], Files]
+
+
+@pytest.fixture
+def mila(ada: Person) -> bytes:
+    """Mila's file, as ada gets it; without the nodes behind the balancer, to have fewer names to ask for."""
+    site = validate.site(CATALOGUE / "mila.yaml")
+    balancer = site.hosts["mila"].model_copy(update={"nodes": None})
+    made = compile_site(site.model_copy(update={"hosts": {"mila": balancer}}), ada)
+    return next(artifact.content for artifact in made if artifact.path.suffix == ".conf")
+
+
+@pytest.fixture
+def place(tmp_path: Path, mila: bytes, need: Callable[..., None]) -> Place:
+    """Put files below a home folder (`/…`: beside the system's file), and Mila's where gen puts it."""
+    need("ssh")
+
+    def put(files: Mapping[str, str | bytes]) -> Files:
+        home, etc = tmp_path / "home", tmp_path / "etc"
+        written: dict[str, str | bytes] = {"/ssh_config": SYSTEM, "gen.d/mila.conf": mila, **files}
+        for name, content in written.items():
+            path = etc / name[1:] if name.startswith("/") else home / ".ssh" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content.encode() if isinstance(content, str) else content)
+            path.chmod(0o600)
+        return Files(home, system=etc / "ssh_config")
+
+    return put
+
+
+CONFLICTS = [
+    pytest.param(
+        {"config": f"User bob\n{GEN}"},
+        {"~/.ssh/config:1": ("User bob", "mila")},
+        id="an option for all",
+    ),
+    pytest.param(
+        {"config": f"# mine\n\nHost *\n    ServerAliveInterval 30\n    ConnectTimeout 5\n\n{GEN}"},
+        {
+            "~/.ssh/config:4": ("ServerAliveInterval 30", "mila"),
+            "~/.ssh/config:5": ("ConnectTimeout 5", "mila-cpu"),
+        },
+        id="an earlier Host *",
+    ),
+    pytest.param(
+        {"config": f"Match originalhost work,mila\n    Port 22\n{GEN}"},
+        {"~/.ssh/config:2": ("Port 22", "mila")},
+        id="a Match by name",
+    ),
+    pytest.param(
+        {"config": f"Match user nobody\n  Port 1\nMatch host {LOGIN}\n    Port 22\n{GEN}"},
+        {"~/.ssh/config:4": ("Port 22", LOGIN)},
+        id="the second Match, by host name",
+    ),
+    pytest.param(
+        {"config": f'Match exec "false"\n  Port 1\nMatch exec "test %h = mila"\n  Port 22\n{GEN}'},
+        {"~/.ssh/config:4": ("Port 22", "mila")},
+        id="a Match exec that holds, below one that does not",
+    ),
+    pytest.param(
+        {
+            "config": f"Include conf.d/*\n{GEN}",
+            "conf.d/a": "Host work\n  User a\n",
+            "conf.d/b": "ControlMaster no\n",
+        },
+        {"~/.ssh/conf.d/b:1": ("ControlMaster no", "mila")},
+        id="an included file, found by a pattern",
+    ),
+    pytest.param(
+        {
+            "config": f"Include outer\n{GEN}",
+            "outer": "Host *\n  Include ~/.ssh/inner\n",
+            "inner": "\nHostKeyAlgorithms +ssh-rsa\n",
+        },
+        {"~/.ssh/inner:2": ("HostKeyAlgorithms +ssh-rsa", "mila")},
+        id="a file included by an included file, in a Host block",
+    ),
+    pytest.param(
+        {"config": f'PREFERREDAUTHENTICATIONS="password"\n{GEN}'},
+        {"~/.ssh/config:1": ('PREFERREDAUTHENTICATIONS "password"', "mila")},
+        id="Key=value, in capitals and quotes",
+    ),
+    pytest.param(
+        {"config": f"Host cn-*\n  ProxyCommand nc bastion %h\n{GEN}"},
+        {"~/.ssh/config:2": ("ProxyCommand nc bastion %h", "cn-????")},
+        id="a ProxyCommand that prevents ProxyJump",
+    ),
+    pytest.param(
+        {"config": f"Host * !mila !mila? !{LOGIN}\n  IdentitiesOnly no\n{GEN}"},
+        {"~/.ssh/config:2": ("IdentitiesOnly no", "mila-cpu")},
+        id="a Host line with negations",
+    ),
+    pytest.param(
+        {"config": GEN, "gen.d/a.conf": "# another site\nHost mila*\n  Port 22\n"},
+        {"~/.ssh/gen.d/a.conf:3": ("Port 22", "mila")},
+        id="the file of another site",
+    ),
+    pytest.param(
+        {"config": GEN, "/ssh_config.d/corp.conf": "\nProxyCommand corp-proxy %h %p\n"},
+        {"/ssh_config.d/corp.conf:2": ("ProxyCommand corp-proxy %h %p", "mila")},
+        id="the system's configuration, where ours says nothing",
+    ),
+    pytest.param(
+        {"config": f"{GEN}\nHost *\n  HostKeyAlias all\n"},
+        {"~/.ssh/config:7": ("HostKeyAlias all", "mila")},
+        id="a Host * below, where ours says nothing",
+    ),
+    pytest.param(
+        {"config": f"Port 22\nPort 23\n{GEN}"},
+        {"~/.ssh/config:1": ("Port 22", "mila")},
+        id="the first of two lines",
+    ),
+    pytest.param(
+        {"config": f"# caf\xe9\r\nHost *\r\n\tUser = bob\r\n{GEN}".encode("latin-1")},
+        {"~/.ssh/config:3": ("User bob", "mila")},
+        id="Latin-1 and CRLF",
+    ),
+    pytest.param(
+        {"config": f"{MANY}Host mila\n  Port 22\n{MANY}{GEN}"},
+        {"~/.ssh/config:2102": ("Port 22", "mila")},
+        id="one line of four thousand",
+    ),
+]
+
+
+@pytest.mark.parametrize(("files", "expected"), CONFLICTS)
+def test_what_wins_over_a_sites_file_is_named_with_file_and_line(
+    files: Mapping[str, str | bytes],
+    expected: Mapping[str, tuple[str, str]],
+    place: Place,
+    mila: bytes,
+) -> None:
+    there = place(files)
+    found = shadows(there, mila)
+    places = {
+        str(one.place).removeprefix(str(there.system.parent)): (one.line, one.names)
+        for one in found
+    }
+    assert places.keys() == expected.keys()
+    for where, (line, name) in expected.items():
+        assert places[where][0] == line
+        assert name in places[where][1]
+    assert all(one.message.startswith(str(one.place)) for one in found)
+
+
+def test_names_that_a_negation_leaves_out_are_not_among_those_it_holds_for(
+    place: Place, mila: bytes
+) -> None:
+    (found,) = shadows(
+        place({"config": f"Host * !mila !mila? !{LOGIN}\n  IdentitiesOnly no\n{GEN}"}), mila
+    )
+    assert not {"mila", LOGIN} & set(found.names)
+    assert {"mila-cpu", "cn-????", "*.server.mila.quebec"} <= set(found.names)
+
+
+def test_a_block_of_ours_that_is_below_a_host_line_is_not_read_and_that_is_said(
+    place: Place, mila: bytes
+) -> None:
+    below = {"config": f"# mine\n\nHost work\n  User bob\n{GEN.removeprefix('Host *')}"}
+    with pytest.raises(GenError, match=r"mila\.conf:3: does not count"):
+        shadows(place(below), mila)
+    known = mila.replace(
+        b"UseKeychain yes", b""
+    )  # a site with no option that this ssh does not know
+    (found,) = shadows(place(below | {"gen.d/mila.conf": known}), known)
+    assert (found.place, found.does) == ("~/.ssh/config:7", "is not read")
+    assert {"mila", "mila-cpu", "cn-????"} <= set(found.names)
+
+
+def test_a_finding_says_what_wins_for_whom_and_what_to_do(place: Place, mila: bytes) -> None:
+    (found,) = shadows(place({"config": f"Host mila-cpu\n  ConnectTimeout 5\n{GEN}"}), mila)
+    assert found.message == (
+        "~/.ssh/config:2: ConnectTimeout 5 wins over ConnectTimeout 600 for mila-cpu; "
+        "take it out, or move it below gen's block into `Host *`"
+    )
+
+
+@pytest.mark.parametrize(
+    ("files", "mend"),
+    [
+        pytest.param(
+            {"config": f"User bob\n{GEN}"},
+            "take it out, or move it below gen's block",
+            id="the user's",
+        ),
+        pytest.param(
+            {"config": f"{GEN}HostKeyAlias a\n"}, "leave them out of its block", id="a block below"
+        ),
+        pytest.param(
+            {"config": GEN, "/ssh_config": "ProxyJump a\n"},
+            "have them left out there",
+            id="the system's",
+        ),
+        pytest.param(
+            {"config": GEN, "gen.d/a.conf": "Host mila\nPort 1\n"},
+            "two sites have this",
+            id="a site's",
+        ),
+    ],
+)
+def test_what_to_do_depends_on_whose_the_line_is(
+    files: Mapping[str, str | bytes], mend: str, place: Place, mila: bytes
+) -> None:
+    (found,) = shadows(place(files), mila)
+    assert found.mend.startswith(mend)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        pytest.param({"config": GEN}, id="nothing of the user's"),
+        pytest.param(
+            {"config": f"{GEN}\nHost *\n  User bob\n  Port 22\n  ControlMaster no\n"},
+            id="a Host * below",
+        ),
+        pytest.param(
+            {"config": f"Host work\n  User bob\n  Port 1\n\n{GEN}"}, id="a block for others above"
+        ),
+        pytest.param(
+            {"config": f"IdentityFile ~/.ssh/id_rsa\nSendEnv FOO\n{GEN}"}, id="options that add up"
+        ),
+        pytest.param(
+            {"config": f"Match final all\n  Port 22\n{GEN}"},
+            id="a Match final, which comes too late",
+        ),
+        pytest.param(
+            {"config": f"# User bob\nForwardX11 yes\n{GEN}"}, id="an option that ours does not set"
+        ),
+        pytest.param(
+            {"config": f"Match exec false\n  User bob\n{GEN}"}, id="a Match exec that does not hold"
+        ),
+        pytest.param(
+            {"config": f"Include conf.d/*.conf\n{GEN}", "conf.d/a": "User bob\n"},
+            id="a file not included",
+        ),
+        pytest.param(
+            {"config": f"User ada\nPort 2222\n{GEN}".replace("Port 2222\n", "")},
+            id="the same value",
+        ),
+    ],
+)
+def test_where_nothing_wins_nothing_is_found(
+    files: Mapping[str, str | bytes], place: Place, mila: bytes
+) -> None:
+    assert shadows(place(files), mila) == ()
+
+
+def test_an_ignore_unknown_that_makes_ssh_refuse_ours_is_named(place: Place, mila: bytes) -> None:
+    with pytest.raises(GenError) as error:
+        shadows(place({"config": f"# mine\nIgnoreUnknown Foo\nFoo yes\n{GEN}"}), mila)
+    first, second, last = str(error.value).splitlines()[0], *str(error.value).splitlines()[-2:]
+    assert first.startswith("~/.ssh/gen.d/mila.conf:") and first.endswith(
+        "bad configuration option: usekeychain"
+    )
+    assert (
+        second
+        == "~/.ssh/config:2: ssh takes this IgnoreUnknown and no later one; add the option to it"
+    )
+    assert last == "ssh does not take this configuration, for any host."
+
+
+@pytest.mark.parametrize(
+    ("config", "name", "where", "option"),
+    [
+        pytest.param(
+            "Host mila\n  User bob\n",
+            "mila",
+            "~/.ssh/config:5",
+            "user",
+            id="an alias of the site's own name",
+        ),
+        pytest.param(
+            "Host gpu.server.mila.quebec\n  Port 7\n",
+            "gpu.server.mila.quebec",
+            "~/.ssh/config:5",
+            "port",
+            id="a pattern",
+        ),
+        pytest.param(
+            "Match originalhost work,cn-a001\n  HostName 192.0.2.1\n",
+            "cn-a001",
+            "~/.ssh/config:5",
+            "hostname",
+            id="a Match",
+        ),
+    ],
+)
+def test_a_name_of_the_users_that_ours_would_change_is_named(
+    config: str, name: str, where: str, option: str, place: Place, mila: bytes
+) -> None:
+    after = place({"config": GEN + config})
+    before = Files(
+        after.home, {after.home / ".ssh/config": b"\n\n\n\n" + config.encode()}, after.system
+    )
+    (found,) = changes(before, after, foreign(before), [mila])
+    assert (found.name, found.place) == (name, where)
+    assert option in {what for what, *_ in found.options}
+    assert found.message.startswith(f"{where}: {name} is yours, and would change: ")
+
+
+def test_a_change_is_told_with_what_matters_first_and_in_one_line(
+    place: Place, mila: bytes
+) -> None:
+    after = place({"config": f"{GEN}Host mila\n  User bob\n"})
+    before = Files(
+        after.home, {after.home / ".ssh/config": b"Host mila\n  User bob\n"}, after.system
+    )
+    (found,) = changes(before, after, foreign(before), [mila])
+    start, _, count = found.message.removesuffix(" more").rpartition(" and ")
+    assert start == (
+        "~/.ssh/config:1: mila is yours, and would change: "
+        "hostname mila → login.server.mila.quebec, port 22 → 2222, user bob → ada"
+    )
+    assert int(count) == len(found.options) - 3
+
+
+def test_entries_of_mila_init_are_changed_by_ours_until_they_are_taken_over(
+    place: Place, mila: bytes
+) -> None:
+    after = place({"config": GEN.encode() + MILA_INIT})
+    config = after.home / ".ssh" / "config"
+    before = Files(after.home, {config: MILA_INIT}, after.system)
+    assert [one.name for one in changes(before, after, foreign(before), [mila])] == [
+        "mila",
+        "mila-cpu",
+    ]
+    taken = Files(after.home, {config: take_over(MILA_INIT)}, after.system)
+    assert changes(before, after, foreign(taken), [mila]) == ()
+    assert (
+        shadows(
+            Files(after.home, {config: GEN.encode() + take_over(MILA_INIT)}, after.system), mila
+        )
+        == ()
+    )
+
+
+def test_names_that_ours_does_not_touch_stay_and_so_do_those_that_are_new(
+    place: Place, mila: bytes
+) -> None:
+    config = "Include more\nHost work home\n  User bob\nHost *\n  ControlMaster auto\n"
+    after = place({"config": GEN + config, "more": "Host far\n  HostName 192.0.2.7\n"})
+    before = Files(after.home, {after.home / ".ssh/config": config.encode()}, after.system)
+    assert foreign(before) == {
+        "far": "~/.ssh/more:1",
+        "work": "~/.ssh/config:2",
+        "home": "~/.ssh/config:2",
+    }
+    assert changes(before, after, foreign(before), [mila]) == ()
+
+
+def test_among_very_many_names_the_one_that_ours_catches_is_found_soon(
+    place: Place, mila: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("generator.install.side_effects._MOST", 10)
+    config = f"{MANY}Host gpu.server.mila.quebec\n  Port 7\n"
+    after = place({"config": GEN + config})
+    before = Files(after.home, {after.home / ".ssh/config": config.encode()}, after.system)
+    assert len(foreign(before)) == 701
+    assert [one.name for one in changes(before, after, foreign(before), [mila])] == [
+        "gpu.server.mila.quebec"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("files", "names"),
+    [
+        pytest.param(param.values[0], ("mila", "mila-cpu", "cn-0000", LOGIN, "host9"), id=param.id)
+        for param in CONFLICTS
+    ],
+)
+def test_the_copies_mean_what_the_files_themselves_mean(
+    files: Mapping[str, str | bytes],
+    names: tuple[str, ...],
+    place: Place,
+    need: Callable[..., None],
+) -> None:
+    """Ssh without -F reads the files where it looks for them: they are mounted there for this one command."""
+    need("unshare", root=True)
+    there = place(files)
+    script = 'mount --bind "$1" "$2" && mount --bind "$3" /etc/ssh && shift 3 && for n; do ssh -G "$n" && echo; done'
+    command = [
+        "unshare",
+        "--mount",
+        "sh",
+        "-c",
+        script,
+        "sh",
+        str(there.home),
+        PERSON.pw_dir,
+        str(there.system.parent),
+    ]
+    done = subprocess.run(
+        [*command, *names],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+        stdin=subprocess.DEVNULL,
+    )
+    copied = asked(sources(there), names)
+    for name, answer in zip(names, done.stdout.split("\n\n"), strict=False):
+        assert sorted(
+            f"{option} {value}" for option, values in copied[name].items() for value in values
+        ) == sorted(answer.splitlines())

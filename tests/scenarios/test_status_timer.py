@@ -1,0 +1,54 @@
+"""`gen status` asks a real systemd user manager when it looks next."""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from usermanager import PROGRAMS, UserManager, user_manager
+
+import generator
+from generator import resources
+from generator.compiler.compile import compile_site
+from generator.loading import validate
+from generator.schema.profile import Person
+
+pytestmark = pytest.mark.system
+
+
+def status(manager: UserManager, *options: str) -> str:
+    own = f"PYTHONPATH={Path(generator.__file__).parents[1]}"
+    done = manager.run(
+        "env",
+        own,
+        "TZ=America/New_York",
+        sys.executable,
+        "-m",
+        "generator",
+        "status",
+        "musica",
+        *options,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_next_look_is_told_and_what_to_type_where_none_comes(need: Callable[..., None]) -> None:
+    need(*PROGRAMS, root=True)
+    site = validate.site(resources.CATALOGUE / "musica.yaml")
+    units = [
+        item
+        for item in compile_site(site, Person(user="ada"))
+        if str(item.path).startswith("systemd/")
+    ]
+    with user_manager() as manager:
+        manager.install(*units)
+        line = "  timer         not running; systemctl --user enable --now gen-cert-musica.timer"
+        assert line in status(manager).splitlines()
+        manager.systemctl("start", "gen-cert-musica.timer")
+        assert "  timer         next look at 20" in status(manager)
+        [found] = json.loads(status(manager, "--json"))["sites"]
+        assert found["timer"]["running"]
+        assert 0 <= found["timer"]["next"] - time.time() <= 15 * 60, "in UTC, whatever the zone"

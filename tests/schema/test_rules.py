@@ -1,0 +1,352 @@
+"""Rules between the fields of a spec that no bad spec of tests/loading/bad_specs shows."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from generator.schema.rules import faults, matcher
+from generator.schema.site import SiteSpec
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDumqy+fbEwTOtyVlPGqzS/k4i/hJ8L+kUDf6MpWO1OI"
+HOST = {"host": "login.example.org"}
+
+
+def found(**parts: Any) -> list[str]:
+    """Return the faults of a site that is sound but for the given parts, as `KEYS: what is wrong`."""
+    usual = {"site": "x", "title": "X", "sources": {"docs": {"ref": "x"}}, "hosts": {"x": HOST}}
+    spec = SiteSpec.model_validate_json(json.dumps(usual | {"auth": {"method": "agent"}} | parts))
+    return [f"{'.'.join(map(str, fault.loc))}: {fault.message}" for fault in faults(spec)]
+
+
+def nodes(last: int) -> dict[str, Any]:
+    return {"nodes": {"alias": "n{n}", "host": "n{n}.example.org", "n": f"1-{last}"}}
+
+
+def many(count: int) -> dict[str, Any]:
+    return {f"h{number}": {"host": f"h{number}.example.org"} for number in range(count)}
+
+
+@pytest.mark.parametrize(
+    ("hosts", "expected"),
+    [
+        pytest.param(many(300), [], id="300 hosts"),
+        pytest.param(
+            many(301),
+            ["hosts: gives 301 names to log in to; a site has at most 300"],
+            id="301 hosts",
+        ),
+        pytest.param(many(199) | {"a": HOST | nodes(100)}, [], id="200 hosts and 100 nodes"),
+        pytest.param(
+            many(200) | {"a": HOST | nodes(100)},
+            ["hosts: gives 301 names to log in to; a site has at most 300"],
+            id="201 hosts and 100 nodes",
+        ),
+    ],
+)
+def test_a_site_has_no_more_names_than_can_be_compared(
+    hosts: dict[str, Any], expected: list[str]
+) -> None:
+    assert found(hosts=hosts) == expected
+
+
+def test_no_more_faults_are_told_than_a_person_can_mend() -> None:
+    assert (
+        len(found(hosts={name: host | {"via": "nowhere"} for name, host in many(60).items()})) == 50
+    )
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        pytest.param({"slurm": {"source": "docs"}}, [], id="a source that there is"),
+        pytest.param(
+            {"slurm": {"partitions": {"cpu": {"source": ["docs", "dosc"]}}}},
+            ["slurm.partitions.cpu.source: no source is called dosc; did you mean docs?"],
+            id="one that there is not, deep in the spec",
+        ),
+        pytest.param(
+            {"filesystems": {"source": {"path": "/x", "source": "wiki"}}},
+            ["filesystems.source.source: no source is called wiki"],
+            id="in a block that is called source itself",
+        ),
+    ],
+)
+def test_every_source_that_a_fact_names_is_there(
+    parts: dict[str, Any], expected: list[str]
+) -> None:
+    assert found(**parts) == expected
+
+
+def host(name: str, **more: Any) -> dict[str, Any]:
+    return {"host": name} | more
+
+
+FIRST = "ssh takes the first of the two"
+
+
+@pytest.mark.parametrize(
+    ("hosts", "expected"),
+    [
+        pytest.param({"x": host("x")}, [], id="its own host name"),
+        pytest.param(
+            {"x": host("y.org"), "y": host("y.org", port=2200)},
+            [],
+            id="one host name of two entries",
+        ),
+        pytest.param(
+            {"a": host("two.x.org"), "Two.x.org": host("three.x.org", port=2200)},
+            [f"hosts.Two.x.org: the alias Two.x.org is also the host name of a: {FIRST}"],
+            id="the host name of another entry, in other letters",
+        ),
+        pytest.param(
+            {"a": host("x.org"), "x.org": host("x.org", port=2200)},
+            [f"hosts.x.org: the alias x.org is also the host name of a: {FIRST}"],
+            id="its own host name, which is another entry's too",
+        ),
+        pytest.param(
+            {
+                "a": host("a.org", nodes={"alias": "b{n}.org", "host": "c{n}.org", "n": "1-2"}),
+                "b": host("B2.org"),
+            },
+            [f"hosts.a: the alias b2.org is also the host name of b: {FIRST}"],
+            id="a node's alias",
+        ),
+        pytest.param(
+            {"a": host("b1.org", nodes={"alias": "b{n}.org", "host": "c{n}.org", "n": "1-2"})},
+            [f"hosts.a: the alias b1.org is also the host name of a: {FIRST}"],
+            id="a node's alias that is its balancer's host name",
+        ),
+        pytest.param(
+            {"a": host("b.org", nodes={"alias": "b{n}", "host": "b{n}", "n": "1-2"})},
+            [],
+            id="a node's own",
+        ),
+    ],
+)
+def test_an_alias_is_no_host_name_of_another_machine(
+    hosts: dict[str, Any], expected: list[str]
+) -> None:
+    assert found(hosts=hosts) == expected
+
+
+def test_the_alias_of_a_job_is_no_host_name() -> None:
+    job = {"through": "x", "proxy": "start", "command": "enter"}
+    message = (
+        f"jobs.login.example.org: the alias login.example.org is also the host name of x: {FIRST}"
+    )
+    assert found(jobs={"login.example.org": job}) == [message]
+
+
+@pytest.mark.parametrize(
+    ("compute", "expected"),
+    [
+        pytest.param({"a": {"match": "cn*"}, "b": {"match": "cn1*"}}, [], id="other patterns"),
+        pytest.param(
+            {"a": {"match": ["gn*", "cn*"]}, "b": {"match": "CN*"}},
+            [f"compute.b: the pattern CN* is also one of a: {FIRST}"],
+            id="one pattern in two groups, in other letters",
+        ),
+        pytest.param(
+            {"a": {"match": "a*", "host": "%h.x.org"}, "b": {"match": "b*", "also": "a*.x.org"}},
+            [f"compute.b: the pattern a*.x.org is also one of a: {FIRST}"],
+            id="a full name",
+        ),
+        pytest.param(
+            {
+                "a": {"match": "cn*", "host": "%h.a.org", "common": True},
+                "b": {"match": "cn*", "host": "%h.b.org"},
+            },
+            [],
+            id="short names that are not compiled",
+        ),
+        pytest.param(
+            {"a": {"match": ["a*", "!ax"]}, "b": {"match": ["b*", "!ax"]}},
+            [],
+            id="a name that both leave out",
+        ),
+    ],
+)
+def test_a_pattern_is_of_one_group_of_compute_nodes(
+    compute: dict[str, Any], expected: list[str]
+) -> None:
+    assert (
+        found(compute={name: group | {"through": "x"} for name, group in compute.items()})
+        == expected
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        pytest.param({"ref": "a/b:c@d"}, [], id="a file"),
+        pytest.param({"url": "https://example.org/"}, [], id="a page"),
+        pytest.param(
+            {"checked": "2026-01-01", "weak": "hearsay"},
+            ["sources.docs: leads nowhere: give ref or url"],
+            id="neither",
+        ),
+    ],
+)
+def test_a_source_leads_somewhere(source: dict[str, Any], expected: list[str]) -> None:
+    assert found(sources={"docs": source}) == expected
+
+
+@pytest.mark.parametrize(
+    ("day", "sound"),
+    [
+        pytest.param("2026-01-31", True, id="a day"),
+        pytest.param(86400, False, id="a number"),
+        pytest.param("86400", False, id="a number in quotes"),
+        pytest.param("2026-02-30", False, id="a day that there is not"),
+        pytest.param("2026-01-31T00:00:00", False, id="a time"),
+        pytest.param(True, False, id="yes"),
+    ],
+)
+@pytest.mark.parametrize(
+    "place",
+    [
+        pytest.param(
+            lambda day: {"sources": {"docs": {"ref": "x", "checked": day}}}, id="of a source"
+        ),
+        pytest.param(lambda day: {"slurm": {"checked": day}}, id="of a fact"),
+        pytest.param(lambda day: {"status": {"ends": day}}, id="of the end"),
+    ],
+)
+def test_a_day_is_written_as_one(
+    place: Callable[[Any], dict[str, Any]], day: Any, sound: bool
+) -> None:
+    if sound:
+        assert found(**place(day)) == []
+    else:
+        with pytest.raises(ValidationError):
+            found(**place(day))
+
+
+CPU = {"qos": ["short", "long"], "max_walltime": "1-00:00:00"}
+LIMITS = {"short": {"max_walltime": "01:00:00"}, "long": {}}
+
+
+@pytest.mark.parametrize(
+    ("slurm", "expected"),
+    [
+        pytest.param(
+            {"partition": "cpu", "walltime": "01:00:00"}, [], id="as long as the QoS allows"
+        ),
+        pytest.param(
+            {"partition": "cpu", "walltime": "01:00:01"},
+            ["slurm.walltime: 01:00:01 is longer than the QoS short allows (01:00:00)"],
+            id="longer than the first QoS of the partition",
+        ),
+        pytest.param(
+            {"partition": "cpu", "qos": "long", "walltime": "1-0"},
+            [],
+            id="another QoS without a limit",
+        ),
+        pytest.param(
+            {"partition": "cpu", "devel": {"walltime": "02:00:00"}},
+            ["slurm.devel.walltime: 02:00:00 is longer than the QoS short allows (01:00:00)"],
+            id="a trial in the usual partition",
+        ),
+        pytest.param(
+            {"partition": "gpu,cpu", "qos": "long", "walltime": "2-0"},
+            [
+                "slurm.qos: the partition gpu does not pair with the QoS long, only with none",
+                "slurm.walltime: 2-0 is longer than the partition cpu allows (1-00:00:00)",
+            ],
+            id="each of several partitions counts",
+        ),
+        pytest.param(
+            {"partition": "cpu", "qos": "short"}, [], id="a QoS that pairs with the partition"
+        ),
+        pytest.param({"qos": "short"}, [], id="a QoS without a partition"),
+        pytest.param(
+            {"partitions": {}, "qos_limits": {}, "qos": "any"}, [], id="nothing is known of pairs"
+        ),
+        pytest.param(
+            {"partitions": {}, "partition": "cpu", "qos_limits": {}},
+            ["slurm.partition: the site has no partition cpu"],
+            id="a partition that is not described",
+        ),
+        pytest.param(
+            {"mem": "1G", "devel": {"mem_per_cpu": "1G"}},
+            [],
+            id="a trial asks for memory in another way",
+        ),
+        pytest.param(
+            {"devel": {"mem": "1G", "mem_per_cpu": "1G"}},
+            [
+                "slurm.devel.mem_per_cpu: mem and mem_per_cpu exclude each other: Slurm takes one of them"
+            ],
+            id="a trial asks for memory in both ways",
+        ),
+        pytest.param(
+            {"walltime": "2", "signal": "TERM@119"}, [], id="a signal just after the start"
+        ),
+        pytest.param(
+            {"walltime": "2", "signal": "B:TERM@120"},
+            ["slurm.signal: B:TERM@120 comes before a job of 2 has started"],
+            id="a signal at the start",
+        ),
+    ],
+)
+def test_what_a_job_asks_for_can_be_had(slurm: dict[str, Any], expected: list[str]) -> None:
+    usual = {"partitions": {"cpu": CPU, "gpu": {}}, "qos_limits": LIMITS}
+    assert found(slurm=usual | slurm) == expected
+
+
+@pytest.mark.parametrize(
+    ("through", "expected"),
+    [
+        pytest.param("x", [], id="a host"),
+        pytest.param("n2", [], id="a node"),
+        pytest.param(
+            "a", ["jobs.job.through: the jump goes to a, which is no host of this site"], id="none"
+        ),
+    ],
+)
+def test_a_job_starts_on_a_host_of_the_site(through: str, expected: list[str]) -> None:
+    entry = {"through": through, "proxy": "start", "command": "enter"}
+    assert found(hosts={"x": HOST | nodes(2)}, jobs={"job": entry}) == expected
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        pytest.param("*.example.org", [], id="all hosts"),
+        pytest.param(
+            "login.example.org", ["no authority here signs for n1.example.org"], id="not the nodes"
+        ),
+        pytest.param(
+            "n?.example.org",
+            ["no authority here signs for login.example.org"],
+            id="the nodes alone",
+        ),
+    ],
+)
+def test_an_authority_signs_for_every_host_and_node_of_its_entry(
+    pattern: str, expected: list[str]
+) -> None:
+    keys = {"source": "docs", "hosts": "x", "authorities": {"hosts": pattern, "key": KEY}}
+    faulty = found(hosts={"x": HOST | nodes(1)}, host_keys={"ca": keys})
+    assert faulty == [f"host_keys.ca.authorities: {message}" for message in expected]
+
+
+@pytest.mark.parametrize(
+    ("patterns", "names"),
+    [
+        pytest.param(["cn*"], {"cn1": True, "CN1": True, "xcn1": False}, id="a wildcard"),
+        pytest.param(["cn?"], {"cn1": True, "cn": False, "cn12": False}, id="one letter"),
+        pytest.param(
+            ["*", "!login*"], {"cn1": True, "login1": False, "LOGIN1": False}, id="a negation"
+        ),
+        pytest.param(["!login*"], {"cn1": False}, id="a negation alone matches nothing"),
+        pytest.param(["cn.1"], {"cn.1": True, "cnx1": False}, id="a dot is a dot"),
+        pytest.param([], {"cn1": False}, id="no pattern"),
+    ],
+)
+def test_patterns_match_as_in_ssh(patterns: list[str], names: Mapping[str, bool]) -> None:
+    matches = matcher(patterns)
+    assert {name: matches(name) for name in names} == names

@@ -1,0 +1,89 @@
+"""Drift that a team accepts, with an end."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from generator.errors import GenError
+from generator.loading import validate, yaml_document
+from generator.report.finding import Finding, Level
+from generator.workspace.accepted_drift import Accepted, Known, settle, spared
+
+TODAY = date(2026, 6, 15)
+DRIFT = Finding(
+    "edited", Level.ERROR, "was edited", "mila", "deploy/ssh/mila.conf", "deploy/ssh/mila.conf", 3
+)
+ENTRY = "accepted:\n  - { path: ssh/mila.conf, cause: edited, reason: a trial, until: %s }\n"
+
+
+def settled(text: str, *findings: Finding) -> list[tuple[str, Level, str, int]]:
+    root = yaml_document.parse(text.encode(), "accepted.yaml")
+    known = Known(validate.validated(Accepted, root, "accepted.yaml").accepted, root)
+    found = settle(findings, known, Path("deploy"), TODAY)
+    return [(item.rule, item.level, item.message, item.line) for item in found]
+
+
+@pytest.mark.parametrize("until", ["2026-06-15", "2026-12-31"])
+def test_drift_is_a_note_until_the_day_is_over(until: str) -> None:
+    assert settled(ENTRY % until, DRIFT) == [
+        ("edited", Level.NOTE, f"was edited; accepted until {until}: a trial", 3)
+    ]
+
+
+def test_after_that_day_it_is_drift_again_and_the_entry_is_named() -> None:
+    assert settled(ENTRY % "2026-06-14", DRIFT) == [
+        ("edited", Level.ERROR, "was edited", 3),
+        (
+            "expired",
+            Level.ERROR,
+            "deploy/ssh/mila.conf (edited) was accepted until 2026-06-14: a trial",
+            2,
+        ),
+    ]
+
+
+@pytest.mark.parametrize("until", ["2026-06-14", "2026-12-31"])
+@pytest.mark.parametrize("cause", [None, "stale"])
+def test_an_entry_that_nothing_needs_is_named(until: str, cause: str | None) -> None:
+    others = [Finding(cause, Level.ERROR, "x", "mila", DRIFT.file, DRIFT.path)] if cause else []
+    unused = "deploy/ssh/mila.conf (edited) does not drift; take the entry out"
+    assert settled(ENTRY % until, *others)[-1] == ("unused", Level.ERROR, unused, 2)
+    assert [level for _, level, _, _ in settled(ENTRY % until, *others)] == [Level.ERROR] * (
+        1 + len(others)
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        pytest.param(ENTRY % "soon", "accepted.yaml:2: accepted.0.until: ", id="no date"),
+        pytest.param(
+            "accepted:\n  - { path: a, cause: edited, until: 2026-01-01 }",
+            "accepted.yaml:2: accepted.0.reason: is missing",
+            id="no reason",
+        ),
+        pytest.param(
+            "accepted:\n  - { path: a, cause: broken, reason: b, until: 2026-01-01 }",
+            "accepted.yaml:2: accepted.0.cause: ",
+            id="no cause that there is",
+        ),
+    ],
+)
+def test_an_entry_with_a_fault_is_refused(text: str, fault: str) -> None:
+    with pytest.raises(GenError) as caught:
+        settled(text)
+    assert str(caught.value).startswith(fault)
+
+
+def test_a_file_is_spared_until_the_day_is_over() -> None:
+    root = yaml_document.parse((ENTRY % "2026-06-15").encode(), "accepted.yaml")
+    known = Known(validate.validated(Accepted, root, "accepted.yaml").accepted, root)
+    assert spared(known, Path("deploy"), TODAY) == {("deploy/ssh/mila.conf", "edited")}
+    assert spared(known, Path("deploy"), date(2026, 6, 16)) == set()
+    assert spared(None, Path("deploy"), TODAY) == set()
+
+
+def test_nothing_is_called_unused_while_something_could_not_be_compared() -> None:
+    refused = Finding("refused", Level.ERROR, "x", "mila", ".gen/mila.lock", ".gen/mila.lock")
+    assert [rule for rule, *_ in settled(ENTRY % "2026-12-31", refused)] == ["refused"]

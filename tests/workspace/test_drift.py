@@ -1,0 +1,185 @@
+"""Why a file is not what its spec compiles to: each cause, and what is no drift."""
+
+from dataclasses import replace
+from pathlib import PurePosixPath
+
+import pytest
+
+from generator.compiler.artifact import Artifact, Owner
+from generator.compiler.digests import digest
+from generator.workspace.drift import Cause, drifts
+from generator.workspace.lock import Lock, Recipe, Written
+from generator.workspace.plan import Actual, plan
+
+PATH = PurePosixPath("ssh/mila.conf")
+WAS = Recipe(
+    "0.1.0", "aa", "site_specs/mila.yaml", "bb", {"hosts.mila.port": "1", "title": "2"}, {}, ()
+)
+MOVED = replace(WAS, keys={"hosts.mila.port": "9", "title": "2"})
+OLD = Actual(b"old\n", 0o600)
+
+
+def found(
+    actual: Actual | None,
+    now: Recipe | None = WAS,
+    written: bytes | None = b"old\n",
+    wanted: bytes | None = b"new\n",
+    owner: Owner = Owner.MANAGED,
+) -> list[tuple[Cause, str]]:
+    files = {PATH: Written(digest(written), 0o600, owner)} if written is not None else {}
+    artifacts = [Artifact(PATH, wanted, 0o600, owner=owner)] if wanted is not None and now else []
+    changes = plan(artifacts, {PATH: actual} if actual else {}, files)
+    return [(drift.cause, drift.reason) for drift in drifts(Lock("mila", WAS, files), now, changes)]
+
+
+STALE = "is not what the spec compiles to"
+
+
+@pytest.mark.parametrize(
+    ("now", "reason"),
+    [
+        pytest.param(MOVED, "the spec (hosts.mila.port) changed", id="a key of the spec"),
+        pytest.param(
+            replace(WAS, keys={"title": "2"}), "the spec (hosts.mila.port) changed", id="a key went"
+        ),
+        pytest.param(
+            replace(WAS, keys={**WAS.keys, "a": "1", "b": "1", "c": "1", "d": "1"}),
+            "the spec (a, b, c and 1 more) changed",
+            id="many keys came",
+        ),
+        pytest.param(
+            replace(WAS, gen="0.2.0"), "the version of gen (0.1.0 → 0.2.0) changed", id="the tool"
+        ),
+        pytest.param(replace(WAS, templates="cc"), "the templates changed", id="a template"),
+        pytest.param(
+            replace(MOVED, gen="0.2.0", templates="cc"),
+            "the spec (hosts.mila.port) and the version of gen (0.1.0 → 0.2.0) and the templates changed",
+            id="all of them",
+        ),
+    ],
+)
+def test_a_file_is_stale_when_an_input_moved_and_nobody_edited_it(now: Recipe, reason: str) -> None:
+    assert found(OLD, now) == [(Cause.STALE, f"{STALE}: {reason}")]
+
+
+@pytest.mark.parametrize(
+    ("actual", "now", "written", "expected"),
+    [
+        pytest.param(
+            Actual(b"mine\n", 0o600),
+            WAS,
+            b"new\n",
+            (Cause.EDITED, "was edited since gen wrote it"),
+            id="edited",
+        ),
+        pytest.param(
+            Actual(b"mine\n", 0o600),
+            MOVED,
+            b"old\n",
+            (
+                Cause.EDITED,
+                "was edited since gen wrote it; since then the spec (hosts.mila.port) changed",
+            ),
+            id="edited, and the spec moved on",
+        ),
+        pytest.param(
+            OLD,
+            WAS,
+            b"old\n",
+            (Cause.EDITED, "was edited, and its digest in the lock with it"),
+            id="lock edited, too",
+        ),
+        pytest.param(
+            Actual(b"mine\n", 0o600),
+            WAS,
+            None,
+            (Cause.EDITED, "was here before, and gen did not write it"),
+            id="not in the lock",
+        ),
+        pytest.param(
+            Actual(b"new\r\n", 0o600),
+            WAS,
+            b"new\n",
+            (
+                Cause.EDITED,
+                "has line ends of Windows, and nothing else; .gitattributes prevents that",
+            ),
+            id="line ends",
+        ),
+        pytest.param(None, WAS, b"new\n", (Cause.MISSING, "was deleted"), id="deleted"),
+        pytest.param(
+            None,
+            MOVED,
+            None,
+            (Cause.STALE, "is not there yet: the spec (hosts.mila.port) changed"),
+            id="new since the spec moved",
+        ),
+        pytest.param(
+            Actual(b"new\n", 0o755),
+            WAS,
+            b"new\n",
+            (Cause.MODE, "its mode is 0755, not 0600"),
+            id="executable",
+        ),
+    ],
+)
+def test_a_file_that_should_be_there(
+    actual: Actual | None, now: Recipe, written: bytes | None, expected: tuple[Cause, str]
+) -> None:
+    assert found(actual, now, written) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("actual", "now", "expected"),
+    [
+        pytest.param(
+            OLD, MOVED, [(Cause.ORPHANED, "is generated no more")], id="generated no more"
+        ),
+        pytest.param(
+            OLD,
+            WAS,
+            [(Cause.ORPHANED, "is generated no more")],
+            id="only the lock says that it ever was",
+        ),
+        pytest.param(
+            OLD,
+            None,
+            [(Cause.ORPHANED, "its spec, site_specs/mila.yaml, is gone or of another site now")],
+            id="the spec of its site is gone",
+        ),
+        pytest.param(
+            Actual(b"mine\n", 0o600),
+            None,
+            [
+                (
+                    Cause.ORPHANED,
+                    "its spec, site_specs/mila.yaml, is gone or of another site now; was edited since gen wrote it",
+                )
+            ],
+            id="edited, too",
+        ),
+        pytest.param(None, None, [], id="gone itself"),
+    ],
+)
+def test_a_file_that_should_not_be_there(
+    actual: Actual | None, now: Recipe | None, expected: list[tuple[Cause, str]]
+) -> None:
+    assert found(actual, now, wanted=None) == expected
+
+
+@pytest.mark.parametrize(
+    ("actual", "now", "owner"),
+    [
+        pytest.param(Actual(b"new\n", 0o600), WAS, Owner.MANAGED, id="the same"),
+        pytest.param(
+            Actual(b"new\n", 0o600), MOVED, Owner.MANAGED, id="the same, though the spec moved"
+        ),
+        pytest.param(
+            Actual(b"new\n", 0o644), WAS, Owner.MANAGED, id="a mode that git does not keep"
+        ),
+        pytest.param(Actual(b"mine\n", 0o755), MOVED, Owner.SEEDED, id="a seeded file, edited"),
+        pytest.param(None, MOVED, Owner.SEEDED, id="a seeded file, deleted"),
+    ],
+)
+def test_what_is_no_drift(actual: Actual | None, now: Recipe, owner: Owner) -> None:
+    assert found(actual, now, owner=owner) == []

@@ -1,0 +1,89 @@
+"""Files are read below one folder and nowhere else."""
+
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from generator.errors import GenError
+from generator.workspace import reader
+
+
+def put(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("{}")
+    return path
+
+
+def test_every_lock_below_a_folder_is_found_in_order(tmp_path: Path) -> None:
+    for name in ("b/.gen/mila.lock", ".gen/musica.lock", ".gen/mila.lock", "a/c/.gen/x.lock"):
+        put(tmp_path / name)
+    assert [
+        (str(root.relative_to(tmp_path)), where.name) for root, where in reader.locks(tmp_path)
+    ] == [
+        (".", "mila.lock"),
+        (".", "musica.lock"),
+        ("a/c", "x.lock"),
+        ("b", "mila.lock"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(".git/.gen/mila.lock", id="git's own folder"),
+        pytest.param(".gen/backup/.gen/mila.lock", id="our own backups"),
+        pytest.param(".gen/mila.lock.orig", id="another ending"),
+        pytest.param("gen/mila.lock", id="another folder"),
+    ],
+)
+def test_what_is_no_lock_of_a_tree(name: str, tmp_path: Path) -> None:
+    put(tmp_path / name)
+    assert reader.locks(tmp_path) == []
+
+
+def test_a_linked_folder_is_not_entered(tmp_path: Path) -> None:
+    put(tmp_path / "elsewhere/.gen/mila.lock")
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "link").symlink_to(tmp_path / "elsewhere")
+    assert reader.locks(root) == []
+
+
+@pytest.mark.parametrize("link", [".gen", ".gen/mila.lock"])
+def test_a_lock_that_is_a_link_out_of_the_folder_is_found_but_not_read(
+    link: str, tmp_path: Path
+) -> None:
+    """Were it passed over in silence, nobody would learn that the site is no longer checked."""
+    outside = put(tmp_path / "outside/mila.lock")
+    root = tmp_path / "root"
+    (root / link).parent.mkdir(parents=True)
+    (root / link).symlink_to(outside if link.endswith(".lock") else outside.parent)
+    [(folder, where)] = reader.locks(root)
+    with pytest.raises(GenError, match="is a link that leads out of"):
+        reader.actual(folder, [where])
+
+
+@pytest.mark.parametrize(
+    ("beside", "expected"),
+    [
+        pytest.param("env/other", ["env/ssh/mila.conf"], id="any folder"),
+        pytest.param("env/pyvenv.cfg", [], id="virtual environment"),
+        pytest.param(".pixi/other", ["env/ssh/mila.conf"], id="pixi's"),
+    ],
+)
+def test_what_programs_are_installed_in_holds_no_strays(
+    beside: str, expected: list[str], tmp_path: Path
+) -> None:
+    put(tmp_path / beside)
+    for name in ("env/ssh/mila.conf", ".pixi/ssh/mila.conf"):
+        put(tmp_path / name).write_text("# Made by gen for mila\n")
+    assert [str(path.relative_to(tmp_path)) for path in reader.strays(tmp_path, set())] == expected
+
+
+def test_a_link_within_the_folder_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(put(tmp_path / "real"))
+    assert reader.actual(tmp_path, [PurePosixPath("link")])[PurePosixPath("link")].content == b"{}"
+
+
+def test_a_file_below_the_root_of_all_leads_nowhere_else() -> None:
+    assert reader.real(Path("/"), PurePosixPath("no-such-file")) == Path("/no-such-file")

@@ -1,0 +1,86 @@
+"""What looks like a secret is masked; what gen itself writes never is."""
+
+import pytest
+
+from generator.workspace.redaction import masked
+
+M = "********"
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        pytest.param(
+            "ASC_OIDC_APP_PASSWORD=hunter2\n", f"ASC_OIDC_APP_PASSWORD={M}\n", id="a password"
+        ),
+        pytest.param(
+            "export API_TOKEN=abc\n", f"export API_TOKEN={M}\n", id="a token that is exported"
+        ),
+        pytest.param("client_secret: abc\n", f"client_secret: {M}\n", id="a secret in YAML"),
+        pytest.param("MY_API_KEY = abc", f"MY_API_KEY = {M}", id="a key, without an end of line"),
+        pytest.param(
+            "X=https://ada:pw@example.org/\n", f"X=https://ada:{M}@example.org/\n", id="an address"
+        ),
+        pytest.param("PASSWORD=a\r\n", f"PASSWORD={M}\r\n", id="a line of Windows"),
+        pytest.param(
+            "export A=1 MY_PASSWORD=x\n", f"export A=1 MY_PASSWORD={M}\n", id="the second of two"
+        ),
+        pytest.param(
+            "U=https://h/?token=abc&x=1\n", f"U=https://h/?token={M}\n", id="a part of an address"
+        ),
+        pytest.param("GITHUB_PAT=ghp_x\n", f"GITHUB_PAT={M}\n", id="a token of GitHub's"),
+        pytest.param("AWS_ACCESS_KEY_ID=x\n", f"AWS_ACCESS_KEY_ID={M}\n", id="an access key"),
+        pytest.param("H=Bearer abc\n", f"H=Bearer {M}\n", id="a header"),
+        pytest.param("# password hunter3\n", f"# password {M}\n", id="a remark"),
+        pytest.param(
+            "PasswordAuthentication no\n", "PasswordAuthentication no\n", id="a setting of ssh's"
+        ),
+        pytest.param("PASSWORD=\n", "PASSWORD=\n", id="no value"),
+        pytest.param("SLURM_PARTITION=long\n", "SLURM_PARTITION=long\n", id="no secret"),
+        pytest.param(
+            "IdentityFile ~/.ssh/id_mila\n", "IdentityFile ~/.ssh/id_mila\n", id="the path of a key"
+        ),
+        pytest.param(
+            "X=https://example.org:9000/a@b\n", "X=https://example.org:9000/a@b\n", id="a port"
+        ),
+    ],
+)
+def test_a_line(line: str, shown: str) -> None:
+    assert masked([line], [], assigned=False) == [shown]
+
+
+def test_a_line_of_our_own_is_shown_whatever_its_name() -> None:
+    line = "ASC_OIDC_TOKEN_URL=https://auth.example.org/token/\n"
+    assert masked([line], [line], assigned=True) == [line]
+    assert masked([line], [], assigned=False) == [f"ASC_OIDC_TOKEN_URL={M}\n"]
+
+
+def test_a_private_key_is_masked_from_its_first_line_to_its_last() -> None:
+    lines = [
+        'KEY="-----BEGIN OPENSSH PRIVATE KEY-----\n',
+        "b3Bl\n",
+        '-----END OPENSSH PRIVATE KEY-----"\n',
+        "z\n",
+    ]
+    assert masked(lines, [], assigned=True) == [f"{M}\n", f"{M}\n", f"{M}\n", "z\n"]
+
+
+def test_a_certificate_and_a_public_key_are_no_secrets() -> None:
+    lines = [
+        "-----BEGIN CERTIFICATE-----\n",
+        "b3Bl\n",
+        "-----END CERTIFICATE-----\n",
+        "ssh-ed25519 AAAA\n",
+    ]
+    assert masked(lines, [], assigned=True) == lines
+
+
+def test_in_an_environment_file_the_value_of_every_variable_that_gen_does_not_write_is_masked() -> (
+    None
+):
+    lines = ["SLURM_QOS=mine\n", "WANDB=abc\n"]
+    assert masked(lines, ["SLURM_QOS=ours\n"], assigned=True) == [
+        "SLURM_QOS=mine\n",
+        f"WANDB={M}\n",
+    ]
+    assert masked(lines, [], assigned=False) == lines
