@@ -12,6 +12,7 @@ PACKAGE = Path(generator.__file__).parent
 # From the bottom up: a module imports from its own folder and from the rows below.
 ROWS: tuple[tuple[str, ...], ...] = (
     ("errors", "resources", "formatting"),
+    ("codec",),
     ("report", "ssh"),
     ("schema",),
     ("loading",),
