@@ -131,11 +131,15 @@ def test_all_can_be_previewed(gen: Gen) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        pytest.param(["site"], "name one (gen list shows them), or say --all", id="no site"),
-        pytest.param(["site", "mila", "--all"], "leave out SITE", id="a site with all"),
+        pytest.param(["site"], "name a site (gen list prints them), or use --all", id="no site"),
+        pytest.param(
+            ["site", "mila", "--all"],
+            "reads its values from the locks; remove SITE",
+            id="a site with all",
+        ),
         pytest.param(
             ["site", "--all", "--identity-file", "/x", "--set", "a=b"],
-            "leave out --set",
+            "reads its values from the locks; remove --set",
             id="options",
         ),
         pytest.param(["site", "--all"], "no site was generated here or below", id="all of nothing"),

@@ -1,0 +1,271 @@
+"""The arguments and options of the commands, each defined once: its names, its variable, its help."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from generator.install.mode import Mode
+from generator.report.format import Format
+
+SPECS = Path("site_specs")
+"""The directory of specs that `review`, `new-site` and `import` use unless `--specs` names one."""
+
+
+def option(*flags: str, text: str, variable: str | None = None, **settings: Any) -> Any:
+    """Return an option; its environment variable is `GEN_` and the name of the first flag."""
+    name = flags[0].split("/")[0].removeprefix("--")
+    variable = variable or f"GEN_{name.replace('-', '_').upper()}"
+    return typer.Option(*flags, help=text, envvar=variable, **settings)
+
+
+def complete_site(incomplete: str) -> list[str]:
+    """Return the names of sites that start with some letters, for the completion of a shell."""
+    from generator.loading.catalogue import sites
+
+    return [name for name in sites(None) if name.startswith(incomplete)]
+
+
+def complete_installed(incomplete: str) -> list[str]:
+    """Return the names of installed sites that start with some letters."""
+    from generator.install.record import installed
+
+    return [name for name in installed(Path.home()) if name.startswith(incomplete)]
+
+
+def _site(metavar: str) -> Any:
+    text = "Name of a site, or path of a spec."
+    return typer.Argument(metavar=metavar, help=text, autocompletion=complete_site)
+
+
+Site = Annotated[str, _site("SITE")]
+Sites = Annotated[list[str], _site("SITE…")]
+OptionalSite = Annotated[str | None, _site("[SITE]")]
+InstalledSites = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="SITE…", help="Names of installed sites.", autocompletion=complete_installed
+    ),
+]
+Directory = Annotated[
+    Path, typer.Argument(metavar="[DIR]", help="Directory with generated files and their specs.")
+]
+
+# Which site, and from which files its settings are read.
+Specs = Annotated[
+    Path | None,
+    option(
+        "--specs",
+        text="Directory of specs, searched before ./site_specs and the built-in specs.",
+    ),
+]
+SpecsDirectory = Annotated[Path, option("--specs", text="Directory of specs.")]
+ProfilePath = Annotated[
+    Path | None,
+    option("--profile", text="Your profile. The default is $XDG_CONFIG_HOME/gen/profile.yaml."),
+]
+ProjectSite = Annotated[
+    str,
+    option("--site", text="Name of a site, or path of a spec.", autocompletion=complete_site),
+]
+Set = Annotated[
+    list[str] | None,
+    option(
+        "--set",
+        metavar="KEY=VALUE",
+        text="Override a key of the spec: slurm.partition=zen4_0768. May be repeated.",
+    ),
+]
+Answers = Annotated[
+    list[str] | None,
+    option("--set", metavar="KEY=VALUE", text="Answer a question in advance. May be repeated."),
+]
+
+# The user's own values; an option wins over the profile.
+User = Annotated[str | None, option("--user", text="Your user name at the site.")]
+Email = Annotated[str | None, option("--email", text="Your e-mail address, for a certificate.")]
+IdentityFile = Annotated[
+    str | None,
+    option("--identity-file", text="Your private key. The default is ~/.ssh/id_SITE."),
+]
+Account = Annotated[
+    str | None, option("--account", text="The account that your jobs are charged to.")
+]
+AcceptUnverified = Annotated[
+    bool | None,
+    option(
+        "--accept-unverified",
+        text="Also pin host keys from weak sources, after you have compared them.",
+    ),
+]
+
+# What a command may write, and how it reports.
+Out = Annotated[Path, option("--out", text="Directory to write the files to.")]
+DryRun = Annotated[
+    bool, option("--dry-run", "-n", text="Write nothing. Print the changes as a patch.")
+]
+Force = Annotated[
+    bool, option("--force", text="Also replace edited files, and keep a backup of each.")
+]
+Yes = Annotated[bool, option("--yes", "-y", text="Do not ask for confirmation.")]
+Json = Annotated[bool, option("--json", text="Print JSON on stdout.")]
+ReportFormat = Annotated[Format, option("--format", text="Format of the report.")]
+Seconds = Annotated[
+    float, option("--seconds", min=1, max=600, text="Time limit for each answer of the site.")
+]
+
+
+# gen site
+ProjectDirectory = Annotated[
+    Path | None,
+    option("--project", text="Connect the site to this Dagster project, which gen has made."),
+]
+NoProject = Annotated[bool, option("--no-project", text="Do not create a Dagster project.")]
+EverySite = Annotated[
+    bool,
+    option("--all", text="Regenerate every site below --out from the values recorded in its lock."),
+]
+
+# gen project
+ProjectName = Annotated[str, typer.Argument(metavar="NAME", help="Name of the project.")]
+
+# gen install
+InstallMode = Annotated[
+    Mode | None,
+    option(
+        "--mode",
+        text="What ~/.ssh/config gets: an Include line, the Host blocks, or (print) nothing.",
+    ),
+]
+TakeOver = Annotated[
+    bool, option("--take-over", text="Replace the entries that `mila init` wrote.")
+]
+
+# gen uninstall
+Purge = Annotated[
+    bool,
+    option("--purge", text="Also delete the site's keys, certificates and secrets."),
+]
+
+# gen refresh
+RenewNow = Annotated[
+    bool,
+    option(
+        "--force",
+        text="Renew the certificate although it is not due.",
+        variable="GEN_REFRESH_FORCE",
+    ),
+]
+OnlyCheck = Annotated[
+    bool,
+    option(
+        "--check",
+        text="Renew nothing. Exit status 0: the certificate is valid; 1: it is due.",
+        variable="GEN_REFRESH_CHECK",
+    ),
+]
+Rotate = Annotated[
+    bool,
+    option(
+        "--rotate-app-password",
+        text="Create new credentials, test them, and delete the old ones.",
+    ),
+]
+CaBundle = Annotated[
+    Path | None,
+    option("--ca-bundle", metavar="FILE", text="Trust the CAs in this file for TLS."),
+]
+OnConnect = Annotated[
+    bool,
+    option("--on-connect", text="For ssh: ask nothing, and finish within 20 s."),
+]
+
+# gen review
+Base = Annotated[
+    str, typer.Argument(metavar="BASE", help="Revision to compare with: the target branch.")
+]
+Head = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[HEAD]", help="Revision to review. The default is the files in the work tree."
+    ),
+]
+
+# gen list
+Country = Annotated[str | None, option("--country", text="Country code, as in CA.")]
+Login = Annotated[
+    str | None,
+    option(
+        "--login",
+        text="Login method: publickey, keyboard, kerberos, step, certificate or agent.",
+    ),
+]
+Gpu = Annotated[
+    str | None,
+    option("--gpu", metavar="NAME", text="Part of the name of a GPU, as in H100; '' for any GPU."),
+]
+Pinned = Annotated[
+    bool | None,
+    option("--pinned/--unpinned", text="Only sites with, or without, pinned host keys."),
+]
+
+# gen validate
+SpecFiles = Annotated[list[Path], typer.Argument(metavar="FILE…", help="Specs to check.")]
+Strict = Annotated[
+    bool,
+    option(
+        "--strict",
+        text="Also ask what a reviewer would ask about sources, their age, pins and names.",
+    ),
+]
+
+# gen new-site
+NewName = Annotated[
+    str,
+    typer.Argument(metavar="NAME", help="Name of the site. gen writes NAME.yaml."),
+]
+
+# gen status
+Live = Annotated[
+    bool,
+    option("--live", text="Log in and compare the site with its spec. Changes nothing there."),
+]
+FixSpec = Annotated[
+    bool,
+    option("--fix-spec", text="Write the site's own answers about its queues to the spec."),
+]
+
+# gen import
+HostAlias = Annotated[
+    str, typer.Argument(metavar="ALIAS", help="A host of your ssh configuration.")
+]
+ImportName = Annotated[
+    str | None, option("--name", text="Name of the site. The default is the alias.")
+]
+ImportLive = Annotated[bool, option("--live", text="Also log in and ask for the site's queues.")]
+
+
+def user_values(
+    user: str | None = None,
+    email: str | None = None,
+    identity_file: str | None = None,
+    account: str | None = None,
+    accept_unverified: bool | None = None,
+) -> dict[str, str | bool | None]:
+    """Return the values that override the profile, by its keys; a switch that is off is left out."""
+    return {
+        "user": user,
+        "email": email,
+        "identity_file": identity_file,
+        "account": account,
+        "accept_unverified": accept_unverified or None,
+    }
+
+
+def typed_options(context: typer.Context, *names: str) -> str:
+    """Return those of some options that the user typed; one that the environment sets contradicts nothing."""
+    typed: list[str] = []
+    for name in names:
+        if str(context.get_parameter_source(name)).endswith("COMMANDLINE"):
+            typed.append("SITE" if name == "site" else f"--{name.strip('_').replace('_', '-')}")
+    return ", ".join(typed)
