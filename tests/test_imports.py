@@ -11,7 +11,8 @@ PACKAGE = Path(generator.__file__).parent
 
 # From the bottom up: a module imports from its own folder and from the rows below.
 ROWS: tuple[tuple[str, ...], ...] = (
-    ("errors", "resources", "formatting"),
+    ("errors", "resources", "paths"),
+    ("formatting", "programs"),
     ("codec",),
     ("report", "ssh"),
     ("schema",),

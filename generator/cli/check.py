@@ -5,6 +5,7 @@ from datetime import date
 from itertools import zip_longest
 from pathlib import Path, PurePosixPath
 
+from generator import paths
 from generator.cli.output import data, say
 from generator.errors import GenError
 from generator.report.finding import Finding, Level, Report, refusals, summary
@@ -28,7 +29,7 @@ def run(folder: Path, form: Format, today: date) -> int:
         if known := known_in(folder):
             findings = accepted_drift.settle(findings, known, folder, today)
     except GenError as error:
-        findings += refusals(error, str(folder / accepted_drift.PATH), "")
+        findings += refusals(error, str(folder / paths.ACCEPTED_DRIFT), "")
     report = Report("drift", len(places), tuple(findings))
     data(rendered(report, form))
     say(summary(report))
@@ -41,12 +42,12 @@ def run(folder: Path, form: Format, today: date) -> int:
             else ""
         )
         entries = all(
-            item.file == str(folder / accepted_drift.PATH)
+            item.file == str(folder / paths.ACCEPTED_DRIFT)
             for item in findings
             if item.level is Level.ERROR
         )
         mend = (
-            f"change {folder / accepted_drift.PATH}"
+            f"change {folder / paths.ACCEPTED_DRIFT}"
             if entries
             else f"gen diff {folder}, then gen site --all --out {folder}{edited}"
         )

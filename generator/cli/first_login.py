@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from generator import paths
 from generator.cli.output import agreed, say
 from generator.compiler.digests import digest
 from generator.compiler.result import Compilation
@@ -14,7 +15,6 @@ from generator.install.key_pair import key_pair, loose, tighten
 from generator.workspace import writer
 
 _KERNEL = Path("/proc/version")
-_OURS = b"# Made by gen for "
 
 
 def offer(folder: Path, made: Compilation, conf: bytes) -> dict[str, Any]:
@@ -71,13 +71,13 @@ def _windows_home(site: str) -> Path | None:
 
 def _copied(windows: Path, site: str, conf: bytes) -> dict[str, str]:
     """Write the copy for Windows, and say what is left to do there."""
-    path, content = windows / ".ssh" / "gen.d" / f"{site}.conf", wsl.windows_copy(conf)
+    path, content = windows / paths.installed_ssh_config(site), wsl.windows_copy(conf)
     with os_errors_named(path):
-        if path.exists() and not path.read_bytes().startswith(_OURS):
+        if path.exists() and not paths.has_header(path.read_bytes()):
             raise GenError(f"{path}: was here before, and gen did not write it; move it away")
         writer.make(path, content, 0o600)
     say(f"  new       {path}")
-    say(f"  Add on top of {windows / '.ssh' / 'config'}: Include gen.d/*.conf")
+    say(f"  Add on top of {windows / paths.SSH_CONFIG}: Include {paths.SITE_CONFIGS.name}/*.conf")
     say(
         "  The key pair is yours to copy there. Windows' ssh cannot check pins: it asks, and you compare."
     )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from generator import paths
 from generator.cli import file_changes, first_login, next_steps, site
 from generator.cli.output import agreed, data, patch, say
 from generator.errors import GenError
@@ -22,7 +23,7 @@ from generator.install import (
 )
 from generator.install.key_pair import loose
 from generator.install.mode import Mode
-from generator.install.plan import CONFIG, Move, Placed
+from generator.install.plan import Move, Placed
 from generator.loading import inputs
 from generator.renewal.status import lingers
 from generator.ssh.config_files import Files
@@ -124,9 +125,9 @@ def _installed(
         many = f"{len(shown.changed)} file{'s' if len(shown.changed) != 1 else ''}"
         if not agreed(f"Change {many} in {folder}?"):
             return None
-    paths = [item.path for one in sites for item in one.artifacts]
-    traces = [path for name in _timed(sites) for path in services.traces(name)]
-    with apply.alone(folder, [*paths, *traces]) as missing:
+    files = [item.path for one in sites for item in one.artifacts]
+    traces = [path for name in _timed(sites) for path in paths.systemd_traces(name)]
+    with apply.alone(folder, [*files, *traces]) as missing:
         move, shadows = planned()
         if shown and shown.files != move.files:
             raise GenError(
@@ -142,7 +143,7 @@ def _installed(
 
 def _taken_over(folder: Path, sites: Iterable[Placed], consent: Consent) -> bool:
     """Ask, where there is somebody to ask, whether ours replaces what `mila init` wrote."""
-    config_now = folder / CONFIG
+    config_now = folder / paths.SSH_CONFIG
     mila = next((one.made for one in sites if one.made.site == "mila"), None)
     if consent.take_over or mila is None or not config_now.is_file():
         return consent.take_over
@@ -174,11 +175,14 @@ def _proven(folder: Path, move: Move, sites: list[Placed], consent: Consent) -> 
         folder / change.path: change.artifact.content if change.artifact else None
         for change in move.files
     }
-    bare = {folder / record.conf(name): None for name in move.left}
+    bare = {folder / paths.installed_ssh_config(name): None for name in move.left}
     before, after = Files(folder), Files(folder, overlay)
     side_effects.check(before)
     theirs = side_effects.foreign(
-        Files(folder, {folder / CONFIG: managed_blocks.arranged(move.config, "", {}), **bare})
+        Files(
+            folder,
+            {folder / paths.SSH_CONFIG: managed_blocks.arranged(move.config, "", {}), **bare},
+        )
     )
     changed = side_effects.changes(before, after, theirs, [one.conf for one in sites])
     if changed and not consent.force:
@@ -208,7 +212,8 @@ def _print(folder: Path, sites: Iterable[Placed]) -> None:
         ).decode()
     )
     say(
-        f"Add this to {folder / CONFIG}, above its first Host or Match, and below an IgnoreUnknown if there is one."
+        f"Add this to {folder / paths.SSH_CONFIG}, above its first Host or Match, "
+        "and below an IgnoreUnknown if there is one."
     )
     say("Nothing was written. gen install without --mode print takes such a block over as its own.")
 

@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 from generator.cli import site
 from generator.errors import GenError
 from generator.loading import inputs
+from generator.paths import OUTPUT_STATE
 from generator.schema import project
 
 
@@ -20,7 +21,7 @@ def run(
     slug = project.slug(name, sys.stdlib_module_names)
     folder = out / slug
     wanted = project.Project(PurePosixPath(), project.package(slug), alone=True)
-    made = (folder / ".gen").is_dir() and (folder / wanted.sites).is_dir()
+    made = (folder / OUTPUT_STATE).is_dir() and (folder / wanted.sites).is_dir()
     if folder.is_dir() and any(folder.iterdir()) and not made:
         raise GenError(
             f"{folder}: is there already, and is no project that gen project made; choose another name"

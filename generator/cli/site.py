@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from generator import __version__, resources
+from generator import __version__, paths, resources
 from generator.cli import next_steps
 from generator.cli.file_changes import DONE, listed, preview, refuse_conflicts
 from generator.cli.output import data, say
@@ -44,7 +44,7 @@ def run(
         raise GenError(f"--out {out}: is no folder")
     given = inputs.read(choice)
     site = inputs.site(given.spec)
-    was = _was(out, lock.path(site), force)
+    was = _was(out, paths.lock(site), force)
     before = was.recipe.project if was else None
     given = replace(given, project=_project(wanted, out, site, was))
     made = next_steps.compiled(given)
@@ -60,7 +60,7 @@ def run(
         if not force:
             refuse_conflicts([(out, changes)])
         record = lock.of(made.site, made.artifacts, recipe(given, made, out))
-        backups = writer.apply(out, changes, lock.path(made.site), record)
+        backups = writer.apply(out, changes, paths.lock(made.site), record)
     if as_json:
         data(_json(made, changes, backups))
     elif dry_run:
@@ -85,7 +85,7 @@ def _project(
         case Project():
             return replace(wanted, alone=was is None or (before is not None and before.alone))
         case True:
-            return replace(before, alone=False) if before else _new(f"{site}-pipelines", out)
+            return replace(before, alone=False) if before else _new(paths.project_name(site), out)
     return None
 
 
@@ -119,7 +119,7 @@ def _there(folder: Path, out: Path) -> Project:
         raise GenError(f"--project {folder}: is not below {out}; say with --out what holds it")
     if (keepers := list(_keepers(folder.resolve()))) and out.resolve() not in keepers:
         raise GenError(
-            f"--project {folder}: its locks are in {keepers[0] / '.gen'}; say --out {keepers[0]}"
+            f"--project {folder}: its locks are in {keepers[0] / paths.OUTPUT_STATE}; say --out {keepers[0]}"
         )
     return Project(PurePosixPath(folder.resolve().relative_to(out.resolve())), packages[0])
 
@@ -127,7 +127,7 @@ def _there(folder: Path, out: Path) -> Project:
 def _keepers(folder: Path) -> Iterator[Path]:
     """Yield the folders whose locks know of a project: its own, or one above."""
     for above in (folder, *folder.parents):
-        for path in sorted(above.glob(".gen/*.lock")):
+        for path in sorted(above.glob(str(paths.LOCKS))):
             with suppress(GenError, OSError):  # somebody else's, perhaps
                 known = lock.parse(path.read_bytes(), str(path)).recipe.project
                 if known and (above / known.folder).resolve() == folder:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+from generator import paths
 from generator.cli.output import data, say
 from generator.errors import GenError
 from generator.formatting import clock, home, span
@@ -109,5 +110,5 @@ def _timer(timer: Timer, site: str) -> str:
         return f"next look at {clock(timer.next)}" if timer.next else "running"
     if not timer.installed:
         return f"not installed; gen install {site}"
-    start = f"; systemctl --user enable --now gen-cert-{site}.timer"
+    start = f"; systemctl --user enable --now {paths.timer_name(site)}"
     return f"not running{start if timer.kind == 'systemd' else ''}"

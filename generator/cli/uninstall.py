@@ -4,12 +4,13 @@ import json
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
+from generator import paths
 from generator.cli import file_changes, first_login
 from generator.cli.install import Consent
 from generator.cli.output import agreed, data, patch, say
 from generator.errors import GenError
 from generator.install import apply, plan, record, services
-from generator.install.plan import CONFIG, Move
+from generator.install.plan import Move
 from generator.workspace.patch import diff
 from generator.workspace.plan import Action
 
@@ -91,7 +92,9 @@ def _summary(folder: Path, move: Move, backups: list[Path], secrets: list[Path])
     for backup in backups:
         say(f"  {'backup':9} ~/{backup.relative_to(folder)}")
     if move.by_hand:
-        say(f"\n{folder / CONFIG} was left as it is; take gen's block out of it where you keep it.")
+        say(
+            f"\n{folder / paths.SSH_CONFIG} was left as it is; take gen's block out of it where you keep it."
+        )
 
 
 def _json(sites: Sequence[str], move: Move, backups: list[Path], secrets: list[Path]) -> str:

@@ -58,8 +58,3 @@ class Account:
             if key and isinstance(auth, StepAuth | CommandCertificateAuth)
             else None
         )
-
-
-def header(site: SiteSpec, command: str = "gen site") -> str:
-    """Return the first line of every generated file: what made it, and how to change it."""
-    return f"Made by gen for {site.site}; do not edit. Change the spec or your profile, then run: {command} {site.site}"

@@ -6,6 +6,7 @@ renewed, and start no more than `date` until then. ssh gives them /dev/null for 
 
 from collections.abc import Iterable
 
+from generator import paths
 from generator.compiler.account import Account
 from generator.compiler.renewal_schedule import renewable
 from generator.ssh.config_files import RENEWAL_COMMAND
@@ -17,7 +18,7 @@ _SCRIPT = (
     "set -f",
     # In a folder that others write to, gen would take its spec from their site_specs.
     "cd $HOME/ 2>/dev/null || exit",
-    "{ [ -e $1 ] && read due <.local/state/gen/$0.due && [ $(date +%s) -lt $due ]; } 2>/dev/null && exit",
+    f"{{ [ -e $1 ] && read due <{paths.renewal_due('$0')} && [ $(date +%s) -lt $due ]; }} 2>/dev/null && exit",
     # What starts without a shell of the user's (a desktop, an editor) has a short PATH.
     "PATH=$PATH:$HOME/.local/bin:/opt/homebrew/bin:/usr/local/bin",
     # Not by exec: ssh gives up where the command dies by a signal.

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from generator import paths
 from generator.compiler.result import FirstLogin
 from generator.errors import GenError, os_errors_named
 from generator.ssh.config_files import Files, sources, walk
@@ -96,7 +97,7 @@ def loose(home: Path) -> tuple[Loose, ...]:
 
 
 def _loose(home: Path) -> Iterator[Loose]:
-    folder = home / ".ssh"
+    folder = home / paths.SSH
     if not folder.is_dir():
         return
     # ssh(1), FILES; what group and others may do, by kind.

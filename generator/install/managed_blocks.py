@@ -7,13 +7,14 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from generator import paths
 from generator.compiler.digests import digest
 from generator.errors import GenError
 from generator.install import foreign_blocks
 from generator.install.mode import Mode
 from generator.ssh.config_lines import lines, numbered
 
-INCLUDED = "~/.ssh/gen.d/*.conf"
+INCLUDED = f"~/{paths.SITE_CONFIGS}/*.conf"
 INCLUDE = f"Include {INCLUDED}\n".encode()
 """The body of the block that reads every installed site; a tilde means the same to each OpenSSH that has Include."""
 

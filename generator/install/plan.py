@@ -6,21 +6,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from generator import resources
+from generator import paths, resources
 from generator.compiler.artifact import Artifact
 from generator.compiler.digests import digest
 from generator.compiler.result import Compilation
 from generator.errors import GenError, os_errors_named
-from generator.install import config_owner, foreign_blocks, record, services
+from generator.install import config_owner, foreign_blocks, record
 from generator.install import managed_blocks as config
 from generator.install.mode import Mode
-from generator.loading.catalogue import INSTALLED
 from generator.loading.inputs import File
 from generator.workspace import lock, reader
 from generator.workspace.lock import Lock, Recipe
 from generator.workspace.plan import Action, Actual, Change, plan
-
-CONFIG = PurePosixPath(".ssh/config")
 
 
 @dataclass(frozen=True)
@@ -35,7 +32,9 @@ class Placed:
     def conf(self) -> bytes:
         """Its ssh configuration."""
         return next(
-            item.content for item in self.artifacts if item.path == record.conf(self.made.site)
+            item.content
+            for item in self.artifacts
+            if item.path == paths.installed_ssh_config(self.made.site)
         )
 
 
@@ -87,7 +86,7 @@ def placed(home: Path, made: Compilation, spec: File, recipe: Recipe) -> Placed:
 
     One that a person put there themselves stays theirs: it is no part of what is taken out again.
     """
-    copy = INSTALLED / f"{made.site}.yaml"
+    copy = paths.installed_spec(made.site)
     was = record.installed(home).get(made.site)
     found = None if was and copy in was.files else _actual(home, [copy]).get(copy)
     foreign = "systemd" if sys.platform == "darwin" else "launchd"
@@ -123,15 +122,17 @@ def installing(
         files += changes
         intents.append(_record(home, name, map(_until_done, changes), site.recipe))
         records.append(_record(home, name, site.artifacts, site.recipe))
-    found = _actual(home, [CONFIG]).get(CONFIG)
+    found = _actual(home, [paths.SSH_CONFIG]).get(paths.SSH_CONFIG)
     content = found.content if found else b""
     confs = _confs(home, was) | {site.made.site: site.conf for site in sites}
-    mode = mode or config.mode(content, str(home / CONFIG)) or Mode.INCLUDE
+    mode = mode or config.mode(content, str(home / paths.SSH_CONFIG)) or Mode.INCLUDE
     content = _arranged(
         home, foreign_blocks.take_over(content) if take_over else content, confs, mode
     )
     change = _changed(found, content, _edited(home, found, was, confs))
-    by_hand = config_owner.of(home, home / CONFIG) if change.action is not Action.KEEP else None
+    by_hand = (
+        config_owner.of(home, home / paths.SSH_CONFIG) if change.action is not Action.KEEP else None
+    )
     files += [] if by_hand else [change]
     return Move(intents, files, records, frozenset(confs), content, by_hand)
 
@@ -149,31 +150,35 @@ def uninstalling(home: Path, sites: Sequence[str]) -> Move:
     files = list[Change]()
     for site in sites:
         files += plan([], _actual(home, was[site].files), was[site].files)
-        made_meanwhile = [*services.traces(site), *record.renewals(site)]
+        made_meanwhile = [*paths.systemd_traces(site), *paths.renewal_files(site)]
         files += [
             Change(path, Action.DELETE) for path in made_meanwhile if os.path.lexists(home / path)
         ]
-    found = _actual(home, [CONFIG]).get(CONFIG)
+    found = _actual(home, [paths.SSH_CONFIG]).get(paths.SSH_CONFIG)
     content, by_hand = found.content if found else b"", None
-    if found and (mode := config.mode(content, str(home / CONFIG))):
+    if found and (mode := config.mode(content, str(home / paths.SSH_CONFIG))):
         confs = {site: conf for site, conf in _confs(home, was).items() if site not in sites}
         content = _arranged(home, content, confs, mode)
         content = foreign_blocks.give_back(content) if "mila" in sites else content
         change = _changed(found, content, _edited(home, found, was, {}))
         gone = not content and shared.created
         change = replace(change, action=Action.DELETE, artifact=None) if gone else change
-        by_hand = config_owner.of(home, home / CONFIG) if change.action is not Action.KEEP else None
+        by_hand = (
+            config_owner.of(home, home / paths.SSH_CONFIG)
+            if change.action is not Action.KEEP
+            else None
+        )
         files = files if by_hand else [change, *files]
-    records = [Change(record.path(site), Action.DELETE) for site in sites]
+    records = [Change(paths.installed_lock(site), Action.DELETE) for site in sites]
     return Move([], files, records, frozenset(was) - set(sites), content, by_hand)
 
 
-def _actual(home: Path, paths: Iterable[PurePosixPath]) -> dict[PurePosixPath, Actual]:
-    return reader.actual(home, paths, fenced=False)
+def _actual(home: Path, files: Iterable[PurePosixPath]) -> dict[PurePosixPath, Actual]:
+    return reader.actual(home, files, fenced=False)
 
 
 def _record(home: Path, site: str, artifacts: Iterable[Artifact], recipe: Recipe) -> Change:
-    return put(home, record.path(site), lock.of(site, artifacts, recipe))
+    return put(home, paths.installed_lock(site), lock.of(site, artifacts, recipe))
 
 
 def put(home: Path, path: PurePosixPath, content: bytes) -> Change:
@@ -194,8 +199,9 @@ def _until_done(change: Change) -> Artifact:
 
 def _confs(home: Path, sites: Iterable[str]) -> dict[str, bytes]:
     """Return the ssh configuration of the sites that are installed, by their names."""
-    paths = {record.conf(site): site for site in sites}
-    return {paths[path]: found.content for path, found in _actual(home, paths).items()}
+    sites_by_path = {paths.installed_ssh_config(site): site for site in sites}
+    files = _actual(home, sites_by_path)
+    return {sites_by_path[path]: file.content for path, file in files.items()}
 
 
 def _arranged(home: Path, content: bytes, confs: Mapping[str, bytes], mode: Mode) -> bytes:
@@ -203,16 +209,16 @@ def _arranged(home: Path, content: bytes, confs: Mapping[str, bytes], mode: Mode
     wanted = {site: config.inline(conf) for site, conf in confs.items()}
     if mode is Mode.INCLUDE:
         wanted = {"": config.INCLUDE} if confs else {}
-    return config.arranged(content, str(home / CONFIG), wanted)
+    return config.arranged(content, str(home / paths.SSH_CONFIG), wanted)
 
 
 def _changed(found: Actual | None, content: bytes, conflict: str | None) -> Change:
-    artifact = Artifact(CONFIG, content, found.mode if found else 0o600)
+    artifact = Artifact(paths.SSH_CONFIG, content, found.mode if found else 0o600)
     if found is None:
-        return Change(CONFIG, Action.CREATE, None, artifact)
+        return Change(paths.SSH_CONFIG, Action.CREATE, None, artifact)
     if found.content == content:
-        return Change(CONFIG, Action.KEEP, found, artifact)
-    return Change(CONFIG, Action.UPDATE, found, artifact, conflict)
+        return Change(paths.SSH_CONFIG, Action.KEEP, found, artifact)
+    return Change(paths.SSH_CONFIG, Action.UPDATE, found, artifact, conflict)
 
 
 def _edited(
@@ -220,10 +226,10 @@ def _edited(
 ) -> str | None:
     """Say where somebody edited our part of the ssh config; a run that was ended may have left the new text there."""
     known = {
-        site: {lock.files[record.conf(site)].digest}
+        site: {lock.files[paths.installed_ssh_config(site)].digest}
         for site, lock in was.items()
-        if record.conf(site) in lock.files
+        if paths.installed_ssh_config(site) in lock.files
     }
     for site, conf in new.items():
         known.setdefault(site, set()).add(digest(conf))
-    return config.edited(found.content, str(home / CONFIG), known) if found else None
+    return config.edited(found.content, str(home / paths.SSH_CONFIG), known) if found else None

@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from generator import paths
 from generator.compiler.account import Account
 from generator.install import managed_blocks, record
-from generator.install.plan import CONFIG, Move
+from generator.install.plan import Move
 from generator.loading import catalogue, validate
 from generator.schema.auth import StepAuth
 from generator.schema.profile import Person
@@ -35,9 +36,9 @@ def goes(home: Path, sites: Sequence[str], move: Move) -> list[Path]:
 
 def _configured(home: Path, sites: Iterable[str], move: Move) -> Iterator[str]:
     """Yield the keys and certificates that lines of the person's name."""
-    content = managed_blocks.arranged(move.config, str(home / CONFIG), {})
-    ours = {home / record.conf(site): None for site in (*sites, *move.left)}
-    for _, line in walk(sources(Files(home, {**ours, home / CONFIG: content}))[0]):
+    content = managed_blocks.arranged(move.config, str(home / paths.SSH_CONFIG), {})
+    ours = {home / paths.installed_ssh_config(site): None for site in (*sites, *move.left)}
+    for _, line in walk(sources(Files(home, {**ours, home / paths.SSH_CONFIG: content}))[0]):
         if line.keyword in ("identityfile", "certificatefile"):
             yield from line.arguments[:1]
 
@@ -46,10 +47,10 @@ def _secrets(home: Path, sites: Iterable[str]) -> Iterator[Path]:
     was = record.installed(home)
     for name in sites:
         person = Person.model_validate(dict(was[name].recipe.person))
-        paths = _paths(Account(validate.site(catalogue.spec(name, None)), person))
+        secrets = _paths(Account(validate.site(catalogue.spec(name, None)), person))
         yield from (
             _place(home, path)
-            for path in paths
+            for path in secrets
             if path.startswith("~/") and ".." not in path.split("/")
         )
 

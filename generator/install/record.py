@@ -6,17 +6,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from generator import paths
 from generator.errors import GenError
-from generator.loading.catalogue import INSTALLED
 from generator.workspace import lock, reader
 from generator.workspace.lock import Lock
-
-STATE = PurePosixPath(".local/state/gen")
-BACKUP = STATE / "backup"
-BUSY = STATE / "install/busy"
-"""Held while the home folder is changed."""
-SHARED = STATE / "install/home.json"
-UNITS = PurePosixPath(".config/systemd/user")
 
 
 @dataclass(frozen=True)
@@ -31,47 +24,20 @@ class Shared:
     """What takes back that which was agreed to beside the files of a site."""
 
 
-def path(site: str) -> PurePosixPath:
-    """Return where the lock of an installed site lies below the home folder."""
-    return STATE / "install" / f"{site}.lock"
-
-
-def conf(site: str) -> PurePosixPath:
-    """Return where the ssh configuration of a site is installed."""
-    return PurePosixPath(f".ssh/gen.d/{site}.conf")
-
-
-def agent(site: str) -> PurePosixPath:
-    """Return where the launchd agent of a site is installed."""
-    return PurePosixPath(f"Library/LaunchAgents/gen-cert-{site}.plist")
-
-
-def renewals(site: str) -> list[PurePosixPath]:
-    """Return what `gen refresh` remembers of a site."""
-    return [STATE / f"{site}.{ending}" for ending in ("json", "due", "lock")]
-
-
-def places(site: str) -> list[str]:
-    """Return every file that may be installed for a site."""
-    units = [UNITS / f"gen-cert-{site}.{ending}" for ending in ("service", "timer")]
-    ours = [conf(site), conf(site).with_suffix(".known_hosts"), *units, agent(site)]
-    return [str(place) for place in (*ours, INSTALLED / f"{site}.yaml")]
-
-
 def installed(home: Path) -> dict[str, Lock]:
     """Return the sites that are installed, each with what was installed, and from what.
 
     Raises:
         GenError: a record cannot be read, or is none that gen wrote.
     """
-    found = sorted((home / STATE / "install").glob("*.lock"))
-    content = reader.actual(home, [path(file.stem) for file in found], fenced=False)
+    found = sorted((home / paths.INSTALL_RECORDS).glob("*.lock"))
+    content = reader.actual(home, [paths.installed_lock(file.stem) for file in found], fenced=False)
     return {where.stem: _lock(actual.content, where, home) for where, actual in content.items()}
 
 
 def _lock(content: bytes, where: PurePosixPath, home: Path) -> Lock:
-    was = lock.parse(content, str(home / where), places)
-    if path(was.site) != where:
+    was = lock.parse(content, str(home / where), paths.installed_files)
+    if paths.installed_lock(was.site) != where:
         raise GenError(f"{home / where}: is the record of another site, {was.site}")
     return was
 
@@ -82,7 +48,7 @@ def shared(home: Path) -> Shared:
     Raises:
         GenError: the record cannot be read, or is none that gen wrote.
     """
-    found = reader.actual(home, [SHARED], fenced=False).get(SHARED)
+    found = reader.actual(home, [paths.INSTALL_RECORD], fenced=False).get(paths.INSTALL_RECORD)
     if found is None:
         return Shared()
     try:
@@ -90,7 +56,9 @@ def shared(home: Path) -> Shared:
         folders = tuple(_relative(folder) for folder in record["folders"])
         return Shared(folders, bool(record["created"]), dict(record["undo"]))
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise GenError(f"{home / SHARED}: is no record that gen wrote; remove it") from None
+        raise GenError(
+            f"{home / paths.INSTALL_RECORD}: is no record that gen wrote; remove it"
+        ) from None
 
 
 def _relative(text: str) -> str:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from generator.install.record import UNITS, agent
+from generator import paths
 
 Commands = tuple[tuple[str, ...], ...]
 
@@ -21,23 +21,23 @@ def starting(site: str, home: Path, *, launchd: bool, user: int) -> Commands:
         domain = f"gui/{user}"
         return (
             *stopping(site, launchd=True, user=user),
-            ("launchctl", "bootstrap", domain, str(home / agent(site))),
+            ("launchctl", "bootstrap", domain, str(home / paths.installed_launchd_agent(site))),
         )
-    return _systemctl(("daemon-reload",), ("enable", "--now", f"gen-cert-{site}.timer"))
+    return _systemctl(("daemon-reload",), ("enable", "--now", paths.timer_name(site)))
 
 
 def stopping(site: str, *, launchd: bool, user: int) -> Commands:
     """Return the commands that end a timer; one that does not run is no fault of theirs."""
     if launchd:
-        return (("launchctl", "bootout", f"gui/{user}/gen-cert-{site}"),)
+        return (("launchctl", "bootout", f"gui/{user}/{paths.agent_label(site)}"),)
     return _systemctl(
-        ("disable", "--now", f"gen-cert-{site}.timer"), ("stop", f"gen-cert-{site}.service")
+        ("disable", "--now", paths.timer_name(site)), ("stop", paths.service_name(site))
     )
 
 
 def forgetting(site: str, *, launchd: bool) -> Commands:
     """Return the commands after which nothing speaks of units whose files are gone."""
-    unit = f"gen-cert-{site}.service"
+    unit = paths.service_name(site)
     return () if launchd else _systemctl(("daemon-reload",), ("reset-failed", unit))
 
 
@@ -47,16 +47,7 @@ def _systemctl(*calls: Sequence[str]) -> Commands:
 
 def units(site: str) -> tuple[PurePosixPath, PurePosixPath]:
     """Return where what starts by itself is installed: systemd's timer, launchd's agent."""
-    return UNITS / f"gen-cert-{site}.timer", agent(site)
-
-
-def traces(site: str) -> list[PurePosixPath]:
-    """Return what systemd writes for a timer: the link that enables it, and when it ran last (systemd.timer(5))."""
-    timer = f"gen-cert-{site}.timer"
-    return [
-        UNITS / "timers.target.wants" / timer,
-        PurePosixPath(f".local/share/systemd/timers/stamp-{timer}"),
-    ]
+    return paths.installed_timer_unit(site), paths.installed_launchd_agent(site)
 
 
 def start(site: str, home: Path) -> str | None:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
+from generator import paths
 from generator.ssh.client import Settings
 from generator.ssh.config_files import Files, Source, sources, walk
 from generator.ssh.config_lines import Line, lines
@@ -133,7 +134,7 @@ class _Beside:
         if found := self._line(name, option):
             file, line = found
             mend = _MEND if ours else _MEND_BELOW if file.startswith("~/") else _MEND_SYSTEM
-            mend = _MEND_OF_SITES if file.startswith("~/.ssh/gen.d/") else mend
+            mend = _MEND_OF_SITES if file.startswith(f"~/{paths.SITE_CONFIGS}/") else mend
             return Shadow(
                 f"{file}:{line.number}", f"{line.written} {line.value}", does, (name,), mend
             )

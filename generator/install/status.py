@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from generator import paths
 from generator.compiler import digests
 from generator.errors import GenError
-from generator.install import plan, record
+from generator.install import record
 from generator.install.managed_blocks import INCLUDED
 from generator.loading import catalogue
 from generator.ssh.config_lines import lines as lines_of
@@ -47,7 +48,7 @@ def installed(folder: Path) -> dict[str, Installed]:
     Raises:
         GenError: a record cannot be read.
     """
-    config = reader.actual(folder, [plan.CONFIG], fenced=False).get(plan.CONFIG)
+    config = reader.actual(folder, [paths.SSH_CONFIG], fenced=False).get(paths.SSH_CONFIG)
     content = config.content if config else b""
     return {
         name: _installed(folder, was, content) for name, was in record.installed(folder).items()

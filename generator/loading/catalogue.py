@@ -2,13 +2,11 @@
 
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
+from generator import paths
 from generator.errors import GenError, near
 from generator.resources import CATALOGUE
-
-INSTALLED = PurePosixPath(".config/gen/site_specs")
-"""Where, below the home folder, `gen install` puts the spec of a site that does not ship with gen."""
 
 
 def sites(specs: Path | None) -> dict[str, Path]:
@@ -26,7 +24,7 @@ def sites(specs: Path | None) -> dict[str, Path]:
 
 def _installed() -> list[Path]:
     try:
-        return [Path.home() / INSTALLED]
+        return [Path.home() / paths.INSTALLED_SPECS]
     except RuntimeError:  # who has no home folder has nothing in it
         return []
 

@@ -4,8 +4,9 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from generator import paths
 from generator.errors import GenError
 from generator.formatting import home
 from generator.loading import catalogue
@@ -83,8 +84,8 @@ def profile_name(named: Path | None = None) -> str:
 
 def _usual_profile() -> Path | None:
     """Return `gen/profile.yaml` below the XDG configuration folder; None without a home."""
-    base = xdg("XDG_CONFIG_HOME", ".config")
-    return base / "gen" / "profile.yaml" if base else None
+    base = xdg("XDG_CONFIG_HOME", paths.USER_CONFIG)
+    return base / paths.PROFILE if base else None
 
 
 def _there(path: Path | None) -> Path | None:
@@ -97,7 +98,7 @@ def _there(path: Path | None) -> Path | None:
         return path  # whoever reads it is told
 
 
-def xdg(variable: str, usual: str) -> Path | None:
+def xdg(variable: str, usual: PurePosixPath) -> Path | None:
     """Return the folder that a variable names, if absolute, as XDG has it, else the usual one; None without a home."""
     named = Path(os.environ.get(variable, ""))
     if named.is_absolute():

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from generator import paths
 from generator.errors import GenError, os_errors_named
 from generator.renewal.http import Deadline
 from generator.workspace import writer
@@ -129,6 +130,6 @@ def store(site: str) -> Store:
         GenError: there is no home folder.
     """
     try:
-        return Store(site, Path.home() / ".local" / "state" / "gen")
+        return Store(site, Path.home() / paths.STATE)
     except RuntimeError:
         raise GenError("there is no home folder; set HOME") from None

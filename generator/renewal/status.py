@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+from generator import paths
 from generator.errors import GenError
 from generator.loading.inputs import Choice
 from generator.renewal import credentials, renew, settings
@@ -92,16 +93,11 @@ def lingers() -> bool | None:
 
 def sites() -> list[str]:
     """Return the sites that have a timer or a renewal on this machine."""
-    places = (
-        (".config/systemd/user", "gen-cert-", ".timer"),
-        ("Library/LaunchAgents", "gen-cert-", ".plist"),
-        (".local/state/gen", "", ".json"),
-        (".local/state/gen", "", ".due"),
-    )
     home = Path.home()
-    return sorted(
-        {name for folder, start, end in places for name in _between(home / folder, start, end)}
-    )
+    names: set[str] = set()
+    for directory, start, end in paths.RENEWAL_TRACES:
+        names.update(_between(home / directory, start, end))
+    return sorted(names)
 
 
 def _between(folder: Path, start: str, end: str) -> Iterator[str]:
@@ -134,7 +130,7 @@ def _timer(site: str, environment: Mapping[str, str]) -> Timer | None:
     if shutil.which("systemctl") and environment.get("XDG_RUNTIME_DIR"):
         names = (
             "--property=LoadState,ActiveState,NextElapseUSecRealtime",
-            f"gen-cert-{site}.timer",
+            paths.timer_name(site),
         )
         lines = _output(("systemctl", "--user", "show", *names), environment)
         if not lines:
@@ -143,8 +139,10 @@ def _timer(site: str, environment: Mapping[str, str]) -> Timer | None:
         there, runs = found.get("LoadState") != "not-found", found.get("ActiveState") == "active"
         return Timer("systemd", there, runs, _second(found.get("NextElapseUSecRealtime", "")))
     if shutil.which("launchctl"):
-        shown = _output(("launchctl", "print", f"gui/{os.getuid()}/gen-cert-{site}"), environment)
-        there = (Path.home() / f"Library/LaunchAgents/gen-cert-{site}.plist").exists()
+        shown = _output(
+            ("launchctl", "print", f"gui/{os.getuid()}/{paths.agent_label(site)}"), environment
+        )
+        there = (Path.home() / paths.installed_launchd_agent(site)).exists()
         return Timer("launchd", there, shown is not None)
     return None
 

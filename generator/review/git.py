@@ -5,6 +5,7 @@ import subprocess
 from pathlib import PurePosixPath
 
 from generator.errors import GenError
+from generator.paths import LOCKS
 
 
 def commit(revision: str) -> str:
@@ -48,7 +49,7 @@ def specs(revision: str, folder: str) -> dict[str, bytes]:
 
 def locks(revision: str) -> dict[str, bytes]:
     """Return every lock at a commit, here and below, by their paths from here."""
-    listed = [name for name in _listed(revision, "-r") if PurePosixPath(name).match(".gen/*.lock")]
+    listed = [name for name in _listed(revision, "-r") if PurePosixPath(name).match(str(LOCKS))]
     return {name: blob(revision, name) or b"" for name in listed}
 
 

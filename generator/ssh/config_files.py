@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from generator.errors import os_errors_named
+from generator.paths import SSH_CONFIG
 from generator.ssh.config_lines import Line, lines
 
 _TOP = b"\nMatch all\n"
@@ -72,7 +73,7 @@ def sources(files: Files) -> tuple[Source, Source]:
     Raises:
         GenError: a file cannot be read.
     """
-    user = files.home / ".ssh" / "config"
+    user = files.home / SSH_CONFIG
     return _source(files, user, user.parent), _source(files, files.system, files.system.parent)
 
 

@@ -9,12 +9,11 @@ from typing import Annotated
 from pydantic import Field
 
 from generator.loading.yaml_document import Node
+from generator.paths import ACCEPTED_DRIFT
 from generator.report.finding import Finding, Level
 from generator.schema.base import Model
 from generator.schema.text_types import Text
 from generator.workspace.drift import Cause
-
-PATH = ".gen/accepted.yaml"
 
 
 class Entry(Model):
@@ -57,7 +56,7 @@ def settle(findings: Sequence[Finding], known: Known, folder: Path, today: date)
     """
     settled = list(findings)
     more = []
-    where = str(folder / PATH)
+    where = str(folder / ACCEPTED_DRIFT)
     told = not any(item.rule == "refused" for item in findings)
     for number, entry in enumerate(known.entries):
         file = str(folder / entry.path)

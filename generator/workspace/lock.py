@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
+from generator import paths
 from generator.compiler.artifact import Artifact, Owner
 from generator.compiler.digests import digest
 from generator.errors import GenError
@@ -65,11 +66,6 @@ class Lock:
     files: Mapping[PurePosixPath, Written] = field(default_factory=dict)
 
 
-def path(site: str) -> PurePosixPath:
-    """Return where a site's lock lies in the output folder."""
-    return PurePosixPath(f".gen/{site}.lock")
-
-
 def catalogue(name: str) -> str:
     """Return how a recipe names a spec of the catalogue."""
     return f"{_CATALOGUE}{name}"
@@ -103,18 +99,11 @@ def of(site: str, artifacts: Iterable[Artifact], recipe: Recipe) -> bytes:
     return (json.dumps(record, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
-def generated(site: str) -> list[str]:
-    """Return the files that are made for a site in the output folder, but for what is in a project."""
-    made = [
-        f".env.{site}",
-        f"ssh/{site}.conf",
-        f"ssh/{site}.known_hosts",
-        f"launchd/gen-cert-{site}.plist",
-    ]
-    return made + [f"systemd/gen-cert-{site}.{ending}" for ending in ("service", "timer")]
-
-
-def parse(content: bytes, name: str, made: Callable[[str], list[str]] = generated) -> Lock:
+def parse(
+    content: bytes,
+    name: str,
+    made: Callable[[str], list[PurePosixPath]] = paths.generated_files,
+) -> Lock:
     """Read a lock; `made` tells which files there may be for a site.
 
     Raises:
@@ -130,7 +119,9 @@ def parse(content: bytes, name: str, made: Callable[[str], list[str]] = generate
             )
         site = _slug(record["site"])
         recipe = _recipe(record["inputs"])
-        possible = made(site) + ([str(recipe.project.wiring(site))] if recipe.project else [])
+        possible = [str(path) for path in made(site)]
+        if recipe.project:
+            possible.append(str(recipe.project.wiring(site)))
         files = {_of(possible, key): _written(value) for key, value in record["files"].items()}
         return Lock(site, recipe, files)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):

@@ -1,17 +1,13 @@
 """Files as they are, read below one folder and nowhere else."""
 
 import os
-import re
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from generator.errors import GenError, os_errors_named
+from generator.paths import HEADER_WITHIN, LOCKS, OUTPUT_STATE, has_header, is_generated_path
 from generator.workspace.plan import Actual
-
-_OURS = re.compile(
-    r".*/\.env\.[a-z0-9-]+|ssh/[a-z0-9-]+\.(?:conf|known_hosts)|(?:systemd|launchd)/gen-cert-.*|sites/[a-z0-9-]+\.toml"
-)
 
 
 def actual(
@@ -43,9 +39,9 @@ def locks(root: Path) -> list[tuple[Path, PurePosixPath]]:
     found = []
     for folder, below, _ in os.walk(root):
         below[:] = sorted(name for name in below if name != ".git")
-        if ".gen" in below:
+        if OUTPUT_STATE.name in below:
             found += [(Path(folder), where) for where in _locks(root, Path(folder))]
-            below.remove(".gen")
+            below.remove(OUTPUT_STATE.name)
     return sorted(found)
 
 
@@ -54,12 +50,10 @@ def _locks(root: Path, folder: Path) -> list[PurePosixPath]:
         raise GenError(
             f"{str(folder)!r}: its name holds a character that cannot be printed; rename it"
         )
-    gen = folder / ".gen"
+    gen = folder / OUTPUT_STATE
     if not within(gen, root):
-        return [
-            PurePosixPath(".gen")
-        ]  # not looked into; whoever reads it is told that it leads out
-    return [PurePosixPath(".gen", path.name) for path in sorted(gen.glob("*.lock"))]
+        return [OUTPUT_STATE]  # not looked into; whoever reads it is told that it leads out
+    return [OUTPUT_STATE / path.name for path in sorted(gen.glob(LOCKS.name))]
 
 
 def strays(root: Path, known: set[Path]) -> list[Path]:
@@ -69,11 +63,9 @@ def strays(root: Path, known: set[Path]) -> list[Path]:
         if "pyvenv.cfg" in files and folder != str(root):  # installed programs
             below.clear()
             continue
-        below[:] = sorted(set(below) - {".git", ".gen", ".pixi"})
+        below[:] = sorted(set(below) - {".git", OUTPUT_STATE.name, ".pixi"})
         inner = os.path.basename(folder)  # noqa: PTH119 - a path for each of many files would take longer
-        found += [
-            Path(folder, name) for name in sorted(files) if _OURS.fullmatch(f"{inner}/{name}")
-        ]
+        found += [Path(folder, name) for name in sorted(files) if is_generated_path(inner, name)]
     return [path for path in found if path not in known and _is_ours(path)]
 
 
@@ -81,7 +73,7 @@ def _is_ours(path: Path) -> bool:
     if path.is_symlink():
         return False
     with os_errors_named(path), path.open("rb") as file:
-        return b"Made by gen for " in file.read(400)
+        return has_header(file.read(HEADER_WITHIN))
 
 
 def real(root: Path, path: PurePosixPath, *, fenced: bool = True) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from pydantic import ValidationError
 
-from generator import __version__
+from generator import __version__, paths
 from generator.compiler import digests
 from generator.compiler.artifact import Artifact
 from generator.compiler.compile import compile_site
@@ -19,8 +19,8 @@ from generator.loading import yaml_document as document
 from generator.loading.yaml_document import Node
 from generator.schema.profile import Person
 from generator.schema.site import SiteSpec
-from generator.workspace import accepted_drift, reader
 from generator.workspace import lock as locks
+from generator.workspace import reader
 from generator.workspace.accepted_drift import Accepted, Known
 from generator.workspace.drift import Drift, drifts
 from generator.workspace.lock import Lock, Recipe
@@ -106,7 +106,7 @@ def known_in(folder: Path) -> Known | None:
     Raises:
         GenError: the list cannot be read, or has faults.
     """
-    where = PurePosixPath(accepted_drift.PATH)
+    where = paths.ACCEPTED_DRIFT
     file = reader.actual(folder, [where]).get(where)
     if file is None:
         return None
@@ -122,7 +122,7 @@ def recorded(root: Path, where: PurePosixPath) -> Lock:
         GenError: it cannot be read, or is not the lock of the site that its name says.
     """
     was = locks.parse(content(root, where), str(root / where))
-    if locks.path(was.site) != where:
+    if paths.lock(was.site) != where:
         raise GenError(f"{root / where}: is the lock of another site, {was.site}")
     return was
 

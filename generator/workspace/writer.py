@@ -9,10 +9,10 @@ from pathlib import Path, PurePosixPath
 
 from generator.compiler.digests import digest
 from generator.errors import GenError, os_errors_named
+from generator.paths import OUTPUT_BACKUPS
 from generator.workspace.plan import Action, Actual, Change
 from generator.workspace.reader import real
 
-_BACKUP = PurePosixPath(".gen/backup")
 _PATIENCE = 60  # seconds: nobody holds a lock while a person is asked
 
 
@@ -76,8 +76,8 @@ def _refuse_unwritable(folder: Path) -> None:
 
 def _keep(root: Path, path: PurePosixPath, found: Actual) -> PurePosixPath:
     """Put a copy aside, where git does not see it: people write secrets into files."""
-    copy = _BACKUP / path.parent / f"{path.name}.{digest(found.content)[:8]}"
-    _write(root, real(root, _BACKUP / ".gitignore"), b"*\n", 0o644)
+    copy = OUTPUT_BACKUPS / path.parent / f"{path.name}.{digest(found.content)[:8]}"
+    _write(root, real(root, OUTPUT_BACKUPS / ".gitignore"), b"*\n", 0o644)
     _write(root, real(root, copy), found.content, 0o600)
     return copy
 

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from generator import paths
 from generator.compiler import digests
 from generator.compiler.artifact import Artifact
 from generator.errors import GenError
@@ -14,7 +15,7 @@ from generator.workspace import lock, reader, writer
 from generator.workspace.plan import Action, Actual, Change, plan
 
 CONF = PurePosixPath("ssh/mila.conf")
-LOCK = lock.path("mila")
+LOCK = paths.lock("mila")
 
 
 def write(

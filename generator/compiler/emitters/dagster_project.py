@@ -7,8 +7,9 @@ share it; those come from the environment. dagster-slurm puts `extra_opts` first
 import json
 from collections.abc import Iterator
 
+from generator import paths
 from generator.compiler import scaffold
-from generator.compiler.account import Account, header
+from generator.compiler.account import Account
 from generator.compiler.artifact import Artifact, Owner
 from generator.compiler.host_key_policy import host_key_settings, pins
 from generator.compiler.renewal_schedule import certificate
@@ -33,7 +34,9 @@ Fields = dict[str, Value]
 def emit(account: Account, project: Project) -> Iterator[Artifact]:
     """Yield the file of the site, the only one that is managed."""
     site = account.site
-    made = header(site, f"gen project {_name(project)} --site" if project.alone else "gen site")
+    made = paths.header(
+        site.site, f"gen project {_name(project)} --site" if project.alone else "gen site"
+    )
     tables = {name: _written(fields) for name, fields in _tables(account).items()}
     content = render(
         "site.toml.j2",

@@ -8,9 +8,9 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
-from generator.compiler.account import Account, header
+from generator import paths
+from generator.compiler.account import Account
 from generator.compiler.artifact import Artifact
 from generator.compiler.templates import render
 from generator.errors import GenError
@@ -41,12 +41,9 @@ def emit(account: Account) -> Iterator[Artifact]:
     Raises:
         AmbiguousValueError: with the variable and the reason.
     """
-    name = f".env.{account.site.site}"
-    yield Artifact(
-        PurePosixPath(name),
-        content(account.site.site, header(account.site), variables(account)),
-        0o600,
-    )
+    site = account.site.site
+    lines = content(site, paths.header(site), variables(account))
+    yield Artifact(paths.env_file(site), lines, 0o600)
 
 
 def content(site: str, head: str, lines: list[Variable]) -> bytes:

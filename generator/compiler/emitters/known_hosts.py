@@ -4,9 +4,9 @@ A fingerprint is a hash, so only whole keys and authorities can stand here.
 """
 
 from collections.abc import Iterator
-from pathlib import PurePosixPath
 
-from generator.compiler.account import Account, header
+from generator import paths
+from generator.compiler.account import Account
 from generator.compiler.artifact import Artifact
 from generator.compiler.host_key_policy import listed, trusted
 from generator.compiler.templates import render
@@ -25,10 +25,10 @@ def emit(account: Account) -> Iterator[Artifact]:
         return
     name = account.site.site
     content = render(
-        "known_hosts.j2", header=header(account.site), lines=list(dict.fromkeys(lines))
+        "known_hosts.j2", header=paths.header(account.site.site), lines=list(dict.fromkeys(lines))
     )
-    path = PurePosixPath(f"ssh/{name}.known_hosts")
-    yield Artifact(path, content, 0o600, install_to=PurePosixPath(f".ssh/gen.d/{name}.known_hosts"))
+    installed = paths.installed_known_hosts(name)
+    yield Artifact(paths.known_hosts(name), content, 0o600, install_to=installed)
 
 
 def _lines(account: Account, keys: HostKeys) -> Iterator[str]:

@@ -2,9 +2,9 @@
 
 import plistlib
 from collections.abc import Iterator
-from pathlib import PurePosixPath
 
-from generator.compiler.account import Account, header
+from generator import paths
+from generator.compiler.account import Account
 from generator.compiler.artifact import Artifact
 from generator.compiler.renewal_schedule import certificate, schedule
 
@@ -16,7 +16,7 @@ def emit(account: Account) -> Iterator[Artifact]:
         return
     site = account.site.site
     agent = {
-        "Label": f"gen-cert-{site}",
+        "Label": paths.agent_label(site),
         # launchd expands neither ~ nor $HOME, and its PATH holds no folder of the user's: a shell does.
         "ProgramArguments": ["/bin/sh", "-c", f"{_PATH} exec gen refresh {site}"],
         "EnvironmentVariables": {"TZ": "UTC"},
@@ -26,14 +26,13 @@ def emit(account: Account) -> Iterator[Artifact]:
         "ProcessType": "Background",
         "Umask": 0o077,
     }
-    comment = f"<!-- {header(account.site)} -->\n<plist".encode()
+    comment = f"<!-- {paths.header(site)} -->\n<plist".encode()
     content = plistlib.dumps(agent, sort_keys=False).replace(b"<plist", comment, 1)
-    name = f"gen-cert-{site}.plist"
     yield Artifact(
-        PurePosixPath(f"launchd/{name}"),
+        paths.launchd_agent(site),
         content,
         0o644,
-        install_to=PurePosixPath(f"Library/LaunchAgents/{name}"),
+        install_to=paths.installed_launchd_agent(site),
     )
 
 

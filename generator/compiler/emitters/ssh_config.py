@@ -6,9 +6,9 @@ before patterns; and an unknown keyword stops ssh for every host, hence IgnoreUn
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 
-from generator.compiler.account import Account, header
+from generator import paths
+from generator.compiler.account import Account
 from generator.compiler.artifact import Artifact
 from generator.compiler.connect_hook import matches
 from generator.compiler.host_key_policy import host_key_settings, pins
@@ -42,13 +42,13 @@ def emit(account: Account) -> Iterator[Artifact]:
     made = list(blocks(account))
     content = render(
         "ssh_config.j2",
-        header=header(account.site),
+        header=paths.header(account.site.site),
         title=account.site.title,
         renewed=_renewed(account, made),
         blocks=made,
     )
-    path = PurePosixPath(f"ssh/{name}.conf")
-    yield Artifact(path, content, 0o600, install_to=PurePosixPath(f".ssh/gen.d/{name}.conf"))
+    installed = paths.installed_ssh_config(name)
+    yield Artifact(paths.ssh_config(name), content, 0o600, install_to=installed)
 
 
 def blocks(account: Account) -> Iterator[Block]:
@@ -245,6 +245,6 @@ def _sharing(account: Account, twin: str = "") -> list[Setting]:
         return [("ControlMaster", "no"), ("ControlPath", "none")]
     return [
         ("ControlMaster", "auto"),
-        ("ControlPath", f"~/.ssh/gen-%C{twin}"),
+        ("ControlPath", f"{paths.CONTROL_SOCKET}{twin}"),
         ("ControlPersist", "10m"),
     ]

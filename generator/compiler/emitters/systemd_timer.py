@@ -1,9 +1,9 @@
 """`systemd/gen-cert-SITE.{service,timer}`: renew the SSH certificate, for sites that log people in with one."""
 
 from collections.abc import Iterator
-from pathlib import PurePosixPath
 
-from generator.compiler.account import Account, header
+from generator import paths
+from generator.compiler.account import Account
 from generator.compiler.artifact import Artifact
 from generator.compiler.renewal_schedule import certificate, schedule
 from generator.compiler.templates import render
@@ -14,22 +14,21 @@ def emit(account: Account) -> Iterator[Artifact]:
     auth = certificate(account.site)
     if auth is None:
         return
+    site = account.site.site
     plan = schedule(auth)
-    for suffix in ("service", "timer"):
-        name = f"gen-cert-{account.site.site}.{suffix}"
+    units = (
+        ("cert.service.j2", paths.service_unit(site), paths.installed_service_unit(site)),
+        ("cert.timer.j2", paths.timer_unit(site), paths.installed_timer_unit(site)),
+    )
+    for template, path, installed in units:
         content = render(
-            f"cert.{suffix}.j2",
-            header=header(account.site),
-            site=account.site.site,
+            template,
+            header=paths.header(site),
+            site=site,
             calendar=calendar(plan.period),
             delay=plan.delay,
         )
-        yield Artifact(
-            PurePosixPath(f"systemd/{name}"),
-            content,
-            0o644,
-            install_to=PurePosixPath(f".config/systemd/user/{name}"),
-        )
+        yield Artifact(path, content, 0o644, install_to=installed)
 
 
 def calendar(period: int) -> str:

@@ -1,0 +1,211 @@
+"""Every fixed path of gen, and the header line by which gen recognizes its own files.
+
+A path is relative: to the home directory for what `gen install` and `gen refresh` write (constants, and functions
+that begin with `installed_` or `renewal_`), to an output directory for what `gen site` writes.
+"""
+
+import re
+from pathlib import PurePosixPath
+
+# Below the home directory.
+SSH = PurePosixPath(".ssh")
+SSH_CONFIG = SSH / "config"
+SITE_CONFIGS = SSH / "gen.d"
+CONTROL_SOCKET = "~/.ssh/gen-%C"
+"""ControlPath of a site's shared connections, as ssh_config(5) writes it."""
+STATE = PurePosixPath(".local/state/gen")
+HOME_BACKUPS = STATE / "backup"
+INSTALL_RECORDS = STATE / "install"
+INSTALL_RECORD = INSTALL_RECORDS / "home.json"
+"""The record of the changes that belong to no single site."""
+INSTALL_LOCK = INSTALL_RECORDS / "busy"
+"""Locked while gen changes the home directory."""
+USER_CONFIG = PurePosixPath(".config")
+"""The usual XDG_CONFIG_HOME."""
+PROFILE = PurePosixPath("gen/profile.yaml")
+"""The profile, below the XDG configuration directory."""
+INSTALLED_SPECS = PurePosixPath(".config/gen/site_specs")
+SYSTEMD_UNITS = PurePosixPath(".config/systemd/user")
+LAUNCHD_AGENTS = PurePosixPath("Library/LaunchAgents")
+UNIT_PREFIX = "gen-cert-"
+RENEWAL_TRACES = (
+    (SYSTEMD_UNITS, UNIT_PREFIX, ".timer"),
+    (LAUNCHD_AGENTS, UNIT_PREFIX, ".plist"),
+    (STATE, "", ".json"),
+    (STATE, "", ".due"),
+)
+"""Directory, and the start and end of a file name, by which a site is known to have a renewal."""
+
+# Below an output directory.
+OUTPUT_STATE = PurePosixPath(".gen")
+LOCKS = OUTPUT_STATE / "*.lock"
+"""Matches the lock of every site."""
+ACCEPTED_DRIFT = OUTPUT_STATE / "accepted.yaml"
+OUTPUT_BACKUPS = OUTPUT_STATE / "backup"
+
+_HEADER_START = "Made by gen for "
+# A unit or a plist has its header below a line of its own, so the header need not be the first line.
+_HEADER = re.compile(rb"^(?:# |<!-- )" + _HEADER_START.encode(), re.MULTILINE)
+HEADER_WITHIN = 400
+"""gen looks for its header line in so many bytes at the start of a file."""
+# The directory and the name of a generated file. The name alone would not do: many tools write a `.env.NAME`.
+_GENERATED_PATH = re.compile(
+    r".*/\.env\.[a-z0-9-]+"
+    r"|ssh/[a-z0-9-]+\.(?:conf|known_hosts)"
+    rf"|(?:systemd|launchd)/{UNIT_PREFIX}.*"
+    r"|sites/[a-z0-9-]+\.toml"
+)
+
+
+def env_file(site: str) -> PurePosixPath:
+    """Return the path of a site's `.env` file."""
+    return PurePosixPath(f".env.{site}")
+
+
+def ssh_config(site: str) -> PurePosixPath:
+    """Return the path of a site's ssh configuration."""
+    return PurePosixPath(f"ssh/{site}.conf")
+
+
+def known_hosts(site: str) -> PurePosixPath:
+    """Return the path of a site's known_hosts file."""
+    return PurePosixPath(f"ssh/{site}.known_hosts")
+
+
+def service_unit(site: str) -> PurePosixPath:
+    """Return the path of the systemd service that renews a site's certificate."""
+    return PurePosixPath("systemd") / service_name(site)
+
+
+def timer_unit(site: str) -> PurePosixPath:
+    """Return the path of the systemd timer that starts the service."""
+    return PurePosixPath("systemd") / timer_name(site)
+
+
+def launchd_agent(site: str) -> PurePosixPath:
+    """Return the path of the launchd agent that renews a site's certificate."""
+    return PurePosixPath("launchd") / f"{agent_label(site)}.plist"
+
+
+def lock(site: str) -> PurePosixPath:
+    """Return the path of a site's lock."""
+    return OUTPUT_STATE / f"{site}.lock"
+
+
+def generated_files(site: str) -> list[PurePosixPath]:
+    """Return every path that gen may write for a site outside its Dagster project."""
+    return [
+        env_file(site),
+        ssh_config(site),
+        known_hosts(site),
+        service_unit(site),
+        timer_unit(site),
+        launchd_agent(site),
+    ]
+
+
+def is_generated_path(directory: str, name: str) -> bool:
+    """Return whether gen writes files of this name in a directory of this name."""
+    return _GENERATED_PATH.fullmatch(f"{directory}/{name}") is not None
+
+
+def project_name(site: str) -> str:
+    """Return the usual name of a site's Dagster project."""
+    return f"{site}-pipelines"
+
+
+def service_name(site: str) -> str:
+    """Return the name by which systemctl knows the service of a site."""
+    return f"{UNIT_PREFIX}{site}.service"
+
+
+def timer_name(site: str) -> str:
+    """Return the name by which systemctl knows the timer of a site."""
+    return f"{UNIT_PREFIX}{site}.timer"
+
+
+def agent_label(site: str) -> str:
+    """Return the label by which launchctl knows the agent of a site."""
+    return f"{UNIT_PREFIX}{site}"
+
+
+def installed_ssh_config(site: str) -> PurePosixPath:
+    """Return the path of an installed site's ssh configuration."""
+    return SITE_CONFIGS / f"{site}.conf"
+
+
+def installed_known_hosts(site: str) -> PurePosixPath:
+    """Return the path of an installed site's known_hosts file."""
+    return SITE_CONFIGS / f"{site}.known_hosts"
+
+
+def installed_service_unit(site: str) -> PurePosixPath:
+    """Return the path of an installed site's systemd service."""
+    return SYSTEMD_UNITS / service_name(site)
+
+
+def installed_timer_unit(site: str) -> PurePosixPath:
+    """Return the path of an installed site's systemd timer."""
+    return SYSTEMD_UNITS / timer_name(site)
+
+
+def installed_launchd_agent(site: str) -> PurePosixPath:
+    """Return the path of an installed site's launchd agent."""
+    return LAUNCHD_AGENTS / f"{agent_label(site)}.plist"
+
+
+def installed_spec(site: str) -> PurePosixPath:
+    """Return the path of an installed site's own spec, which gen keeps for a site outside the catalogue."""
+    return INSTALLED_SPECS / f"{site}.yaml"
+
+
+def installed_lock(site: str) -> PurePosixPath:
+    """Return the path of an installed site's lock."""
+    return INSTALL_RECORDS / f"{site}.lock"
+
+
+def installed_files(site: str) -> list[PurePosixPath]:
+    """Return every path that `gen install` may write for a site, without its lock."""
+    return [
+        installed_ssh_config(site),
+        installed_known_hosts(site),
+        installed_service_unit(site),
+        installed_timer_unit(site),
+        installed_launchd_agent(site),
+        installed_spec(site),
+    ]
+
+
+def systemd_traces(site: str) -> list[PurePosixPath]:
+    """Return the files that systemd writes for an enabled timer (systemd.timer(5), `Persistent=`)."""
+    timer = timer_name(site)
+    return [
+        SYSTEMD_UNITS / "timers.target.wants" / timer,
+        PurePosixPath(f".local/share/systemd/timers/stamp-{timer}"),
+    ]
+
+
+def renewal_due(site: str) -> PurePosixPath:
+    """Return the path of the file with the second from which a site's certificate is due.
+
+    The shell command of `Match exec` reads it: there, the site is `$0`.
+    """
+    return STATE / f"{site}.due"
+
+
+def renewal_files(site: str) -> list[PurePosixPath]:
+    """Return the files that stay after a renewal: its record, the second when it is due, and its lock."""
+    return [STATE / f"{site}.json", renewal_due(site), STATE / f"{site}.lock"]
+
+
+def header(site: str, command: str = "gen site") -> str:
+    """Return the header line of a generated file: which program made it, and how to change it."""
+    return (
+        f"{_HEADER_START}{site}; do not edit. "
+        f"Change the spec or your profile, then run: {command} {site}"
+    )
+
+
+def has_header(content: bytes) -> bool:
+    """Return whether a file, or its first HEADER_WITHIN bytes, has our header line."""
+    return _HEADER.search(content[:HEADER_WITHIN]) is not None
