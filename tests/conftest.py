@@ -14,7 +14,7 @@ from running import Gen, running
 
 from generator import resources
 from generator.loading import validate
-from generator.schema.profile import Person
+from generator.schema.profile import SiteProfile
 from generator.schema.site import SiteSpec
 
 pytest_plugins = ["real_parts"]
@@ -61,9 +61,9 @@ def shipped(request: pytest.FixtureRequest) -> SiteSpec:
 
 
 @pytest.fixture
-def ada() -> Person:
+def ada() -> SiteProfile:
     """A person whose every value is known."""
-    return Person(
+    return SiteProfile(
         user="ada",
         email="ada@example.org",
         account="p12345",

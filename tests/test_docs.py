@@ -13,7 +13,7 @@ from generator import resources
 from generator.cli.app import app
 from generator.compiler.compile import compile_site
 from generator.loading import validate
-from generator.schema.profile import Person
+from generator.schema.profile import SiteProfile
 
 REPOSITORY = Path(__file__).parent.parent
 README = (REPOSITORY / "README.md").read_text()
@@ -67,7 +67,7 @@ def test_the_site_of_the_guide_is_sound_and_compiles(tmp_path: Path) -> None:
     guide = (REPOSITORY / "docs/adding-a-site.md").read_text()
     spec = tmp_path / "example.yaml"
     spec.write_text("\n".join(re.findall(r"```yaml\n(.*?)```", guide, re.DOTALL)))
-    artifacts = compile_site(validate.site(spec), Person(user="ada"))
+    artifacts = compile_site(validate.site(spec), SiteProfile(user="ada"))
     assert [str(artifact.path) for artifact in artifacts] == [".env.example", "ssh/example.conf"]
 
 

@@ -21,7 +21,7 @@ from generator.schema.auth import (
 )
 from generator.schema.base import Fact, Model, Source
 from generator.schema.hosts import HostKeys
-from generator.schema.profile import Person
+from generator.schema.profile import SiteProfile
 from generator.schema.site import SiteSpec
 from site_pages.markup import bullets, code, link, paragraph, prose, table, text
 from site_pages.topology import picture
@@ -71,7 +71,7 @@ _WORDS = {
 }
 _COMMANDS = {"command", "fill"}
 # Who stands in commands for the reader.
-_ANYBODY = Person(user="USER", account="ACCOUNT", project="PROJECT")
+_ANYBODY = SiteProfile(user="USER", account="ACCOUNT", project="PROJECT")
 _OPTIONS = ("user", "email", "account")
 _GITHUB = re.compile(r"([A-Za-z0-9-]+/[A-Za-z0-9._-]+):([^@:]+)@([0-9a-f]{7,40})")
 
@@ -126,7 +126,7 @@ def _head(site: SiteSpec) -> Iterator[str]:
 
 
 def _logging_in(site: SiteSpec) -> Iterator[str]:
-    made = compilation(site, Person())
+    made = compilation(site, SiteProfile())
     yield from [
         "## Log in",
         "",

@@ -155,7 +155,7 @@ def _taken_over(folder: Path, sites: Iterable[Placed], consent: Consent) -> bool
     say(f"`mila init` wrote entries into {config_now}:")
     for entry in entries:
         say(f"  line {entry.first_line}: Host {entry.names}")
-    user = mila.person.get("user")
+    user = mila.profile.get("user")
     if options := foreign_blocks.unlike(entries, str(user) if user else None, mila.first_login.key):
         say(f"To log in as they do, say no, and add: {' '.join(options)}")
     return agreed("Have ours replace them? They become comments, until gen uninstall mila.")

@@ -40,8 +40,8 @@ def _gaps(made: Compilation, choice: inputs.Choice) -> None:
 
 def forgotten(made: Compilation, was: lock.Lock | None) -> None:
     """Tell which values of the last run are not given any more: options are easily forgotten."""
-    person = was.recipe.person if was else {}
-    lost = [f"{key} ({value})" for key, value in person.items() if key not in made.person]
+    profile = was.recipe.profile if was else {}
+    lost = [f"{key} ({value})" for key, value in profile.items() if key not in made.profile]
     lost += [
         f"--set {change}"
         for change in (was.recipe.changes if was else ())
@@ -60,7 +60,7 @@ def unattended(made: Compilation, choice: inputs.Choice) -> None:
         return
     kept = compiled(inputs.read(replace(choice, options={}, changes=())))
     names = ("user", "email", "identity_file")
-    lacks = [name for name in names if made.person.get(name) != kept.person.get(name)]
+    lacks = [name for name in names if made.profile.get(name) != kept.profile.get(name)]
     lacks += [f"--set {change}" for change in made.changes if change not in kept.changes]
     if lacks:
         say(

@@ -18,13 +18,13 @@ from generator.report.format import Format
 from generator.report.rendered import rendered
 from generator.review import git
 from generator.review.changes import Sheet, ordered, recipes, review
-from generator.schema.profile import Person
+from generator.schema.profile import SiteProfile
 from generator.workspace import lock, reader, recompile
 from generator.workspace.lock import Written
 from generator.workspace.patch import diff
 from generator.workspace.plan import Actual, plan
 
-_NOBODY = Person()
+_NOBODY = SiteProfile()
 
 
 @dataclass(frozen=True)

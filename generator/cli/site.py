@@ -153,7 +153,7 @@ def recipe(given: inputs.Inputs, made: Compilation, out: Path) -> lock.Recipe:
         spec=_spec_name(given.spec.path, out),
         spec_digest=digests.digest(given.spec.content),
         keys=made.keys,
-        person=made.person,
+        profile=made.profile,
         changes=made.changes,
         project=given.project,
     )

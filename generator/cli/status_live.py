@@ -21,7 +21,7 @@ from generator.probe.finding import Finding
 from generator.probe.fix_spec import mended
 from generator.probe.probe import Visit, visit
 from generator.report.finding import visible
-from generator.schema.profile import Person
+from generator.schema.profile import SiteProfile
 from generator.workspace import writer
 from generator.workspace.patch import diff
 from generator.workspace.plan import Action, Actual, Change
@@ -60,9 +60,9 @@ def run(
 def _as_installed(who: Account) -> Account:
     """Fill in whom the site was installed for, where neither profile nor options say it."""
     was = record.installed(plan.folder()).get(who.site.site)
-    known = {**(was.recipe.person if was else {}), **who.person.model_dump(exclude_unset=True)}
+    known = {**(was.recipe.profile if was else {}), **who.profile.model_dump(exclude_unset=True)}
     known["renew_on_connect"] = False  # a visit changes nothing here
-    return replace(who, person=Person.model_validate(known))
+    return replace(who, profile=SiteProfile.model_validate(known))
 
 
 def _terminal() -> bool:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from generator.schema.auth import Auth, CommandCertificateAuth, StepAuth, WithKey
 from generator.schema.placeholders import expand, names
-from generator.schema.profile import Person
+from generator.schema.profile import SiteProfile
 from generator.schema.site import SiteSpec
 
 
@@ -13,18 +13,18 @@ class Account:
     """A person at one site. Every text of the spec that an emitter writes passes through `fill`."""
 
     site: SiteSpec
-    person: Person
+    profile: SiteProfile
 
     def values(self) -> dict[str, str | None]:
         """Return what each placeholder stands for; ``None`` where that is not known."""
-        person = self.person
+        profile = self.profile
         return {
-            "user": person.user,
-            "initial": person.user[:1].lower() if person.user else None,
-            "email": person.email,
-            "account": person.account,
-            "project": person.project,
-            "client_id": person.client_id,
+            "user": profile.user,
+            "initial": profile.user[:1].lower() if profile.user else None,
+            "email": profile.email,
+            "account": profile.account,
+            "project": profile.project,
+            "client_id": profile.client_id,
             "site": self.site.site,
         }
 
@@ -41,12 +41,12 @@ class Account:
     def key(self, auth: Auth) -> str | None:
         """Return the path of the private key, if this way in has one in a file.
 
-        The person's own stands for the usual one; a key that the spec has for another purpose (a robot's) stays.
+        The profile's key replaces the site's usual one; a key that the spec has for another purpose (a robot's) stays.
         """
         if not isinstance(auth, WithKey):
             return None
         usual = self.site.auth.key if isinstance(self.site.auth, WithKey) else auth.key
-        return (self.person.identity_file if auth.key == usual else None) or self.fill(auth.key)
+        return (self.profile.identity_file if auth.key == usual else None) or self.fill(auth.key)
 
     def certificate(self, auth: Auth) -> str | None:
         """Return the path of the certificate: beside the key, as step writes it, unless the spec knows better."""

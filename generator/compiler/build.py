@@ -11,8 +11,7 @@ from generator.compiler.compile import compilation
 from generator.compiler.result import Compilation
 from generator.loading import overrides, validate, yaml_document
 from generator.loading.inputs import File, Inputs
-from generator.schema import profile
-from generator.schema.profile import Person, Profile
+from generator.schema.profile import Profile, SiteProfile
 
 
 def build(inputs: Inputs) -> Compilation:
@@ -22,7 +21,7 @@ def build(inputs: Inputs) -> Compilation:
         GenError: every fault of spec, profile and options, a line each.
     """
     own, changes = account(inputs)
-    return compilation(own.site, own.person, changes, inputs.project)
+    return compilation(own.site, own.profile, changes, inputs.project)
 
 
 def account(
@@ -42,7 +41,7 @@ def account(
         *further(data),
     ]
     site = validate.spec(root, str(inputs.spec.path), changes)
-    return Account(site, _person(known, site.site, inputs.options)), changes
+    return Account(site, _site_profile(known, site.site, inputs.options)), changes
 
 
 def _profile(file: File | None) -> Profile:
@@ -62,8 +61,10 @@ def _kept(known: Profile, site: str) -> list[overrides.Change]:
     ]
 
 
-def _person(known: Profile, site: str, options: Mapping[str, str | bool | None]) -> Person:
+def _site_profile(
+    known: Profile, site: str, options: Mapping[str, str | bool | None]
+) -> SiteProfile:
     try:
-        return profile.person(known, site, options)
+        return known.at(site, options)
     except ValidationError as error:
         raise validate.refusal(error, lambda key: f"--{key.replace('_', '-')}") from None

@@ -20,7 +20,7 @@ from generator.compiler.result import Compilation, Gap, Unpinned
 from generator.compiler.templates import templates_digest
 from generator.loading.overrides import Change
 from generator.schema.placeholders import PLACEHOLDERS
-from generator.schema.profile import Person
+from generator.schema.profile import SiteProfile
 from generator.schema.project import Project
 from generator.schema.site import SiteSpec
 
@@ -33,13 +33,15 @@ _EMITTERS = (
 )
 
 
-def compile_site(site: SiteSpec, person: Person, project: Project | None = None) -> list[Artifact]:
+def compile_site(
+    site: SiteSpec, profile: SiteProfile, project: Project | None = None
+) -> list[Artifact]:
     """Return every artifact of a site, in the order of the table of emitters, those of a project last.
 
     Raises:
         GenError: a value has no one meaning in an artifact's format.
     """
-    account = Account(site, person)
+    account = Account(site, profile)
     emitters = () if project and project.alone else _EMITTERS
     artifacts = [artifact for emit in emitters for artifact in emit(account)]
     artifacts += dagster_project.emit(account, project) if project else ()
@@ -54,24 +56,27 @@ def _check_paths(paths: list[PurePosixPath]) -> None:
 
 
 def compilation(
-    site: SiteSpec, person: Person, changes: Sequence[Change] = (), project: Project | None = None
+    site: SiteSpec,
+    profile: SiteProfile,
+    changes: Sequence[Change] = (),
+    project: Project | None = None,
 ) -> Compilation:
     """Return the artifacts of a site, those that a new project is seeded with too, and what is to be said about them.
 
     Raises:
         GenError: a value has no one meaning in an artifact's format.
     """
-    account = Account(site, person)
+    account = Account(site, profile)
     return Compilation(
         site=site.site,
         title=site.title,
         status=site.status.words(),
-        person=person.model_dump(exclude_none=True, exclude_defaults=True),
+        profile=profile.model_dump(exclude_none=True, exclude_defaults=True),
         changes=tuple(map(str, changes)),
         keys=key_digests(site.model_dump(mode="json", exclude_defaults=True)),
         templates=templates_digest(),
         artifacts=(
-            *compile_site(site, person, project),
+            *compile_site(site, profile, project),
             *(dagster_project.seeds(site, project) if project else ()),
         ),
         gaps=() if project and project.alone else tuple(_gaps(account)),

@@ -33,7 +33,7 @@ def matches(account: Account, certificate: str | None, blocks: Iterable[list[str
     ssh's second reading of its files; `!final` would ask for one (OpenSSH 8.0).
     """
     auth = renewable(account.site)
-    if not (certificate and auth and auth.renew_on_connect and account.person.renew_on_connect):
+    if not (certificate and auth and auth.renew_on_connect and account.profile.renew_on_connect):
         return []
     words = (
         f"/bin/sh -c '{'; '.join(_SCRIPT)}' {account.site.site} '{certificate.removeprefix('~/')}'"

@@ -51,7 +51,7 @@ def prints(keys: HostKeys) -> Iterator[tuple[Algorithm, str]]:
 
 def trusted(account: Account, keys: HostKeys) -> bool:
     """Tell whether host keys are compiled: a source of theirs is not weak, or the person accepted them."""
-    return account.person.accept_unverified or not account.site.unverified(keys)
+    return account.profile.accept_unverified or not account.site.unverified(keys)
 
 
 def pins(account: Account, entry: str) -> Pins | None:

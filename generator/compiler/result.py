@@ -46,7 +46,7 @@ class Compilation:
     title: str
     status: str | None
     """That the site is about to stop, or has; ``None`` when there is nothing to tell."""
-    person: dict[str, str | bool]
+    profile: dict[str, str | bool]
     """The values of the person that went in, for the lock."""
     changes: tuple[str, ...]
     """The changes to the spec that went in, those of the profile too, as `--set` takes them."""

@@ -9,7 +9,7 @@ from generator.install import managed_blocks, record
 from generator.install.plan import Move
 from generator.loading import catalogue, validate
 from generator.schema.auth import StepAuth
-from generator.schema.profile import Person
+from generator.schema.profile import SiteProfile
 from generator.ssh.config_files import Files, sources, walk
 
 
@@ -23,7 +23,7 @@ def goes(home: Path, sites: Sequence[str], move: Move) -> list[Path]:
         GenError: the spec of a site, which tells what they are, is gone or has faults.
     """
     own = [
-        str(lock.recipe.person.get("identity_file") or "")
+        str(lock.recipe.profile.get("identity_file") or "")
         for lock in record.installed(home).values()
     ]
     named = [_place(home, path) for path in (*own, *_configured(home, sites, move))]
@@ -46,8 +46,8 @@ def _configured(home: Path, sites: Iterable[str], move: Move) -> Iterator[str]:
 def _secrets(home: Path, sites: Iterable[str]) -> Iterator[Path]:
     was = record.installed(home)
     for name in sites:
-        person = Person.model_validate(dict(was[name].recipe.person))
-        secrets = _paths(Account(validate.site(catalogue.spec(name, None)), person))
+        profile = SiteProfile.model_validate(dict(was[name].recipe.profile))
+        secrets = _paths(Account(validate.site(catalogue.spec(name, None)), profile))
         yield from (
             _place(home, path)
             for path in secrets
@@ -64,7 +64,7 @@ def _place(home: Path, path: str) -> Path:
 
 def _paths(account: Account) -> Iterator[str]:
     """Yield the files of a site; a key that the person named themselves is not the site's."""
-    site, own = account.site, account.person.identity_file
+    site, own = account.site, account.profile.identity_file
     for auth in (site.auth, *(host.auth for host in site.hosts.values() if host.auth)):
         key, certificate = account.key(auth), account.certificate(auth)
         if key and key != own:

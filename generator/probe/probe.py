@@ -241,7 +241,7 @@ def _outside(
 
 
 def _method(account: Account, auth: Auth) -> str:
-    user = account.person.user or "your user name on this machine"
+    user = account.profile.user or "your user name on this machine"
     return " ".join(
         filter(
             None, [auth.method, f"as {user}", f"with {key}" if (key := account.key(auth)) else ""]

@@ -59,8 +59,8 @@ def recipes(old: Mapping[str, Lock], new: Mapping[str, Lock]) -> list[Finding]:
 def _recipe(path: str, was: Recipe | None, lock: Lock) -> Iterator[Finding]:
     now = lock.recipe
     trusting = (
-        now.person.get("accept_unverified", False),
-        was.person.get("accept_unverified", False) if was else False,
+        now.profile.get("accept_unverified", False),
+        was.profile.get("accept_unverified", False) if was else False,
     )
     sides = (
         (
@@ -81,7 +81,7 @@ def _recipe(path: str, was: Recipe | None, lock: Lock) -> Iterator[Finding]:
             [str(trusting[1]).lower()],
             [str(trusting[0]).lower()],
         ),
-        (Weight.ACCESS, "for whom it is made", _person(was or now), _person(now)),
+        (Weight.ACCESS, "for whom it is made", _profile(was or now), _profile(now)),
         (
             Weight.ACCESS,
             "the Dagster project that is wired to it",
@@ -104,8 +104,10 @@ def _recipe(path: str, was: Recipe | None, lock: Lock) -> Iterator[Finding]:
             )
 
 
-def _person(recipe: Recipe) -> list[str]:
-    return [f"{key}: {value}" for key, value in recipe.person.items() if key != "accept_unverified"]
+def _profile(recipe: Recipe) -> list[str]:
+    return [
+        f"{key}: {value}" for key, value in recipe.profile.items() if key != "accept_unverified"
+    ]
 
 
 def _project(recipe: Recipe) -> list[str]:

@@ -1,4 +1,4 @@
-"""Who is generating: what a person owns, by site where it differs."""
+"""The profile: the values of the user for whom gen compiles a site."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -9,8 +9,8 @@ from generator.schema.base import Model
 from generator.schema.text_types import FILLED, Email, KeyPath, Label, LocalPath, Slug, UserName
 
 
-class Person(Model):
-    """What a person owns at a site. What is not known is left out of the artifacts, never invented."""
+class SiteProfile(Model):
+    """A user's values at one site. A setting that needs an unknown value is left out of the artifacts."""
 
     user: Annotated[UserName, FILLED] | None = None
     """User name at the site."""
@@ -34,29 +34,29 @@ class Person(Model):
     """Pin host keys that the spec has from weak sources only; set it after you compared them yourself."""
 
 
-class SitePerson(Person):
-    """What differs at one site."""
+class SiteEntry(SiteProfile):
+    """The values that differ at one site, as a profile has them under `sites.SITE`."""
 
     set: Mapping[KeyPath, Any] = {}
     """Changes to the site's spec, as with `--set`: `slurm.partition: zen4_0768`."""
 
 
-class Profile(Person):
-    """A whole profile: values for every site, and those that differ at one."""
+class Profile(SiteProfile):
+    """A user's profile: the values for every site, and those that differ at one site."""
 
-    sites: Mapping[Slug, SitePerson] = {}
-    """What differs, by site."""
+    sites: Mapping[Slug, SiteEntry] = {}
+    """Values that differ, by site."""
 
+    def at(self, site: str, options: Mapping[str, str | bool | None]) -> SiteProfile:
+        """Return the user's values at a site: an option wins over the site's entry, and that over the top.
 
-def person(profile: Profile, site: str, options: Mapping[str, str | bool | None]) -> Person:
-    """Return what is known at a site: options first, then the profile's entry for the site, then its top.
-
-    Raises:
-        ValidationError: an option does not have the form of its field.
-    """
-    own = profile.sites.get(site)
-    values = profile.model_dump(exclude={"sites"}, exclude_unset=True)
-    values |= own.model_dump(exclude={"set"}, exclude_unset=True) if own else {}
-    return Person.model_validate(
-        values | {key: value for key, value in options.items() if value is not None}
-    )
+        Raises:
+            ValidationError: an option does not have the form of its field.
+        """
+        values = self.model_dump(exclude={"sites"}, exclude_unset=True)
+        if entry := self.sites.get(site):
+            values |= entry.model_dump(exclude={"set"}, exclude_unset=True)
+        for name, option in options.items():
+            if option is not None:
+                values[name] = option
+        return SiteProfile.model_validate(values)

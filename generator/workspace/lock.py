@@ -35,7 +35,7 @@ class Recipe:
     """SHA-256 of the spec's bytes."""
     keys: Mapping[str, str]
     """Digest of every value of the spec, by its keys."""
-    person: Mapping[str, str | bool]
+    profile: Mapping[str, str | bool]
     """The person's values."""
     changes: tuple[str, ...]
     """The changes to the spec, as `--set` takes them."""
@@ -86,7 +86,7 @@ def of(site: str, artifacts: Iterable[Artifact], recipe: Recipe) -> bytes:
         "gen": recipe.gen,
         "templates": recipe.templates,
         "spec": {"path": recipe.spec, "sha256": recipe.spec_digest, "keys": dict(recipe.keys)},
-        "person": dict(recipe.person),
+        "profile": dict(recipe.profile),
         "set": list(recipe.changes),
     }
     if project := recipe.project:
@@ -151,8 +151,8 @@ def ours(content: bytes) -> bytes:
 def _recipe(inputs: Mapping[str, Any]) -> Recipe:
     spec = inputs["spec"]
     texts = [inputs["gen"], inputs["templates"], spec["path"], spec["sha256"], *inputs["set"]]
-    texts += [text for pair in spec["keys"].items() for text in pair] + list(inputs["person"])
-    texts += [value for value in inputs["person"].values() if not isinstance(value, bool)]
+    texts += [text for pair in spec["keys"].items() for text in pair] + list(inputs["profile"])
+    texts += [value for value in inputs["profile"].values() if not isinstance(value, bool)]
     if not all(isinstance(text, str) and text.isprintable() for text in texts):
         raise TypeError(inputs)
     return Recipe(
@@ -161,7 +161,7 @@ def _recipe(inputs: Mapping[str, Any]) -> Recipe:
         spec=spec["path"],
         spec_digest=spec["sha256"],
         keys=dict(spec["keys"]),
-        person=dict(inputs["person"]),
+        profile=dict(inputs["profile"]),
         changes=tuple(inputs["set"]),
         project=_project(inputs["project"]) if "project" in inputs else None,
     )

@@ -17,7 +17,7 @@ from generator.errors import GenError
 from generator.loading import catalogue, inputs, overrides, validate
 from generator.loading import yaml_document as document
 from generator.loading.yaml_document import Node
-from generator.schema.profile import Person
+from generator.schema.profile import SiteProfile
 from generator.schema.site import SiteSpec
 from generator.workspace import lock as locks
 from generator.workspace import reader
@@ -172,7 +172,7 @@ def _made(root: Path, where: PurePosixPath, was: Lock, within: Path) -> Made | N
     recipe = replace(
         was.recipe, gen=__version__, templates=templates, spec_digest=digest, keys=keys
     )
-    artifacts = compile_site(site, _person(was.recipe, str(root / where)), recipe.project)
+    artifacts = compile_site(site, _profile(was.recipe, str(root / where)), recipe.project)
     return Made(recipe, spec, node, artifacts)
 
 
@@ -198,8 +198,8 @@ def _site(
     return node, site, digests.key_digests(site.model_dump(mode="json", exclude_defaults=True))
 
 
-def _person(recipe: Recipe, name: str) -> Person:
+def _profile(recipe: Recipe, name: str) -> SiteProfile:
     try:
-        return Person.model_validate(dict(recipe.person))
+        return SiteProfile.model_validate(dict(recipe.profile))
     except ValidationError as error:
-        raise validate.refusal(error, lambda key: f"{name}: inputs.person.{key}") from None
+        raise validate.refusal(error, lambda key: f"{name}: inputs.profile.{key}") from None

@@ -234,7 +234,7 @@ def test_the_lock_names_a_site_of_the_catalogue_without_a_path(gen: Gen) -> None
     gen("site", "mila", "--user", "ada", "--set", "slurm.partition=main")
     inputs = json.loads(Path(".gen/mila.lock").read_text())["inputs"]
     assert inputs["spec"]["path"] == "catalogue:mila"
-    assert inputs["person"] == {"user": "ada"}
+    assert inputs["profile"] == {"user": "ada"}
     assert inputs["set"] == ['slurm.partition="main"']
 
 

@@ -11,7 +11,7 @@ from generator.compiler.result import FirstLogin
 from generator.install.key_pair import key_pair, loose, tighten
 from generator.loading import validate
 from generator.resources import CATALOGUE
-from generator.schema.profile import Person
+from generator.schema.profile import SiteProfile
 
 LOGIN = FirstLogin(
     alias="rig",
@@ -137,6 +137,6 @@ def test_whoever_says_no_is_told_the_command(
     ],
 )
 def test_a_key_pair_is_made_where_the_way_in_needs_one(
-    site: str, command: str | None, ada: Person
+    site: str, command: str | None, ada: SiteProfile
 ) -> None:
     assert first_login(Account(validate.site(CATALOGUE / f"{site}.yaml"), ada)).make_key == command

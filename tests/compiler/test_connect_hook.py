@@ -10,10 +10,10 @@ from generator.compiler.account import Account
 from generator.compiler.emitters import ssh_config
 from generator.loading import validate
 from generator.review.facts import Weight, meaning
-from generator.schema.profile import Person
+from generator.schema.profile import SiteProfile
 from generator.schema.site import SiteSpec
 
-ADA = Person(user="ada", email="ada@example.org", project="p1")
+ADA = SiteProfile(user="ada", email="ada@example.org", project="p1")
 STEP: dict[str, Any] = {
     "method": "step",
     "ca_url": "https://ca.example.org",
@@ -33,15 +33,15 @@ def site(auth: dict[str, Any] = STEP, **more: Any) -> SiteSpec:
     return SiteSpec.model_validate(usual | more)
 
 
-def lines(spec: SiteSpec, person: Person = ADA) -> list[str]:
+def lines(spec: SiteSpec, profile: SiteProfile = ADA) -> list[str]:
     """Return the Match lines of the config."""
-    (artifact,) = ssh_config.emit(Account(spec, person))
+    (artifact,) = ssh_config.emit(Account(spec, profile))
     return [line for line in artifact.content.decode().splitlines() if line.startswith("Match")]
 
 
-def names(spec: SiteSpec, person: Person = ADA) -> list[list[str]]:
+def names(spec: SiteSpec, profile: SiteProfile = ADA) -> list[list[str]]:
     """Return the names of each Match line."""
-    return [line.split()[3].split(",") for line in lines(spec, person)]
+    return [line.split()[3].split(",") for line in lines(spec, profile)]
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_a_certificate_is_looked_at_before_a_connection(auth: dict[str, Any]) ->
 
 
 @pytest.mark.parametrize(
-    ("auth", "person"),
+    ("auth", "profile"),
     [
         pytest.param({"method": "publickey"}, ADA, id="a plain key"),
         pytest.param({"method": "keyboard", "asks": "password"}, ADA, id="a password"),
@@ -80,8 +80,8 @@ def test_a_certificate_is_looked_at_before_a_connection(auth: dict[str, Any]) ->
         pytest.param(STEP | {"key": "~/.ssh/{account}"}, ADA, id="a path that is not known yet"),
     ],
 )
-def test_nothing_is_run_before_a_connection_for(auth: dict[str, Any], person: Person) -> None:
-    assert lines(site(auth), person) == []
+def test_nothing_is_run_before_a_connection_for(auth: dict[str, Any], profile: SiteProfile) -> None:
+    assert lines(site(auth), profile) == []
 
 
 def test_only_names_that_log_in_with_the_certificate_are_looked_at() -> None:
@@ -118,7 +118,7 @@ def test_a_pattern_that_is_left_out_is_so_for_its_own_group_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("auth", "person", "argument"),
+    ("auth", "profile", "argument"),
     [
         pytest.param(STEP, ADA, ".ssh/id_hpc-cert.pub", id="below the home folder"),
         pytest.param(
@@ -136,9 +136,9 @@ def test_a_pattern_that_is_left_out_is_so_for_its_own_group_alone() -> None:
     ],
 )
 def test_the_command_is_the_same_for_all_but_for_the_site_and_the_certificate(
-    auth: dict[str, Any], person: Person, argument: str
+    auth: dict[str, Any], profile: SiteProfile, argument: str
 ) -> None:
-    (line,) = lines(site(auth), person)
+    (line,) = lines(site(auth), profile)
     (usual,) = lines(site())
     assert line.endswith(f"' hpc '{argument}'\"")
     assert line.removesuffix(f" '{argument}'\"") == usual.removesuffix(" '.ssh/id_hpc-cert.pub'\"")

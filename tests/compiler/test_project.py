@@ -25,7 +25,7 @@ from generator.compiler.emitters import dagster_project, ssh_config
 from generator.errors import GenError
 from generator.loading import validate, yaml_document
 from generator.loading.overrides import change
-from generator.schema.profile import Person
+from generator.schema.profile import SiteProfile
 from generator.schema.project import Project, package, slug
 from generator.schema.site import SiteSpec
 
@@ -55,9 +55,9 @@ def site(name: str, *changes: str) -> SiteSpec:
     return validate.spec(root, str(path), [change(text) for text in changes])
 
 
-def wiring(spec: SiteSpec, person: Person | None = None) -> dict[str, Any]:
+def wiring(spec: SiteSpec, profile: SiteProfile | None = None) -> dict[str, Any]:
     [made] = dagster_project.emit(
-        Account(spec, person or Person()), Project(PurePosixPath("p"), "p")
+        Account(spec, profile or SiteProfile()), Project(PurePosixPath("p"), "p")
     )
     return tomllib.loads(made.content.decode())
 
@@ -80,7 +80,7 @@ def test_every_file_of_a_project(name: str, snapshot: SnapshotAssertion) -> None
 
 
 @pytest.mark.parametrize("name", SITES)
-def test_the_wiring_of_every_site(name: str, ada: Person, snapshot: SnapshotAssertion) -> None:
+def test_the_wiring_of_every_site(name: str, ada: SiteProfile, snapshot: SnapshotAssertion) -> None:
     """With the pins that only a person accepts, so that every table is seen."""
     [made] = dagster_project.emit(Account(site(name), ada), Project(PurePosixPath(), "p"))
     assert made.content == of_file(snapshot, "site.toml")
@@ -88,7 +88,7 @@ def test_the_wiring_of_every_site(name: str, ada: Person, snapshot: SnapshotAsse
 
 @pytest.mark.parametrize("name", SITES)
 def test_every_key_of_the_wiring_is_a_field_that_takes_its_value(
-    name: str, ada: Person, tmp_path: Path
+    name: str, ada: SiteProfile, tmp_path: Path
 ) -> None:
     made = wiring(site(name), ada)
     (tmp_path / "key").touch()
@@ -105,7 +105,7 @@ def test_every_key_of_the_wiring_is_a_field_that_takes_its_value(
 @pytest.mark.parametrize("name", SITES)
 def test_what_a_team_shares_holds_nothing_of_a_person(name: str) -> None:
     one, other = (
-        Person(
+        SiteProfile(
             user=user,
             email=f"{user}@example.org",
             home=f"/home/{user}",
@@ -118,7 +118,7 @@ def test_what_a_team_shares_holds_nothing_of_a_person(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["musica", "mila"])
-def test_the_pins_are_those_of_the_ssh_config(name: str, ada: Person) -> None:
+def test_the_pins_are_those_of_the_ssh_config(name: str, ada: SiteProfile) -> None:
     [conf] = ssh_config.emit(Account(site(name), ada))
     for option in wiring(site(name), ada)["ssh"]["extra_opts"]:
         assert f"    {option.removeprefix('-o').replace('=', ' ', 1)}\n" in conf.content.decode()
@@ -366,7 +366,7 @@ def test_the_pins_of_a_jump_host_reach_its_own_ssh(
 ) -> None:
     """The first ssh expands the `%` signs of the ProxyCommand that holds them; a stand-in for the second shows it."""
     need("ssh")
-    mila = Account(site("mila"), Person())
+    mila = Account(site("mila"), SiteProfile())
     pins: Any = dagster_project._trust
     own, inner = (
         pins(mila, "mila", mila.site.hosts["mila"], sign)["extra_opts"] for sign in ("%", "%%")
@@ -502,5 +502,7 @@ def test_what_is_generated_is_in_order_as_it_stands(command: str, project: Path)
 def test_seeds_are_no_artifacts_of_a_comparison(name: str) -> None:
     """`gen check` compiles without them, and so without cookiecutter."""
     spec = site(name)
-    plain = compile_site(spec, Person())
-    assert len(compile_site(spec, Person(), Project(PurePosixPath("p"), "p"))) == len(plain) + 1
+    plain = compile_site(spec, SiteProfile())
+    assert (
+        len(compile_site(spec, SiteProfile(), Project(PurePosixPath("p"), "p"))) == len(plain) + 1
+    )

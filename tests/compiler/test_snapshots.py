@@ -8,7 +8,7 @@ from generator.compiler.artifact import Artifact
 from generator.compiler.compile import compile_site
 from generator.loading import validate
 from generator.resources import CATALOGUE
-from generator.schema.profile import Person
+from generator.schema.profile import SiteProfile
 
 SITES = sorted(path.stem for path in CATALOGUE.glob("*.yaml"))
 
@@ -24,14 +24,16 @@ def as_file(snapshot: SnapshotAssertion, artifact: Artifact) -> SnapshotAssertio
 
 @pytest.mark.parametrize("site", SITES)
 @pytest.mark.parametrize("person", ["ada", "nobody"])
-def test_artifacts(site: str, person: str, ada: Person, snapshot: SnapshotAssertion) -> None:
-    known = ada if person == "ada" else Person()
+def test_artifacts(site: str, person: str, ada: SiteProfile, snapshot: SnapshotAssertion) -> None:
+    known = ada if person == "ada" else SiteProfile()
     for artifact in compile_site(validate.site(CATALOGUE / f"{site}.yaml"), known):
         assert artifact.content == as_file(snapshot, artifact)
 
 
 @pytest.mark.parametrize("site", SITES)
-def test_modes_and_places_of_artifacts(site: str, ada: Person, snapshot: SnapshotAssertion) -> None:
+def test_modes_and_places_of_artifacts(
+    site: str, ada: SiteProfile, snapshot: SnapshotAssertion
+) -> None:
     """Modes are written down here, since git keeps none."""
     artifacts = compile_site(validate.site(CATALOGUE / f"{site}.yaml"), ada)
     assert [

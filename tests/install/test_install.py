@@ -14,7 +14,7 @@ from syrupy.assertion import SnapshotAssertion
 from generator.compiler.compile import compile_site
 from generator.loading import validate
 from generator.resources import CATALOGUE
-from generator.schema.profile import Person
+from generator.schema.profile import SiteProfile
 from generator.ssh.config_files import Files, copy, sources
 
 BLOCK = "# >>> gen: managed, do not edit between these lines >>>\nInclude ~/.ssh/gen.d/*.conf\n# <<< gen <<<\n"
@@ -395,7 +395,7 @@ def test_with_json_the_patch_is_no_part_of_what_programs_read(
 
 
 def test_to_ask_what_a_name_comes_to_renews_no_certificate(tmp_path: Path) -> None:
-    renewing = compile_site(validate.site(CATALOGUE / "cscs-daint.yaml"), Person(user="ada"))
+    renewing = compile_site(validate.site(CATALOGUE / "cscs-daint.yaml"), SiteProfile(user="ada"))
     content = next(one.content for one in renewing if one.path.suffix == ".conf")
     assert b"gen refresh" in content
     files = Files(

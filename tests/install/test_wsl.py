@@ -10,12 +10,12 @@ from generator.compiler.compile import compile_site
 from generator.install.wsl import is_wsl, windows_copy
 from generator.loading import validate
 from generator.resources import CATALOGUE
-from generator.schema.profile import Person
+from generator.schema.profile import SiteProfile
 from generator.ssh.config_lines import lines
 
 
 @pytest.fixture
-def mila(ada: Person) -> bytes:
+def mila(ada: SiteProfile) -> bytes:
     made = compile_site(validate.site(CATALOGUE / "mila.yaml"), ada)
     return next(artifact.content for artifact in made if artifact.path.suffix == ".conf")
 

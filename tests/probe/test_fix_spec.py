@@ -17,7 +17,7 @@ from generator.probe import spec_blocks
 from generator.probe.fix_spec import mended
 from generator.probe.slurm_output import Nodes, Queues, SitePartition
 from generator.resources import CATALOGUE
-from generator.schema.profile import Person
+from generator.schema.profile import SiteProfile
 
 TODAY = date(2026, 8, 9)
 SPEC = b"""\
@@ -127,7 +127,7 @@ def test_an_edit_made_while_a_person_is_asked_is_not_written_over(tmp_path: Path
 
 def test_a_visit_renews_no_certificate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
-    who = Account(validate.site(CATALOGUE / "cscs-daint.yaml"), Person(user="ada"))
+    who = Account(validate.site(CATALOGUE / "cscs-daint.yaml"), SiteProfile(user="ada"))
     (usual,), (visiting,) = ssh_config.emit(who), ssh_config.emit(status_live._as_installed(who))
     assert b"gen refresh" in usual.content
     assert b"gen refresh" not in visiting.content

@@ -239,10 +239,10 @@ def test_every_variable_of_the_env_file_means_the_same_here(home: Path) -> None:
     from generator import resources
     from generator.compiler.account import Account
     from generator.loading import validate
-    from generator.schema.profile import Person
+    from generator.schema.profile import SiteProfile
 
-    person = Person(user="ada", email="ada@example.org", client_id="abc123", home=str(home))
-    lines = variables(Account(validate.site(resources.CATALOGUE / "musica.yaml"), person))
+    profile = SiteProfile(user="ada", email="ada@example.org", client_id="abc123", home=str(home))
+    lines = variables(Account(validate.site(resources.CATALOGUE / "musica.yaml"), profile))
     environment = {
         line.name: line.value for line in lines if line.name.startswith("ASC_") and line.value
     }

@@ -524,7 +524,7 @@ def compile_from_outside() -> None:
 
 def inject_into_the_person() -> None:
     """Have a lock with a value of the person's that would reach a file as more than a value."""
-    record("aster", lambda it: it["inputs"]["person"].update(user="ada\n    ProxyCommand evil"))
+    record("aster", lambda it: it["inputs"]["profile"].update(user="ada\n    ProxyCommand evil"))
 
 
 def inject_into_the_set() -> None:

@@ -25,7 +25,7 @@ from generator.schema.auth import (
     StepAuth,
 )
 from generator.schema.hosts import Compute, Host
-from generator.schema.profile import Person
+from generator.schema.profile import SiteProfile
 from generator.schema.site import SiteSpec
 
 pytestmark = pytest.mark.system
@@ -39,7 +39,7 @@ VALUES = {
     "project": "proj1",
     "client_id": "abc123",
 }
-ADA = Person(
+ADA = SiteProfile(
     user="ada",
     email="ada@example.org",
     account="p12345",

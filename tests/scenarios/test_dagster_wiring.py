@@ -22,7 +22,7 @@ from generator.compiler.artifact import Artifact
 from generator.compiler.emitters import dagster_project, env_file, ssh_config
 from generator.loading import validate
 from generator.loading.catalogue import shipped
-from generator.schema.profile import Person
+from generator.schema.profile import SiteProfile
 from generator.schema.project import Project
 
 pytestmark = pytest.mark.system
@@ -52,7 +52,7 @@ class Made:
     """What gen makes of all sites for one person, and the command of dagster-slurm for each."""
 
     folder: Path
-    person: Person
+    profile: SiteProfile
     commands: Mapping[str, list[str]]
 
     def config(self, site: str) -> str:
@@ -66,7 +66,9 @@ class Made:
         )
         assert done.returncode == 0, done.stderr
         lines = (
-            done.stdout.replace(str(self.person.home), "~").replace(PERSON.pw_dir, "~").splitlines()
+            done.stdout.replace(str(self.profile.home), "~")
+            .replace(PERSON.pw_dir, "~")
+            .splitlines()
         )
         found: dict[str, list[str]] = {}
         for keyword, _, value in (line.partition(" ") for line in lines):
@@ -84,7 +86,7 @@ class Made:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     """Compile every site for ada, into one project; her keys are there, but empty."""
     folder = tmp_path_factory.mktemp("wiring")
-    person = Person(
+    profile = SiteProfile(
         user="ada",
         account="p1",
         project="p1",
@@ -95,7 +97,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     project = Project(PurePosixPath(), "all_sites")
     variables = {}
     for name in SITES:
-        account = Account(validate.site(resources.CATALOGUE / f"{name}.yaml"), person)
+        account = Account(validate.site(resources.CATALOGUE / f"{name}.yaml"), profile)
         for artifact in (*dagster_project.emit(account, project), *ssh_config.emit(account)):
             write(folder / artifact.path, artifact.content)
         variables[name] = environment(account)
@@ -113,7 +115,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return Made(folder, person, json.loads(done.stdout))
+    return Made(folder, profile, json.loads(done.stdout))
 
 
 def write(path: Path, content: bytes) -> None:
@@ -229,7 +231,7 @@ def read() -> set[str]:
 
 def test_every_variable_of_a_site_has_a_reader_that_is_documented(made: Made) -> None:
     accounts = (
-        Account(validate.site(resources.CATALOGUE / f"{name}.yaml"), made.person) for name in SITES
+        Account(validate.site(resources.CATALOGUE / f"{name}.yaml"), made.profile) for name in SITES
     )
     names = {variable.name for account in accounts for variable in env_file.variables(account)}
     assert {

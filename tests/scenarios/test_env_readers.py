@@ -20,7 +20,7 @@ from usermanager import PROGRAMS, UNITS, UserManager, user_manager
 from generator.compiler.account import Account
 from generator.compiler.emitters import env_file
 from generator.compiler.emitters.env_file import AmbiguousValueError, Variable, content
-from generator.schema.profile import Person
+from generator.schema.profile import SiteProfile
 from generator.schema.site import SiteSpec
 
 pytestmark = pytest.mark.system
@@ -112,7 +112,7 @@ def assigning(read: Reader) -> Reader:
 
 
 def test_every_reader_reads_the_generated_file_the_same(
-    readers: Mapping[str, Reader], shipped: SiteSpec, ada: Person
+    readers: Mapping[str, Reader], shipped: SiteSpec, ada: SiteProfile
 ) -> None:
     account = Account(shipped, ada)
     expected = {
@@ -261,7 +261,7 @@ def test_a_refused_value_would_really_mean_different_things(
     ],
 )
 def test_no_title_in_a_comment_changes_what_a_reader_reads(
-    readers: Mapping[str, Reader], title: str, ada: Person, tmp_path: Path
+    readers: Mapping[str, Reader], title: str, ada: SiteProfile, tmp_path: Path
 ) -> None:
     spec = {
         "site": "x",
@@ -283,7 +283,7 @@ def test_no_title_in_a_comment_changes_what_a_reader_reads(
     not shutil.which("docker"), reason="needs docker's client; its rules stand in for it elsewhere"
 )
 def test_the_stand_in_for_docker_reads_as_its_client_does(
-    tmp_path: Path, shipped: SiteSpec, ada: Person
+    tmp_path: Path, shipped: SiteSpec, ada: SiteProfile
 ) -> None:
     values = [value for value in drawn(ANY, 500) if not is_refused(value)]
     kept = [" a ", "'a'", '"a', "$HOME", "a #b", "a\\", "~/x", "\u00a0a\u00a0"]

@@ -28,8 +28,8 @@ from generator import load
 from generator.account import Account
 from generator.advice import first_login
 from generator.install.first_login import key_pair
-from generator.profile import Person
-account = Account(load.site(Path(sys.argv[1])), Person(user="ada"))
+from generator.profile import SiteProfile
+account = Account(load.site(Path(sys.argv[1])), SiteProfile(user="ada"))
 key_pair(first_login(account), Path(sys.argv[2]), lambda question: input(question + " [y/N] ") == "y", print)
 """
 

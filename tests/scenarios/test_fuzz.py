@@ -24,7 +24,7 @@ from generator import resources
 from generator.compiler.compile import compile_site
 from generator.errors import GenError
 from generator.loading import validate
-from generator.schema.profile import Person
+from generator.schema.profile import SiteProfile
 
 pytestmark = pytest.mark.long
 
@@ -437,7 +437,7 @@ def _load(path: Path, outcome: Outcome) -> None:
         ]
     else:
         outcome.accepted += 1
-        compile_site(site, Person(user="ada", home="/home/ada", accept_unverified=True))
+        compile_site(site, SiteProfile(user="ada", home="/home/ada", accept_unverified=True))
 
 
 def well_formed(line: str, path: str, last: int) -> bool:

@@ -30,7 +30,7 @@ from generator.compiler.compile import compile_site
 from generator.compiler.first_steps import first_login
 from generator.errors import GenError
 from generator.loading.inputs import File, Inputs
-from generator.schema.profile import Person, Profile, person
+from generator.schema.profile import Profile, SiteProfile
 from generator.schema.rules import faults
 from generator.schema.site import SiteSpec
 
@@ -60,7 +60,7 @@ def parsed(document: Mapping[str, Any]) -> SiteSpec:
 
 DOCUMENT = SPEC | {"auth": AUTHS["step"]}
 SITES = {method: parsed(SPEC | {"auth": auth}) for method, auth in AUTHS.items()}
-ADA = Person.model_validate(PERSON)
+ADA = SiteProfile.model_validate(PERSON)
 EVERYTHING = Profile.model_validate(PROFILE)
 
 
@@ -245,7 +245,7 @@ def built(suffix: str, content: str) -> object:
     return READERS.get(suffix, assignments)(content), content.count("\n")
 
 
-def shape(site: SiteSpec, someone: Person) -> Shape:
+def shape(site: SiteSpec, someone: SiteProfile) -> Shape:
     """Return how every file of a site is built."""
     files = {artifact.path: artifact.content.decode() for artifact in compile_site(site, someone)}
     return {
@@ -323,7 +323,7 @@ def spec_with(site: SiteSpec, sound: str, hostile: str) -> SiteSpec | None:
     return None if faults(found) else found
 
 
-def is_built_as(expected: Shape, site: SiteSpec | None, someone: Person) -> bool:
+def is_built_as(expected: Shape, site: SiteSpec | None, someone: SiteProfile) -> bool:
     """Tell whether the files of a site are built as expected, or none is written at all."""
     try:
         return site is None or shape(site, someone) == expected
@@ -365,13 +365,13 @@ def test_no_text_within_a_text_of_a_spec_does(
     assert is_built_as(SHAPES[method], spec_with(SITES[method], sound, hostile), ADA)
 
 
-def people(document: Any) -> list[Person]:
+def people(document: Any) -> list[SiteProfile]:
     """Return who a profile says one is, at the site that it names and at others; nobody where it is refused."""
     try:
         profile = Profile.model_validate_json(json.dumps(document))
     except ValidationError:
         return []
-    return [person(profile, name, {}) for name in ("hpc", "other")]
+    return [profile.at(name, {}) for name in ("hpc", "other")]
 
 
 @pytest.mark.parametrize(("text", "behind"), HOSTILE)
@@ -422,7 +422,7 @@ def test_no_jump_host_has_the_name_by_which_ssh_turns_jumps_off() -> None:
     assert spec_with(SITES["step"], "gate", "none") is None
 
 
-def pasted(site: SiteSpec, someone: Person = ADA) -> object:
+def pasted(site: SiteSpec, someone: SiteProfile = ADA) -> object:
     """Return how the commands that lead to a first login are built; in some shells a # starts no comment."""
     login = first_login(Account(site, someone))
     commands = [*filter(None, [login.make_key]), *login.credential]
@@ -448,14 +448,14 @@ def pasted(site: SiteSpec, someone: Person = ADA) -> object:
 def test_no_text_adds_a_word_or_a_command_to_the_commands_to_paste(
     method: str, sound: str, hostile: str
 ) -> None:
-    someone = Person.model_validate(with_text(ADA, sound, hostile))
+    someone = SiteProfile.model_validate(with_text(ADA, sound, hostile))
     site = spec_with(SITES[method], sound, hostile)
     assert site is None or pasted(site, someone) == pasted(SITES[method])
 
 
 def resolved(site: SiteSpec, folder: Path) -> dict[str, str]:
     """Return what ssh knows about the names of a site, by name and keyword."""
-    someone = Person(user="ada", project="p", account="a")
+    someone = SiteProfile(user="ada", project="p", account="a")
     config = folder / "config"
     (content,) = (
         file.content for file in compile_site(site, someone) if file.path.suffix == ".conf"

@@ -13,7 +13,7 @@ from generator.compiler.emitters import ssh_config
 from generator.install.managed_blocks import INCLUDE, arranged, inline
 from generator.loading import validate
 from generator.resources import CATALOGUE
-from generator.schema.profile import Person as Profile
+from generator.schema.profile import SiteProfile
 
 pytestmark = [pytest.mark.system, pytest.mark.long]
 
@@ -86,7 +86,9 @@ def _settings(answer: str) -> str:
 def _stages(folder: Path, part: list[tuple[int, Case]]) -> Iterator[tuple[int, str, str]]:
     """Write what `~/.ssh` is at each stage of a config, and yield the stages with each host to ask for."""
     mila = validate.site(CATALOGUE / "mila.yaml")
-    [conf] = [artifact.content for artifact in ssh_config.emit(Account(mila, Profile(user="ada")))]
+    [conf] = [
+        artifact.content for artifact in ssh_config.emit(Account(mila, SiteProfile(user="ada")))
+    ]
     wanted = {"before": {}, "include": {"": INCLUDE}, "inline": {"mila": inline(conf)}}
     for number, one in part:
         for stage, blocks in wanted.items():

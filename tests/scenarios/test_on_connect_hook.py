@@ -16,7 +16,7 @@ import pytest
 
 from generator.compiler.account import Account
 from generator.compiler.emitters import ssh_config
-from generator.schema.profile import Person
+from generator.schema.profile import SiteProfile
 from generator.schema.site import SiteSpec
 
 pytestmark = pytest.mark.system
@@ -64,7 +64,7 @@ class Home:
             "auth": STEP | auth,
         }
         (made,) = ssh_config.emit(
-            Account(SiteSpec.model_validate(spec), Person(user="ada", email="ada@example.org"))
+            Account(SiteSpec.model_validate(spec), SiteProfile(user="ada", email="ada@example.org"))
         )
         self.config.write_bytes(made.content)
         for file in (self.due, self.certificate, self.path / ".local/bin/gen"):

@@ -15,7 +15,7 @@ from generator.install.shadowing import shadows
 from generator.install.side_effects import changes, foreign
 from generator.loading import validate
 from generator.resources import CATALOGUE
-from generator.schema.profile import Person
+from generator.schema.profile import SiteProfile
 from generator.ssh.config_files import Files, sources
 from generator.ssh.effective_config import asked
 
@@ -35,7 +35,7 @@ Place = Callable[[Mapping[str, str | bytes]], Files]
 
 
 @pytest.fixture
-def mila(ada: Person) -> bytes:
+def mila(ada: SiteProfile) -> bytes:
     """Mila's file, as ada gets it; without the nodes behind the balancer, to have fewer names to ask for."""
     site = validate.site(CATALOGUE / "mila.yaml")
     balancer = site.hosts["mila"].model_copy(update={"nodes": None})

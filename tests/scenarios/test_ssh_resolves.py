@@ -10,7 +10,7 @@ from generator.compiler.account import Account
 from generator.compiler.compile import compile_site
 from generator.loading import validate
 from generator.resources import CATALOGUE
-from generator.schema.profile import Person
+from generator.schema.profile import SiteProfile
 
 pytestmark = pytest.mark.system
 
@@ -19,7 +19,7 @@ Settings = Mapping[str, list[str]]
 
 
 @pytest.fixture
-def folder(tmp_path: Path, ada: Person, need: Callable[..., None]) -> Path:
+def folder(tmp_path: Path, ada: SiteProfile, need: Callable[..., None]) -> Path:
     """Return a folder with the ssh files of every site that ships with gen, as ada gets them."""
     need("ssh", "ssh-keygen")
     for site in SITES:
@@ -160,7 +160,9 @@ def test_login_hosts_of_musica(folder: Path, name: str, host: str) -> None:
 
 
 @pytest.mark.parametrize("site", SITES)
-def test_every_alias_of_every_site_means_its_own_host(folder: Path, ada: Person, site: str) -> None:
+def test_every_alias_of_every_site_means_its_own_host(
+    folder: Path, ada: SiteProfile, site: str
+) -> None:
     spec = validate.site(CATALOGUE / f"{site}.yaml")
     account = Account(spec, ada)
     for entry, host in spec.hosts.items():
@@ -250,7 +252,7 @@ def test_without_a_user_name_ssh_takes_its_own_default(
     spec = validate.site(CATALOGUE / "mila.yaml")
     (content,) = (
         item.content
-        for item in compile_site(spec, Person(user=user))
+        for item in compile_site(spec, SiteProfile(user=user))
         if item.path.name == "mila.conf"
     )
     config = tmp_path / "mila.conf"

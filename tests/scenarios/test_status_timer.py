@@ -13,7 +13,7 @@ import generator
 from generator import resources
 from generator.compiler.compile import compile_site
 from generator.loading import validate
-from generator.schema.profile import Person
+from generator.schema.profile import SiteProfile
 
 pytestmark = pytest.mark.system
 
@@ -40,7 +40,7 @@ def test_the_next_look_is_told_and_what_to_type_where_none_comes(need: Callable[
     site = validate.site(resources.CATALOGUE / "musica.yaml")
     units = [
         item
-        for item in compile_site(site, Person(user="ada"))
+        for item in compile_site(site, SiteProfile(user="ada"))
         if str(item.path).startswith("systemd/")
     ]
     with user_manager() as manager:

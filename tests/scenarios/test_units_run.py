@@ -23,7 +23,7 @@ from generator.compiler.emitters import systemd_timer
 from generator.compiler.renewal_schedule import Schedule, certificate, schedule
 from generator.loading import validate
 from generator.schema.auth import CommandCertificateAuth
-from generator.schema.profile import Person
+from generator.schema.profile import SiteProfile
 from generator.schema.site import SiteSpec
 
 pytestmark = pytest.mark.system
@@ -83,7 +83,7 @@ def as_root(need: Callable[..., None]) -> Iterator[UserManager]:
 
 
 def units(site: SiteSpec) -> list[Artifact]:
-    return list(systemd_timer.emit(Account(site, Person())))
+    return list(systemd_timer.emit(Account(site, SiteProfile())))
 
 
 def site(**auth: Any) -> SiteSpec:
@@ -198,9 +198,9 @@ subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", os.path.exp
 import generator.cli
 from generator import load, resources
 from generator.compile import compile_site
-from generator.profile import Person
+from generator.profile import SiteProfile
 site = load.site(resources.CATALOGUE / (sys.argv[2] + ".yaml"))
-pathlib.Path("~/made").expanduser().write_text(str(len(compile_site(site, Person()))))
+pathlib.Path("~/made").expanduser().write_text(str(len(compile_site(site, SiteProfile()))))
 """
 
 

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from generator.compiler.account import Account
 from generator.schema.placeholders import PLACEHOLDERS, expand, names
-from generator.schema.profile import Person
+from generator.schema.profile import SiteProfile
 from generator.schema.site import SiteSpec
 from generator.schema.text_types import (
     Alias,
@@ -41,7 +41,7 @@ FULL = {
 
 
 def account(**known: Any) -> Account:
-    return Account(SITE, Person(**known))
+    return Account(SITE, SiteProfile(**known))
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_there_is_a_placeholder_for_all_that_an_account_knows() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "person", "expected"),
+    ("text", "profile", "expected"),
     [
         pytest.param("plain", {}, [], id="nothing is needed"),
         pytest.param("{user}", {"user": "ada"}, [], id="all is known"),
@@ -125,9 +125,9 @@ def test_there_is_a_placeholder_for_all_that_an_account_knows() -> None:
     ],
 )
 def test_what_a_text_needs_and_is_not_known(
-    text: str, person: dict[str, str], expected: list[str]
+    text: str, profile: dict[str, str], expected: list[str]
 ) -> None:
-    assert account(**person).missing(text) == expected
+    assert account(**profile).missing(text) == expected
 
 
 NAMES: list[Any] = [
@@ -190,7 +190,7 @@ def test_a_node_has_a_number_beside_the_placeholders() -> None:
 @pytest.mark.parametrize("text", ["{user}", "/{user}", "a{}@b.org"])
 def test_a_persons_own_value_holds_no_placeholder(name: str, text: str) -> None:
     with pytest.raises(ValidationError):
-        Person.model_validate({name: text})
+        SiteProfile.model_validate({name: text})
 
 
 @pytest.mark.parametrize(

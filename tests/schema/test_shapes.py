@@ -15,11 +15,13 @@ from generator.compiler.account import Account
 from generator.compiler.compile import compile_site
 from generator.compiler.emitters import env_file
 from generator.compiler.host_key_policy import fingerprint
-from generator.schema.profile import Person
+from generator.schema.profile import SiteProfile
 from generator.schema.rules import faults
 from generator.schema.site import SiteSpec
 
-ADA = Person(user="ada", email="ada@example.org", project="p1", client_id="id1", home="/home/ada")
+ADA = SiteProfile(
+    user="ada", email="ada@example.org", project="p1", client_id="id1", home="/home/ada"
+)
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDumqy+fbEwTOtyVlPGqzS/k4i/hJ8L+kUDf6MpWO1OI"
 ONE = fingerprint(KEY)
 OTHER = "SHA256:gfXZzaPiaYHcrPqzHvBi6v+BWRS/lXOS/zAjOKeoBJg"

@@ -94,7 +94,7 @@ def wired(folder: str, package: str = "a", files: dict[str, Any] | None = None) 
         pytest.param(changed(site="../x"), id="a site that is a path"),
         pytest.param(changed(inputs={}), id="no inputs"),
         pytest.param(
-            changed(inputs={**INPUTS, "person": {"user": ["x"]}}), id="a person that is none"
+            changed(inputs={**INPUTS, "profile": {"user": ["x"]}}), id="a profile that is none"
         ),
         pytest.param(wired("p/../.."), id="a project that climbs out"),
         pytest.param(wired("/p"), id="a project at an absolute path"),

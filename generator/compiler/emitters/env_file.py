@@ -88,7 +88,7 @@ def _jobs(account: Account) -> Iterator[Variable]:
             site.slurm.reservation,
             ("--set slurm.reservation=NAME, if you were given one",),
         )
-    if charged := account.person.account or site.slurm.accounts.default:
+    if charged := account.profile.account or site.slurm.accounts.default:
         yield Variable("SLURM_ACCOUNT", charged)
     elif site.slurm.accounts.required:
         yield Variable("SLURM_ACCOUNT", None, ("account",))
@@ -148,7 +148,7 @@ def _text(account: Account, name: str, template: str, comment: str | None = None
 def _path(account: Account, name: str, path: str, comment: str | None = None) -> Variable:
     """Put the home folder of the profile for `~`, which only a shell expands; without one the path is not known."""
     filled = account.fill(path)
-    home = account.person.home
+    home = account.profile.home
     if filled and filled.startswith("~/"):
         filled = f"{home}{filled[1:]}" if home else None
     missing = account.missing(path) or ([] if filled else ["home"])

@@ -241,7 +241,7 @@ def _keepalive(keepalive: Keepalive | None) -> list[Setting]:
 
 def _sharing(account: Account, twin: str = "") -> list[Setting]:
     """Share one connection between sessions; `%C` keeps the socket's path below the 104 bytes that macOS allows."""
-    if account.site.multiplexing == "forbidden" or not account.person.multiplexing:
+    if account.site.multiplexing == "forbidden" or not account.profile.multiplexing:
         return [("ControlMaster", "no"), ("ControlPath", "none")]
     return [
         ("ControlMaster", "auto"),

@@ -10,7 +10,7 @@ from generator.compiler.account import Account
 from generator.compiler.emitters import env_file
 from generator.compiler.emitters.env_file import AmbiguousValueError, Variable, content
 from generator.loading import validate
-from generator.schema.profile import Person
+from generator.schema.profile import SiteProfile
 from generator.schema.site import SiteSpec
 
 MUSICA = validate.site(resources.CATALOGUE / "musica.yaml")
@@ -23,22 +23,22 @@ def site(**more: Any) -> SiteSpec:
     )
 
 
-def text(site: SiteSpec, person: Person) -> str:
-    return next(env_file.emit(Account(site, person))).content.decode()
+def text(site: SiteSpec, profile: SiteProfile) -> str:
+    return next(env_file.emit(Account(site, profile))).content.decode()
 
 
-def assigned(site: SiteSpec, person: Person) -> dict[str, str]:
+def assigned(site: SiteSpec, profile: SiteProfile) -> dict[str, str]:
     """Return what the file assigns."""
-    lines = text(site, person).splitlines()
+    lines = text(site, profile).splitlines()
     return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
 
 
-def comments(site: SiteSpec, person: Person) -> list[str]:
-    return [line for line in text(site, person).splitlines() if line.startswith("#")]
+def comments(site: SiteSpec, profile: SiteProfile) -> list[str]:
+    return [line for line in text(site, profile).splitlines() if line.startswith("#")]
 
 
 def test_the_file_is_for_the_person_alone_and_is_used_where_it_lies(
-    shipped: SiteSpec, ada: Person
+    shipped: SiteSpec, ada: SiteProfile
 ) -> None:
     artifact = next(env_file.emit(Account(shipped, ada)))
     assert (artifact.path, artifact.mode) == (PurePosixPath(f".env.{shipped.site}"), 0o600)
@@ -46,14 +46,14 @@ def test_the_file_is_for_the_person_alone_and_is_used_where_it_lies(
 
 
 def test_the_first_line_says_what_made_the_file_and_how_to_change_it(
-    shipped: SiteSpec, ada: Person
+    shipped: SiteSpec, ada: SiteProfile
 ) -> None:
     first = text(shipped, ada).splitlines()[0]
     assert first.startswith(f"# Made by gen for {shipped.site}; do not edit.")
     assert first.endswith(f"gen site {shipped.site}")
 
 
-def test_no_variable_stands_twice(shipped: SiteSpec, ada: Person) -> None:
+def test_no_variable_stands_twice(shipped: SiteSpec, ada: SiteProfile) -> None:
     names = [variable.name for variable in env_file.variables(Account(shipped, ada))]
     assert len(names) == len(set(names))
 
@@ -98,14 +98,14 @@ ADDED = {
 
 
 def test_musica_assigns_what_its_documentation_names_and_nothing_else_but_what_gen_adds(
-    ada: Person,
+    ada: SiteProfile,
 ) -> None:
     assert assigned(MUSICA, ada) == DOCUMENTED | ADDED
 
 
 @pytest.mark.parametrize(("name", "words"), NAMED_ONLY.items())
 def test_musica_names_in_a_comment_what_it_may_not_or_cannot_assign(
-    name: str, words: str, ada: Person
+    name: str, words: str, ada: SiteProfile
 ) -> None:
     assert [words in line for line in comments(MUSICA, ada) if name in line] == [True]
     assert name not in assigned(MUSICA, ada)
@@ -115,7 +115,7 @@ def test_musica_names_in_a_comment_what_it_may_not_or_cannot_assign(
 def test_musica_names_every_documented_variable_even_to_a_person_it_knows_nothing_of(
     name: str,
 ) -> None:
-    assert name in text(MUSICA, Person())
+    assert name in text(MUSICA, SiteProfile())
 
 
 @pytest.mark.parametrize(
@@ -134,23 +134,23 @@ def test_musica_names_every_documented_variable_even_to_a_person_it_knows_nothin
 def test_a_value_that_is_not_known_leaves_a_comment_that_says_what_it_needs(
     name: str, needs: str
 ) -> None:
-    assert f"# {name} is left out: it needs {needs}" in comments(MUSICA, Person())
-    assert name not in assigned(MUSICA, Person())
+    assert f"# {name} is left out: it needs {needs}" in comments(MUSICA, SiteProfile())
+    assert name not in assigned(MUSICA, SiteProfile())
 
 
 def test_nobodys_values_are_all_that_an_unknown_person_lacks(
-    shipped: SiteSpec, ada: Person
+    shipped: SiteSpec, ada: SiteProfile
 ) -> None:
-    unknown = assigned(shipped, Person())
+    unknown = assigned(shipped, SiteProfile())
     assert unknown.items() <= assigned(shipped, ada).items()
-    assert "ada" not in text(shipped, Person())
+    assert "ada" not in text(shipped, SiteProfile())
 
 
 SLURM: dict[str, Any] = {"partitions": {"cpu": {"qos": ["normal", "long"]}, "gpu": {}}}
 
 
 @pytest.mark.parametrize(
-    ("slurm", "person", "expected"),
+    ("slurm", "profile", "expected"),
     [
         pytest.param({}, {}, {}, id="nothing is known of the queues"),
         pytest.param(SLURM, {}, {}, id="partitions, none of them chosen"),
@@ -190,16 +190,16 @@ SLURM: dict[str, Any] = {"partitions": {"cpu": {"qos": ["normal", "long"]}, "gpu
     ],
 )
 def test_what_jobs_ask_for(
-    slurm: dict[str, Any], person: dict[str, Any], expected: dict[str, str]
+    slurm: dict[str, Any], profile: dict[str, Any], expected: dict[str, str]
 ) -> None:
     wanted = ("SLURM_PARTITION", "SLURM_QOS", "SLURM_RESERVATION", "SLURM_ACCOUNT")
-    found = assigned(site(slurm=slurm), Person(**person))
+    found = assigned(site(slurm=slurm), SiteProfile(**profile))
     assert {name: value for name, value in found.items() if name in wanted} == expected
 
 
 def test_an_account_that_jobs_must_name_is_asked_for() -> None:
     assert "# SLURM_ACCOUNT is left out: it needs account" in comments(
-        site(slurm={"accounts": {"required": True}}), Person()
+        site(slurm={"accounts": {"required": True}}), SiteProfile()
     )
 
 
@@ -211,7 +211,7 @@ def test_an_account_that_jobs_must_name_is_asked_for() -> None:
         pytest.param("90s", "2", id="never later than the timer"),
     ],
 )
-def test_the_skew_is_in_minutes(renew_before: str, minutes: str, ada: Person) -> None:
+def test_the_skew_is_in_minutes(renew_before: str, minutes: str, ada: SiteProfile) -> None:
     auth = MUSICA.auth.model_copy(update={"renew_before": renew_before})
     assert (
         assigned(MUSICA.model_copy(update={"auth": auth}), ada)["ASC_STEP_REFRESH_SKEW"] == minutes
@@ -239,12 +239,12 @@ def test_the_skew_is_in_minutes(renew_before: str, minutes: str, ada: Person) ->
     ],
 )
 def test_a_site_without_documented_variables_for_certificates_has_none(
-    auth: dict[str, Any], ada: Person
+    auth: dict[str, Any], ada: SiteProfile
 ) -> None:
     assert not [name for name in assigned(site(auth=auth), ada) if "STEP" in name or "OIDC" in name]
 
 
-def test_a_site_without_key_files_points_at_none(ada: Person) -> None:
+def test_a_site_without_key_files_points_at_none(ada: SiteProfile) -> None:
     assert "SLURM_EDGE_NODE_KEY_PATH" not in text(
         site(auth={"method": "keyboard", "asks": "password"}), ada
     )
@@ -320,7 +320,7 @@ def test_a_value_with_one_meaning_stays_as_it_is(value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("person", "name"),
+    ("profile", "name"),
     [
         pytest.param(
             {"home": "/home/ada lovelace"}, "SLURM_EDGE_NODE_KEY_PATH", id="a home folder"
@@ -332,7 +332,7 @@ def test_a_value_with_one_meaning_stays_as_it_is(value: str) -> None:
     ],
 )
 def test_a_persons_value_is_refused_where_it_would_be_written(
-    person: dict[str, Any], name: str
+    profile: dict[str, Any], name: str
 ) -> None:
     with pytest.raises(AmbiguousValueError, match=f"^musica: {name}: '/"):
-        text(MUSICA, Person(**person))
+        text(MUSICA, SiteProfile(**profile))

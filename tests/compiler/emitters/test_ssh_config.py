@@ -10,13 +10,13 @@ from sshconf import SshConfigFile
 from generator.compiler.account import Account
 from generator.compiler.emitters import ssh_config
 from generator.compiler.host_key_policy import fingerprint
-from generator.schema.profile import Person
+from generator.schema.profile import SiteProfile
 from generator.schema.site import SiteSpec
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDumqy+fbEwTOtyVlPGqzS/k4i/hJ8L+kUDf6MpWO1OI"
 FINGERPRINT = fingerprint(KEY)
 OTHER = "SHA256:gfXZzaPiaYHcrPqzHvBi6v+BWRS/lXOS/zAjOKeoBJg"
-ADA = Person(user="ada")
+ADA = SiteProfile(user="ada")
 Settings = Mapping[str, str | list[str]]
 
 
@@ -32,13 +32,13 @@ def site(**more: Any) -> SiteSpec:
     return SiteSpec.model_validate_json(json.dumps(usual | more))
 
 
-def text(spec: SiteSpec, person: Person = ADA) -> str:
-    (artifact,) = ssh_config.emit(Account(spec, person))
+def text(spec: SiteSpec, profile: SiteProfile = ADA) -> str:
+    (artifact,) = ssh_config.emit(Account(spec, profile))
     return artifact.content.decode()
 
 
-def parsed(spec: SiteSpec, person: Person = ADA) -> SshConfigFile:
-    return SshConfigFile(text(spec, person).splitlines())
+def parsed(spec: SiteSpec, profile: SiteProfile = ADA) -> SshConfigFile:
+    return SshConfigFile(text(spec, profile).splitlines())
 
 
 def of(config: SshConfigFile, name: str) -> Settings:
@@ -50,8 +50,8 @@ def of(config: SshConfigFile, name: str) -> Settings:
     return found
 
 
-def settings(spec: SiteSpec, name: str = "hpc", person: Person = ADA) -> Settings:
-    return of(parsed(spec, person), name)
+def settings(spec: SiteSpec, name: str = "hpc", profile: SiteProfile = ADA) -> Settings:
+    return of(parsed(spec, profile), name)
 
 
 def host_keys(**keys: Any) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def host_keys(**keys: Any) -> dict[str, Any]:
 
 
 def test_sshconf_reads_the_file_of_every_site_and_writes_the_same_lines(
-    shipped: SiteSpec, ada: Person
+    shipped: SiteSpec, ada: SiteProfile
 ) -> None:
     content = text(shipped, ada)
     config = parsed(shipped, ada)
@@ -70,7 +70,7 @@ def test_sshconf_reads_the_file_of_every_site_and_writes_the_same_lines(
             assert of(config, alias)["port"] == str(host.port)
 
 
-def test_no_line_repeats_a_keyword_of_its_block(shipped: SiteSpec, ada: Person) -> None:
+def test_no_line_repeats_a_keyword_of_its_block(shipped: SiteSpec, ada: SiteProfile) -> None:
     """Of two lines, ssh ignores the second without a word."""
     config = parsed(shipped, ada)
     repeated = [
@@ -238,7 +238,7 @@ def test_sessions_share_a_connection_where_they_may(
         jobs={"hpc-job": {"through": "hpc", "proxy": "start", "command": "enter"}},
     )
     for name in ("hpc", "hpc-job", "cn*"):
-        found = settings(spec, name, Person(user="ada", multiplexing=wanted))
+        found = settings(spec, name, SiteProfile(user="ada", multiplexing=wanted))
         assert (
             tuple(found.get(f"control{what}") for what in ("master", "path", "persist")) == expected
         )
@@ -301,14 +301,16 @@ def test_a_compute_name_is_completed_once() -> None:
 
 def test_an_unknown_user_leaves_user_out_and_says_so() -> None:
     spec = site(compute={"nodes": {"match": "cn*", "through": "hpc"}})
-    assert "User " not in text(spec, Person()).replace("# User is left out: it needs user\n", "")
-    assert text(spec, Person()).count("# User is left out: it needs user\n") == 2
+    assert "User " not in text(spec, SiteProfile()).replace(
+        "# User is left out: it needs user\n", ""
+    )
+    assert text(spec, SiteProfile()).count("# User is left out: it needs user\n") == 2
     assert settings(spec)["user"] == "ada"
 
 
 def test_a_user_name_may_be_made_of_more_than_the_user() -> None:
     spec = site(hosts={"hpc": {"host": "login.example.org", "user": "{user}.{project}"}})
-    assert settings(spec, person=Person(user="ada", project="p1"))["user"] == "ada.p1"
+    assert settings(spec, profile=SiteProfile(user="ada", project="p1"))["user"] == "ada.p1"
     assert "user" not in settings(spec)
     assert "# User is left out: it needs project\n" in text(spec)
 
@@ -365,7 +367,7 @@ def test_nothing_is_written_for_what_has_no_name_or_no_way_yet(unnamed: dict[str
 
 @pytest.mark.parametrize("unnamed", UNNAMED.values(), ids=UNNAMED)
 def test_it_is_written_once_the_value_is_known(unnamed: dict[str, Any]) -> None:
-    content = text(site(**unnamed), Person(user="ada", project="p1"))
+    content = text(site(**unnamed), SiteProfile(user="ada", project="p1"))
     assert "left out" not in content
     assert "{" not in content
     assert "Host " in content
@@ -472,7 +474,7 @@ def test_keys_from_weak_sources_are_pinned_only_if_the_person_accepted_them(
     sources: str | list[str], accepted: bool, pinned: bool
 ) -> None:
     spec = site(host_keys=host_keys(fingerprints={"ed25519": FINGERPRINT}, source=sources))
-    found = settings(spec, person=Person(user="ada", accept_unverified=accepted))
+    found = settings(spec, profile=SiteProfile(user="ada", accept_unverified=accepted))
     assert ("knownhostscommand" in found) is pinned
     assert found["stricthostkeychecking"] == ("yes" if pinned else "ask")
 
@@ -514,8 +516,8 @@ def test_the_persons_key_stands_for_the_usual_one_and_for_no_robots() -> None:
     }
     gate = {"host": "gate.example.org", "auth": {"method": "publickey", "then": "password"}}
     hosts = {"hpc": {"host": "login.example.org"}, "gate": gate, "robot": robot}
-    person = Person(user="ada", identity_file="/keys/ada")
-    config = parsed(site(hosts=hosts), person)
+    profile = SiteProfile(user="ada", identity_file="/keys/ada")
+    config = parsed(site(hosts=hosts), profile)
     keys = {name: of(config, name)["identityfile"] for name in hosts}
     assert keys == {"hpc": "/keys/ada", "gate": "/keys/ada", "robot": "~/.ssh/id_hpc_robot"}
 

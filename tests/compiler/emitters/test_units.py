@@ -19,7 +19,7 @@ from generator.compiler.artifact import Artifact
 from generator.compiler.emitters import launchd_agent, systemd_timer
 from generator.compiler.renewal_schedule import certificate, schedule
 from generator.loading import validate
-from generator.schema.profile import Person
+from generator.schema.profile import SiteProfile
 from generator.schema.site import SiteSpec
 
 MUSICA = validate.site(resources.CATALOGUE / "musica.yaml")
@@ -41,19 +41,21 @@ def site(name: str = "x", **auth: Any) -> SiteSpec:
 def service(site: SiteSpec) -> Artifact:
     return next(
         unit
-        for unit in systemd_timer.emit(Account(site, Person()))
+        for unit in systemd_timer.emit(Account(site, SiteProfile()))
         if unit.path.suffix == ".service"
     )
 
 
 def timer(site: SiteSpec) -> Artifact:
     return next(
-        unit for unit in systemd_timer.emit(Account(site, Person())) if unit.path.suffix == ".timer"
+        unit
+        for unit in systemd_timer.emit(Account(site, SiteProfile()))
+        if unit.path.suffix == ".timer"
     )
 
 
 def agent(site: SiteSpec) -> Artifact:
-    return next(launchd_agent.emit(Account(site, Person())))
+    return next(launchd_agent.emit(Account(site, SiteProfile())))
 
 
 def settings(unit: Artifact) -> dict[str, dict[str, str]]:
@@ -85,7 +87,7 @@ def settings(unit: Artifact) -> dict[str, dict[str, str]]:
 def test_where_the_units_of_a_site_are_written_and_installed(
     emit: Callable[[Account], list[Artifact]], expected: dict[str, str]
 ) -> None:
-    artifacts = list(emit(Account(MUSICA, Person())))
+    artifacts = list(emit(Account(MUSICA, SiteProfile())))
     places = {PurePosixPath(path): PurePosixPath(installed) for path, installed in expected.items()}
     assert {artifact.path: artifact.install_to for artifact in artifacts} == places
     assert {artifact.mode for artifact in artifacts} == {0o644}
@@ -112,7 +114,7 @@ def test_units_are_left_out_for(
     emit: Callable[[Account], list[Artifact]], auth: dict[str, Any]
 ) -> None:
     spec = SiteSpec.model_validate(site().model_dump() | {"auth": auth})
-    assert list(emit(Account(spec, Person()))) == []
+    assert list(emit(Account(spec, SiteProfile()))) == []
 
 
 @pytest.mark.parametrize(
@@ -121,12 +123,12 @@ def test_units_are_left_out_for(
 def test_a_site_whose_own_command_gets_certificates_has_units(
     emit: Callable[[Account], list[Artifact]],
 ) -> None:
-    assert list(emit(Account(site(), Person())))
+    assert list(emit(Account(site(), SiteProfile())))
 
 
-def test_units_are_the_same_for_everybody(ada: Person) -> None:
+def test_units_are_the_same_for_everybody(ada: SiteProfile) -> None:
     for emit in (systemd_timer.emit, launchd_agent.emit):
-        assert list(emit(Account(MUSICA, ada))) == list(emit(Account(MUSICA, Person())))
+        assert list(emit(Account(MUSICA, ada))) == list(emit(Account(MUSICA, SiteProfile())))
 
 
 @pytest.mark.parametrize("unit", [service, timer, agent], ids=["service", "timer", "agent"])
