@@ -66,7 +66,7 @@ def run(base: str, head: str | None, specs: Path, form: Format, today: date) -> 
     faults += [fault for _, broken in effects for fault in broken]
     findings = ordered([*faults, *recipes(old.locks, new.locks), *review(before, after, today)])
     report = Report(
-        "proposal", len(new.specs), tuple(findings), "".join(patch for patch, _ in effects)
+        "review", len(new.specs), tuple(findings), "".join(patch for patch, _ in effects)
     )
     data(rendered(report, form))
     say(summary(report))

@@ -1,1 +1,1 @@
-"""Changes and findings as text: every format is a pure function, and none reads or decides anything."""
+"""Write a report as text: each format is a pure function, and none reads a file or decides anything."""

@@ -1,4 +1,4 @@
-"""What a check or a review found: the one value between them and the formats."""
+"""Findings of a check or a review, and the report that holds them: the input of every format."""
 
 import re
 from collections import Counter
@@ -8,11 +8,14 @@ from typing import Literal
 
 from generator.errors import GenError
 
-FORMAT_VERSION = "1.0"
+FORMAT_VERSION = "2.0"
+
+# An error of the loader may begin with its place: `file:line: message`.
+_PLACE = re.compile(r"(?P<path>[^:]+):(?P<line>[1-9][0-9]*): (?P<message>.*)")
 
 
 class Level(StrEnum):
-    """How much a finding matters, in SARIF's words."""
+    """The severity of a finding, in SARIF's words."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -21,70 +24,77 @@ class Level(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that a person should look at."""
+    """One fact that a user should look at."""
 
     rule: str
-    """What kind of thing: a cause of drift, a weight of a change."""
+    """The kind of finding: a cause of drift, or the weight of a change."""
     level: Level
     message: str
     site: str
     file: str
-    """The file that it is about."""
+    """The file that the finding is about."""
     path: str
-    """The file in which to look, as seen from where gen runs."""
+    """The file to open, relative to the directory where gen runs: the spec, if one of its keys is the reason."""
     line: int = 1
     key: str = ""
-    """The key of the spec, where it is about one."""
+    """The key of the spec that the finding is about, if there is one."""
     details: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Report:
-    """All findings, in the order in which they are to be read."""
+    """All findings, in the order in which to read them."""
 
-    kind: Literal["drift", "proposal"]
-    checked: int
-    """Number of sites that were looked at."""
+    kind: Literal["drift", "review"]
+    sites: int
+    """Number of sites that were compared."""
     findings: tuple[Finding, ...]
-    effect: str = ""
-    """What a proposal would change in the artifacts, as a patch."""
+    patch: str = ""
+    """The change that a review found in the artifacts, as a patch."""
 
 
 def visible(text: str) -> str:
-    """Return a text in one line: what cannot be printed, which a file's name may hold, as its number."""
+    """Return a text in one line: each character that a terminal does not print is written as its number."""
     return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text)
 
 
-def said(finding: Finding) -> str:
-    """Return a finding in words, its details on lines of their own."""
-    return "\n".join([f"{finding.file}: {finding.message}", *finding.details])
+def full_message(finding: Finding) -> str:
+    """Return the file and the message of a finding in one line, then each detail in its own line."""
+    lines = [f"{finding.file}: {finding.message}", *finding.details]
+    return "\n".join(map(visible, lines))
 
 
 def refusals(error: GenError, path: str, site: str) -> list[Finding]:
-    """Return a finding for each line of an error, which may name a file and its line in front."""
-    return [_refused(problem, path, site) for problem in str(error).splitlines()]
+    """Return a finding for each line of an error. A line may begin with a file and a line number."""
+    return [_refusal(problem, path, site) for problem in str(error).splitlines()]
 
 
-def _refused(problem: str, path: str, site: str) -> Finding:
-    named = re.fullmatch(r"(?P<path>[^:]+):(?P<line>[1-9][0-9]*): (?P<rest>.*)", problem)
-    place, line, rest = (
-        (named["path"], int(named["line"]), named["rest"]) if named else (path, 1, problem)
-    )
-    message = rest.removeprefix(f"{path}: ")
+def _refusal(problem: str, path: str, site: str) -> Finding:
+    location, line, message = path, 1, problem
+    if match := _PLACE.fullmatch(problem):
+        location, line, message = match["path"], int(match["line"]), match["message"]
+    message = message.removeprefix(f"{path}: ")
     return Finding(
-        "refused", Level.ERROR, message, site, file=path, path=place, line=line, key=message
+        rule="refused",
+        level=Level.ERROR,
+        message=message,
+        site=site,
+        file=path,
+        path=location,
+        line=line,
+        key=message,
     )
 
 
 def counts(report: Report) -> dict[str, int]:
-    """Return how often each rule was found, in the order of the findings."""
+    """Return the number of findings of each rule, in the order of the findings."""
     return dict(Counter(finding.rule for finding in report.findings))
 
 
 def summary(report: Report) -> str:
-    """Return all findings in one line; drift is a fact, a proposal is not one yet."""
-    listed = ", ".join(f"{number} {rule}" for rule, number in counts(report).items())
-    sites = f"{report.checked} site{'s' if report.checked != 1 else ''}"
+    """Return the counts of a report in one line."""
+    rules = ", ".join(f"{number} {rule}" for rule, number in counts(report).items())
+    sites = "1 site" if report.sites == 1 else f"{report.sites} sites"
     if report.kind == "drift":
-        return f"{sites} checked: {listed or 'every file is what its spec compiles to'}"
-    return f"{sites} compared: {listed or 'no change in meaning'}"
+        return f"{sites} checked: {rules or 'every file is what its spec compiles to'}"
+    return f"{sites} compared: {rules or 'no change in meaning'}"

@@ -1,10 +1,10 @@
-"""The formats of a report, by name; this module is all that the command line needs of them."""
+"""The names of the report formats. The command line imports only this module to offer them."""
 
 from enum import StrEnum
 
 
 class Format(StrEnum):
-    """How a report is printed."""
+    """The format in which a report is printed."""
 
     TEXT = "text"
     JSON = "json"

@@ -1,24 +1,27 @@
 """A report as workflow commands, which GitHub shows beside the lines of a pull request."""
 
-from generator.report.finding import Finding, Level, Report, said
+from generator.report.finding import Finding, Level, Report, full_message, visible
 
 _COMMANDS = {Level.ERROR: "error", Level.WARNING: "warning", Level.NOTE: "notice"}
 
 
 def render(report: Report) -> str:
-    """Return a line for each finding; GitHub shows the first ten of a kind for a step."""
-    return "\n".join(map(_command, report.findings))
+    """Return one command for each finding. GitHub shows the first ten of each level in a step."""
+    return "\n".join(_command(finding) for finding in report.findings)
 
 
 def _command(finding: Finding) -> str:
-    place = f"file={_property(finding.path)},line={finding.line},title={_property(f'gen: {finding.rule}')}"
-    text = said(finding)
-    return f"::{_COMMANDS[finding.level]} {place}::{_data(text)}"
+    file = _escaped_property(visible(finding.path))
+    title = _escaped_property(f"gen: {finding.rule}")
+    message = _escaped_message(full_message(finding))
+    return f"::{_COMMANDS[finding.level]} file={file},line={finding.line},title={title}::{message}"
 
 
-def _data(text: str) -> str:
+# The escapes are those of actions/toolkit (packages/core/src/command.ts). GitHub undoes them, so a line break shows as
+# one, and no text can start a command of its own.
+def _escaped_message(text: str) -> str:
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
+def _escaped_property(text: str) -> str:
+    return _escaped_message(text).replace(":", "%3A").replace(",", "%2C")

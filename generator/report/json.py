@@ -7,7 +7,6 @@ from generator.report.finding import FORMAT_VERSION, Report, counts
 
 
 def render(report: Report) -> str:
-    """Return one JSON object. The first number of `format_version` changes when a reader has to."""
-    return json.dumps(
-        {"format_version": FORMAT_VERSION, **asdict(report), "counts": counts(report)}, indent=2
-    )
+    """Return one JSON object. The first number of `format_version` grows when programs must adapt."""
+    document = {"format_version": FORMAT_VERSION, **asdict(report), "counts": counts(report)}
+    return json.dumps(document, indent=2)

@@ -1,84 +1,91 @@
-"""A report as a comment on a pull request. What may come from a file stands in code, where nothing is markup."""
+"""A report as a comment on a pull request. Foreign text is written as code, where Markdown has no markup."""
 
 import re
 from collections.abc import Iterator
 from itertools import groupby
-from operator import itemgetter
 
 from generator.report.finding import Finding, Report, summary, visible
 
-_MOST = 60_000  # characters; GitHub takes 65,536
-_LONGEST_EFFECT = 30_000
-_LONGEST_MESSAGE, _LONGEST_DETAIL, _MOST_DETAILS = 1_000, 300, 40
-_LONGEST_FENCE = 100
-_WORD = re.compile(r"[(“]?[A-Za-z][A-Za-z’-]*[,;:.)”]*|→")
+# GitHub refuses a comment of more than 65,536 characters.
+_MAX_COMMENT = 60_000
+_MAX_PATCH = 30_000
+_MAX_MESSAGE = 1_000
+_MAX_DETAIL = 300
+_MAX_DETAILS = 40
+_MAX_FENCE = 100
+_PLAIN_WORD = re.compile(r"[(“]?[A-Za-z][A-Za-z’-]*[,;:.)”]*|→")
 _HEADINGS = {
-    "drift": "Generated files that are not what their specs compile to",
-    "proposal": "What this change of the specs means",
+    "drift": "Generated files that differ from their specs",
+    "review": "Changes of the specs, by meaning",
 }
 
 
 def marker(report: Report) -> str:
-    """Return the first line, which no reader sees and by which the next run finds its comment."""
+    """Return the first line, an invisible comment. The next run finds the comment to update by it."""
     return f"<!-- gen:{report.kind} -->"
 
 
 def render(report: Report) -> str:
-    """Return the comment, cut at a finding where it would be longer than GitHub takes."""
-    lines = [marker(report), f"### {_HEADINGS[report.kind]}", "", summary(report) + ".", ""]
+    """Return the comment. It ends after a whole finding if all of them would be too long for GitHub."""
+    lines = [marker(report), f"### {_HEADINGS[report.kind]}", "", f"{summary(report)}.", ""]
     length = sum(map(len, lines))
     for number, finding in enumerate(report.findings):
         item = "\n".join(_item(finding))
         length += len(item) + 1
-        if length > _MOST - _LONGEST_EFFECT:
-            lines.append(
-                f"\n… and {len(report.findings) - number} more, which `gen` shows in a terminal."
-            )
+        if length > _MAX_COMMENT - _MAX_PATCH:
+            omitted = len(report.findings) - number
+            lines.append(f"\n… and {omitted} more. Run `gen` in a terminal to see all of them.")
             break
         lines.append(item)
-    return "\n".join([*lines, *_effect(report)]) + "\n"
+    lines += _patch(report.patch)
+    return "\n".join(lines) + "\n"
 
 
 def _item(finding: Finding) -> Iterator[str]:
-    place = f"{finding.path}:{finding.line}"
-    yield f"- **{finding.rule}** {_code(finding.file)}: {_prose(finding.message[:_LONGEST_MESSAGE])} ({_code(place)})"
-    yield from (
-        f"  - {_code(detail[:_LONGEST_DETAIL])}" for detail in finding.details[:_MOST_DETAILS]
-    )
-    if len(finding.details) > _MOST_DETAILS:
-        yield f"  - … and {len(finding.details) - _MOST_DETAILS} more"
+    location = _code(f"{finding.path}:{finding.line}")
+    message = _prose(finding.message[:_MAX_MESSAGE])
+    yield f"- **{finding.rule}** {_code(finding.file)}: {message} ({location})"
+    for detail in finding.details[:_MAX_DETAILS]:
+        yield f"  - {_code(detail[:_MAX_DETAIL])}"
+    if len(finding.details) > _MAX_DETAILS:
+        yield f"  - … and {len(finding.details) - _MAX_DETAILS} more"
 
 
-def _effect(report: Report) -> Iterator[str]:
-    if not report.effect:
+def _patch(patch: str) -> Iterator[str]:
+    if not patch:
         return
-    effect, cut = report.effect[:_LONGEST_EFFECT], len(report.effect) > _LONGEST_EFFECT
-    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", effect)), default=0))
-    if len(fence) > _LONGEST_FENCE:
-        yield from (
-            "",
-            "What it does to the generated files does not fit here; `gen review` shows it.",
-        )
+    shown = patch[:_MAX_PATCH]
+    # A fence must be longer than every row of backticks within it (CommonMark 0.31, section 4.5).
+    fence = "`" * max(3, 1 + _longest_backticks(shown))
+    yield ""
+    if len(fence) > _MAX_FENCE:
+        yield "The patch of the generated files does not fit here. Run `gen review` to see it."
         return
-    yield from ("", "<details><summary>What it does to the generated files</summary>", "")
-    yield from (f"{fence}diff", effect.rstrip("\n"), fence, "")
-    yield from (["It is cut here; `gen review` shows it whole.", ""] if cut else [])
+    yield from ("<details><summary>Patch of the generated files</summary>", "")
+    yield from (f"{fence}diff", shown.rstrip("\n"), fence, "")
+    if len(patch) > _MAX_PATCH:
+        yield from ("The patch is cut here. Run `gen review` to see all of it.", "")
     yield "</details>"
 
 
 def _prose(text: str) -> str:
-    """Return a sentence with all that is not plain words in code: names, numbers, mentions, markup."""
-    parts = [(bool(_WORD.fullmatch(word)), word) for word in text.split()]
-    runs = [
-        (plain, " ".join(word for _, word in run))
-        for plain, run in groupby(parts, key=itemgetter(0))
-    ]
-    return " ".join(words if plain else _code(words) for plain, words in runs)
+    """Return a sentence in which everything but plain words is code: names, numbers, mentions, markup."""
+    runs = groupby(text.split(), key=lambda word: bool(_PLAIN_WORD.fullmatch(word)))
+    parts = []
+    for is_plain, words in runs:
+        run = " ".join(words)
+        parts.append(run if is_plain else _code(run))
+    return " ".join(parts)
 
 
 def _code(text: str) -> str:
-    """Return a text as inline code, in backticks enough that none of its own ends it."""
-    text = visible(text) or " "
-    ticks = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
-    space = " " if text.startswith("`") or text.endswith("`") else ""
-    return f"{ticks}{space}{text}{space}{ticks}"
+    """Return a text as inline code. Its backticks are more than the longest row in the text, so that none ends it."""
+    shown = visible(text) or " "
+    ticks = "`" * (1 + _longest_backticks(shown))
+    if shown.startswith("`") or shown.endswith("`"):
+        shown = f" {shown} "
+    return f"{ticks}{shown}{ticks}"
+
+
+def _longest_backticks(text: str) -> int:
+    return max((len(row) for row in re.findall("`+", text)), default=0)

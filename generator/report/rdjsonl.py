@@ -1,20 +1,20 @@
-"""A report as reviewdog reads it: a JSON object on each line (its Diagnostic)."""
+"""A report for reviewdog: one JSON object in each line, of its type Diagnostic."""
 
 import json
 
-from generator.report.finding import Finding, Level, Report, said
+from generator.report.finding import Finding, Level, Report, full_message
 
 _SEVERITIES = {Level.ERROR: "ERROR", Level.WARNING: "WARNING", Level.NOTE: "INFO"}
 
 
 def render(report: Report) -> str:
-    """Return a line for each finding."""
+    """Return one line for each finding."""
     return "\n".join(json.dumps(_diagnostic(finding)) for finding in report.findings)
 
 
 def _diagnostic(finding: Finding) -> dict[str, object]:
     return {
-        "message": said(finding),
+        "message": full_message(finding),
         "location": {"path": finding.path, "range": {"start": {"line": finding.line}}},
         "severity": _SEVERITIES[finding.level],
         "source": {"name": "gen"},

@@ -1,4 +1,4 @@
-"""A report in the format that was asked for."""
+"""The function that renders each format."""
 
 from collections.abc import Callable, Mapping
 
@@ -17,5 +17,5 @@ _RENDER: Mapping[Format, Callable[[Report], str]] = {
 
 
 def rendered(report: Report, form: Format) -> str:
-    """Return a report as text."""
+    """Return a report in one of the formats."""
     return _RENDER[form](report)

@@ -5,54 +5,55 @@ from hashlib import sha256
 from urllib.parse import quote
 
 from generator import __version__
-from generator.report.finding import Finding, Report, said
+from generator.report.finding import Finding, Report, full_message
 
 
 def render(report: Report) -> str:
-    """Return one SARIF log; the fingerprint of a finding stays when its line moves."""
+    """Return one SARIF log."""
     rules = sorted({finding.rule for finding in report.findings})
-    driver = {
-        "name": "gen",
-        "version": __version__,
-        "rules": [
-            {"id": rule, "shortDescription": {"text": f"{report.kind}: {rule}"}} for rule in rules
+    descriptions = [
+        {"id": rule, "shortDescription": {"text": f"{report.kind}: {rule}"}} for rule in rules
+    ]
+    results = [_result(finding, rules, report.kind) for finding in report.findings]
+    log = {
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [
+            {
+                "tool": {
+                    "driver": {"name": "gen", "version": __version__, "rules": descriptions}
+                },
+                "columnKind": "unicodeCodePoints",
+                "results": results,
+            }
         ],
     }
-    run = {
-        "tool": {"driver": driver},
-        "columnKind": "unicodeCodePoints",
-        "results": [_result(finding, rules, report.kind) for finding in report.findings],
-    }
-    return json.dumps(
-        {
-            "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
-            "version": "2.1.0",
-            "runs": [run],
-        },
-        indent=2,
-    )
+    return json.dumps(log, indent=2)
 
 
 def _result(finding: Finding, rules: list[str], kind: str) -> dict[str, object]:
-    place = {
-        "artifactLocation": {
-            "uri": quote(finding.path.encode("utf-8", "surrogateescape")),
-            "uriBaseId": "%SRCROOT%",
-        },
+    # A file name may hold bytes that are not UTF-8; Python keeps them as surrogates.
+    uri = quote(finding.path.encode("utf-8", "surrogateescape"))
+    location = {
+        "artifactLocation": {"uri": uri, "uriBaseId": "%SRCROOT%"},
         "region": {"startLine": finding.line},
     }
     return {
         "ruleId": finding.rule,
         "ruleIndex": rules.index(finding.rule),
         "level": finding.level,
-        "message": {"text": said(finding)},
-        "locations": [{"physicalLocation": place}],
+        "message": {"text": full_message(finding)},
+        "locations": [{"physicalLocation": location}],
         "partialFingerprints": {"finding/v1": _fingerprint(finding, kind)},
     }
 
 
 def _fingerprint(finding: Finding, kind: str) -> str:
-    """Return what stays while a finding does: a file drifts once for a cause, but much may be said of one key."""
-    said = [finding.message] if kind == "proposal" else []
-    parts = [finding.rule, finding.site, finding.file, finding.key, *said]
+    """Return a digest that stays the same while a finding persists, even if its line moves.
+
+    A file drifts once for each cause, but a review may say several things about one key: there the message counts too.
+    """
+    parts = [finding.rule, finding.site, finding.file, finding.key]
+    if kind == "review":
+        parts.append(finding.message)
     return sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:32]

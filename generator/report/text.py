@@ -1,23 +1,36 @@
-"""A report for a terminal: a line for each finding, what belongs to it below."""
+"""A report for a terminal: one line for each finding, with its details indented below."""
 
 from collections.abc import Iterator
 
-from generator.report.finding import Report, visible
+from generator.report.finding import Finding, Report, visible
 
 
 def render(report: Report) -> str:
-    """Return the findings; nothing when there are none."""
+    """Return the findings, or an empty text if there are none."""
     return "\n".join(_lines(report))
 
 
 def _lines(report: Report) -> Iterator[str]:
     for finding in report.findings:
-        place = f"{finding.path}:{finding.line}"
-        elsewhere = f" ({place})" if finding.path != finding.file else ""
-        head = finding.file if elsewhere else place
-        yield visible(f"{head}: {finding.rule}: {finding.message}{elsewhere}")
-        yield from (f"    {visible(detail)}" for detail in finding.details)
-    if report.effect:
-        lines = report.effect.splitlines()
-        files = [line.partition(" b/")[2] for line in lines if line.startswith("diff --git ")]
-        yield f"effect: {len(files)} generated files change ({', '.join(files)}); --format markdown shows how"
+        yield visible(_headline(finding))
+        for detail in finding.details:
+            yield f"    {visible(detail)}"
+    if report.patch:
+        yield visible(_patch_summary(report.patch))
+
+
+def _headline(finding: Finding) -> str:
+    location = f"{finding.path}:{finding.line}"
+    if finding.path == finding.file:
+        # Editors jump to a place that stands at the start of a line.
+        return f"{location}: {finding.rule}: {finding.message}"
+    return f"{finding.file}: {finding.rule}: {finding.message} ({location})"
+
+
+def _patch_summary(patch: str) -> str:
+    files = []
+    for line in patch.splitlines():
+        if line.startswith("diff --git "):
+            files.append(line.partition(" b/")[2])
+    count = "1 generated file changes" if len(files) == 1 else f"{len(files)} generated files change"
+    return f"patch: {count} ({', '.join(files)}); --format markdown shows it"

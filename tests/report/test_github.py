@@ -1,4 +1,4 @@
-"""Workflow commands: a line for each finding, whatever is in it."""
+"""Workflow commands: one line for each finding, whatever text it holds."""
 
 import re
 from dataclasses import replace
@@ -7,7 +7,7 @@ import pytest
 from hostile import PLAIN, each_text, everywhere, report
 
 from generator.report import github
-from generator.report.finding import Finding, Level
+from generator.report.finding import Level, full_message, visible
 
 COMMAND = re.compile(
     r"::(error|warning|notice) file=([^:,\r\n]*),line=([0-9]+),title=([^:,\r\n]*)::([^\r\n]*)"
@@ -19,36 +19,48 @@ def read(line: str) -> tuple[str, str, int, str, str]:
     match = COMMAND.fullmatch(line)
     assert match, line
     level, file, number, title, text = match.groups()
-    return level, _property(file), int(number), _property(title), _data(text)
+    return level, unescaped_property(file), int(number), unescaped_property(title), unescaped(text)
 
 
-def _property(text: str) -> str:
-    return _data(text.replace("%3A", ":").replace("%2C", ","))
+def unescaped_property(text: str) -> str:
+    return unescaped(text.replace("%3A", ":").replace("%2C", ","))
 
 
-def _data(text: str) -> str:
+def unescaped(text: str) -> str:
     return text.replace("%0D", "\r").replace("%0A", "\n").replace("%25", "%")
 
 
-def said(finding: Finding) -> str:
-    return "\n".join([f"{finding.file}: {finding.message}", *finding.details])
+@each_text
+def test_no_text_ends_its_command_or_starts_another(text: str) -> None:
+    findings = list(everywhere(text))
+    commands = [read(line) for line in github.render(report(*findings)).split("\n")]
+    assert commands == [
+        ("error", visible(finding.path), 7, "gen: stale", full_message(finding))
+        for finding in findings
+    ]
 
 
 @each_text
-def test_nothing_in_a_finding_ends_its_command_or_starts_another(text: str) -> None:
-    findings = list(everywhere(text))
-    lines = github.render(report(*findings)).split("\n")
-    assert [read(line) for line in lines] == [
-        ("error", finding.path, 7, "gen: stale", said(finding)) for finding in findings
-    ]
+def test_no_control_character_reaches_the_log(text: str) -> None:
+    assert github.render(report(*everywhere(text))).replace("\n", "").isprintable()
+
+
+def test_a_line_break_in_a_file_name_starts_no_command() -> None:
+    name = "a\n::error::forged"
+    [command] = github.render(report(replace(PLAIN, file=name, path=name))).split("\n")
+    assert command == (
+        "::error file=a\\u000a%3A%3Aerror%3A%3Aforged,line=7,title=gen%3A stale"
+        "::a\\u000a::error::forged: is not what it was"
+    )
 
 
 @pytest.mark.parametrize(
     ("level", "command"), [("error", "error"), ("warning", "warning"), ("note", "notice")]
 )
 def test_each_level_has_its_command(level: str, command: str) -> None:
-    assert read(github.render(report(replace(PLAIN, level=Level(level)))))[0] == command
+    rendered = github.render(report(replace(PLAIN, level=Level(level))))
+    assert read(rendered)[0] == command
 
 
-def test_no_finding_is_no_line() -> None:
+def test_a_report_without_findings_is_empty() -> None:
     assert github.render(report()) == ""

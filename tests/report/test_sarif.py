@@ -1,4 +1,4 @@
-"""SARIF, as its own schema has it."""
+"""SARIF in the form of its own schema."""
 
 import json
 from dataclasses import replace
@@ -11,7 +11,7 @@ from hostile import PLAIN, each_text, everywhere, report
 from jsonschema import Draft4Validator
 
 from generator.report import sarif
-from generator.report.finding import Finding
+from generator.report.finding import Finding, full_message
 
 SCHEMA = json.loads((Path(__file__).parents[1] / "schemas/sarif-2.1.0.json").read_text())
 VALIDATOR = Draft4Validator(SCHEMA, format_checker=Draft4Validator.FORMAT_CHECKER)
@@ -28,60 +28,55 @@ def fingerprint(finding: Finding) -> str:
 
 
 @each_text
-def test_every_text_comes_out_as_it_went_in(text: str) -> None:
+def test_every_message_is_one_text(text: str) -> None:
     findings = list(everywhere(text))
     for finding, result in zip(findings, run(*findings)["results"], strict=True):
-        said = "\n".join([f"{finding.file}: {finding.message}", *finding.details])
-        assert result["message"] == {"text": said}
+        assert result["message"] == {"text": full_message(finding)}
 
 
 @each_text
-def test_a_path_is_an_address_that_leads_to_the_file(text: str) -> None:
+def test_a_path_is_a_relative_uri_of_the_file(text: str) -> None:
     path = f"ssh/{text}.conf"
     [result] = run(replace(PLAIN, path=path))["results"]
-    place = result["locations"][0]["physicalLocation"]["artifactLocation"]
-    address = urlsplit(place["uri"])
-    assert (address.scheme, address.netloc, address.query, address.fragment) == ("", "", "", "")
-    assert unquote(address.path) == path
-    assert place["uri"].isascii()
+    uri = result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+    parts = urlsplit(uri)
+    assert (parts.scheme, parts.netloc, parts.query, parts.fragment) == ("", "", "", "")
+    assert unquote(parts.path, errors="surrogateescape") == path
+    assert uri.isascii()
 
 
-def test_a_rule_is_listed_once_and_found_by_its_number() -> None:
-    found = run(PLAIN, replace(PLAIN, rule="edited"), replace(PLAIN, line=9))
-    rules = found["tool"]["driver"]["rules"]
-    assert [rule["id"] for rule in rules] == ["edited", "stale"]
-    assert [rules[result["ruleIndex"]]["id"] for result in found["results"]] == [
-        "stale",
-        "edited",
-        "stale",
-    ]
+def test_every_rule_is_listed_once_and_referred_to_by_its_number() -> None:
+    log = run(PLAIN, replace(PLAIN, rule="edited"), replace(PLAIN, line=9))
+    rules = [rule["id"] for rule in log["tool"]["driver"]["rules"]]
+    assert rules == ["edited", "stale"]
+    assert [result["ruleIndex"] for result in log["results"]] == [1, 0, 1]
 
 
 @pytest.mark.parametrize(
-    "other",
+    "changed",
     [
         pytest.param(replace(PLAIN, line=99), id="line"),
-        pytest.param(replace(PLAIN, message="differs"), id="words"),
+        pytest.param(replace(PLAIN, message="differs"), id="message"),
         pytest.param(replace(PLAIN, details=("x",)), id="details"),
     ],
 )
-def test_a_fingerprint_stays_when_something_else_changes(other: Finding) -> None:
-    assert fingerprint(other) == fingerprint(PLAIN)
+def test_a_fingerprint_of_drift_does_not_depend_on(changed: Finding) -> None:
+    assert fingerprint(changed) == fingerprint(PLAIN)
 
 
 @pytest.mark.parametrize(
-    "other",
+    "changed",
     [
         pytest.param(replace(PLAIN, rule="edited"), id="rule"),
         pytest.param(replace(PLAIN, site="musica"), id="site"),
         pytest.param(replace(PLAIN, file="ssh/other.conf"), id="file"),
         pytest.param(replace(PLAIN, key="hosts.mila.port"), id="key"),
-        pytest.param(replace(PLAIN, site="milassh/mila.conf", file=""), id="where one part ends"),
+        pytest.param(replace(PLAIN, site="milassh/mila.conf", file=""), id="the end of a part"),
     ],
 )
-def test_a_fingerprint_differs_when_it_is_something_else(other: Finding) -> None:
-    assert fingerprint(other) != fingerprint(PLAIN)
+def test_a_fingerprint_depends_on(changed: Finding) -> None:
+    assert fingerprint(changed) != fingerprint(PLAIN)
 
 
-def test_no_finding_is_a_log_too() -> None:
+def test_a_log_without_findings_is_valid() -> None:
     assert run()["results"] == []

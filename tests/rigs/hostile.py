@@ -1,7 +1,8 @@
-"""Texts that mean something to whoever reads a report, and findings that carry them in every place."""
+"""Texts that are markup or a command to some reader of a report, and findings with them in each field."""
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 
@@ -43,21 +44,25 @@ TEXTS = {
     "nothing": "",
     "quotes": "\"'\u201c\u201d",
     "other scripts": "日本語 🦊 ÄÖÜ",
+    "a command of a terminal": "\x1b]0;title\x07\x1b[2J",
+    "text turned round": "\u202etxt.exe",
+    "bytes that are not UTF-8": "\udcff",
 }
-"""By what they are."""
+"""By a name for each."""
 
 
 def everywhere(text: str) -> Iterator[Finding]:
-    """Yield findings that carry a text in each of their places."""
+    """Yield findings with a text in each of their fields."""
     yield replace(PLAIN, message=text)
     yield replace(PLAIN, details=(text, text))
     yield replace(PLAIN, file=f"ssh/{text}.conf", path=f"ssh/{text}.conf")
     yield replace(PLAIN, key=text, site=text)
 
 
-def report(*findings: Finding, effect: str = "") -> Report:
-    """Return a report of these findings."""
-    return Report("proposal" if effect else "drift", len(findings), findings, effect)
+def report(*findings: Finding, patch: str = "") -> Report:
+    """Return a report of findings: a review if there is a patch."""
+    kind: Literal["drift", "review"] = "review" if patch else "drift"
+    return Report(kind, len(findings), findings, patch)
 
 
 each_text = pytest.mark.parametrize(

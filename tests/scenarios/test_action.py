@@ -19,7 +19,7 @@ pytestmark = pytest.mark.system
 ROOT = Path(__file__).parents[2]
 ACTION = ROOT / "action.yml"
 INSTALL = "Install gen"
-MARKER = "<!-- gen:proposal -->"
+MARKER = "<!-- gen:review -->"
 PIN, OTHER_PIN = "SHA256:" + "A" * 43, "SHA256:" + "B" * 42 + "A"
 SPEC = f"""\
 site: lab
