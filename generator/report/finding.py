@@ -8,8 +8,6 @@ from typing import Literal
 
 from generator.errors import GenError
 
-FORMAT_VERSION = "2.0"
-
 # An error of the loader may begin with its place: `file:line: message`.
 _PLACE = re.compile(r"(?P<path>[^:]+):(?P<line>[1-9][0-9]*): (?P<message>.*)")
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from hostile import PLAIN, each_text, everywhere, report
 from jsonschema import Draft202012Validator
 
+from generator.codec import FORMAT_VERSION
 from generator.report import json as json_format
-from generator.report.finding import FORMAT_VERSION, Finding, Level, Report
+from generator.report.finding import Finding, Level, Report
 from generator.review.facts import Weight
 from generator.workspace.drift import Cause
 
