@@ -20,9 +20,7 @@ def render(report: Report) -> str:
         "version": "2.1.0",
         "runs": [
             {
-                "tool": {
-                    "driver": {"name": "gen", "version": __version__, "rules": descriptions}
-                },
+                "tool": {"driver": {"name": "gen", "version": __version__, "rules": descriptions}},
                 "columnKind": "unicodeCodePoints",
                 "results": results,
             }
