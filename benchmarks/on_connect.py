@@ -18,14 +18,14 @@ BOUND = 15.0  # milliseconds
 WAYS = {"shared": (), "its own": ("-o", "ControlPath=none")}
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "rigs"))
 
-from sshd import PERSON, Rig, site  # noqa: E402 - it lies there
+from sshd import TEST_USER, Rig, site  # noqa: E402 - it lies there
 
 
 def configs(rig: Rig) -> tuple[Path, Path]:
     """Start a server, get a certificate that is good for an hour, and return the configs without and with the look."""
     authority = f"TrustedUserCAKeys {rig.key('ed25519-ca')}.pub"
     server = rig.serve("login", ["ed25519"], authority, "AuthorizedKeysFile none")
-    key = rig.certified("ed25519-ada", "ed25519-ca", "-n", PERSON.pw_name, "-V", "+1h")
+    key = rig.certify("ed25519-ada", "ed25519-ca", "-n", TEST_USER.pw_name, "-V", "+1h")
     due = rig.home / ".local/state/gen/rig.due"
     due.parent.mkdir(parents=True)
     due.write_text(f"{time.time() + 1800:.0f}\n")
@@ -41,7 +41,7 @@ def configs(rig: Rig) -> tuple[Path, Path]:
         made = rig.compile(
             site(server, pins, auth=step | auth, multiplexing="allowed"), "--force", key=key
         )
-        return Path(shutil.copy(made, rig.folder / name))
+        return Path(shutil.copy(made, rig.directory / name))
 
     return compiled("without", renew_on_connect=False), compiled("with")
 

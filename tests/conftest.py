@@ -1,4 +1,4 @@
-"""Fixtures that every test may use, and the switch that turns a skip for want of a program into a failure."""
+"""Fixtures for all tests, and two switches: how deep the tests go, and if programs may be missing."""
 
 import os
 import shutil
@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import depth
 import pytest
 from ruamel.yaml import YAML
 from running import Gen, running
@@ -19,37 +20,49 @@ from generator.schema.site import SiteSpec
 
 pytest_plugins = ["real_parts"]
 
-# What a script runs in the background inherits that nothing interrupts it, and hands that on to what is tested.
+# A shell script starts a background job with SIGINT ignored, and the job's children inherit that:
+# without this, a test that interrupts gen would wait for it forever.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# .ci/run sets it: there everything is installed, so a skip would hide a test that no longer runs.
+# .ci/run sets it. There every program is installed, so a skip would hide a test that no longer
+# runs.
 REQUIRED = os.environ.get("GEN_TEST_SYSTEM") == "required"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip the tests that are marked `long`, except in a full run."""
+    if depth.FULL:
+        return
+    skip = pytest.mark.skip(reason="takes long; GEN_TEST_DEPTH=full runs it")
+    for item in items:
+        if item.get_closest_marker("long"):
+            item.add_marker(skip)
+
+
 def _may_mount() -> bool:
-    """Tell whether this is root, and not one in a container that lacks the right to mount."""
-    command = ["unshare", "--mount", "true"]
-    return (
-        os.geteuid() == 0
-        and subprocess.run(command, capture_output=True, check=False).returncode == 0
-    )
+    """Return whether the tests run as root that may mount; in many containers root may not."""
+    if os.geteuid() != 0:
+        return False
+    attempt = subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False)
+    return attempt.returncode == 0
 
 
 @pytest.fixture
 def need() -> Callable[..., None]:
-    """Skip the test with the reason where a program or root is missing; fail it where the switch says so."""
+    """Skip the test with the reason if a program or root is missing; with `REQUIRED` fail it."""
 
     def check(*programs: str, root: bool = False) -> None:
-        missing = [
-            name
-            for name in programs
-            if not shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin:/lib/systemd")
-        ]
+        path = os.environ["PATH"] + ":/usr/sbin:/lib/systemd"
+        missing = [name for name in programs if not shutil.which(name, path=path)]
         if root and not _may_mount():
             missing.append("root that may mount")
-        if missing:
-            (pytest.fail if REQUIRED else pytest.skip)(f"needs {', '.join(missing)}")
+        if not missing:
+            return
+        reason = f"needs {', '.join(missing)}"
+        if REQUIRED:
+            pytest.fail(reason)
+        pytest.skip(reason)
 
     return check
 
@@ -62,7 +75,7 @@ def shipped(request: pytest.FixtureRequest) -> SiteSpec:
 
 @pytest.fixture
 def ada() -> SiteProfile:
-    """A person whose every value is known."""
+    """A user whose every value is known."""
     return SiteProfile(
         user="ada",
         email="ada@example.org",
@@ -89,26 +102,27 @@ def spec_file(tmp_path: Path) -> Callable[[Mapping[str, Any]], Path]:
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return an empty home folder that no user manager looks into; gen is run in the folder `work` beside it."""
-    folder = tmp_path / "home"
-    folder.mkdir(mode=0o755)
+    """Return an empty home directory; gen runs in the directory `work` beside it."""
+    home = tmp_path / "home"
+    home.mkdir(mode=0o755)
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
-    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("COLUMNS", "80")
-    for name in [name for name in os.environ if name.startswith(("GEN_", "XDG_", "DBUS_"))]:
-        monkeypatch.delenv(name)
-    return folder
+    for name in list(os.environ):
+        if name.startswith(("GEN_", "XDG_", "DBUS_")):
+            monkeypatch.delenv(name)
+    return home
 
 
 @pytest.fixture
 def gen(
     home: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> Gen:
-    """Run gen with that home folder; what it prints, other programs' words too, may be any bytes."""
+    """Run gen with that home directory; its output may be any bytes: other programs print too."""
 
-    def printed() -> tuple[str, str]:
+    def read_output() -> tuple[str, str]:
         out, err = capfdbinary.readouterr()
         return out.decode(errors="surrogateescape"), err.decode()
 
-    return running(monkeypatch, printed)
+    return running(monkeypatch, read_output)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from identity_provider import IdentityProvider
-from sshd import PERSON
+from sshd import TEST_USER
 from step_ca import PROGRAMS, Authority, Member, authority, membership
 
 
@@ -12,7 +12,7 @@ from step_ca import PROGRAMS, Authority, Member, authority, membership
 def started_provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IdentityProvider]:
     """An identity provider; take `provider`, which begins anew for each test."""
     with IdentityProvider(
-        tmp_path_factory.mktemp("provider"), PERSON.pw_name
+        tmp_path_factory.mktemp("provider"), TEST_USER.pw_name
     ).running() as provider:
         yield provider
 

@@ -1,4 +1,4 @@
-"""`gen` run in the process of the test, as its entry point runs it."""
+"""Run `gen` in the process of the test, through its entry point."""
 
 import sys
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from generator import __main__
 
 
 class Result(NamedTuple):
-    """What a run of gen came to."""
+    """The exit status and the output of a run of gen."""
 
     status: int
     out: str
@@ -20,8 +20,11 @@ class Result(NamedTuple):
 Gen = Callable[..., Result]
 
 
-def running(monkeypatch: pytest.MonkeyPatch, printed: Callable[[], tuple[str, str]]) -> Gen:
-    """Return what runs gen with some arguments; `printed` tells what was printed since it was last asked."""
+def running(monkeypatch: pytest.MonkeyPatch, read_output: Callable[[], tuple[str, str]]) -> Gen:
+    """Return a function that runs gen with some arguments.
+
+    `read_output` returns the output since its last call.
+    """
 
     def run(*arguments: str) -> Result:
         monkeypatch.setattr(sys, "argv", ["gen", *arguments])
@@ -30,6 +33,6 @@ def running(monkeypatch: pytest.MonkeyPatch, printed: Callable[[], tuple[str, st
             __main__.main()
         except SystemExit as end:
             status = int(end.code or 0)
-        return Result(status, *printed())
+        return Result(status, *read_output())
 
     return run

@@ -1,4 +1,4 @@
-"""Real sshd servers on the loopback, the keys for them, and ssh as a person whose home folder is a scratch folder."""
+"""Real sshd servers on the loopback, keys for them, and ssh with a scratch home directory."""
 
 import os
 import pwd
@@ -6,95 +6,110 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ports import free_port
 from ruamel.yaml import YAML
+from waiting import wait_until
 
 import generator
 
 PROGRAMS = ("ssh", "sshd", "ssh-keygen", "ssh-agent", "ssh-add", "unshare")
-PERSON = pwd.getpwuid(os.geteuid())
+TEST_USER = pwd.getpwuid(os.geteuid())
+"""The user who runs the tests: the servers let this user in."""
 
-# Without a gen: ssh would renew certificates by it.
-_PLACES = [*os.environ["PATH"].split(":"), "/usr/sbin", "/sbin"]
-_PATH = ":".join(place for place in _PLACES if not Path(place, "gen").exists())
-_SSHD = shutil.which("sshd", path=_PATH) or "sshd"  # it wants to be called by its whole path
-_USUAL = (
-    *("PermitRootLogin yes", "PasswordAuthentication no", "KbdInteractiveAuthentication no"),
-    *("UsePAM no", "StrictModes no", "PidFile none"),
+_COMMAND_TIMEOUT = 120
+"""Seconds that ssh and ssh-keygen may take: far more than they need, for a machine that is busy."""
+
+
+def _path_without_gen() -> str:
+    """Return a PATH on which ssh finds no gen, for it would renew certificates with it."""
+    directories = [*os.environ["PATH"].split(":"), "/usr/sbin", "/sbin"]
+    return ":".join(name for name in directories if not Path(name, "gen").exists())
+
+
+_PATH = _path_without_gen()
+# sshd starts itself again for each connection, and refuses to start without its absolute path
+# (sshd(8)).
+_SSHD = shutil.which("sshd", path=_PATH) or "sshd"
+_SERVER_OPTIONS = (
+    "PermitRootLogin yes",
+    "PasswordAuthentication no",
+    "KbdInteractiveAuthentication no",
+    "UsePAM no",
+    "StrictModes no",
+    "PidFile none",
 )
 
 Result = subprocess.CompletedProcess[str]
 
 
 @dataclass(frozen=True)
-class Server:
-    """An sshd that runs; a session in it finds the server's name in $SERVER."""
+class SshServer:
+    """A running sshd; a session in it finds the name of the server in $SERVER."""
 
     name: str
     port: int
     log: Path
 
     def logins(self) -> list[str]:
-        """Return the lines of its log that tell of a login."""
+        """Return the lines of its log that record a login."""
         return [line for line in _text(self.log).splitlines() if line.startswith("Accepted ")]
 
 
 @dataclass
 class Rig:
-    """Servers, keys and a person, below one scratch folder; all that was started ends with the `with` block."""
+    """Servers, keys and a user, below one scratch directory; the `with` block ends the servers."""
 
-    folder: Path
-    _running: ExitStack = field(default_factory=ExitStack)
+    directory: Path
+    _daemons: ExitStack = field(default_factory=ExitStack)
 
     def __enter__(self) -> "Rig":
         (self.home / ".ssh").mkdir(mode=0o700, parents=True)
         return self
 
     def __exit__(self, *_: object) -> None:
-        with self._running:
-            for path in (self.home / ".ssh").glob("gen-*"):
-                self.ssh(
-                    "/dev/null", "-S", f"{PERSON.pw_dir}/.ssh/{path.name}", "-O", "exit", "any"
-                )
+        with self._daemons:
+            self._end_shared_connections()
+
+    def _end_shared_connections(self) -> None:
+        for control_socket in (self.home / ".ssh").glob("gen-*"):
+            path = f"{TEST_USER.pw_dir}/.ssh/{control_socket.name}"
+            self.ssh("/dev/null", "-S", path, "-O", "exit", "any")
 
     @property
     def home(self) -> Path:
-        """The person's home folder."""
-        return self.folder / "home"
+        """The home directory of the user."""
+        return self.directory / "home"
 
     def key(self, name: str) -> Path:
-        """Return the private key of a name, made at first use. The name starts with its type: `rsa`, `rsa-old`."""
-        path = (
-            self.folder.parent / "keys" / name
-        )  # one folder for all tests of a session: keys take their time
+        """Return the private key of a name, made at first use.
+
+        The name starts with the type of the key: `rsa`, `rsa-old`.
+        """
+        # One directory for all tests of a run, because keys take long to make.
+        path = self.directory.parent / "keys" / name
         if not path.exists():
             path.parent.mkdir(exist_ok=True)
-            kind = name.partition("-")[0]
-            size = ["-b", "2048"] if kind == "rsa" else []
-            _run("ssh-keygen", "-q", "-t", kind, *size, "-N", "", "-C", name, "-f", str(path))
+            key_type = name.partition("-")[0]
+            size = ["-b", "2048"] if key_type == "rsa" else []
+            _run("ssh-keygen", "-q", "-t", key_type, *size, "-N", "", "-C", name, "-f", str(path))
         return path
 
-    def certified(self, key: str, authority: str, *options: str) -> Path:
-        """Return a copy of a key with its certificate beside it, `KEY-cert.pub`; options are ssh-keygen's."""
-        path = self.folder / key
+    def certify(self, key: str, authority: str, *options: str) -> Path:
+        """Return a copy of a key with a certificate beside it, `KEY-cert.pub`.
+
+        The options are those of ssh-keygen.
+        """
+        path = self.directory / key
         for ending in ("", ".pub"):
             shutil.copy(f"{self.key(key)}{ending}", f"{path}{ending}")
-        _run(
-            "ssh-keygen",
-            "-q",
-            "-s",
-            str(self.key(authority)),
-            "-I",
-            f"{key}-id",
-            *options,
-            f"{path}.pub",
-        )
+        ca = str(self.key(authority))
+        _run("ssh-keygen", "-q", "-s", ca, "-I", f"{key}-id", *options, f"{path}.pub")
         return path
 
     def fingerprint(self, key: str) -> str:
@@ -107,115 +122,104 @@ class Rig:
 
     def serve(
         self, name: str, host_keys: Iterable[str], *lines: str, names: Sequence[str] = ()
-    ) -> Server:
-        """Start an sshd that lets in the key `ed25519-ada`.
+    ) -> SshServer:
+        """Start an sshd that accepts the key `ed25519-ada`.
 
-        `lines` come first in its config, where the first value wins. `names` are host names that this server alone can
-        resolve (they all mean the loopback).
+        `lines` come first in its configuration, where the first value counts. `names` are host
+        names that this server alone can resolve (each of them means the loopback).
         """
-        server = Server(name, free_port(), self.folder / f"{name}.log")
-        config = self.folder / f"{name}.sshd_config"
-        keys = [f"HostKey {self.key(key)}" for key in host_keys]
-        # At a level of 1 bash is none that sshd started, and leaves alone the .bashrc of who runs the tests (bash(1)).
-        person = [
+        server = SshServer(name, free_port(), self.directory / f"{name}.log")
+        config = self.directory / f"{name}.sshd_config"
+        settings = [
+            *lines,
+            *(f"HostKey {self.key(key)}" for key in host_keys),
             f"AuthorizedKeysFile {self.key('ed25519-ada')}.pub",
+            # bash that sshd starts reads the .bashrc of the user who runs the tests, but only at
+            # level 0 (bash(1)).
             f"SetEnv SERVER={name} SHLVL=1",
+            f"ListenAddress 127.0.0.1:{server.port}",
+            *_SERVER_OPTIONS,
         ]
-        address = f"ListenAddress 127.0.0.1:{server.port}"
-        config.write_text("\n".join([*lines, *keys, *person, address, *_USUAL, ""]))
+        config.write_text("\n".join([*settings, ""]))
+        # The directory that sshd changes into before a login; systemd makes it where sshd is a
+        # service.
         Path("/run/sshd").mkdir(exist_ok=True)
-        command = [
-            *self._resolving(name, names),
-            _SSHD,
-            "-f",
-            str(config),
-            "-E",
-            str(server.log),
-            "-D",
-        ]
-        ready = child(
-            command, lambda: "Server listening" in _text(server.log), lambda: _text(server.log)
+        sshd = [_SSHD, "-f", str(config), "-E", str(server.log), "-D"]
+        process = daemon(
+            [*self._resolving(name, names), *sshd],
+            is_ready=lambda: "Server listening" in _text(server.log),
+            log=lambda: _text(server.log),
         )
-        self._running.enter_context(ready)
+        self._daemons.enter_context(process)
         return server
 
     def _resolving(self, server: str, names: Sequence[str]) -> list[str]:
-        hosts = self.folder / f"{server}.hosts"
+        """Return the words before a command that let it resolve some host names."""
+        if not names:
+            return []
+        hosts = self.directory / f"{server}.hosts"
         hosts.write_text(f"127.0.0.1 localhost {' '.join(names)}\n")
-        return mounted(hosts, "/etc/hosts") if names else []
+        return mount_over("/etc/hosts", hosts)
 
     def agent(self, *keys: str) -> str:
-        """Start an ssh-agent that holds some keys, and return its socket."""
-        path = self.folder / "agent"
-        command = ["ssh-agent", "-D", "-a", str(path)]
-        self._running.enter_context(child(command, lambda: _listens(path), lambda: "no socket"))
+        """Start an ssh-agent that holds some keys, and return the path of its socket."""
+        path = self.directory / "agent"
+        process = daemon(
+            ["ssh-agent", "-D", "-a", str(path)],
+            is_ready=lambda: _answers(path),
+            log=lambda: "ssh-agent does not answer",
+        )
+        self._daemons.enter_context(process)
         for key in keys:
             _run("ssh-add", "-q", str(self.key(key)), SSH_AUTH_SOCK=str(path))
         return str(path)
 
     def compile(self, spec: Mapping[str, Any], *options: str, key: Path | None = None) -> Path:
-        """Write a spec, let `gen site` compile it for the person with a key, and return the ssh config it makes."""
-        path = self.folder / f"{spec['site']}.yaml"
+        """Compile a spec with `gen site` for the user with a key; return the path of its config."""
+        path = self.directory / f"{spec['site']}.yaml"
         with path.open("w") as file:
             YAML(typ="safe").dump(dict(spec), file)
-        out = self.folder / "out"
-        person = ("--user", PERSON.pw_name, "--identity-file", str(key or self.key("ed25519-ada")))
-        gen = (
-            sys.executable,
-            "-m",
-            "generator",
-            "site",
-            str(path),
-            "--out",
-            str(out),
-            *person,
-            *options,
-        )
-        package = str(Path(generator.__file__).parents[1])
+        out = self.directory / "out"
+        gen = [sys.executable, "-m", "generator", "site", str(path), "--out", str(out)]
+        gen += ["--user", TEST_USER.pw_name]
+        gen += ["--identity-file", str(key or self.key("ed25519-ada"))]
         _run(
             *gen,
+            *options,
             HOME=str(self.home),
             XDG_CONFIG_HOME=str(self.home / ".config"),
-            PYTHONPATH=package,
+            PYTHONPATH=str(Path(generator.__file__).parents[1]),
         )
         return out / "ssh" / f"{spec['site']}.conf"
 
     def ssh(self, config: Path | str, *arguments: str, **environment: str) -> Result:
-        """Run ssh as the person, with no terminal and nobody to answer a question.
+        """Run ssh as the user, without a terminal and without a way to answer a question.
 
-        ssh takes `~` from the passwd database, whatever $HOME says; so the scratch folder is mounted over the real
-        home, for this one command.
+        ssh takes `~` from the passwd database and ignores $HOME. So the scratch directory is
+        mounted over the real home directory, for this one command.
         """
-        command = [
-            *mounted(self.home, PERSON.pw_dir),
-            "ssh",
-            "-F",
-            str(config),
-            "-o",
-            "BatchMode=yes",
-            *arguments,
-        ]
+        ssh = ["ssh", "-F", str(config), "-o", "BatchMode=yes", *arguments]
         return subprocess.run(
-            command,
+            [*mount_over(TEST_USER.pw_dir, self.home), *ssh],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=60,
-            env={"PATH": _PATH, "HOME": PERSON.pw_dir, "LC_ALL": "C"} | environment,
+            timeout=_COMMAND_TIMEOUT,
+            env={"PATH": _PATH, "HOME": TEST_USER.pw_dir, "LC_ALL": "C"} | environment,
             start_new_session=True,
             check=False,
         )
 
     def login(self, config: Path, name: str = "rig", *options: str, **environment: str) -> Result:
-        """Log in to a server, which prints its name."""
+        """Log in to a server, and print its name there."""
         return self.ssh(config, *options, name, "echo $SERVER", **environment)
 
-    def left_behind(self) -> list[str]:
-        """Return what ssh has left in the person's ~/.ssh."""
+    def files_of_ssh(self) -> list[str]:
+        """Return the names of the files in ~/.ssh of the user."""
         return sorted(path.name for path in (self.home / ".ssh").iterdir())
 
 
-def site(login: Server, pins: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+def site(login: SshServer, pins: Mapping[str, Any], **other_keys: Any) -> dict[str, Any]:
     """Return the spec of a site with one login host, `rig`, which is the server at `localhost`."""
     return {
         "site": "rig",
@@ -224,59 +228,35 @@ def site(login: Server, pins: Mapping[str, Any], **more: Any) -> dict[str, Any]:
         "hosts": {"rig": {"host": "localhost", "port": login.port}},
         "host_keys": {"login": {"hosts": "rig", "source": "test", **pins}},
         "auth": {"method": "publickey"},
-        "multiplexing": "forbidden",  # or a second login would not see the host key at all
-    } | more
+        # A second login over a shared connection would not check the host key.
+        "multiplexing": "forbidden",
+    } | other_keys
 
 
-def entered(result: Result, server: str = "login") -> bool:
-    """Tell whether a login succeeded, without a word beside what was asked for."""
+def logged_in(result: Result, server: str = "login") -> bool:
+    """Return whether a login succeeded, and ssh printed nothing but the name of the server."""
     return (result.returncode, result.stdout, result.stderr) == (0, f"{server}\n", "")
 
 
 def host_key_refused(result: Result) -> bool:
-    """Tell whether ssh found the key of a host wrong."""
+    """Return whether ssh refused the key of a host."""
     return result.returncode == 255 and "Host key verification failed" in result.stderr
 
 
-def mounted(scratch: Path, place: str) -> list[str]:
-    """Return the words before a command that finds something else in a place; no other process does."""
+def mount_over(path: str, replacement: Path) -> list[str]:
+    """Return the words before a command that let it alone find the replacement at a path."""
     script = 'mount --bind "$1" "$2" && shift 2 && exec "$@"'
-    return ["unshare", "--mount", "sh", "-c", script, "sh", str(scratch), place]
-
-
-def _run(*command: str, **environment: str) -> str:
-    """Run a command that must succeed, and return what it prints."""
-    env = {"PATH": _PATH, "LC_ALL": "C"} | environment
-    result = subprocess.run(
-        command, capture_output=True, text=True, env=env, timeout=60, check=False
-    )
-    assert result.returncode == 0, result.stderr
-    return result.stdout
-
-
-def free_port() -> int:
-    """Return a port of the loopback that nobody listens at."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _listens(path: Path) -> bool:
-    """Tell whether somebody answers at a socket; its file is there before."""
-    with socket.socket(socket.AF_UNIX) as probe:
-        return probe.connect_ex(str(path)) == 0
-
-
-def _text(path: Path) -> str:
-    return path.read_text() if path.exists() else ""
+    return ["unshare", "--mount", "sh", "-c", script, "sh", str(replacement), path]
 
 
 @contextmanager
-def child(
-    command: Sequence[str], ready: Callable[[], bool], words: Callable[[], str], **environment: str
+def daemon(
+    command: Sequence[str],
+    is_ready: Callable[[], bool],
+    log: Callable[[], str],
+    **environment: str,
 ) -> Iterator[None]:
-    """Run a daemon as a child from when it is ready to the end of the block."""
+    """Run a daemon as a child process from when it is ready to the end of the block."""
     process = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -284,13 +264,47 @@ def child(
         stderr=subprocess.DEVNULL,
         env=os.environ | environment,
     )
+
+    def is_ready_or_has_ended() -> bool:
+        return process.poll() is not None or is_ready()
+
     try:
-        deadline = time.monotonic() + 10
-        while not ready():
-            assert process.poll() is None, words()
-            assert time.monotonic() < deadline, words()
-            time.sleep(0.01)
+        wait_until(is_ready_or_has_ended, log)
+        assert process.poll() is None, log()
         yield
     finally:
-        process.terminate()
-        process.wait(timeout=10)
+        end(process)
+
+
+def end(process: "subprocess.Popen[Any]") -> None:
+    """End a process, by force if it does not end when asked."""
+    process.terminate()
+    try:
+        process.wait(timeout=60)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _run(*command: str, **environment: str) -> str:
+    """Run a command that must succeed, and return its output."""
+    result = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        env={"PATH": _PATH, "LC_ALL": "C"} | environment,
+        timeout=_COMMAND_TIMEOUT,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def _answers(path: Path) -> bool:
+    """Return whether a process accepts connections at a socket, whose file exists before that."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
+
+
+def _text(path: Path) -> str:
+    return path.read_text() if path.exists() else ""

@@ -17,8 +17,9 @@ from typing import Any
 
 import sshd
 from identity_provider import TOKEN, IdentityProvider, root_certificate, step
+from ports import free_port
 from ruamel.yaml import YAML
-from sshd import PERSON, Result, Rig, Server, child, free_port, mounted
+from sshd import TEST_USER, Result, Rig, SshServer, daemon, mount_over
 
 import generator
 
@@ -68,7 +69,7 @@ def authority(
     log = folder / "step-ca.log"
     log.write_text("")
     command = ["sh", "-c", 'exec step-ca "$1" >"$0" 2>&1', str(log), str(config)]
-    ready = child(
+    ready = daemon(
         command,
         lambda: "Serving HTTPS" in log.read_text(),
         log.read_text,
@@ -128,7 +129,7 @@ class Member:
     rig: Rig
     provider: IdentityProvider
     ca: Authority
-    server: Server
+    server: SshServer
     said: list[str] = field(default_factory=list)
     """What the person's programs have printed."""
 
@@ -146,7 +147,11 @@ class Member:
         """Write the spec of the site, the person's profile, and credentials as dagster-slurm keeps them."""
         self._write_yaml("site_specs/rig.yaml", self.spec(**auth))
         (self.home / "tmp").mkdir(exist_ok=True)
-        own = {"user": PERSON.pw_name, "email": f"{PERSON.pw_name}@example.org", "client_id": "gen"}
+        own = {
+            "user": TEST_USER.pw_name,
+            "email": f"{TEST_USER.pw_name}@example.org",
+            "client_id": "gen",
+        }
         self._write_yaml(".config/gen/profile.yaml", own)
         program = self.home / ".local/bin/gen"
         program.parent.mkdir(parents=True, exist_ok=True)
@@ -211,15 +216,15 @@ class Member:
         So ssh, step and gen see one home, and nothing of the machine is hidden from them (Python may lie in root's
         home). `setup` is shell that comes before, as the mounts that a test needs: nothing else sees them.
         """
-        path = self.rig.folder / "passwd"
+        path = self.rig.directory / "passwd"
         if not path.exists():
-            name, _, user, group, gecos, _, shell = PERSON
+            name, _, user, group, gecos, _, shell = TEST_USER
             own = f"{name}:x:{user}:{group}:{gecos}:{self.home}:{shell}"
             lines = Path("/etc/passwd").read_text().splitlines()
             path.write_text(
                 "".join(f"{own if line.startswith(f'{name}:') else line}\n" for line in lines)
             )
-        return [*mounted(path, "/etc/passwd"), "sh", "-c", f'{setup}; exec "$@"', "sh", *words]
+        return [*mount_over("/etc/passwd", path), "sh", "-c", f'{setup}; exec "$@"', "sh", *words]
 
     def run(self, *words: str, setup: str = ":", timeout: float = 60, **environment: str) -> Result:
         """Run a command as the person, in the home folder, with no terminal."""

@@ -16,7 +16,7 @@ import sshd
 from project import Project
 from ruamel.yaml import YAML
 from slurm import PROGRAMS, Slurm, slurm
-from sshd import PERSON, Rig
+from sshd import TEST_USER, Rig
 
 from generator import resources
 
@@ -100,7 +100,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         tempfile.TemporaryDirectory() as short,  # as the sockets of Ray and of a shared connection want it
     ):
         port = login(rig, f"{cluster.set_env} HOME={folder} SLURM_TMPDIR={short}")
-        key = rig.certified("ed25519-ada", "ecdsa-users", "-n", PERSON.pw_name, "-V", "+1h")
+        key = rig.certify("ed25519-ada", "ecdsa-users", "-n", TEST_USER.pw_name, "-V", "+1h")
         overlay = ("--set", 'ray.ray_start_args=["--include-dashboard=false"]')
         out = rig.compile(musica(rig, port, folder), *overlay, key=key).parents[1]
         project = Project(out / "musica-pipelines", Path(short), stand_in(folder), ALONE)
@@ -117,7 +117,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 def login(rig: Rig, environment: str) -> int:
     """Start a login node that proves itself by a certificate and asks for one, and return its port."""
-    host = rig.certified("ed25519", "ecdsa-hosts", "-h", "-n", "localhost")
+    host = rig.certify("ed25519", "ecdsa-hosts", "-h", "-n", "localhost")
     user = [f"TrustedUserCAKeys {rig.key('ecdsa-users')}.pub", "AuthorizedKeysFile none"]
     scp = "Subsystem sftp internal-sftp"
     return rig.serve(
@@ -209,7 +209,7 @@ def test_a_machine_with_another_host_key_is_refused_with_the_reason(running: Sit
 
 def test_a_shared_connection_with_too_long_a_name_is_told_before_the_job(running: Site) -> None:
     """dagster-slurm forgets what ssh adds to the name: it would run the job, and hear nothing of it."""
-    name = f"cm-{PERSON.pw_name}@localhost:{running.port}"
+    name = f"cm-{TEST_USER.pw_name}@localhost:{running.port}"
     folder = running.project.home / ("x" * (95 - len(f"{running.project.home}//{name}")))
     before = len(running.cluster.jobs("JobID"))
     with running.project.setting(DAGSTER_SLURM_SSH_CONTROL_DIR=str(folder)):

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 import dagster_slurm as ds
 import pytest
 from dotenv import dotenv_values
-from sshd import PERSON
+from sshd import TEST_USER
 
 from generator import resources
 from generator.compiler.account import Account
@@ -67,7 +67,7 @@ class Made:
         assert done.returncode == 0, done.stderr
         lines = (
             done.stdout.replace(str(self.profile.home), "~")
-            .replace(PERSON.pw_dir, "~")
+            .replace(TEST_USER.pw_dir, "~")
             .splitlines()
         )
         found: dict[str, list[str]] = {}

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from other_tools import MILA_INIT
 from ruamel.yaml import YAML
-from sshd import PERSON, PROGRAMS, Rig, Server, entered, site
+from sshd import PROGRAMS, TEST_USER, Rig, SshServer, logged_in, site
 
 from generator.schema.auth import KeyType
 
@@ -89,13 +89,13 @@ def offered(rig: Rig) -> Iterator[Callable[..., Terminal]]:
     """Start the offer for a site that takes a public key."""
     with ExitStack() as terminals:
 
-        def start(server: Server, **auth: object) -> Terminal:
+        def start(server: SshServer, **auth: object) -> Terminal:
             spec = site(server, {"fingerprints": {"ed25519": rig.fingerprint("ed25519-host")}})
             usual = {"method": "publickey", "submit": "in the form of the portal", "max_keys": 4}
             spec["auth"] = auth if "method" in auth else usual | auth
             rig.compile(spec, key=rig.home / ".ssh" / "id_rig")
             terminal = Terminal(
-                sys.executable, "-c", OFFER, str(rig.folder / "rig.yaml"), str(rig.home)
+                sys.executable, "-c", OFFER, str(rig.directory / "rig.yaml"), str(rig.home)
             )
             terminals.callback(terminal.close)
             return terminal
@@ -129,23 +129,23 @@ def test_a_key_is_made_in_the_terminal_and_the_site_lets_in_whoever_has_it(
     assert key.stat().st_mode & 0o777 == 0o600
     assert b"PRIVATE KEY" in key.read_bytes() and PASSPHRASE.encode() not in key.read_bytes()
 
-    config = rig.folder / "out" / "ssh" / "rig.conf"
-    assert not entered(rig.login(config))  # without the passphrase the key is no good
+    config = rig.directory / "out" / "ssh" / "rig.conf"
+    assert not logged_in(rig.login(config))  # without the passphrase the key is no good
     agent = rig.agent()
-    unlocked(key, agent, rig.folder / "answer")
-    assert entered(rig.login(config, SSH_AUTH_SOCK=agent))
+    unlocked(key, agent, rig.directory / "answer")
+    assert logged_in(rig.login(config, SSH_AUTH_SOCK=agent))
 
 
 def test_one_command_leads_from_an_empty_home_to_a_login_by_the_plain_alias(rig: Rig) -> None:
     (rig.home / ".ssh").rmdir()
     key = rig.home / ".ssh" / "id_rig"
     server = rig.serve("login", ["ed25519-host"], f"AuthorizedKeysFile {key}.pub")
-    spec = rig.folder / "rig.yaml"
+    spec = rig.directory / "rig.yaml"
     with spec.open("w") as file:
         YAML(typ="safe").dump(
             site(server, {"fingerprints": {"ed25519": rig.fingerprint("ed25519-host")}}), file
         )
-    gen = ("-m", "generator", "install", str(spec), "--user", PERSON.pw_name)
+    gen = ("-m", "generator", "install", str(spec), "--user", TEST_USER.pw_name)
     terminal = Terminal("env", f"HOME={rig.home}", sys.executable, *gen)
     for question, answer in (
         ("files in", "y"),
@@ -160,9 +160,9 @@ def test_one_command_leads_from_an_empty_home_to_a_login_by_the_plain_alias(rig:
     assert terminal.end() == 0, terminal.shown
     terminal.close()
     agent = rig.agent()
-    unlocked(key, agent, rig.folder / "answer")
-    config = Path(PERSON.pw_dir, ".ssh/config")  # the scratch folder is mounted there for ssh
-    assert entered(rig.login(config, SSH_AUTH_SOCK=agent))
+    unlocked(key, agent, rig.directory / "answer")
+    config = Path(TEST_USER.pw_dir, ".ssh/config")  # the scratch folder is mounted there for ssh
+    assert logged_in(rig.login(config, SSH_AUTH_SOCK=agent))
 
 
 def test_entries_of_mila_init_are_offered_with_what_keeps_its_key_and_given_back_to_the_byte(
@@ -222,7 +222,7 @@ def test_whoever_says_no_gets_no_key_and_the_command_for_later(
     terminal.type("n")
     assert terminal.end() == 0
     assert "Later: ssh-keygen -t ed25519 -f ~/.ssh/id_rig" in terminal.shown
-    assert rig.left_behind() == []
+    assert rig.files_of_ssh() == []
 
 
 def test_passphrases_that_differ_are_asked_again_by_ssh_keygen_itself(
@@ -240,7 +240,7 @@ def test_passphrases_that_differ_are_asked_again_by_ssh_keygen_itself(
         terminal.expect(words)
         terminal.type(typed)
     assert terminal.end() == 0
-    assert rig.left_behind() == ["id_rig", "id_rig.pub"]
+    assert rig.files_of_ssh() == ["id_rig", "id_rig.pub"]
 
 
 # What `gen install` offers at its end, and what `gen uninstall` takes back, for a site without a key pair of its own.

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from homes import CERTIFICATE, spec, tree
 from person import PROGRAMS, Person, gen_command
-from sshd import PERSON, Rig
 from sshd import PROGRAMS as SSHD
+from sshd import TEST_USER, Rig
 from usermanager import PROGRAMS as MANAGER
 from usermanager import user_manager
 
@@ -77,7 +77,7 @@ def test_a_person_logs_in_by_the_plain_alias(
         }
         ours = spec(tmp_path, site, **changes)
         profile.write_text(
-            json.dumps({"user": PERSON.pw_name, "identity_file": str(rig.key("ed25519-ada"))})
+            json.dumps({"user": TEST_USER.pw_name, "identity_file": str(rig.key("ed25519-ada"))})
         )
         installed = person.gen(
             "install", str(ours), "--profile", str(profile), "--mode", mode, "--yes"

@@ -15,7 +15,7 @@ import slurm
 import sshd
 from ruamel.yaml import YAML
 from running import Gen, Result, running
-from sshd import PERSON, Rig, Server
+from sshd import TEST_USER, Rig, SshServer
 
 import generator
 
@@ -59,17 +59,17 @@ def rig(tmp_path: Path, need: Callable[..., None]) -> Iterator[Rig]:
 @pytest.fixture
 def gen(rig: Rig, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Gen:
     """Run gen as a person with a scratch home folder: its ssh, too, finds that one."""
-    programs = rig.folder / "bin"
+    programs = rig.directory / "bin"
     programs.mkdir()
     mounted = 'mount --bind "$1" "$2" && shift 2 && exec /usr/bin/ssh "$@"'
-    words = f"exec unshare --mount sh -c '{mounted}' sh {rig.home} {PERSON.pw_dir}"
+    words = f"exec unshare --mount sh -c '{mounted}' sh {rig.home} {TEST_USER.pw_dir}"
     (programs / "ssh").write_text(f'#!/bin/sh\n{words} "$@"\n')
     (programs / "ssh").chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}:/usr/sbin:/sbin")
     monkeypatch.setenv("HOME", str(rig.home))
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
-    monkeypatch.chdir(rig.folder)
+    monkeypatch.chdir(rig.directory)
     return running(monkeypatch, capfd.readouterr)
 
 
@@ -84,7 +84,7 @@ class Place:
     def live(self, *options: str, key: Path | None = None) -> Result:
         person = (
             "--user",
-            PERSON.pw_name,
+            TEST_USER.pw_name,
             "--identity-file",
             str(key or self.rig.key("ed25519-ada")),
         )
@@ -107,11 +107,11 @@ def pinned(rig: Rig, *keys: str) -> dict[str, Any]:
 
 
 def place(
-    rig: Rig, gen: Gen, server: Server, pins: Mapping[str, Any] | None = None, **more: Any
+    rig: Rig, gen: Gen, server: SshServer, pins: Mapping[str, Any] | None = None, **more: Any
 ) -> Place:
     """Write the spec of a site that is as it says, but for what a test changes."""
     spec = sshd.site(server, pins or pinned(rig), **{"slurm": QUEUES} | more)
-    path = rig.folder / "rig.yaml"
+    path = rig.directory / "rig.yaml"
     with path.open("w") as file:
         YAML().dump(spec, file)
     return Place(rig, gen, path)
@@ -277,7 +277,7 @@ def test_host_certificates_are_held_against_their_authority(
     options: tuple[str, ...],
     expected: object,
 ) -> None:
-    key = rig.certified("ed25519", authority, "-h", "-n", "localhost", *options)
+    key = rig.certify("ed25519", authority, "-h", "-n", "localhost", *options)
     server = rig.serve("login", ["ed25519"], f"HostCertificate {key}-cert.pub", cluster.set_env)
     pins = {"authorities": {"hosts": "localhost", "key": rig.public("ecdsa-hosts")}}
     assert place(rig, gen, server, pins).found() == expected
@@ -296,14 +296,14 @@ def test_an_expired_certificate_is_told_before_anybody_is_bothered(
 ) -> None:
     authority = f"TrustedUserCAKeys {rig.key('ecdsa-users')}.pub"
     server = rig.serve("login", KEYS, cluster.set_env, authority, "AuthorizedKeysFile none")
-    key = rig.certified("ed25519-ada", "ecdsa-users", "-n", PERSON.pw_name, *options)
+    key = rig.certify("ed25519-ada", "ecdsa-users", "-n", TEST_USER.pw_name, *options)
     assert place(rig, gen, server, auth=STEP).found(key=key) == expected
     assert len(server.logins()) == (1 if expected == (0, []) else 0)
 
 
 def test_a_clock_that_is_wrong_is_told(rig: Rig, gen: Gen, cluster: slurm.Slurm) -> None:
     """The `date` at the site is a stand-in that is ten minutes late: a machine has only one clock."""
-    programs = rig.folder / "late"
+    programs = rig.directory / "late"
     programs.mkdir()
     (programs / "date").write_text("#!/bin/sh\necho $(($(/bin/date -u +%s) - 600))\n")
     (programs / "date").chmod(0o755)
@@ -366,7 +366,7 @@ def test_a_question_that_cannot_be_asked_is_no_difference(
 def test_a_key_that_is_not_there_is_told_with_what_makes_it(
     rig: Rig, gen: Gen, cluster: slurm.Slurm
 ) -> None:
-    nowhere = rig.folder / "id_nowhere"
+    nowhere = rig.directory / "id_nowhere"
     done = place(rig, gen, rig.serve("login", KEYS, cluster.set_env)).live(key=nowhere)
     assert (done.status, done.out.partition("\n")[0]) == (2, "key: auth.key")
     assert f"ssh-keygen -t ed25519 -f {nowhere}" in " ".join(done.out.split())
@@ -399,7 +399,10 @@ def test_a_site_that_swallows_packets_is_given_up_in_time(
 ) -> None:
     need("ip")
     here = place(
-        rig, gen, Server("login", 22, rig.folder / "none"), hosts={"rig": {"host": "192.0.2.9"}}
+        rig,
+        gen,
+        SshServer("login", 22, rig.directory / "none"),
+        hosts={"rig": {"host": "192.0.2.9"}},
     )
     # What goes to an address that lo has not comes back in, is nobody's, and is dropped.
     net = 'ip link set lo up && ip route add 192.0.2.0/24 dev lo && exec "$@"'
@@ -482,18 +485,18 @@ def test_a_first_spec_is_made_of_what_the_site_answers(
     rig: Rig, gen: Gen, cluster: slurm.Slurm
 ) -> None:
     server = rig.serve("login", KEYS, cluster.set_env)
-    known = rig.folder / "known_hosts"
+    known = rig.directory / "known_hosts"
     known.write_text("".join(f"[localhost]:{server.port} {rig.public(key)}\n" for key in KEYS))
     config = f"""\
 Host big
   HostName localhost
   Port {server.port}
-  User {PERSON.pw_name}
+  User {TEST_USER.pw_name}
   IdentityFile {rig.key("ed25519-ada")}
   UserKnownHostsFile {known}
 """
     (rig.home / ".ssh/config").write_text(config)
-    here = Place(rig, gen, rig.folder / "site_specs/big.yaml")
+    here = Place(rig, gen, rig.directory / "site_specs/big.yaml")
     done = here.gen("import", "big", "--live", "--seconds", "30")
     assert done.status == 0, done.err
     spec = YAML(typ="safe").load(here.spec)
@@ -504,7 +507,7 @@ Host big
         "short": "01:00:00",
     }
     assert spec["host_keys"]["big"]["fingerprints"] == {key: [rig.fingerprint(key)] for key in KEYS}
-    assert PERSON.pw_name not in here.spec.read_text().replace("/root", "").split()
+    assert TEST_USER.pw_name not in here.spec.read_text().replace("/root", "").split()
     assert "is there already" in here.gen("import", "big").err
     assert here.gen("validate", str(here.spec)).status == 0
     accepted = here.live("--profile", str(_accepting(rig)))
@@ -513,13 +516,13 @@ Host big
 
 def _accepting(rig: Rig) -> Path:
     """Return the profile of somebody who compared the host keys."""
-    path = rig.folder / "profile.yaml"
+    path = rig.directory / "profile.yaml"
     path.write_text("accept_unverified: true\n")
     return path
 
 
 def test_a_first_spec_has_the_way_that_ssh_takes(rig: Rig, gen: Gen) -> None:
-    known = rig.folder / "known_hosts"
+    known = rig.directory / "known_hosts"
     known.write_text(
         f"[login.example.org]:2222 {rig.public('ed25519')}\n@cert-authority *.example.org {rig.public('rsa')}\n"
     )
@@ -548,7 +551,7 @@ Host *
     done = gen("import", "big")
     assert done.status == 0, done.err
     assert "sites: { big: { user: ada } }" in done.err
-    spec = YAML(typ="safe").load(rig.folder / "site_specs/big.yaml")
+    spec = YAML(typ="safe").load(rig.directory / "site_specs/big.yaml")
     assert list(spec["hosts"]) == ["big", "gate", "inner", "outer.example.org"]
     assert [host.get("via") for host in spec["hosts"].values()] == [
         "gate",

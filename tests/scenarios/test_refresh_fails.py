@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from identity_provider import Answer, Fault, IdentityProvider
-from sshd import entered
+from sshd import logged_in
 from step_ca import CREDENTIALS, PREFIX, STATE, Authority, Member, authority, clock, membership
 
 pytestmark = [pytest.mark.system, pytest.mark.long]
@@ -26,7 +26,7 @@ def certified(
     with membership(folder, started_provider, started_ca) as member:
         member.settle()
         member.renewed()
-        assert entered(member.login())
+        assert logged_in(member.login())
         yield member
 
 
@@ -41,7 +41,7 @@ def member(
     before = member.certificate.read_bytes()
     yield member
     assert member.certificate.read_bytes() == before
-    assert entered(member.login())
+    assert logged_in(member.login())
     assert member.temporary() == []
     assert member.spilled() == []
     (member.home / STATE / "rig.json").unlink(missing_ok=True)
@@ -381,7 +381,7 @@ def test_a_ca_that_is_down(provider: IdentityProvider, tmp_path: Path) -> None:
         assert "connection refused" in member.refused("--force")
         assert "connection refused" in member.refused("--rotate-app-password")
         assert sorted(provider.held) == ["first-api", "first-app_password"]
-        assert entered(member.login())
+        assert logged_in(member.login())
 
 
 def test_a_ca_that_could_not_reach_the_provider_when_it_started(

@@ -11,7 +11,7 @@ from pathlib import Path
 from signal import SIGKILL
 
 import pytest
-from sshd import entered
+from sshd import logged_in
 from step_ca import STATE, Member
 
 pytestmark = [pytest.mark.system, pytest.mark.long]
@@ -78,7 +78,7 @@ def test_a_login_that_worked_still_works_wherever_it_is_killed(
 ) -> None:
     need("strace")
     member.renewed()
-    assert entered(member.login())
+    assert logged_in(member.login())
     member.renewed(*options)  # so that Python, too, has written what it keeps of each module
     points = steps(member, *options)
     record_property("points", len(points))
@@ -92,12 +92,12 @@ def test_a_login_that_worked_still_works_wherever_it_is_killed(
         left += member.temporary()
         assert member.works(), point
         assert not open_secrets(member), point
-        assert "--force" not in options or entered(member.login()), point
+        assert "--force" not in options or logged_in(member.login()), point
         recovered(member)
     assert left  # or there was nothing to take away
     member.renewed("--force")
     assert member.temporary() == []
-    assert entered(member.login())
+    assert logged_in(member.login())
 
 
 def open_secrets(member: Member) -> list[Path]:
@@ -118,5 +118,5 @@ def test_the_first_time_it_is_killed_it_begins_anew(
             assert number < 10
         assert done.returncode == 0, done.stderr
         assert number > 1
-    assert entered(member.login())
+    assert logged_in(member.login())
     recovered(member)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from identity_provider import IdentityProvider
-from sshd import PERSON, entered
+from sshd import TEST_USER, logged_in
 from step_ca import CERTIFICATE, KEY, STATE, Member, authority, clock
 
 pytestmark = [pytest.mark.system, pytest.mark.long]
@@ -45,7 +45,7 @@ def test_the_first_time_it_makes_a_key_and_gets_a_certificate_that_opens_the_sit
     member: Member,
 ) -> None:
     assert "renewed, valid until" in member.renewed().stderr
-    assert entered(member.login())
+    assert logged_in(member.login())
     assert "ED25519-CERT" in member.server.logins()[0]
     assert member.provider.count() == 1
     assert (member.home / KEY).stat().st_mode & 0o777 == 0o600
@@ -88,7 +88,7 @@ def test_a_certificate_that_has_ended_opens_nothing_until_it_is_renewed(member: 
     signed_until(member, "2026-01-02T00:00:00Z")
     assert permission_denied(member)
     assert "renewed, valid until" in member.renewed().stderr
-    assert entered(member.login())
+    assert logged_in(member.login())
     assert member.provider.count() == 1
 
 
@@ -107,7 +107,7 @@ def test_it_renews_what_is_not_due_when_it_is_told_to(
     member.renewed(*options)
     assert member.provider.count() == requests
     assert (member.certificate.read_bytes() != before) is (requests == 2)
-    assert entered(member.login())
+    assert logged_in(member.login())
 
 
 def test_a_check_tells_whether_one_is_due_and_asks_nobody(member: Member) -> None:
@@ -136,7 +136,7 @@ def test_twenty_at_once_make_one_token_request(member: Member) -> None:
     assert [run.returncode for run in runs] == [0] * 20, runs
     assert member.provider.count() == 1
     assert sum("renewed" in run.stderr for run in runs) == 1
-    assert entered(member.login())
+    assert logged_in(member.login())
 
 
 def visited(address: str, root: Path) -> None:
@@ -156,7 +156,7 @@ def test_without_a_client_a_person_gets_the_certificate_in_a_browser(member: Mem
             visited(link[1], member.provider.root)
             opened = True
     assert text == "exit status 0", member.said
-    assert entered(member.login())
+    assert logged_in(member.login())
 
 
 def test_without_a_client_and_a_terminal_it_says_what_to_type(member: Member) -> None:
@@ -205,7 +205,7 @@ def signed_until(member: Member, ends: str) -> None:
     """Give a person a key, and a certificate of the CA that ends at some moment."""
     key = str(member.home / KEY)
     until = re.sub(r"[-:T]", "", ends)
-    signed = ("-s", str(member.ca.user_key.with_suffix("")), "-I", "test", "-n", PERSON.pw_name)
+    signed = ("-s", str(member.ca.user_key.with_suffix("")), "-I", "test", "-n", TEST_USER.pw_name)
     for words in (
         ("-t", "ed25519", "-N", "", "-f", key),
         (*signed, "-V", f"20260101000000Z:{until}", f"{key}.pub"),

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from identity_provider import IdentityProvider
 from ruamel.yaml import YAML
-from sshd import PERSON, Result, entered
+from sshd import TEST_USER, Result, logged_in
 from step_ca import STATE, Member
 
 pytestmark = pytest.mark.system
@@ -37,7 +37,7 @@ def sign(member: Member, validity: str) -> None:
         "-I",
         "old",
         "-n",
-        PERSON.pw_name,
+        TEST_USER.pw_name,
         "-V",
         validity,
         f"{key}.pub",
@@ -69,7 +69,7 @@ def test_while_the_certificate_is_good_ssh_starts_date_and_talks_to_the_server_a
     member: Member, provider: IdentityProvider, need: Callable[..., None]
 ) -> None:
     need("strace")
-    assert entered(member.login())
+    assert logged_in(member.login())
     asked, trace = len(provider.requests), member.home / "trace"
     watched = (
         "strace",
@@ -100,9 +100,9 @@ def test_while_the_certificate_is_good_ssh_starts_date_and_talks_to_the_server_a
 def test_a_first_certificate_is_got_before_the_connection_and_then_used(
     member: Member, provider: IdentityProvider
 ) -> None:
-    assert entered(member.login())
+    assert logged_in(member.login())
     assert provider.count() == 1
-    assert entered(member.login())
+    assert logged_in(member.login())
     assert provider.count() == 1
 
 
@@ -114,9 +114,9 @@ def test_a_certificate_is_renewed_once_that(
 ) -> None:
     sign(member, validity)
     old = member.certificate.read_bytes()
-    assert entered(member.login())
+    assert logged_in(member.login())
     assert member.certificate.read_bytes() != old
-    assert entered(member.login())
+    assert logged_in(member.login())
     assert provider.count() == 1
 
 
@@ -127,7 +127,7 @@ def test_twenty_connections_at_once_ask_for_one_token(
     sign(member, ENDED)
     with ThreadPoolExecutor(20) as pool:
         results = list(pool.map(lambda _: member.login(), range(20)))
-    assert [result for result in results if not entered(result)] == []
+    assert [result for result in results if not logged_in(result)] == []
     assert provider.count() == 1
 
 
@@ -146,7 +146,7 @@ def test_a_jump_host_of_the_same_site_does_not_renew_again(
     }
     change(member.home / SPEC, hosts=hosts, host_keys={"all": pins})
     sign(member, ENDED)
-    assert entered(member.login())
+    assert logged_in(member.login())
     assert provider.count() == 1
     assert len(member.server.logins()) == 2
 
@@ -174,7 +174,7 @@ def test_a_provider_that_is_down_costs_a_line_and_no_connection(
         first, second = member.login(), member.login()
     assert (first.returncode, first.stdout) == (0, "login\n")
     assert re.fullmatch(r"rig: .*\n", first.stderr)
-    assert entered(second)  # for a minute nobody tries again
+    assert logged_in(second)  # for a minute nobody tries again
     assert member.certificate.exists()
 
 
@@ -189,7 +189,7 @@ def test_a_provider_that_hangs_holds_a_connection_up_no_longer_than_promised(
     assert (first.returncode, first.stdout) == (0, "login\n")
     assert re.fullmatch(r"rig: .*\n", first.stderr)
     second, usual = timed(member.login)
-    assert entered(second)
+    assert logged_in(second)
     assert usual < BOUND / 2
     _, start = timed(lambda: member.refresh("--check"))
     assert (
@@ -227,7 +227,7 @@ def test_where_a_person_is_needed_a_line_tells_what_to_type_once_the_certificate
 ) -> None:
     member.settle(oidc=None, authentik=None)
     sign(member, DUE)
-    assert entered(member.login())
+    assert logged_in(member.login())
     sign(member, ENDED)
     for _ in range(2):
         result = member.login()
@@ -251,7 +251,7 @@ def test_a_certificate_for_each_connection_is_got_by_the_command_of_the_centre(
         "-I",
         "new",
         "-n",
-        PERSON.pw_name,
+        TEST_USER.pw_name,
         "-V",
         "-1m:+5s",
         str(key),
@@ -260,7 +260,7 @@ def test_a_certificate_for_each_connection_is_got_by_the_command_of_the_centre(
     change(member.home / SPEC, auth=auth)
     certificates = set()
     for _ in range(2):
-        assert entered(member.login())
+        assert logged_in(member.login())
         certificates.add(member.certificate.read_bytes())
         time.sleep(1)  # the certificate says when, to the second
     assert len(certificates) == 2

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from other_tools import MILA_INIT
-from sshd import PERSON
+from sshd import TEST_USER
 
 from generator.compiler.compile import compile_site
 from generator.errors import GenError
@@ -419,7 +419,7 @@ def test_the_copies_mean_what_the_files_themselves_mean(
         script,
         "sh",
         str(there.home),
-        PERSON.pw_dir,
+        TEST_USER.pw_dir,
         str(there.system.parent),
     ]
     done = subprocess.run(

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from sshd import PERSON, PROGRAMS, Result, Rig, Server, entered, site
+from sshd import PROGRAMS, TEST_USER, Result, Rig, SshServer, logged_in, site
 
 pytestmark = pytest.mark.system
 
@@ -28,15 +28,15 @@ def pinned(rig: Rig) -> dict[str, object]:
     return {"fingerprints": {"ed25519": rig.fingerprint("ed25519")}}
 
 
-def asks_for_certificates(rig: Rig) -> Server:
+def asks_for_certificates(rig: Rig) -> SshServer:
     """Start a server that takes certificates of one authority, and no plain key."""
     authority = f"TrustedUserCAKeys {rig.key('ecdsa-users')}.pub"
     return rig.serve("login", ["ed25519"], authority, "AuthorizedKeysFile none")
 
 
-def with_certificate(rig: Rig, server: Server, authority: str, *options: str) -> Result:
+def with_certificate(rig: Rig, server: SshServer, authority: str, *options: str) -> Result:
     """Log in to a site of certificates as step leaves them: beside the key."""
-    key = rig.certified("ed25519-ada", authority, *options)
+    key = rig.certify("ed25519-ada", authority, *options)
     return rig.login(rig.compile(site(server, pinned(rig), auth=STEP), key=key))
 
 
@@ -46,8 +46,8 @@ def permission_denied(result: Result) -> bool:
 
 def test_a_certificate_opens_a_site_that_takes_no_plain_key(rig: Rig) -> None:
     server = asks_for_certificates(rig)
-    result = with_certificate(rig, server, "ecdsa-users", "-n", PERSON.pw_name, "-V", "+1h")
-    assert entered(result)
+    result = with_certificate(rig, server, "ecdsa-users", "-n", TEST_USER.pw_name, "-V", "+1h")
+    assert logged_in(result)
     assert "ED25519-CERT" in server.logins()[0]
     assert "ID ed25519-ada-id" in server.logins()[0]
 
@@ -55,8 +55,8 @@ def test_a_certificate_opens_a_site_that_takes_no_plain_key(rig: Rig) -> None:
 @pytest.mark.parametrize(
     ("authority", "options"),
     [
-        pytest.param("ecdsa-other", ("-n", PERSON.pw_name, "-V", "+1h"), id="another authority"),
-        pytest.param("ecdsa-users", ("-n", PERSON.pw_name, "-V", "-2h:-1h"), id="expired"),
+        pytest.param("ecdsa-other", ("-n", TEST_USER.pw_name, "-V", "+1h"), id="another authority"),
+        pytest.param("ecdsa-users", ("-n", TEST_USER.pw_name, "-V", "-2h:-1h"), id="expired"),
         pytest.param("ecdsa-users", ("-n", "somebody", "-V", "+1h"), id="for somebody else"),
     ],
 )
@@ -77,7 +77,7 @@ def test_an_agent_full_of_other_keys_does_not_use_up_the_tries(rig: Rig) -> None
     server = rig.serve("login", ["ed25519"], "MaxAuthTries 1")
     agent = rig.agent("ed25519-other", "ecdsa", "ed25519-old")
     config = rig.compile(site(server, pinned(rig)))
-    assert entered(rig.login(config, SSH_AUTH_SOCK=agent))
+    assert logged_in(rig.login(config, SSH_AUTH_SOCK=agent))
     without = rig.login(config, "rig", "-o", "IdentitiesOnly=no", SSH_AUTH_SOCK=agent)
     assert "Too many authentication failures" in without.stderr
 
@@ -88,7 +88,7 @@ def test_the_key_goes_into_the_agent_at_first_use(rig: Rig, wanted: bool) -> Non
     agent = rig.agent()
     auth = {"method": "publickey", "add_keys_to_agent": wanted}
     config = rig.compile(site(server, pinned(rig), auth=auth))
-    assert entered(rig.login(config, SSH_AUTH_SOCK=agent))
+    assert logged_in(rig.login(config, SSH_AUTH_SOCK=agent))
     held = subprocess.run(
         ["ssh-add", "-l"], capture_output=True, text=True, env={"SSH_AUTH_SOCK": agent}, check=False
     )
@@ -99,4 +99,4 @@ def test_a_site_of_agent_keys_takes_the_one_in_the_agent(rig: Rig) -> None:
     server = rig.serve("login", ["ed25519"])
     config = rig.compile(site(server, pinned(rig), auth={"method": "agent"}))
     assert permission_denied(rig.login(config))
-    assert entered(rig.login(config, SSH_AUTH_SOCK=rig.agent("ed25519-ada")))
+    assert logged_in(rig.login(config, SSH_AUTH_SOCK=rig.agent("ed25519-ada")))

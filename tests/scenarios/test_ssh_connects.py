@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sshd import PROGRAMS, Result, Rig, Server, entered, host_key_refused, site
+from sshd import PROGRAMS, Result, Rig, SshServer, host_key_refused, logged_in, site
 
 pytestmark = pytest.mark.system
 
@@ -31,11 +31,11 @@ class Case:
     signed_for: str = "localhost"
     validity: str = "+1h"
 
-    def serve(self, rig: Rig) -> Server:
+    def serve(self, rig: Rig) -> SshServer:
         """Start the server, with a certificate for its first key if an authority signed it."""
         if not self.signed_by:
             return rig.serve("login", self.has)
-        key = rig.certified(
+        key = rig.certify(
             self.has[0], self.signed_by, "-h", "-n", self.signed_for, "-V", self.validity
         )
         return rig.serve("login", self.has, f"HostCertificate {key}-cert.pub")
@@ -107,9 +107,9 @@ def test_a_pinned_host_is_entered_by_alias_and_by_name_without_a_question_or_a_t
     rig: Rig, case: Case
 ) -> None:
     config = case.compile(rig)
-    assert entered(rig.login(config, "rig"))
-    assert entered(rig.login(config, "localhost"))
-    assert rig.left_behind() == []
+    assert logged_in(rig.login(config, "rig"))
+    assert logged_in(rig.login(config, "localhost"))
+    assert rig.files_of_ssh() == []
 
 
 @pytest.mark.parametrize("case", DISTRUSTED.values(), ids=DISTRUSTED)
@@ -117,7 +117,7 @@ def test_any_other_host_key_is_refused_by_alias_and_by_name(rig: Rig, case: Case
     config = case.compile(rig)
     assert host_key_refused(rig.login(config, "rig"))
     assert host_key_refused(rig.login(config, "localhost"))
-    assert rig.left_behind() == []
+    assert rig.files_of_ssh() == []
 
 
 def test_a_host_with_no_key_of_a_pinned_type_is_refused(rig: Rig) -> None:
@@ -146,7 +146,7 @@ def test_keys_from_a_weak_source_are_pinned_once_the_person_accepts_them(rig: Ri
     spec = site(FINGERPRINT.serve(rig), FINGERPRINT.pins(rig))
     spec["sources"]["test"]["weak"] = "an undated excerpt"
     assert host_key_refused(rig.login(rig.compile(spec)))
-    assert entered(rig.login(rig.compile(spec, "--accept-unverified")))
+    assert logged_in(rig.login(rig.compile(spec, "--accept-unverified")))
 
 
 def test_an_ssh_that_is_too_old_for_pins_refuses_the_host(rig: Rig) -> None:
@@ -168,7 +168,7 @@ Host *
 
 def lax(rig: Rig, config: Path) -> Path:
     """Return a config of the person's own that includes ours, and trusts every other host blindly."""
-    own = rig.folder / "config"
+    own = rig.directory / "config"
     own.write_text(LAX.format(config))
     return own
 
@@ -179,8 +179,8 @@ def lax(rig: Rig, config: Path) -> Path:
     ids=["a fingerprint", "a whole key", "an authority"],
 )
 def test_pins_work_from_within_a_config_that_trusts_everybody(rig: Rig, case: Case) -> None:
-    assert entered(rig.login(lax(rig, case.compile(rig))))
-    assert rig.left_behind() == []
+    assert logged_in(rig.login(lax(rig, case.compile(rig))))
+    assert rig.files_of_ssh() == []
 
 
 @pytest.mark.parametrize("case", DISTRUSTED.values(), ids=DISTRUSTED)
@@ -191,14 +191,14 @@ def test_neither_a_config_that_trusts_everybody_nor_a_known_impostor_gets_past_t
     config = rig.compile(site(server, case.pins(rig)))
     known = rig.home / ".ssh" / "known_hosts"
     known.write_text(f"[localhost]:{server.port} {rig.public(case.has[0])}\n")
-    assert entered(by_known_hosts(rig, server, known)), (
+    assert logged_in(by_known_hosts(rig, server, known)), (
         "the impostor is known, so ssh alone would go there"
     )
     assert host_key_refused(rig.login(config))
     assert host_key_refused(rig.login(lax(rig, config)))
 
 
-def by_known_hosts(rig: Rig, server: Server, known: Path) -> Result:
+def by_known_hosts(rig: Rig, server: SshServer, known: Path) -> Result:
     """Log in without our config: with a known_hosts file, as dagster-slurm does."""
     files = {
         "UserKnownHostsFile": known,
@@ -216,7 +216,7 @@ def test_the_known_hosts_file_alone_opens_the_way_on_a_port_other_than_22(
 ) -> None:
     server = case.serve(rig)
     config = rig.compile(site(server, case.pins(rig)))
-    assert entered(by_known_hosts(rig, server, config.with_suffix(".known_hosts")))
+    assert logged_in(by_known_hosts(rig, server, config.with_suffix(".known_hosts")))
 
 
 @pytest.mark.parametrize("case", NOT_IN_KNOWN_HOSTS.values(), ids=NOT_IN_KNOWN_HOSTS)

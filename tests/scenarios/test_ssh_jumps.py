@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sshd import PROGRAMS, Rig, Server, entered, host_key_refused, site
+from sshd import PROGRAMS, Rig, SshServer, host_key_refused, logged_in, site
 
 pytestmark = pytest.mark.system
 
@@ -24,7 +24,7 @@ def pinned(rig: Rig, hosts: str, key: str) -> dict[str, Any]:
     return {"hosts": hosts, "source": "test", "fingerprints": {"ed25519": rig.fingerprint(key)}}
 
 
-def cluster(rig: Rig, login: Server, node: Server, **more: Any) -> dict[str, Any]:
+def cluster(rig: Rig, login: SshServer, node: SshServer, **more: Any) -> dict[str, Any]:
     """Return the spec of a site with compute nodes behind its login host; every key is pinned."""
     return site(
         login,
@@ -51,9 +51,9 @@ def test_a_compute_node_is_entered_through_the_login_host_by_short_and_by_full_n
 ) -> None:
     login = rig.serve("login", ["ed25519"], names=NAMES)
     node = rig.serve("node", ["ed25519-node"])
-    assert entered(rig.login(rig.compile(cluster(rig, login, node)), name), "node")
+    assert logged_in(rig.login(rig.compile(cluster(rig, login, node)), name), "node")
     assert (len(login.logins()), len(node.logins())) == (1, 1)
-    assert rig.left_behind() == []
+    assert rig.files_of_ssh() == []
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_a_wrong_key_on_either_hop_is_refused(rig: Rig, login_key: str, node_key
     node = rig.serve("node", [node_key])
     assert host_key_refused(rig.login(rig.compile(cluster(rig, login, node)), "cn-a001"))
     assert node.logins() == []
-    assert rig.left_behind() == []
+    assert rig.files_of_ssh() == []
 
 
 def test_a_host_behind_a_jump_host_and_compute_nodes_behind_both(rig: Rig) -> None:
@@ -80,8 +80,8 @@ def test_a_host_behind_a_jump_host_and_compute_nodes_behind_both(rig: Rig) -> No
     }
     spec["host_keys"]["gate"] = pinned(rig, "gate", "ed25519-gate")
     config = rig.compile(spec)
-    assert entered(rig.login(config, "rig"), "inner")
-    assert entered(rig.login(config, "cn-a001"), "node")
+    assert logged_in(rig.login(config, "rig"), "inner")
+    assert logged_in(rig.login(config, "cn-a001"), "node")
     assert (len(gate.logins()), len(inner.logins()), len(node.logins())) == (2, 2, 1)
 
 
@@ -97,6 +97,6 @@ def test_two_ports_of_one_host_keep_their_own_keys_and_the_name_goes_with_the_fi
         "second": pinned(rig, "rig-transfer", "ed25519-second"),
     }
     config = rig.compile(spec)
-    assert entered(rig.login(config, "rig"), "first")
-    assert entered(rig.login(config, "rig-transfer"), "second")
-    assert entered(rig.login(config, "localhost"), "first")
+    assert logged_in(rig.login(config, "rig"), "first")
+    assert logged_in(rig.login(config, "rig-transfer"), "second")
+    assert logged_in(rig.login(config, "localhost"), "first")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sshd import PERSON, PROGRAMS, Result, Rig, Server, entered, host_key_refused, site
+from sshd import PROGRAMS, TEST_USER, Result, Rig, SshServer, host_key_refused, logged_in, site
 
 pytestmark = pytest.mark.system
 
@@ -51,7 +51,7 @@ class Machine:
     certified: bool = False
     """It takes certificates of one authority for persons, and no plain key."""
 
-    def serve(self, rig: Rig, name: str, port: int) -> Server:
+    def serve(self, rig: Rig, name: str, port: int) -> SshServer:
         """Start it."""
         lines = ["KexAlgorithms curve25519-sha256"]  # the quickest; these tests log in many times
         lines += [f"ListenAddress {address}" for address in self.addresses]
@@ -59,7 +59,7 @@ class Machine:
         if self.signed_by:
             principal = self.signed_for or ",".join(self.addresses)
             lines.append(
-                f"HostCertificate {rig.certified(self.key, self.signed_by, '-h', '-n', principal)}-cert.pub"
+                f"HostCertificate {rig.certify(self.key, self.signed_by, '-h', '-n', principal)}-cert.pub"
             )
         if self.lets_in:
             lines.append(f"AuthorizedKeysFile {rig.key(self.lets_in)}.pub")
@@ -76,7 +76,7 @@ class Topology:
     parts: Callable[[Rig, Mapping[str, int]], Parts]
     ways: Mapping[str, tuple[str, ...]]
 
-    def start(self, rig: Rig, key: Path | None = None) -> tuple[Path, dict[str, Server]]:
+    def start(self, rig: Rig, key: Path | None = None) -> tuple[Path, dict[str, SshServer]]:
         """Start every machine, and compile the site for the person's key."""
         common = free_port()
         servers = {
@@ -223,17 +223,17 @@ ENTERED = {
 }
 
 
-def passed(topology: Topology, rig: Rig, config: Path, servers: Mapping[str, Server]) -> None:
+def passed(topology: Topology, rig: Rig, config: Path, servers: Mapping[str, SshServer]) -> None:
     """Enter every name, and see that just the machines on the way to it were logged in to."""
     for name, way in topology.ways.items():
         before = {machine: len(server.logins()) for machine, server in servers.items()}
         result = rig.login(config, name)
-        assert entered(result, way[-1]), (name, result.stderr)
+        assert logged_in(result, way[-1]), (name, result.stderr)
         new = {
             machine for machine, server in servers.items() if len(server.logins()) > before[machine]
         }
         assert new == set(way)
-    assert rig.left_behind() == []
+    assert rig.files_of_ssh() == []
 
 
 @pytest.mark.parametrize("topology", ENTERED.values(), ids=ENTERED)
@@ -266,16 +266,16 @@ def test_a_machine_with_a_wrong_host_key_is_closed_with_all_behind_it(
     config, servers = replace(topology, machines=machines).start(rig)
     for name, way in topology.ways.items():
         result = rig.login(config, name)
-        assert host_key_refused(result) if machine in way else entered(result, way[-1]), (
+        assert host_key_refused(result) if machine in way else logged_in(result, way[-1]), (
             name,
             result.stderr,
         )
     assert servers[machine].logins() == []
-    assert rig.left_behind() == []
+    assert rig.files_of_ssh() == []
 
 
 def test_one_certificate_opens_both_hops(rig: Rig) -> None:
-    key = rig.certified("ed25519-ada", "ecdsa-users", "-n", PERSON.pw_name, "-V", "+1h")
+    key = rig.certify("ed25519-ada", "ecdsa-users", "-n", TEST_USER.pw_name, "-V", "+1h")
     config, servers = CERTIFICATES.start(rig, key)
     passed(CERTIFICATES, rig, config, servers)
     assert all("ED25519-CERT" in line for server in servers.values() for line in server.logins())
@@ -291,7 +291,7 @@ def test_with_the_key_alone_the_first_hop_is_closed(rig: Rig) -> None:
 
 def test_a_certificate_that_only_the_first_hop_takes_ends_there(rig: Rig) -> None:
     inner = replace(CERTIFICATES.machines["inner"], certified=False, lets_in="ed25519-other")
-    key = rig.certified("ed25519-ada", "ecdsa-users", "-n", PERSON.pw_name, "-V", "+1h")
+    key = rig.certify("ed25519-ada", "ecdsa-users", "-n", TEST_USER.pw_name, "-V", "+1h")
     topology = replace(CERTIFICATES, machines={**CERTIFICATES.machines, "inner": inner})
     config, servers = topology.start(rig, key)
     assert "Permission denied (publickey)" in rig.login(config, "rig").stderr
@@ -356,17 +356,19 @@ class Typist:
         return path.read_text().splitlines() if path.exists() else []
 
 
-def by_port(rig: Rig) -> tuple[Path, Server, Server]:
+def by_port(rig: Rig) -> tuple[Path, SshServer, SshServer]:
     """Start one host with a port for keys and a port for passwords, and compile its site."""
     keys = rig.serve("keys", ["ed25519"])
-    pid = rig.folder / "passwords.pid"
+    pid = rig.directory / "passwords.pid"
     passwords = rig.serve("passwords", ["ed25519"], *NO_KEYS, f"PidFile {pid}", names=INSIDE)
     deadline = time.monotonic() + 10
     while not (pid.exists() and pid.read_text().endswith("\n")):  # written when it listens already
         assert time.monotonic() < deadline
         time.sleep(0.01)
     # That server has a mount namespace of its own, so nobody else sees the password.
-    (shadow := rig.folder / "shadow").write_text(f"{PERSON.pw_name}:{HASH}:20000:0:99999:7:::\n")
+    (shadow := rig.directory / "shadow").write_text(
+        f"{TEST_USER.pw_name}:{HASH}:20000:0:99999:7:::\n"
+    )
     inside = ["nsenter", "--mount", f"--target={pid.read_text().strip()}"]
     subprocess.run([*inside, "mount", "--bind", str(shadow), "/etc/shadow"], check=True, timeout=60)
     spec = site(keys, {})
@@ -376,7 +378,7 @@ def by_port(rig: Rig) -> tuple[Path, Server, Server]:
     return rig.compile(spec), keys, passwords
 
 
-def tried(server: Server) -> list[str]:
+def tried(server: SshServer) -> list[str]:
     """Return the methods that a client asked a server for, in order; each asks for `none` first."""
     words = [
         line.split()
@@ -391,12 +393,12 @@ def test_the_port_tells_whether_a_key_or_a_password_is_asked_for(
 ) -> None:
     need("nsenter", "mount")
     config, keys, passwords = by_port(rig)
-    ada = Typist(rig.folder, PASSWORD)
-    assert entered(ada.login(config, "rig"), "keys")
+    ada = Typist(rig.directory, PASSWORD)
+    assert logged_in(ada.login(config, "rig"), "keys")
     assert ada.asked() == []
     assert "publickey" in keys.logins()[0]
-    assert entered(ada.login(config, "rig-otp"), "passwords")
-    assert ada.asked() == [f"{PERSON.pw_name}@localhost's password: "]
+    assert logged_in(ada.login(config, "rig-otp"), "passwords")
+    assert ada.asked() == [f"{TEST_USER.pw_name}@localhost's password: "]
     assert "password" in passwords.logins()[0]
     assert tried(passwords) == ["none", "keyboard-interactive", "password"]
 
@@ -406,7 +408,7 @@ def test_a_wrong_password_is_refused_and_no_key_is_tried_in_its_place(
 ) -> None:
     need("nsenter", "mount")
     config, _, passwords = by_port(rig)
-    ada = Typist(rig.folder, "another word")
+    ada = Typist(rig.directory, "another word")
     result = ada.login(config, "rig-otp")
     assert result.returncode == 255
     assert "Permission denied (password,keyboard-interactive)" in result.stderr
@@ -422,7 +424,7 @@ def test_a_port_for_keys_asks_for_no_password_even_where_one_would_do(rig: Rig) 
     )
     keys = rig.serve("keys", ["ed25519"], *lines)
     config = rig.compile(site(keys, {"fingerprints": {"ed25519": rig.fingerprint("ed25519")}}))
-    ada = Typist(rig.folder, PASSWORD)
+    ada = Typist(rig.directory, PASSWORD)
     assert "Permission denied (publickey,password)" in ada.login(config, "rig").stderr
     assert ada.asked() == []
     assert set(tried(keys)) == {"none", "publickey"}
