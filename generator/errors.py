@@ -1,32 +1,48 @@
-"""What is told to a person instead of a traceback."""
+"""The errors that a user sees instead of a traceback.
+
+Any function of the package may raise GenError, so docstrings do not repeat it. They name only the errors that a
+caller catches.
+"""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+_LONGEST_WORD = 40
+_MOST_CANDIDATES = 60
+
 
 class GenError(Exception):
-    """Something for the user to mend: the message says what, where and how. The exit status is 2."""
+    """An error that the user can fix: the message says what is wrong, where, and how to fix it.
+
+    The exit status is 2.
+    """
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing wrong in a spec or profile: the keys that lead to it, and what is wrong."""
+    """One fault in a spec or a profile: the keys that lead to the value, and the message."""
 
     loc: tuple[str | int, ...]
     message: str
 
 
 def near(word: str, known: Iterable[str]) -> str:
-    """Return `; did you mean …?` for a word that is nearly one of the known ones, else nothing."""
+    """Return `; did you mean NAME?` if the word resembles a known name, else an empty string."""
     from difflib import get_close_matches
 
-    few = (
-        [name for name in known if abs(len(name) - len(word)) <= 3][:60] if len(word) <= 40 else []
-    )
-    found = get_close_matches(word, few, n=1, cutoff=0.6)
-    return f"; did you mean {found[0]}?" if found else ""
+    # difflib needs quadratic time, and both the word and the names may come from a file.
+    if len(word) > _LONGEST_WORD:
+        return ""
+    candidates = [name for name in known if abs(len(name) - len(word)) <= 3]
+    matches = get_close_matches(word, candidates[:_MOST_CANDIDATES], n=1, cutoff=0.6)
+    return f"; did you mean {matches[0]}?" if matches else ""
+
+
+def reason(error: OSError) -> str:
+    """Return the operating system's message in lowercase, without the path and the error number."""
+    return (error.strerror or str(error)).lower()
 
 
 @contextmanager
@@ -35,4 +51,4 @@ def os_errors_named(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise GenError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+        raise GenError(f"{path}: {reason(error)}") from None

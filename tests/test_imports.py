@@ -12,7 +12,8 @@ PACKAGE = Path(generator.__file__).parent
 # From the bottom up: a module imports from its own folder and from the rows below.
 ROWS: tuple[tuple[str, ...], ...] = (
     ("errors", "resources", "paths"),
-    ("formatting", "programs"),
+    ("formatting",),
+    ("programs",),
     ("codec",),
     ("report", "ssh"),
     ("schema",),
