@@ -36,7 +36,8 @@ def test_a_long_list_is_cut(names: list[str], text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "megabytes"), [("2048K", 2), ("512", 512), ("512M", 512), ("3G", 3072), ("1T", 1 << 20)]
+    ("text", "megabytes"),
+    [("2048K", 2), ("512", 512), ("512M", 512), ("3G", 3072), ("1T", 1 << 20)],
 )
 def test_memory_is_read_in_each_unit(text: str, megabytes: int) -> None:
     assert formatting.megabytes(text) == megabytes
@@ -65,7 +66,9 @@ def test_text_that_drives_a_terminal_or_a_runner_is_escaped(text: str, shown: st
     assert printable(text) == shown
 
 
-@pytest.mark.parametrize("text", ["", "Zürich", "a::b", "[::1]:22", "::1", "::ffff:10.0.0.1", "# a comment", "C:\\Users"])
+@pytest.mark.parametrize(
+    "text", ["", "Zürich", "a::b", "[::1]:22", "::1", "::ffff:10.0.0.1", "# a comment", "C:\\Users"]
+)
 def test_other_text_stays_as_it_is(text: str) -> None:
     assert printable(text) == text
 
