@@ -6,7 +6,7 @@ from pathlib import Path
 from generator.errors import GenError
 from generator.renewal import process
 from generator.renewal.credentials import Sources
-from generator.renewal.http import Deadline
+from generator.renewal.deadline import Deadline
 from generator.renewal.key_files import certificate
 from generator.renewal.settings import Command, Settings
 from generator.ssh.certificate import Certificate, key_blob

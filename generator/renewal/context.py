@@ -8,7 +8,7 @@ from pathlib import Path
 
 from generator.renewal import credentials
 from generator.renewal.credentials import API_TOKEN, APP_PASSWORD, Kept, Sources
-from generator.renewal.http import Deadline
+from generator.renewal.deadline import Deadline
 from generator.renewal.secret import Secret
 from generator.renewal.settings import Authentik, Command, Oidc, Settings, Step
 from generator.renewal.state import Store

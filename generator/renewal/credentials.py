@@ -68,6 +68,27 @@ def kept(path: Path) -> Kept:
     return Kept(_credential(values, APP_PASSWORD, path), _credential(values, API_TOKEN, path))
 
 
+def rotation_due(kept: Kept, skew: int, rotated: int, now: int) -> bool:
+    """Decide whether the credentials need rotation: one expires within the skew, or was pasted by the user.
+
+    The expiry of a pasted one is unknown. Half of the lifetime passes first, since a provider may give less than the
+    skew.
+    """
+    for item in (kept.app_password, kept.api_token):
+        if not item.secret:
+            continue
+        if item.expires is None:
+            if not item.identifier:
+                return True
+            continue
+        margin = skew
+        if rotated:
+            margin = min(skew, max(item.expires - rotated, 0) // 2)
+        if now >= item.expires - margin:
+            return True
+    return False
+
+
 def save(path: Path, new: Kept, scratch: str) -> None:
     """Put the file in place as a whole, 0600 from its first byte.
 

@@ -1,51 +1,39 @@
-"""Requests that end: every one has a time limit, few repetitions, and one deadline for all of them.
+"""HTTP requests that always end: each has a time limit and few retries, and all of a run share one deadline.
 
-TLS is verified against the system's certificates, or a bundle of the person's; plain http is for the loopback only.
-No redirect is followed: what a request carries is meant for the address in the settings.
+TLS is verified against the system's certificates or the user's own bundle; plain http is for the loopback only. Proxies
+come from the environment (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY). gen follows no redirect: the secret in a
+request is meant for the address in the settings, and for no other.
 """
 
 import json
 import random
 import ssl
 import time
+import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import Any
+from urllib.parse import unquote, urlencode, urlsplit
+
+import urllib3
 
 from generator.errors import GenError
+from generator.renewal.deadline import Deadline
+from generator.renewal.failures import UnreachableError
 from generator.renewal.secret import Secret
 
-if TYPE_CHECKING:
-    import httpx
-
-_TRIES = 4
-_AGAIN = {429, 500, 502, 503, 504}
+_ATTEMPTS = 4
+_RETRY_STATUSES = {429, 500, 502, 503, 504}
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
-_LARGEST = 1024 * 1024
-_LONGEST_PAUSE = 86_400
+_SIZE_LIMIT = 1024 * 1024  # bytes
+_CHUNK = 64 * 1024  # bytes
+_LONGEST_PAUSE = 86_400  # seconds
 
 
-class Deadline:
-    """A moment by which everything has to be done, on a clock that nobody sets."""
-
-    def __init__(self, seconds: float) -> None:
-        self._end = time.monotonic() + seconds
-
-    def left(self) -> float:
-        """Return the seconds that are left; none below zero."""
-        return max(self._end - time.monotonic(), 0.0)
-
-
-class UnreachableError(GenError):
-    """No answer, or only ones that ask to try again."""
-
-    def __init__(self, message: str, pause: int = 0) -> None:
-        super().__init__(message)
-        self.pause = pause
-        """Seconds that the server asked to wait."""
+class _NoAnswer(Exception):  # noqa: N818 - one attempt failed, which is not an error yet
+    pass
 
 
 @dataclass(frozen=True)
@@ -57,30 +45,34 @@ class Answer:
     content: bytes
 
     def data(self) -> Mapping[str, Any]:
-        """Return the JSON object in it.
-
-        Raises:
-            GenError: it is none.
-        """
+        """Return the JSON object in the answer."""
         try:
-            found = json.loads(self.content)
-        except ValueError:
-            found = None
-        if not isinstance(found, dict):
-            raise GenError(
-                f"{address(self.url)}: answers {self.status} with something else than a JSON object"
-            )
-        return found
+            value = json.loads(self.content)
+        except (ValueError, RecursionError):
+            value = None
+        if not isinstance(value, dict):
+            raise GenError(f"{address(self.url)}: answers {self.status} without a JSON object")
+        return value
+
+
+@dataclass(frozen=True)
+class _Request:
+    method: str
+    url: str
+    body: bytes | None
+    headers: Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class Http:
-    """A connection to the outside, for one run."""
+    """Connections to servers during one run."""
 
-    client: "httpx.Client"
+    direct: urllib3.PoolManager
+    proxies: Mapping[str, urllib3.PoolManager]
+    """By the scheme of the address: `http`, `https`, or `all`."""
     deadline: Deadline
-    unit: float = 0.5
-    """Seconds of the first pause between two tries; each further one is twice as long."""
+    first_pause: float = 0.5
+    """Seconds between the first two attempts; each further pause is twice as long."""
 
     def send(
         self,
@@ -91,135 +83,217 @@ class Http:
         body: Mapping[str, Any] | None = None,
         bearer: Secret | None = None,
     ) -> Answer:
-        """Return the first answer that is not to be tried again.
+        """Return the first answer that a retry would not change.
 
         Raises:
-            UnreachableError: there was none in time.
-            GenError: the address is no https one, or its certificate is not trusted.
+            UnreachableError: no such answer came in time.
         """
-        _refuse_plain(url)
-        headers = {"Authorization": f"Bearer {bearer.reveal()}"} if bearer else {}
-        request = self.client.build_request(method, url, data=form, json=body, headers=headers)
-        reason, pause, after = "no time is left", 0.0, 0
-        for attempt in range(_TRIES):
+        _refuse_plain_http(url)
+        request = _request(method, url, form, body, bearer)
+        reason = "no time is left"
+        pause = 0.0
+        wait = 0
+        for attempt in range(_ATTEMPTS):
             if self.deadline.left() <= pause:
                 break
             time.sleep(pause)
             try:
-                answer, after = self._once(request)
-            except _Lost as lost:
-                reason, after = str(lost), 0
+                answer, wait = self._attempt(request)
+            except _NoAnswer as failure:
+                reason = str(failure)
+                wait = 0
             else:
-                if answer.status not in _AGAIN:
+                if answer.status not in _RETRY_STATUSES:
                     return answer
                 reason = f"answers {answer.status}"
-            pause = max(after, self.unit * 2**attempt * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
-        wait = f"; it asks to come back in {after} s" if after else ""
-        raise UnreachableError(f"{address(url)}: {reason}{wait}; the next run tries again", after)
-
-    def _once(self, request: "httpx.Request") -> tuple[Answer, int]:
-        """Return an answer and the seconds that it asks to wait."""
-        import httpx
-
-        left = self.deadline.left()
-        request.extensions["timeout"] = httpx.Timeout(
-            min(10.0, left), connect=min(5.0, left)
-        ).as_dict()
-        end = Deadline(min(15.0, left))
-        try:
-            response = self.client.send(request, stream=True)
-            try:
-                content = b""
-                for part in response.iter_raw():
-                    content += part
-                    if not end.left() or len(content) > _LARGEST:
-                        raise _Lost("takes too long, or sends too much")
-            finally:
-                response.close()
-        except httpx.TimeoutException:
-            raise _Lost("no answer in time") from None
-        except httpx.TransportError as error:
-            raise _untrusted(str(request.url), error) or _Lost(_reason(error)) from None
-        return Answer(str(request.url), response.status_code, content), _after(
-            response.headers.get("Retry-After")
+            # The random part keeps machines that failed together from coming back together.
+            jitter = random.uniform(0.5, 1.5)  # noqa: S311 - not a secret
+            pause = max(wait, self.first_pause * 2**attempt * jitter)
+        requested = f"; it asks to come back in {wait} s" if wait else ""
+        raise UnreachableError(
+            f"{address(url)}: {reason}{requested}; the next run tries again", wait
         )
 
+    def _attempt(self, request: _Request) -> tuple[Answer, int]:
+        """Send a request once; return the answer and the seconds that it asks to wait."""
+        left = self.deadline.left()
+        limit = Deadline(min(15.0, left))
+        try:
+            response = self._connections(request.url).urlopen(
+                request.method,
+                request.url,
+                body=request.body,
+                headers=request.headers,
+                timeout=urllib3.Timeout(connect=min(5.0, left), read=min(10.0, left)),
+                redirect=False,
+                retries=False,
+                preload_content=False,
+                decode_content=False,
+            )
+            try:
+                content = _content(response, limit)
+            finally:
+                response.close()
+        except urllib3.exceptions.HTTPError as error:
+            _refuse_untrusted(request.url, error)
+            raise _NoAnswer(_reason(error)) from None
+        answer = Answer(request.url, response.status, content)
+        return answer, _retry_after(response.headers.get("Retry-After"))
 
-class _Lost(Exception):  # noqa: N818 - an answer that did not come
-    pass
+    def _connections(self, url: str) -> urllib3.PoolManager:
+        """Return the connections for an address: through a proxy unless NO_PROXY names the host."""
+        parts = urlsplit(url)
+        if urllib.request.proxy_bypass(parts.netloc.rpartition("@")[2]):
+            return self.direct
+        return self.proxies.get(parts.scheme) or self.proxies.get("all") or self.direct
 
 
 @contextmanager
 def connected(bundle: Path | None, deadline: Deadline) -> Iterator[Http]:
-    """Open what requests are made with.
-
-    Raises:
-        GenError: the bundle cannot be read.
-    """
-    import httpx
-
+    """Open the connections of a run; they are closed at the end of the block."""
     try:
         context = ssl.create_default_context(cafile=str(bundle) if bundle else None)
-    except (OSError, ssl.SSLError) as error:
-        raise GenError(
-            f"--ca-bundle {bundle}: {(error.strerror or 'holds no certificates').lower()}"
-        ) from None
-    # Answers come as they are: one that was compressed could grow beyond all bounds.
+    except ssl.SSLError:
+        raise GenError(f"--ca-bundle {bundle}: contains no PEM certificate") from None
+    except OSError as error:
+        raise GenError(f"--ca-bundle {bundle}: {(error.strerror or str(error)).lower()}") from None
+    direct = urllib3.PoolManager(ssl_context=context)
+    proxies = {}
+    environment = urllib.request.getproxies()
+    for scheme in ("http", "https", "all"):
+        if environment.get(scheme):
+            proxies[scheme] = _proxy(environment[scheme], context)
     try:
-        client = httpx.Client(
-            verify=context, follow_redirects=False, headers={"Accept-Encoding": "identity"}
+        yield Http(direct, proxies, deadline)
+    finally:
+        for connections in (direct, *proxies.values()):
+            connections.clear()
+
+
+def _proxy(proxy_address: str, context: ssl.SSLContext) -> urllib3.PoolManager:
+    if "://" not in proxy_address:
+        proxy_address = f"http://{proxy_address}"
+    if proxy_address.lower().startswith("socks"):
+        return _socks_proxy(proxy_address, context)
+    try:
+        parts = urlsplit(proxy_address)
+        headers = {}
+        if parts.username is not None:
+            user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+            headers = urllib3.make_headers(proxy_basic_auth=user)
+        return urllib3.ProxyManager(
+            proxy_address, proxy_headers=headers, proxy_ssl_context=context, ssl_context=context
         )
-    except ImportError as error:
+    except (ValueError, urllib3.exceptions.HTTPError):
+        # Their own message may hold the address, and that a password.
         raise GenError(
-            f"the proxy that the environment names cannot be used: {_reason(error)}"
+            "the proxy of the environment (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY) cannot be used: "
+            "its address is not http://HOST:PORT"
         ) from None
-    except (ValueError, httpx.InvalidURL):  # their reason may hold the address, and that a password
+
+
+def _socks_proxy(proxy_address: str, context: ssl.SSLContext) -> urllib3.PoolManager:
+    from importlib.util import find_spec
+
+    if not find_spec("socks"):
         raise GenError(
-            "the proxy that the environment names (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY) cannot be used: "
-            "its address is not understood"
+            "the proxy of the environment (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY) is a SOCKS proxy, which needs "
+            "another package: pip install pysocks"
+        )
+    from urllib3.contrib.socks import SOCKSProxyManager
+
+    try:
+        return SOCKSProxyManager(proxy_address, ssl_context=context)
+    except (ValueError, urllib3.exceptions.HTTPError):
+        raise GenError(
+            "the proxy of the environment (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY) cannot be used: "
+            "its address is not socks5h://HOST:PORT"
         ) from None
-    with client:
-        yield Http(client, deadline)
+
+
+def _request(
+    method: str,
+    url: str,
+    form: Mapping[str, str] | None,
+    body: Mapping[str, Any] | None,
+    bearer: Secret | None,
+) -> _Request:
+    # A compressed answer could grow beyond the size limit.
+    headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+    content = None
+    if form is not None:
+        headers["Content-Type"] = "application/x-www-form-urlencoded"
+        content = urlencode(form).encode()
+    elif body is not None:
+        headers["Content-Type"] = "application/json"
+        content = json.dumps(body).encode()
+    if bearer:
+        headers["Authorization"] = f"Bearer {bearer.reveal()}"
+    return _Request(method, url, content, headers)
+
+
+def _content(response: urllib3.BaseHTTPResponse, limit: Deadline) -> bytes:
+    """Read an answer, which may be neither too slow nor too large."""
+    content = b""
+    # read1 returns whatever has arrived; read would wait for a whole chunk, one slow byte after the other.
+    while part := response.read1(_CHUNK, decode_content=False):
+        content += part
+        if not limit.left():
+            raise _NoAnswer("the answer takes too long")
+        if len(content) > _SIZE_LIMIT:
+            raise _NoAnswer("the answer is larger than 1 MiB")
+    return content
 
 
 def address(url: str) -> str:
-    """Return an address for a message: without what may stand in front of the host or behind the path."""
+    """Return an address for a message: without user, password and query, which may hold secrets."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
-def _refuse_plain(url: str) -> None:
+def _refuse_plain_http(url: str) -> None:
     parts = urlsplit(url)
-    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
-        raise GenError(f"{address(url)}: secrets go over https only")
+    loopback = parts.scheme == "http" and parts.hostname in _LOOPBACK
+    if parts.scheme != "https" and not loopback:
+        raise GenError(f"{address(url)}: secrets are sent over https only")
 
 
-def _untrusted(url: str, error: Exception) -> GenError | None:
-    """Return what to tell of a certificate that is not trusted, which no second try would mend."""
-    seen: BaseException | None = error
-    while seen:
-        if isinstance(seen, ssl.SSLCertVerificationError):
-            reason = seen.verify_message
-            of_time = "expired" in reason or "not yet valid" in reason
-            mend = (
-                "is this machine's clock right?"
-                if of_time
-                else "for a CA of your own say --ca-bundle FILE"
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an exception and those that led to it, the latest first."""
+    cause: BaseException | None = error
+    while cause:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
+def _refuse_untrusted(url: str, error: Exception) -> None:
+    """Report a TLS certificate that is not trusted: another attempt would not change that."""
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            reason = cause.verify_message
+            advice = "for a CA of your own, use --ca-bundle FILE"
+            if "expired" in reason or "not yet valid" in reason:
+                advice = "is this machine's clock right?"
+            raise GenError(
+                f"{address(url)}: its TLS certificate is not trusted ({reason}); {advice}"
             )
-            return GenError(
-                f"{address(url)}: its TLS certificate is not trusted ({reason}); {mend}"
-            )
-        seen = seen.__cause__ or seen.__context__
-    return None
 
 
 def _reason(error: Exception) -> str:
-    words = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-    return words.partition("] ")[2].lower() if words.startswith("[Errno") else words.lower()
+    """Return why there was no answer, in the words of the operating system where it has any."""
+    causes = list(_causes(error))
+    for cause in causes:
+        if isinstance(cause, OSError) and cause.strerror and not isinstance(cause, TimeoutError):
+            return cause.strerror.lower()
+    # urllib3 counts a refused connection as a timeout too, so this comes second.
+    for cause in causes:
+        if isinstance(cause, urllib3.exceptions.TimeoutError | TimeoutError):
+            return "no answer in time"
+    return "the answer was cut short"
 
 
-def _after(value: str | None) -> int:
-    """Return the seconds of a Retry-After, which has a number or a date (RFC 9110, section 10.2.3)."""
+def _retry_after(value: str | None) -> int:
+    """Return the seconds of a Retry-After header, which has a number or a date (RFC 9110, section 10.2.3)."""
     if not value:
         return 0
     if value.isdecimal() and len(value) < 10:
@@ -227,8 +301,7 @@ def _after(value: str | None) -> int:
     from email.utils import parsedate_to_datetime
 
     try:
-        return min(
-            max(int(parsedate_to_datetime(value).timestamp() - time.time()), 0), _LONGEST_PAUSE
-        )
+        seconds = int(parsedate_to_datetime(value).timestamp() - time.time())
     except (ValueError, TypeError, OverflowError):
         return 0
+    return min(max(seconds, 0), _LONGEST_PAUSE)

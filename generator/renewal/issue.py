@@ -11,7 +11,9 @@ from generator.loading.inputs import profile_name
 from generator.renewal import command, key_files, oidc
 from generator.renewal.context import Held, Run, now
 from generator.renewal.credentials import APP_PASSWORD
-from generator.renewal.http import Deadline, Http, connected
+from generator.renewal.deadline import Deadline
+from generator.renewal.failures import PersonNeededError
+from generator.renewal.http import Http, connected
 from generator.renewal.rotation import Rotation
 from generator.renewal.secret import Secret
 from generator.renewal.settings import Command, Oidc, Step
@@ -21,10 +23,6 @@ from generator.ssh.certificate import Certificate
 from generator.workspace import writer
 
 _AFTER_A_PERSON = 60  # seconds
-
-
-class PersonNeededError(GenError):
-    """Nobody is there to do what only a person can."""
 
 
 def certificate(run: Run, held: Held, old: Certificate | None) -> tuple[Certificate, list[str]]:

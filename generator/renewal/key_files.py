@@ -5,7 +5,7 @@ from pathlib import Path
 
 from generator.errors import GenError, os_errors_named
 from generator.renewal import process
-from generator.renewal.http import Deadline
+from generator.renewal.deadline import Deadline
 from generator.renewal.settings import Settings
 from generator.ssh.certificate import Certificate, decoded, key_blob
 from generator.workspace import writer

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from generator.errors import GenError
-from generator.renewal.http import Deadline
+from generator.renewal.deadline import Deadline
 from generator.renewal.secret import Secret
 
 _NEEDED = {

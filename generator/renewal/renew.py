@@ -7,11 +7,12 @@ from pathlib import Path
 
 from generator.errors import GenError
 from generator.formatting import clock
-from generator.renewal import issue, notify
+from generator.renewal import notify
 from generator.renewal.context import Held, Run, Wish, now, starting
-from generator.renewal.http import Deadline, UnreachableError, connected
+from generator.renewal.credentials import rotation_due
+from generator.renewal.deadline import Deadline
+from generator.renewal.failures import PersonNeededError, UnreachableError
 from generator.renewal.key_files import certificate
-from generator.renewal.rotation import due as rotation_due
 from generator.renewal.settings import Command, Settings
 from generator.renewal.state import DAY, State, store
 from generator.ssh.certificate import Certificate
@@ -79,6 +80,8 @@ def due(found: Certificate, settings: Settings) -> int:
 
 def _locked(run: Run, before: Certificate | None, state: State) -> Outcome:
     """Do what is due, as it is now: another run may have done it meanwhile."""
+    from generator.renewal import issue
+
     _clear(run)
     held, there, then = run.held(), certificate(run.settings.certificate), run.store.read()
     if now() < then.pause_until <= now() + DAY and not run.wish.force:
@@ -111,7 +114,7 @@ def _wanted(run: Run, found: Certificate | None, state: State, held: Held) -> bo
 def _rotation_due(run: Run, held: Held, state: State) -> bool:
     return bool(
         run.authentik
-        and rotation_due(held.kept, run.authentik, state.rotated, now())
+        and rotation_due(held.kept, run.authentik.skew_days * DAY, state.rotated, now())
         and held.api_token
     )
 
@@ -129,6 +132,9 @@ def _rotate(run: Run, state: State) -> None:
             "not set: without one nothing can be rotated"
         )
     if wanted or (then.leftovers and held.api_token):
+        from generator.renewal import issue
+        from generator.renewal.http import connected
+
         with connected(run.wish.bundle, run.deadline) as http:
             rotation = issue.rotation(run, http)
             rotation.tidy(held.kept, held.api_token)
@@ -208,7 +214,7 @@ def _recorded(run: Run, lock: AbstractContextManager[None]) -> Iterator[None]:
         if not isinstance(error, _KnownError):
             with suppress(GenError), lock:
                 _write_down(run, message, error.pause if isinstance(error, UnreachableError) else 0)
-        if run.wish.on_connect and not isinstance(error, issue.PersonNeededError):
+        if run.wish.on_connect and not isinstance(error, PersonNeededError):
             run.store.due(now() + _QUIET)
         raise _RecordedError(message) from None
 

@@ -14,7 +14,8 @@ from generator.errors import GenError
 from generator.renewal import credentials, oidc
 from generator.renewal.authentik import Api, ForbiddenError, Issued
 from generator.renewal.credentials import Credential, Kept
-from generator.renewal.http import Http, UnreachableError
+from generator.renewal.failures import UnreachableError
+from generator.renewal.http import Http
 from generator.renewal.secret import Secret
 from generator.renewal.settings import Authentik, Oidc
 from generator.renewal.state import DAY, State, Store
@@ -104,21 +105,6 @@ class Rotation:
         return GenError(
             f"{error}: {what}; in authentik's user settings make a Token (intent API) and use that one"
         )
-
-
-def due(kept: Kept, authentik: Authentik, rotated: int, now: int) -> bool:
-    """Tell whether a credential ends soon, or was put in by hand: of that nobody knows the end.
-
-    Half of the time that it was given passes first: a provider may give less than the skew.
-    """
-    held = [item for item in (kept.app_password, kept.api_token) if item.secret]
-    if any(not item.identifier and item.expires is None for item in held):
-        return True
-    ends = [item.expires for item in held if item.expires is not None]
-    skew = authentik.skew_days * DAY
-    return any(
-        now >= end - min(skew, max(end - rotated, 0) // 2 if rotated else skew) for end in ends
-    )
 
 
 def _deleted(api: Api, identifiers: list[str]) -> list[str]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from generator import paths
 from generator.errors import GenError, os_errors_named
-from generator.renewal.http import Deadline
+from generator.renewal.deadline import Deadline
 from generator.workspace import writer
 
 DAY = 86_400

@@ -15,7 +15,7 @@ from typing import Any
 
 from generator.errors import GenError
 from generator.renewal import process
-from generator.renewal.http import Deadline
+from generator.renewal.deadline import Deadline
 from generator.renewal.secret import Secret
 from generator.renewal.settings import Step
 from generator.ssh.certificate import fingerprint, key_blob

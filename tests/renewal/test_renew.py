@@ -13,7 +13,7 @@ from typing import NoReturn
 import pytest
 from running import Gen, running
 
-from generator.renewal.http import Deadline
+from generator.renewal.deadline import Deadline
 from generator.renewal.state import DAY, State, store
 
 PROFILE = "user: ada\nemail: ada@example.org\nclient_id: abc123\n"
@@ -119,7 +119,7 @@ def test_a_valid_certificate_costs_no_import_that_a_request_needs(
         if line.startswith("import time:")
     }
     assert "generator.renewal.renew" in imported
-    assert not imported & {"httpx", "rich.console", "keyring"}
+    assert not imported & {"urllib3", "rich.console", "keyring"}
 
 
 def test_the_hook_is_told_when_a_person_is_needed_only_once_it_has_ended(

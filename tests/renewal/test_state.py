@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from generator.errors import GenError
-from generator.renewal.http import Deadline
+from generator.renewal.deadline import Deadline
 from generator.renewal.state import State, Store
 
 FULL = State(100, "failed", "what was wrong", 60, 70, (1, 2), 3, ("x-app-1",))

@@ -80,9 +80,9 @@ def fault(status: int, body: bytes = b"", **headers: str) -> Fault:
             id="429, a long wait",
         ),
         pytest.param(fault(500), "answers 500; the next run tries again", 4, id="500"),
-        pytest.param(fault(200, b"<html>"), "something else than a JSON object", 1, id="no JSON"),
-        pytest.param(fault(200, b"[]"), "something else than a JSON object", 1, id="another JSON"),
-        pytest.param(fault(200, b"\xff\xfe"), "something else than a JSON object", 1, id="bytes"),
+        pytest.param(fault(200, b"<html>"), "answers 200 without a JSON object", 1, id="no JSON"),
+        pytest.param(fault(200, b"[]"), "answers 200 without a JSON object", 1, id="another JSON"),
+        pytest.param(fault(200, b"\xff\xfe"), "answers 200 without a JSON object", 1, id="bytes"),
         pytest.param(
             fault(200, b'{"id_token": "x"}'),
             "its answer holds no access_token",
