@@ -368,9 +368,9 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A self-signed TLS certificate, with its key beside it."""
     path = tmp_path_factory.mktemp("tls") / "server.crt"
     request = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=test"
-    options = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", path.with_suffix(".key")]
+    options = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(path.with_suffix(".key"))]
     subprocess.run(
-        ["openssl", *request.split(), *options, "-out", path],
+        ["openssl", *request.split(), *options, "-out", str(path)],
         check=True,
         capture_output=True,
         timeout=30,
