@@ -13,7 +13,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from generator.loading import validate, yaml_document
-from generator.review.facts import Weight
+from generator.revisions.facts import Weight
 from generator.workspace.accepted_drift import Accepted
 from generator.workspace.drift import Cause
 

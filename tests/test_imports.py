@@ -20,16 +20,16 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("loading",),
     ("compiler",),
     ("workspace",),
-    ("review",),
+    ("revisions",),
     ("renewal", "probe"),
     ("install",),
     ("cli",),
-    ("__main__",),
+    ("__main__", "api"),
 )
 RANK = {name: rank for rank, row in enumerate(ROWS) for name in row}
 # Folders whose modules are functions from values to values, and the modules in them that are not.
-PURE_FOLDERS = ("schema", "compiler", "report", "review")
-SHELL = {"review.git", "compiler.scaffold"}
+PURE_FOLDERS = ("schema", "compiler", "report", "revisions")
+SHELL = {"revisions.git", "compiler.scaffold"}
 # Of the other folders, the modules that are pure.
 PURE_MODULES = {
     "loading.yaml_document",
@@ -133,5 +133,5 @@ def test_a_command_that_must_not_write_reaches_no_module_that_does(command: str)
             if source.is_file() and name not in reached:
                 reached.add(name)
                 todo += imported(source)
-    assert reached & {"generator.workspace.recompile", "generator.review.changes"}
+    assert reached & {"generator.workspace.recompile", "generator.revisions.changes"}
     assert not reached & {"generator.workspace.writer", "generator.cli.site"}

@@ -23,14 +23,8 @@ def run(folder: Path, form: Format, today: date) -> int:
     Raises:
         GenError: there is nothing to check.
     """
-    places = found_in(folder)
-    findings = list(_found(folder, places))
-    try:
-        if known := known_in(folder):
-            findings = accepted_drift.settle(findings, known, folder, today)
-    except GenError as error:
-        findings += refusals(error, str(folder / paths.ACCEPTED_DRIFT), "")
-    report = Report("drift", len(places), tuple(findings))
+    report = drift_report(folder, today)
+    findings = report.findings
     data(rendered(report, form))
     say(summary(report))
     if any(item.rule == "refused" for item in findings):
@@ -54,6 +48,18 @@ def run(folder: Path, form: Format, today: date) -> int:
         say(f"\nNext: {mend}")
         return 1
     return 0
+
+
+def drift_report(folder: Path, today: date) -> Report:
+    """Compare every site below a directory with what its lock's inputs compile to now."""
+    places = found_in(folder)
+    findings = list(_found(folder, places))
+    try:
+        if known := known_in(folder):
+            findings = accepted_drift.settle(findings, known, folder, today)
+    except GenError as error:
+        findings += refusals(error, str(folder / paths.ACCEPTED_DRIFT), "")
+    return Report("drift", len(places), tuple(findings))
 
 
 def _found(folder: Path, places: list[tuple[Path, PurePosixPath]]) -> Iterator[Finding]:

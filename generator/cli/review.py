@@ -16,8 +16,8 @@ from generator.loading import validate, yaml_document
 from generator.report.finding import Finding, Report, refusals, summary
 from generator.report.format import Format
 from generator.report.rendered import rendered
-from generator.review import git
-from generator.review.changes import Sheet, ordered, recipes, review
+from generator.revisions import git
+from generator.revisions.changes import Sheet, ordered, recipes, review
 from generator.schema.profile import SiteProfile
 from generator.workspace import lock, reader, recompile
 from generator.workspace.lock import Written
@@ -38,9 +38,18 @@ class Side:
 
 
 def run(base: str, head: str | None, specs: Path, form: Format, today: date) -> int:
-    """Print what changes since two revisions parted; without a second one, up to the files as they are.
+    """Print the review of two revisions.
 
     The status is 2 where a new spec has faults, else 0: a proposal is for people to judge.
+    """
+    report = revision_report(base, head, specs, today)
+    data(rendered(report, form))
+    say(summary(report))
+    return 2 if any(finding.rule == "refused" for finding in report.findings) else 0
+
+
+def revision_report(base: str, head: str | None, specs: Path, today: date) -> Report:
+    """Review what changes between two revisions; without a second one, up to the files in the work tree.
 
     Raises:
         GenError: no such revision, or no specs at either side.
@@ -65,12 +74,8 @@ def run(base: str, head: str | None, specs: Path, form: Format, today: date) -> 
     effects = [_effect(before.get(name), after.get(name)) for name in sorted({*before, *after})]
     faults += [fault for _, broken in effects for fault in broken]
     findings = ordered([*faults, *recipes(old.locks, new.locks), *review(before, after, today)])
-    report = Report(
-        "review", len(new.specs), tuple(findings), "".join(patch for patch, _ in effects)
-    )
-    data(rendered(report, form))
-    say(summary(report))
-    return 2 if faults else 0
+    patch = "".join(patch for patch, _ in effects)
+    return Report("review", len(new.specs), tuple(findings), patch)
 
 
 def _committed(revision: str, folder: Path) -> Side:

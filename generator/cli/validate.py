@@ -1,78 +1,111 @@
-"""`gen validate FILE…`: every fault of every file, a line each; with `--strict` what a reviewer would ask, too."""
+"""`gen validate FILE…`: every fault of every spec, and with `--strict` the questions that a reviewer would ask."""
 
-import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from pathlib import Path
 
+from generator import codec
 from generator.cli.output import data, say
 from generator.errors import Fault, GenError
 from generator.loading import catalogue, inputs, validate, yaml_document
+from generator.loading.validate import Problem
 from generator.loading.yaml_document import Node
-from generator.review.lint import questions
+from generator.revisions.lint import questions
 from generator.schema.names import SLUG
 from generator.schema.site import SiteSpec
 
 
+@dataclass(frozen=True)
+class FileCheck:
+    """The faults of a spec, and the questions that it leaves open."""
+
+    path: Path
+    faults: tuple[Problem, ...] = ()
+    questions: tuple[Problem, ...] = ()
+
+
 def run(files: list[Path], *, strict: bool, as_json: bool, today: date) -> int:
     """Check the files; 2 when one of them has a fault, 1 when all are sound and there are questions."""
-    faults: dict[str, list[str]] = {}
-    asked: dict[str, list[str]] = {}
-    for file in files:
-        faults[str(file)], asked[str(file)] = [], []
-        try:
-            root = yaml_document.parse(inputs.file(file).content, str(file))
-            faults[str(file)] = _name(root, file)
-            site = validate.spec(root, str(file))
-        except GenError as error:
-            faults[str(file)] += str(error).splitlines()
-        else:
-            open_ = questions(site, _others(file.parent), today) if strict else []
-            asked[str(file)] = [
-                line for fault in open_ for line in validate.lines([fault], root, str(file))
-            ]
+    checks = [_checked(file, strict=strict, today=today) for file in files]
+    faults = [fault for check in checks for fault in check.faults]
+    open_questions = [question for check in checks for question in check.questions]
     if as_json:
-        report = {"format_version": "1.0", "files": faults} | (
-            {"questions": asked} if strict else {}
-        )
-        data(json.dumps(report, indent=2))
+        data(codec.report({"files": [_json(check, strict=strict) for check in checks]}))
     else:
-        for line in (
-            line for found in (faults, asked) for lines in found.values() for line in lines
-        ):
-            say(line)
-    say(f"{len(files)} checked, {_ending(faults, asked, strict)}")
-    return 2 if any(faults.values()) else 1 if any(asked.values()) else 0
+        for problem in (*faults, *open_questions):
+            say(str(problem))
+    say(_summary(checks, strict=strict))
+    if faults:
+        return 2
+    return 1 if open_questions else 0
 
 
-def _ending(faults: Mapping[str, list[str]], asked: Mapping[str, list[str]], strict: bool) -> str:
-    wrong = sum(map(bool, faults.values()))
-    open_ = sum(map(len, asked.values()))
-    ending = f", {open_} open question{'s' if open_ != 1 else ''}" if strict else ""
-    return (f"{wrong} with faults" if wrong else "all sound") + ending
+def check(file: inputs.File, *, strict: bool, today: date) -> FileCheck:
+    """Return the faults of a spec, or if it has none and `strict` is set, the questions of a reviewer."""
+    path, name = file.path, str(file.path)
+    wrong_name: Sequence[Problem] = ()
+    try:
+        root = yaml_document.parse(file.content, name)
+        wrong_name = _wrong_name(root, path)
+        site = validate.spec(root, name)
+    except GenError as error:
+        return FileCheck(path, (*wrong_name, *validate.problems_in(error, name)))
+    if not strict:
+        return FileCheck(path, tuple(wrong_name))
+    open_questions: list[Problem] = []
+    for question in questions(site, _other_sites(path.parent), today):
+        open_questions += validate.problems([question], root, name)
+    return FileCheck(path, tuple(wrong_name), tuple(open_questions))
 
 
-def _name(root: Node, file: Path) -> list[str]:
-    """Return the fault of a site that is not called as its file; a name that is none is told with the other faults."""
+def _checked(path: Path, *, strict: bool, today: date) -> FileCheck:
+    try:
+        return check(inputs.file(path), strict=strict, today=today)
+    except GenError as error:  # the file cannot be read
+        return FileCheck(path, validate.problems_in(error, str(path)))
+
+
+def _json(check: FileCheck, *, strict: bool) -> dict[str, object]:
+    report: dict[str, object] = {"path": str(check.path), "faults": check.faults}
+    if strict:
+        report["questions"] = check.questions
+    return report
+
+
+def _summary(checks: Sequence[FileCheck], *, strict: bool) -> str:
+    faulty = sum(bool(check.faults) for check in checks)
+    summary = f"{len(checks)} checked, " + (f"{faulty} with faults" if faulty else "all sound")
+    if not strict:
+        return summary
+    number = sum(len(check.questions) for check in checks)
+    noun = "question" if number == 1 else "questions"
+    return f"{summary}, {number} open {noun}"
+
+
+def _wrong_name(root: Node, path: Path) -> list[Problem]:
+    """Return the fault of a site that is not named after its file.
+
+    A name that is not valid has a fault already, which `validate.spec` reports with the others.
+    """
     name = root.keys.get("site")
-    if name is None or name.value == file.stem or not re.fullmatch(SLUG, str(name.value)):
+    if name is None or name.value == path.stem or not re.fullmatch(SLUG, str(name.value)):
         return []
-    return validate.lines(
-        [Fault(("site",), f"must be {file.stem}, as the file is called")], root, str(file)
-    )
+    fault = Fault(("site",), f"must be {path.stem}, the name of the file")
+    return validate.problems([fault], root, str(path))
 
 
 @cache
-def _others(folder: Path) -> Mapping[str, SiteSpec]:
-    """Return the sites that a spec must live beside: those of its folder and of the catalogue that are sound."""
-    found = {}
-    siblings = {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+def _other_sites(directory: Path) -> Mapping[str, SiteSpec]:
+    """Return the sites whose names a spec must not take: those of its directory and of the catalogue."""
+    sites: dict[str, SiteSpec] = {}
+    siblings = {path.stem: path for path in sorted(directory.glob("*.yaml"))}
     for path in (catalogue.sites(None) | siblings).values():
         try:
             site = validate.site(path)
         except GenError:
-            continue  # it is told when that file is checked
-        found[site.site] = site
-    return found
+            continue  # gen validate reports it for that file
+        sites[site.site] = site
+    return sites

@@ -1,8 +1,10 @@
 """YAML → model, or every problem at once, a line each: `file:line: key: what is wrong`."""
 
 import json
+import re
 import typing
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args, get_origin
 
@@ -20,8 +22,42 @@ M = TypeVar("M", bound=BaseModel)
 Location = tuple[str | int, ...]
 
 
+@dataclass(frozen=True)
+class Problem:
+    """One fault of a document, with its location."""
+
+    source: str
+    """The file, or the option that brought the value."""
+    line: int | None
+    """The line in the file; ``None`` for an option."""
+    key: str
+    """The key, with its parents: `hosts.mila.port`; empty for the document as a whole."""
+    message: str
+
+    def __str__(self) -> str:
+        source = self.source if self.line is None else f"{self.source}:{self.line}"
+        return ": ".join(part for part in (source, self.key, self.message) if part)
+
+
 class SpecError(GenError):
-    """The faults of a file, one a line, in the order of its lines."""
+    """The faults of a document: those of options first, then those of the file in the order of its lines."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = tuple(problems)
+
+
+# How an error of the YAML parser begins.
+_LOCATION = re.compile(r"(?P<source>.+?):(?P<line>[1-9][0-9]*): (?P<message>.*)")
+
+
+def problems_in(error: GenError, source: str) -> tuple[Problem, ...]:
+    """Return the problems of a document that could not be loaded, one at least."""
+    if isinstance(error, SpecError):
+        return error.problems
+    if location := _LOCATION.fullmatch(str(error)):
+        return (Problem(location["source"], int(location["line"]), "", location["message"]),)
+    return (Problem(source, None, "", str(error).removeprefix(f"{source}: ")),)
 
 
 def site(path: Path) -> SiteSpec:
@@ -63,23 +99,33 @@ def validated(
         faults = [_fault(model, detail) for detail in _details(error)]
         faults += _cross_faults(model, data, cross_check)
     if faults:
-        raise SpecError("\n".join(lines(faults, root, name, changes)))
+        raise SpecError(problems(faults, root, name, changes))
     return found
 
 
-def lines(
+def problems(
     faults: list[Fault], root: Node, name: str, changes: Sequence[overrides.Change] = ()
-) -> list[str]:
-    """Return a line for each fault: first those of options, then those of the file from its top to its end."""
-    found: dict[str, tuple[int, str]] = {}
+) -> list[Problem]:
+    """Return the faults with their locations: those of options first, then those of the file by line.
+
+    Of several faults of one key only the first counts: the others follow from it.
+    """
+    by_place: dict[tuple[str, int | None, str], Problem] = {}
     for fault in faults:
         keys, node = root.find(fault.loc)
-        option = next(
-            (change.option for change in changes if keys[: len(change.keys)] == change.keys), None
-        )
-        where = f"{option or f'{name}:{node.line}'}: {'.'.join(map(_key, keys))}".removesuffix(": ")
-        found.setdefault(where, (0 if option else node.line, f"{where}: {fault.message}"))
-    return [line for _, line in sorted(found.values(), key=lambda pair: pair[0])]
+        option = _option(keys, changes)
+        source, line = (name, node.line) if option is None else (option, None)
+        key = ".".join(map(_key, keys))
+        by_place.setdefault((source, line, key), Problem(source, line, key, fault.message))
+    return sorted(by_place.values(), key=lambda problem: problem.line or 0)
+
+
+def _option(keys: tuple[str | int, ...], changes: Sequence[overrides.Change]) -> str | None:
+    """Return the option that brought the value of a key, if one did."""
+    for change in changes:
+        if keys[: len(change.keys)] == change.keys:
+            return change.option
+    return None
 
 
 def _key(part: str | int) -> str:

@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from generator.compiler.host_key_policy import fingerprint
 from generator.loading import validate, yaml_document
 from generator.report.finding import Finding
-from generator.review.changes import Sheet, review
+from generator.revisions.changes import Sheet, review
 
 TODAY = date(2026, 6, 15)
 PIN = "SHA256:" + "A" * 43

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from generator.cli import validate
-from generator.review.lint import questions
+from generator.revisions.lint import questions
 from generator.schema.site import SiteSpec
 
 TODAY = date(2026, 6, 15)

@@ -6,8 +6,8 @@ from datetime import date
 
 from generator.loading.yaml_document import Node
 from generator.report.finding import Finding, Level
-from generator.review.facts import PINS, Block, Weight, meaning
-from generator.review.lint import aged
+from generator.revisions.facts import PINS, Block, Weight, meaning
+from generator.revisions.lint import aged
 from generator.schema.base import facts
 from generator.schema.site import SiteSpec
 from generator.workspace.lock import Lock, Recipe

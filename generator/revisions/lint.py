@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 
 from generator.errors import Fault
-from generator.review.facts import overlap
+from generator.revisions.facts import overlap
 from generator.schema.base import facts
 from generator.schema.rules import aliases, login_names, matcher
 from generator.schema.site import SiteSpec

@@ -1,0 +1,140 @@
+"""The functions of the public API, which `generator` exports; `generator/__init__.py` says what is stable.
+
+Each function is a line or two over the package: it reads what it is given, and returns values. None of them prints or
+asks. They raise `GenError` for what a user can fix.
+"""
+
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path, PurePosixPath
+
+from generator.cli import check as _check
+from generator.cli import review as _review
+from generator.cli import validate as _validate
+from generator.compiler.artifact import Artifact
+from generator.compiler.compile import compilation
+from generator.loading import catalogue, inputs, overrides, validate, yaml_document
+from generator.loading.validate import Problem
+from generator.report.finding import Report
+from generator.report.format import Format
+from generator.report.rendered import rendered
+from generator.schema import project as projects
+from generator.schema.profile import Profile
+from generator.schema.site import SiteSpec
+
+
+def list_sites(specs: Path | None = None) -> dict[str, Path]:
+    """Return the spec of every site, by name.
+
+    gen searches the directory `specs`, then `./site_specs`, the installed specs, and those that ship with gen.
+
+    >>> list_sites()["mila"].name
+    'mila.yaml'
+    """
+    return catalogue.sites(specs)
+
+
+def load_spec(
+    site: str | Path, *, specs: Path | None = None, override: Sequence[str] = ()
+) -> SiteSpec:
+    """Return the validated spec of a site: its name in `list_sites`, or a path.
+
+    `override` has the form of the option `--set`. A spec with faults raises `SpecError`, which has them all in
+    `problems`.
+
+    >>> load_spec("mila").hosts["mila"].port
+    2222
+    >>> load_spec("mila", override=["slurm.partition=main"]).slurm.partition
+    'main'
+    >>> load_spec("mila", override=["slurm.partition=mian"])
+    Traceback (most recent call last):
+    generator.loading.validate.SpecError: --set slurm.partition: slurm.partition: ...
+    """
+    path = site if isinstance(site, Path) else catalogue.spec(site, specs)
+    root = yaml_document.parse(inputs.file(path).content, str(path))
+    return validate.spec(root, str(path), [overrides.change(text) for text in override])
+
+
+def validate_spec(
+    spec: str | Path | bytes, *, strict: bool = False, today: date | None = None
+) -> tuple[Problem, ...]:
+    """Return every fault of a spec: a name, a path, or its content as bytes. A sound spec has none.
+
+    With `strict`, a sound spec returns the questions that a reviewer would ask. Some depend on the date.
+
+    >>> validate_spec("mila")
+    ()
+    >>> [problem] = validate_spec(b"{ site: ours, title: Ours, auth: { method: agent } }")
+    >>> problem.line, problem.key, problem.message
+    (1, 'hosts', 'is missing')
+    """
+    if isinstance(spec, bytes):
+        # A spec must have the name of its file; content alone has no file to disagree with.
+        name = inputs.site(inputs.File(Path("spec.yaml"), spec))
+        file = inputs.File(Path(f"{name}.yaml"), spec)
+    else:
+        file = inputs.file(spec if isinstance(spec, Path) else catalogue.spec(spec, None))
+    check = _validate.check(file, strict=strict, today=today or date.today())
+    return check.faults or check.questions
+
+
+def compile_site(
+    spec: SiteSpec, profile: Profile | None = None, *, project: str | None = None
+) -> tuple[Artifact, ...]:
+    """Return every file that gen writes for a site and a user, in memory.
+
+    `project` names a Dagster project to add. The overrides that a profile has for the site (`set`) are not applied
+    here: give them to `load_spec`.
+
+    >>> spec = load_spec("mila")
+    >>> artifacts = compile_site(spec, Profile(user="ada"))
+    >>> [str(artifact.path) for artifact in artifacts]
+    ['.env.mila', 'ssh/mila.conf']
+    >>> "User ada" in artifacts[1].content.decode()
+    True
+    """
+    values = (profile or Profile()).at(spec.site, {})
+    destination = None
+    if project is not None:
+        directory = PurePosixPath(projects.slug(project, frozenset()))
+        destination = projects.Project(directory, projects.package(str(directory)))
+    return compilation(spec, values, (), destination).artifacts
+
+
+def check(directory: str | Path = ".", *, today: date | None = None) -> Report:
+    """Compare every site that was generated below a directory with its spec, as `gen check` does.
+
+    A report without findings means that every file matches. Accepted drift can expire, so the result depends on the
+    date.
+
+    >>> report = check("deploy")  # doctest: +SKIP
+    >>> [(finding.rule, finding.file) for finding in report.findings]  # doctest: +SKIP
+    [('edited', 'deploy/ssh/mila.conf')]
+    """
+    return _check.drift_report(Path(directory), today or date.today())
+
+
+def review(
+    base: str,
+    head: str | None = None,
+    *,
+    specs: str | Path = "site_specs",
+    today: date | None = None,
+) -> Report:
+    """Review the specs of two revisions of the git repository around the current directory, as `gen review` does.
+
+    Without `head`, the files in the work tree are reviewed.
+
+    >>> print(render(review("main"), "markdown"))  # doctest: +SKIP
+    """
+    return _review.revision_report(base, head, Path(specs), today or date.today())
+
+
+def render(report: Report, form: str = "text") -> str:
+    """Return a report in one of the formats: text, json, markdown, github, sarif or rdjsonl.
+
+    >>> from generator import Report
+    >>> '"findings": []' in render(Report("drift", 1, ()), "json")
+    True
+    """
+    return rendered(report, Format(form))

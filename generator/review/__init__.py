@@ -1,1 +1,0 @@
-"""Say what a change of a spec means for the people who log in."""

@@ -1,0 +1,1 @@
+"""Review changed specs: the meaning of each change between two revisions."""
