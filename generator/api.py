@@ -69,12 +69,16 @@ def validate_spec(
     (1, 'hosts', 'is missing')
     """
     if isinstance(spec, bytes):
-        # A spec must have the name of its file; content alone has no file to disagree with.
-        name = inputs.site(inputs.File(Path("spec.yaml"), spec))
-        file = inputs.File(Path(f"{name}.yaml"), spec)
+        file = inputs.File(Path("spec.yaml"), spec)
     else:
         file = inputs.file(spec if isinstance(spec, Path) else catalogue.spec(spec, None))
-    check = _validate.check(file, strict=strict, today=today or date.today())
+    check = _validate.check(
+        file,
+        strict=strict,
+        today=today or date.today(),
+        # Content alone has no file whose name the site could contradict.
+        any_name=isinstance(spec, bytes),
+    )
     return check.faults or check.questions
 
 

@@ -135,7 +135,7 @@ def test_every_fault_of_a_spec_is_returned_as_data(tmp_path: Path) -> None:
 
 def test_a_fault_of_the_yaml_has_its_line() -> None:
     [problem] = validate_spec(b"site: ours\n\ttitle: Ours\n")
-    assert (problem.source, problem.line, problem.key) == ("ours.yaml", 2, "")
+    assert (problem.source, problem.line, problem.key) == ("spec.yaml", 2, "")
 
 
 def test_strict_returns_the_questions_of_a_reviewer_about_a_sound_spec() -> None:

@@ -43,13 +43,16 @@ def run(files: list[Path], *, strict: bool, as_json: bool, today: date) -> int:
     return 1 if open_questions else 0
 
 
-def check(file: inputs.File, *, strict: bool, today: date) -> FileCheck:
-    """Return the faults of a spec, or if it has none and `strict` is set, the questions of a reviewer."""
+def check(file: inputs.File, *, strict: bool, today: date, any_name: bool = False) -> FileCheck:
+    """Return the faults of a spec, or if it has none and `strict` is set, the questions of a reviewer.
+
+    A site must be named after its file, unless `any_name` is set.
+    """
     path, name = file.path, str(file.path)
     wrong_name: Sequence[Problem] = ()
     try:
         root = yaml_document.parse(file.content, name)
-        wrong_name = _wrong_name(root, path)
+        wrong_name = () if any_name else _wrong_name(root, path)
         site = validate.spec(root, name)
     except GenError as error:
         return FileCheck(path, (*wrong_name, *validate.problems_in(error, name)))

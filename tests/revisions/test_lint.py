@@ -284,13 +284,13 @@ def test_how_far_a_site_is_pinned(keys: dict[str, Any], expected: str) -> None:
         pytest.param("site: ours\n", [], id="as its file"),
         pytest.param(
             "site: theirs\n",
-            ["ours.yaml:2: site: must be ours, as the file is called"],
+            ["ours.yaml:2: site: must be ours, the name of the file"],
             id="otherwise",
         ),
         pytest.param(
             "site: theirs\ncountry: at\n",
             [
-                "ours.yaml:2: site: must be ours, as the file is called",
+                "ours.yaml:2: site: must be ours, the name of the file",
                 "ours.yaml:3: country: 'at' is not a country code of two capitals (ISO 3166)",
             ],
             id="beside another fault",
