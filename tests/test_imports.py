@@ -12,7 +12,7 @@ PACKAGE = Path(generator.__file__).parent
 # From the bottom up: a module imports from its own folder and from the rows below.
 ROWS: tuple[tuple[str, ...], ...] = (
     ("errors", "resources", "paths"),
-    ("formatting",),
+    ("formatting", "files"),
     ("programs",),
     ("codec",),
     ("report", "ssh"),

@@ -1,0 +1,76 @@
+"""Open files that a user, a checkout or another program may have put there: regular files only."""
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from generator.errors import GenError, os_errors_named
+
+SIZE_LIMIT = 16 * 1024 * 1024
+_KINDS = {
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFDIR: "a directory",
+}
+
+
+@contextmanager
+def open_regular(path: Path) -> Iterator[BinaryIO]:
+    """Open a regular file to read it, and refuse a FIFO, socket or device: to read it could take for ever.
+
+    /dev/null is an empty file, as for the programs whose configuration users link to it.
+
+    Raises:
+        OSError: the file is not there, or cannot be opened.
+    """
+    # O_NONBLOCK: to open a FIFO waits for a writer otherwise, and the check would come too late (fifo(7)).
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    except OSError:
+        _refuse_other_kinds(path, path.stat())  # a socket cannot be opened at all (ENXIO)
+        raise
+    with os.fdopen(descriptor, "rb") as file:
+        _refuse_other_kinds(path, os.fstat(descriptor))
+        yield file
+
+
+def read_regular(path: Path, limit: int = SIZE_LIMIT) -> bytes:
+    """Return the bytes of a regular file; refuse one that is larger than the limit.
+
+    Raises:
+        OSError: the file is not there, or cannot be read.
+    """
+    with open_regular(path) as file:
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise GenError(f"{path}: is larger than {limit // 1024} KiB")
+    return content
+
+
+def is_regular(path: Path) -> bool:
+    """Return whether there is a regular file, links followed; refuse a FIFO, socket or device."""
+    with os_errors_named(path):
+        try:
+            status = path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        if stat.S_ISDIR(status.st_mode):
+            return False
+        _refuse_other_kinds(path, status)
+    return True
+
+
+def _refuse_other_kinds(path: Path, status: os.stat_result) -> None:
+    kind = stat.S_IFMT(status.st_mode)
+    if kind == stat.S_IFREG or _is_null_device(status):
+        return
+    raise GenError(f"{path}: is {_KINDS.get(kind, 'not a file')}; move it away, then try again")
+
+
+def _is_null_device(status: os.stat_result) -> bool:
+    return stat.S_ISCHR(status.st_mode) and status.st_rdev == Path(os.devnull).stat().st_rdev
