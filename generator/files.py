@@ -15,7 +15,6 @@ _KINDS = {
     stat.S_IFSOCK: "a socket",
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
-    stat.S_IFDIR: "a directory",
 }
 
 
@@ -26,16 +25,15 @@ def open_regular(path: Path) -> Iterator[BinaryIO]:
     /dev/null is an empty file, as for the programs whose configuration users link to it.
 
     Raises:
-        OSError: the file is not there, or cannot be opened.
+        OSError: the file is not there, is a directory, or cannot be opened.
     """
-    # O_NONBLOCK: to open a FIFO waits for a writer otherwise, and the check would come too late (fifo(7)).
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+        file = open(path, "rb", opener=_open_without_waiting)
     except OSError:
         _refuse_other_kinds(path, path.stat())  # a socket cannot be opened at all (ENXIO)
         raise
-    with os.fdopen(descriptor, "rb") as file:
-        _refuse_other_kinds(path, os.fstat(descriptor))
+    with file:
+        _refuse_other_kinds(path, os.fstat(file.fileno()))
         yield file
 
 
@@ -43,7 +41,7 @@ def read_regular(path: Path, limit: int = SIZE_LIMIT) -> bytes:
     """Return the bytes of a regular file; refuse one that is larger than the limit.
 
     Raises:
-        OSError: the file is not there, or cannot be read.
+        OSError: the file is not there, is a directory, or cannot be read.
     """
     with open_regular(path) as file:
         content = file.read(limit + 1)
@@ -59,17 +57,19 @@ def is_regular(path: Path) -> bool:
             status = path.stat()
         except (FileNotFoundError, NotADirectoryError):
             return False
-        if stat.S_ISDIR(status.st_mode):
-            return False
-        _refuse_other_kinds(path, status)
-    return True
+    _refuse_other_kinds(path, status)
+    return not stat.S_ISDIR(status.st_mode)
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    # Without O_NONBLOCK, to open a FIFO waits for a writer, and the check would come too late (fifo(7)).
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
 
 
 def _refuse_other_kinds(path: Path, status: os.stat_result) -> None:
-    kind = stat.S_IFMT(status.st_mode)
-    if kind == stat.S_IFREG or _is_null_device(status):
-        return
-    raise GenError(f"{path}: is {_KINDS.get(kind, 'not a file')}; move it away, then try again")
+    kind = _KINDS.get(stat.S_IFMT(status.st_mode))
+    if kind and not _is_null_device(status):
+        raise GenError(f"{path}: is {kind}; move it away, then try again")
 
 
 def _is_null_device(status: os.stat_result) -> bool:
