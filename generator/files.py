@@ -1,5 +1,6 @@
 """Open files that a user, a checkout or another program may have put there: regular files only."""
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -28,12 +29,12 @@ def open_regular(path: Path) -> Iterator[BinaryIO]:
         OSError: the file is not there, is a directory, or cannot be opened.
     """
     try:
-        file = open(path, "rb", opener=_open_without_waiting)
+        descriptor = _open_without_waiting(path)
     except OSError:
         _refuse_other_kinds(path, path.stat())  # a socket cannot be opened at all (ENXIO)
         raise
-    with file:
-        _refuse_other_kinds(path, os.fstat(file.fileno()))
+    with open(descriptor, "rb") as file:  # noqa: PTH123 - it has no path
+        _refuse_other_kinds(path, os.fstat(descriptor))
         yield file
 
 
@@ -61,9 +62,13 @@ def is_regular(path: Path) -> bool:
     return not stat.S_ISDIR(status.st_mode)
 
 
-def _open_without_waiting(path: str, flags: int) -> int:
+def _open_without_waiting(path: Path) -> int:
     # Without O_NONBLOCK, to open a FIFO waits for a writer, and the check would come too late (fifo(7)).
-    return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    return descriptor
 
 
 def _refuse_other_kinds(path: Path, status: os.stat_result) -> None:
