@@ -39,7 +39,7 @@ def _row(site: SiteSpec) -> list[str]:
         link(text(site.site), f"{site.site}.md"),
         text(site.title) + operator,
         text(site.country or ""),
-        text(login(site.auth_of(next(iter(site.hosts.values()))))),
+        text(login(site.auth_of(site.usual_host.host))),
         text(", ".join(gpus(site))),
         text(host_keys(site)),
         text(status(site)),

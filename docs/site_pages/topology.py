@@ -50,7 +50,7 @@ def places(site: SiteSpec) -> Place:
     """Return the person who logs in, with everything that is reached from there."""
     you = Place("you", "you", "your machine")
     hosts = {alias: _host(site, alias, host) for alias, host in site.hosts.items()}
-    owner = {name: entry for entry, host in site.hosts.items() for name in _names(entry, host)}
+    owner = {machine.alias: machine.entry for machine in site.machines()}
     for alias, host in site.hosts.items():
         (hosts[owner[host.via]] if host.via else you).behind.append(hosts[alias])
     for alias, job in site.jobs.items():
@@ -60,14 +60,10 @@ def places(site: SiteSpec) -> Place:
     for group in site.compute.values():
         hosts[owner[group.through]].behind.append(_compute(group))
     if not site.compute:
-        next(iter(hosts.values())).behind.append(
+        hosts[site.usual_host.entry].behind.append(
             Place("slurm", "compute nodes", "by Slurm", ["sbatch, srun"])
         )
     return you
-
-
-def _names(entry: str, host: Host) -> list[str]:
-    return [entry, *(alias for alias, _ in host.nodes.each())] if host.nodes else [entry]
 
 
 def _host(site: SiteSpec, alias: str, host: Host) -> Place:

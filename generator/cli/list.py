@@ -71,7 +71,7 @@ def _row(name: str, site: SiteSpec) -> dict[str, str | list[str]]:
         "gpus": list(site.slurm.gpu_kinds()),
         "pinned": site.pinned(),
         "status": site.status.state,
-        "host": next(iter(site.hosts.values())).host,
+        "host": site.usual_host.host_name,
     }
 
 

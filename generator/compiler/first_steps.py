@@ -17,13 +17,13 @@ from generator.schema.placeholders import expand
 
 def first_login(account: Account) -> FirstLogin:
     """Return what leads to a login on the site's first host."""
-    alias, host = next(iter(account.site.hosts.items()))
-    auth = account.site.auth_of(host)
+    usual = account.site.usual_host
+    auth = account.site.auth_of(usual.host)
     key = account.key(auth)
     own = auth if isinstance(auth, PublicKeyAuth) else None
     signed = isinstance(auth, CommandCertificateAuth) and not auth.makes_key
     return FirstLogin(
-        alias=account.fill(alias) or alias,
+        alias=account.fill(usual.alias) or usual.alias,
         key=key,
         make_key=_words(
             "ssh-keygen", "-t", own.key_types[0] if own and own.key_types else "ed25519", "-f", key

@@ -16,7 +16,6 @@ from generator.probe.network import Deadline, Door, Reached, reach
 from generator.probe.remote_script import Answer, answer, script
 from generator.probe.slurm_output import Queues
 from generator.schema.auth import Auth, KerberosAuth, KeyboardAuth, PublicKeyAuth
-from generator.schema.rules import login_names
 from generator.schema.site import SiteSpec
 from generator.ssh.client import client, too_new
 
@@ -50,7 +49,8 @@ def visit(
         GenError: there is no ssh.
     """
     site, until = account.site, Deadline(seconds)
-    alias, host = next(iter(site.hosts.items()))
+    usual = site.usual_host
+    alias, host = usual.alias, usual.host
     auth = site.auth_of(host)
     reached = reach(list(_doors(account)), until)
     found = [
@@ -59,7 +59,7 @@ def visit(
         *credential.problems(account, auth, int(time.time())),
     ]
     asked = ["ssh client", *_shown(reached)]
-    way_in = reached.get(_first_hop(site, alias))
+    way_in = reached.get(site.route(alias)[-1].entry)
     if (way_in and not way_in.open) or any(
         one.kind in (Kind.KEY, Kind.CERTIFICATE) for one in found
     ):
@@ -127,17 +127,9 @@ def _doors(account: Account) -> Iterator[Door]:
             yield Door(entry, name, host.port, bool(known and known.authorities))
 
 
-def _first_hop(site: SiteSpec, alias: str) -> str:
-    """Return the entry of the machine that the way to a host starts with."""
-    entries = {name: entry for entry, name, _ in login_names(site)}
-    while via := site.hosts[entries[alias]].via:
-        alias = via
-    return entries[alias]
-
-
 def _machines(account: Account, reached: Mapping[str, Reached]) -> Iterator[Finding]:
     """Yield what is wrong with names, ports and host keys."""
-    usual = _first_hop(account.site, next(iter(account.site.hosts)))
+    usual = account.site.route(account.site.usual_host.alias)[-1].entry
     for entry, found in reached.items():
         host = account.site.hosts[entry]
         about, name = f"hosts.{entry}.host", account.fill(host.host) or host.host

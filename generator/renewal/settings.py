@@ -140,7 +140,7 @@ def read(choice: inputs.Choice, environment: Mapping[str, str]) -> Settings:
         certificate = f"{key}-cert.pub"
     return Settings(
         site=own.site.site,
-        user=own.fill(next(iter(own.site.hosts.values())).user),
+        user=own.fill(own.site.usual_host.host.user),
         prefix=prefix,
         key=_path(key),
         certificate=_path(_needed(own, auth.key, certificate)),

@@ -118,7 +118,7 @@ def _slurm(site: SiteSpec) -> dict[str, Block]:
 
 
 def _usual(site: SiteSpec) -> Block:
-    first = next(iter(site.hosts))
+    first = site.usual_host.alias
     return {"alias": Fact(f"hosts.{first}", (first,), first, Weight.ACCESS)}
 
 

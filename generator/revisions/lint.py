@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from generator.errors import Fault
 from generator.revisions.facts import overlap
 from generator.schema.base import facts
-from generator.schema.rules import aliases, login_names, matcher
+from generator.schema.rules import aliases, matcher
 from generator.schema.site import SiteSpec
 
 _OLD = timedelta(days=365)
@@ -91,25 +91,28 @@ def _unpinned(site: SiteSpec) -> Iterator[Fault]:
 
 def _clashes(site: SiteSpec, other: SiteSpec) -> Iterator[Fault]:
     theirs = {alias.lower() for _, alias in aliases(other)}
-    machines = {host.lower() for _, _, host in login_names(other)}
+    machines = {machine.host_name.lower() for machine in other.machines()}
     for keys, alias in aliases(site):
         if alias.lower() in theirs:
             yield Fault(keys, f"the alias {alias} is also one of {other.site}")
         if alias.lower() in machines:
             yield Fault(keys, f"the alias {alias} is a host name of {other.site}")
     yield from _shared(site, other)
-    for entry, alias, host in login_names(site):
-        if host.lower() in theirs:
-            yield Fault(("hosts", entry), f"the host name {host} is an alias of {other.site}")
+    for machine in site.machines():
+        entry, host_name = machine.entry, machine.host_name
+        if host_name.lower() in theirs:
+            yield Fault(("hosts", entry), f"the host name {host_name} is an alias of {other.site}")
         for group, nodes in other.compute.items():
-            for name in dict.fromkeys((alias, host)):
+            for name in dict.fromkeys((machine.alias, host_name)):
                 if matcher(nodes.patterns())(name):
                     yield Fault(
                         ("hosts", entry),
                         f"{name} is caught by the patterns of {other.site}, compute.{group}",
                     )
     for group, nodes in site.compute.items():
-        names = {name for _, alias, host in login_names(other) for name in (alias, host)}
+        names = set[str]()
+        for machine in other.machines():
+            names |= {machine.alias, machine.host_name}
         caught = sorted(filter(matcher(nodes.patterns()), names))
         if caught:
             yield Fault(
@@ -124,7 +127,7 @@ def _clashes(site: SiteSpec, other: SiteSpec) -> Iterator[Fault]:
 def _shared(site: SiteSpec, other: SiteSpec) -> Iterator[Fault]:
     """Ask about machines of two sites; of several entries of a site with one host name ssh takes the first."""
     mine, theirs = (
-        {host.lower(): entry for entry, _, host in reversed(list(login_names(one)))}
+        {machine.host_name.lower(): machine.entry for machine in reversed(one.machines())}
         for one in (site, other)
     )
     for host in (name for name in mine if name in theirs):
@@ -137,7 +140,7 @@ def _shared(site: SiteSpec, other: SiteSpec) -> Iterator[Fault]:
 def _reached(site: SiteSpec, entry: str) -> dict[str, object]:
     """Return how a machine is reached, apart from the names that the site has for things."""
     host = site.hosts[entry]
-    named = {alias: name.lower() for _, alias, name in login_names(site)}
+    named = {machine.alias: machine.host_name.lower() for machine in site.machines()}
     auth = site.auth_of(host).model_dump_json(exclude={"source", "checked", "note"})
     return {
         "port": host.port,

@@ -1,6 +1,7 @@
 """The machines of a site that ssh connects to, and the keys that they prove themselves with."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -84,6 +85,28 @@ class Host(Fact):
     """From where the machine can be reached, when not from everywhere."""
     key_options: Several[Text] = ()
     """Options that the public key must be submitted with (automation hosts): `restrict`, `from="…"`, `command="…"`."""
+
+    def machines(self, entry: str) -> list["Machine"]:
+        """Return the machine of this entry of `hosts`, then the nodes behind it."""
+        machines = [Machine(entry, entry, self.host, self)]
+        if self.nodes:
+            for alias, host_name in self.nodes.each():
+                machines.append(Machine(entry, alias, host_name, self))
+        return machines
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A machine that ssh logs in to: a host, or one of the nodes behind it."""
+
+    entry: str
+    """Its key in `hosts`; a node has the key of its host."""
+    alias: str
+    """The name that a user types."""
+    host_name: str
+    """The name or address that ssh connects to."""
+    host: Host
+    """The entry of `hosts`, for everything that the machines of an entry share."""
 
 
 class Compute(Fact):

@@ -1,7 +1,7 @@
 """What must hold between the fields of a spec. Each rule yields every fault it finds."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from fnmatch import translate
 from itertools import islice
 
@@ -30,18 +30,12 @@ def matcher(patterns: Iterable[str]) -> Callable[[str], bool]:
     return lambda name: bool(yes.match(name.lower()) and not no.match(name.lower()))
 
 
-def login_names(site: SiteSpec) -> Iterator[tuple[str, str, str]]:
-    """Yield entry, alias and host name of every host and node."""
-    for name, host in site.hosts.items():
-        yield name, name, host.host
-        for alias, node in host.nodes.each() if host.nodes else ():
-            yield name, alias, node
-
-
 def aliases(site: SiteSpec) -> Iterator[tuple[tuple[str, str], str]]:
     """Yield every alias that a person may type, with the keys of the entry that it is of."""
-    yield from ((("hosts", entry), alias) for entry, alias, _ in login_names(site))
-    yield from ((("jobs", alias), alias) for alias in site.jobs)
+    for machine in site.machines():
+        yield ("hosts", machine.entry), machine.alias
+    for alias in site.jobs:
+        yield ("jobs", alias), alias
 
 
 def _aliases_are_unique(site: SiteSpec) -> Iterator[Fault]:
@@ -54,8 +48,8 @@ def _aliases_are_unique(site: SiteSpec) -> Iterator[Fault]:
 
 def _aliases_are_no_host_names(site: SiteSpec) -> Iterator[Fault]:
     owners: dict[str, list[tuple[str, str]]] = {}
-    for entry, alias, host in login_names(site):
-        owners.setdefault(host.lower(), []).append((entry, alias))
+    for machine in site.machines():
+        owners.setdefault(machine.host_name.lower(), []).append((machine.entry, machine.alias))
     for keys, alias in aliases(site):
         for entry, other in owners.get(alias.lower(), ()):
             if other != alias:
@@ -75,7 +69,7 @@ def _sources_lead_somewhere(site: SiteSpec) -> Iterator[Fault]:
 
 
 def _jumps_lead_somewhere(site: SiteSpec) -> Iterator[Fault]:
-    known = {alias: entry for entry, alias, _ in login_names(site)}
+    known = {machine.alias for machine in site.machines()}
     targets = [(("hosts", name, "via"), host.via) for name, host in site.hosts.items() if host.via]
     targets += [
         (("compute", name, "through"), nodes.through) for name, nodes in site.compute.items()
@@ -87,23 +81,39 @@ def _jumps_lead_somewhere(site: SiteSpec) -> Iterator[Fault]:
                 loc,
                 f"the jump goes to {target}, which is no host of this site{near(target, known)}",
             )
-    for name, host in site.hosts.items():
-        passed, at = [name], known.get(host.via or "")
-        while at and at not in passed:
-            passed.append(at)
-            at = known.get(site.hosts[at].via or "")
-        if at == name:
+
+
+def _jumps_form_no_circle(site: SiteSpec) -> Iterator[Fault]:
+    entries = {machine.alias: machine.entry for machine in site.machines()}
+    jumps = {name: entries.get(host.via or "") for name, host in site.hosts.items()}
+    for circle in _circles(jumps):
+        for position, name in enumerate(circle):
+            passed = [*circle[position:], *circle[:position], name]
             yield Fault(
-                ("hosts", name, "via"),
-                f"the jump comes back to itself ({' → '.join([*passed, name])})",
+                ("hosts", name, "via"), f"the jump comes back to itself ({' → '.join(passed)})"
             )
+
+
+def _circles(jumps: Mapping[str, str | None]) -> Iterator[list[str]]:
+    """Yield the circles among entries that each lead to one other at most, in time linear in their number."""
+    settled = set[str]()
+    for start in jumps:
+        passed = list[str]()
+        name: str | None = start
+        while name and name not in settled:
+            settled.add(name)
+            passed.append(name)
+            name = jumps[name]
+        # The walk ended at an entry of an earlier walk, or closed a circle with itself.
+        if name in passed:
+            yield passed[passed.index(name) :]
 
 
 def _compute_patterns_spare_logins(site: SiteSpec) -> Iterator[Fault]:
     for group, nodes in site.compute.items():
         caught = matcher(nodes.patterns())
-        for _, alias, host in login_names(site):
-            for name in dict.fromkeys((alias, host)):
+        for machine in site.machines():
+            for name in dict.fromkeys((machine.alias, machine.host_name)):
                 if caught(name):
                     hint = "ssh would jump through it to itself; leave it out with a pattern in also that starts with !"
                     yield Fault(
@@ -143,10 +153,13 @@ def _host_keys_belong_to_hosts(site: SiteSpec) -> Iterator[Fault]:
                     f"{entry} has its keys from host_keys.{taken[entry]} already",
                 )
         signed_for = [matcher([authority.hosts]) for authority in keys.authorities]
-        for _, _, host in (login for login in login_names(site) if login[0] in keys.hosts):
-            if signed_for and not any(matches(host) for matches in signed_for):
+        for machine in site.machines():
+            if machine.entry not in keys.hosts or not signed_for:
+                continue
+            if not any(matches(machine.host_name) for matches in signed_for):
                 yield Fault(
-                    ("host_keys", name, "authorities"), f"no authority here signs for {host}"
+                    ("host_keys", name, "authorities"),
+                    f"no authority here signs for {machine.host_name}",
                 )
 
 
@@ -246,6 +259,7 @@ _RULES: tuple[Callable[[SiteSpec], Iterator[Fault]], ...] = (
     _aliases_are_no_host_names,
     _sources_lead_somewhere,
     _jumps_lead_somewhere,
+    _jumps_form_no_circle,
     _compute_patterns_spare_logins,
     _compute_patterns_are_of_one_group,
     _host_keys_belong_to_hosts,
@@ -257,7 +271,7 @@ _RULES: tuple[Callable[[SiteSpec], Iterator[Fault]], ...] = (
 
 def faults(site: SiteSpec) -> list[Fault]:
     """Return what does not hold between the fields of a site, up to a number that a person can mend."""
-    names = sum(1 for _ in login_names(site))
+    names = len(site.machines())
     if names > _MOST_NAMES:
         return [
             Fault(("hosts",), f"gives {names} names to log in to; a site has at most {_MOST_NAMES}")

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from generator.schema.auth import Auth
 from generator.schema.base import Day, Fact, Model, Source
-from generator.schema.hosts import Compute, Host, HostKeys, JobEntry
+from generator.schema.hosts import Compute, Host, HostKeys, JobEntry, Machine
 from generator.schema.launchers import Ray, Spark
 from generator.schema.slurm import Slurm
 from generator.schema.text_types import Alias, Country, Label, Link, RemotePath, Slug, Text, Title
@@ -104,6 +104,30 @@ class SiteSpec(Model):
     """Interface for machines."""
     compute_internet: bool | None = None
     """Whether compute nodes reach the internet; left out when the site does not say."""
+
+    @property
+    def usual_host(self) -> Machine:
+        """Return the first host, which is the one that users log in to unless they name another."""
+        alias, host = next(iter(self.hosts.items()))
+        return host.machines(alias)[0]
+
+    def machines(self) -> list[Machine]:
+        """Return all machines to log in to, in the order of the spec: each host, then its nodes."""
+        machines: list[Machine] = []
+        for entry, host in self.hosts.items():
+            machines += host.machines(entry)
+        return machines
+
+    def route(self, alias: str) -> list[Machine]:
+        """Return a machine and the machines that ssh jumps through to reach it, the nearest jump first.
+
+        `alias` and every `via` may be the alias of a node. The rules refuse a spec whose jumps form a circle.
+        """
+        machines = {machine.alias: machine for machine in self.machines()}
+        route = [machines[alias]]
+        while via := route[-1].host.via:
+            route.append(machines[via])
+        return route
 
     def auth_of(self, entry: Host | Compute) -> Auth:
         """Return how a person logs in to a machine: its own way, else the site's."""

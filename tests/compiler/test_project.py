@@ -368,9 +368,7 @@ def test_the_pins_of_a_jump_host_reach_its_own_ssh(
     need("ssh")
     mila = Account(site("mila"), SiteProfile())
     pins: Any = dagster_project._trust
-    own, inner = (
-        pins(mila, "mila", mila.site.hosts["mila"], sign)["extra_opts"] for sign in ("%", "%%")
-    )
+    own, inner = (pins(mila, mila.site.usual_host, sign)["extra_opts"] for sign in ("%", "%%"))
     jump = ds.SSHConnectionResource(host="jump", user="ada", extra_opts=inner)
     command = ds.SSHConnectionResource(host="h", user="ada", jump_host=jump).get_ssh_base_command()
     (tmp_path / "ssh").write_text(f"#!/bin/sh\nprintf '%s\\n' \"$@\" >{tmp_path}/shown\n")
@@ -470,7 +468,7 @@ def test_the_readme_calls_a_site_as_ssh_does() -> None:
         for seed in dagster_project.seeds(spec, Project(PurePosixPath(), "p"))
         if str(seed.path) == "README.md"
     )
-    assert f"ssh {next(iter(spec.hosts))} 'cd FOLDER" in readme.content.decode()
+    assert f"ssh {spec.usual_host.alias} 'cd FOLDER" in readme.content.decode()
 
 
 def test_cookiecutter_makes_of_the_template_what_gen_makes(project: Path) -> None:

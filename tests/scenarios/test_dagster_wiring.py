@@ -135,7 +135,7 @@ def environment(account: Account) -> dict[str, str]:
 @pytest.mark.parametrize("name", SITES)
 def test_dagster_slurm_reaches_and_trusts_the_machine_that_ssh_does(made: Made, name: str) -> None:
     spec = validate.site(resources.CATALOGUE / f"{name}.yaml")
-    alias, host = next(iter(spec.hosts.items()))
+    alias, host = spec.usual_host.alias, spec.usual_host.host
     theirs, ours = (
         made.settings("-F", "none", *made.commands[name][1:]),
         made.settings("-F", made.config(name), alias),

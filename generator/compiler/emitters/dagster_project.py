@@ -21,7 +21,7 @@ from generator.schema.auth import (
     KeyboardAuth,
     PublicKeyAuth,
 )
-from generator.schema.hosts import Host
+from generator.schema.hosts import Host, Machine
 from generator.schema.launchers import Ray, Spark
 from generator.schema.project import Project
 from generator.schema.site import SiteSpec
@@ -50,7 +50,7 @@ def emit(account: Account, project: Project) -> Iterator[Artifact]:
 def seeds(site: SiteSpec, project: Project) -> Iterator[Artifact]:
     """Yield all other files of a new project; what is known of the site is not in them."""
     for path, content in scaffold.files(
-        _name(project), project.package, site.site, next(iter(site.hosts))
+        _name(project), project.package, site.site, site.usual_host.alias
     ):
         yield Artifact(project.folder / path, content, 0o644, owner=Owner.SEEDED)
 
@@ -61,11 +61,10 @@ def _name(project: Project) -> str:
 
 def _tables(account: Account) -> dict[str, Fields]:
     slurm = account.site.slurm
-    alias, host = next(iter(account.site.hosts.items()))
-    way = [host, *_jumps(account, host)]
-    tables: dict[str, Fields] = {"": _login(account, way), "ssh": _ssh(account, alias, host)}
-    if host.via:
-        tables["ssh.jump_host"] = _jump(account, host, host.via)
+    route = account.site.route(account.site.usual_host.alias)
+    tables: dict[str, Fields] = {"": _login(account, route), "ssh": _ssh(account, route[0])}
+    if len(route) > 1:
+        tables["ssh.jump_host"] = _jump(account, route[0].host, route[1])
     tables |= {"queue": _queue(slurm, slurm) | _defaults(slurm), "devel": _devel(slurm)}
     return (
         tables
@@ -74,19 +73,13 @@ def _tables(account: Account) -> dict[str, Fields]:
     )
 
 
-def _jumps(account: Account, host: Host) -> Iterator[Host]:
-    """Yield the machines on the way to a host, the nearest first."""
-    if host.via:
-        yield account.site.hosts[host.via]
-        yield from _jumps(account, account.site.hosts[host.via])
-
-
-def _login(account: Account, way: list[Host]) -> Fields:
+def _login(account: Account, route: list[Machine]) -> Fields:
     site = account.site
-    asks = [asked for host in way if (asked := _asks(site.auth_of(host)))]
-    renewed = certificate(site) and certificate(site) is site.auth_of(way[0])
+    host = route[0].host
+    asks = [asked for machine in route if (asked := _asks(site.auth_of(machine.host)))]
+    renewed = certificate(site) and certificate(site) is site.auth_of(host)
     needs = ["SLURM_EDGE_NODE_USER"]
-    needs += ["SLURM_EDGE_NODE_HOST"] if account.fill(way[0].host) is None else []
+    needs += ["SLURM_EDGE_NODE_HOST"] if account.fill(host.host) is None else []
     needs += (
         ["SLURM_ACCOUNT"]
         if site.slurm.accounts.required and not site.slurm.accounts.default
@@ -97,7 +90,7 @@ def _login(account: Account, way: list[Host]) -> Fields:
         "needs": needs,
         "renew": ["gen", "refresh", site.site] if renewed else None,
         "asks": " and ".join(dict.fromkeys(asks)) or None,
-        "impossible": _impossible(account, way, bool(asks)),
+        "impossible": _impossible(account, len(route) - 1, bool(asks)),
     }
 
 
@@ -111,12 +104,12 @@ def _asks(auth: Auth) -> str | None:
     return None
 
 
-def _impossible(account: Account, way: list[Host], asks: bool) -> str | None:
+def _impossible(account: Account, jumps: int, asks: bool) -> str | None:
     """Return why dagster-slurm cannot work at the site."""
     slurm = account.site.slurm
     queue = slurm.partitions.get(slurm.partition or "")
     reasons = {
-        "it lies behind more than one jump host, and dagster-slurm takes one": len(way) > 2,
+        "it lies behind more than one jump host, and dagster-slurm takes one": jumps > 1,
         "each login asks a person, and connections may not be shared": asks
         and account.site.multiplexing == "forbidden",
         "jobs need --clusters, which dagster-slurm does not pass": bool(slurm.clusters),
@@ -126,24 +119,25 @@ def _impossible(account: Account, way: list[Host], asks: bool) -> str | None:
     return "; ".join(reason for reason, holds in reasons.items() if holds) or None
 
 
-def _ssh(account: Account, alias: str, host: Host) -> Fields:
-    place: Fields = {"host": account.fill(host.host), "port": host.port}
-    return place | _trust(account, alias, host, "%")
+def _ssh(account: Account, machine: Machine) -> Fields:
+    address: Fields = {"host": account.fill(machine.host_name), "port": machine.host.port}
+    return address | _trust(account, machine, "%")
 
 
-def _jump(account: Account, behind: Host, alias: str) -> Fields:
+def _jump(account: Account, behind: Host, jump: Machine) -> Fields:
     """Return a jump host; user and key are those of the site unless they differ. ssh expands its command once more."""
-    host, site = account.site.hosts[alias], account.site
-    place: Fields = {"host": account.fill(host.host), "port": host.port}
+    site, host = account.site, jump.host
+    address: Fields = {"host": account.fill(jump.host_name), "port": host.port}
     asked: Fields = {"batch_mode": False} if _asks(site.auth_of(host)) else {}
     same: Fields = {"key_path": None} if site.auth_of(host) == site.auth_of(behind) else {}
-    return place | asked | _trust(account, alias, host, "%%") | same
+    return address | asked | _trust(account, jump, "%%") | same
 
 
-def _trust(account: Account, alias: str, host: Host, percent: str) -> Fields:
+def _trust(account: Account, machine: Machine, percent: str) -> Fields:
     """Return how a machine and a person prove themselves: the pins, as ssh/SITE.conf has them, and the key."""
+    host = machine.host
     auth = account.site.auth_of(host)
-    known = pins(account, alias)
+    known = pins(account, machine.entry)
     settings = host_key_settings(known, host.port) if known else []
     if isinstance(auth, KerberosAuth):
         settings += [

@@ -63,7 +63,7 @@ def variables(account: Account) -> list[Variable]:
 
 
 def _login(account: Account) -> Iterator[Variable]:
-    host = next(iter(account.site.hosts.values()))
+    host = account.site.usual_host.host
     auth = account.site.auth_of(host)
     yield _text(account, "SLURM_EDGE_NODE_HOST", host.host, f"login node of {account.site.title}")
     yield Variable("SLURM_EDGE_NODE_PORT", str(host.port))

@@ -54,19 +54,25 @@ def emit(account: Account) -> Iterator[Artifact]:
 def blocks(account: Account) -> Iterator[Block]:
     """Yield the blocks of a site: hosts, job entries, compute nodes."""
     site = account.site
+    needs = _needs_of_names(account)
     taken: set[str] = set()
-    for alias, host in site.hosts.items():
-        yield from _unnamed(account, alias, *_way(site, alias)) or _host(
-            account, alias, host, taken
-        )
+    # ssh takes a half-filled line for a fault or for a name, so a comment replaces a block that cannot be named yet.
+    for entry, host in site.hosts.items():
+        if needs[entry]:
+            yield Block([], comments=_gap(entry, needs[entry]))
+        else:
+            yield from _host(account, entry, host, taken)
     for alias, job in site.jobs.items():
-        yield from _unnamed(account, alias, alias, *_way(site, job.through)) or [
-            _job(account, alias, job)
-        ]
+        missing = _merged(account.missing(alias), needs[job.through])
+        if missing:
+            yield Block([], comments=_gap(alias, missing))
+        else:
+            yield _job(account, alias, job)
     for group, nodes in site.compute.items():
-        yield from _unnamed(account, group, *_way(site, nodes.through)) or _compute(
-            account, group, nodes
-        )
+        if needs[nodes.through]:
+            yield Block([], comments=_gap(group, needs[nodes.through]))
+        else:
+            yield from _compute(account, group, nodes)
 
 
 def _renewed(account: Account, made: list[Block]) -> list[str]:
@@ -79,7 +85,7 @@ def _renewed(account: Account, made: list[Block]) -> list[str]:
 def _refuse_twins(account: Account) -> None:
     """Refuse two aliases that become one when placeholders are filled in: ssh would take the first of them for both."""
     site, seen = account.site, dict[str, str]()
-    logins = [alias for entry, host in site.hosts.items() for alias, _ in _machines(entry, host)]
+    logins = [machine.alias for machine in site.machines()]
     for alias in [*logins, *site.jobs]:
         filled = (account.fill(alias) or alias).lower()
         if seen.setdefault(filled, alias) != alias:
@@ -88,23 +94,35 @@ def _refuse_twins(account: Account) -> None:
             )
 
 
-def _way(site: SiteSpec, alias: str) -> Iterator[str]:
-    """Yield the aliases and host names of an entry, and of those on the way to it."""
-    for entry, host in site.hosts.items():
-        machines = _machines(entry, host)
-        if alias in dict(machines):
-            yield from (text for machine in machines for text in machine)
-            yield from _way(site, host.via) if host.via else ()
+def _needs_of_names(account: Account) -> dict[str, list[str]]:
+    """Return, by alias, the unknown values that the names of a machine and of its route need.
+
+    Each entry is looked at once, so a long chain of jumps takes linear time.
+    """
+    hosts = account.site.hosts
+    entries = {machine.alias: machine.entry for machine in account.site.machines()}
+    needs: dict[str, list[str]] = {}
+    for start in hosts:
+        route = list[str]()
+        entry: str | None = start
+        while entry and entry not in needs:
+            route.append(entry)
+            via = hosts[entry].via
+            entry = entries[via] if via else None
+        behind = needs[entry] if entry else []
+        for name in reversed(route):
+            behind = _merged(account.missing(_names(name, hosts[name])), behind)
+            needs[name] = behind
+    return {alias: needs[entry] for alias, entry in entries.items()}
 
 
-def _unnamed(account: Account, what: str, *texts: str) -> list[Block]:
-    """Return what stands in for blocks that cannot be named yet: ssh takes a half-filled line for a fault or a name."""
-    gap = _gap(account, what, "".join(texts))
-    return [Block([], comments=gap)] if gap else []
+def _names(entry: str, host: Host) -> str:
+    machines = host.machines(entry)
+    return " ".join(f"{machine.alias} {machine.host_name}" for machine in machines)
 
 
-def _machines(entry: str, host: Host) -> list[tuple[str, str]]:
-    return [(entry, host.host), *(host.nodes.each() if host.nodes else ())]
+def _merged(first: list[str], second: list[str]) -> list[str]:
+    return list(dict.fromkeys(first + second))
 
 
 def _host(account: Account, entry: str, host: Host, taken: set[str]) -> Iterator[Block]:
@@ -113,8 +131,9 @@ def _host(account: Account, entry: str, host: Host, taken: set[str]) -> Iterator
     A host name that two entries have (one port for keys, one for passwords) belongs to the first.
     """
     shared: list[str] = []
-    for machine in _machines(entry, host):
-        alias, name = (account.fill(text) or "" for text in machine)
+    for machine in host.machines(entry):
+        alias = account.fill(machine.alias) or ""
+        name = account.fill(machine.host_name) or ""
         names = [alias, *({name} - taken - {alias})]
         taken.add(name)
         shared += names
@@ -131,7 +150,7 @@ def _host(account: Account, entry: str, host: Host, taken: set[str]) -> Iterator
     ]
     purpose = [f"{host.role} host"] if host.role != "login" else []
     reach = [f"reached {host.network}"] if host.network else []
-    yield Block(shared, settings, [*purpose, *reach, *_gap(account, "User", host.user)])
+    yield Block(shared, settings, [*purpose, *reach, *_gap("User", account.missing(host.user))])
 
 
 def _twin(site: SiteSpec, entry: str) -> str:
@@ -168,7 +187,7 @@ def _compute(account: Account, group: str, nodes: Compute) -> Iterator[Block]:
     yield Block(
         list(nodes.patterns()),
         settings,
-        [f"compute nodes, through {through}", *_gap(account, "User", "{user}")],
+        [f"compute nodes, through {through}", *_gap("User", account.missing("{user}"))],
     )
 
 
@@ -200,13 +219,11 @@ def _user(account: Account, template: str) -> list[Setting]:
     return [("User", user)] if user else []
 
 
-def _gap(account: Account, what: str, template: str) -> list[str]:
-    """Say what is left out, and which values of the profile would fill it in."""
-    return (
-        [f"{what} is left out: it needs {', '.join(missing)}"]
-        if (missing := account.missing(template))
-        else []
-    )
+def _gap(subject: str, missing: list[str]) -> list[str]:
+    """Return a comment that names what is left out and the profile values that it needs, if it needs any."""
+    if not missing:
+        return []
+    return [f"{subject} is left out: it needs {', '.join(missing)}"]
 
 
 def _authentication(account: Account, auth: Auth) -> list[Setting]:
