@@ -106,7 +106,7 @@ def _finding(found: Comparison, drift: Drift) -> Finding:
 
 def _places(found: Comparison, drift: Drift) -> list[tuple[Path, int]]:
     """Return where a person should look: at the keys that moved, the first line that differs, or the file's entry."""
-    if drift.keys and found.made and found.was.recipe.catalogue is None:
+    if drift.keys and found.made and found.was.inputs.spec.catalogue_name is None:
         return [(found.made.spec, found.made.document.at(key).line) for key in drift.keys]
     if drift.change.actual:
         return [(found.root / drift.change.path, _first_difference(drift.change))]

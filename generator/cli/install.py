@@ -102,7 +102,7 @@ def _settle(folder: Path, placed: Placed) -> None:
 
 def _placed(given: inputs.Inputs, folder: Path) -> Placed:
     made = next_steps.compiled(given)
-    return plan.placed(folder, made, given.spec, site.recipe(given, made, folder))
+    return plan.placed(folder, made, given.spec, site.recorded_inputs(given, made, folder))
 
 
 def _installed(

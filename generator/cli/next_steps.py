@@ -40,11 +40,11 @@ def _gaps(made: Compilation, choice: inputs.Choice) -> None:
 
 def forgotten(made: Compilation, was: lock.Lock | None) -> None:
     """Tell which values of the last run are not given any more: options are easily forgotten."""
-    profile = was.recipe.profile if was else {}
+    profile = was.inputs.profile if was else {}
     lost = [f"{key} ({value})" for key, value in profile.items() if key not in made.profile]
     lost += [
         f"--set {change}"
-        for change in (was.recipe.changes if was else ())
+        for change in (was.inputs.overrides if was else ())
         if change not in made.changes
     ]
     if lost:

@@ -10,17 +10,15 @@ from pathlib import Path, PurePosixPath
 from generator.cli.output import data, say
 from generator.compiler.artifact import Artifact
 from generator.compiler.compile import compile_site
-from generator.compiler.digests import digest
 from generator.errors import GenError
 from generator.loading import validate, yaml_document
 from generator.report.finding import Finding, Report, refusals, summary
 from generator.report.format import Format
 from generator.report.rendered import rendered
 from generator.revisions import git
-from generator.revisions.changes import Sheet, ordered, recipes, review
+from generator.revisions.changes import Sheet, lock_changes, ordered, review
 from generator.schema.profile import SiteProfile
 from generator.workspace import lock, reader, recompile
-from generator.workspace.lock import Written
 from generator.workspace.patch import diff
 from generator.workspace.plan import Actual, plan
 
@@ -73,7 +71,9 @@ def revision_report(base: str, head: str | None, specs: Path, today: date) -> Re
     before = {name: sheet for name, sheet in before.items() if sheet.path not in refused_files}
     effects = [_effect(before.get(name), after.get(name)) for name in sorted({*before, *after})]
     faults += [fault for _, broken in effects for fault in broken]
-    findings = ordered([*faults, *recipes(old.locks, new.locks), *review(before, after, today)])
+    findings = ordered(
+        [*faults, *lock_changes(old.locks, new.locks), *review(before, after, today)]
+    )
     patch = "".join(patch for patch, _ in effects)
     return Report("review", len(new.specs), tuple(findings), patch)
 
@@ -123,9 +123,11 @@ def _parsed(contents: Mapping[str, bytes]) -> dict[str, lock.Lock]:
 
 def _named(locks: Mapping[str, lock.Lock]) -> list[str]:
     """Return the specs that locks name, wherever they are in the repository."""
-    own = [(path, was.recipe) for path, was in locks.items() if was.recipe.catalogue is None]
+    own = [(path, was.inputs.spec) for path, was in locks.items()]
     paths = [
-        os.path.normpath(PurePosixPath(path).parent.parent / recipe.spec) for path, recipe in own
+        os.path.normpath(PurePosixPath(path).parent.parent / spec.path)
+        for path, spec in own
+        if spec.catalogue_name is None
     ]
     return [path for path in paths if not path.startswith(("..", "/"))]
 
@@ -154,7 +156,7 @@ def _effect(before: Sheet | None, after: Sheet | None) -> tuple[str, list[Findin
     old, _ = _compiled(before)
     new, faults = _compiled(after)
     actual = {item.path: Actual(item.content, item.mode) for item in old}
-    written = {item.path: Written(digest(item.content), item.mode, item.owner) for item in old}
+    written = {item.path: lock.written(item) for item in old}
     return "" if faults else diff(plan(new, actual, written), PurePosixPath()), faults
 
 

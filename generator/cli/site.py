@@ -45,7 +45,7 @@ def run(
     given = inputs.read(choice)
     site = inputs.site(given.spec)
     was = _was(out, paths.lock(site), force)
-    before = was.recipe.project if was else None
+    before = was.inputs.project if was else None
     given = replace(given, project=_project(wanted, out, site, was))
     made = next_steps.compiled(given)
     if isinstance(wanted, Path) or _seeded(out, given.project, before):
@@ -59,7 +59,7 @@ def run(
     if not dry_run:
         if not force:
             refuse_conflicts([(out, changes)])
-        record = lock.of(made.site, made.artifacts, recipe(given, made, out))
+        record = lock.encode(made.site, made.artifacts, recorded_inputs(given, made, out))
         backups = writer.apply(out, changes, paths.lock(made.site), record)
     if as_json:
         data(_json(made, changes, backups))
@@ -78,7 +78,7 @@ def _project(
     wanted: Project | Path | bool, out: Path, site: str, was: lock.Lock | None
 ) -> Project | None:
     """Return the project that a site is wired into; what `gen site` wrote beside it before, stays."""
-    before = was.recipe.project if was else None
+    before = was.inputs.project if was else None
     match wanted:
         case Path():
             return _there(wanted, out)
@@ -129,7 +129,7 @@ def _keepers(folder: Path) -> Iterator[Path]:
     for above in (folder, *folder.parents):
         for path in sorted(above.glob(str(paths.LOCKS))):
             with suppress(GenError, OSError):  # somebody else's, perhaps
-                known = lock.parse(path.read_bytes(), str(path)).recipe.project
+                known = lock.parse(path.read_bytes(), str(path)).inputs.project
                 if known and (above / known.folder).resolve() == folder:
                     yield above
 
@@ -145,16 +145,18 @@ def _was(out: Path, where: PurePosixPath, force: bool) -> lock.Lock | None:
         return None
 
 
-def recipe(given: inputs.Inputs, made: Compilation, out: Path) -> lock.Recipe:
-    """Return what a generation below a folder was made from."""
-    return lock.Recipe(
-        gen=__version__,
-        templates=made.templates,
-        spec=_spec_name(given.spec.path, out),
-        spec_digest=digests.digest(given.spec.content),
-        keys=made.keys,
+def recorded_inputs(given: inputs.Inputs, made: Compilation, out: Path) -> lock.RecordedInputs:
+    """Return the inputs of a generation below a directory, as its lock records them."""
+    return lock.RecordedInputs(
+        gen_version=__version__,
+        templates_digest=made.templates,
+        spec=lock.RecordedSpec(
+            path=_spec_name(given.spec.path, out),
+            sha256=digests.digest(given.spec.content),
+            key_digests=made.keys,
+        ),
         profile=made.profile,
-        changes=made.changes,
+        overrides=made.changes,
         project=given.project,
     )
 
@@ -162,7 +164,7 @@ def recipe(given: inputs.Inputs, made: Compilation, out: Path) -> lock.Recipe:
 def _spec_name(path: Path, out: Path) -> str:
     """Name a spec the same on every machine: by the catalogue, or by its path from the output folder."""
     if path.resolve().is_relative_to(resources.CATALOGUE.resolve()):
-        return lock.catalogue(path.stem)
+        return lock.catalogue_path(path.stem)
     return Path(os.path.relpath(path.resolve(), out.resolve())).as_posix()
 
 

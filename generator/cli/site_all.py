@@ -26,7 +26,7 @@ def run(out: Path, *, dry_run: bool, force: bool, as_json: bool, today: date) ->
     faults: list[str] = []
     for root, where in found_in(out):
         try:
-            in_conflict = lock.conflicted(content(root, where))
+            in_conflict = lock.has_conflict_markers(content(root, where))
             site = compare(root, where, (_ours if in_conflict else recorded)(root, where), out)
             (merged if in_conflict else found).append(site)
         except GenError as error:
@@ -55,7 +55,7 @@ def _refuse_removal(every: list[Comparison]) -> None:
     gone = [site for site in every if site.made is None]
     if gone:
         lines = [
-            f"{site.root / site.lock}: its spec, {site.was.recipe.spec}, is gone or of another site"
+            f"{site.root / site.lock}: its spec, {site.was.inputs.spec.path}, is gone or of another site"
             for site in gone
         ]
         hint = "Nothing was written. Bring it back, or take the files of such a site away with --force."
@@ -63,7 +63,7 @@ def _refuse_removal(every: list[Comparison]) -> None:
 
 
 def _ours(root: Path, where: PurePosixPath) -> lock.Lock:
-    return lock.parse(lock.ours(content(root, where)), str(root / where))
+    return lock.parse(lock.our_side(content(root, where)), str(root / where))
 
 
 def _write(site: Comparison) -> list[PurePosixPath]:

@@ -16,7 +16,7 @@ from generator.install import managed_blocks as config
 from generator.install.mode import Mode
 from generator.loading.inputs import File
 from generator.workspace import lock, reader
-from generator.workspace.lock import Lock, Recipe
+from generator.workspace.lock import Lock, RecordedInputs
 from generator.workspace.plan import Action, Actual, Change, plan
 
 
@@ -26,7 +26,7 @@ class Placed:
 
     made: Compilation
     artifacts: list[Artifact]
-    recipe: Recipe
+    inputs: RecordedInputs
 
     @property
     def conf(self) -> bytes:
@@ -81,7 +81,7 @@ def folder() -> Path:
     return home
 
 
-def placed(home: Path, made: Compilation, spec: File, recipe: Recipe) -> Placed:
+def placed(home: Path, made: Compilation, spec: File, inputs: RecordedInputs) -> Placed:
     """Return what of a site is installed on this machine; a spec that does not ship with gen comes along.
 
     One that a person put there themselves stays theirs: it is no part of what is taken out again.
@@ -98,7 +98,7 @@ def placed(home: Path, made: Compilation, spec: File, recipe: Recipe) -> Placed:
     ships = spec.path.resolve().is_relative_to(resources.CATALOGUE.resolve())
     if not ships and (found is None or found.content != spec.content):
         artifacts.append(Artifact(copy, spec.content, 0o644))
-    return Placed(made, artifacts, recipe)
+    return Placed(made, artifacts, inputs)
 
 
 def installing(
@@ -120,8 +120,8 @@ def installing(
             written,
         )
         files += changes
-        intents.append(_record(home, name, map(_until_done, changes), site.recipe))
-        records.append(_record(home, name, site.artifacts, site.recipe))
+        intents.append(_record(home, name, map(_until_done, changes), site.inputs))
+        records.append(_record(home, name, site.artifacts, site.inputs))
     found = _actual(home, [paths.SSH_CONFIG]).get(paths.SSH_CONFIG)
     content = found.content if found else b""
     confs = _confs(home, was) | {site.made.site: site.conf for site in sites}
@@ -177,8 +177,8 @@ def _actual(home: Path, files: Iterable[PurePosixPath]) -> dict[PurePosixPath, A
     return reader.actual(home, files, fenced=False)
 
 
-def _record(home: Path, site: str, artifacts: Iterable[Artifact], recipe: Recipe) -> Change:
-    return put(home, paths.installed_lock(site), lock.of(site, artifacts, recipe))
+def _record(home: Path, site: str, artifacts: Iterable[Artifact], inputs: RecordedInputs) -> Change:
+    return put(home, paths.installed_lock(site), lock.encode(site, artifacts, inputs))
 
 
 def put(home: Path, path: PurePosixPath, content: bytes) -> Change:
@@ -226,7 +226,7 @@ def _edited(
 ) -> str | None:
     """Say where somebody edited our part of the ssh config; a run that was ended may have left the new text there."""
     known = {
-        site: {lock.files[paths.installed_ssh_config(site)].digest}
+        site: {lock.files[paths.installed_ssh_config(site)].sha256}
         for site, lock in was.items()
         if paths.installed_ssh_config(site) in lock.files
     }

@@ -23,7 +23,7 @@ def goes(home: Path, sites: Sequence[str], move: Move) -> list[Path]:
         GenError: the spec of a site, which tells what they are, is gone or has faults.
     """
     own = [
-        str(lock.recipe.profile.get("identity_file") or "")
+        str(lock.inputs.profile.get("identity_file") or "")
         for lock in record.installed(home).values()
     ]
     named = [_place(home, path) for path in (*own, *_configured(home, sites, move))]
@@ -46,7 +46,7 @@ def _configured(home: Path, sites: Iterable[str], move: Move) -> Iterator[str]:
 def _secrets(home: Path, sites: Iterable[str]) -> Iterator[Path]:
     was = record.installed(home)
     for name in sites:
-        profile = SiteProfile.model_validate(dict(was[name].recipe.profile))
+        profile = SiteProfile.model_validate(dict(was[name].inputs.profile))
         secrets = _paths(Account(validate.site(catalogue.spec(name, None)), profile))
         yield from (
             _place(home, path)

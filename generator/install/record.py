@@ -36,7 +36,9 @@ def installed(home: Path) -> dict[str, Lock]:
 
 
 def _lock(content: bytes, where: PurePosixPath, home: Path) -> Lock:
-    was = lock.parse(content, str(home / where), paths.installed_files)
+    name = str(home / where)
+    fix = f"delete this file, then run gen install {where.stem} --force"
+    was = lock.parse(content, name, paths.installed_files, fix)
     if paths.installed_lock(was.site) != where:
         raise GenError(f"{home / where}: is the record of another site, {was.site}")
     return was

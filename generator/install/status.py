@@ -70,9 +70,9 @@ def _drift(folder: Path, was: Lock) -> Iterator[Drift]:
         found = actual.get(path)
         if found is None:
             yield Drift(_shown(path), "missing")
-        elif digests.digest(found.content) != written.digest:
+        elif digests.digest(found.content) != written.sha256:
             yield Drift(_shown(path), "edited")
-        elif found.mode != written.mode:
+        elif f"{found.mode:04o}" != written.mode:
             yield Drift(_shown(path), "mode")
 
 
@@ -83,7 +83,7 @@ def _shown(path: PurePosixPath) -> str:
 def _stale(was: Lock) -> bool:
     """Tell whether the spec that gen would take now is another one; a spec that is gone is no news of the site."""
     try:
-        return digests.digest(catalogue.spec(was.site, None).read_bytes()) != was.recipe.spec_digest
+        return digests.digest(catalogue.spec(was.site, None).read_bytes()) != was.inputs.spec.sha256
     except (GenError, OSError):
         return False
 

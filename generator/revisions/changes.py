@@ -1,7 +1,7 @@
 """What a change of specs means for the people who log in: by meaning, the gravest first."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 
 from generator.loading.yaml_document import Node
@@ -10,7 +10,7 @@ from generator.revisions.facts import PINS, Block, Weight, meaning
 from generator.revisions.lint import aged
 from generator.schema.base import facts
 from generator.schema.site import SiteSpec
-from generator.workspace.lock import Lock, Recipe
+from generator.workspace.lock import Lock, RecordedInputs
 
 _LEVELS = {
     Weight.TRUST: Level.ERROR,
@@ -47,71 +47,59 @@ def review(old: Mapping[str, Sheet], new: Mapping[str, Sheet], today: date) -> l
     return ordered(findings)
 
 
-def recipes(old: Mapping[str, Lock], new: Mapping[str, Lock]) -> list[Finding]:
-    """Return what changes in the inputs that locks record: they can lead people elsewhere while no spec does."""
-    return [
-        item
-        for path, lock in new.items()
-        for item in _recipe(path, old[path].recipe if path in old else None, lock)
-    ]
+def lock_changes(old: Mapping[str, Lock], new: Mapping[str, Lock]) -> list[Finding]:
+    """Return the changes of the inputs that locks record: these redirect users although no spec changes."""
+    findings: list[Finding] = []
+    for path, lock in new.items():
+        previous = old[path].inputs if path in old else None
+        findings += _inputs_changes(path, lock, previous)
+    return findings
 
 
-def _recipe(path: str, was: Recipe | None, lock: Lock) -> Iterator[Finding]:
-    now = lock.recipe
-    trusting = (
-        now.profile.get("accept_unverified", False),
-        was.profile.get("accept_unverified", False) if was else False,
+def _inputs_changes(path: str, lock: Lock, previous: RecordedInputs | None) -> Iterator[Finding]:
+    """Yield a finding for each input that changed.
+
+    A new lock is compared with one that has the same spec, profile and project, and no overrides: those inputs are
+    what somebody asked for, while overrides and weak sources decide whom its users trust.
+    """
+    current = lock.inputs
+    base = previous or replace(
+        current, overrides=(), profile={**current.profile, "accept_unverified": False}
     )
-    sides = (
-        (
-            Weight.TRUST,
-            "the spec that it is made from",
-            [was.spec] if was else [now.spec],
-            [now.spec],
-        ),
-        (
-            Weight.TRUST,
-            "the changes to the spec (--set)",
-            list(was.changes) if was else [],
-            list(now.changes),
-        ),
-        (
-            Weight.TRUST,
-            "whether weak sources are accepted",
-            [str(trusting[1]).lower()],
-            [str(trusting[0]).lower()],
-        ),
-        (Weight.ACCESS, "for whom it is made", _profile(was or now), _profile(now)),
-        (
-            Weight.ACCESS,
-            "the Dagster project that is wired to it",
-            _project(was or now),
-            _project(now),
-        ),
+    rows = (
+        (Weight.TRUST, "source spec", [base.spec.path], [current.spec.path]),
+        (Weight.TRUST, "overrides of the spec (--set)", base.overrides, current.overrides),
+        (Weight.TRUST, "acceptance of weak sources", _acceptance(base), _acceptance(current)),
+        (Weight.ACCESS, "user values", _user_values(base), _user_values(current)),
+        (Weight.ACCESS, "Dagster project", _project(base), _project(current)),
     )
-    for weight, what, before, after in sides:
-        if before != after:
-            details = [*(f"was {one}" for one in before), *(f"is {one}" for one in after)]
-            yield Finding(
-                weight,
-                _LEVELS[weight],
-                f"{what} changed",
-                lock.site,
-                path,
-                path,
-                key=what,
-                details=tuple(details),
-            )
+    for weight, label, before, after in rows:
+        if before == after:
+            continue
+        details = [f"was {value}" for value in before] + [f"is {value}" for value in after]
+        yield Finding(
+            weight,
+            _LEVELS[weight],
+            f"{label} changed",
+            lock.site,
+            path,
+            path,
+            key=label,
+            details=tuple(details),
+        )
 
 
-def _profile(recipe: Recipe) -> list[str]:
-    return [
-        f"{key}: {value}" for key, value in recipe.profile.items() if key != "accept_unverified"
-    ]
+def _acceptance(inputs: RecordedInputs) -> Sequence[str]:
+    return [str(inputs.profile.get("accept_unverified", False)).lower()]
 
 
-def _project(recipe: Recipe) -> list[str]:
-    return [str(recipe.project.folder)] if recipe.project else []
+def _user_values(inputs: RecordedInputs) -> Sequence[str]:
+    values = inputs.profile.items()
+    return [f"{key}: {value}" for key, value in values if key != "accept_unverified"]
+
+
+def _project(inputs: RecordedInputs) -> Sequence[str]:
+    return [str(inputs.project.folder)] if inputs.project else []
 
 
 def ordered(findings: list[Finding]) -> list[Finding]:

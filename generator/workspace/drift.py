@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from generator.compiler.artifact import Artifact
 from generator.compiler.digests import digest
-from generator.workspace.lock import Lock, Recipe, Written
+from generator.workspace.lock import Lock, RecordedInputs, Written
 from generator.workspace.plan import Action, Actual, Change
 
 
@@ -49,19 +49,22 @@ class Moved:
         return " and ".join(what)
 
 
-def moved(was: Recipe, now: Recipe) -> Moved:
+def moved(was: RecordedInputs, now: RecordedInputs) -> Moved:
     """Return what differs between two recipes of a site."""
-    keys = sorted(key for key in {*was.keys, *now.keys} if was.keys.get(key) != now.keys.get(key))
+    old, new = was.spec.key_digests, now.spec.key_digests
+    keys = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
     return Moved(
         keys=tuple(keys),
-        gen=f"{was.gen} → {now.gen}" if was.gen != now.gen else None,
-        templates=was.templates != now.templates,
+        gen=f"{was.gen_version} → {now.gen_version}"
+        if was.gen_version != now.gen_version
+        else None,
+        templates=was.templates_digest != now.templates_digest,
     )
 
 
-def drifts(was: Lock, now: Recipe | None, changes: list[Change]) -> Iterator[Drift]:
+def drifts(was: Lock, now: RecordedInputs | None, changes: list[Change]) -> Iterator[Drift]:
     """Yield what a change of a plan would mend; a recipe of ``None`` says that the spec is gone."""
-    since = moved(was.recipe, now) if now else None
+    since = moved(was.inputs, now) if now else None
     for change in changes:
         if found := _drift(was, since, change):
             yield found
@@ -79,7 +82,7 @@ def _drift(was: Lock, since: Moved | None, change: Change) -> Drift | None:
             why = (
                 "is generated no more"
                 if since is not None
-                else f"its spec, {was.recipe.spec}, is gone or of another site now"
+                else f"its spec, {was.inputs.spec.path}, is gone or of another site now"
             )
             return Drift(
                 change, Cause.ORPHANED, f"{why}; {change.conflict}" if change.conflict else why
@@ -97,7 +100,7 @@ def _drift(was: Lock, since: Moved | None, change: Change) -> Drift | None:
 def _differs(
     change: Change, since: Moved | None, was: Written | None, found: Actual, wanted: Artifact
 ) -> Drift:
-    if was and digest(found.content) == was.digest:
+    if was and digest(found.content) == was.sha256:
         if since:
             return _stale(change, since, "is not what the spec compiles to")
         return Drift(change, Cause.EDITED, "was edited, and its digest in the lock with it")

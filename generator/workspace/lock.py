@@ -1,193 +1,162 @@
-"""`.gen/SITE.lock`: what was generated last time, and from what. JSON, a line for each value, so that git merges it.
+"""`.gen/SITE.lock`: which files gen generated for a site, and the inputs that it generated them from.
 
-A lock comes from git, so from anybody: what it says is checked like any input.
+The lock is JSON with a line for each value, so that git can merge it. It comes from git, so from anybody: it is
+checked like any other input.
 """
 
-import json
 import re
+import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Any
 
-from generator import paths
+from generator import codec, paths
 from generator.compiler.artifact import Artifact, Owner
 from generator.compiler.digests import digest
 from generator.errors import GenError
 from generator.schema.names import SLUG
 from generator.schema.project import Project
 
-FORMAT = 1
 _CATALOGUE = "catalogue:"
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """Everything that went into a generation: enough to do it again, and to say what has moved since."""
+class RecordedSpec:
+    """The spec that a site was generated from."""
 
-    gen: str
-    """Version of the tool."""
-    templates: str
-    """Digest of its templates."""
-    spec: str
-    """`catalogue:NAME`, or the path of the spec from the output folder."""
-    spec_digest: str
-    """SHA-256 of the spec's bytes."""
-    keys: Mapping[str, str]
-    """Digest of every value of the spec, by its keys."""
-    profile: Mapping[str, str | bool]
-    """The person's values."""
-    changes: tuple[str, ...]
-    """The changes to the spec, as `--set` takes them."""
-    project: Project | None = None
-    """The Dagster project that the site is wired into."""
+    path: str
+    """`catalogue:NAME`, or the path of the spec relative to the output directory."""
+    sha256: str
+    """SHA-256 of the spec's bytes; `gen status` compares it with the spec of today."""
+    key_digests: Mapping[str, str]
+    """A digest of every value of the spec, by its key."""
 
     @property
-    def catalogue(self) -> str | None:
-        """Name of the site in the catalogue, if that is where the spec is from."""
-        return self.spec.removeprefix(_CATALOGUE) if self.spec.startswith(_CATALOGUE) else None
+    def catalogue_name(self) -> str | None:
+        """Name of the site in the catalogue, if the spec is from there."""
+        if self.path.startswith(_CATALOGUE):
+            return self.path.removeprefix(_CATALOGUE)
+        return None
+
+
+@dataclass(frozen=True)
+class RecordedInputs:
+    """All inputs of a generation: enough to repeat it, and to name the input that changed since."""
+
+    gen_version: str
+    templates_digest: str
+    spec: RecordedSpec
+    profile: Mapping[str, str | bool]
+    """The user's values at the site."""
+    overrides: tuple[str, ...]
+    """Changes to the spec, each as `--set` takes it."""
+    project: Project | None = None
+    """The Dagster project that the site is wired into."""
 
 
 @dataclass(frozen=True)
 class Written:
-    """A file as it was written: the SHA-256 of its bytes, its mode, and whose it is."""
+    """The SHA-256 and the mode (as octal text, `0644`) of a managed file when gen wrote it."""
 
-    digest: str
-    mode: int
-    owner: Owner
+    sha256: str
+    mode: str
 
 
 @dataclass(frozen=True)
 class Lock:
-    """A generation: of which site, from what, and the files that came of it."""
+    """A generation: its site, its inputs and its managed files."""
 
     site: str
-    recipe: Recipe
+    inputs: RecordedInputs
     files: Mapping[PurePosixPath, Written] = field(default_factory=dict)
 
 
-def catalogue(name: str) -> str:
-    """Return how a recipe names a spec of the catalogue."""
+def catalogue_path(name: str) -> str:
+    """Return the path under which a lock records a spec of the catalogue."""
     return f"{_CATALOGUE}{name}"
 
 
-def of(site: str, artifacts: Iterable[Artifact], recipe: Recipe) -> bytes:
-    """Return the bytes of the lock that goes with these artifacts; what is seeded is the user's, and not in it."""
-    files = {
-        str(artifact.path): {
-            "sha256": digest(artifact.content),
-            "mode": f"{artifact.mode:04o}",
-            "owner": artifact.owner,
-        }
-        for artifact in artifacts
-        if artifact.owner is Owner.MANAGED
-    }
-    inputs = {
-        "gen": recipe.gen,
-        "templates": recipe.templates,
-        "spec": {"path": recipe.spec, "sha256": recipe.spec_digest, "keys": dict(recipe.keys)},
-        "profile": dict(recipe.profile),
-        "set": list(recipe.changes),
-    }
-    if project := recipe.project:
-        inputs["project"] = {
-            "folder": str(project.folder),
-            "package": project.package,
-            "alone": project.alone,
-        }
-    record = {"format": FORMAT, "site": site, "inputs": inputs, "files": files}
-    return (json.dumps(record, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
+def written(artifact: Artifact) -> Written:
+    """Return the entry of an artifact in a lock."""
+    return Written(digest(artifact.content), f"{artifact.mode:04o}")
+
+
+def encode(site: str, artifacts: Iterable[Artifact], inputs: RecordedInputs) -> bytes:
+    """Return the bytes of the lock for these artifacts; seeded files are the user's and are not recorded."""
+    files = {item.path: written(item) for item in artifacts if item.owner is Owner.MANAGED}
+    return codec.dump(Lock(site, inputs, files))
 
 
 def parse(
     content: bytes,
     name: str,
-    made: Callable[[str], list[PurePosixPath]] = paths.generated_files,
+    possible_paths: Callable[[str], list[PurePosixPath]] = paths.generated_files,
+    fix: str = "",
 ) -> Lock:
-    """Read a lock; `made` tells which files there may be for a site.
-
-    Raises:
-        GenError: it is not one of ours, or names a file that is never made for its site.
-    """
-    if conflicted(content):
-        raise GenError(f"{name}: has a merge conflict; gen site --all --out DIR makes it anew")
-    try:
-        record = json.loads(content)
-        if record["format"] != FORMAT:
-            raise GenError(
-                f"{name}: is of format {record['format']!r}, this gen reads {FORMAT}; use the gen that wrote it"
-            )
-        site = _slug(record["site"])
-        recipe = _recipe(record["inputs"])
-        possible = [str(path) for path in made(site)]
-        if recipe.project:
-            possible.append(str(recipe.project.wiring(site)))
-        files = {_of(possible, key): _written(value) for key, value in record["files"].items()}
-        return Lock(site, recipe, files)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    """Return the lock that a file holds; `possible_paths` lists the files that gen may write for a site."""
+    if has_conflict_markers(content):
         raise GenError(
-            f"{name}: is no lock that gen wrote; gen site SITE --force makes it anew"
-        ) from None
+            f"{name}: has a merge conflict; run gen site --all --out DIR to regenerate it"
+        )
+    fix = fix or f"run {_regenerate_command(name)} to regenerate it"
+    lock = codec.load(Lock, content, name, fix)
+    fault = _fault(lock, possible_paths)
+    if fault:
+        raise GenError(f"{name}: {fault}; {fix}")
+    return lock
 
 
-def conflicted(content: bytes) -> bool:
-    """Tell whether git left the markers of a merge conflict in a lock."""
+def has_conflict_markers(content: bytes) -> bool:
+    """Return whether git left the markers of a merge conflict in a lock."""
     return any(line.startswith((b"<<<<<<< ", b">>>>>>> ")) for line in content.splitlines())
 
 
-def ours(content: bytes) -> bytes:
-    """Return our side of a merge conflict: the lines before each `=======`, and those outside conflicts."""
-    kept, theirs = [], False
+def our_side(content: bytes) -> bytes:
+    """Return a conflicted lock as our side has it, which git writes before each `=======`."""
+    lines: list[bytes] = []
+    is_ours = True
     for line in content.splitlines(keepends=True):
         if line.startswith((b"=======", b"|||||||")):
-            theirs = True
+            is_ours = False
         elif line.startswith(b">>>>>>> "):
-            theirs = False
-        elif not theirs and not line.startswith(b"<<<<<<< "):
-            kept.append(line)
-    return b"".join(kept)
+            is_ours = True
+        elif is_ours and not line.startswith(b"<<<<<<< "):
+            lines.append(line)
+    return b"".join(lines)
 
 
-def _recipe(inputs: Mapping[str, Any]) -> Recipe:
-    spec = inputs["spec"]
-    texts = [inputs["gen"], inputs["templates"], spec["path"], spec["sha256"], *inputs["set"]]
-    texts += [text for pair in spec["keys"].items() for text in pair] + list(inputs["profile"])
-    texts += [value for value in inputs["profile"].values() if not isinstance(value, bool)]
-    if not all(isinstance(text, str) and text.isprintable() for text in texts):
-        raise TypeError(inputs)
-    return Recipe(
-        gen=inputs["gen"],
-        templates=inputs["templates"],
-        spec=spec["path"],
-        spec_digest=spec["sha256"],
-        keys=dict(spec["keys"]),
-        profile=dict(inputs["profile"]),
-        changes=tuple(inputs["set"]),
-        project=_project(inputs["project"]) if "project" in inputs else None,
-    )
+def _regenerate_command(name: str) -> str:
+    """Return the command that writes the lock at a path again."""
+    lock_path = PurePosixPath(name)
+    site = lock_path.stem if re.fullmatch(SLUG, lock_path.stem) else "SITE"
+    directory = str(lock_path.parent.parent)
+    out = "" if directory == "." else f" --out {shlex.quote(directory)}"
+    return f"gen site {site}{out} --force"
 
 
-def _project(value: Mapping[str, Any]) -> Project:
-    if not value["package"].isidentifier():
-        raise ValueError(value)
-    folder = PurePosixPath(value["folder"])
-    if folder.is_absolute() or ".." in folder.parts or not value["folder"].isprintable():
-        raise ValueError(value)
-    return Project(folder, value["package"], bool(value["alone"]))
+def _fault(lock: Lock, possible_paths: Callable[[str], list[PurePosixPath]]) -> str | None:
+    """Return what in a well-formed lock gen never writes."""
+    if not re.fullmatch(SLUG, lock.site):
+        return "site: is not the name of a site"
+    inputs = lock.inputs
+    # Reports print these values: a line break in one would forge a line.
+    texts = [inputs.gen_version, inputs.templates_digest, inputs.spec.path, *inputs.overrides]
+    texts += [*inputs.spec.key_digests, *inputs.profile]
+    texts += [value for value in inputs.profile.values() if isinstance(value, str)]
+    if not "".join(texts).isprintable():
+        return "inputs: holds a character that cannot be printed"
+    if inputs.project and not _is_project(inputs.project):
+        return "inputs.project: is not a project below the output directory"
+    possible = possible_paths(lock.site)
+    if inputs.project:
+        possible.append(inputs.project.wiring(lock.site))
+    # Without this, a lock could have `gen diff` show any file, and `gen site` delete it.
+    for file in lock.files:
+        if file not in possible:
+            return f"files.{file}: gen never writes this file for {lock.site}"
+    return None
 
 
-def _written(value: Mapping[str, str]) -> Written:
-    return Written(str(value["sha256"]), int(value["mode"], 8), Owner(value["owner"]))
-
-
-def _slug(text: str) -> str:
-    if not re.fullmatch(SLUG, text):
-        raise ValueError(text)
-    return text
-
-
-def _of(made: list[str], text: str) -> PurePosixPath:
-    """Refuse what is never made for a site: else a lock could have any file shown in a patch, or taken away."""
-    if text not in made:
-        raise ValueError(text)
-    return PurePosixPath(text)
+def _is_project(project: Project) -> bool:
+    is_below = not project.folder.is_absolute() and ".." not in project.folder.parts
+    return is_below and project.package.isidentifier()

@@ -52,7 +52,7 @@ def plan(
     wanted = {artifact.path for artifact in artifacts}
     for path, was in written.items():
         found = actual.get(path)
-        if path not in wanted and found and was.owner is Owner.MANAGED:
+        if path not in wanted and found:
             changes.append(Change(path, Action.DELETE, found, conflict=_conflict(found, was)))
     return changes
 
@@ -72,4 +72,4 @@ def _change(artifact: Artifact, found: Actual | None, was: Written | None) -> Ch
 def _conflict(found: Actual, was: Written | None) -> str | None:
     if was is None:
         return "was here before, and gen did not write it"
-    return None if digest(found.content) == was.digest else "was edited since gen wrote it"
+    return None if digest(found.content) == was.sha256 else "was edited since gen wrote it"

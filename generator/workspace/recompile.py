@@ -23,7 +23,7 @@ from generator.workspace import lock as locks
 from generator.workspace import reader
 from generator.workspace.accepted_drift import Accepted, Known
 from generator.workspace.drift import Drift, drifts
-from generator.workspace.lock import Lock, Recipe
+from generator.workspace.lock import Lock, RecordedInputs, RecordedSpec
 from generator.workspace.plan import Action, Actual, Change, plan
 
 
@@ -31,7 +31,7 @@ from generator.workspace.plan import Action, Actual, Change, plan
 class Made:
     """What the inputs of a lock compile to now."""
 
-    recipe: Recipe
+    inputs: RecordedInputs
     spec: Path
     document: Node
     artifacts: list[Artifact]
@@ -52,7 +52,7 @@ class Comparison:
 
     def drifts(self) -> list[Drift]:
         """Return what drifts; a lock does only when it is all that is left of a site."""
-        return list(drifts(self.was, self.made.recipe if self.made else None, self._compared()))
+        return list(drifts(self.was, self.made.inputs if self.made else None, self._compared()))
 
     def sparing(self, spared: set[tuple[str, str]]) -> "Comparison":
         """Return the comparison without the changes to files that may drift; the lock stays, to tell why they do."""
@@ -155,35 +155,38 @@ def compare(root: Path, where: PurePosixPath, was: Lock, within: Path) -> Compar
 def _record(where: PurePosixPath, found: Actual | None, was: Lock, made: Made | None) -> Change:
     if made is None:
         return Change(where, Action.DELETE, found)
-    lock = Artifact(where, locks.of(was.site, made.artifacts, made.recipe), 0o644)
+    lock = Artifact(where, locks.encode(was.site, made.artifacts, made.inputs), 0o644)
     same = found is not None and found.content == lock.content
     return Change(where, Action.KEEP if same else Action.UPDATE, found, lock)
 
 
 def _made(root: Path, where: PurePosixPath, was: Lock, within: Path) -> Made | None:
-    spec = _spec(root, where, was.recipe, within)
+    spec = _spec(root, where, was.inputs.spec, within)
     if spec is None:
         return None
     text = inputs.file(spec).content
-    node, site, keys = _site(text, str(spec), was.recipe.changes)
+    node, site, keys = _site(text, str(spec), was.inputs.overrides)
     if site.site != was.site:
         return None
-    digest, templates = digests.digest(text), templates_digest()
-    recipe = replace(
-        was.recipe, gen=__version__, templates=templates, spec_digest=digest, keys=keys
+    recorded_spec = replace(was.inputs.spec, sha256=digests.digest(text), key_digests=keys)
+    now = replace(
+        was.inputs,
+        gen_version=__version__,
+        templates_digest=templates_digest(),
+        spec=recorded_spec,
     )
-    artifacts = compile_site(site, _profile(was.recipe, str(root / where)), recipe.project)
-    return Made(recipe, spec, node, artifacts)
+    artifacts = compile_site(site, _profile(was.inputs, str(root / where)), now.project)
+    return Made(now, spec, node, artifacts)
 
 
-def _spec(root: Path, where: PurePosixPath, recipe: Recipe, within: Path) -> Path | None:
+def _spec(root: Path, where: PurePosixPath, recorded: RecordedSpec, within: Path) -> Path | None:
     """Return where the spec is, if there still is one."""
-    if recipe.catalogue is not None:
-        return catalogue.shipped().get(recipe.catalogue)
-    path = Path(os.path.normpath(root / recipe.spec))
+    if recorded.catalogue_name is not None:
+        return catalogue.shipped().get(recorded.catalogue_name)
+    path = Path(os.path.normpath(root / recorded.path))
     if not reader.within(path, within):
         raise GenError(
-            f"{root / where}: its spec, {recipe.spec}, is not below {within}; name a folder that holds both"
+            f"{root / where}: its spec, {recorded.path}, is not below {within}; name a folder that holds both"
         )
     return path if path.is_file() else None
 
@@ -198,8 +201,8 @@ def _site(
     return node, site, digests.key_digests(site.model_dump(mode="json", exclude_defaults=True))
 
 
-def _profile(recipe: Recipe, name: str) -> SiteProfile:
+def _profile(recorded: RecordedInputs, name: str) -> SiteProfile:
     try:
-        return SiteProfile.model_validate(dict(recipe.profile))
+        return SiteProfile.model_validate(dict(recorded.profile))
     except ValidationError as error:
         raise validate.refusal(error, lambda key: f"{name}: inputs.profile.{key}") from None

@@ -235,7 +235,7 @@ def test_the_lock_names_a_site_of_the_catalogue_without_a_path(gen: Gen) -> None
     inputs = json.loads(Path(".gen/mila.lock").read_text())["inputs"]
     assert inputs["spec"]["path"] == "catalogue:mila"
     assert inputs["profile"] == {"user": "ada"}
-    assert inputs["set"] == ['slurm.partition="main"']
+    assert inputs["overrides"] == ['slurm.partition="main"']
 
 
 def test_a_set_is_merged_and_validated_again(gen: Gen) -> None:
@@ -354,7 +354,7 @@ def test_the_profile_is_found_and_its_site_entry_and_the_options_win(gen: Gen) -
     musica, mila = Path(".env.musica").read_text(), Path(".env.mila").read_text()
     assert "SLURM_EDGE_NODE_USER=xy12345\n" in musica
     assert "SLURM_PARTITION=zen4_0768\n" in musica
-    assert json.loads(Path(".gen/musica.lock").read_text())["inputs"]["set"] == [
+    assert json.loads(Path(".gen/musica.lock").read_text())["inputs"]["overrides"] == [
         'slurm.partition="zen4_0768"'
     ]
     assert "SLURM_EDGE_NODE_USER=grace\n" in mila

@@ -9,10 +9,10 @@ from generator import resources
 from generator.compiler.build import build
 from generator.install import plan, services
 from generator.loading import inputs
-from generator.workspace.lock import Recipe
+from generator.workspace.lock import RecordedInputs, RecordedSpec
 
 HOME = Path("/home/ada")
-RECIPE = Recipe("0", "", "catalogue:musica", "", {}, {}, ())
+INPUTS = RecordedInputs("0", "", RecordedSpec("catalogue:musica", "", {}), {}, ())
 
 
 def test_systemd_reads_the_units_before_it_enables_the_timer() -> None:
@@ -65,7 +65,7 @@ def test_each_system_gets_its_own_units(
     made = build(inputs.Inputs(spec, None, {}, ()))
     monkeypatch.setattr(sys, "platform", platform)
     placed = {
-        str(artifact.path) for artifact in plan.placed(tmp_path, made, spec, RECIPE).artifacts
+        str(artifact.path) for artifact in plan.placed(tmp_path, made, spec, INPUTS).artifacts
     }
     assert {path for path in placed if "gen-cert" in path} == units
     assert ".ssh/gen.d/musica.conf" in placed

@@ -285,29 +285,48 @@ def test_a_question_says_what_would_be_done_and_not_that_it_was(
     assert (home / ".ssh/gen.d/ours.conf").exists()
 
 
+LOCK_FIX = "delete this file, then run gen install ours --force"
+
+
 @pytest.mark.parametrize(
-    ("name", "content"),
+    ("name", "content", "problem"),
     [
-        pytest.param("ours.lock", b"{}", id="no lock"),
-        pytest.param("ours.lock", b'{"format": 9}', id="of another format"),
+        pytest.param(
+            "ours.lock",
+            b"{}",
+            f"format_version: is missing or not a version; {LOCK_FIX}",
+            id="no lock",
+        ),
+        pytest.param(
+            "ours.lock",
+            b'{"format_version": "9.0"}',
+            "format_version: is 9.0, and this gen reads 2.0;"
+            f" use the gen that wrote it, or {LOCK_FIX}",
+            id="of another format",
+        ),
         pytest.param(
             "home.json",
             b'{"folders": ["/etc"], "created": true, "undo": {}}',
+            "is no record that gen wrote; remove it",
             id="a folder elsewhere",
         ),
         pytest.param(
-            "home.json", b'{"folders": ["../x"], "created": true, "undo": {}}', id="a folder above"
+            "home.json",
+            b'{"folders": ["../x"], "created": true, "undo": {}}',
+            "is no record that gen wrote; remove it",
+            id="a folder above",
         ),
-        pytest.param("home.json", b"[", id="no JSON"),
+        pytest.param("home.json", b"[", "is no record that gen wrote; remove it", id="no JSON"),
     ],
 )
 def test_a_record_that_gen_did_not_write_is_refused(
-    gen: Gen, home: Path, two: Tree, name: str, content: bytes
+    gen: Gen, home: Path, two: Tree, name: str, content: bytes, problem: str
 ) -> None:
-    (home / STATE / "install" / name).write_bytes(content)
+    record_file = home / STATE / "install" / name
+    record_file.write_bytes(content)
     before = tree(home)
     result = gen("uninstall", "ours", "other", "--yes")
-    assert (result.status, f"/{name}: is " in result.err) == (2, True)
+    assert (result.status, result.err) == (2, f"{record_file}: {problem}\n")
     assert tree(home) == before
 
 
@@ -315,7 +334,11 @@ def test_a_record_cannot_have_another_file_taken_away(gen: Gen, home: Path, two:
     lock = home / STATE / "install/ours.lock"
     lock.write_text(lock.read_text().replace(".ssh/gen.d/ours.conf", ".ssh/config"))
     result = gen("uninstall", "ours", "--yes", "--force")
-    assert (result.status, "is no lock that gen wrote" in result.err) == (2, True)
+    assert result.status == 2
+    assert result.err == (
+        f"{lock}: files..ssh/config: gen never writes this file for ours;"
+        " delete this file, then run gen install ours --force\n"
+    )
 
 
 def test_what_takes_back_a_site_goes_with_it(gen: Gen, home: Path, two: Tree) -> None:

@@ -440,7 +440,7 @@ def upgrade() -> None:
             sha256=hashlib.sha256(ssh.read_bytes()).hexdigest()
         ),
     )
-    record("aster", lambda it: it["inputs"].update(gen="6.0.0", templates="0" * 12))
+    record("aster", lambda it: it["inputs"].update(gen_version="6.0.0", templates_digest="0" * 12))
 
 
 def older(path: Path) -> None:
@@ -451,7 +451,7 @@ def older(path: Path) -> None:
 def upgrade_to_the_same() -> None:
     """Leave the locks of an older gen, which wrote the same."""
     for site in SPECS:
-        record(site, lambda it: it["inputs"].update(gen="6.0.0", templates="0" * 12))
+        record(site, lambda it: it["inputs"].update(gen_version="6.0.0", templates_digest="0" * 12))
 
 
 def upgrade_after_the_spec_moved() -> None:
@@ -496,7 +496,7 @@ def break_a_lock() -> None:
 
 def take_a_lock_of_later() -> None:
     """Have a lock of a format that this gen does not know."""
-    record("cedar", lambda it: it.update(format=2))
+    record("cedar", lambda it: it.update(format_version="3.0"))
 
 
 def rename_a_lock() -> None:
@@ -512,8 +512,7 @@ def climb_out() -> None:
 
 def be_absolute() -> None:
     """Have a lock that names a file by its absolute path."""
-    place = outside("passwords")
-    record("aster", lambda it: it["files"].update({str(place): _WRITTEN}))
+    record("aster", lambda it: it["files"].update({"/outside/passwords": _WRITTEN}))
 
 
 def compile_from_outside() -> None:
@@ -529,7 +528,7 @@ def inject_into_the_person() -> None:
 
 def inject_into_the_set() -> None:
     """Have a lock with a change of the spec that the spec does not take."""
-    record("aster", lambda it: it["inputs"].update(set=["hosts.aster.port=99999"]))
+    record("aster", lambda it: it["inputs"].update(overrides=["hosts.aster.port=99999"]))
 
 
 def link_the_lock() -> None:
@@ -579,7 +578,6 @@ def be_a_folder() -> None:
 _WRITTEN = {
     "sha256": hashlib.sha256(b"not yours\n").hexdigest(),
     "mode": "0644",
-    "owner": "managed",
 }
 SECRET = "correct-horse-battery-staple"  # noqa: S105 - nobody's
 

@@ -517,7 +517,7 @@ def test_a_site_of_the_catalogue_has_no_spec_to_point_at(gen: Gen, look: Gen) ->
     gen("site", "mila", "--out", "teams/c")
     file, record = Path("teams/c/ssh/mila.conf"), Path("teams/c/.gen/mila.lock")
     content = json.loads(record.read_bytes())
-    content["inputs"]["spec"]["keys"]["title"] = "0" * 12
+    content["inputs"]["spec"]["key_digests"]["title"] = "0" * 12
     file.write_bytes(file.read_bytes() + b"# older\n")
     content["files"]["ssh/mila.conf"]["sha256"] = hashlib.sha256(file.read_bytes()).hexdigest()
     record.write_text(json.dumps(content))
@@ -663,7 +663,7 @@ def test_a_lock_in_conflict_is_told(merged: None, look: Gen) -> None:
     result = look("check")
     assert result.status == 2
     assert result.out == (
-        ".gen/aster.lock:1: refused: has a merge conflict; gen site --all --out DIR makes it anew\n"
+        ".gen/aster.lock:1: refused: has a merge conflict; run gen site --all --out DIR to regenerate it\n"
     )
     assert look("diff").status == 2
 
@@ -1123,7 +1123,7 @@ EVIL = "hosts.aster.host=evil.example.org"
     [
         pytest.param(
             lambda gen: gen("site", str(spec("aster")), "--user", "ada", "--set", EVIL, "--force"),
-            "the changes to the spec (--set) changed",
+            "overrides of the spec (--set) changed",
             id="by what the lock records of --set",
         ),
         pytest.param(
@@ -1133,7 +1133,7 @@ EVIL = "hosts.aster.host=evil.example.org"
                 ),
                 gen("site", "evil.yaml", "--user", "ada", "--force"),
             ),
-            "the spec that it is made from changed",
+            "source spec changed",
             id="by a spec elsewhere",
         ),
     ],
@@ -1172,7 +1172,7 @@ def test_a_lock_that_names_a_file_never_made_for_its_site_is_refused(look: Gen, 
     """Else gen diff would show the file, and gen site take it away."""
     lock = Path(".gen/aster.lock")
     record = json.loads(lock.read_text())
-    record["files"][path] = {"sha256": "0" * 64, "mode": "0644", "owner": "managed"}
+    record["files"][path] = {"sha256": "0" * 64, "mode": "0644"}
     lock.write_text(json.dumps(record))
     assert look("check").status == 2
     assert look("diff").status == 2

@@ -8,25 +8,30 @@ import pytest
 from generator.compiler.artifact import Artifact, Owner
 from generator.compiler.digests import digest
 from generator.workspace.drift import Cause, drifts
-from generator.workspace.lock import Lock, Recipe, Written
+from generator.workspace.lock import Lock, RecordedInputs, RecordedSpec, Written
 from generator.workspace.plan import Actual, plan
 
 PATH = PurePosixPath("ssh/mila.conf")
-WAS = Recipe(
-    "0.1.0", "aa", "site_specs/mila.yaml", "bb", {"hosts.mila.port": "1", "title": "2"}, {}, ()
-)
-MOVED = replace(WAS, keys={"hosts.mila.port": "9", "title": "2"})
+KEY_DIGESTS = {"hosts.mila.port": "1", "title": "2"}
+WAS = RecordedInputs("0.1.0", "aa", RecordedSpec("site_specs/mila.yaml", "bb", KEY_DIGESTS), {}, ())
+
+
+def with_keys(key_digests: dict[str, str]) -> RecordedInputs:
+    return replace(WAS, spec=replace(WAS.spec, key_digests=key_digests))
+
+
+MOVED = with_keys({"hosts.mila.port": "9", "title": "2"})
 OLD = Actual(b"old\n", 0o600)
 
 
 def found(
     actual: Actual | None,
-    now: Recipe | None = WAS,
+    now: RecordedInputs | None = WAS,
     written: bytes | None = b"old\n",
     wanted: bytes | None = b"new\n",
     owner: Owner = Owner.MANAGED,
 ) -> list[tuple[Cause, str]]:
-    files = {PATH: Written(digest(written), 0o600, owner)} if written is not None else {}
+    files = {PATH: Written(digest(written), "0600")} if written is not None else {}
     artifacts = [Artifact(PATH, wanted, 0o600, owner=owner)] if wanted is not None and now else []
     changes = plan(artifacts, {PATH: actual} if actual else {}, files)
     return [(drift.cause, drift.reason) for drift in drifts(Lock("mila", WAS, files), now, changes)]
@@ -40,25 +45,29 @@ STALE = "is not what the spec compiles to"
     [
         pytest.param(MOVED, "the spec (hosts.mila.port) changed", id="a key of the spec"),
         pytest.param(
-            replace(WAS, keys={"title": "2"}), "the spec (hosts.mila.port) changed", id="a key went"
+            with_keys({"title": "2"}), "the spec (hosts.mila.port) changed", id="a key went"
         ),
         pytest.param(
-            replace(WAS, keys={**WAS.keys, "a": "1", "b": "1", "c": "1", "d": "1"}),
+            with_keys({**KEY_DIGESTS, "a": "1", "b": "1", "c": "1", "d": "1"}),
             "the spec (a, b, c and 1 more) changed",
             id="many keys came",
         ),
         pytest.param(
-            replace(WAS, gen="0.2.0"), "the version of gen (0.1.0 → 0.2.0) changed", id="the tool"
+            replace(WAS, gen_version="0.2.0"),
+            "the version of gen (0.1.0 → 0.2.0) changed",
+            id="the tool",
         ),
-        pytest.param(replace(WAS, templates="cc"), "the templates changed", id="a template"),
+        pytest.param(replace(WAS, templates_digest="cc"), "the templates changed", id="a template"),
         pytest.param(
-            replace(MOVED, gen="0.2.0", templates="cc"),
+            replace(MOVED, gen_version="0.2.0", templates_digest="cc"),
             "the spec (hosts.mila.port) and the version of gen (0.1.0 → 0.2.0) and the templates changed",
             id="all of them",
         ),
     ],
 )
-def test_a_file_is_stale_when_an_input_moved_and_nobody_edited_it(now: Recipe, reason: str) -> None:
+def test_a_file_is_stale_when_an_input_moved_and_nobody_edited_it(
+    now: RecordedInputs, reason: str
+) -> None:
     assert found(OLD, now) == [(Cause.STALE, f"{STALE}: {reason}")]
 
 
@@ -124,7 +133,7 @@ def test_a_file_is_stale_when_an_input_moved_and_nobody_edited_it(now: Recipe, r
     ],
 )
 def test_a_file_that_should_be_there(
-    actual: Actual | None, now: Recipe, written: bytes | None, expected: tuple[Cause, str]
+    actual: Actual | None, now: RecordedInputs, written: bytes | None, expected: tuple[Cause, str]
 ) -> None:
     assert found(actual, now, written) == [expected]
 
@@ -162,7 +171,7 @@ def test_a_file_that_should_be_there(
     ],
 )
 def test_a_file_that_should_not_be_there(
-    actual: Actual | None, now: Recipe | None, expected: list[tuple[Cause, str]]
+    actual: Actual | None, now: RecordedInputs | None, expected: list[tuple[Cause, str]]
 ) -> None:
     assert found(actual, now, wanted=None) == expected
 
@@ -181,5 +190,5 @@ def test_a_file_that_should_not_be_there(
         pytest.param(None, MOVED, Owner.SEEDED, id="a seeded file, deleted"),
     ],
 )
-def test_what_is_no_drift(actual: Actual | None, now: Recipe, owner: Owner) -> None:
+def test_what_is_no_drift(actual: Actual | None, now: RecordedInputs, owner: Owner) -> None:
     assert found(actual, now, owner=owner) == []

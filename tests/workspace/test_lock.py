@@ -1,4 +1,4 @@
-"""A lock comes from git, so from anybody."""
+"""A lock comes from git, so from anybody: it says what gen generated, and everything else is refused."""
 
 import json
 from dataclasses import replace
@@ -14,40 +14,82 @@ from generator.schema.project import Project
 from generator.workspace import lock
 
 ARTIFACT = Artifact(PurePosixPath("ssh/mila.conf"), b"Host mila\n", 0o600)
+SPEC = lock.RecordedSpec("catalogue:mila", "bb", {"auth.method": "cc"})
+INPUTS = lock.RecordedInputs("0.1.0", "aa", SPEC, {"user": "ada"}, ("slurm.qos=null",))
+FIX = "run gen site mila --force to regenerate it"
 
 
-RECIPE = lock.Recipe(
-    "0.1.0",
-    "aa",
-    "catalogue:mila",
-    "bb",
-    {"auth.method": "cc"},
-    {"user": "ada"},
-    ("slurm.qos=null",),
+def test_a_lock_is_json_with_a_line_for_each_value() -> None:
+    project = Project(PurePosixPath("p"), "a")
+    content = lock.encode("mila", [ARTIFACT], replace(INPUTS, project=project))
+    assert (
+        content.decode()
+        == f"""\
+{{
+  "files": {{
+    "ssh/mila.conf": {{
+      "mode": "0600",
+      "sha256": "{digests.digest(b"Host mila" + bytes([10]))}"
+    }}
+  }},
+  "format_version": "2.0",
+  "inputs": {{
+    "gen_version": "0.1.0",
+    "overrides": [
+      "slurm.qos=null"
+    ],
+    "profile": {{
+      "user": "ada"
+    }},
+    "project": {{
+      "alone": false,
+      "folder": "p",
+      "package": "a"
+    }},
+    "spec": {{
+      "key_digests": {{
+        "auth.method": "cc"
+      }},
+      "path": "catalogue:mila",
+      "sha256": "bb"
+    }},
+    "templates_digest": "aa"
+  }},
+  "site": "mila"
+}}
+"""
+    )
+
+
+def test_parse_returns_what_encode_wrote() -> None:
+    parsed = lock.parse(lock.encode("mila", [ARTIFACT], INPUTS), "mila.lock")
+    sha256 = digests.digest(b"Host mila\n")
+    assert parsed == lock.Lock("mila", INPUTS, {ARTIFACT.path: lock.Written(sha256, "0600")})
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        pytest.param("catalogue:mila", "mila", id="catalogue"),
+        pytest.param("site_specs/mila.yaml", None, id="a file"),
+    ],
 )
+def test_a_spec_has_a_catalogue_name_if_it_is_from_there(path: str, expected: str | None) -> None:
+    assert replace(SPEC, path=path).catalogue_name == expected
 
 
-def test_a_lock_tells_what_was_written_and_from_what() -> None:
-    read = lock.parse(lock.of("mila", [ARTIFACT], RECIPE), "mila.lock")
-    assert (read.site, read.recipe, read.recipe.catalogue) == ("mila", RECIPE, "mila")
-    assert read.files == {
-        ARTIFACT.path: lock.Written(digests.digest(b"Host mila\n"), 0o600, Owner.MANAGED)
-    }
-
-
-def test_a_lock_tells_of_the_project_and_not_of_what_is_the_users_in_it() -> None:
-    recipe = replace(RECIPE, project=Project(PurePosixPath("p"), "a", alone=True))
+def test_a_lock_records_the_managed_files_of_a_project_and_no_seeded_ones() -> None:
+    inputs = replace(INPUTS, project=Project(PurePosixPath("p"), "a", alone=True))
     seed = Artifact(PurePosixPath("p/pyproject.toml"), b"", 0o644, owner=Owner.SEEDED)
     wiring = Artifact(PurePosixPath("p/src/a/sites/mila.toml"), b"", 0o644)
-    read = lock.parse(lock.of("mila", [wiring, seed], recipe), "mila.lock")
-    assert (read.recipe, list(read.files)) == (recipe, [wiring.path])
+    parsed = lock.parse(lock.encode("mila", [wiring, seed], inputs), "mila.lock")
+    assert (parsed.inputs, list(parsed.files)) == (inputs, [wiring.path])
 
 
-def test_a_lock_has_a_line_for_each_value_and_the_same_bytes_each_time() -> None:
-    turned = replace(RECIPE, keys={"b": "1", "a": "2"})
-    first = lock.of("mila", [ARTIFACT], replace(RECIPE, keys={"a": "2", "b": "1"}))
-    assert first == lock.of("mila", [ARTIFACT], turned)
-    assert b'\n        "a": "2",\n        "b": "1"\n' in first
+def test_the_bytes_of_a_lock_do_not_depend_on_the_order_of_its_values() -> None:
+    one = replace(INPUTS, spec=replace(SPEC, key_digests={"a": "2", "b": "1"}))
+    other = replace(INPUTS, spec=replace(SPEC, key_digests={"b": "1", "a": "2"}))
+    assert lock.encode("mila", [ARTIFACT], one) == lock.encode("mila", [ARTIFACT], other)
 
 
 def test_every_value_of_a_spec_has_a_digest_of_its_own() -> None:
@@ -55,72 +97,147 @@ def test_every_value_of_a_spec_has_a_digest_of_its_own() -> None:
     assert digests.key_digests({"a": 1}) != digests.key_digests({"a": "1"})
 
 
-def test_our_side_of_a_merge_conflict_is_what_git_calls_ours() -> None:
+def test_our_side_of_a_merge_conflict_is_the_side_that_git_calls_ours() -> None:
     content = b"a\n<<<<<<< HEAD\nours\n||||||| base\nwas\n=======\ntheirs\n>>>>>>> branch\nz\n"
-    assert lock.conflicted(content)
-    assert lock.ours(content) == b"a\nours\nz\n"
-    assert not lock.conflicted(lock.ours(content))
+    assert lock.has_conflict_markers(content)
+    assert lock.our_side(content) == b"a\nours\nz\n"
+    assert not lock.has_conflict_markers(lock.our_side(content))
+
+
+RECORD = json.loads(lock.encode("mila", [ARTIFACT], INPUTS))
+FILE = {"sha256": "0", "mode": "0600"}
 
 
 def changed(**values: Any) -> bytes:
-    record = json.loads(lock.of("mila", [ARTIFACT], RECIPE))
-    return json.dumps(record | values).encode()
+    return json.dumps(RECORD | values).encode()
 
 
-INPUTS = json.loads(lock.of("mila", [ARTIFACT], RECIPE))["inputs"]
-FILE = {"sha256": "0", "mode": "0600", "owner": "managed"}
+def with_inputs(**values: Any) -> bytes:
+    return changed(inputs=RECORD["inputs"] | values)
 
 
-def wired(folder: str, package: str = "a", files: dict[str, Any] | None = None) -> bytes:
+def with_project(folder: str, package: str = "a", files: dict[str, Any] | None = None) -> bytes:
     project = {"folder": folder, "package": package, "alone": False}
-    return changed(inputs={**INPUTS, "project": project}, files=files or {})
+    return changed(inputs=RECORD["inputs"] | {"project": project}, files=files or {})
+
+
+UNPRINTABLE = "inputs: holds a character that cannot be printed"
+NO_PROJECT = "inputs.project: is not a project below the output directory"
 
 
 @pytest.mark.parametrize(
-    "content",
+    ("content", "problem"),
     [
-        pytest.param(b"", id="empty"),
-        pytest.param(b"[1]", id="no object"),
-        pytest.param(b"\xff", id="not UTF-8"),
-        pytest.param(b"[" * 100_000, id="deeply nested"),
-        pytest.param(changed(files={"../x": FILE}), id="a path above the folder"),
-        pytest.param(changed(files={"a/../../x": FILE}), id="a path that climbs out"),
-        pytest.param(changed(files={"/etc/passwd": FILE}), id="an absolute path"),
-        pytest.param(changed(files={"": FILE}), id="an empty path"),
-        pytest.param(changed(files={"a\nb": FILE}), id="a path with a line break"),
-        pytest.param(changed(files={"a": {**FILE, "mode": "rw"}}), id="no mode"),
-        pytest.param(changed(files={"a": {**FILE, "owner": "root"}}), id="no owner of ours"),
-        pytest.param(changed(files={"a": []}), id="no record"),
-        pytest.param(changed(site="../x"), id="a site that is a path"),
-        pytest.param(changed(inputs={}), id="no inputs"),
+        pytest.param(b"", "1: is not valid JSON: Expecting value", id="empty"),
+        pytest.param(b"[1]", " expected an object, found a list", id="a list"),
+        pytest.param(b"\xff", " is not valid UTF-8", id="not UTF-8"),
+        pytest.param(b"[" * 100_000, " is nested too deeply", id="deeply nested"),
         pytest.param(
-            changed(inputs={**INPUTS, "profile": {"user": ["x"]}}), id="a profile that is none"
-        ),
-        pytest.param(wired("p/../.."), id="a project that climbs out"),
-        pytest.param(wired("/p"), id="a project at an absolute path"),
-        pytest.param(wired("p\n"), id="a project with a line break"),
-        pytest.param(wired("p", package="a/b"), id="a package that is a path"),
-        pytest.param(
-            wired("p", files={"p/src/a/sites/other.toml": FILE}), id="the wiring of another site"
+            b'{"format": 1}',
+            " format_version: is missing or not a version",
+            id="a lock before format 2.0",
         ),
         pytest.param(
-            wired("p", files={"p/pyproject.toml": FILE}),
-            id="a file of the project that is the user's",
+            changed(files={"../x": FILE}),
+            " files.../x: gen never writes this file for mila",
+            id="a path above the directory",
+        ),
+        pytest.param(
+            changed(files={"a/../../x": FILE}),
+            " files.a/../../x: gen never writes this file for mila",
+            id="a path that climbs out",
+        ),
+        pytest.param(
+            changed(files={"/etc/passwd": FILE}),
+            " files./etc/passwd: gen never writes this file for mila",
+            id="an absolute path",
+        ),
+        pytest.param(changed(files={"": FILE}), " files.: expected a path", id="an empty path"),
+        pytest.param(
+            changed(files={"a\nb": FILE}),
+            " files.'a\\nb': expected a path",
+            id="a path with a line break",
+        ),
+        pytest.param(
+            changed(files={"ssh/mila.conf": {**FILE, "mode": 384}}),
+            " files.ssh/mila.conf.mode: expected text, found a whole number",
+            id="a mode that is a number",
+        ),
+        pytest.param(
+            changed(files={"ssh/mila.conf": {**FILE, "owner": "root"}}),
+            " files.ssh/mila.conf.owner: there is no such key",
+            id="an unknown key",
+        ),
+        pytest.param(
+            changed(files={"ssh/mila.conf": []}),
+            " files.ssh/mila.conf: expected an object, found a list",
+            id="a list for a file",
+        ),
+        pytest.param(
+            changed(site="../x"), " site: is not the name of a site", id="a site that is a path"
+        ),
+        pytest.param(changed(inputs={}), " inputs.gen_version: is missing", id="no inputs"),
+        pytest.param(
+            with_inputs(profile={"user": ["x"]}),
+            " inputs.profile.user: expected text or true or false, found a list",
+            id="a list for a user",
+        ),
+        pytest.param(with_inputs(profile={"user": "a\nb"}), f" {UNPRINTABLE}", id="a line break"),
+        pytest.param(with_inputs(overrides=["a=\x1b"]), f" {UNPRINTABLE}", id="an escape"),
+        pytest.param(
+            with_inputs(spec=RECORD["inputs"]["spec"] | {"key_digests": {"a\rb": "1"}}),
+            f" {UNPRINTABLE}",
+            id="a key with a carriage return",
+        ),
+        pytest.param(with_project("p/../.."), f" {NO_PROJECT}", id="a project that climbs out"),
+        pytest.param(with_project("/p"), f" {NO_PROJECT}", id="a project at an absolute path"),
+        pytest.param(
+            with_project("p\n"),
+            " inputs.project.folder: expected a path",
+            id="a project with a line break",
+        ),
+        pytest.param(
+            with_project("p", package="a/b"), f" {NO_PROJECT}", id="a package that is a path"
+        ),
+        pytest.param(
+            with_project("p", files={"p/src/a/sites/other.toml": FILE}),
+            " files.p/src/a/sites/other.toml: gen never writes this file for mila",
+            id="the wiring of another site",
+        ),
+        pytest.param(
+            with_project("p", files={"p/pyproject.toml": FILE}),
+            " files.p/pyproject.toml: gen never writes this file for mila",
+            id="a seeded file of the project",
         ),
     ],
 )
-def test_a_lock_that_gen_did_not_write_is_refused(content: bytes) -> None:
-    with pytest.raises(GenError, match=r"^\.gen/mila\.lock: is no lock that gen wrote"):
+def test_a_lock_that_gen_did_not_write_is_refused(content: bytes, problem: str) -> None:
+    with pytest.raises(GenError) as caught:
         lock.parse(content, ".gen/mila.lock")
+    assert str(caught.value) == f".gen/mila.lock:{problem}; {FIX}"
 
 
-def test_a_merge_conflict_in_a_lock_is_recognised() -> None:
-    with pytest.raises(
-        GenError, match="has a merge conflict; gen site --all --out DIR makes it anew"
-    ):
+def test_a_merge_conflict_in_a_lock_is_named() -> None:
+    with pytest.raises(GenError) as caught:
         lock.parse(b"<<<<<<< HEAD\n{}\n=======\n", ".gen/mila.lock")
+    assert str(caught.value) == (
+        ".gen/mila.lock: has a merge conflict; run gen site --all --out DIR to regenerate it"
+    )
 
 
-def test_a_lock_of_another_format_says_which_gen_reads_it() -> None:
-    with pytest.raises(GenError, match="is of format 99, this gen reads 1"):
-        lock.parse(changed(format=99), ".gen/mila.lock")
+def test_a_lock_of_another_format_is_refused_with_both_numbers() -> None:
+    with pytest.raises(GenError) as caught:
+        lock.parse(changed(format_version="3.0"), ".gen/mila.lock")
+    assert str(caught.value) == (
+        ".gen/mila.lock: format_version: is 3.0, and this gen reads 2.0;"
+        f" use the gen that wrote it, or {FIX}"
+    )
+
+
+def test_the_command_that_regenerates_a_lock_names_its_directory() -> None:
+    with pytest.raises(GenError) as caught:
+        lock.parse(b"[1]", "teams/our lab/.gen/mila.lock")
+    assert str(caught.value) == (
+        "teams/our lab/.gen/mila.lock: expected an object, found a list;"
+        " run gen site mila --out 'teams/our lab' --force to regenerate it"
+    )

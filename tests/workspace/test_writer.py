@@ -24,9 +24,7 @@ def write(
     """Plan and apply one artifact, as `gen site --force` does."""
     artifact = Artifact(CONF, content, mode)
     was = (
-        {CONF: lock.Written(digests.digest(written), mode, artifact.owner)}
-        if written is not None
-        else {}
+        {CONF: lock.Written(digests.digest(written), f"{mode:04o}")} if written is not None else {}
     )
     return writer.apply(root, plan([artifact], reader.actual(root, [CONF]), was), LOCK, b"{}\n")
 
