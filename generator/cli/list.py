@@ -1,97 +1,100 @@
-"""`gen list`: the sites there are."""
+"""`gen list`: the sites, all of them or those that the options choose."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from generator import codec
 from generator.cli.output import data, say, width
+from generator.cli.table import table
 from generator.errors import GenError, near
-from generator.loading import catalogue, validate
-from generator.schema.site import SiteSpec
+from generator.loading import catalogue
+
+if TYPE_CHECKING:
+    from generator.schema.site import SiteSpec
 
 
 @dataclass(frozen=True)
 class Filter:
-    """Which sites are listed; ``None`` takes all."""
+    """The sites that the user wants to see; ``None`` means any."""
 
     country: str | None = None
     login: str | None = None
-    """Method of authentication."""
+    """Login method."""
     gpu: str | None = None
-    """Part of the name of a GPU; empty for any."""
+    """Part of the name of a GPU; empty for any GPU."""
     pinned: bool | None = None
 
-    def takes(self, site: SiteSpec) -> bool:
-        """Tell whether a site is listed."""
-        kinds = site.slurm.gpu_kinds()
-        wanted = (self.gpu or "").lower()
-        return (
-            (self.country is None or (site.country or "").lower() == self.country.lower())
-            and (self.login is None or site.auth.method == self.login)
-            and (self.gpu is None or any(wanted in kind.lower() for kind in kinds))
-            and (self.pinned is None or (site.pinned() in ("yes", "in part")) == self.pinned)
-        )
+    def accepts(self, site: "Summary") -> bool:
+        """Return whether a site is listed."""
+        if self.country is not None and site.country.lower() != self.country.lower():
+            return False
+        if self.login is not None and site.login != self.login:
+            return False
+        if self.gpu is not None and not any(self.gpu.lower() in gpu.lower() for gpu in site.gpus):
+            return False
+        return self.pinned is None or self.pinned == (site.pinned in ("yes", "in part"))
 
 
-def run(specs: Path | None, wanted: Filter, as_json: bool) -> int:
-    """Print a line for each site; specs with faults are named on stderr and give the status 2.
+@dataclass(frozen=True)
+class Summary:
+    """What the list says about a site; the fields are the keys of `--json`."""
 
-    Raises:
-        GenError: no site logs people in as the filter wants.
-    """
-    found: dict[str, SiteSpec] = {}
-    broken = 0
-    every = catalogue.sites(specs)
-    for name, path in every.items():
+    site: str
+    title: str
+    country: str
+    login: str
+    gpus: tuple[str, ...]
+    pinned: str
+    status: str
+    host: str
+
+
+def run(specs: Path | None, site_filter: Filter, as_json: bool) -> int:
+    """Print a line for each site. The status is 2 if a spec has faults; they are printed on stderr."""
+    paths = catalogue.sites(specs)
+    sites: list[Summary] = []
+    for name, path in paths.items():
         try:
-            found[name] = validate.site(path)
+            sites.append(_summary(name, path))
         except GenError as error:
-            broken += 1
             say(str(error))
-    methods = {site.auth.method for site in found.values()}
-    if wanted.login and wanted.login not in methods:
-        raise GenError(
-            f"--login {wanted.login}: no site has it{near(wanted.login, methods)} ({', '.join(sorted(methods))})"
-        )
-    rows = [_row(name, site) for name, site in found.items() if wanted.takes(site)]
+    _check_method(site_filter.login, {site.login for site in sites})
+    chosen = [site for site in sites if site_filter.accepts(site)]
     if as_json:
-        data(json.dumps({"format_version": "1.0", "sites": rows}, indent=2))
+        data(codec.report({"sites": chosen}))
     else:
-        _table(rows)
-        say(f"{len(rows)} of {len(every)} sites. Next: gen show SITE, or gen site SITE --out .")
-    return 2 if broken else 0
+        data(_table(chosen))
+        say(f"{len(chosen)} of {len(paths)} sites. Next: gen show SITE, or gen site SITE --out .")
+    return 0 if len(sites) == len(paths) else 2
 
 
-def _row(name: str, site: SiteSpec) -> dict[str, str | list[str]]:
-    return {
-        "site": name,
-        "title": site.title,
-        "country": site.country or "",
-        "login": site.auth.method,
-        "gpus": list(site.slurm.gpu_kinds()),
-        "pinned": site.pinned(),
-        "status": site.status.state,
-        "host": site.usual_host.host_name,
-    }
+def _summary(name: str, path: Path) -> Summary:
+    from generator.loading import validate
+
+    site: SiteSpec = validate.site(path)
+    return Summary(
+        site=name,
+        title=site.title,
+        country=site.country or "",
+        login=site.auth.method,
+        gpus=tuple(site.slurm.gpu_kinds()),
+        pinned=site.pinned(),
+        status=site.status.state,
+        host=site.usual_host.host_name,
+    )
 
 
-def _table(rows: list[dict[str, str | list[str]]]) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
+def _check_method(login: str | None, methods: set[str]) -> None:
+    if login is not None and login not in methods:
+        known = ", ".join(sorted(methods))
+        raise GenError(f"--login {login}: no site has this method{near(login, methods)} ({known})")
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for heading in ("site", "title", "country", "login", "GPU", "pinned"):
-        table.add_column(heading, no_wrap=heading in ("site", "login"))
-    for row in rows:
-        state = "" if row["status"] == "active" else f" ({row['status']})"
-        gpu = "yes" if row["gpus"] else ""
-        table.add_row(
-            str(row["site"]),
-            f"{row['title']}{state}",
-            str(row["country"]),
-            str(row["login"]),
-            gpu,
-            str(row["pinned"]),
-        )
-    Console(markup=False, emoji=False, highlight=False, width=width()).print(table)
+
+def _table(sites: list[Summary]) -> str:
+    rows: list[tuple[str, ...]] = []
+    for site in sites:
+        title = site.title if site.status == "active" else f"{site.title} ({site.status})"
+        gpu = "yes" if site.gpus else ""
+        rows.append((site.site, title, site.country, site.login, gpu, site.pinned))
+    return table(("site", "title", "country", "login", "GPU", "pinned"), rows, width()) if rows else ""

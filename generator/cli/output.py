@@ -1,60 +1,78 @@
-"""What a person reads. Data and diffs go to stdout, everything else to stderr."""
+"""Everything that gen prints and asks: data and patches on stdout, everything else on stderr.
+
+Names of files, output of other programs and values of specs may hold characters that drive a terminal. What goes to
+stderr or to a terminal is printable; a patch or JSON in a pipe keeps its bytes.
+"""
 
 import os
+import shutil
 import sys
 
 from generator.errors import GenError
+from generator.formatting import printable, printable_lines
+
+_WIDE = 250
+"""Width of a table where there is no terminal: each row is one line, for grep."""
+_COLOURS = {"+": 32, "-": 31, "@": 36}
+_BOLD = 1
 
 
 def data(text: str) -> None:
-    """Write what a program may read: UTF-8 whatever the locale, and bytes that are none as they were in a file."""
-    whole = text if not text or text.endswith("\n") else f"{text}\n"
-    sys.stdout.buffer.write(whole.encode("utf-8", "surrogateescape"))
+    """Write text for programs to stdout, as UTF-8 in every locale.
+
+    Bytes of a file that are not UTF-8 come out as they were.
+    """
+    complete = text if not text or text.endswith("\n") else f"{text}\n"
+    sys.stdout.buffer.write(complete.encode("utf-8", "surrogateescape"))
     sys.stdout.flush()
 
 
 def say(text: str = "") -> None:
-    """Write a line for a person."""
-    sys.stderr.write(f"{text}\n")
+    """Write a line, or several, for the user to stderr."""
+    sys.stderr.write(f"{printable_lines(text)}\n")
 
 
-def width() -> int | None:
-    """Return how wide a table may be where there is no terminal: so wide that a row is a line; ``None`` asks rich."""
-    return None if sys.stdout.isatty() or os.environ.get("COLUMNS") else 250
+def width() -> int:
+    """Return the width of a table on stdout."""
+    if sys.stdout.isatty() or os.environ.get("COLUMNS"):
+        return shutil.get_terminal_size().columns
+    return _WIDE
+
+
+def on_terminal() -> bool:
+    """Return whether the user can answer a question."""
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 def agreed(question: str) -> bool:
-    """Ask a person on the terminal; the usual answer is no.
-
-    Raises:
-        GenError: there is no terminal to ask on.
-        typer.Exit: with 130, when it was interrupted.
-    """
-    if sys.stdin is None or not sys.stdin.isatty():
+    """Ask the user to confirm; the default answer is no."""
+    if not on_terminal():
         raise GenError(
-            f"{question} There is no terminal to ask on: say --yes, or look with --dry-run."
+            f"{question} There is no terminal to ask on. Add --yes, or see the changes with --dry-run."
         )
     import typer
 
     try:
-        return typer.confirm(question, err=True)
+        return typer.confirm(printable(question), err=True)
     except typer.Abort:
         say()
         raise typer.Exit(130) from None
 
 
 def patch(text: str) -> None:
-    """Show a patch to a person, in colours where these can be seen."""
-    coloured = (
-        sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    )
-    data("".join(map(_coloured, text.splitlines(keepends=True))) if coloured else text)
-
-
-_COLOURS = {"+": 32, "-": 31, "@": 36}
+    """Show a patch: in colours on a terminal, and as it is anywhere else, so that `git apply` takes it."""
+    if not sys.stdout.isatty():
+        data(text)
+        return
+    coloured = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    for line in text.removesuffix("\n").split("\n"):
+        shown = printable(line)
+        data(_coloured(shown) if coloured else shown)
 
 
 def _coloured(line: str) -> str:
-    body, head = line.rstrip("\n"), line.startswith(("+++ ", "--- ", "diff "))
-    colour = 1 if head else _COLOURS.get(line[:1])
-    return f"\033[{colour}m{body}\033[0m{line[len(body) :]}" if colour else line
+    if line.startswith(("+++ ", "--- ", "diff ")):
+        colour: int | None = _BOLD
+    else:
+        colour = _COLOURS.get(line[:1])
+    return f"\033[{colour}m{line}\033[0m" if colour else line

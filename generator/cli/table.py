@@ -1,0 +1,84 @@
+"""Tables of text, as wide as the terminal. rich makes them too, and takes as long to import as pydantic."""
+
+import unicodedata
+from collections.abc import Sequence
+from itertools import zip_longest
+
+from generator.formatting import printable_lines
+
+_GAP = "  "
+_LEAST = 8
+"""No column is made narrower than this; a row that is too long even so is left to the terminal."""
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> str:
+    """Return a table; a column without any value is left out, and long values are wrapped."""
+    columns: list[list[str]] = []
+    for number, heading in enumerate(headings):
+        values = [printable_lines(row[number]) for row in rows]
+        if any(values):
+            columns.append([heading, *values])
+    widths = _fitted([_widest_line(column) for column in columns], width)
+    lines: list[str] = []
+    for cells in zip(*columns, strict=True):
+        lines += _row(cells, widths)
+    rule = "─" * (sum(widths) + len(_GAP) * (len(widths) - 1))
+    # The headings are one line: no heading is longer than the least width of a column.
+    return "\n".join([*lines[:1], rule, *lines[1:]])
+
+
+def _fitted(widths: list[int], width: int) -> list[int]:
+    """Return the widths of columns, the widest of them narrowed until a row fits."""
+    spare = width - len(_GAP) * (len(widths) - 1)
+    while sum(widths) > spare and max(widths) > _LEAST:
+        widths[widths.index(max(widths))] -= 1
+    return widths
+
+
+def _row(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
+    """Return the lines of a row."""
+    wrapped: list[list[str]] = []
+    for cell, width in zip(cells, widths, strict=True):
+        wrapped.append(_wrapped(cell, width))
+    lines: list[str] = []
+    for parts in zip_longest(*wrapped, fillvalue=""):
+        padded = [
+            part + " " * (width - _width(part)) for part, width in zip(parts, widths, strict=True)
+        ]
+        lines.append(_GAP.join(padded).rstrip())
+    return lines
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """Return a text as lines of a width: broken at spaces, and within a word only where it is too long."""
+    lines: list[str] = []
+    for paragraph in text.split("\n"):
+        line = ""
+        for word in paragraph.split(" "):
+            longer = f"{line} {word}" if line else word
+            if _width(longer) <= width:
+                line = longer
+                continue
+            if line:
+                lines.append(line)
+            line = word
+            while _width(line) > width:
+                lines.append(line[:width])
+                line = line[width:]
+        lines.append(line)
+    return lines
+
+
+def _widest_line(column: Sequence[str]) -> int:
+    return max(_width(line) for cell in column for line in cell.split("\n"))
+
+
+def _width(text: str) -> int:
+    """Return how many columns of a terminal a text takes; Chinese letters, say, take two each."""
+    if text.isascii():
+        return len(text)
+    width = 0
+    for char in text:
+        if not unicodedata.combining(char):
+            width += 2 if unicodedata.east_asian_width(char) in "WF" else 1
+    return width
