@@ -1,4 +1,4 @@
-"""The `gen` command: exit statuses, and nothing heavy before it is needed."""
+"""The `gen` command: its exit statuses, and nothing slow before it is needed."""
 
 import io
 import os
@@ -6,90 +6,105 @@ import sys
 
 from generator import __version__
 
+FIX = 2
+BUG = 70
+INTERRUPTED = 130
+CLOSED_PIPE = 141
+"""As a shell reports a program that SIGPIPE ended: 128 and the number of the signal."""
+
 
 def main() -> None:
     """Run `gen`.
 
-    Exit status: 0 done or in sync, 1 drift found, 2 something for the user to mend, 70 a bug, 130 interrupted, 141 (of
-    a shell: ended by SIGPIPE) nobody reads the output any more.
+    Exit status: 0 done or in sync, 1 drift, 2 an error that the user can fix, 70 a bug, 130 interrupted, 141 the
+    reader of the output is gone.
     """
-    _fill_streams()
+    _fill_closed_streams()
     try:
         try:
             _run()
         finally:
-            sys.stdout.flush()  # what it refuses is told here, and not by Python on the way out
+            # An error of the last write is reported here; Python would report it when gen is over, with status 120.
+            sys.stdout.flush()
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     except OSError as error:
-        sys.exit(_refused(error))
+        sys.exit(_report(error))
 
 
 def _run() -> None:
     if sys.argv[1:] == ["--version"]:
-        print(f"gen {__version__}")  # noqa: T201 - before anything is imported
+        print(f"gen {__version__}")  # noqa: T201 - without the import of cli.output
         return
     import signal
 
-    before = signal.signal(
-        signal.SIGPIPE, signal.SIG_DFL
-    )  # typer and rich would make it a 1, which is drift
+    # Typer and rich would turn a closed pipe into the status 1, which means drift.
+    handler = signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
         _call()
     finally:
-        signal.signal(signal.SIGPIPE, before)
+        signal.signal(signal.SIGPIPE, handler)
 
 
 def _call() -> None:
     from generator.cli.app import app
+    from generator.cli.output import say
     from generator.errors import GenError
 
     try:
         app(prog_name="gen")
     except GenError as error:
-        sys.stderr.write(f"{error}\n")
-        sys.exit(2)
-    except OSError:  # a disk that is full, a name that is too long
+        say(str(error))
+        sys.exit(FIX)
+    except OSError:  # `main` reports it: a full disk, a file name that is too long
         raise
-    except Exception:  # a bug: it keeps its traceback, and its status is never that of drift
+    except Exception:  # a bug; Python's own status for it, 1, would mean drift
         import traceback
 
         traceback.print_exc()
-        sys.stderr.write(f"gen {__version__}: internal error; please report the lines above\n")
-        sys.exit(70)
+        say(f"gen {__version__}: internal error; please report the lines above")
+        sys.exit(BUG)
 
 
-def _fill_streams() -> None:
-    """Put something where a stream was closed: nothing to read, and for stdout what refuses to be written.
+def _fill_closed_streams() -> None:
+    """Open /dev/null in place of a closed stream; stdout so that a write to it fails.
 
-    No file that is opened later then takes its number.
+    Otherwise the next file that is opened would get the stream's number, and what gen prints would end up in it.
     """
     for name, mode in (("stdin", "r"), ("stdout", "r"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115, PTH123 - as long as the process
+            stream = open(os.devnull, mode)  # noqa: SIM115, PTH123 - it stays open until the end
+            setattr(sys, name, stream)
 
 
-def _refused(error: OSError) -> int:
-    """Tell in a line what the system refused, and return the status; what no stream takes any more is dropped."""
-    if not isinstance(error, BrokenPipeError):
-        name = str(error.filename or "gen")
-        shown = name if name.isprintable() else repr(name)
-        closed = isinstance(error, io.UnsupportedOperation)
-        reason = "stdout is closed" if closed else (error.strerror or str(error)).lower()
-        _dropped("stderr", f"{shown}: {reason}\n")
-    _dropped("stdout")
-    return 141 if isinstance(error, BrokenPipeError) else 2
+def _report(error: OSError) -> int:
+    """Report an error of the system in one line, and return the exit status."""
+    if isinstance(error, BrokenPipeError):
+        _flush("stdout")
+        return CLOSED_PIPE
+    from generator.formatting import printable
+
+    if isinstance(error, io.UnsupportedOperation):
+        reason = "stdout is closed"
+    else:
+        reason = (error.strerror or str(error)).lower()
+    _flush("stderr", printable(f"{error.filename or 'gen'}: {reason}") + "\n")
+    _flush("stdout")
+    return FIX
 
 
-def _dropped(name: str, text: str = "") -> None:
-    """Write the rest to a stream, or nowhere; without this Python tries again on the way out, and fails with 120."""
+def _flush(name: str, text: str = "") -> None:
+    """Write a text and the buffer of a stream, or drop both if the stream takes no more.
+
+    What is left in the buffer, Python would try to write again at the end, and exit with 120.
+    """
     stream = getattr(sys, name)
     try:
         stream.write(text)
         stream.flush()
     except OSError:
-        with open(os.devnull, "w") as nowhere:  # noqa: PTH123
-            os.dup2(nowhere.fileno(), stream.fileno())
+        with open(os.devnull, "w") as null:  # noqa: PTH123
+            os.dup2(null.fileno(), stream.fileno())
 
 
 if __name__ == "__main__":

@@ -97,4 +97,6 @@ def _table(sites: list[Summary]) -> str:
         title = site.title if site.status == "active" else f"{site.title} ({site.status})"
         gpu = "yes" if site.gpus else ""
         rows.append((site.site, title, site.country, site.login, gpu, site.pinned))
-    return table(("site", "title", "country", "login", "GPU", "pinned"), rows, width()) if rows else ""
+    return (
+        table(("site", "title", "country", "login", "GPU", "pinned"), rows, width()) if rows else ""
+    )

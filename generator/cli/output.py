@@ -59,6 +59,20 @@ def agreed(question: str) -> bool:
         raise typer.Exit(130) from None
 
 
+def answer(question: str, default: str | None = None) -> str:
+    """Ask the user for a line of text; without a default there must be an answer."""
+    import typer
+
+    try:
+        text: str = typer.prompt(
+            printable(question), default=default, show_default=bool(default), err=True
+        )
+    except typer.Abort:
+        say()
+        raise typer.Exit(130) from None
+    return text.strip()
+
+
 def patch(text: str) -> None:
     """Show a patch: in colours on a terminal, and as it is anywhere else, so that `git apply` takes it."""
     if not sys.stdout.isatty():

@@ -8,7 +8,7 @@ from generator.formatting import printable_lines
 
 _GAP = "  "
 _LEAST = 8
-"""No column is made narrower than this; a row that is too long even so is left to the terminal."""
+"""No column is made narrower than this; the terminal breaks a row that is too long even so."""
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> str:
@@ -18,7 +18,7 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]], width: int) ->
         values = [printable_lines(row[number]) for row in rows]
         if any(values):
             columns.append([heading, *values])
-    widths = _fitted([_widest_line(column) for column in columns], width)
+    widths = _fitted(columns, width)
     lines: list[str] = []
     for cells in zip(*columns, strict=True):
         lines += _row(cells, widths)
@@ -27,11 +27,20 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]], width: int) ->
     return "\n".join([*lines[:1], rule, *lines[1:]])
 
 
-def _fitted(widths: list[int], width: int) -> list[int]:
-    """Return the widths of columns, the widest of them narrowed until a row fits."""
+def _fitted(columns: Sequence[Sequence[str]], width: int) -> list[int]:
+    """Return the widths of columns: the widest are narrowed until a row fits, at spaces as long as that suffices."""
+    widths = [_widest(column, "\n") for column in columns]
+    words = [_widest(column, None) for column in columns]
     spare = width - len(_GAP) * (len(widths) - 1)
-    while sum(widths) > spare and max(widths) > _LEAST:
-        widths[widths.index(max(widths))] -= 1
+    while sum(widths) > spare:
+        with_spaces = [width for width, word in zip(widths, words, strict=True) if width > word]
+        widest = max(with_spaces or widths)
+        if widest <= _LEAST:
+            break
+        for number, word in enumerate(words):
+            if widths[number] == widest and (widest > word or not with_spaces):
+                widths[number] -= 1
+                break
     return widths
 
 
@@ -69,8 +78,9 @@ def _wrapped(text: str, width: int) -> list[str]:
     return lines
 
 
-def _widest_line(column: Sequence[str]) -> int:
-    return max(_width(line) for cell in column for line in cell.split("\n"))
+def _widest(column: Sequence[str], separator: str | None) -> int:
+    """Return the width of the longest line in a column, or of its longest word."""
+    return max(_width(part) for cell in column for part in cell.split(separator) or [""])
 
 
 def _width(text: str) -> int:

@@ -726,5 +726,5 @@ def test_list_names_the_ways_to_log_in_that_there_are(gen: Gen) -> None:
     result = gen("list", "--login", "publickeys")
     assert result.status == 2
     assert result.err.startswith(
-        "--login publickeys: no site has it; did you mean publickey? (agent, certificate, "
+        "--login publickeys: no site has this method; did you mean publickey? (agent, certificate, "
     )

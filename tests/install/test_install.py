@@ -304,7 +304,10 @@ def test_without_a_terminal_nothing_is_asked_and_nothing_written(
     before = tree(home)
     result = gen("install", ours)
     assert result.status == 2
-    assert "There is no terminal to ask on: say --yes, or look with --dry-run." in result.err
+    assert (
+        "There is no terminal to ask on. Add --yes, or see the changes with --dry-run."
+        in result.err
+    )
     assert "+Include ~/.ssh/gen.d/*.conf" in result.out
     assert tree(home) == before
 

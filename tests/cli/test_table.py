@@ -1,0 +1,65 @@
+"""Tables of text."""
+
+import pytest
+
+from generator.cli.table import table
+
+HEADINGS = ("name", "note")
+
+
+def test_columns_are_as_wide_as_their_values() -> None:
+    assert table(HEADINGS, [("a", "first"), ("longer", "")], 80) == (
+        "name    note\n"
+        "─────────────\n"
+        "a       first\n"
+        "longer"
+    )  # fmt: skip
+
+
+def test_a_column_without_values_is_left_out() -> None:
+    assert table(HEADINGS, [("a", ""), ("b", "")], 80) == "name\n────\na\nb"
+
+
+def test_the_lines_of_a_value_stay_lines() -> None:
+    assert table(HEADINGS, [("a", "first\nsecond"), ("b", "third")], 80).splitlines()[2:] == [
+        "a     first",
+        "      second",
+        "b     third",
+    ]
+
+
+def test_the_widest_column_is_wrapped_at_spaces_until_a_row_fits() -> None:
+    lines = table(HEADINGS, [("a-name-without-spaces", "one two three four five")], 36).splitlines()
+    assert lines[2:] == [
+        "a-name-without-spaces  one two three",
+        "                       four five",
+    ]
+
+
+def test_a_word_that_does_not_fit_is_cut() -> None:
+    assert table(HEADINGS, [("a", "x" * 20)], 16).splitlines()[2:] == [
+        "a     " + "x" * 10,
+        "      " + "x" * 10,
+    ]
+
+
+def test_a_terminal_that_is_too_narrow_for_any_table_gets_one_all_the_same() -> None:
+    assert table(HEADINGS, [("a", "some words")], 1).splitlines()[2:] == [
+        "a     some",
+        "      words",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        pytest.param("日本", "日本  x", id="letters of two columns"),
+        pytest.param("Zu\u0308", "Zu\u0308    x", id="a letter with a combining mark"),
+    ],
+)
+def test_letters_of_other_widths_are_aligned(text: str, line: str) -> None:
+    assert table(HEADINGS, [(text, "x")], 80).splitlines()[2] == line
+
+
+def test_control_characters_are_printed_as_their_numbers() -> None:
+    assert table(("name",), [("a\x1b[31mred",)], 80).splitlines()[2] == "a\\u001b[31mred"
