@@ -1,11 +1,15 @@
 """A person at a site: what the placeholders of the site's spec stand for."""
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 from generator.schema.auth import Auth, CommandCertificateAuth, StepAuth, WithKey
-from generator.schema.placeholders import expand, names
+from generator.schema.base import Fact
+from generator.schema.placeholders import expand, filled, names
 from generator.schema.profile import SiteProfile
 from generator.schema.site import SiteSpec
+
+A = TypeVar("A", bound=Fact)
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,16 @@ class Account:
             return None
         usual = self.site.auth.key if isinstance(self.site.auth, WithKey) else auth.key
         return (self.profile.identity_file if auth.key == usual else None) or self.fill(auth.key)
+
+    def resolved(self, auth: A) -> A:
+        """Return an auth model with its placeholders filled in and its key as `key` returns it.
+
+        A text that needs an unknown value keeps its placeholders: pass it to `missing` for the names of the values.
+        """
+        resolved = filled(auth, self.fill)
+        if not isinstance(auth, WithKey):
+            return resolved
+        return resolved.model_copy(update={"key": self.key(auth) or auth.key})
 
     def certificate(self, auth: Auth) -> str | None:
         """Return the path of the certificate: beside the key, as step writes it, unless the spec knows better."""

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from generator.schema.base import Fact, Model, Several
+from generator.schema.meta import Meta, Weight
 from generator.schema.text_types import (
     Argument,
     Count,
@@ -29,13 +30,13 @@ class PublicKeyAuth(Fact):
     method: Literal["publickey"]
     then: Literal["keyboard-interactive", "password"] | None = None
     """What the site asks for after the key."""
-    key: LocalPath = "~/.ssh/id_{site}"
+    key: Annotated[LocalPath, Meta(weight=Weight.ACCESS)] = "~/.ssh/id_{site}"
     """Private key; a slot of its own for each site unless the profile names another."""
     key_types: Several[KeyType] = ()
     """Key types that the site takes, the best first; empty when it does not say."""
-    max_keys: Count | None = None
+    max_keys: Annotated[Count | None, Meta(weight=Weight.ACCESS)] = None
     """How many public keys the site stores for one person."""
-    submit: Text | None = None
+    submit: Annotated[Text | None, Meta(weight=Weight.PROSE)] = None
     """Where the public key is handed in."""
     add_keys_to_agent: bool = False
     """Let ssh add the key to a running agent at first use (AddKeysToAgent, UseKeychain on macOS)."""
@@ -60,7 +61,7 @@ class KerberosAuth(Fact):
     method: Literal["kerberos"]
     principal: Email
     """Whom the ticket is for (`{user}@realm`)."""
-    ticket_lifetime: Duration | None = None
+    ticket_lifetime: Annotated[Duration | None, Meta(weight=Weight.ACCESS)] = None
     """How long a ticket lasts."""
     delegate: bool = False
     """Pass the ticket on to the site (GSSAPIDelegateCredentials)."""
@@ -74,18 +75,18 @@ class AgentAuth(Fact):
     method: Literal["agent"]
     fill: Several[Argument] = ()
     """Command that puts the credential into the agent, as a list of arguments."""
-    lifetime: Duration | None = None
+    lifetime: Annotated[Duration | None, Meta(weight=Weight.ACCESS)] = None
     """How long the credential lasts."""
 
 
 class _Certificate(Fact):
-    key: LocalPath = "~/.ssh/id_{site}"
+    key: Annotated[LocalPath, Meta(weight=Weight.ACCESS)] = "~/.ssh/id_{site}"
     """Private key; the certificate lies beside it as `KEY-cert.pub`."""
-    lifetime: Duration | None = None
+    lifetime: Annotated[Duration | None, Meta(weight=Weight.ACCESS)] = None
     """How long a certificate is valid; leave it out when the site does not say."""
-    renew_before: Duration | None = None
+    renew_before: Annotated[Duration | None, Meta(weight=Weight.ACCESS)] = None
     """How long before its end a certificate is renewed; a quarter of the lifetime when left out."""
-    max_per_day: Count | None = None
+    max_per_day: Annotated[Count | None, Meta(weight=Weight.ACCESS)] = None
     """How many certificates the site issues to one person in a day."""
     renew_on_connect: bool = True
     """Let ssh run `gen refresh SITE` before a connection when the certificate is due."""
@@ -113,7 +114,7 @@ class Authentik(Model):
     """Address of the provider."""
     identifier: Label = "dagster-slurm"
     """First part of the identifiers of tokens that rotation creates."""
-    expires_days: Count = 30
+    expires_days: Annotated[Count, Meta(weight=Weight.ACCESS)] = 30
     """Days that a new app password or token lasts."""
     credentials_file: LocalPath
     """File of mode 0600 that holds app password and API token; never read into a spec or an artifact."""
@@ -139,7 +140,9 @@ class StepAuth(_Certificate):
     """Unattended renewal, where the site offers it."""
     authentik: Authentik | None = None
     """Rotation of the credentials behind the token."""
-    env_prefix: Annotated[Label, Field(pattern=r"^[A-Z][A-Z0-9_]*$")] | None = None
+    env_prefix: Annotated[
+        Annotated[Label, Field(pattern=r"^[A-Z][A-Z0-9_]*$")] | None, Meta(weight=Weight.TUNING)
+    ] = None
     """First part of the variables that the site's documentation uses for all this (`ASC` in `ASC_OIDC_USERNAME`)."""
 
 

@@ -16,6 +16,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
+from generator.schema.meta import Meta, Weight
 from generator.schema.text_types import Label, Link, Text
 
 T = TypeVar("T")
@@ -79,11 +80,11 @@ class Source(Model):
 class Fact(Model):
     """A block of a spec that says where it was read."""
 
-    source: Several[Label] = ()
+    source: Annotated[Several[Label], Meta(weight=Weight.PROSE)] = ()
     """Names of entries in `sources`."""
-    checked: Day | None = None
+    checked: Annotated[Day | None, Meta(weight=Weight.PROSE)] = None
     """The day this fact was last compared with its source, when later than the source's own."""
-    note: Text | None = None
+    note: Annotated[Text | None, Meta(weight=Weight.PROSE)] = None
     """What a person should know; shown by `gen show`, never compiled."""
 
 

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from generator.schema.auth import Auth
 from generator.schema.base import Fact, Model, Several
+from generator.schema.meta import Meta, Weight
 from generator.schema.text_types import (
     Alias,
     Command,
@@ -35,9 +36,9 @@ Algorithm = Literal["ed25519", "ecdsa", "rsa"]
 class Keepalive(Model):
     """How ssh notices a dead connection (ServerAliveInterval, ServerAliveCountMax)."""
 
-    interval: Seconds
+    interval: Annotated[Seconds, Meta(label="seconds between probes")]
     """Seconds of silence before a probe."""
-    count: Annotated[int, Field(ge=1, le=1000)] = 3
+    count: Annotated[int, Field(ge=1, le=1000), Meta(label="unanswered probes")] = 3
     """Unanswered probes before ssh gives up."""
 
 
@@ -48,7 +49,7 @@ class Nodes(Model):
     """Alias of a node, with `{n}` for its number (`mila{n}`)."""
     host: NodeHost
     """Host name of a node, with `{n}` for its number."""
-    n: NodeRange
+    n: Annotated[NodeRange, Meta(label="numbers")]
     """The numbers, as in a Slurm hostlist: `1-5`, or `01,02,05` to keep zeros in front."""
 
     def each(self) -> list[tuple[str, str]]:
@@ -61,29 +62,31 @@ class Nodes(Model):
 class Host(Fact):
     """One way in: a machine, a port and a way to prove who you are."""
 
-    host: HostName
+    host: Annotated[HostName, Meta(label="host name")]
     """Name or address that ssh connects to; a balancer's name where there is one."""
-    role: Role = "login"
+    role: Annotated[Role, Meta(weight=Weight.ACCESS, label="purpose")] = "login"
     """What the machine is for."""
     port: Port = 22
     """TCP port."""
-    user: UserName = "{user}"
+    user: Annotated[UserName, Meta(weight=Weight.ACCESS)] = "{user}"
     """User name, where it is made of more than the user's own (`{user}.{project}`)."""
-    via: Alias | None = None
+    via: Annotated[Alias | None, Meta(label="jump through")] = None
     """Alias of the host to jump through (ProxyJump); that one may have a `via` of its own."""
-    nodes: Nodes | None = None
+    nodes: Annotated[Nodes | None, Meta(label="nodes behind it")] = None
     """The machines behind a balancer."""
-    auth: Auth | None = None
+    auth: Annotated[Auth | None, Meta(label="login")] = None
     """Authentication, where it differs from the site's."""
-    keepalive: Keepalive | None = None
+    keepalive: Annotated[Keepalive | None, Meta(weight=Weight.TUNING)] = None
     """Probes that keep the connection open."""
     forward_agent: bool = False
     """Lend the ssh agent to this machine; only where the site's own documentation asks for it."""
-    architecture: Architecture | None = None
+    architecture: Annotated[Architecture | None, Meta(weight=Weight.ACCESS, label="processor")] = (
+        None
+    )
     """Processor of the machine, where the site has several."""
-    network: Text | None = None
+    network: Annotated[Text | None, Meta(weight=Weight.PROSE, label="reached")] = None
     """From where the machine can be reached, when not from everywhere."""
-    key_options: Several[Text] = ()
+    key_options: Annotated[Several[Text], Meta(unit=frozenset)] = ()
     """Options that the public key must be submitted with (automation hosts): `restrict`, `from="…"`, `command="…"`."""
 
     def machines(self, entry: str) -> list["Machine"]:
@@ -112,19 +115,19 @@ class Machine:
 class Compute(Fact):
     """Compute nodes, reached through a login host, as a rule only while a job of yours runs there."""
 
-    match: Several[Pattern]
+    match: Annotated[Several[Pattern], Meta(label="names", unit=frozenset)]
     """Names that a person types (`cn-????`)."""
-    host: HostTemplate | None = None
+    host: Annotated[HostTemplate | None, Meta(label="host name")] = None
     """Full name of what was typed: `%h.server.mila.quebec`."""
-    also: Several[Pattern] = ()
+    also: Annotated[Several[Pattern], Meta(label="further names", unit=frozenset)] = ()
     """Further patterns, those to leave out with a `!` in front."""
-    through: Alias
+    through: Annotated[Alias, Meta(label="jump through")]
     """Alias of the login host to jump through (ProxyJump)."""
     common: bool = False
     """Other sites' nodes are called so too: only full names are compiled, for short ones would catch theirs."""
     port: Port = 22
     """TCP port."""
-    auth: Auth | None = None
+    auth: Annotated[Auth | None, Meta(label="login")] = None
     """Authentication, where it differs from the site's."""
 
     def patterns(self) -> tuple[str, ...]:
@@ -145,15 +148,15 @@ class Compute(Fact):
 class JobEntry(Fact):
     """An alias that starts a Slurm job, or joins it, and logs in to it."""
 
-    through: Alias
+    through: Annotated[Alias, Meta(label="jump through")]
     """Alias of the login host on which `proxy` runs."""
     proxy: Command
     """Command on the login host that starts the job and connects to it (ProxyCommand)."""
     command: Command
     """Command that enters the job (RemoteCommand)."""
-    timeout: Seconds = 600
+    timeout: Annotated[Seconds, Meta(weight=Weight.TUNING)] = 600
     """Seconds to wait for the job to start (ConnectTimeout)."""
-    keepalive: Keepalive | None = None
+    keepalive: Annotated[Keepalive | None, Meta(weight=Weight.TUNING)] = None
     """Probes that keep the connection open."""
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from generator.schema.base import Fact, Model, Several
+from generator.schema.meta import Meta, Weight
 from generator.schema.text_types import Label, MasterUrl, Port, RemotePath, Seconds, Text
 
 
@@ -79,7 +80,7 @@ class Ray(Fact):
 
     num_gpus_per_node: Annotated[int, Field(ge=0, le=1024)] | None = None
     """GPUs that Ray uses on a node."""
-    ray_address: Text | None = None
+    ray_address: Annotated[Text | None, Meta(weight=Weight.TRUST)] = None
     """Cluster to connect to instead of starting one."""
     dashboard_host: Text | None = None
     """Address that the dashboard listens on."""
@@ -87,7 +88,7 @@ class Ray(Fact):
     """Port of the dashboard."""
     object_store_memory_gb: Annotated[int, Field(ge=1)] | None = None
     """Size of the object store in GB."""
-    ray_start_args: Several[Text] = ()
+    ray_start_args: Annotated[Several[Text], Meta(weight=Weight.TRUST)] = ()
     """Further arguments of `ray start` on the head node."""
     ray_port: Port | None = None
     """Port of the head (GCS)."""
@@ -97,7 +98,7 @@ class Ray(Fact):
     """Seconds that the head may take to start."""
     worker_startup_delay: Annotated[int, Field(ge=0, le=3600)] | None = None
     """Seconds between the starts of two workers."""
-    pre_start_commands: Several[Text] = ()
+    pre_start_commands: Annotated[Several[Text], Meta(weight=Weight.TRUST)] = ()
     """Shell commands before `ray start` (`ulimit -n 65536`)."""
     worker_cpu_bind: (
         Literal["omit", "none", "cores", "sockets", "threads", "ldoms", "rank_ldom", "boards"]
@@ -112,7 +113,7 @@ class Ray(Fact):
     """The ports it may take."""
     network_interface: Label | None = None
     """Network interface of every node (`ib0`)."""
-    node_ip_address_command: Text | None = None
+    node_ip_address_command: Annotated[Text | None, Meta(weight=Weight.TRUST)] = None
     """Shell command that prints a node's address, where interface names differ."""
 
     @model_validator(mode="after")
@@ -126,9 +127,9 @@ class Ray(Fact):
 class Spark(Fact):
     """Overrides for dagster-slurm's SparkLauncher; what is left out keeps the launcher's own default."""
 
-    spark_home: RemotePath | None = None
+    spark_home: Annotated[RemotePath | None, Meta(weight=Weight.TRUST)] = None
     """Folder of the Spark installation."""
-    master_url: MasterUrl | None = None
+    master_url: Annotated[MasterUrl | None, Meta(weight=Weight.TRUST)] = None
     """Cluster to connect to instead of starting one (`spark://host:7077`)."""
     executor_memory: Text | None = None
     """Memory of an executor (`4g`)."""

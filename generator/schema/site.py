@@ -9,6 +9,7 @@ from generator.schema.auth import Auth
 from generator.schema.base import Day, Fact, Model, Source
 from generator.schema.hosts import Compute, Host, HostKeys, JobEntry, Machine
 from generator.schema.launchers import Ray, Spark
+from generator.schema.meta import Meta, Weight
 from generator.schema.slurm import Slurm
 from generator.schema.text_types import Alias, Country, Label, Link, RemotePath, Slug, Text, Title
 
@@ -42,7 +43,7 @@ class Filesystem(Fact):
 
     path: Text
     """Path, in the site's words."""
-    quota: Text | None = None
+    quota: Annotated[Text | None, Meta(weight=Weight.PROSE)] = None
     """Quota, in the site's words."""
     purge_days: Annotated[int, Field(ge=1)] | None = None
     """Days after which files are removed."""
@@ -55,7 +56,7 @@ class HttpApi(Fact):
 
     kind: Text
     """What it is (`FirecREST v2`)."""
-    url: Link
+    url: Annotated[Link, Meta(weight=Weight.TRUST)]
     """Its address."""
 
 
@@ -64,45 +65,63 @@ class SiteSpec(Model):
 
     site: Slug
     """Name of the site; the file is called the same."""
-    title: Title
+    title: Annotated[Title, Meta(weight=Weight.PROSE)]
     """Name for people."""
-    operator: Text | None = None
+    operator: Annotated[Text | None, Meta(weight=Weight.PROSE)] = None
     """Who runs it."""
-    country: Country | None = None
+    country: Annotated[Country | None, Meta(weight=Weight.PROSE)] = None
     """Country (ISO 3166 code)."""
-    docs: Link | None = None
+    docs: Annotated[Link | None, Meta(weight=Weight.PROSE)] = None
     """The site's own documentation."""
-    note: Text | None = None
+    note: Annotated[Text | None, Meta(weight=Weight.PROSE)] = None
     """What a person should know first; shown by `gen show`, never compiled."""
     status: Status = Status()
     """Whether people still log in."""
     sources: Mapping[Label, Source] = {}
     """Where the facts below were read."""
-    hosts: Annotated[Mapping[Alias, Host], Field(min_length=1)]
+    hosts: Annotated[Mapping[Alias, Host], Field(min_length=1), Meta(weight=Weight.TRUST)]
     """Machines to log in to, by the alias that a person types; the first is the usual one."""
-    compute: Mapping[Slug, Compute] = {}
+    compute: Annotated[Mapping[Slug, Compute], Meta(weight=Weight.TRUST)] = {}
     """Compute nodes, by a name for the group."""
-    jobs: Mapping[Alias, JobEntry] = {}
+    jobs: Annotated[Mapping[Alias, JobEntry], Meta(weight=Weight.TRUST)] = {}
     """Entries that start a Slurm job and log in to it, by alias."""
-    host_keys: Mapping[Slug, HostKeys] = {}
+    host_keys: Annotated[Mapping[Slug, HostKeys], Meta(weight=Weight.TRUST)] = {}
     """What the machines prove themselves with."""
-    auth: Auth
+    auth: Annotated[Auth, Meta(weight=Weight.TRUST)]
     """How a person logs in."""
-    multiplexing: Literal["allowed", "required", "forbidden"] = "allowed"
+    multiplexing: Annotated[
+        Literal["allowed", "required", "forbidden"],
+        Meta(
+            weight=Weight.TUNING,
+            sentences={
+                "forbidden": "one connection cannot carry several sessions",
+                "required": "sessions must share one connection",
+            },
+        ),
+    ] = "allowed"
     """Whether one connection may carry several sessions (ControlMaster)."""
     slurm: Slurm = Slurm()
     """The queues."""
     deployment: Deployment | None = None
     """Where projects put their files."""
-    ray: Ray = Ray()
+    ray: Annotated[Ray, Meta(weight=Weight.TUNING)] = Ray()
     """What the site changes in dagster-slurm's Ray launcher."""
-    spark: Spark = Spark()
+    spark: Annotated[Spark, Meta(weight=Weight.TUNING)] = Spark()
     """What the site changes in dagster-slurm's Spark launcher."""
     filesystems: Mapping[Label, Filesystem] = {}
     """Places for files."""
     http_api: HttpApi | None = None
     """Interface for machines."""
-    compute_internet: bool | None = None
+    compute_internet: Annotated[
+        bool | None,
+        Meta(
+            weight=Weight.TUNING,
+            sentences={
+                True: "compute nodes reach the internet",
+                False: "compute nodes do not reach the internet",
+            },
+        ),
+    ] = None
     """Whether compute nodes reach the internet; left out when the site does not say."""
 
     @property

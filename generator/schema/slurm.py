@@ -7,6 +7,7 @@ from pydantic import Field
 
 from generator.schema.base import Fact, Model, Several
 from generator.schema.hosts import Architecture
+from generator.schema.meta import Meta, Weight
 from generator.schema.text_types import (
     Alias,
     Command,
@@ -28,7 +29,7 @@ class Request(Model):
 
     partition: Partitions | None = None
     """Partition (`--partition`), or several with commas between; none where the scheduler picks."""
-    qos: Label | None = None
+    qos: Annotated[Label | None, Meta(label="QoS")] = None
     """QoS (`--qos`); the first of the partition's when left out."""
     walltime: Walltime | None = None
     """Time limit (`--time`)."""
@@ -36,11 +37,13 @@ class Request(Model):
     """Number of nodes (`--nodes`)."""
     cpus: Count | None = None
     """CPUs for a task (`--cpus-per-task`)."""
-    mem: Memory | None = None
+    mem: Annotated[Memory | None, Meta(label="memory")] = None
     """Memory of a node (`--mem`)."""
-    mem_per_cpu: Memory | None = None
+    mem_per_cpu: Annotated[Memory | None, Meta(label="memory per CPU")] = None
     """Memory for a CPU (`--mem-per-cpu`); not together with `mem`."""
-    gpus_per_node: Annotated[int, Field(ge=0, le=1024)] | None = None
+    gpus_per_node: Annotated[
+        Annotated[int, Field(ge=0, le=1024)] | None, Meta(label="GPUs per node")
+    ] = None
     """GPUs of a node (`--gres=gpu:N`)."""
     constraint: Label | None = None
     """Feature that the nodes must have (`--constraint`)."""
@@ -66,23 +69,23 @@ class Limit(Model):
 class Partition(Fact):
     """A partition, with the QoS that may be paired with it."""
 
-    qos: Several[Label] = ()
+    qos: Annotated[Several[Label], Meta(label="QoS")] = ()
     """QoS that jobs here may use, the usual one first."""
     purpose: Purpose | None = None
     """What it is for, where it is for one thing only."""
     default: bool = False
     """Slurm takes it when a job names none."""
-    named: bool = True
+    named: Annotated[bool, Meta(label="to be named")] = True
     """False where a job must not name it: the scheduler routes by resources or by login host."""
     cores: Count | None = None
     """CPU cores of a node."""
-    mem: Memory | None = None
+    mem: Annotated[Memory | None, Meta(label="memory")] = None
     """Memory of a node."""
-    gpu: Text | None = None
+    gpu: Annotated[Text | None, Meta(weight=Weight.PROSE, label="GPU")] = None
     """Kind of GPU, in the site's words."""
-    gpus_per_node: Annotated[int, Field(ge=0, le=1024)] = 0
+    gpus_per_node: Annotated[int, Field(ge=0, le=1024), Meta(label="GPUs per node")] = 0
     """GPUs of a node."""
-    gres: Label | None = None
+    gres: Annotated[Label | None, Meta(label="GRES type")] = None
     """GPU type as `--gres=gpu:TYPE:N` wants it."""
     nodes: Count | None = None
     """How many nodes there are."""
@@ -92,7 +95,7 @@ class Partition(Fact):
     """Largest job, in nodes."""
     allocation: Literal["core", "gpu", "node"] | None = None
     """The smallest unit that is given to a job."""
-    cores_per_gpu: Count | None = None
+    cores_per_gpu: Annotated[Count | None, Meta(label="cores per GPU")] = None
     """Cores that come with each GPU, where the ratio is fixed."""
     default_walltime: Walltime | None = None
     """Time limit of a job that names none."""
@@ -104,13 +107,13 @@ class Partition(Fact):
     """Time limits that depend on the size of the job."""
     max_node_minutes: Count | None = None
     """Largest job, in nodes times minutes."""
-    architecture: Architecture | None = None
+    architecture: Annotated[Architecture | None, Meta(label="processor")] = None
     """Processor, where the site has several."""
-    accounts: Several[Label] = ()
+    accounts: Annotated[Several[Label], Meta(unit=frozenset)] = ()
     """Accounts that may use it, where not all may."""
     submit_from: Alias | None = None
     """Alias of the login host that jobs must be submitted from."""
-    submit_with: Command | None = None
+    submit_with: Annotated[Command | None, Meta(weight=Weight.TRUST)] = None
     """Command that submits, where it is not sbatch."""
 
 
@@ -125,7 +128,7 @@ class Qos(Fact):
     """Longest time limit."""
     max_nodes: Count | None = None
     """Largest job, in nodes."""
-    accounts: Several[Label] = ()
+    accounts: Annotated[Several[Label], Meta(unit=frozenset)] = ()
     """Accounts that may use it, where not all may."""
     preemptible: bool = False
     """Its jobs may be stopped for others."""
@@ -134,20 +137,23 @@ class Qos(Fact):
 class AccountNeeds(Model):
     """What else a job must name when it is charged to an account."""
 
-    needs: Several[Literal["wckey", "reservation", "qos"]] = ()
+    needs: Annotated[Several[Literal["wckey", "reservation", "qos"]], Meta(unit=frozenset)] = ()
     """Options that must be given as well."""
-    note: Text | None = None
+    note: Annotated[Text | None, Meta(weight=Weight.PROSE)] = None
     """What the account is for."""
 
 
 class Accounts(Fact):
     """Rules for the account that a job is charged to (`--account`)."""
 
-    required: bool | None = None
+    required: Annotated[
+        bool | None,
+        Meta(sentences={True: "jobs must name an account", False: "jobs need not name an account"}),
+    ] = None
     """Whether jobs must name one; left out when the site does not say."""
     default: Label | None = None
     """The account of a job that names none."""
-    form: Text | None = None
+    form: Annotated[Text | None, Meta(weight=Weight.PROSE)] = None
     """How the site's account names look (`project_<id>`)."""
     known: Mapping[Label, AccountNeeds] = {}
     """Accounts that are the same for everybody."""
@@ -162,21 +168,21 @@ class Slurm(Request, Fact):
     """The partitions, by name."""
     qos_limits: Mapping[Label, Qos] = {}
     """The QoS, by name."""
-    gpus: Several[Text] = ()
+    gpus: Annotated[Several[Text], Meta(label="GPUs")] = ()
     """Kinds of GPU, in the site's words, where its partitions don't tell."""
     accounts: Accounts = Accounts()
     """Rules for accounts."""
     clusters: Label | None = None
     """Cluster to submit to (`--clusters`), where one login host serves several."""
-    routed: bool = False
+    routed: Annotated[bool, Meta(sentences={True: "jobs name no partition"})] = False
     """True where jobs name no partition and the scheduler picks one."""
-    qos_required: bool = False
+    qos_required: Annotated[bool, Meta(sentences={True: "jobs must name a QoS"})] = False
     """True where jobs must name a QoS."""
     reservations: Text | None = None
     """How reservations are had."""
-    ignored_options: Several[Option] = ()
+    ignored_options: Annotated[Several[Option], Meta(unit=frozenset)] = ()
     """Options of sbatch that the site ignores."""
-    forbidden_options: Several[Option] = ()
+    forbidden_options: Annotated[Several[Option], Meta(unit=frozenset)] = ()
     """Options of sbatch that the site refuses."""
 
     def gpu_kinds(self) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+from generator.schema.meta import Meta
 from generator.schema.names import SLUG
 from generator.schema.placeholders import PLACEHOLDERS, names
 
@@ -151,6 +152,15 @@ def walltime_seconds(walltime: str) -> int:
     return int(days or 0) * 86400 + hours * 3600 + minutes * 60 + secs
 
 
+# Slurm counts in units of 1024, and a number without a unit in mebibytes (sbatch(1), --mem).
+_MEBIBYTES = {"K": 1 / 1024, "M": 1, "G": 1024, "T": 1024 * 1024}
+
+
+def mebibytes(memory: str) -> float:
+    """Return an amount of memory such as ``64G`` or ``4096M`` in mebibytes."""
+    return float(memory.rstrip("KMGT")) * _MEBIBYTES.get(memory[-1], 1)
+
+
 def numbers(node_range: str) -> tuple[str, ...]:
     """Return what a Slurm hostlist such as ``1-5`` or ``01,02,05`` counts, zeros in front kept.
 
@@ -236,6 +246,7 @@ HostName = Annotated[
         "a host name or address (it may not start with a dash)",
         _NAMING,
     ),
+    Meta(unit=str.lower),
 ]
 NodeAlias = Annotated[
     str,
@@ -253,6 +264,7 @@ NodeHost = Annotated[
 HostTemplate = Annotated[
     str,
     Form(r"%h(?:\.[A-Za-z0-9_-]+)+", "a host name that starts with %h, the name that was typed"),
+    Meta(unit=str.lower),
 ]
 Pattern = Annotated[str, Form(r"!?[A-Za-z0-9*?][A-Za-z0-9._*?-]{0,99}", "an ssh host pattern")]
 UserName = Annotated[str, Form(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,99}", "a user name", PERSONAL)]
@@ -323,9 +335,14 @@ Walltime = Annotated[
         "a walltime (MM, MM:SS, HH:MM:SS or D-HH[:MM[:SS]])",
     ),
     Check(_some_time),
+    Meta(unit=walltime_seconds),
 ]
-Duration = Annotated[str, Form(r"[1-9][0-9]{0,5}[smhd]", "a duration (90s, 30m, 16h, 1d)")]
-Memory = Annotated[str, Form(r"[1-9][0-9]{0,8}[KMGT]?", "an amount of memory (64G, 4096M)")]
+Duration = Annotated[
+    str, Form(r"[1-9][0-9]{0,5}[smhd]", "a duration (90s, 30m, 16h, 1d)"), Meta(unit=seconds)
+]
+Memory = Annotated[
+    str, Form(r"[1-9][0-9]{0,8}[KMGT]?", "an amount of memory (64G, 4096M)"), Meta(unit=mebibytes)
+]
 NodeRange = Annotated[
     str,
     Form(

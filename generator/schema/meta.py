@@ -1,0 +1,107 @@
+"""What programs need to know of a field besides its type, written beside it in the models.
+
+A field carries it in its annotation: ``network: Annotated[Text, Meta(weight=Weight.PROSE, label="reached")]``. A type
+in `text_types` may carry it too, for every field of that type. `meta(Host, "network")` returns both merged, and
+`leaves(site)` yields every value of a spec with the meta of its field.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel
+
+
+class Weight(StrEnum):
+    """How much a change of a value matters to the users of a site, the gravest first."""
+
+    TRUST = "trust"
+    """Whom users trust, and what runs in their name."""
+    ACCESS = "access"
+    """What users may ask for, and where."""
+    TUNING = "tuning"
+    """How well it works."""
+    PROSE = "prose"
+    """Text that only people read."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Meta:
+    """What programs need to know of a field besides its type."""
+
+    weight: Weight | None = None
+    """Weight of a change; ``None`` for that of the enclosing block."""
+    label: str | None = None
+    """Noun for headings and tables, where the key does not read well: `memory` for `mem`."""
+    unit: Callable[[Any], object] | None = None
+    """Function that returns the same for two values that mean the same: `90m` and `1:30:00` are both 5400 seconds."""
+    # typing hashes what stands in Annotated, and a dict has no hash.
+    sentences: Mapping[object, str] = dataclasses.field(default_factory=dict, hash=False)
+    """What a value says in words, where `key: value` would need an explanation."""
+
+    def over(self, other: "Meta") -> "Meta":
+        """Return this meta with what it leaves open taken from another."""
+        return Meta(
+            weight=self.weight or other.weight,
+            label=self.label or other.label,
+            unit=self.unit or other.unit,
+            sentences=self.sentences or other.sentences,
+        )
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One value of a spec."""
+
+    keys: tuple[str, ...]
+    """The keys that lead to it from the top of the model."""
+    value: Any
+    meta: Meta
+    """The meta of its field; its weight is never ``None``."""
+
+
+@cache
+def meta(model: type[BaseModel], name: str) -> Meta:
+    """Return the meta of a field: what the field says, then what its type says."""
+    info = model.model_fields[name]
+    merged = Meta()
+    for annotation in [*_annotations(info.annotation), *info.metadata]:
+        if isinstance(annotation, Meta):
+            merged = annotation.over(merged)
+    return merged
+
+
+def _annotations(annotation: Any) -> Iterator[object]:
+    """Yield what `Annotated` holds in the members of a union, which pydantic leaves where they are."""
+    if get_origin(annotation) is Annotated:
+        yield from get_args(annotation)[1:]
+    elif get_origin(annotation) in (Union, UnionType):
+        for member in get_args(annotation):
+            yield from _annotations(member)
+
+
+def leaves(
+    model: BaseModel, keys: tuple[str, ...] = (), weight: Weight = Weight.ACCESS
+) -> Iterator[Leaf]:
+    """Yield every value of a model and of the models in it; a list counts as one value.
+
+    A field without a weight has that of the block it is in, so a name that a user chose as a key never decides.
+    """
+    for name in type(model).model_fields:
+        field_meta = meta(type(model), name)
+        inherited = field_meta.over(Meta(weight=weight))
+        yield from _leaves(getattr(model, name), (*keys, name), inherited)
+
+
+def _leaves(value: Any, keys: tuple[str, ...], meta: Meta) -> Iterator[Leaf]:
+    if isinstance(value, BaseModel):
+        yield from leaves(value, keys, meta.weight or Weight.ACCESS)
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from _leaves(item, (*keys, name), meta)
+    else:
+        yield Leaf(keys, value, meta)
