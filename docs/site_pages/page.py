@@ -9,7 +9,7 @@ from datetime import date
 from generator.compiler.account import Account
 from generator.compiler.compile import compilation
 from generator.compiler.first_steps import first_login
-from generator.compiler.host_key_policy import algorithm, fingerprint, prints
+from generator.compiler.host_key_policy import prints
 from generator.compiler.result import Compilation, FirstLogin
 from generator.schema.auth import (
     AgentAuth,
@@ -23,6 +23,7 @@ from generator.schema.base import Fact, Model, Source
 from generator.schema.hosts import HostKeys
 from generator.schema.profile import SiteProfile
 from generator.schema.site import SiteSpec
+from generator.ssh.keys import algorithm, fingerprint
 from site_pages.markup import bullets, code, link, paragraph, prose, table, text
 from site_pages.topology import picture
 from site_pages.words import ROLES, gpus, host_keys, login, status

@@ -6,7 +6,6 @@ from pathlib import Path
 from generator import codec
 from generator.cli.output import data, width
 from generator.cli.table import table
-from generator.compiler.host_key_policy import fingerprint
 from generator.loading import catalogue, validate
 from generator.schema.auth import preferred_authentications
 from generator.schema.base import Fact, Model, facts
@@ -14,6 +13,7 @@ from generator.schema.hosts import HostKeys
 from generator.schema.placeholders import PLACEHOLDERS
 from generator.schema.site import SiteSpec
 from generator.schema.slurm import Partition
+from generator.ssh.keys import fingerprint
 
 # The fields that a section of the page prints, by the entry or by the block that holds the entries. Every other
 # field is printed below "Notes".

@@ -1,22 +1,14 @@
 """Which host keys ssh may accept for a machine: those of the spec that are trusted, and no others."""
 
-import base64
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from generator.compiler.account import Account
-from generator.schema.hosts import Algorithm, Authority, HostKeys
-from generator.schema.text_types import key_blob
+from generator.schema.hosts import Authority, HostKeys
+from generator.ssh.keys import CERTIFICATE_SUFFIX, SIGNATURES, Algorithm, algorithm, fingerprint
 
-# ssh's names for what a host key of each kind signs with; SHA-1 is left out (ssh_config(5), HostKeyAlgorithms).
-_SIGNATURES: dict[Algorithm, str] = {
-    "ed25519": "ssh-ed25519",
-    "ecdsa": "ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521",
-    "rsa": "rsa-sha2-512,rsa-sha2-256",
-}
 _CERTIFICATES = ",".join(
-    f"{name}-cert-v01@openssh.com" for names in _SIGNATURES.values() for name in names.split(",")
+    f"{name}{CERTIFICATE_SUFFIX}" for names in SIGNATURES.values() for name in names
 )
 
 
@@ -30,17 +22,6 @@ class Pins:
     """Keys that sign host keys."""
     algorithms: str | None
     """HostKeyAlgorithms that a pinned key answers to; ``None`` with authorities alone: ssh prefers certificates."""
-
-
-def fingerprint(key: str) -> str:
-    """Return the fingerprint of a public key line, as ``ssh-keygen -l`` prints it."""
-    return "SHA256:" + base64.b64encode(hashlib.sha256(key_blob(key)).digest()).decode().rstrip("=")
-
-
-def algorithm(key: str) -> Algorithm:
-    """Return the kind of a public key line."""
-    kind = key.partition(" ")[0]
-    return "ed25519" if kind == "ssh-ed25519" else "rsa" if kind == "ssh-rsa" else "ecdsa"
 
 
 def prints(keys: HostKeys) -> Iterator[tuple[Algorithm, str]]:
@@ -64,7 +45,7 @@ def pins(account: Account, entry: str) -> Pins | None:
 
 def _pins(keys: HostKeys) -> Pins:
     known: list[Algorithm] = [*keys.fingerprints, *map(algorithm, keys.keys)]
-    signatures = [names for kind, names in _SIGNATURES.items() if kind in known]
+    signatures = [",".join(names) for kind, names in SIGNATURES.items() if kind in known]
     return Pins(
         fingerprints=tuple(dict.fromkeys(one for _, one in prints(keys))),
         authorities=keys.authorities,

@@ -14,6 +14,7 @@ from generator.ssh.client import Settings
 from generator.ssh.config_files import Files, Source, sources, walk
 from generator.ssh.config_lines import Line, lines
 from generator.ssh.effective_config import AT_ONCE, asked
+from generator.ssh.patterns import example, matches
 
 # These add up, so a value of theirs takes nothing from ours (ssh_config(5)).
 _ADD_UP = {
@@ -173,18 +174,16 @@ def _names(site: bytes) -> dict[str, str]:
     for line in lines(site):
         for name in line.arguments if line.keyword == "host" else ():
             if not name.startswith("!"):
-                found.setdefault(name.replace("?", "0").replace("*", "any"), name)
+                found.setdefault(example(name), name)
     return found
 
 
 def _set(site: bytes, name: str) -> list[str]:
     """Return the options that a site's file sets for a name; such a file has Host blocks and no Match."""
-    from generator.schema.rules import matcher  # brings pydantic along
-
     found, applies = list[str](), False
     for line in lines(site):
         if line.keyword == "host":
-            applies = matcher(line.arguments)(name)
+            applies = matches(line.arguments, name)
         elif applies:
             found.append(line.written)
     return found

@@ -1,6 +1,5 @@
 """What ssh will really do, asked of ssh itself: what ours would change for the names that are the user's."""
 
-import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -9,6 +8,7 @@ from generator.ssh.client import Settings, client, too_new
 from generator.ssh.config_files import Files, sources, walk
 from generator.ssh.config_lines import Line, lines
 from generator.ssh.effective_config import asked
+from generator.ssh.patterns import is_pattern, matches
 
 _MOST = 100
 _TOLD_FIRST = ("hostname", "port", "user", "proxyjump", "proxycommand", "identityfile")
@@ -41,7 +41,7 @@ def foreign(files: Files) -> dict[str, str]:
     found: dict[str, str] = {}
     for file, line in walk(sources(files)[0]):
         for name in _named(line):
-            if not re.search(r"[*?!]", name) and not name.startswith("-"):
+            if not is_pattern(name) and not name.startswith("-"):
                 found.setdefault(name, f"{file}:{line.number}")
     return found
 
@@ -86,12 +86,8 @@ def changes(
 
 
 def _some(names: Collection[str], ours: Iterable[bytes]) -> list[str]:
-    from generator.schema.rules import matcher  # brings pydantic along
-
-    blocks = [
-        matcher(line.arguments) for conf in ours for line in lines(conf) if line.keyword == "host"
-    ]
-    caught = [name for name in names if any(matches(name) for matches in blocks)]
+    blocks = [line.arguments for conf in ours for line in lines(conf) if line.keyword == "host"]
+    caught = [name for name in names if any(matches(block, name) for block in blocks)]
     return list(dict.fromkeys([*caught, *names]))[: max(_MOST, len(caught))]
 
 

@@ -8,7 +8,7 @@ from generator.compiler.account import Account
 from generator.compiler.first_steps import first_login
 from generator.probe.finding import Finding, Kind
 from generator.schema.auth import Auth, CommandCertificateAuth
-from generator.ssh.certificate import NEVER, Certificate, decoded
+from generator.ssh.certificate import NEVER, Certificate, parse_certificate
 
 
 def problems(account: Account, auth: Auth, now: int) -> Iterator[Finding]:
@@ -33,12 +33,12 @@ def problems(account: Account, auth: Auth, now: int) -> Iterator[Finding]:
 
 def _problem(path: Path, now: int) -> str | None:
     try:
-        certificate = decoded(path.read_bytes())
+        certificate = parse_certificate(path.read_bytes())
     except OSError as error:
         return (error.strerror or str(error)).lower()
     except ValueError as error:
         return str(error)
-    return None if certificate.lasts(now) else _lapsed(certificate, now)
+    return None if certificate.is_valid(now) else _lapsed(certificate, now)
 
 
 def _lapsed(certificate: Certificate, now: int) -> str:

@@ -4,12 +4,13 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from generator.compiler.host_key_policy import algorithm, fingerprint, prints
+from generator.compiler.host_key_policy import prints
 from generator.probe.finding import Finding, Kind
 from generator.schema.hosts import HostKeys
-from generator.schema.rules import matcher
 from generator.schema.site import SiteSpec
-from generator.ssh.certificate import Certificate, decoded
+from generator.ssh.certificate import Certificate, parse_certificate
+from generator.ssh.keys import algorithm, fingerprint
+from generator.ssh.patterns import matches
 
 TRUST = "do not log in before you compared them with what the site publishes"
 _KINDS = (
@@ -124,7 +125,7 @@ def _certified(keys: HostKeys, names: Sequence[str], found: Offered, now: int) -
 def _decoded(certificates: Iterable[str]) -> Iterator[Certificate]:
     for line in certificates:
         try:
-            yield decoded(line.encode())
+            yield parse_certificate(line.encode())
         except ValueError:
             continue
 
@@ -134,9 +135,9 @@ def _problem(
 ) -> str | None:
     if one.authority not in trusted:
         return f"offers a certificate of another authority, {one.authority}"
-    if not any(matcher([pattern])(name) for pattern in trusted[one.authority] for name in names):
+    if not any(matches([pattern], name) for pattern in trusted[one.authority] for name in names):
         return f"is not among the hosts that the authority signs for ({', '.join(trusted[one.authority])})"
-    if not one.lasts(now):
+    if not one.is_valid(now):
         return "offers a certificate that is not valid now"
     if one.principals and not any(name.lower() in one.principals for name in names):
         return f"offers a certificate for {', '.join(one.principals)}"

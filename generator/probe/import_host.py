@@ -7,10 +7,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from generator.compiler.host_key_policy import algorithm, fingerprint
 from generator.errors import GenError
 from generator.ssh import client
 from generator.ssh.client import Settings
+from generator.ssh.keys import algorithm, fingerprint
 
 Ask = Callable[..., str]
 """Runs a program with some arguments and returns what it printed."""

@@ -9,7 +9,8 @@ from generator.renewal.credentials import Sources
 from generator.renewal.deadline import Deadline
 from generator.renewal.key_files import certificate
 from generator.renewal.settings import Command, Settings
-from generator.ssh.certificate import Certificate, key_blob
+from generator.ssh.certificate import Certificate
+from generator.ssh.keys import key_blob
 from generator.workspace import writer
 
 
@@ -46,14 +47,14 @@ def run(
         except GenError as error:
             raise FailedError(str(error)) from None
         new = certificate(settings.certificate)
-        if not new or not new.lasts(now) or not _fits(new, settings):
+        if not new or not new.is_valid(now) or not _fits(new, settings):
             raise GenError(
                 f"{command.words[0]} left no valid certificate for {settings.key} at {settings.certificate}"
             )
         if old and new.valid_before <= old.valid_before:
             raise GenError(f"{command.words[0]} left the certificate as it was")
     except BaseException:
-        if old and old.lasts(now):
+        if old and old.is_valid(now):
             for place, (content, mode) in before.items():
                 if not place.is_file() or place.read_bytes() != content:
                     writer.replace(place, content, mode, place.with_name(settings.scratch))

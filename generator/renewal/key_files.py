@@ -7,7 +7,8 @@ from generator.errors import GenError, os_errors_named
 from generator.renewal import process
 from generator.renewal.deadline import Deadline
 from generator.renewal.settings import Settings
-from generator.ssh.certificate import Certificate, decoded, key_blob
+from generator.ssh.certificate import Certificate, parse_certificate
+from generator.ssh.keys import key_blob
 from generator.workspace import writer
 
 _SSH = "install OpenSSH's client"
@@ -17,7 +18,7 @@ _KEPT = "the old one stays"
 def certificate(path: Path) -> Certificate | None:
     """Return the certificate in a file; ``None`` where there is none, or something else."""
     try:
-        return decoded(path.read_bytes())
+        return parse_certificate(path.read_bytes())
     except (OSError, ValueError):
         return None
 
@@ -71,24 +72,24 @@ def check(
         GenError: it is for another key, not valid now, lets nobody in, or is not what ssh takes for a certificate.
     """
     try:
-        found = decoded(new.read_bytes())
+        found = parse_certificate(new.read_bytes())
         fits = found.public_key == key_blob(line)
         # OpenSSH verifies the CA's signature when it reads one.
         keygen = process.program("ssh-keygen", _SSH)
         process.output([keygen, "-L", "-f", str(new)], process.needed(environment), Deadline(10))
     except (OSError, ValueError, GenError) as error:
         raise GenError(
-            f"what came {error if isinstance(error, ValueError) else 'is no certificate'}; {_KEPT}"
+            f"what came {error if isinstance(error, ValueError) else 'is not a certificate'}; {_KEPT}"
         ) from None
     if not fits:
         raise GenError(f"the new certificate is for another key; {_KEPT}")
     if not found.for_user or not found.principals:
         raise GenError(f"the new certificate lets nobody in; {_KEPT}")
-    if not found.lasts(now):
+    if not found.is_valid(now):
         raise GenError(
             f"the new certificate is not valid at the time of this machine; set its clock; {_KEPT}"
         )
-    if old and old.lasts(now) and user in old.principals and user not in found.principals:
+    if old and old.is_valid(now) and user in old.principals and user not in found.principals:
         raise GenError(f"the new certificate does not let {user} in, as the old one does; {_KEPT}")
     return found
 

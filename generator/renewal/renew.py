@@ -102,7 +102,7 @@ def _locked(run: Run, before: Certificate | None, state: State) -> Outcome:
 
 
 def _wanted(run: Run, found: Certificate | None, state: State, held: Held) -> bool:
-    if run.wish.on_connect and found and found.lasts(now()) and not run.alone(held):
+    if run.wish.on_connect and found and found.is_valid(now()) and not run.alone(held):
         return False  # nothing can be done without a person, and nothing has to be yet
     if pending(found, run.settings, now()) or run.wish.force:
         return True

@@ -18,7 +18,7 @@ from generator.renewal import process
 from generator.renewal.deadline import Deadline
 from generator.renewal.secret import Secret
 from generator.renewal.settings import Step
-from generator.ssh.certificate import fingerprint, key_blob
+from generator.ssh.keys import fingerprint
 from generator.workspace import writer
 
 _INSTALL = "install it: https://smallstep.com/docs/step-cli/installation"
@@ -82,7 +82,7 @@ class Authority:
         found = set()
         for line in self._run("ssh", "config", "--roots", *self._ours()).splitlines():
             with suppress(ValueError):
-                found.add(fingerprint(key_blob(line.encode())))
+                found.add(fingerprint(line))
         return found
 
     def _certificate(self, public_key: Path) -> list[str]:

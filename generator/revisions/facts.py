@@ -6,12 +6,13 @@ from enum import StrEnum
 from typing import Any
 
 from generator.compiler.digests import leaves
-from generator.compiler.host_key_policy import fingerprint, prints
+from generator.compiler.host_key_policy import prints
 from generator.schema.base import Model
 from generator.schema.hosts import Compute, Host, HostKeys
-from generator.schema.rules import matcher
 from generator.schema.site import SiteSpec
 from generator.schema.text_types import seconds, walltime_seconds
+from generator.ssh.keys import fingerprint
+from generator.ssh.patterns import example, matches
 
 
 class Weight(StrEnum):
@@ -142,7 +143,7 @@ def _order(site: SiteSpec) -> Block:
 def overlap(one: Compute, another: Compute) -> bool:
     """Tell whether a name that one's patterns match, digits put for its wildcards, is matched by the other's too."""
     return any(
-        matcher(nodes.patterns())(pattern.replace("?", "1").replace("*", "1"))
+        matches(nodes.patterns(), example(pattern, digit="1", word="1"))
         for nodes, patterns in ((one, another.patterns()), (another, one.patterns()))
         for pattern in patterns
         if not pattern.startswith("!")

@@ -6,8 +6,9 @@ from datetime import date, timedelta
 from generator.errors import Fault
 from generator.revisions.facts import overlap
 from generator.schema.base import facts
-from generator.schema.rules import aliases, matcher
+from generator.schema.rules import aliases
 from generator.schema.site import SiteSpec
+from generator.ssh.patterns import matches
 
 _OLD = timedelta(days=365)
 
@@ -104,7 +105,7 @@ def _clashes(site: SiteSpec, other: SiteSpec) -> Iterator[Fault]:
             yield Fault(("hosts", entry), f"the host name {host_name} is an alias of {other.site}")
         for group, nodes in other.compute.items():
             for name in dict.fromkeys((machine.alias, host_name)):
-                if matcher(nodes.patterns())(name):
+                if matches(nodes.patterns(), name):
                     yield Fault(
                         ("hosts", entry),
                         f"{name} is caught by the patterns of {other.site}, compute.{group}",
@@ -113,7 +114,7 @@ def _clashes(site: SiteSpec, other: SiteSpec) -> Iterator[Fault]:
         names = set[str]()
         for machine in other.machines():
             names |= {machine.alias, machine.host_name}
-        caught = sorted(filter(matcher(nodes.patterns()), names))
+        caught = sorted(name for name in names if matches(nodes.patterns(), name))
         if caught:
             yield Fault(
                 ("compute", group), f"the patterns catch {', '.join(caught)} of {other.site}"

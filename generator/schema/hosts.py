@@ -27,10 +27,10 @@ from generator.schema.text_types import (
     UserName,
     numbers,
 )
+from generator.ssh.keys import Algorithm
 
 Role = Literal["login", "jump", "transfer", "ide", "automation"]
 Architecture = Literal["x86_64", "aarch64", "ppc64le"]
-Algorithm = Literal["ed25519", "ecdsa", "rsa"]
 
 
 class Keepalive(Model):

@@ -1,8 +1,6 @@
 """What must hold between the fields of a spec. Each rule yields every fault it finds."""
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from fnmatch import translate
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 
 from generator.errors import Fault, near
@@ -11,23 +9,12 @@ from generator.schema.base import facts
 from generator.schema.site import SiteSpec
 from generator.schema.slurm import Request
 from generator.schema.text_types import seconds, walltime_seconds
+from generator.ssh.patterns import matches
 
 _MOST_NAMES = 300  # to log in to; each is compared with every pattern
 _SHORTEST_RENEWAL = 15  # seconds: three looks of a timer
 _MOST_FAULTS = 50  # a person mends these first
 _FIRST = "ssh takes the first of the two"
-
-
-def matcher(patterns: Iterable[str]) -> Callable[[str], bool]:
-    """Return what tells whether ssh would match a name: one pattern, and none with a `!` (ssh_config(5), PATTERNS)."""
-    wanted, unwanted = list[str](), list[str]()
-    for pattern in patterns:
-        # Only * and ? are special to ssh; [ is no letter of a pattern, so fnmatch agrees.
-        (unwanted if pattern.startswith("!") else wanted).append(
-            translate(pattern.removeprefix("!").lower())
-        )
-    yes, no = (re.compile("|".join(some) or r"(?!)") for some in (wanted, unwanted))
-    return lambda name: bool(yes.match(name.lower()) and not no.match(name.lower()))
 
 
 def aliases(site: SiteSpec) -> Iterator[tuple[tuple[str, str], str]]:
@@ -111,10 +98,10 @@ def _circles(jumps: Mapping[str, str | None]) -> Iterator[list[str]]:
 
 def _compute_patterns_spare_logins(site: SiteSpec) -> Iterator[Fault]:
     for group, nodes in site.compute.items():
-        caught = matcher(nodes.patterns())
+        patterns = tuple(nodes.patterns())
         for machine in site.machines():
             for name in dict.fromkeys((machine.alias, machine.host_name)):
-                if caught(name):
+                if matches(patterns, name):
                     hint = "ssh would jump through it to itself; leave it out with a pattern in also that starts with !"
                     yield Fault(
                         ("compute", group, "match"),
@@ -152,11 +139,11 @@ def _host_keys_belong_to_hosts(site: SiteSpec) -> Iterator[Fault]:
                     ("host_keys", name, "hosts"),
                     f"{entry} has its keys from host_keys.{taken[entry]} already",
                 )
-        signed_for = [matcher([authority.hosts]) for authority in keys.authorities]
+        signed_for = [authority.hosts for authority in keys.authorities]
         for machine in site.machines():
             if machine.entry not in keys.hosts or not signed_for:
                 continue
-            if not any(matches(machine.host_name) for matches in signed_for):
+            if not any(matches([hosts], machine.host_name) for hosts in signed_for):
                 yield Fault(
                     ("host_keys", name, "authorities"),
                     f"no authority here signs for {machine.host_name}",

@@ -4,11 +4,9 @@ Every text of a spec passes through one of these types, so none can carry a cont
 invisible character into a generated file.
 """
 
-import base64
-import binascii
 import re
-import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -18,6 +16,7 @@ from pydantic_core import CoreSchema, core_schema
 from generator.schema.meta import Meta
 from generator.schema.names import SLUG
 from generator.schema.placeholders import PLACEHOLDERS, names
+from generator.ssh.keys import fingerprint_digest, key_blob
 
 _LONGEST = 2000  # an RSA key of 8192 bits takes 1,400
 
@@ -97,38 +96,23 @@ class Check:
         return core_schema.no_info_after_validator_function(check, handler(source))
 
 
-def decoded_fingerprint(value: str) -> bytes:
-    """Return the 32 bytes behind ``SHA256:…`` (unpadded base64, ssh-keygen(1)).
-
-    Raises:
-        ValueError: it does not decode to 32 bytes.
-    """
+@contextmanager
+def _naming(value: str) -> Iterator[None]:
+    """Put the value in front of the message of a ValueError."""
     try:
-        digest = base64.b64decode(value.removeprefix("SHA256:") + "=", validate=True)
-    except binascii.Error:
-        digest = b""
-    if len(digest) != 32 or base64.b64encode(digest).rstrip(b"=").decode() != value.removeprefix(
-        "SHA256:"
-    ):
-        raise ValueError(f"{shown(value)} does not decode to the 32 bytes of a SHA-256")
-    return digest
+        yield
+    except ValueError as error:
+        raise ValueError(f"{shown(value)} {error}") from None
 
 
-def key_blob(value: str) -> bytes:
-    """Return the wire form of a public key line ``TYPE BASE64`` (RFC 4253, section 6.6).
+def _check_fingerprint(value: str) -> None:
+    with _naming(value):
+        fingerprint_digest(value)
 
-    Raises:
-        ValueError: the base64 does not decode, or the key inside is of another type than the line says.
-    """
-    kind, _, encoded = value.partition(" ")
-    try:
-        blob = base64.b64decode(encoded, validate=True)
-        length = struct.unpack(">I", blob[:4])[0]
-    except (binascii.Error, struct.error):
-        raise ValueError(f"the key of {shown(value)} is not base64") from None
-    if blob[4 : 4 + length] != kind.encode() or len(blob) <= 4 + length:
-        raise ValueError(f"{shown(value)} does not hold a key of the type {kind}")
-    return blob
+
+def _check_public_key(value: str) -> None:
+    with _naming(value):
+        key_blob(value)
 
 
 _MULTIPLE = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -317,7 +301,7 @@ Option = Annotated[str, Form(r"--?[A-Za-z][A-Za-z0-9_=:,./-]*", "a command line 
 Fingerprint = Annotated[
     str,
     Form(r"SHA256:[A-Za-z0-9+/=]*", "a fingerprint as ssh-keygen -l prints it (SHA256:…)"),
-    Check(decoded_fingerprint),
+    Check(_check_fingerprint),
 ]
 RootFingerprint = Annotated[str, Form(r"[0-9a-f]{64}", "a SHA-256 of 64 small hexadecimal digits")]
 PublicKey = Annotated[
@@ -326,7 +310,7 @@ PublicKey = Annotated[
         r"(?:ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(?:256|384|521)) [A-Za-z0-9+/]+={0,2}",
         "a public key (TYPE BASE64, no comment)",
     ),
-    Check(key_blob),
+    Check(_check_public_key),
 ]
 Walltime = Annotated[
     str,

@@ -1,17 +1,19 @@
-"""An OpenSSH certificate, from its own bytes: its times are seconds since 1970, so that no time zone can mislead.
+"""Read an OpenSSH certificate from its own bytes.
 
-The format is that of OpenSSH's PROTOCOL.certkeys; `ssh-keygen -L` prints the same in local time.
+The format is in OpenSSH's PROTOCOL.certkeys. Its times are seconds since 1970; `ssh-keygen -L` prints them in local
+time, in which one hour of autumn stands for two.
 """
 
 import base64
-import binascii
 from dataclasses import dataclass
-from hashlib import sha256
 
-NEVER = 253_402_300_799  # the end of the year 9999: what shells and calendars still understand
-_SUFFIX = "-cert-v01@openssh.com"
-# How many strings the public key of a type is made of, behind the nonce.
-_PARTS = {
+from generator.ssh.keys import CERTIFICATE_SUFFIX, WireReader, blob_fingerprint
+
+NEVER = 253_402_300_799
+"""The end of the year 9999, for a certificate without an end: the last date that shells and calendars understand."""
+_NOT_A_CERTIFICATE = "is not a certificate"
+# The number of strings that make up the public key of each type; they follow the nonce.
+_KEY_STRINGS = {
     "ssh-rsa": 2,
     "ssh-dss": 4,
     "ssh-ed25519": 1,
@@ -21,17 +23,17 @@ _PARTS = {
     "sk-ssh-ed25519": 2,
     "sk-ecdsa-sha2-nistp256": 3,
 }
-_USER = 1
+_USER_CERTIFICATE = 1
 
 
 @dataclass(frozen=True)
 class Certificate:
-    """What a certificate says, and for which key. Times are seconds since 1970."""
+    """The content of a certificate. Times are seconds since 1970."""
 
     public_key: bytes
-    """The key it is for, in the wire form of RFC 4253."""
+    """The key that it certifies, in the wire form of RFC 4253."""
     for_user: bool
-    """Whether it is a user's, and not a host's."""
+    """Whether it certifies a user, and not a host."""
     key_id: str
     principals: tuple[str, ...]
     valid_after: int
@@ -41,100 +43,83 @@ class Certificate:
 
     @property
     def end(self) -> int:
-        """The second from which it is not valid any more; of one without an end, the last that is spoken of."""
+        """The second at which it expires; NEVER for a certificate without an end."""
         return min(self.valid_before, NEVER)
 
-    def lasts(self, now: int) -> bool:
-        """Tell whether it is valid at a time."""
+    def is_valid(self, now: int) -> bool:
+        """Return whether it is valid at a time."""
         return self.valid_after <= now < self.valid_before
 
     def due(self, skew: int, clamped: bool = True) -> int:
-        """Return the second from which it is to be renewed.
+        """Return the second from which gen renews it: so many seconds before it expires.
 
-        Clamped, half of its lifetime passes first whatever the skew: else one that is shorter would be renewed at
-        every look.
+        Clamped, half of its lifetime passes first. Otherwise a certificate with a lifetime shorter than the skew would
+        be renewed at every check.
         """
         if self.end == NEVER:
             return NEVER
         lifetime = max(self.valid_before - self.valid_after, 0)
-        return max(self.valid_before - (min(skew, lifetime // 2) if clamped else skew), 0)
+        if clamped:
+            skew = min(skew, lifetime // 2)
+        return max(self.valid_before - skew, 0)
 
 
-def decoded(content: bytes) -> Certificate:
-    """Return the certificate in a `KEY-cert.pub`.
+def parse_certificate(content: bytes) -> Certificate:
+    """Return the certificate in the content of a `KEY-cert.pub`.
 
     Raises:
-        ValueError: it is none, or is cut short.
+        ValueError: the content is not a certificate, or is cut short.
     """
     words = content.split(b"\n", 1)[0].split()
     if len(words) < 2:
-        raise ValueError("is no certificate")
-    try:
-        reader = _Reader(base64.b64decode(words[1], validate=True))
-        return _certificate(reader, words[0].decode())
-    except (binascii.Error, UnicodeDecodeError):
-        raise ValueError("is no certificate") from None
-
-
-def key_blob(content: bytes) -> bytes:
-    """Return the wire form of the key in a `KEY.pub`.
-
-    Raises:
-        ValueError: it is no public key.
-    """
-    words = content.split(b"\n", 1)[0].split()
+        raise ValueError(_NOT_A_CERTIFICATE)
     try:
         blob = base64.b64decode(words[1], validate=True)
-        if _Reader(blob).string() == words[0]:
-            return blob
-    except (IndexError, binascii.Error):
-        pass
-    raise ValueError("is no public key")
+        name = words[0].decode()
+    except ValueError:  # binascii.Error or UnicodeDecodeError
+        raise ValueError(_NOT_A_CERTIFICATE) from None
+    return _parse_blob(WireReader(blob), name)
 
 
-def fingerprint(blob: bytes) -> str:
-    """Return a key's fingerprint as `ssh-keygen -l` prints it."""
-    return "SHA256:" + base64.b64encode(sha256(blob).digest()).rstrip(b"=").decode()
-
-
-def _certificate(reader: "_Reader", name: str) -> Certificate:
-    kind = reader.string().decode()
-    plain = kind.removesuffix(_SUFFIX)
-    if kind != name or plain == kind or plain not in _PARTS:
-        raise ValueError("is no certificate")
+def _parse_blob(reader: WireReader, name: str) -> Certificate:
+    kind = reader.string().decode(errors="replace")
+    key_type = kind.removesuffix(CERTIFICATE_SUFFIX)
+    if kind != name or key_type == kind or key_type not in _KEY_STRINGS:
+        raise ValueError(_NOT_A_CERTIFICATE)
     reader.string()  # the nonce
-    parts = [reader.string() for _ in range(_PARTS[plain])]
-    reader.number(8)  # the serial
+    key_strings = [reader.string() for _ in range(_KEY_STRINGS[key_type])]
+    reader.number(8)  # the serial number
     use = reader.number(4)
     key_id = reader.string().decode(errors="replace")
-    names = _Reader(reader.string())
-    principals = []
-    while names.rest:
-        principals.append(names.string().decode(errors="replace"))
-    valid_after, valid_before = reader.number(8), reader.number(8)
+    principals = _principals(reader.string())
+    valid_after = reader.number(8)
+    valid_before = reader.number(8)
     for _ in range(3):  # critical options, extensions, reserved
         reader.string()
-    authority = fingerprint(reader.string())
+    authority = blob_fingerprint(reader.string())
     reader.string()  # the signature
-    own = f"{plain}@openssh.com" if plain.startswith("sk-") else plain
-    key = b"".join(len(part).to_bytes(4, "big") + part for part in [own.encode(), *parts])
     return Certificate(
-        key, use == _USER, key_id, tuple(principals), valid_after, valid_before, authority
+        _key_blob(key_type, key_strings),
+        use == _USER_CERTIFICATE,
+        key_id,
+        principals,
+        valid_after,
+        valid_before,
+        authority,
     )
 
 
-class _Reader:
-    def __init__(self, rest: bytes) -> None:
-        self.rest = rest
+def _principals(content: bytes) -> tuple[str, ...]:
+    reader = WireReader(content)
+    principals = []
+    while reader.unread:
+        principals.append(reader.string().decode(errors="replace"))
+    return tuple(principals)
 
-    def take(self, length: int) -> bytes:
-        if length > len(self.rest):
-            raise ValueError("is cut short")
-        taken, self.rest = self.rest[:length], self.rest[length:]
-        return taken
 
-    def number(self, length: int) -> int:
-        return int.from_bytes(self.take(length), "big")
-
-    def string(self) -> bytes:
-        return self.take(self.number(4))
+def _key_blob(key_type: str, strings: list[bytes]) -> bytes:
+    # The type of a security key ends in the domain of OpenSSH; in that of its certificate the suffix replaces it.
+    if key_type.startswith("sk-"):
+        key_type += "@openssh.com"
+    parts = [key_type.encode(), *strings]
+    return b"".join(len(part).to_bytes(4, "big") + part for part in parts)

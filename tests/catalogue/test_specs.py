@@ -13,8 +13,8 @@ import pytest
 from generator.loading import validate
 from generator.resources import CATALOGUE
 from generator.schema.base import facts
-from generator.schema.rules import matcher
 from generator.schema.site import SiteSpec
+from generator.ssh.patterns import matches
 
 SITES = sorted(path.stem for path in CATALOGUE.glob("*.yaml"))
 ROOT = Path(__file__).parents[2]
@@ -98,11 +98,11 @@ def login_names(spec: SiteSpec) -> Iterator[str]:
 def samples(spec: SiteSpec) -> Iterator[tuple[str, str]]:
     """Yield (group, name) of compute nodes that the patterns of a site mean."""
     for group, nodes in spec.compute.items():
-        caught = matcher(nodes.patterns())
+        patterns = tuple(nodes.patterns())
         for pattern in nodes.patterns():
             for filling in ("1", "a", "x-1"):
                 name = pattern.replace("?", filling[0]).replace("*", filling)
-                if caught(name):
+                if matches(patterns, name):
                     yield group, name
 
 
@@ -136,7 +136,7 @@ def test_few_host_names_are_those_of_several_sites() -> None:
 
 @pytest.mark.parametrize("site", [site for site in SITES if of(site).compute])
 def test_compute_patterns_catch_no_name_of_another_site(site: str) -> None:
-    caught = [matcher(nodes.patterns()) for nodes in of(site).compute.values()]
+    groups = [tuple(nodes.patterns()) for nodes in of(site).compute.values()]
     theirs = {
         f"{other}: {name}"
         for other in SITES
@@ -146,19 +146,19 @@ def test_compute_patterns_catch_no_name_of_another_site(site: str) -> None:
             *login_names(of(other)),
             *(name for _, name in samples(of(other))),
         )
-        if any(matches(name) for matches in caught)
+        if any(matches(patterns, name) for patterns in groups)
     }
     assert theirs == set()
 
 
 @pytest.mark.parametrize("site", [site for site in SITES if of(site).compute])
 def test_a_compute_node_is_of_one_group(site: str) -> None:
-    caught = {group: matcher(nodes.patterns()) for group, nodes in of(site).compute.items()}
+    groups = {group: tuple(nodes.patterns()) for group, nodes in of(site).compute.items()}
     assert [
         (group, name)
         for group, name in samples(of(site))
-        for other in caught
-        if other != group and caught[other](name)
+        for other, patterns in groups.items()
+        if other != group and matches(patterns, name)
     ] == []
 
 
@@ -179,8 +179,8 @@ EVERYDAY = (
 
 @pytest.mark.parametrize("site", [site for site in SITES if of(site).compute])
 def test_compute_patterns_leave_everyday_names_alone(site: str) -> None:
-    caught = [matcher(nodes.patterns()) for nodes in of(site).compute.values()]
-    assert [name for name in EVERYDAY if any(matches(name) for matches in caught)] == []
+    groups = [tuple(nodes.patterns()) for nodes in of(site).compute.values()]
+    assert [name for name in EVERYDAY if any(matches(patterns, name) for patterns in groups)] == []
 
 
 @pytest.mark.parametrize("site", SITES)

@@ -9,8 +9,8 @@ import pytest
 from full_spec import AUTHS, SPEC
 
 from generator.cli import show
-from generator.compiler.host_key_policy import fingerprint
 from generator.schema.site import SiteSpec
+from generator.ssh.keys import fingerprint
 
 # What the documents of test_injection leave as it is by default, or say in words of their own.
 MORE: dict[str, Any] = {

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from generator.compiler.host_key_policy import fingerprint
 from generator.loading import validate, yaml_document
 from generator.report.finding import Finding
 from generator.revisions.changes import Sheet, review
+from generator.ssh.keys import fingerprint
 
 TODAY = date(2026, 6, 15)
 PIN = "SHA256:" + "A" * 43

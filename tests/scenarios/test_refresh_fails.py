@@ -188,7 +188,7 @@ FORGED = "(cd ~/.ssh; head -c 400 id_rig-cert.pub; printf evil; tail -c +405 id_
         pytest.param("exit 3", "step failed: status 3", id="fails without a word"),
         pytest.param("kill -KILL $$", "step failed: ", id="is killed"),
         pytest.param(
-            "exit 0", "what came is no certificate; the old one stays", id="writes nothing"
+            "exit 0", "what came is not a certificate; the old one stays", id="writes nothing"
         ),
         pytest.param('echo x > "${4%.pub}-cert.pub"', "what came ", id="writes garbage"),
         pytest.param(

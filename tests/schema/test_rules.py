@@ -1,13 +1,13 @@
 """Rules between the fields of a spec that no bad spec of tests/loading/bad_specs shows."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from generator.schema.rules import faults, matcher
+from generator.schema.rules import faults
 from generator.schema.site import SiteSpec
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDumqy+fbEwTOtyVlPGqzS/k4i/hJ8L+kUDf6MpWO1OI"
@@ -332,21 +332,3 @@ def test_an_authority_signs_for_every_host_and_node_of_its_entry(
     keys = {"source": "docs", "hosts": "x", "authorities": {"hosts": pattern, "key": KEY}}
     faulty = found(hosts={"x": HOST | nodes(1)}, host_keys={"ca": keys})
     assert faulty == [f"host_keys.ca.authorities: {message}" for message in expected]
-
-
-@pytest.mark.parametrize(
-    ("patterns", "names"),
-    [
-        pytest.param(["cn*"], {"cn1": True, "CN1": True, "xcn1": False}, id="a wildcard"),
-        pytest.param(["cn?"], {"cn1": True, "cn": False, "cn12": False}, id="one letter"),
-        pytest.param(
-            ["*", "!login*"], {"cn1": True, "login1": False, "LOGIN1": False}, id="a negation"
-        ),
-        pytest.param(["!login*"], {"cn1": False}, id="a negation alone matches nothing"),
-        pytest.param(["cn.1"], {"cn.1": True, "cnx1": False}, id="a dot is a dot"),
-        pytest.param([], {"cn1": False}, id="no pattern"),
-    ],
-)
-def test_patterns_match_as_in_ssh(patterns: list[str], names: Mapping[str, bool]) -> None:
-    matches = matcher(patterns)
-    assert {name: matches(name) for name in names} == names

@@ -14,10 +14,10 @@ import pytest
 from generator.compiler.account import Account
 from generator.compiler.compile import compile_site
 from generator.compiler.emitters import env_file
-from generator.compiler.host_key_policy import fingerprint
 from generator.schema.profile import SiteProfile
 from generator.schema.rules import faults
 from generator.schema.site import SiteSpec
+from generator.ssh.keys import fingerprint
 
 ADA = SiteProfile(
     user="ada", email="ada@example.org", project="p1", client_id="id1", home="/home/ada"

@@ -11,12 +11,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from generator.schema import text_types
 from generator.schema.text_types import (
-    decoded_fingerprint,
-    key_blob,
     numbers,
     seconds,
     walltime_seconds,
 )
+from generator.ssh.keys import fingerprint_digest, key_blob
 
 ED25519 = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDumqy+fbEwTOtyVlPGqzS/k4i/hJ8L+kUDf6MpWO1OI"
 ECDSA = (
@@ -416,7 +415,7 @@ def test_is_refused_in_words_that_say_what_is_wanted(form: str, value: str) -> N
         pytest.param(
             text_types.PublicKey,
             "ssh-ed25519 AAAA=",
-            "the key of 'ssh-ed25519 AAAA=' is not base64",
+            "'ssh-ed25519 AAAA=' holds a key that is not base64",
             id="a key cut short",
         ),
         pytest.param(
@@ -509,7 +508,7 @@ def test_what_a_range_of_nodes_counts(nodes: str, expected: list[str]) -> None:
 def test_a_fingerprint_is_32_bytes(digest: bytes) -> None:
     value = "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
     assert refusal(text_types.Fingerprint, value) is None
-    assert decoded_fingerprint(value) == digest
+    assert fingerprint_digest(value) == digest
 
 
 @pytest.mark.parametrize("key", [ED25519, ECDSA], ids=["Ed25519", "ECDSA"])

@@ -1,4 +1,4 @@
-"""What a certificate says is read from its bytes: the same wherever the clock on the wall stands."""
+"""A certificate is read from its bytes, so the time zone of this machine changes nothing."""
 
 import base64
 import os
@@ -12,47 +12,51 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from generator.ssh.certificate import NEVER, Certificate, decoded, fingerprint, key_blob
+from generator.ssh.certificate import NEVER, Certificate, parse_certificate
+from generator.ssh.keys import blob_fingerprint, key_blob
 
 HOUR = 3600
 ZONES = ["UTC", "Europe/Vienna", "America/New_York", "Pacific/Kiritimati"]
 
 
-def keygen(*words: str | Path, **environment: str) -> str:
-    done = subprocess.run(
-        ["ssh-keygen", *words],
+def keygen(*arguments: str | Path, **environment: str) -> str:
+    """Run ssh-keygen, and return its output."""
+    process = subprocess.run(
+        ["ssh-keygen", *arguments],
         check=True,
         capture_output=True,
         text=True,
         timeout=30,
         env={**os.environ, **environment},
     )
-    return done.stdout
+    return process.stdout
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a CA's key."""
-    folder = tmp_path_factory.mktemp("keys")
-    keygen("-q", "-t", "ed25519", "-N", "", "-f", folder / "ca")
-    return folder
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a directory with the key of a CA."""
+    directory = tmp_path_factory.mktemp("keys")
+    keygen("-q", "-t", "ed25519", "-N", "", "-f", directory / "ca")
+    return directory
 
 
 Issue = Callable[..., bytes]
 
 
 @pytest.fixture(scope="module")
-def issue(folder: Path) -> Issue:
-    """Have the real ssh-keygen make a certificate."""
+def issue(directory: Path) -> Issue:
+    """Return a function with which the real ssh-keygen issues a certificate."""
 
     def run(
         *options: str, kind: str = "ed25519", principals: str | None = "ada", zone: str = "UTC"
     ) -> bytes:
-        key = folder / f"key-{kind}"
+        key = directory / f"key-{kind}"
         if not key.exists():
             keygen("-q", "-t", kind, "-N", "", "-f", key)
-        named = ["-n", principals] if principals else []
-        keygen("-q", "-s", folder / "ca", "-I", "the id", *named, *options, f"{key}.pub", TZ=zone)
+        arguments = ["-q", "-s", str(directory / "ca"), "-I", "the id", *options]
+        if principals:
+            arguments += ["-n", principals]
+        keygen(*arguments, f"{key}.pub", TZ=zone)
         return Path(f"{key}-cert.pub").read_bytes()
 
     return run
@@ -60,7 +64,7 @@ def issue(folder: Path) -> Issue:
 
 @pytest.fixture
 def in_zone(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[str]:
-    """Let this process believe that it is in a time zone."""
+    """Set the time zone of this process."""
     monkeypatch.setenv("TZ", request.param)
     time.tzset()
     yield request.param
@@ -69,18 +73,18 @@ def in_zone(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> 
 
 
 @pytest.mark.parametrize("kind", ["ed25519", "ecdsa", "rsa"])
-def test_every_part_of_a_certificate_is_read(folder: Path, issue: Issue, kind: str) -> None:
-    found = decoded(
+def test_every_part_of_a_certificate_is_read(directory: Path, issue: Issue, kind: str) -> None:
+    certificate = parse_certificate(
         issue("-V", "20260101000000Z:20260101160000Z", kind=kind, principals="ada,ada@example.org")
     )
-    assert found == Certificate(
-        public_key=key_blob((folder / f"key-{kind}.pub").read_bytes()),
+    assert certificate == Certificate(
+        public_key=key_blob((directory / f"key-{kind}.pub").read_bytes()),
         for_user=True,
         key_id="the id",
         principals=("ada", "ada@example.org"),
         valid_after=1767225600,
         valid_before=1767225600 + 16 * HOUR,
-        authority=keygen("-l", "-f", folder / "ca.pub").split()[1],
+        authority=keygen("-l", "-f", directory / "ca.pub").split()[1],
     )
 
 
@@ -89,45 +93,54 @@ def string(value: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("kind", "parts"),
+    ("kind", "key_type", "parts"),
     [
-        pytest.param("sk-ssh-ed25519", [b"k" * 32, b"ssh:"], id="ed25519-sk"),
-        pytest.param("sk-ecdsa-sha2-nistp256", [b"nistp256", b"p" * 65, b"ssh:"], id="ecdsa-sk"),
-        pytest.param("ecdsa-sha2-nistp521", [b"nistp521", b"p" * 133], id="nistp521"),
+        pytest.param(
+            "sk-ssh-ed25519", "sk-ssh-ed25519@openssh.com", [b"k" * 32, b"ssh:"], id="ed25519-sk"
+        ),
+        pytest.param(
+            "sk-ecdsa-sha2-nistp256",
+            "sk-ecdsa-sha2-nistp256@openssh.com",
+            [b"nistp256", b"p" * 65, b"ssh:"],
+            id="ecdsa-sk",
+        ),
+        pytest.param(
+            "ecdsa-sha2-nistp521", "ecdsa-sha2-nistp521", [b"nistp521", b"p" * 133], id="nistp521"
+        ),
     ],
 )
-def test_the_key_of_a_security_key_is_the_one_of_its_public_half(
-    kind: str, parts: list[bytes]
+def test_the_certificate_of_a_security_key_holds_its_public_key(
+    kind: str, key_type: str, parts: list[bytes]
 ) -> None:
-    """Put together by the rules of PROTOCOL.certkeys: no test machine has such a device."""
+    """Build the certificate by the rules of PROTOCOL.certkeys, since no test machine has such a device."""
     name = f"{kind}-cert-v01@openssh.com"
     head = [name.encode(), b"nonce", *parts]
     numbers = (7).to_bytes(8, "big") + (1).to_bytes(4, "big")
     times = (1000).to_bytes(8, "big") + (2000).to_bytes(8, "big")
     tail = [b"", b"", b"", b"the CA's key", b"its signature"]
     blob = b"".join(map(string, head)) + numbers + string(b"id") + string(string(b"ada")) + times
-    found = decoded(
+    certificate = parse_certificate(
         f"{name} ".encode() + base64.b64encode(blob + b"".join(map(string, tail))) + b" comment\n"
     )
-    own = f"{kind}@openssh.com" if kind.startswith("sk-") else kind
-    assert found.public_key == b"".join(map(string, [own.encode(), *parts]))
-    assert (found.valid_after, found.valid_before, found.authority) == (
+    assert certificate.public_key == b"".join(map(string, [key_type.encode(), *parts]))
+    assert (certificate.valid_after, certificate.valid_before, certificate.authority) == (
         1000,
         2000,
-        fingerprint(b"the CA's key"),
+        blob_fingerprint(b"the CA's key"),
     )
 
 
-def test_a_certificate_without_principals_or_for_a_host_says_so(issue: Issue) -> None:
-    assert decoded(issue(principals=None)).principals == ()
-    assert not decoded(issue("-h")).for_user
+def test_a_certificate_without_principals_and_one_for_a_host_are_read(issue: Issue) -> None:
+    assert parse_certificate(issue(principals=None)).principals == ()
+    assert not parse_certificate(issue("-h")).for_user
 
 
 def test_a_certificate_without_an_end_is_never_due(issue: Issue) -> None:
-    found = decoded(issue())  # Valid: forever
-    assert (found.valid_after, found.valid_before) == (0, 2**64 - 1)
-    assert found.due(1800) == NEVER
-    assert found.lasts(0) and found.lasts(NEVER)
+    certificate = parse_certificate(issue())  # Valid: forever
+    assert (certificate.valid_after, certificate.valid_before) == (0, 2**64 - 1)
+    assert certificate.due(1800) == NEVER
+    assert certificate.is_valid(0)
+    assert certificate.is_valid(NEVER)
 
 
 @pytest.mark.parametrize("in_zone", ZONES, indirect=True)
@@ -143,26 +156,29 @@ def test_decisions_do_not_depend_on_the_zone(
     issue: Issue, in_zone: str, start: str, end: str, first: int
 ) -> None:
     """`ssh-keygen -L` prints local times, of which an hour in autumn stands for two."""
-    found = decoded(issue("-V", f"{start}:{end}", zone=in_zone))
-    assert found.valid_after == first
-    assert found.due(1800) == found.valid_before - 1800
-    assert not found.lasts(found.valid_before) and found.lasts(found.valid_before - 1)
+    certificate = parse_certificate(issue("-V", f"{start}:{end}", zone=in_zone))
+    assert certificate.valid_after == first
+    assert certificate.due(1800) == certificate.valid_before - 1800
+    assert certificate.is_valid(certificate.valid_before - 1)
+    assert not certificate.is_valid(certificate.valid_before)
 
 
 @pytest.mark.parametrize(
     ("lifetime", "skew", "clamped", "due"),
     [
-        pytest.param(16 * HOUR, 1800, True, 16 * HOUR - 1800, id="the skew before its end"),
-        pytest.param(1200, 1800, True, 600, id="one shorter than the skew: half of it passes"),
-        pytest.param(60, 15, True, 45, id="a minute"),
-        pytest.param(1200, 1800, False, -600, id="for each connection: always"),
-        pytest.param(0, 1800, True, 0, id="one that never was valid"),
+        pytest.param(16 * HOUR, 1800, True, 16 * HOUR - 1800, id="skew before its end"),
+        pytest.param(1200, 1800, True, 600, id="lifetime shorter than the skew: half of it passes"),
+        pytest.param(60, 15, True, 45, id="lifetime of a minute"),
+        pytest.param(1200, 1800, False, -600, id="not clamped, for each connection: always"),
+        pytest.param(0, 1800, True, 0, id="never valid"),
     ],
 )
-def test_when_it_is_due(lifetime: int, skew: int, clamped: bool, due: int) -> None:
+def test_a_certificate_is_due_before_it_expires(
+    lifetime: int, skew: int, clamped: bool, due: int
+) -> None:
     start = 100_000
-    found = Certificate(b"", True, "", ("ada",), start, start + lifetime, "")
-    assert found.due(skew, clamped) - start == due
+    certificate = Certificate(b"", True, "", ("ada",), start, start + lifetime, "")
+    assert certificate.due(skew, clamped) - start == due
 
 
 @pytest.mark.parametrize(
@@ -176,30 +192,27 @@ def test_when_it_is_due(lifetime: int, skew: int, clamped: bool, due: int) -> No
         pytest.param(b"-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl\n", id="a private key"),
     ],
 )
-def test_what_is_no_certificate_is_refused(content: bytes) -> None:
-    with pytest.raises(ValueError, match=r"is no certificate|is cut short"):
-        decoded(content)
+def test_content_that_is_not_a_certificate_is_refused(content: bytes) -> None:
+    with pytest.raises(ValueError, match=r"^is (?:not a certificate|cut short)$"):
+        parse_certificate(content)
 
 
-def test_a_plain_public_key_is_no_certificate(folder: Path) -> None:
-    with pytest.raises(ValueError, match="is no certificate"):
-        decoded((folder / "ca.pub").read_bytes())
+def test_a_public_key_is_not_a_certificate(directory: Path) -> None:
+    with pytest.raises(ValueError, match=r"^is not a certificate$"):
+        parse_certificate((directory / "ca.pub").read_bytes())
 
 
 @given(st.data())
-def test_damage_is_a_value_error_or_a_certificate_and_nothing_else(
-    issue: Issue, data: st.DataObject
-) -> None:
+def test_damage_leads_to_a_value_error_or_a_certificate(issue: Issue, data: st.DataObject) -> None:
     content = bytearray(issue("-V", "+1h"))
-    for place in data.draw(st.lists(st.integers(0, len(content) - 1), max_size=4)):
-        content[place] = data.draw(st.integers(0, 255))
+    for offset in data.draw(st.lists(st.integers(0, len(content) - 1), max_size=4)):
+        content[offset] = data.draw(st.integers(0, 255))
     cut = bytes(content[: data.draw(st.integers(0, len(content)))])
     with suppress(ValueError):
-        assert isinstance(decoded(cut), Certificate)
+        assert isinstance(parse_certificate(cut), Certificate)
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_refused_by_a_value_error(content: bytes) -> None:
-    for read in (decoded, key_blob):
-        with pytest.raises(ValueError, match="is "):
-            read(content)
+    with pytest.raises(ValueError, match=r"^is "):
+        parse_certificate(content)

@@ -8,16 +8,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from generator import paths
+from generator.compiler import connect_hook
 from generator.compiler.account import Account
 from generator.compiler.artifact import Artifact
-from generator.compiler.connect_hook import matches
 from generator.compiler.host_key_policy import host_key_settings, pins
 from generator.compiler.templates import render
 from generator.errors import GenError
 from generator.schema.auth import Auth, KerberosAuth, PublicKeyAuth, preferred_authentications
 from generator.schema.hosts import Compute, Host, JobEntry, Keepalive
-from generator.schema.rules import matcher
 from generator.schema.site import SiteSpec
+from generator.ssh.patterns import matches
 
 Setting = tuple[str, str]
 
@@ -79,7 +79,9 @@ def _renewed(account: Account, made: list[Block]) -> list[str]:
     """Return what stands behind `Match`, for the blocks that log in with the certificate of the site."""
     certificate = account.certificate(account.site.auth)
     line = ("CertificateFile", _quoted(certificate or ""))
-    return matches(account, certificate, [block.names for block in made if line in block.settings])
+    return connect_hook.matches(
+        account, certificate, [block.names for block in made if line in block.settings]
+    )
 
 
 def _refuse_twins(account: Account) -> None:
@@ -172,7 +174,7 @@ def _compute(account: Account, group: str, nodes: Compute) -> Iterator[Block]:
             ],
         )
     elif nodes.host:
-        full = filter(matcher(nodes.match), nodes.full_names())
+        full = [name for name in nodes.full_names() if matches(nodes.match, name)]
         yield Block([*nodes.match, *(f"!{name}" for name in full)], [("HostName", nodes.host)])
     if not nodes.patterns():
         return

@@ -9,9 +9,9 @@ from sshconf import SshConfigFile
 
 from generator.compiler.account import Account
 from generator.compiler.emitters import ssh_config
-from generator.compiler.host_key_policy import fingerprint
 from generator.schema.profile import SiteProfile
 from generator.schema.site import SiteSpec
+from generator.ssh.keys import fingerprint
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDumqy+fbEwTOtyVlPGqzS/k4i/hJ8L+kUDf6MpWO1OI"
 FINGERPRINT = fingerprint(KEY)
