@@ -415,7 +415,7 @@ def test_is_refused_in_words_that_say_what_is_wanted(form: str, value: str) -> N
         pytest.param(
             text_types.PublicKey,
             "ssh-ed25519 AAAA=",
-            "'ssh-ed25519 AAAA=' holds a key that is not base64",
+            "'ssh-ed25519 AAAA=' does not hold a key of the type ssh-ed25519",
             id="a key cut short",
         ),
         pytest.param(
