@@ -1,15 +1,17 @@
-"""A spec that has every key, and every way to log in with every field of it."""
+"""A spec with every key, and every auth method with every field."""
 
 from typing import Any
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDumqy+fbEwTOtyVlPGqzS/k4i/hJ8L+kUDf6MpWO1OI"
 AUTHORITY = (
-    "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBADeLjSj4J0MFrdxdn9M/mcZi1fqKnQB6ZHjysUl"
-    "ontzFXI9PVoxPjYqMDDO0hM6IM6NCnkiiFqveEvSoXDnGWI="
+    "ecdsa-sha2-nistp256 "
+    "AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBADeLjSj4J0MFrdxdn9M/mcZi1fqKnQB6ZHj"
+    "ysUlontzFXI9PVoxPjYqMDDO0hM6IM6NCnkiiFqveEvSoXDnGWI="
 )
 FACT = {"source": ["doc"], "checked": "2026-01-02"}
 
-# How people log in, every field of each way; each is a site's usual way in one of the documents below.
+# Every auth method with every field. Each is the method of the site in one of the documents that
+# tests make from `SPEC`.
 AUTHS: dict[str, dict[str, Any]] = {
     "publickey": {
         "method": "publickey",
@@ -70,8 +72,8 @@ AUTHS: dict[str, dict[str, Any]] = {
     },
 }
 
-# Every other field. What stands for one thing is one text, and other things have other texts, so that a text can be
-# replaced wherever it stands.
+# Every other field. Fields with one meaning have the same text, and fields with another meaning
+# another text, so that a test can replace a text everywhere.
 SPEC: dict[str, Any] = {
     "site": "hpc",
     "title": "A cluster",

@@ -1,4 +1,4 @@
-"""Texts that are markup or a command to some reader of a report, and findings with them in each field."""
+"""Texts that are markup or a command to a reader of reports, and findings with them."""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""A generated Dagster project in the hands of a person whose home is a scratch folder: `dg`, and what runs came to."""
+"""A generated Dagster project of a user with a scratch home directory: `dg`, and its results."""
 
 import subprocess
 import sys
@@ -13,49 +13,50 @@ from dagster import AssetKey, DagsterInstance
 TOOLS = Path(sys.prefix, "bin")
 
 TIMEOUT = 560
-"""Seconds; Dagster and Ray need ten each to start, and a busy machine ten times as much."""
+"""Seconds. Dagster and Ray need ten each to start, and ten times as much on a busy machine."""
 
 Result = subprocess.CompletedProcess[str]
 
 
 @dataclass(frozen=True)
 class Project:
-    """A project of a person."""
+    """A project of a user."""
 
-    folder: Path
+    directory: Path
     home: Path
     programs: Path = TOOLS
-    """Folder of programs that are found before all others."""
-    before: tuple[str, ...] = ()
-    """Words before a command."""
+    """Directory of programs that come before all others on the PATH."""
+    prefix: tuple[str, ...] = ()
+    """Words before each command."""
 
     @property
     def package(self) -> Path:
-        """The folder of its Python package."""
-        return next((self.folder / "src").iterdir())
+        """The directory of its Python package."""
+        return next((self.directory / "src").iterdir())
 
     @property
-    def store(self) -> Path:
-        """Dagster's home: what runs came to."""
+    def dagster_home(self) -> Path:
+        """The directory in which Dagster records its runs."""
         return self.home / "dagster"
 
     @property
     def environment(self) -> dict[str, str]:
-        """The person's variables, which those in `.env` beat."""
+        """The variables of the user; those in `.env` override them."""
         return {
             "PATH": f"{self.programs}:{TOOLS}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
             "HOME": str(self.home),
-            "DAGSTER_HOME": str(self.store),
+            "DAGSTER_HOME": str(self.dagster_home),
             "DAGSTER_DISABLE_TELEMETRY": "1",
-            "PYTHONPATH": str(self.folder / "src"),
+            "PYTHONPATH": str(self.directory / "src"),
         }
 
     def launch(self, *assets: str) -> Result:
-        """Materialize assets as the person does."""
-        self.store.mkdir(exist_ok=True)
+        """Materialize assets as the user does."""
+        self.dagster_home.mkdir(exist_ok=True)
+        dg = [str(TOOLS / "dg"), "launch", "--assets", ",".join(assets)]
         return subprocess.run(
-            [*self.before, str(TOOLS / "dg"), "launch", "--assets", ",".join(assets)],
-            cwd=self.folder,
+            [*self.prefix, *dg],
+            cwd=self.directory,
             env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -65,25 +66,24 @@ class Project:
             check=False,
         )
 
-    def dotenv(self, text: str, **more: str) -> None:
-        """Write the file that Dagster reads; of a name that comes twice the last counts."""
-        (self.folder / ".env").write_text(
-            text + "".join(f"{name}={value}\n" for name, value in more.items())
-        )
+    def write_dotenv(self, text: str, **variables: str) -> None:
+        """Write the `.env` file that Dagster reads; of a repeated name the last value counts."""
+        lines = "".join(f"{name}={value}\n" for name, value in variables.items())
+        (self.directory / ".env").write_text(text + lines)
 
     @contextmanager
-    def setting(self, **more: str) -> Iterator[None]:
-        """Have other values in that file for a while."""
-        before = (self.folder / ".env").read_text()
-        self.dotenv(before, **more)
+    def setting(self, **variables: str) -> Iterator[None]:
+        """Change values in the `.env` file to the end of the block."""
+        before = (self.directory / ".env").read_text()
+        self.write_dotenv(before, **variables)
         try:
             yield
         finally:
-            self.dotenv(before)
+            self.write_dotenv(before)
 
     def metadata(self, asset: str) -> dict[str, Any]:
-        """Return what the newest materialization of an asset tells."""
-        with DagsterInstance.from_config(str(self.store)) as instance:
+        """Return the metadata of the newest materialization of an asset."""
+        with DagsterInstance.from_config(str(self.dagster_home)) as instance:
             event = instance.get_latest_materialization_event(AssetKey(asset))
         assert event and event.asset_materialization
         return {name: value.value for name, value in event.asset_materialization.metadata.items()}

@@ -1,13 +1,13 @@
-"""A real Slurm of one node with accounting, in a folder and on ports of its own: several run side by side.
+"""A real Slurm of one node with accounting, in its own directory and on its own ports.
 
-    with slurm(tmp_path, {"long": "MaxTime=7-00:00:00"}, {"normal": "", "devel": "MaxWall=00:10:00"}) as cluster:
+    with slurm(tmp_path, {"long": "MaxTime=7-00:00:00"}, {"normal": "", "devel": ""}) as cluster:
         rig.serve("login", ["ed25519"], cluster.set_env)
         cluster.run("srun", "--qos", "devel", "hostname")
         assert cluster.jobs("Partition", "QOS", "State") == [("long", "devel", "COMPLETED")]
 
-munged, mariadbd, slurmdbd, slurmctld, slurmd and all jobs live in one process namespace, whose first process reads from
-the test: when the block ends, or the test however it ends, the kernel ends them all. It needs root, and some four
-seconds to start.
+Several can run side by side. munged, mariadbd, slurmdbd, slurmctld, slurmd and all jobs live in one
+process namespace, whose first process reads from the test. When the block ends, or the test dies in
+whatever way, the kernel ends them all. It needs root, and about four seconds to start.
 """
 
 import fcntl
@@ -15,13 +15,15 @@ import os
 import pwd
 import socket
 import subprocess
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
 from stat import S_IFCHR
+
+from ports import free_port
+from waiting import wait_until
 
 PROGRAMS = (
     "unshare",
@@ -36,23 +38,27 @@ PROGRAMS = (
 )
 
 _PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"
-_PERSON = pwd.getpwuid(os.geteuid()).pw_name
+_USER = pwd.getpwuid(os.geteuid()).pw_name
 _GPUS = 4
 
 Result = subprocess.CompletedProcess[str]
 
-# Nobody else can reach its socket, so MariaDB needs no grant tables; but slurmdbd's stored procedures need the other
-# system tables. A data folder in memory takes a second off.
+# Only this process can reach the socket of MariaDB, so MariaDB needs no grant tables; but the
+# stored procedures of slurmdbd need the other system tables. Its data lie in memory, which starts
+# it a second sooner.
 _START = r"""
 cd "$1"
 until_it() { until "$@"; do sleep 0.05; done; }
 mount -t tmpfs none db
-munged --foreground --force --key-file munge.key --socket munge --pid-file munge.pid --seed-file munge.seed &
-mariadbd --no-defaults --user=root --datadir="$1/db" --socket="$1/mariadb" --skip-networking --skip-grant-tables &
+munged --foreground --force --key-file munge.key \
+    --socket munge --pid-file munge.pid --seed-file munge.seed &
+mariadbd --no-defaults --user=root --datadir="$1/db" --socket="$1/mariadb" \
+    --skip-networking --skip-grant-tables &
 {
     set -e
     until_it test -S munge
     until_it test -S mariadb
+    until_it mariadb --no-defaults -e 'SELECT 1'
     mariadb --no-defaults -e 'CREATE DATABASE mysql; CREATE DATABASE slurm_acct_db'
     mariadb --no-defaults mysql </usr/share/mysql/mysql_system_tables.sql
     slurmdbd -D &
@@ -67,10 +73,10 @@ cat
 
 _SLURMDBD = """\
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge
+AuthInfo=socket={directory}/munge
 DbdHost=localhost
 DbdPort={dbd_port}
-PidFile={folder}/slurmdbd.pid
+PidFile={directory}/slurmdbd.pid
 SlurmUser=root
 StorageType=accounting_storage/mysql
 StorageUser=root
@@ -80,18 +86,18 @@ _SLURM = """\
 ClusterName={name}
 SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={ctld_port}
-SlurmctldPidFile={folder}/slurmctld.pid
-SlurmdPidFile={folder}/slurmd.pid
-StateSaveLocation={folder}/state
-SlurmdSpoolDir={folder}/spool
+SlurmctldPidFile={directory}/slurmctld.pid
+SlurmdPidFile={directory}/slurmd.pid
+StateSaveLocation={directory}/state
+SlurmdSpoolDir={directory}/spool
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge
+AuthInfo=socket={directory}/munge
 AccountingStorageType=accounting_storage/slurmdbd
 AccountingStorageHost=localhost
 AccountingStoragePort={dbd_port}
-AccountingStoragePass={folder}/munge
+AccountingStoragePass={directory}/munge
 AccountingStorageEnforce=associations,limits,qos
 AccountingStoreFlags=job_script
 EnforcePartLimits=ALL
@@ -112,58 +118,67 @@ NodeName=node1 NodeHostname={host} NodeAddr=127.0.0.1 Port={d_port} {node}
 
 @dataclass(frozen=True)
 class Slurm:
-    """A Slurm that runs."""
+    """A running Slurm."""
 
     conf: Path
 
     @property
     def set_env(self) -> str:
-        """The line of sshd's config by which a session finds this Slurm; sshd heeds the first SetEnv alone."""
+        """The line of an sshd configuration that lets a session use this Slurm.
+
+        sshd takes the first SetEnv and ignores all others.
+        """
         return f"SetEnv SLURM_CONF={self.conf}"
 
-    def ask(self, *command: str) -> Result:
-        """Run a command of Slurm's."""
-        environment = {"PATH": _PATH, "LC_ALL": "C", "SLURM_CONF": str(self.conf)}
+    def attempt(self, *command: str) -> Result:
+        """Run a command of Slurm, which may fail."""
         return subprocess.run(
-            command, capture_output=True, text=True, env=environment, timeout=60, check=False
+            command,
+            capture_output=True,
+            text=True,
+            env={"PATH": _PATH, "LC_ALL": "C", "SLURM_CONF": str(self.conf)},
+            timeout=120,
+            check=False,
         )
 
     def run(self, *command: str) -> str:
-        """Run a command of Slurm's, which must succeed, and return what it prints."""
-        result = self.ask(*command)
+        """Run a command of Slurm, which must succeed, and return its output."""
+        result = self.attempt(*command)
         assert result.returncode == 0, result.stderr
         return result.stdout
 
     def jobs(self, *fields: str) -> list[tuple[str, ...]]:
-        """Return some fields, by sacct's names, of each job that there was, in the order of their ids.
+        """Return some fields of sacct for each job so far, in the order of the job ids.
 
-        The accounting is some seconds behind; this waits until it knows what the controller knows.
+        The accounting is some seconds behind. This waits until it has the states that the
+        controller has.
         """
-        deadline = time.monotonic() + 60
-        while not self._states("squeue", "--states=all", "--format=%i|%T") <= self._states(
-            *_SACCT, "--format=JobID,State"
-        ):
-            assert time.monotonic() < deadline, self.run("squeue", "--states=all")
-            time.sleep(0.2)
-        return [
-            tuple(line.split("|"))
-            for line in self.run(*_SACCT, f"--format={','.join(fields)}").splitlines()
-        ]
+        wait_until(self._accounting_is_current, lambda: self.run("squeue", "--states=all"))
+        output = self.run(*_SACCT, f"--format={','.join(fields)}")
+        return [tuple(line.split("|")) for line in output.splitlines()]
+
+    def _accounting_is_current(self) -> bool:
+        controller = self._states("squeue", "--states=all", "--format=%i|%T")
+        accounting = self._states(*_SACCT, "--format=JobID,State")
+        return controller <= accounting
 
     def _states(self, *command: str) -> set[str]:
+        """Return the lines up to the first blank: sacct prints CANCELLED as `CANCELLED by 0`."""
         lines = self.run(*command, "--noheader").splitlines()
-        return {line.split()[0] for line in lines}  # "CANCELLED by 0" is CANCELLED
+        return {line.split()[0] for line in lines}
 
 
 _SACCT = ("sacct", "--allocations", "--allusers", "--parsable2", "--noheader")
-
 
 _TURN = "GEN_TEST_SLURM_TURN"
 
 
 @contextmanager
 def _turn() -> Iterator[None]:
-    """Let one test process at a time run Slurms, since those of two starve each other; its children share its turn."""
+    """Wait for a lock: one test process at a time runs Slurm.
+
+    Those of two processes leave each other no time. The children of the process share its turn.
+    """
     if _TURN in os.environ:
         yield
         return
@@ -178,7 +193,7 @@ def _turn() -> Iterator[None]:
 
 @contextmanager
 def slurm(
-    folder: Path,
+    parent: Path,
     partitions: Mapping[str, str],
     qos: Mapping[str, str],
     accounts: Sequence[str] = ("test",),
@@ -188,134 +203,112 @@ def slurm(
 ) -> Iterator[Slurm]:
     """Run a Slurm from when its node is idle to the end of the block.
 
-    Partitions carry words of slurm.conf, QoS words of sacctmgr, both maybe none; the first partition, QoS and account
-    is the default. Whoever runs the test may use each account and QoS. `node` may claim what this machine has not (its
-    GPUs are `/dev/null`); no job is held to the memory it asked for, and each starts with the usual 1024 open files.
-    `name` is the cluster's.
+    The values of `partitions` are settings in slurm.conf, those of `qos` settings for sacctmgr;
+    both may be empty. The first partition, QoS and account is the default. The user who runs the
+    tests may use each account and QoS. `node` may promise more than this machine has, and its GPUs
+    are `/dev/null`: Slurm holds no job to the memory that it requested. Each job starts with the
+    usual limit of 1024 open files. `name` is the name of the cluster.
     """
-    with _turn(), _running(folder, partitions, qos, accounts, name, node) as cluster:
-        yield cluster
+    directory = parent / f"slurm-{name}"
+    # The kernel cuts the path of a socket at 108 bytes (unix(7)). This is the longest one, of a
+    # step of a job.
+    assert len(f"{directory}/spool/node1_99.4294967291") < 108, f"{parent} is too long for a socket"
+    with _turn():
+        ports = {"dbd_port": free_port(), "ctld_port": free_port(), "d_port": free_port()}
+        files = _config(directory, ports, name, node, partitions)
+        files["accounts"] = _accounts(name, qos, accounts)
+        _lay_out(directory, files)
+        with _running(directory, ports["ctld_port"]) as cluster:
+            yield cluster
 
 
 @contextmanager
-def _running(
-    folder: Path,
-    partitions: Mapping[str, str],
-    qos: Mapping[str, str],
-    accounts: Sequence[str],
-    name: str,
-    node: str,
-) -> Iterator[Slurm]:
+def _running(directory: Path, controller_port: int) -> Iterator[Slurm]:
     """Start the daemons, wait for the node, and end them with the block."""
-    place = folder / f"slurm-{name}"
-    assert len(f"{place}/spool/node1_99.4294967291") < 108, (
-        f"{folder}: too long for the socket of a job"
-    )  # unix(7)
-    ports = _free_ports()
-    _lay_out(
-        place,
-        _config(place, ports, name, node, partitions)
-        | {"accounts": _accounts(name, qos, accounts)},
-    )
-    cluster = Slurm(place / "slurm.conf")
-    command = (
-        "unshare",
-        "--fork",
-        "--pid",
-        "--mount-proc",
-        "--kill-child",
-        "sh",
-        "-c",
-        _START,
-        "sh",
-        str(place),
-    )
-    environment = {
-        "PATH": _PATH,
-        "LC_ALL": "C",
-        "SLURM_CONF": str(cluster.conf),
-        "MYSQL_UNIX_PORT": f"{place}/mariadb",
-    }
-    with (place / "log").open("w") as log:
+    cluster = Slurm(directory / "slurm.conf")
+    namespace = ("unshare", "--fork", "--pid", "--mount-proc", "--kill-child")
+    log = directory / "log"
+    with log.open("w") as output:
         child = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment
+            [*namespace, "sh", "-c", _START, "sh", str(directory)],
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
+            env={
+                "PATH": _PATH,
+                "LC_ALL": "C",
+                "SLURM_CONF": str(cluster.conf),
+                "MYSQL_UNIX_PORT": f"{directory}/mariadb",
+            },
         )
+
+    def is_idle() -> bool:
+        # sinfo is not run before the controller listens, because it would try again for seconds.
+        if not _listens(controller_port):
+            return False
+        return cluster.attempt("sinfo", "--noheader", "--format=%T").stdout == "idle\n"
+
     try:
-        _wait_until_idle(cluster, ports["ctld_port"])
+        wait_until(is_idle, log.read_text)
         yield cluster
     finally:
-        child.communicate(timeout=30)
+        # `cat`, the first process of the namespace, ends when its input is closed.
+        child.communicate(timeout=120)
 
 
 def _config(
-    place: Path, ports: Mapping[str, int], name: str, node: str, partitions: Mapping[str, str]
+    directory: Path, ports: Mapping[str, int], name: str, node: str, partitions: Mapping[str, str]
 ) -> dict[str, str]:
     """Return the files that the daemons read."""
-    values = {"folder": place, "host": socket.gethostname(), "name": name, "node": node, **ports}
-    lines = [
-        f"PartitionName={partition} Nodes=node1 {words}" for partition, words in partitions.items()
-    ]
+    values = {
+        "directory": directory,
+        "host": socket.gethostname(),
+        "name": name,
+        "node": node,
+        **ports,
+    }
+    lines = []
+    for partition, settings in partitions.items():
+        lines.append(f"PartitionName={partition} Nodes=node1 {settings}")
+    lines[0] += " Default=YES"
     return {
         "munge.key": token_hex(64),
         "slurmdbd.conf": _SLURMDBD.format_map(values),
-        "slurm.conf": "\n".join(
-            [_SLURM.format_map(values) + lines[0] + " Default=YES", *lines[1:], ""]
-        ),
-        "gres.conf": f"Name=gpu File={place}/gpu[0-{_GPUS - 1}]\n",
+        "slurm.conf": _SLURM.format_map(values) + "\n".join([*lines, ""]),
+        "gres.conf": f"Name=gpu File={directory}/gpu[0-{_GPUS - 1}]\n",
     }
 
 
 def _accounts(name: str, qos: Mapping[str, str], accounts: Sequence[str]) -> str:
-    """Return the commands that tell sacctmgr who may do what."""
+    """Return the sacctmgr commands that create QoS and accounts, and grant them to the user."""
     granted = f"qos={','.join(qos)} defaultqos={next(iter(qos))}"
-    lines = [
-        f"add cluster {name}",
-        *(f"add qos {key}" for key in qos if key != "normal"),  # that one is there from the start
-        *(f"modify qos {key} set {words}" for key, words in qos.items() if words),
-        *(f"add account {account} {granted}" for account in accounts),
-        f"add user {_PERSON} account={','.join(accounts)} {granted}",
-        f"modify user {_PERSON} set defaultaccount={accounts[0]}",
-    ]
+    lines = [f"add cluster {name}"]
+    for level, settings in qos.items():
+        if level != "normal":  # Slurm creates that one itself
+            lines.append(f"add qos {level}")
+        if settings:
+            lines.append(f"modify qos {level} set {settings}")
+    lines += [f"add account {account} {granted}" for account in accounts]
+    lines.append(f"add user {_USER} account={','.join(accounts)} {granted}")
+    lines.append(f"modify user {_USER} set defaultaccount={accounts[0]}")
     return "\n".join([*lines, "quit", ""])
 
 
-def _lay_out(place: Path, files: Mapping[str, str]) -> None:
-    """Make the folder: slurmdbd and munged refuse files that others may read; a GPU has to be a device."""
-    for folder in (place, *(place / name for name in ("db", "state", "spool"))):
-        folder.mkdir(mode=0o700)
+def _lay_out(directory: Path, files: Mapping[str, str]) -> None:
+    """Create the directory.
+
+    slurmdbd and munged refuse files that others can read. A GPU has to be a device.
+    """
+    for path in (directory, directory / "db", directory / "state", directory / "spool"):
+        path.mkdir(mode=0o700)
     for name, text in files.items():
-        (place / name).touch(mode=0o600)
-        (place / name).write_text(text)
+        (directory / name).touch(mode=0o600)
+        (directory / name).write_text(text)
     for number in range(_GPUS):
-        os.mknod(place / f"gpu{number}", S_IFCHR | 0o600, os.makedev(1, 3))
-
-
-def _free_ports() -> dict[str, int]:
-    """Return ports that differ, since all are held until the last is found."""
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(3)]
-        for probe in sockets:
-            probe.bind(("127.0.0.1", 0))
-        return dict(
-            zip(
-                ("dbd_port", "ctld_port", "d_port"),
-                (probe.getsockname()[1] for probe in sockets),
-                strict=True,
-            )
-        )
-
-
-def _wait_until_idle(cluster: Slurm, port: int) -> None:
-    """Wait for the node; sinfo is not asked before the controller listens, since it tries again for seconds."""
-    deadline = time.monotonic() + 60
-    while not (
-        _listens(port) and cluster.ask("sinfo", "--noheader", "--format=%T").stdout == "idle\n"
-    ):
-        assert time.monotonic() < deadline, (cluster.conf.parent / "log").read_text()
-        time.sleep(0.05)
+        os.mknod(directory / f"gpu{number}", S_IFCHR | 0o600, os.makedev(1, 3))
 
 
 def _listens(port: int) -> bool:
-    with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port), timeout=5):
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5):
         return True
     return False

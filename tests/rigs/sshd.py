@@ -145,9 +145,10 @@ class Rig:
         # service.
         Path("/run/sshd").mkdir(exist_ok=True)
         sshd = [_SSHD, "-f", str(config), "-E", str(server.log), "-D"]
+        addresses = sum(line.startswith("ListenAddress ") for line in settings)
         process = daemon(
             [*self._resolving(name, names), *sshd],
-            is_ready=lambda: "Server listening" in _text(server.log),
+            is_ready=lambda: _text(server.log).count("Server listening") == addresses,
             log=lambda: _text(server.log),
         )
         self._daemons.enter_context(process)

@@ -1,4 +1,4 @@
-"""`dg dev` in a browser: the graph of the assets, and a run that somebody starts there and sees succeed."""
+"""`dg dev` in a browser: the graph of the assets, and a run that a user starts there."""
 
 import os
 import shutil
@@ -6,12 +6,12 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from ports import free_port
 from project import TOOLS, Project
 from selenium import webdriver
 from selenium.common.exceptions import (
@@ -21,88 +21,85 @@ from selenium.common.exceptions import (
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
+from waiting import wait_until
 
 pytestmark = [pytest.mark.system, pytest.mark.long, pytest.mark.timeout(600)]
 
 PATIENCE = 250
-"""Seconds; Dagster starts five processes, of ten seconds each, and a busy machine takes its time."""
+"""Seconds. Dagster starts five processes, each in ten seconds, and a busy machine needs longer."""
 
 
 class Visitor:
-    """A browser at Dagster's web server."""
+    """A browser at the web server of Dagster."""
 
     def __init__(self, driver: webdriver.Chrome, base: str) -> None:
-        self.driver, self.base = driver, base
+        self.driver = driver
+        self.base = base
+        # Dagster redraws its pages while a test looks at them.
         redrawn = [StaleElementReferenceException, ElementClickInterceptedException]
         self.wait = WebDriverWait(driver, PATIENCE, ignored_exceptions=redrawn)
 
     def open(self, page: str) -> None:
         self.driver.get(self.base + page)
 
-    def sees(self, *words: str) -> None:
-        """Wait for words, wherever they stand."""
-        self.wait.until(
-            lambda driver: all(
-                word in driver.find_element(By.TAG_NAME, "body").text for word in words
-            )
-        )
+    def wait_for(self, *texts: str) -> None:
+        """Wait until the page has some texts, anywhere."""
 
-    def clicks(self, label: str) -> None:
-        """Click a button as soon as it is there."""
+        def has_all(driver: webdriver.Chrome) -> bool:
+            body = driver.find_element(By.TAG_NAME, "body").text
+            return all(text in body for text in texts)
 
-        def clicked(driver: webdriver.Chrome) -> bool:
-            found = driver.find_elements(By.XPATH, f"//button[normalize-space()='{label}']")
-            if found:
-                found[0].click()
-            return bool(found)
+        self.wait.until(has_all)
 
-        self.wait.until(clicked)
+    def click(self, label: str) -> None:
+        """Click a button as soon as the page has it."""
 
-    def picture(self, path: Path) -> None:
+        def click_first(driver: webdriver.Chrome) -> bool:
+            buttons = driver.find_elements(By.XPATH, f"//button[normalize-space()='{label}']")
+            if not buttons:
+                return False
+            buttons[0].click()
+            return True
+
+        self.wait.until(click_first)
+
+    def save_screenshot(self, path: Path) -> None:
         self.driver.save_screenshot(str(path))
 
 
 @pytest.fixture
 def address(tmp_path: Path) -> Iterator[str]:
     """Run `dg dev` in a new project, as `make dev` does, and return its address."""
-    make = [
-        sys.executable,
-        "-m",
-        "generator",
-        "project",
-        "seen",
-        "--site",
-        "musica",
-        "--out",
-        str(tmp_path),
-    ]
+    gen = [sys.executable, "-m", "generator"]
     subprocess.run(
-        make, check=True, timeout=60, capture_output=True, env=os.environ | {"HOME": str(tmp_path)}
+        [*gen, "project", "seen", "--site", "musica", "--out", str(tmp_path)],
+        check=True,
+        timeout=120,
+        capture_output=True,
+        env=os.environ | {"HOME": str(tmp_path)},
     )
     project = Project(tmp_path / "seen", tmp_path)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    command = [str(TOOLS / "dg"), "dev", "--host", "127.0.0.1", "--port", str(port)]
-    environment = project.environment | {"DAGSTER_HOME": str(project.folder / "dagster_home")}
-    with (tmp_path / "log").open("w") as log:
+    port = free_port()
+    log = tmp_path / "log"
+    with log.open("w") as output:
         child = subprocess.Popen(
-            command, cwd=project.folder, env=environment, stdout=log, stderr=log
+            [str(TOOLS / "dg"), "dev", "--host", "127.0.0.1", "--port", str(port)],
+            cwd=project.directory,
+            env=project.environment | {"DAGSTER_HOME": str(project.directory / "dagster_home")},
+            stdout=output,
+            stderr=output,
         )
     try:
-        deadline = time.monotonic() + PATIENCE
-        while not listens(port):
-            assert child.poll() is None, (tmp_path / "log").read_text()
-            assert time.monotonic() < deadline, (tmp_path / "log").read_text()
-            time.sleep(0.2)
+        wait_until(lambda: listens(port) or child.poll() is not None, log.read_text, PATIENCE)
+        assert child.poll() is None, log.read_text()
         yield f"http://127.0.0.1:{port}"
     finally:
-        child.send_signal(signal.SIGINT)  # which it hands on
-        child.wait(timeout=60)
+        child.send_signal(signal.SIGINT)  # `dg dev` ends its processes at this signal
+        child.wait(timeout=120)
 
 
 def listens(port: int) -> bool:
-    with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port), timeout=5):
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5):
         return True
     return False
 
@@ -119,18 +116,22 @@ def visitor(need: Callable[..., None], request: pytest.FixtureRequest) -> Iterat
         yield Visitor(driver, address)
 
 
-def test_the_graph_and_a_run_that_succeeds(visitor: Visitor, tmp_path: Path) -> None:
+def test_the_browser_shows_the_graph_and_a_run_that_succeeds(
+    visitor: Visitor, tmp_path: Path
+) -> None:
     visitor.open("/asset-groups/")
-    visitor.clicks("Skip")  # Dagster asks for an address once
-    visitor.sees("corpus", "complexity", "Ray", "Python", "Never materialized")
-    visitor.picture(tmp_path / "graph.png")
+    visitor.click("Skip")  # Dagster asks for an email address once
+    visitor.wait_for("corpus", "complexity", "Ray", "Python", "Never materialized")
+    visitor.save_screenshot(tmp_path / "graph.png")
     visitor.open("/assets/corpus")
-    visitor.sees("standard_library", "The modules of Python's standard library with their sizes")
-    visitor.clicks("Materialize")
-    visitor.sees("Launched run")
+    visitor.wait_for(
+        "standard_library", "The modules of Python's standard library with their sizes"
+    )
+    visitor.click("Materialize")
+    visitor.wait_for("Launched run")
     visitor.open("/runs")
-    visitor.sees("Success", "corpus")
-    visitor.picture(tmp_path / "runs.png")
+    visitor.wait_for("Success", "corpus")
+    visitor.save_screenshot(tmp_path / "runs.png")
     visitor.open("/assets/corpus")
-    visitor.sees("modules", "bytes", "node")
-    visitor.picture(tmp_path / "asset.png")
+    visitor.wait_for("modules", "bytes", "node")
+    visitor.save_screenshot(tmp_path / "asset.png")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from homes import CERTIFICATE, spec, tree
-from person import PROGRAMS, Person, gen_command
+from shell_user import PROGRAMS, ShellUser, gen_command
 from sshd import PROGRAMS as SSHD
 from sshd import TEST_USER, Rig
 from usermanager import PROGRAMS as MANAGER
@@ -22,7 +22,7 @@ def test_sixteen_installs_at_once_all_end_up_installed(
     tmp_path: Path, need: Callable[..., None]
 ) -> None:
     need(*PROGRAMS, root=True)
-    person = Person(tmp_path / "home")
+    person = ShellUser(tmp_path / "home")
     (person.home / ".ssh").mkdir(mode=0o700, parents=True)
     (person.home / ".ssh/config").write_bytes(b"Host mine\n  User grace")
     before = tree(person.home)
@@ -59,7 +59,7 @@ def test_a_person_logs_in_by_the_plain_alias(
     need(*SSHD, root=True)
     with Rig(tmp_path / "rig") as rig:
         server = rig.serve("login", ["ed25519-host"])
-        person = Person(rig.home)
+        person = ShellUser(rig.home)
         (rig.home / ".ssh/config").write_text("Host *\n  ServerAliveInterval 7\n")
         before = tree(rig.home)
         profile = tmp_path / "profile.yaml"

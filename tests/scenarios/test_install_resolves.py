@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from person import PROGRAMS, Person
+from shell_user import PROGRAMS, ShellUser
 from ssh_configs import Case, cases
 
 from generator.compiler.account import Account
@@ -64,11 +64,11 @@ def _answers(
 ) -> Mapping[tuple[int, str], dict[str, str]]:
     """Return ssh's answer for each host of each config at each stage."""
     folder.mkdir()
-    person = Person(folder / "home")
+    person = ShellUser(folder / "home")
     person.home.mkdir()
     asked = [(number, stage, host) for number, stage, host in _stages(folder, part)]
     given = "".join(f"{folder}/{number}-{stage} {host}\n" for number, stage, host in asked)
-    result = person.run("bash", "-c", _ASK, given=given)
+    result = person.run("bash", "-c", _ASK, stdin=given)
     assert result.returncode == 0, result.stderr
     told = [_settings(answer) for answer in result.stdout.split("\n=== ")[1:]]
     found: dict[tuple[int, str], dict[str, str]] = {}

@@ -1,4 +1,4 @@
-"""ssh goes through one server to the next with what gen made, and checks the host key of each on the way."""
+"""With the generated config ssh jumps from server to server, and checks the host key of each."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,7 +9,7 @@ from sshd import PROGRAMS, Rig, SshServer, host_key_refused, logged_in, site
 
 pytestmark = pytest.mark.system
 
-# Names that only the login host can resolve, as those of compute nodes.
+# Names that only the login host can resolve, like those of compute nodes.
 NAMES = ("cn-a001.rig.test", "inner.rig.test")
 
 
@@ -20,46 +20,37 @@ def rig(tmp_path: Path, need: Callable[..., None]) -> Iterator[Rig]:
         yield rig
 
 
-def pinned(rig: Rig, hosts: str, key: str) -> dict[str, Any]:
-    return {"hosts": hosts, "source": "test", "fingerprints": {"ed25519": rig.fingerprint(key)}}
+def pin(rig: Rig, host: str, key: str) -> dict[str, Any]:
+    """Return a block of `host_keys` that pins the fingerprint of a key for a host."""
+    return {"hosts": host, "source": "test", "fingerprints": {"ed25519": rig.fingerprint(key)}}
 
 
-def cluster(rig: Rig, login: SshServer, node: SshServer, **more: Any) -> dict[str, Any]:
+def cluster(rig: Rig, login: SshServer, node: SshServer) -> dict[str, Any]:
     """Return the spec of a site with compute nodes behind its login host; every key is pinned."""
-    return site(
-        login,
-        {},
-        compute={
-            "nodes": {
-                "match": "cn-????",
-                "host": "%h.rig.test",
-                "through": "rig",
-                "port": node.port,
-            }
-        },
-        host_keys={
-            "login": pinned(rig, "rig", "ed25519"),
-            "nodes": pinned(rig, "nodes", "ed25519-node"),
-        },
-        **more,
-    )
+    nodes = {"match": "cn-????", "host": "%h.rig.test", "through": "rig", "port": node.port}
+    host_keys = {
+        "login": pin(rig, "rig", "ed25519"),
+        "nodes": pin(rig, "nodes", "ed25519-node"),
+    }
+    return site(login, {}, compute={"nodes": nodes}, host_keys=host_keys)
 
 
 @pytest.mark.parametrize("name", ["cn-a001", "cn-a001.rig.test"])
-def test_a_compute_node_is_entered_through_the_login_host_by_short_and_by_full_name(
+def test_short_and_full_name_lead_to_a_compute_node_through_the_login_host(
     rig: Rig, name: str
 ) -> None:
     login = rig.serve("login", ["ed25519"], names=NAMES)
     node = rig.serve("node", ["ed25519-node"])
     assert logged_in(rig.login(rig.compile(cluster(rig, login, node)), name), "node")
-    assert (len(login.logins()), len(node.logins())) == (1, 1)
+    assert len(login.logins()) == 1
+    assert len(node.logins()) == 1
     assert rig.files_of_ssh() == []
 
 
 @pytest.mark.parametrize(
     ("login_key", "node_key"),
     [("ed25519-other", "ed25519-node"), ("ed25519", "ed25519-other"), ("ed25519-node", "ed25519")],
-    ids=["login host", "compute node", "each has the other's"],
+    ids=["login host", "compute node", "each has the key of the other"],
 )
 def test_a_wrong_key_on_either_hop_is_refused(rig: Rig, login_key: str, node_key: str) -> None:
     login = rig.serve("login", [login_key], names=NAMES)
@@ -78,14 +69,16 @@ def test_a_host_behind_a_jump_host_and_compute_nodes_behind_both(rig: Rig) -> No
         "rig": {"host": "inner.rig.test", "port": inner.port, "via": "gate"},
         "gate": {"host": "localhost", "port": gate.port, "role": "jump"},
     }
-    spec["host_keys"]["gate"] = pinned(rig, "gate", "ed25519-gate")
+    spec["host_keys"]["gate"] = pin(rig, "gate", "ed25519-gate")
     config = rig.compile(spec)
     assert logged_in(rig.login(config, "rig"), "inner")
     assert logged_in(rig.login(config, "cn-a001"), "node")
-    assert (len(gate.logins()), len(inner.logins()), len(node.logins())) == (2, 2, 1)
+    assert len(gate.logins()) == 2
+    assert len(inner.logins()) == 2
+    assert len(node.logins()) == 1
 
 
-def test_two_ports_of_one_host_keep_their_own_keys_and_the_name_goes_with_the_first(
+def test_two_ports_of_one_host_have_their_own_keys_and_the_host_name_means_the_first(
     rig: Rig,
 ) -> None:
     first = rig.serve("first", ["ed25519"])
@@ -93,8 +86,8 @@ def test_two_ports_of_one_host_keep_their_own_keys_and_the_name_goes_with_the_fi
     spec = site(first, {})
     spec["hosts"]["rig-transfer"] = {"host": "localhost", "port": second.port, "role": "transfer"}
     spec["host_keys"] = {
-        "first": pinned(rig, "rig", "ed25519"),
-        "second": pinned(rig, "rig-transfer", "ed25519-second"),
+        "first": pin(rig, "rig", "ed25519"),
+        "second": pin(rig, "rig-transfer", "ed25519-second"),
     }
     config = rig.compile(spec)
     assert logged_in(rig.login(config, "rig"), "first")

@@ -1,21 +1,22 @@
-"""Each way in which sites lay out their machines, with a real sshd in the place of every machine.
+"""Each layout of machines that sites have, with a real sshd in the place of every machine.
 
-A topology says which machines there are, and which of them are passed on the way to each name. Every name is entered
-with the right host keys; then one machine has a wrong one, and it and what lies behind it stay closed, the rest open.
-Addresses of the loopback stand in for host names; machines behind a jump have names that the one before them resolves.
+A topology has machines, and for each name the machines that a connection passes. First ssh connects
+to every name with the right host keys. Then one machine has a wrong key: ssh refuses that machine
+and all machines behind it, and still reaches the others. Addresses of the loopback replace host
+names; the machine before a jump resolves the names behind it.
 """
 
 import os
-import socket
 import subprocess
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ports import free_port
 from sshd import PROGRAMS, TEST_USER, Result, Rig, SshServer, host_key_refused, logged_in, site
+from waiting import wait_until
 
 pytestmark = pytest.mark.system
 
@@ -26,7 +27,8 @@ STEP = {
     "context": "test",
 }
 INSIDE = ("inner.rig.test", "cn-a001.rig.test")
-Parts = Mapping[str, Any]
+Keys = Mapping[str, Any]
+"""Keys of a spec with their values."""
 
 
 @pytest.fixture
@@ -38,163 +40,172 @@ def rig(tmp_path: Path, need: Callable[..., None]) -> Iterator[Rig]:
 
 @dataclass(frozen=True)
 class Machine:
-    """A server: its host key, and where it listens besides 127.0.0.1."""
+    """A server: its host key, and its addresses besides 127.0.0.1."""
 
     key: str = "ed25519"
     addresses: tuple[str, ...] = ()
-    """Here all machines of a topology have the same port."""
+    """At these, all machines of a topology have the same port."""
     signed_by: str | None = None
     signed_for: str = ""
-    """Address that the authority signs its host key for, where not for all of its own."""
-    lets_in: str | None = None
-    """The person's key that it takes, where that is another one."""
+    """Address for which the authority signs the host key, if not for all of its addresses."""
+    accepts: str | None = None
+    """The key of the user that it accepts, if not the usual one."""
     certified: bool = False
-    """It takes certificates of one authority for persons, and no plain key."""
+    """It accepts user certificates of one authority, and no plain key."""
 
     def serve(self, rig: Rig, name: str, port: int) -> SshServer:
-        """Start it."""
-        lines = ["KexAlgorithms curve25519-sha256"]  # the quickest; these tests log in many times
-        lines += [f"ListenAddress {address}" for address in self.addresses]
-        lines += [f"Port {port}"] if self.addresses else []
+        """Start the server."""
+        # The fastest key exchange, because these tests log in often.
+        lines = ["KexAlgorithms curve25519-sha256"]
+        if self.addresses:
+            lines += [f"ListenAddress {address}" for address in self.addresses]
+            lines.append(f"Port {port}")
         if self.signed_by:
-            principal = self.signed_for or ",".join(self.addresses)
-            lines.append(
-                f"HostCertificate {rig.certify(self.key, self.signed_by, '-h', '-n', principal)}-cert.pub"
-            )
-        if self.lets_in:
-            lines.append(f"AuthorizedKeysFile {rig.key(self.lets_in)}.pub")
+            principals = self.signed_for or ",".join(self.addresses)
+            key = rig.certify(self.key, self.signed_by, "-h", "-n", principals)
+            lines.append(f"HostCertificate {key}-cert.pub")
+        if self.accepts:
+            lines.append(f"AuthorizedKeysFile {rig.key(self.accepts)}.pub")
         if self.certified:
             lines += [f"TrustedUserCAKeys {rig.key('ecdsa-users')}.pub", "AuthorizedKeysFile none"]
-        return rig.serve(name, [self.key], *lines, names=() if name == "node" else INSIDE)
+        names = () if name == "node" else INSIDE
+        return rig.serve(name, [self.key], *lines, names=names)
 
 
 @dataclass(frozen=True)
 class Topology:
-    """Machines by name, what the spec says of them, and the machines on the way to each name, the last one entered."""
+    """Machines by name, the keys of the spec, and the route to each name.
+
+    A route lists the machines that the connection passes; the last one is the machine that the name
+    means.
+    """
 
     machines: Mapping[str, Machine]
-    parts: Callable[[Rig, Mapping[str, int]], Parts]
-    ways: Mapping[str, tuple[str, ...]]
+    spec_keys: Callable[[Rig, Mapping[str, int]], Keys]
+    routes: Mapping[str, tuple[str, ...]]
 
     def start(self, rig: Rig, key: Path | None = None) -> tuple[Path, dict[str, SshServer]]:
-        """Start every machine, and compile the site for the person's key."""
-        common = free_port()
-        servers = {
-            name: machine.serve(rig, name, common) for name, machine in self.machines.items()
-        }
-        ports = {name: server.port for name, server in servers.items()} | {"common": common}
+        """Start every machine, and compile the site for the key of the user."""
+        common_port = free_port()
+        servers = {}
+        for name, machine in self.machines.items():
+            servers[name] = machine.serve(rig, name, common_port)
+        ports = {name: server.port for name, server in servers.items()}
+        ports["common"] = common_port
         first = next(iter(servers.values()))
-        return rig.compile(site(first, {}, **self.parts(rig, ports)), key=key), servers
+        return rig.compile(site(first, {}, **self.spec_keys(rig, ports)), key=key), servers
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def pin(rig: Rig, key: str, *hosts: str) -> Keys:
+    """Return a block of `host_keys` that pins the fingerprint of a key for some hosts."""
+    fingerprints = {"ed25519": rig.fingerprint(key)}
+    return {"hosts": list(hosts), "source": "test", "fingerprints": fingerprints}
 
 
-def pinned(rig: Rig, key: str, *hosts: str) -> Parts:
-    return {
-        "hosts": list(hosts),
-        "source": "test",
-        "fingerprints": {"ed25519": rig.fingerprint(key)},
-    }
-
-
-def balanced(ports: Mapping[str, int]) -> Parts:
-    """Return a name that leads to the first of two nodes, which have names of their own."""
+def balanced_hosts(ports: Mapping[str, int]) -> Keys:
+    """Return a host name that means the first of two nodes, which have names of their own."""
     nodes = {"alias": "rig{n}", "host": "127.0.0.1{n}", "n": "1-2"}
     return {"rig": {"host": "127.0.0.10", "port": ports["common"], "nodes": nodes}}
 
 
-def behind_a_gate(rig: Rig, ports: Mapping[str, int]) -> Parts:
-    inner = {"host": "inner.rig.test", "port": ports["inner"], "via": "gate"}
+def one_key_set(rig: Rig, ports: Mapping[str, int]) -> Keys:
+    return {
+        "hosts": balanced_hosts(ports),
+        "host_keys": {"login": pin(rig, "ed25519", "rig")},
+    }
+
+
+def no_balancer(rig: Rig, ports: Mapping[str, int]) -> Keys:
+    port = ports["common"]
     return {
         "hosts": {
-            "rig": inner,
-            "gate": {"host": "localhost", "port": ports["gate"], "role": "jump"},
+            "rig": {"host": "127.0.0.11", "port": port},
+            "rig-two": {"host": "127.0.0.12", "port": port},
+            "rig-three": {"host": "127.0.0.13", "port": port},
         },
         "host_keys": {
-            "login": pinned(rig, "ed25519", "rig"),
-            "gate": pinned(rig, "ed25519-gate", "gate"),
+            "first": pin(rig, "ed25519-first", "rig"),
+            "second": pin(rig, "ed25519-second", "rig-two"),
+            "third": pin(rig, "ed25519-third", "rig-three"),
         },
     }
 
 
-def with_compute_nodes(rig: Rig, ports: Mapping[str, int]) -> Parts:
-    parts = behind_a_gate(rig, ports)
-    nodes = {"match": "cn-????", "host": "%h.rig.test", "through": "rig", "port": ports["node"]}
-    keys = {**parts["host_keys"], "nodes": pinned(rig, "ed25519-node", "nodes")}
-    return {**parts, "compute": {"nodes": nodes}, "host_keys": keys}
-
-
-def from_outside_too(rig: Rig, ports: Mapping[str, int]) -> Parts:
-    own = {"method": "publickey", "key": str(rig.key("ed25519-gatekeeper"))}
-    place = {"host": "127.0.0.11", "port": ports["common"]}
-    gate = {"host": "localhost", "port": ports["gate"], "role": "jump", "auth": own}
+def one_authority(rig: Rig, ports: Mapping[str, int]) -> Keys:
+    authority = {"hosts": "127.0.0.*", "key": rig.public("ecdsa-ca")}
     return {
-        "hosts": {"rig": place, "rig-outside": {**place, "via": "gate"}, "gate": gate},
+        "hosts": balanced_hosts(ports),
+        "host_keys": {"all": {"hosts": "rig", "source": "test", "authorities": authority}},
+    }
+
+
+def behind_a_gate(rig: Rig, ports: Mapping[str, int]) -> Keys:
+    return {
+        "hosts": {
+            "rig": {"host": "inner.rig.test", "port": ports["inner"], "via": "gate"},
+            "gate": {"host": "localhost", "port": ports["gate"], "role": "jump"},
+        },
         "host_keys": {
-            "login": pinned(rig, "ed25519", "rig", "rig-outside"),
-            "gate": pinned(rig, "ed25519-gate", "gate"),
+            "login": pin(rig, "ed25519", "rig"),
+            "gate": pin(rig, "ed25519-gate", "gate"),
+        },
+    }
+
+
+def with_compute_nodes(rig: Rig, ports: Mapping[str, int]) -> Keys:
+    spec_keys = behind_a_gate(rig, ports)
+    nodes = {"match": "cn-????", "host": "%h.rig.test", "through": "rig", "port": ports["node"]}
+    host_keys = {**spec_keys["host_keys"], "nodes": pin(rig, "ed25519-node", "nodes")}
+    return {**spec_keys, "compute": {"nodes": nodes}, "host_keys": host_keys}
+
+
+def with_certificates(rig: Rig, ports: Mapping[str, int]) -> Keys:
+    return {**behind_a_gate(rig, ports), "auth": STEP}
+
+
+def from_outside_too(rig: Rig, ports: Mapping[str, int]) -> Keys:
+    auth = {"method": "publickey", "key": str(rig.key("ed25519-gatekeeper"))}
+    login = {"host": "127.0.0.11", "port": ports["common"]}
+    gate = {"host": "localhost", "port": ports["gate"], "role": "jump", "auth": auth}
+    return {
+        "hosts": {"rig": login, "rig-outside": {**login, "via": "gate"}, "gate": gate},
+        "host_keys": {
+            "login": pin(rig, "ed25519", "rig", "rig-outside"),
+            "gate": pin(rig, "ed25519-gate", "gate"),
         },
     }
 
 
 ONE_KEY_SET = Topology(
     {
-        "one": Machine(addresses=("127.0.0.10", "127.0.0.11")),
-        "two": Machine(addresses=("127.0.0.12",)),
+        "first": Machine(addresses=("127.0.0.10", "127.0.0.11")),
+        "second": Machine(addresses=("127.0.0.12",)),
     },
-    lambda rig, ports: {
-        "hosts": balanced(ports),
-        "host_keys": {"login": pinned(rig, "ed25519", "rig")},
-    },
+    one_key_set,
     {
-        "rig": ("one",),
-        "127.0.0.10": ("one",),
-        "rig1": ("one",),
-        "rig2": ("two",),
-        "127.0.0.12": ("two",),
+        "rig": ("first",),
+        "127.0.0.10": ("first",),
+        "rig1": ("first",),
+        "rig2": ("second",),
+        "127.0.0.12": ("second",),
     },
 )
 NO_BALANCER = Topology(
     {
-        "one": Machine("ed25519-one", ("127.0.0.11",)),
-        "two": Machine("ed25519-two", ("127.0.0.12",)),
-        "three": Machine("ed25519-three", ("127.0.0.13",)),
+        "first": Machine("ed25519-first", ("127.0.0.11",)),
+        "second": Machine("ed25519-second", ("127.0.0.12",)),
+        "third": Machine("ed25519-third", ("127.0.0.13",)),
     },
-    lambda rig, ports: {
-        "hosts": {
-            "rig": {"host": "127.0.0.11", "port": ports["common"]},
-            "rig-two": {"host": "127.0.0.12", "port": ports["common"]},
-            "rig-three": {"host": "127.0.0.13", "port": ports["common"]},
-        },
-        "host_keys": {
-            "one": pinned(rig, "ed25519-one", "rig"),
-            "two": pinned(rig, "ed25519-two", "rig-two"),
-            "three": pinned(rig, "ed25519-three", "rig-three"),
-        },
-    },
-    {"rig": ("one",), "rig-two": ("two",), "rig-three": ("three",)},
+    no_balancer,
+    {"rig": ("first",), "rig-two": ("second",), "rig-three": ("third",)},
 )
-AUTHORITY = Topology(
+ONE_AUTHORITY = Topology(
     {
-        "one": Machine("ed25519-one", ("127.0.0.10", "127.0.0.11"), signed_by="ecdsa-ca"),
-        "two": Machine("ed25519-two", ("127.0.0.12",), signed_by="ecdsa-ca"),
+        "first": Machine("ed25519-first", ("127.0.0.10", "127.0.0.11"), signed_by="ecdsa-ca"),
+        "second": Machine("ed25519-second", ("127.0.0.12",), signed_by="ecdsa-ca"),
     },
-    lambda rig, ports: {
-        "hosts": balanced(ports),
-        "host_keys": {
-            "all": {
-                "hosts": "rig",
-                "source": "test",
-                "authorities": {"hosts": "127.0.0.*", "key": rig.public("ecdsa-ca")},
-            }
-        },
-    },
-    {"rig": ("one",), "rig1": ("one",), "rig2": ("two",)},
+    one_authority,
+    {"rig": ("first",), "rig1": ("first",), "rig2": ("second",)},
 )
 DOUBLE_JUMP = Topology(
     {"gate": Machine("ed25519-gate"), "inner": Machine(), "node": Machine("ed25519-node")},
@@ -203,7 +214,7 @@ DOUBLE_JUMP = Topology(
 )
 FROM_OUTSIDE = Topology(
     {
-        "gate": Machine("ed25519-gate", lets_in="ed25519-gatekeeper"),
+        "gate": Machine("ed25519-gate", accepts="ed25519-gatekeeper"),
         "inner": Machine(addresses=("127.0.0.11",)),
     },
     from_outside_too,
@@ -211,113 +222,128 @@ FROM_OUTSIDE = Topology(
 )
 CERTIFICATES = Topology(
     {"gate": Machine("ed25519-gate", certified=True), "inner": Machine(certified=True)},
-    lambda rig, ports: {**behind_a_gate(rig, ports), "auth": STEP},
+    with_certificates,
     {"gate": ("gate",), "rig": ("gate", "inner")},
 )
 
-ENTERED = {
+LAYOUTS = {
     "a balancer, and nodes with its keys (bede, lumi)": ONE_KEY_SET,
     "nodes with keys of their own, no balancer (ubelix)": NO_BALANCER,
-    "an authority for all hosts of a domain (musica, nersc-perlmutter)": AUTHORITY,
-    "a jump from outside, with another key, beside the direct way (triton, vsc5)": FROM_OUTSIDE,
+    "an authority for all hosts of a domain (musica, nersc-perlmutter)": ONE_AUTHORITY,
+    "a jump from outside with another key, and a direct route (triton, vsc5)": FROM_OUTSIDE,
 }
 
 
-def passed(topology: Topology, rig: Rig, config: Path, servers: Mapping[str, SshServer]) -> None:
-    """Enter every name, and see that just the machines on the way to it were logged in to."""
-    for name, way in topology.ways.items():
+def check_routes(
+    topology: Topology, rig: Rig, config: Path, servers: Mapping[str, SshServer]
+) -> None:
+    """Log in to every name, and check that exactly the machines on its route saw a login."""
+    for name, route in topology.routes.items():
         before = {machine: len(server.logins()) for machine, server in servers.items()}
         result = rig.login(config, name)
-        assert logged_in(result, way[-1]), (name, result.stderr)
-        new = {
-            machine for machine, server in servers.items() if len(server.logins()) > before[machine]
-        }
-        assert new == set(way)
+        assert logged_in(result, route[-1]), (name, result.stderr)
+        passed = set()
+        for machine, server in servers.items():
+            if len(server.logins()) > before[machine]:
+                passed.add(machine)
+        assert passed == set(route)
     assert rig.files_of_ssh() == []
 
 
-@pytest.mark.parametrize("topology", ENTERED.values(), ids=ENTERED)
-def test_every_name_leads_over_its_own_way_to_its_machine(rig: Rig, topology: Topology) -> None:
-    passed(topology, rig, *topology.start(rig))
+@pytest.mark.parametrize("topology", LAYOUTS.values(), ids=LAYOUTS)
+def test_every_name_takes_its_route_to_its_machine(rig: Rig, topology: Topology) -> None:
+    check_routes(topology, rig, *topology.start(rig))
 
 
-WRONG: dict[str, tuple[Topology, str, dict[str, Any]]] = {
-    "a node that has not the keys of the others": (ONE_KEY_SET, "two", {"key": "ed25519-other"}),
-    "a balancer that leads elsewhere": (ONE_KEY_SET, "one", {"key": "ed25519-other"}),
-    "a node with the key of its neighbour": (NO_BALANCER, "two", {"key": "ed25519-one"}),
-    "a node that another authority signed for": (AUTHORITY, "two", {"signed_by": "ecdsa-other"}),
-    "a node with what was signed for its neighbour": (
-        AUTHORITY,
-        "two",
+OTHER_KEY = {"key": "ed25519-other"}
+WRONG_KEYS: dict[str, tuple[Topology, str, dict[str, Any]]] = {
+    "a node without the keys of the others": (ONE_KEY_SET, "second", OTHER_KEY),
+    "a balancer that leads elsewhere": (ONE_KEY_SET, "first", OTHER_KEY),
+    "a node with the key of its neighbour": (NO_BALANCER, "second", {"key": "ed25519-first"}),
+    "a node that another authority signed": (
+        ONE_AUTHORITY,
+        "second",
+        {"signed_by": "ecdsa-other"},
+    ),
+    "a node with a certificate for its neighbour": (
+        ONE_AUTHORITY,
+        "second",
         {"signed_for": "127.0.0.11"},
     ),
-    "the first of two jumps": (DOUBLE_JUMP, "gate", {"key": "ed25519-other"}),
+    "the first of two jumps": (DOUBLE_JUMP, "gate", OTHER_KEY),
     "the second of two jumps": (DOUBLE_JUMP, "inner", {"key": "ed25519-gate"}),
     "the compute node behind two jumps": (DOUBLE_JUMP, "node", {"key": "ed25519"}),
     "the jump from outside": (FROM_OUTSIDE, "gate", {"key": "ed25519"}),
 }
 
 
-@pytest.mark.parametrize(("topology", "machine", "change"), WRONG.values(), ids=WRONG)
-def test_a_machine_with_a_wrong_host_key_is_closed_with_all_behind_it(
+@pytest.mark.parametrize(("topology", "machine", "change"), WRONG_KEYS.values(), ids=WRONG_KEYS)
+def test_ssh_refuses_a_machine_with_a_wrong_host_key_and_all_machines_behind_it(
     rig: Rig, topology: Topology, machine: str, change: Mapping[str, Any]
 ) -> None:
     machines = {**topology.machines, machine: replace(topology.machines[machine], **change)}
     config, servers = replace(topology, machines=machines).start(rig)
-    for name, way in topology.ways.items():
+    for name, route in topology.routes.items():
         result = rig.login(config, name)
-        assert host_key_refused(result) if machine in way else logged_in(result, way[-1]), (
-            name,
-            result.stderr,
-        )
+        if machine in route:
+            assert host_key_refused(result), (name, result.stderr)
+        else:
+            assert logged_in(result, route[-1]), (name, result.stderr)
     assert servers[machine].logins() == []
     assert rig.files_of_ssh() == []
 
 
-def test_one_certificate_opens_both_hops(rig: Rig) -> None:
-    key = rig.certify("ed25519-ada", "ecdsa-users", "-n", TEST_USER.pw_name, "-V", "+1h")
-    config, servers = CERTIFICATES.start(rig, key)
-    passed(CERTIFICATES, rig, config, servers)
-    assert all("ED25519-CERT" in line for server in servers.values() for line in server.logins())
+def user_certificate(rig: Rig) -> Path:
+    """Return the key of the user, with a certificate beside it."""
+    return rig.certify("ed25519-ada", "ecdsa-users", "-n", TEST_USER.pw_name, "-V", "+1h")
 
 
-def test_with_the_key_alone_the_first_hop_is_closed(rig: Rig) -> None:
+def servers_with_logins(servers: Mapping[str, SshServer]) -> list[str]:
+    return [name for name, server in servers.items() if server.logins()]
+
+
+def test_both_hops_accept_one_certificate(rig: Rig) -> None:
+    config, servers = CERTIFICATES.start(rig, user_certificate(rig))
+    check_routes(CERTIFICATES, rig, config, servers)
+    for server in servers.values():
+        for line in server.logins():
+            assert "ED25519-CERT" in line
+
+
+def test_the_first_hop_refuses_the_key_without_a_certificate(rig: Rig) -> None:
     config, servers = CERTIFICATES.start(rig)
     result = rig.login(config, "rig")
     assert result.returncode == 255
     assert "Permission denied (publickey)" in result.stderr
-    assert [name for name, server in servers.items() if server.logins()] == []
+    assert servers_with_logins(servers) == []
 
 
-def test_a_certificate_that_only_the_first_hop_takes_ends_there(rig: Rig) -> None:
-    inner = replace(CERTIFICATES.machines["inner"], certified=False, lets_in="ed25519-other")
-    key = rig.certify("ed25519-ada", "ecdsa-users", "-n", TEST_USER.pw_name, "-V", "+1h")
+def test_a_certificate_that_the_second_hop_refuses_passes_the_first(rig: Rig) -> None:
+    inner = replace(CERTIFICATES.machines["inner"], certified=False, accepts="ed25519-other")
     topology = replace(CERTIFICATES, machines={**CERTIFICATES.machines, "inner": inner})
-    config, servers = topology.start(rig, key)
+    config, servers = topology.start(rig, user_certificate(rig))
     assert "Permission denied (publickey)" in rig.login(config, "rig").stderr
-    assert [name for name, server in servers.items() if server.logins()] == ["gate"]
+    assert servers_with_logins(servers) == ["gate"]
 
 
-def test_the_agent_is_lent_by_the_alias_for_it_alone(rig: Rig) -> None:
+def test_ssh_forwards_the_agent_for_the_one_alias_that_asks_for_it(rig: Rig) -> None:
     server = rig.serve("login", ["ed25519"])
-    place = {"host": "localhost", "port": server.port}
-    spec = site(server, {}, hosts={"rig": place, "rig-agent": {**place, "forward_agent": True}})
-    config = rig.compile(
-        spec | {"host_keys": {"login": pinned(rig, "ed25519", "rig", "rig-agent")}}
-    )
+    login = {"host": "localhost", "port": server.port}
+    spec = site(server, {}, hosts={"rig": login, "rig-agent": {**login, "forward_agent": True}})
+    spec["host_keys"] = {"login": pin(rig, "ed25519", "rig", "rig-agent")}
+    config = rig.compile(spec)
     agent = rig.agent("ed25519-other")
-    lent = {
-        name: rig.ssh(config, name, "ssh-add -l", SSH_AUTH_SOCK=agent)
-        for name in ("rig", "rig-agent")
-    }
-    assert rig.fingerprint("ed25519-other") in lent["rig-agent"].stdout
-    assert (lent["rig"].returncode, lent["rig"].stdout) == (2, ""), "2: there is no agent to ask"
+    with_agent = rig.ssh(config, "rig-agent", "ssh-add -l", SSH_AUTH_SOCK=agent)
+    assert rig.fingerprint("ed25519-other") in with_agent.stdout
+    without_agent = rig.ssh(config, "rig", "ssh-add -l", SSH_AUTH_SOCK=agent)
+    # ssh-add(1): 2 if it cannot reach an agent.
+    assert (without_agent.returncode, without_agent.stdout) == (2, "")
 
 
-# A password and its hash (openssl passwd -5 -salt rig "word of ada").
+# A password and its hash: openssl passwd -5 -salt rig "word of ada".
 PASSWORD = "word of ada"  # noqa: S105 - of the test
 HASH = "$5$rig$J6UHHcgTwguSy8IwbVI/NpMgF32/4LtNTpFHnvdowx1"
-NO_KEYS = (
+PASSWORD_SERVER = (
     "PubkeyAuthentication no",
     "KbdInteractiveAuthentication yes",
     "PasswordAuthentication yes",
@@ -327,104 +353,132 @@ NO_KEYS = (
 
 @dataclass(frozen=True)
 class Typist:
-    """A person who answers every question with one text; ssh asks through SSH_ASKPASS, for want of a terminal."""
+    """A user who answers every question with one text.
 
-    folder: Path
+    Without a terminal ssh asks through the program in SSH_ASKPASS.
+    """
+
+    directory: Path
     answer: str
 
     def login(self, config: Path, name: str) -> Result:
-        """Log in, with questions allowed; nothing of the person's own home is read, for the spec names all of it."""
-        program = self.folder / "askpass"
-        program.write_text(f'#!/bin/sh\necho "$1" >> {self.folder}/asked\necho "{self.answer}"\n')
+        """Log in, with questions allowed.
+
+        The config names every file, so ssh reads none in the real home directory.
+        """
+        questions = self.directory / "questions"
+        questions.unlink(missing_ok=True)
+        program = self.directory / "askpass"
+        program.write_text(f'#!/bin/sh\necho "$1" >>{questions}\necho "{self.answer}"\n')
         program.chmod(0o700)
-        (self.folder / "asked").unlink(missing_ok=True)
-        askpass = {"SSH_ASKPASS": str(program), "SSH_ASKPASS_REQUIRE": "force"}
         return subprocess.run(
             ["ssh", "-F", str(config), "-o", "NumberOfPasswordPrompts=1", name, "echo $SERVER"],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=60,
-            env={"PATH": os.environ["PATH"], "HOME": str(self.folder), "LC_ALL": "C", **askpass},
+            timeout=120,
+            env={
+                "PATH": os.environ["PATH"],
+                "HOME": str(self.directory),
+                "LC_ALL": "C",
+                "SSH_ASKPASS": str(program),
+                "SSH_ASKPASS_REQUIRE": "force",
+            },
             start_new_session=True,
             check=False,
         )
 
-    def asked(self) -> list[str]:
+    def questions(self) -> list[str]:
         """Return the questions of the last login."""
-        path = self.folder / "asked"
+        path = self.directory / "questions"
         return path.read_text().splitlines() if path.exists() else []
 
 
-def by_port(rig: Rig) -> tuple[Path, SshServer, SshServer]:
-    """Start one host with a port for keys and a port for passwords, and compile its site."""
+@dataclass(frozen=True)
+class TwoPorts:
+    """One host with a port for keys and a port for passwords, and the ssh config of its site."""
+
+    keys: SshServer
+    passwords: SshServer
+    config: Path
+
+
+@pytest.fixture
+def two_ports(rig: Rig, need: Callable[..., None]) -> TwoPorts:
+    need("nsenter", "mount")
     keys = rig.serve("keys", ["ed25519"])
-    pid = rig.directory / "passwords.pid"
-    passwords = rig.serve("passwords", ["ed25519"], *NO_KEYS, f"PidFile {pid}", names=INSIDE)
-    deadline = time.monotonic() + 10
-    while not (pid.exists() and pid.read_text().endswith("\n")):  # written when it listens already
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    # That server has a mount namespace of its own, so nobody else sees the password.
-    (shadow := rig.directory / "shadow").write_text(
-        f"{TEST_USER.pw_name}:{HASH}:20000:0:99999:7:::\n"
-    )
-    inside = ["nsenter", "--mount", f"--target={pid.read_text().strip()}"]
-    subprocess.run([*inside, "mount", "--bind", str(shadow), "/etc/shadow"], check=True, timeout=60)
+    passwords = serve_passwords(rig)
     spec = site(keys, {})
     auth = {"method": "keyboard", "asks": "password"}
     spec["hosts"]["rig-otp"] = {"host": "localhost", "port": passwords.port, "auth": auth}
-    spec["host_keys"] = {"login": pinned(rig, "ed25519", "rig", "rig-otp")}
-    return rig.compile(spec), keys, passwords
+    spec["host_keys"] = {"login": pin(rig, "ed25519", "rig", "rig-otp")}
+    return TwoPorts(keys, passwords, rig.compile(spec))
 
 
-def tried(server: SshServer) -> list[str]:
-    """Return the methods that a client asked a server for, in order; each asks for `none` first."""
-    words = [
-        line.split()
-        for line in server.log.read_text().splitlines()
-        if "userauth-request for user" in line
-    ]
-    return [line[line.index("method") + 1] for line in words]
+def serve_passwords(rig: Rig) -> SshServer:
+    """Start a server that accepts `PASSWORD`, and no key.
+
+    It has its own mount namespace, since it resolves names of its own, and only there the password
+    is valid.
+    """
+    pid_file = rig.directory / "passwords.pid"
+    lines = (*PASSWORD_SERVER, f"PidFile {pid_file}")
+    server = rig.serve("passwords", ["ed25519"], *lines, names=INSIDE)
+    # sshd writes the file after it has begun to listen.
+    wait_until(lambda: pid_file.exists() and pid_file.read_text().endswith("\n"))
+    shadow = rig.directory / "shadow"
+    shadow.write_text(f"{TEST_USER.pw_name}:{HASH}:20000:0:99999:7:::\n")
+    namespace = ["nsenter", "--mount", f"--target={pid_file.read_text().strip()}"]
+    mount = ["mount", "--bind", str(shadow), "/etc/shadow"]
+    subprocess.run([*namespace, *mount], check=True, timeout=120)
+    return server
 
 
-def test_the_port_tells_whether_a_key_or_a_password_is_asked_for(
-    rig: Rig, need: Callable[..., None]
+def requested_methods(server: SshServer) -> list[str]:
+    """Return the auth methods that clients requested; each client requests `none` first."""
+    methods = []
+    for line in server.log.read_text().splitlines():
+        if "userauth-request for user" in line:
+            methods.append(line.partition(" method ")[2].split()[0])
+    return methods
+
+
+def test_one_port_accepts_a_key_and_the_other_asks_for_a_password(
+    rig: Rig, two_ports: TwoPorts
 ) -> None:
-    need("nsenter", "mount")
-    config, keys, passwords = by_port(rig)
     ada = Typist(rig.directory, PASSWORD)
-    assert logged_in(ada.login(config, "rig"), "keys")
-    assert ada.asked() == []
-    assert "publickey" in keys.logins()[0]
-    assert logged_in(ada.login(config, "rig-otp"), "passwords")
-    assert ada.asked() == [f"{TEST_USER.pw_name}@localhost's password: "]
-    assert "password" in passwords.logins()[0]
-    assert tried(passwords) == ["none", "keyboard-interactive", "password"]
+    result = ada.login(two_ports.config, "rig")
+    assert logged_in(result, "keys"), result
+    assert ada.questions() == []
+    assert "publickey" in two_ports.keys.logins()[0]
+    result = ada.login(two_ports.config, "rig-otp")
+    assert logged_in(result, "passwords"), result
+    assert ada.questions() == [f"{TEST_USER.pw_name}@localhost's password: "]
+    assert "password" in two_ports.passwords.logins()[0]
+    assert requested_methods(two_ports.passwords) == ["none", "keyboard-interactive", "password"]
 
 
-def test_a_wrong_password_is_refused_and_no_key_is_tried_in_its_place(
-    rig: Rig, need: Callable[..., None]
+def test_a_wrong_password_is_refused_and_ssh_tries_no_key_instead(
+    rig: Rig, two_ports: TwoPorts
 ) -> None:
-    need("nsenter", "mount")
-    config, _, passwords = by_port(rig)
     ada = Typist(rig.directory, "another word")
-    result = ada.login(config, "rig-otp")
+    result = ada.login(two_ports.config, "rig-otp")
     assert result.returncode == 255
     assert "Permission denied (password,keyboard-interactive)" in result.stderr
-    assert passwords.logins() == []
-    assert tried(passwords) == ["none", "keyboard-interactive", "password"]
+    assert two_ports.passwords.logins() == []
+    assert requested_methods(two_ports.passwords) == ["none", "keyboard-interactive", "password"]
 
 
-def test_a_port_for_keys_asks_for_no_password_even_where_one_would_do(rig: Rig) -> None:
+def test_ssh_asks_for_no_password_at_a_port_for_keys_that_would_accept_one(rig: Rig) -> None:
     lines = (
         f"AuthorizedKeysFile {rig.key('ed25519-other')}.pub",
         "PasswordAuthentication yes",
         "LogLevel DEBUG1",
     )
-    keys = rig.serve("keys", ["ed25519"], *lines)
-    config = rig.compile(site(keys, {"fingerprints": {"ed25519": rig.fingerprint("ed25519")}}))
+    server = rig.serve("keys", ["ed25519"], *lines)
+    pins = {"fingerprints": {"ed25519": rig.fingerprint("ed25519")}}
+    config = rig.compile(site(server, pins))
     ada = Typist(rig.directory, PASSWORD)
     assert "Permission denied (publickey,password)" in ada.login(config, "rig").stderr
-    assert ada.asked() == []
-    assert set(tried(keys)) == {"none", "publickey"}
+    assert ada.questions() == []
+    assert set(requested_methods(server)) == {"none", "publickey"}

@@ -1,4 +1,4 @@
-"""A person with a scratch home folder, for programs that take it from the passwd database, as ssh does."""
+"""A user with a scratch home directory, also for programs that read the passwd database, as ssh."""
 
 import os
 import pwd
@@ -11,35 +11,36 @@ from pathlib import Path
 import generator
 
 PROGRAMS = ("ssh", "unshare")
-_ME = pwd.getpwuid(os.geteuid())
+_TEST_USER = pwd.getpwuid(os.geteuid())
 _PACKAGE = str(Path(generator.__file__).parents[1])
 Result = subprocess.CompletedProcess[str]
 
 
 @dataclass(frozen=True)
-class Person:
-    """Whoever runs the test, with another home folder; it needs root, and no other process notices."""
+class ShellUser:
+    """The user who runs the tests, with another home directory; it needs root."""
 
     home: Path
 
     def command(self, *words: str) -> list[str]:
-        """Return the words that run a command as the person, in the home folder."""
+        """Return the words that run a command as the user, in the home directory."""
         passwd = self.home.parent / f"{self.home.name}.passwd"
         if not passwd.exists():
-            lines = Path("/etc/passwd").read_text().splitlines()
-            mine = ":".join(
-                (_ME.pw_name, "x", str(_ME.pw_uid), str(_ME.pw_gid), "", str(self.home), "/bin/sh")
-            )
-            passwd.write_text(
-                "\n".join(
-                    [mine, *(line for line in lines if not line.startswith(f"{_ME.pw_name}:")), ""]
-                )
-            )
+            passwd.write_text(self._passwd())
         script = 'mount --bind "$1" /etc/passwd && cd && shift && exec "$@"'
         return ["unshare", "--mount", "sh", "-c", script, "sh", str(passwd), *words]
 
+    def _passwd(self) -> str:
+        """Return the passwd file of this machine, with another home directory for the user."""
+        name, uid, gid = _TEST_USER.pw_name, _TEST_USER.pw_uid, _TEST_USER.pw_gid
+        lines = [f"{name}:x:{uid}:{gid}::{self.home}:/bin/sh"]
+        for line in Path("/etc/passwd").read_text().splitlines():
+            if not line.startswith(f"{name}:"):
+                lines.append(line)
+        return "\n".join([*lines, ""])
+
     def environment(self) -> dict[str, str]:
-        """Return what the person's programs find in their environment; what gen recalls lies beside the home folder."""
+        """Return the environment of the user; the cache of gen lies beside the home directory."""
         return {
             "HOME": str(self.home),
             "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin",
@@ -48,24 +49,24 @@ class Person:
             "XDG_CACHE_HOME": str(self.home.parent / "cache"),
         }
 
-    def run(self, *words: str, given: str | None = None, **environment: str) -> Result:
-        """Run a command as the person, with something to read or nothing."""
+    def run(self, *words: str, stdin: str = "", **environment: str) -> Result:
+        """Run a command as the user, with some text on its standard input."""
         return subprocess.run(
             self.command(*words),
-            input=given or "",
+            input=stdin,
             capture_output=True,
             text=True,
             errors="surrogateescape",
-            timeout=120,
+            timeout=240,
             env=self.environment() | environment,
             check=False,
         )
 
     def gen(self, *words: str, **environment: str) -> Result:
-        """Run gen as the person."""
+        """Run gen as the user."""
         return self.run(*gen_command(*words), **environment)
 
 
 def gen_command(*words: str) -> Sequence[str]:
-    """Return the words that run the gen that is tested."""
+    """Return the words that run the gen under test."""
     return (sys.executable, "-m", "generator", *words)
