@@ -1,11 +1,11 @@
-"""What ssh makes of every name of every site that ships with gen: alone, and with all files side by side.
+"""ssh resolves every name of every shipped site as its spec says, also beside all other sites.
 
-What is expected is worked out from the specs here, by no code of gen's own but the models. `ssh -G` connects to
-nothing.
+The tests compute the expected settings from the specs, and use no code of gen except the models.
+`ssh -G` opens no connection.
 """
 
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -31,7 +31,7 @@ from generator.schema.site import SiteSpec
 pytestmark = pytest.mark.system
 
 SITES = sorted(path.stem for path in CATALOGUE.glob("*.yaml"))
-VALUES = {
+PLACEHOLDERS = {
     "user": "ada",
     "initial": "a",
     "email": "ada@example.org",
@@ -48,226 +48,177 @@ ADA = SiteProfile(
     home="/home/ada",
     accept_unverified=True,
 )
-Settings = Mapping[str, list[str]]
-# What is looked at; where a spec says nothing of one, ssh's own default is expected.
+# Keywords that the tests compare. If a spec says nothing about one, the default of ssh is expected.
 KEYWORDS = (
-    *(
-        "hostname",
-        "port",
-        "user",
-        "proxyjump",
-        "preferredauthentications",
-        "identityfile",
-        "certificatefile",
-    ),
-    *("identitiesonly", "forwardagent", "gssapiauthentication", "controlmaster", "controlpath"),
-    *("stricthostkeychecking", "serveraliveinterval", "proxycommand", "remotecommand"),
+    "hostname",
+    "port",
+    "user",
+    "proxyjump",
+    "preferredauthentications",
+    "identityfile",
+    "certificatefile",
+    "identitiesonly",
+    "forwardagent",
+    "gssapiauthentication",
+    "controlmaster",
+    "controlpath",
+    "stricthostkeychecking",
+    "serveraliveinterval",
+    "proxycommand",
+    "remotecommand",
 )
+Settings = Mapping[str, list[str]]
+Expected = Mapping[str, str | None]
+"""A value for each keyword that a spec decides; `None` if ssh must not have the keyword."""
 
 
 @cache
-def of(site: str) -> SiteSpec:
+def spec_of(site: str) -> SiteSpec:
     return validate.site(CATALOGUE / f"{site}.yaml")
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with the ssh configuration of every site, as ada gets it, and one that includes them all."""
-    folder = tmp_path_factory.mktemp("catalogue")
-    (folder / "gen.d").mkdir()
-    for site in SITES:
-        for artifact in compile_site(of(site), ADA):
-            if artifact.path.suffix == ".conf":
-                (folder / "gen.d" / artifact.path.name).write_bytes(artifact.content)
-    (folder / "config").write_text(f"Include {folder}/gen.d/*.conf\n")
-    backwards = [f"Include {folder}/gen.d/{site}.conf\n" for site in reversed(SITES)]
-    (folder / "config-backwards").write_text("".join(backwards))
-    (folder / "none").touch()
-    return folder
-
-
-def ssh_g(config: Path, host: str) -> str:
-    """Ask ssh with a shell that runs nothing: no certificate is renewed here."""
-    done = subprocess.run(
-        ["ssh", "-G", "-F", str(config), host],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env={"SHELL": "/bin/true"},
-        check=False,
-    )
-    return done.stdout if done.returncode == 0 else f"{host}: {done.stderr}"
-
-
-def all_of(pairs: list[tuple[Path, str]]) -> list[str]:
-    """Return what ssh says for each configuration and name, four at a time."""
-    with ThreadPoolExecutor(4) as pool:
-        return list(pool.map(ssh_g, *zip(*pairs, strict=True)))
-
-
-def settings(output: str) -> Settings:
-    found: dict[str, list[str]] = {}
-    for line in output.splitlines():
-        keyword, _, value = line.partition(" ")
-        found.setdefault(keyword, []).append(value)
-    return found
 
 
 @dataclass(frozen=True)
 class Name:
-    """A name that a person may type, and what ssh must make of it; ``None`` stands for a keyword that is not there."""
+    """A name that a user may type, and the settings that ssh must have for it."""
 
     site: str
     name: str
-    expected: Mapping[str, str | None]
+    expected: Expected
 
-    def differing(self, found: Settings, usual: Settings) -> dict[str, list[str] | None]:
-        """Return what is not as expected, or not as ssh's own default where nothing is."""
-        wrong = {}
+    def differences(self, settings: Settings, defaults: Settings) -> dict[str, list[str] | None]:
+        """Return the settings that are not as expected, or not the default if none is expected."""
+        differences = {}
         for keyword in KEYWORDS:
-            wanted = usual.get(keyword) if keyword not in self.expected else self.expected[keyword]
-            value = found.get(keyword)
-            if keyword == "controlpath" and wanted == "on":  # ends in a hash of user, host and port
-                good = value is not None and len(value) == 1 and "/.ssh/gen-" in value[0]
+            value = settings.get(keyword)
+            if keyword not in self.expected:
+                matches = value == defaults.get(keyword)
+            elif keyword == "controlpath" and self.expected[keyword]:
+                # It ends in a hash of user, host and port.
+                matches = value is not None and len(value) == 1 and "/.ssh/gen-" in value[0]
             else:
-                good = value == ([wanted] if isinstance(wanted, str) else wanted)
-            if not good:
-                wrong[keyword] = value
-        return wrong
+                text = self.expected[keyword]
+                matches = value == (None if text is None else [text])
+            if not matches:
+                differences[keyword] = value
+        return differences
 
 
-def names(site: str) -> Iterator[Name]:
+def names_of_site(site: str) -> Iterator[Name]:
     """Yield every alias and host name of a site, and a name for each pattern of compute nodes."""
-    spec = of(site)
-    seen = set[str]()
-    for entry, host in spec.hosts.items():
-        for alias, name in [(entry, host.host), *(host.nodes.each() if host.nodes else ())]:
-            expected = {"hostname": filled(spec, name), **of_host(spec, entry, host)}
-            for typed in (filled(spec, alias), filled(spec, name)):
-                # A host name that several entries have is that of the first.
-                if typed not in seen:
-                    yield Name(site, typed, expected)
-                seen.add(typed)
+    spec = spec_of(site)
+    yield from login_names(spec)
     for group, nodes in spec.compute.items():
         for pattern in nodes.patterns():
             if not pattern.startswith("!"):
-                typed = pattern.replace("?", "1").replace("*", "any-1")
-                yield Name(site, typed, of_compute(spec, group, nodes, typed))
+                name = pattern.replace("?", "1").replace("*", "any-1")
+                yield Name(site, name, compute_settings(spec, group, nodes, name))
     for alias, job in spec.jobs.items():
-        expected_of_job = {
+        expected = {
             "hostname": alias,
             "user": "ada",
             "port": "22",
             "proxycommand": f'ssh {job.through} "{job.proxy}"',
             "remotecommand": job.command,
-            "stricthostkeychecking": "false",  # a job has a key of its own
+            # Each job has a new host key.
+            "stricthostkeychecking": "false",
             "serveraliveinterval": str(job.keepalive.interval) if job.keepalive else "0",
-            **of_auth(spec, spec.auth),
-            **of_sharing(spec),
+            **auth_settings(spec, spec.auth),
+            **sharing_settings(spec),
         }
-        yield Name(site, alias, expected_of_job)
+        yield Name(site, alias, expected)
 
 
-def filled(spec: SiteSpec, text: str) -> str:
-    for name, value in (VALUES | {"site": spec.site}).items():
+def login_names(spec: SiteSpec) -> Iterator[Name]:
+    """Yield each alias and host name of the hosts; a repeated host name is that of the first."""
+    seen = set[str]()
+    for entry, host in spec.hosts.items():
+        settings = host_settings(spec, entry, host)
+        machines = [(entry, host.host)]
+        if host.nodes:
+            machines += host.nodes.each()
+        for alias, host_name in machines:
+            expected = {"hostname": fill(spec, host_name), **settings}
+            for name in (fill(spec, alias), fill(spec, host_name)):
+                if name not in seen:
+                    yield Name(spec.site, name, expected)
+                seen.add(name)
+
+
+def fill(spec: SiteSpec, text: str) -> str:
+    """Replace the placeholders of a text by the values of ada."""
+    for name, value in (PLACEHOLDERS | {"site": spec.site}).items():
         text = text.replace(f"{{{name}}}", value)
     assert "{" not in text
     return text
 
 
-def of_host(spec: SiteSpec, entry: str, host: Host) -> dict[str, str | None]:
+def host_settings(spec: SiteSpec, entry: str, host: Host) -> dict[str, str | None]:
     return {
         "port": str(host.port),
-        "user": filled(spec, host.user),
-        "proxyjump": filled(spec, host.via) if host.via else None,
+        "user": fill(spec, host.user),
+        "proxyjump": fill(spec, host.via) if host.via else None,
         "forwardagent": "yes" if host.forward_agent else "no",
         "serveraliveinterval": str(host.keepalive.interval) if host.keepalive else "0",
-        "stricthostkeychecking": strict(spec, entry),
-        **of_auth(spec, host.auth or spec.auth),
-        **of_sharing(spec),
+        "stricthostkeychecking": strict_checking(spec, entry),
+        **auth_settings(spec, host.auth or spec.auth),
+        **sharing_settings(spec),
     }
 
 
-def of_compute(spec: SiteSpec, group: str, nodes: Compute, typed: str) -> dict[str, str | None]:
-    domain = nodes.host.removeprefix("%h") if nodes.host else ""
-    short = domain and "." not in typed
+def compute_settings(
+    spec: SiteSpec, group: str, nodes: Compute, name: str
+) -> dict[str, str | None]:
+    host_name = name
+    if nodes.host and "." not in name:
+        host_name += nodes.host.removeprefix("%h")
     return {
-        "hostname": f"{typed}{domain}" if short else typed,
+        "hostname": host_name,
         "port": str(nodes.port),
         "user": "ada",
-        "proxyjump": filled(spec, nodes.through),
-        "stricthostkeychecking": strict(spec, group),
-        **of_auth(spec, nodes.auth or spec.auth),
-        **of_sharing(spec),
+        "proxyjump": fill(spec, nodes.through),
+        "stricthostkeychecking": strict_checking(spec, group),
+        **auth_settings(spec, nodes.auth or spec.auth),
+        **sharing_settings(spec),
     }
 
 
-def strict(spec: SiteSpec, entry: str) -> str:
-    return "true" if any(entry in keys.hosts for keys in spec.host_keys.values()) else "ask"
+def strict_checking(spec: SiteSpec, entry: str) -> str:
+    for keys in spec.host_keys.values():
+        if entry in keys.hosts:
+            return "true"
+    return "ask"
 
 
-def of_auth(spec: SiteSpec, auth: Auth) -> dict[str, str | None]:
+def auth_settings(spec: SiteSpec, auth: Auth) -> dict[str, str | None]:
     if isinstance(auth, KeyboardAuth):
         return {"preferredauthentications": ",".join(auth.prefer)}
     if isinstance(auth, KerberosAuth):
-        second = f",{auth.then}" if auth.then else ""
-        return {
-            "preferredauthentications": f"gssapi-with-mic{second}",
-            "gssapiauthentication": "yes",
-        }
+        methods = f"gssapi-with-mic,{auth.then}" if auth.then else "gssapi-with-mic"
+        return {"preferredauthentications": methods, "gssapiauthentication": "yes"}
     if isinstance(auth, AgentAuth):
         return {"preferredauthentications": "publickey"}
-    key = filled(spec, auth.key)
-    with_key: dict[str, str | None] = {"identityfile": key, "identitiesonly": "yes"}
+    key = fill(spec, auth.key)
+    settings: dict[str, str | None] = {"identityfile": key, "identitiesonly": "yes"}
     if isinstance(auth, CommandCertificateAuth | StepAuth):
-        own = auth.certificate if isinstance(auth, CommandCertificateAuth) else None
-        certificate = filled(spec, own) if own else f"{key}-cert.pub"
-        return {"preferredauthentications": "publickey", "certificatefile": certificate, **with_key}
-    second = f",{auth.then}" if auth.then else ""
-    return {"preferredauthentications": f"publickey{second}", **with_key}
+        settings["preferredauthentications"] = "publickey"
+        settings["certificatefile"] = f"{key}-cert.pub"
+        if isinstance(auth, CommandCertificateAuth) and auth.certificate:
+            settings["certificatefile"] = fill(spec, auth.certificate)
+        return settings
+    methods = f"publickey,{auth.then}" if auth.then else "publickey"
+    settings["preferredauthentications"] = methods
+    return settings
 
 
-def of_sharing(spec: SiteSpec) -> dict[str, str | None]:
+def sharing_settings(spec: SiteSpec) -> dict[str, str | None]:
     if spec.multiplexing == "forbidden":
         return {"controlmaster": "false", "controlpath": None}
-    return {"controlmaster": "auto", "controlpath": "on"}
+    return {"controlmaster": "auto", "controlpath": "~/.ssh/gen-%C"}
 
 
-NAMES = [name for site in SITES for name in names(site)]
-
-
-def test_every_name_resolves_to_what_its_spec_says(folder: Path, need: Callable[..., None]) -> None:
-    need("ssh")
-    pairs = [(folder / "gen.d" / f"{name.site}.conf", name.name) for name in NAMES]
-    usual = all_of([(folder / "none", name.name) for name in NAMES])
-    wrong = {
-        f"{name.site}: {name.name}": difference
-        for name, output, without in zip(NAMES, all_of(pairs), usual, strict=True)
-        if (difference := name.differing(settings(output), settings(without)))
-    }
-    assert wrong == {}
-
-
-@pytest.mark.parametrize(
-    "order", ["config", "config-backwards"], ids=["by name", "the other way round"]
-)
-def test_no_file_changes_what_another_one_says(
-    folder: Path, need: Callable[..., None], order: str
-) -> None:
-    """Of a name that two sites share both files must say the same, for ssh takes the first that it reads."""
-    need("ssh")
-    alone = all_of([(folder / "gen.d" / f"{name.site}.conf", name.name) for name in NAMES])
-    together = all_of([(folder / order, name.name) for name in NAMES])
-    changed = {
-        f"{name.site}: {name.name}": sorted(set(one.splitlines()) ^ set(other.splitlines()))
-        for name, one, other in zip(NAMES, alone, together, strict=True)
-        if one != other
-    }
-    assert changed == {}
-
-
-OTHERS = (
+NAMES = [name for site in SITES for name in names_of_site(site)]
+# Names that look like those of a site, and are not.
+FOREIGN_NAMES = (
     "github.com",
     "localhost",
     "cn01",
@@ -281,22 +232,112 @@ OTHERS = (
 )
 
 
-def test_other_hosts_are_as_without_any_file(folder: Path, need: Callable[..., None]) -> None:
+@dataclass(frozen=True)
+class Configs:
+    """A directory with the ssh config of every site, and configs that include them all."""
+
+    directory: Path
+
+    def of_site(self, site: str) -> Path:
+        return self.directory / "gen.d" / f"{site}.conf"
+
+    @property
+    def empty(self) -> Path:
+        return self.directory / "empty"
+
+    def including_all(self, order: str) -> Path:
+        return self.directory / order
+
+
+@pytest.fixture(scope="module")
+def written_configs(tmp_path_factory: pytest.TempPathFactory) -> Configs:
+    directory = tmp_path_factory.mktemp("catalogue")
+    (directory / "gen.d").mkdir()
+    for site in SITES:
+        for artifact in compile_site(spec_of(site), ADA):
+            if artifact.path.suffix == ".conf":
+                (directory / "gen.d" / artifact.path.name).write_bytes(artifact.content)
+    (directory / "alphabetical").write_text(f"Include {directory}/gen.d/*.conf\n")
+    backwards = [f"Include {directory}/gen.d/{site}.conf\n" for site in reversed(SITES)]
+    (directory / "backwards").write_text("".join(backwards))
+    (directory / "empty").touch()
+    return Configs(directory)
+
+
+@pytest.fixture
+def configs(need: Callable[..., None], written_configs: Configs) -> Configs:
     need("ssh")
-    together = all_of([(folder / "config", name) for name in OTHERS])
-    without = all_of([(folder / "none", name) for name in OTHERS])
-    changed = {
-        name: {line.partition(" ")[0] for line in set(one.splitlines()) ^ set(other.splitlines())}
-        for name, one, other in zip(OTHERS, together, without, strict=True)
-    }
-    assert changed == {name: {"ignoreunknown"} for name in OTHERS}
+    return written_configs
 
 
-def test_names_of_every_kind_are_tried() -> None:
-    """A mistake above must not let the tests pass because they try nothing."""
+@cache
+def resolve(config: Path, name: str) -> str:
+    """Return the output of `ssh -G`; its shell runs nothing, so that ssh renews no certificate."""
+    result = subprocess.run(
+        ["ssh", "-G", "-F", str(config), name],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={"SHELL": "/bin/true"},
+        check=False,
+    )
+    assert result.returncode == 0, f"{name}: {result.stderr}"
+    return result.stdout
+
+
+def resolve_all(configs: Sequence[Path], names: Sequence[str]) -> list[str]:
+    """Return the output of `ssh -G` for each config and name, four at a time."""
+    with ThreadPoolExecutor(4) as pool:
+        return list(pool.map(resolve, configs, names))
+
+
+def settings_of(output: str) -> Settings:
+    settings: dict[str, list[str]] = {}
+    for line in output.splitlines():
+        keyword, _, value = line.partition(" ")
+        settings.setdefault(keyword, []).append(value)
+    return settings
+
+
+def test_every_name_resolves_as_its_spec_says(configs: Configs) -> None:
+    names = [name.name for name in NAMES]
+    outputs = resolve_all([configs.of_site(name.site) for name in NAMES], names)
+    default_outputs = resolve_all([configs.empty] * len(NAMES), names)
+    wrong = {}
+    for name, output, default_output in zip(NAMES, outputs, default_outputs, strict=True):
+        differences = name.differences(settings_of(output), settings_of(default_output))
+        if differences:
+            wrong[f"{name.site}: {name.name}"] = differences
+    assert wrong == {}
+
+
+@pytest.mark.parametrize("order", ["alphabetical", "backwards"])
+def test_no_config_changes_the_settings_of_another_site(configs: Configs, order: str) -> None:
+    """Configs of two sites that share a name must agree, for ssh takes the first that it reads."""
+    names = [name.name for name in NAMES]
+    alone = resolve_all([configs.of_site(name.site) for name in NAMES], names)
+    together = resolve_all([configs.including_all(order)] * len(NAMES), names)
+    changed = {}
+    for name, before, after in zip(NAMES, alone, together, strict=True):
+        if before != after:
+            lines = set(before.splitlines()) ^ set(after.splitlines())
+            changed[f"{name.site}: {name.name}"] = sorted(lines)
+    assert changed == {}
+
+
+def test_other_hosts_resolve_as_without_any_config(configs: Configs) -> None:
+    config = configs.including_all("alphabetical")
+    for name in FOREIGN_NAMES:
+        lines = set(resolve(config, name).splitlines())
+        lines ^= set(resolve(configs.empty, name).splitlines())
+        assert {line.partition(" ")[0] for line in lines} == {"ignoreunknown"}, name
+
+
+def test_the_table_has_names_of_every_kind() -> None:
+    """A mistake above must not empty the table, for then the tests would pass."""
     assert {name.site for name in NAMES} == set(SITES)
-    tried = {name.name for name in NAMES}
-    assert tried >= {
+    assert {name.name for name in NAMES} >= {
         "mila",
         "mila3",
         "login-3.login.server.mila.quebec",

@@ -1,4 +1,4 @@
-"""What dagster-slurm runs and what ssh reads agree, at every site; no keyword is lost, no variable idle or hidden."""
+"""dagster-slurm and ssh agree at every site, and no variable or keyword is unknown or unused."""
 
 import ast
 import json
@@ -28,13 +28,14 @@ from generator.schema.project import Project
 pytestmark = pytest.mark.system
 
 SITES = sorted(shipped())
+PROJECT = Project(PurePosixPath(), "all_sites")
 
 # Keywords as `ssh -G` prints them.
-PLACE = ("hostname", "port", "user")
+ADDRESS = ("hostname", "port", "user")
 KEY = ("identityfile", "identitiesonly", "certificatefile")
 TRUST = ("stricthostkeychecking", "userknownhostsfile", "globalknownhostsfile", "knownhostscommand")
 
-COMMANDS = """
+PRINT_COMMANDS = """
 import json, os, sys
 from all_sites.site import chosen, connection
 commands = {}
@@ -46,76 +47,85 @@ for site, variables in json.load(sys.stdin).items():
 print(json.dumps(commands))
 """
 
+Settings = Mapping[str, list[str]]
+
+
+def account_at(name: str, profile: SiteProfile) -> Account:
+    return Account(validate.site(resources.CATALOGUE / f"{name}.yaml"), profile)
+
 
 @dataclass(frozen=True)
-class Made:
-    """What gen makes of all sites for one person, and the command of dagster-slurm for each."""
+class Wiring:
+    """The files of all sites for one user, and for each site the ssh command of dagster-slurm."""
 
-    folder: Path
+    directory: Path
     profile: SiteProfile
     commands: Mapping[str, list[str]]
 
-    def config(self, site: str) -> str:
-        """Return the path of `ssh/SITE.conf`."""
-        return str(self.folder / "ssh" / f"{site}.conf")
+    def with_config(self, site: str, host: str) -> Settings:
+        """Return the settings of ssh for a host with the generated config of a site."""
+        return self._settings("-F", str(self.directory / "ssh" / f"{site}.conf"), host)
 
-    def settings(self, *arguments: str) -> dict[str, list[str]]:
-        """Return what ssh would do with some arguments; both home folders are `~`."""
-        done = subprocess.run(
-            ["ssh", "-G", *arguments], capture_output=True, text=True, timeout=30, check=False
+    def without_config(self, *arguments: str) -> Settings:
+        """Return the settings of ssh for some arguments, with no config."""
+        return self._settings("-F", "none", *arguments)
+
+    def _settings(self, *arguments: str) -> Settings:
+        result = subprocess.run(
+            ["ssh", "-G", *arguments], capture_output=True, text=True, timeout=120, check=False
         )
-        assert done.returncode == 0, done.stderr
-        lines = (
-            done.stdout.replace(str(self.profile.home), "~")
-            .replace(TEST_USER.pw_dir, "~")
-            .splitlines()
-        )
-        found: dict[str, list[str]] = {}
-        for keyword, _, value in (line.partition(" ") for line in lines):
-            found.setdefault(keyword, []).append(value)
-        beside = {
-            f"{key}-cert.pub" for key in found.get("identityfile", [])
-        }  # which ssh takes without being told
-        found["certificatefile"] = [
-            path for path in found.get("certificatefile", []) if path not in beside
-        ]
-        return found
+        assert result.returncode == 0, result.stderr
+        output = result.stdout
+        for home in (str(self.profile.home), TEST_USER.pw_dir):
+            output = output.replace(home, "~")
+        settings: dict[str, list[str]] = {}
+        for line in output.splitlines():
+            keyword, _, value = line.partition(" ")
+            settings.setdefault(keyword, []).append(value)
+        # ssh also reads the certificate beside a key without being asked to.
+        certificates = set(settings.get("certificatefile", []))
+        certificates -= {f"{key}-cert.pub" for key in settings.get("identityfile", [])}
+        settings["certificatefile"] = sorted(certificates)
+        return settings
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    """Compile every site for ada, into one project; her keys are there, but empty."""
-    folder = tmp_path_factory.mktemp("wiring")
+def wiring(tmp_path_factory: pytest.TempPathFactory) -> Wiring:
+    """Compile every site for ada, into one project; her key files exist and are empty."""
+    directory = tmp_path_factory.mktemp("wiring")
     profile = SiteProfile(
         user="ada",
         account="p1",
         project="p1",
         client_id="c1",
-        home=str(folder),
+        home=str(directory),
         accept_unverified=True,
     )
-    project = Project(PurePosixPath(), "all_sites")
     variables = {}
     for name in SITES:
-        account = Account(validate.site(resources.CATALOGUE / f"{name}.yaml"), profile)
-        for artifact in (*dagster_project.emit(account, project), *ssh_config.emit(account)):
-            write(folder / artifact.path, artifact.content)
-        variables[name] = environment(account)
-        write(folder / variables[name].get("SLURM_EDGE_NODE_KEY_PATH", "none"), b"")
+        account = account_at(name, profile)
+        for artifact in dagster_project.emit(account, PROJECT):
+            write(directory / artifact.path, artifact.content)
+        for artifact in ssh_config.emit(account):
+            write(directory / artifact.path, artifact.content)
+        variables[name] = environment_of(account)
+        key = variables[name].get("SLURM_EDGE_NODE_KEY_PATH")
+        if key:
+            write(directory / key, b"")
     for artifact in seeds():
-        write(folder / artifact.path, artifact.content)
-    done = subprocess.run(
-        [sys.executable, "-c", COMMANDS],
+        write(directory / artifact.path, artifact.content)
+    result = subprocess.run(
+        [sys.executable, "-c", PRINT_COMMANDS],
         input=json.dumps(variables),
         capture_output=True,
         text=True,
-        cwd=folder / "src",
-        env={"HOME": str(folder)},
-        timeout=120,
+        cwd=directory / "src",
+        env={"HOME": str(directory)},
+        timeout=300,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    return Made(folder, profile, json.loads(done.stdout))
+    assert result.returncode == 0, result.stderr
+    return Wiring(directory, profile, json.loads(result.stdout))
 
 
 def write(path: Path, content: bytes) -> None:
@@ -123,75 +133,80 @@ def write(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
 
-def environment(account: Account) -> dict[str, str]:
-    """Return what `.env.SITE` sets."""
+def environment_of(account: Account) -> dict[str, str]:
+    """Return the variables that `.env.SITE` sets."""
     [artifact] = env_file.emit(account)
-    return {
-        name: value or ""
-        for name, value in dotenv_values(stream=StringIO(artifact.content.decode())).items()
-    }
+    values = dotenv_values(stream=StringIO(artifact.content.decode()))
+    return {name: value or "" for name, value in values.items()}
 
 
 @pytest.mark.parametrize("name", SITES)
-def test_dagster_slurm_reaches_and_trusts_the_machine_that_ssh_does(made: Made, name: str) -> None:
+def test_dagster_slurm_connects_to_the_same_machine_as_ssh_and_trusts_the_same_key(
+    wiring: Wiring, name: str
+) -> None:
     spec = validate.site(resources.CATALOGUE / f"{name}.yaml")
     alias, host = spec.usual_host.alias, spec.usual_host.host
-    theirs, ours = (
-        made.settings("-F", "none", *made.commands[name][1:]),
-        made.settings("-F", made.config(name), alias),
-    )
-    assert agreed(theirs, ours) == agreed(ours, ours)
+    of_dagster = wiring.without_config(*wiring.commands[name][1:])
+    of_ssh = wiring.with_config(name, alias)
+    assert relevant(of_dagster, of_ssh) == relevant(of_ssh, of_ssh)
     if host.via:
-        command = shlex.split(
-            theirs["proxycommand"][0].replace("%%", "%").replace("~", str(made.folder))
-        )
-        command = command[1 : command.index("-W")] + command[-1:]
-        theirs, ours = (
-            made.settings("-F", "none", *command),
-            made.settings("-F", made.config(name), host.via),
-        )
-        assert agreed(theirs, ours) == agreed(ours, ours)
+        jump = jump_arguments(wiring, of_dagster)
+        of_dagster = wiring.without_config(*jump)
+        of_ssh = wiring.with_config(name, host.via)
+        assert relevant(of_dagster, of_ssh) == relevant(of_ssh, of_ssh)
 
 
-def agreed(
-    found: Mapping[str, list[str]], ours: Mapping[str, list[str]]
-) -> dict[str, list[str] | None]:
-    """Return what has to agree: where, and as far as gen says it, by which key and with whom."""
-    by_key = ours["identitiesonly"] == ["yes"]
-    pinned = ours["stricthostkeychecking"] == ["true"]
-    return {
-        key: found.get(key)
-        for key in (*PLACE, *(KEY if by_key else ()), *(TRUST if pinned else ()))
-    }
+def jump_arguments(wiring: Wiring, settings: Settings) -> list[str]:
+    """Return the ssh arguments of a ProxyCommand, `ssh ARGUMENTS -W HOST:PORT JUMP`."""
+    command = settings["proxycommand"][0].replace("%%", "%").replace("~", str(wiring.directory))
+    words = shlex.split(command)
+    return words[1 : words.index("-W")] + words[-1:]
+
+
+def relevant(settings: Settings, of_ssh: Settings) -> dict[str, list[str] | None]:
+    """Return the settings that must agree: the address, and key and trust if ssh has them set."""
+    keywords = [*ADDRESS]
+    if of_ssh["identitiesonly"] == ["yes"]:
+        keywords += KEY
+    if of_ssh["stricthostkeychecking"] == ["true"]:
+        keywords += TRUST
+    return {keyword: settings.get(keyword) for keyword in keywords}
 
 
 def seeds() -> Iterator[Artifact]:
-    """Yield what a new project is seeded with."""
-    return dagster_project.seeds(
-        validate.site(resources.CATALOGUE / "musica.yaml"), Project(PurePosixPath(), "all_sites")
-    )
+    """Yield the files that a new project starts with."""
+    spec = validate.site(resources.CATALOGUE / "musica.yaml")
+    return dagster_project.seeds(spec, PROJECT)
 
 
 def modules() -> Iterator[tuple[str, ast.Module]]:
-    """Yield the Python of a project."""
+    """Yield the path and the syntax tree of each Python file of a project."""
     for artifact in seeds():
         if artifact.path.suffix == ".py":
             yield str(artifact.path), ast.parse(artifact.content)
 
 
-def test_every_keyword_that_a_class_of_dagster_slurm_is_called_with_is_a_field_of_it() -> None:
-    """It drops what it does not know without a word."""
-    seen = set()
+def calls(tree: ast.Module) -> Iterator[ast.Call]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            yield node
+
+
+def test_the_project_calls_each_class_of_dagster_slurm_with_fields_that_it_has() -> None:
+    """dagster-slurm ignores the other keywords without a message."""
+    checked = set()
     for path, tree in modules():
-        for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        for call in calls(tree):
             name = ast.unparse(call.func)
-            fields = getattr(getattr(ds, name.removeprefix("ds."), None), "model_fields", None)
-            if not name.startswith("ds.") or fields is None:
+            if not name.startswith("ds."):
                 continue
-            seen.add(name)
+            fields = getattr(getattr(ds, name.removeprefix("ds."), None), "model_fields", None)
+            if fields is None:
+                continue
+            checked.add(name)
             keywords = {keyword.arg for keyword in call.keywords if keyword.arg}
             assert keywords <= set(fields), f"{path}:{call.lineno}: {name}"
-    assert seen >= {
+    assert checked >= {
         "ds.SSHConnectionResource",
         "ds.SlurmQueueConfig",
         "ds.RayLauncher",
@@ -203,52 +218,59 @@ PAGE = Path(__file__).parents[2] / "docs" / "dagster-project.md"
 VARIABLE = re.compile("[A-Z]+(?:_[A-Z]+)+")
 
 
-def documented() -> list[re.Pattern[str]]:
-    """Return what the names in the table of the project's page stand for; `…` is any ending, PREFIX the site's."""
-    cells = re.findall(r"^\| (`[A-Z].*?) \|", PAGE.read_text(), flags=re.MULTILINE)
-    names = [name for cell in cells for name in re.findall("`([A-Z_…]+)`", cell)]
-    return [re.compile(name.replace("PREFIX", "[A-Z]+").replace("…", "[A-Z_]+")) for name in names]
+def documented_names() -> list[re.Pattern[str]]:
+    """Return patterns for the names in the table of the page.
+
+    There `…` stands for any ending, and PREFIX for the prefix of the site.
+    """
+    patterns = []
+    for cell in re.findall(r"^\| (`[A-Z].*?) \|", PAGE.read_text(), flags=re.MULTILINE):
+        for name in re.findall("`([A-Z_…]+)`", cell):
+            pattern = name.replace("PREFIX", "[A-Z]+").replace("…", "[A-Z_]+")
+            patterns.append(re.compile(pattern))
+    return patterns
 
 
-def example() -> set[str]:
-    """Return the variables of the project's `.env.example`, which are commented out."""
+def undocumented(names: set[str]) -> set[str]:
+    patterns = documented_names()
+    return {name for name in names if not any(pattern.fullmatch(name) for pattern in patterns)}
+
+
+def example_names() -> set[str]:
+    """Return the variables in `.env.example` of the project, which are commented out."""
     [artifact] = (artifact for artifact in seeds() if artifact.path.name == ".env.example")
     return set(re.findall("^# ([A-Z_]+)=", artifact.content.decode(), flags=re.MULTILINE))
 
 
-def read() -> set[str]:
-    """Return the variables that the code of the project names."""
-    nodes = [
-        node for path, tree in modules() if not path.startswith("tests/") for node in ast.walk(tree)
-    ]
-    texts = {
-        node.value
-        for node in nodes
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-    }
-    return {text for text in texts if VARIABLE.fullmatch(text)}
+def names_in_the_code() -> set[str]:
+    """Return the variables that the code of the project names, without its tests."""
+    names = set()
+    for path, tree in modules():
+        if path.startswith("tests/"):
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                names.add(node.value)
+    return {name for name in names if VARIABLE.fullmatch(name)}
 
 
-def test_every_variable_of_a_site_has_a_reader_that_is_documented(made: Made) -> None:
-    accounts = (
-        Account(validate.site(resources.CATALOGUE / f"{name}.yaml"), made.profile) for name in SITES
-    )
-    names = {variable.name for account in accounts for variable in env_file.variables(account)}
-    assert {
-        name for name in names if not any(known.fullmatch(name) for known in documented())
-    } == set()
+def test_the_page_documents_every_variable_of_every_site(wiring: Wiring) -> None:
+    names = set()
+    for site in SITES:
+        for variable in env_file.variables(account_at(site, wiring.profile)):
+            names.add(variable.name)
+    assert undocumented(names) == set()
 
 
-def test_every_variable_that_the_project_reads_is_documented_and_in_its_example() -> None:
-    names = read()
-    assert {
-        name for name in names if not any(known.fullmatch(name) for known in documented())
-    } == set()
-    assert names - example() == {"DATA_DIR"}  # which the assets set
-    assert read_by_dagster_slurm(example() - names) == example() - names
+def test_the_page_and_the_example_have_every_variable_that_the_project_reads() -> None:
+    names = names_in_the_code()
+    assert undocumented(names) == set()
+    assert names - example_names() == {"DATA_DIR"}  # the assets set it
+    # dagster-slurm reads all others of the example.
+    assert names_in_dagster_slurm(example_names() - names) == example_names() - names
 
 
-def read_by_dagster_slurm(names: set[str]) -> set[str]:
-    """Return those of some variables whose names stand in its code."""
+def names_in_dagster_slurm(names: set[str]) -> set[str]:
+    """Return those of some variables that the code of dagster-slurm names."""
     code = "".join(path.read_text() for path in Path(ds.__file__).parent.rglob("*.py"))
     return {name for name in names if f'"{name}"' in code}

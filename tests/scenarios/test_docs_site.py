@@ -1,4 +1,4 @@
-"""The documentation site, built as CI builds it and looked at in a browser: tables, pictures, search, narrowness."""
+"""The documentation site in a browser: tables, pictures, search, narrow screens."""
 
 import json
 import os
@@ -29,18 +29,20 @@ ROOT = Path(__file__).parents[2]
 PAGES = ["", "sites/", "adding-a-site/", "spec-reference/", "drift-review/", "contributing/"]
 PAGES += [f"sites/{name}/" for name in shipped()]
 WIDE, NARROW = 1280, 400
+PATIENCE = 120
+"""Seconds that the browser may take on a busy machine."""
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    """Serves files without a word."""
+class SilentHandler(SimpleHTTPRequestHandler):
+    """A handler that serves files and prints nothing."""
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
 
 @dataclass
-class Reader:
-    """A browser that looks at the site."""
+class SiteBrowser:
+    """A browser at the documentation site."""
 
     driver: webdriver.Chrome
     base: str
@@ -48,7 +50,7 @@ class Reader:
     def open(
         self, page: str, *, width: int = WIDE, scheme: str = "light", script: bool = True
     ) -> None:
-        """Open a page in a window of some width, in the colours that the system prefers."""
+        """Open a page in a window of some width, on a system that prefers a colour scheme."""
         metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
@@ -59,47 +61,53 @@ class Reader:
     def all(self, selector: str) -> list[WebElement]:
         return self.driver.find_elements(By.CSS_SELECTOR, selector)
 
-    def one(self, selector: str) -> WebElement:
+    def first(self, selector: str) -> WebElement:
         return self.driver.find_element(By.CSS_SELECTOR, selector)
 
     def run(self, script: str, *arguments: object) -> Any:
         return self.driver.execute_script(f"return {script}", *arguments)
 
-    def shown(self, column: int) -> list[str]:
-        """Return the cells of a column of the overview, of those sites that are shown."""
+    def visible_cells(self, column: int) -> list[str]:
+        """Return the cells of a column of the overview, for the sites that it shows."""
         rows = "[...document.querySelectorAll('.sites tbody tr')].filter(row => !row.hidden)"
         cells: list[str] = self.run(f"{rows}.map(row => row.cells[{column}].textContent.trim())")
         return cells
 
     def log(self, kind: str) -> list[dict[str, Any]]:
-        """Return what was logged since the last call."""
+        """Return the log entries since the last call."""
         entries: list[dict[str, Any]] = self.driver.execute("getLog", {"type": kind})["value"]
         return entries
 
     def requests(self) -> list[str]:
-        """Return the address of everything that was asked for since the last call."""
-        events = [json.loads(entry["message"])["message"] for entry in self.log("performance")]
-        return [
-            event["params"]["request"]["url"]
-            for event in events
-            if event["method"] == "Network.requestWillBeSent"
-        ]
+        """Return the URL of each request since the last call."""
+        urls = []
+        for entry in self.log("performance"):
+            event = json.loads(entry["message"])["message"]
+            if event["method"] == "Network.requestWillBeSent":
+                urls.append(event["params"]["request"]["url"])
+        return urls
+
+    def foreign_requests(self) -> list[str]:
+        """Return the URLs among them that the site does not serve itself."""
+        local = (self.base, "data:", "blob:")
+        return [url for url in self.requests() if not url.startswith(local)]
 
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Build the site, serve it on the loopback, and return its address."""
-    folder = tmp_path_factory.mktemp("site")
-    done = subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", folder],
+    directory = tmp_path_factory.mktemp("site")
+    result = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", directory],
         cwd=ROOT,
         env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder)) as server:
+    assert result.returncode == 0, result.stderr
+    handler = partial(SilentHandler, directory=directory)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = Thread(target=server.serve_forever)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}/"
@@ -109,7 +117,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def driver() -> Iterator[webdriver.Chrome]:
-    """Start one browser for all tests."""
+    """Start one browser for all tests here."""
     options = webdriver.ChromeOptions()
     options.binary_location = shutil.which("chromium") or ""
     for flag in ("headless=new", "no-sandbox", "disable-dev-shm-usage"):
@@ -122,38 +130,42 @@ def driver() -> Iterator[webdriver.Chrome]:
 
 
 @pytest.fixture
-def reader(need: Callable[..., None], request: pytest.FixtureRequest) -> Reader:
-    """A browser at the site; it is started only where there is one."""
+def browser(need: Callable[..., None], request: pytest.FixtureRequest) -> SiteBrowser:
+    """Return a browser with empty logs and no stored data, started only where it is installed."""
     need("chromium", "chromedriver")
-    found = Reader(request.getfixturevalue("driver"), request.getfixturevalue("address"))
-    storage = {"origin": found.base.rstrip("/"), "storageTypes": "local_storage"}
-    found.driver.execute_cdp_cmd("Storage.clearDataForOrigin", storage)
-    found.log("browser")
-    found.requests()
-    return found
+    browser = SiteBrowser(request.getfixturevalue("driver"), request.getfixturevalue("address"))
+    storage = {"origin": browser.base.rstrip("/"), "storageTypes": "local_storage"}
+    browser.driver.execute_cdp_cmd("Storage.clearDataForOrigin", storage)
+    browser.log("browser")
+    browser.requests()
+    return browser
 
 
-def test_the_overview_is_whole_without_javascript(reader: Reader) -> None:
-    reader.open("sites/", script=False)
-    assert [
-        row.find_element(By.TAG_NAME, "a").text for row in reader.all(".sites tbody tr")
-    ] == list(shipped())
-    assert reader.all(".sites form, .sites th button") == []
+def test_the_overview_has_every_site_without_javascript(browser: SiteBrowser) -> None:
+    browser.open("sites/", script=False)
+    rows = browser.all(".sites tbody tr")
+    assert [row.find_element(By.TAG_NAME, "a").text for row in rows] == list(shipped())
+    assert browser.all(".sites form, .sites th button") == []
 
 
-def test_the_overview_sorts_by_each_column_both_ways(reader: Reader) -> None:
-    reader.open("sites/")
-    for column, button in enumerate(reader.all(".sites th button")):
+def test_the_overview_sorts_by_each_column_in_both_directions(browser: SiteBrowser) -> None:
+    browser.open("sites/")
+    for column, button in enumerate(browser.all(".sites th button")):
+        # The page comes sorted by the first column, so that a click reverses it.
         directions = ["ascending", "descending"] if column else ["descending", "ascending"]
         for direction in directions:
             button.click()
-            assert reader.all(".sites th")[column].get_attribute("aria-sort") == direction
-            cells = [cell.casefold() for cell in reader.shown(column)]
-            filled = [cell for cell in cells if cell]
-            assert cells == filled + [""] * (len(cells) - len(filled))
-            before = "a.localeCompare(b, 'en', {numeric: true})"
-            ordered = reader.run(f"arguments[0].toSorted((a, b) => {before})", filled)
-            assert filled == (ordered if direction == "ascending" else ordered[::-1])
+            check_order(browser, column, direction)
+
+
+def check_order(browser: SiteBrowser, column: int, direction: str) -> None:
+    assert browser.all(".sites th")[column].get_attribute("aria-sort") == direction
+    cells = [cell.casefold() for cell in browser.visible_cells(column)]
+    texts = [cell for cell in cells if cell]
+    assert cells == texts + [""] * (len(cells) - len(texts)), "empty cells come last"
+    compare = "a.localeCompare(b, 'en', {numeric: true})"
+    ascending = browser.run(f"arguments[0].toSorted((a, b) => {compare})", texts)
+    assert texts == (ascending if direction == "ascending" else ascending[::-1])
 
 
 @pytest.mark.parametrize(
@@ -167,145 +179,152 @@ def test_the_overview_sorts_by_each_column_both_ways(reader: Reader) -> None:
     ],
 )
 def test_the_overview_filters_by_a_column(
-    reader: Reader, name: str, column: int, value: str
+    browser: SiteBrowser, name: str, column: int, value: str
 ) -> None:
-    reader.open("sites/")
-    everything = reader.shown(column)
-    reader.one(f"select[name='{name}'] option[value='{value}']").click()
-    wanted = [cell for cell in everything if value in cell.split(", ")]
-    assert reader.shown(column) == wanted
-    assert 0 < len(wanted) < len(everything)
-    assert reader.one(".sites output").text == f"{len(wanted)} of {len(everything)} sites"
-    reader.one(".sites button[type='reset']").click()
-    WebDriverWait(reader.driver, 5).until(lambda _: reader.shown(column) == everything)
+    browser.open("sites/")
+    all_cells = browser.visible_cells(column)
+    browser.first(f"select[name='{name}'] option[value='{value}']").click()
+    matching = [cell for cell in all_cells if value in cell.split(", ")]
+    assert browser.visible_cells(column) == matching
+    assert 0 < len(matching) < len(all_cells)
+    assert browser.first(".sites output").text == f"{len(matching)} of {len(all_cells)} sites"
+    browser.first(".sites button[type='reset']").click()
+    wait = WebDriverWait(browser.driver, PATIENCE)
+    wait.until(lambda _: browser.visible_cells(column) == all_cells)
 
 
-def test_the_overview_filters_by_words_and_keeps_the_order(reader: Reader) -> None:
-    reader.open("sites/")
-    reader.one(".sites th button").click()
-    reader.one(".sites input").send_keys("Austrian")
-    assert reader.shown(0) == ["vsc5", "musica"]
+def test_the_overview_filters_by_text_and_keeps_the_order(browser: SiteBrowser) -> None:
+    browser.open("sites/")
+    browser.first(".sites th button").click()
+    browser.first(".sites input").send_keys("Austrian")
+    assert browser.visible_cells(0) == ["vsc5", "musica"]
 
 
-def test_the_search_finds_a_site(reader: Reader) -> None:
-    reader.open("")
-    reader.one(".md-search__input").send_keys("Mahuika")
-    found = WebDriverWait(reader.driver, 20).until(lambda _: reader.all(".md-search-result__link"))
-    assert str(found[0].get_attribute("href")).startswith(f"{reader.base}sites/nesi-mahuika/")
-    assert [
-        url for url in reader.requests() if not url.startswith((reader.base, "data:", "blob:"))
-    ] == []
-    assert reader.log("browser") == []
+def test_the_search_finds_a_site(browser: SiteBrowser) -> None:
+    browser.open("")
+    browser.first(".md-search__input").send_keys("Mahuika")
+    wait = WebDriverWait(browser.driver, PATIENCE)
+    links = wait.until(lambda _: browser.all(".md-search-result__link"))
+    href = str(links[0].get_attribute("href"))
+    assert href.startswith(f"{browser.base}sites/nesi-mahuika/")
+    assert browser.foreign_requests() == []
+    assert browser.log("browser") == []
 
 
 @pytest.mark.parametrize("name", ["mila", "trillium", "triton"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [WIDE, NARROW])
-def test_a_page_draws_its_picture_readable(
-    reader: Reader, name: str, scheme: str, width: int, tmp_path: Path
+def test_the_picture_of_a_page_is_readable(
+    browser: SiteBrowser, name: str, scheme: str, width: int, tmp_path: Path
 ) -> None:
-    reader.open(f"sites/{name}/", width=width, scheme=scheme)
-    reader.driver.save_screenshot(str(tmp_path / f"{name}-{scheme}-{width}.png"))
-    picture = reader.one(".way-in svg")
+    browser.open(f"sites/{name}/", width=width, scheme=scheme)
+    browser.driver.save_screenshot(str(tmp_path / f"{name}-{scheme}-{width}.png"))
+    picture = browser.first(".way-in svg")
     assert picture.size["width"] > 300
     assert picture.size["height"] > 100
-    ink = reader.run("getComputedStyle(document.querySelector('.way-in text')).fill")
-    assert (
-        contrast(ink, reader.run("getComputedStyle(document.body).backgroundColor")) > 4.5
-    )  # WCAG 2, AA
+    text_colour = browser.run("getComputedStyle(document.querySelector('.way-in text')).fill")
+    background = browser.run("getComputedStyle(document.body).backgroundColor")
+    assert contrast(text_colour, background) > 4.5  # level AA of WCAG 2
 
 
-def contrast(ink: str, paper: str) -> float:
-    """Return how much two colours differ, from 1 to 21 (WCAG 2); the first may let the second through."""
-    below = channels(paper)
-    *colour, alpha = [*channels(ink), 1.0][:4]
-    shown = [top * alpha + under * (1 - alpha) for top, under in zip(colour, below, strict=False)]
-    dark, light = sorted(map(luminance, (shown, below)))
+def contrast(foreground: str, background: str) -> float:
+    """Return the contrast of two colours, from 1 to 21 (WCAG 2); the first may be transparent."""
+    red, green, blue, alpha = [*channels(foreground), 1.0][:4]
+    behind = channels(background)
+    mixed = []
+    for top, bottom in zip((red, green, blue), behind, strict=False):
+        mixed.append(top * alpha + bottom * (1 - alpha))
+    dark, light = sorted([luminance(mixed), luminance(behind)])
     return (light + 0.05) / (dark + 0.05)
 
 
 def channels(colour: str) -> list[float]:
+    """Return the numbers of `rgb(…)` or `rgba(…)`."""
     return [float(number) for number in colour.partition("(")[2].rstrip(")").split(",")]
 
 
 def luminance(colour: list[float]) -> float:
-    parts = (part / 255 for part in colour[:3])
-    linear = (
-        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
-    )
-    return sum(share * part for share, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+    """Return the relative luminance of a colour, from 0 to 1 (WCAG 2)."""
+    total = 0.0
+    for weight, channel in zip((0.2126, 0.7152, 0.0722), colour[:3], strict=True):
+        share = channel / 255
+        if share <= 0.04045:
+            total += weight * share / 12.92
+        else:
+            total += weight * ((share + 0.055) / 1.055) ** 2.4
+    return total
 
 
-def test_the_page_follows_the_scheme_of_the_system(reader: Reader) -> None:
-    schemes = []
-    for scheme in ("light", "dark"):
-        reader.open("sites/", scheme=scheme)
-        schemes.append(reader.run("document.body.dataset.mdColorScheme"))
-    assert schemes == ["default", "slate"]
+@pytest.mark.parametrize(("scheme", "theme"), [("light", "default"), ("dark", "slate")])
+def test_the_page_follows_the_scheme_of_the_system(
+    browser: SiteBrowser, scheme: str, theme: str
+) -> None:
+    browser.open("sites/", scheme=scheme)
+    assert browser.run("document.body.dataset.mdColorScheme") == theme
 
 
 @dataclass(frozen=True)
-class Line:
-    """A line of a picture, and where it stands."""
+class TextLine:
+    """A line of text in a picture, and its position."""
 
-    words: str
+    text: str
     left: float
     right: float
     top: float
     height: float
 
-    def runs_into(self, other: "Line") -> bool:
-        """Tell whether two lines of one height overlap."""
+    def overlaps(self, other: "TextLine") -> bool:
+        """Return whether two lines at one height overlap."""
         return abs(self.top - other.top) < 5 and self.left < other.right and other.left < self.right
 
 
-def drawn(reader: Reader) -> Iterator[Line]:
-    """Yield the lines of the picture of a page."""
-    box = (
-        "(({left, right, top, height}) => [left, right, top, height])(text.getBoundingClientRect())"
+def picture_lines(browser: SiteBrowser) -> list[TextLine]:
+    """Return the lines of text in the picture of a page."""
+    box = "(({left, right, top, height}) => [left, right, top, height])"
+    script = (
+        "[...document.querySelectorAll('.way-in text')]"
+        f".map(text => [text.textContent, ...{box}(text.getBoundingClientRect())])"
     )
-    for found in reader.run(
-        f"[...document.querySelectorAll('.way-in text')].map(text => [text.textContent, ...{box}])"
-    ):
-        yield Line(*found)
+    return [TextLine(*values) for values in browser.run(script)]
 
 
-def test_every_page_fits_a_narrow_screen_and_asks_for_nothing_elsewhere_and_does_not_complain(
-    reader: Reader,
+def test_every_page_fits_a_narrow_screen_without_foreign_requests_or_complaints(
+    browser: SiteBrowser,
 ) -> None:
     for page in PAGES:
-        reader.open(page, width=NARROW)
-        assert reader.run("document.scrollingElement.scrollWidth") <= NARROW, page
-        lines = list(drawn(reader))
+        browser.open(page, width=NARROW)
+        assert browser.run("document.scrollingElement.scrollWidth") <= NARROW, page
+        lines = picture_lines(browser)
         assert bool(lines) == (page.startswith("sites/") and page != "sites/"), page
-        assert all(line.height >= 12 and line.left > 0 and line.right < NARROW for line in lines), (
-            page
-        )
-        assert not any(one.runs_into(other) for one, other in pairwise(lines)), page
-    asked = reader.requests()
-    assert len(asked) > len(PAGES)
-    assert [url for url in asked if not url.startswith((reader.base, "data:", "blob:"))] == []
-    assert reader.log("browser") == []
+        for line in lines:
+            assert line.height >= 12, page
+            assert 0 < line.left < line.right < NARROW, page
+        for line, next_line in pairwise(lines):
+            assert not line.overlaps(next_line), page
+    urls = browser.requests()
+    assert len(urls) > len(PAGES)
+    assert [url for url in urls if not url.startswith((browser.base, "data:", "blob:"))] == []
+    assert browser.log("browser") == []
 
 
-def test_wide_tables_scroll_in_a_box_of_their_own(reader: Reader) -> None:
-    reader.open("sites/musica/", width=NARROW)
-    boxes = reader.run(
-        "[...document.querySelectorAll('.md-typeset__scrollwrap')].map(box => [box.clientWidth, box.scrollWidth])"
+def test_a_wide_table_scrolls_in_its_own_box(browser: SiteBrowser) -> None:
+    browser.open("sites/musica/", width=NARROW)
+    boxes = browser.run(
+        "[...document.querySelectorAll('.md-typeset__scrollwrap')]"
+        ".map(box => [box.clientWidth, box.scrollWidth])"
     )
     assert boxes
-    assert all(inside <= NARROW for inside, _ in boxes)
-    assert any(whole > inside for inside, whole in boxes)
+    assert all(width <= NARROW for width, _ in boxes)
+    assert any(content_width > width for width, content_width in boxes)
 
 
-def test_the_overview_on_a_narrow_screen_needs_no_scrolling_sideways_at_all(reader: Reader) -> None:
-    reader.open("sites/", width=NARROW)
-    box = reader.one(".sites .md-typeset__scrollwrap")
-    assert reader.run("arguments[0].scrollWidth <= arguments[0].clientWidth", box)
-    assert (
-        reader.run(
-            "getComputedStyle(arguments[0], '::before').content",
-            reader.one(".sites td:nth-child(3)"),
-        )
-        == '"country"'
-    )
+def test_the_overview_needs_no_horizontal_scrolling_on_a_narrow_screen(
+    browser: SiteBrowser,
+) -> None:
+    browser.open("sites/", width=NARROW)
+    box = browser.first(".sites .md-typeset__scrollwrap")
+    assert browser.run("arguments[0].scrollWidth <= arguments[0].clientWidth", box)
+    cell = browser.first(".sites td:nth-child(3)")
+    # On a narrow screen each cell has the title of its column before it.
+    title = browser.run("getComputedStyle(arguments[0], '::before').content", cell)
+    assert title == '"country"'

@@ -1,4 +1,4 @@
-"""One meaning for every reader: a shell, systemd, docker and python-dotenv read the same from what gen writes."""
+"""A shell, systemd, docker and python-dotenv read the same values from a generated `.env` file."""
 
 import json
 import os
@@ -12,6 +12,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from depth import examples
 from dotenv import dotenv_values
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
@@ -25,8 +26,11 @@ from generator.schema.site import SiteSpec
 
 pytestmark = pytest.mark.system
 
+NUMBER = examples(500)
 Values = Mapping[str, str | None]
-Reader = Callable[[bytes], Values]
+ReadFile = Callable[[bytes], Values]
+"""Return the variables that a reader gets from the content of a file."""
+
 UNIT = """[Service]
 Type=oneshot
 EnvironmentFile=%h/read.env
@@ -35,38 +39,44 @@ StandardOutput=truncate:%h/read
 """
 
 
-def environment(output: bytes) -> Values:
-    """Return the environment that `env --null` printed."""
-    return dict(
-        line.split("=", 1) for line in output.decode(errors="surrogateescape").split("\0") if line
-    )
+def parse_environment(output: bytes) -> Values:
+    """Return the variables in the output of `env --null`."""
+    variables = {}
+    for line in output.decode(errors="surrogateescape").split("\0"):
+        if line:
+            name, _, value = line.partition("=")
+            variables[name] = value
+    return variables
 
 
-def dotenv(folder: Path) -> Reader:
+def dotenv_reader(directory: Path) -> ReadFile:
     def read(file: bytes) -> Values:
-        (folder / "dotenv.env").write_bytes(file)
-        return dict(dotenv_values(folder / "dotenv.env"))
+        (directory / "dotenv.env").write_bytes(file)
+        return dict(dotenv_values(directory / "dotenv.env"))
 
     return read
 
 
-def shell(name: str, folder: Path) -> Reader:
-    """A shell that exports all that it reads; its home folder is not the person's."""
+def shell_reader(shell: str, directory: Path) -> ReadFile:
+    """Return a reader that lets a shell, with another home directory, export all that it reads."""
 
     def read(file: bytes) -> Values:
-        path = folder / f"{name}.env"
+        path = directory / f"{shell}.env"
         path.write_bytes(file)
-        command = [name, "-c", 'set -a; . "$1"; exec env --null', name, str(path)]
-        env = {"PATH": os.environ["PATH"], "HOME": "/nowhere", "LC_ALL": "C.UTF-8"}
-        return environment(
-            subprocess.run(command, env=env, cwd=folder, capture_output=True, check=False).stdout
+        result = subprocess.run(
+            [shell, "-c", 'set -a; . "$1"; exec env --null', shell, str(path)],
+            env={"PATH": os.environ["PATH"], "HOME": "/nowhere", "LC_ALL": "C.UTF-8"},
+            cwd=directory,
+            capture_output=True,
+            check=False,
         )
+        return parse_environment(result.stdout)
 
     return read
 
 
-def systemd(manager: UserManager) -> Reader:
-    """A unit of a real user manager; it does not start with a file that it cannot read, so nothing is read then."""
+def systemd_reader(manager: UserManager) -> ReadFile:
+    """Return a reader that starts a unit, which systemd does only if it can read the file."""
     manager.write(UNITS / "read.service", UNIT)
     manager.systemctl("daemon-reload")
 
@@ -74,58 +84,77 @@ def systemd(manager: UserManager) -> Reader:
         manager.write("read.env", file)
         manager.write("read", "")
         manager.run("systemctl", "--user", "start", "read.service")
-        return environment((manager.home / "read").read_bytes())
+        return parse_environment((manager.home / "read").read_bytes())
 
     return read
 
 
-def docker_rules(file: bytes) -> Values:
-    """Read as `docker run --env-file`, after the rules of docker/cli: a stand-in, for no engine runs here.
+def read_as_docker(file: bytes) -> Values:
+    """Read a file by the rules of `docker run --env-file` (docker/cli), since no engine runs here.
 
-    White space is taken from the front of a line and nowhere else; a line that then starts with # is a comment; the
-    first = ends the name; all that follows is the value, quotes and white space at the end too.
+    White space at the front of a line is ignored. A line that then starts with # is a comment. The
+    first = ends the name. All that follows is the value, with quotes and with white space at the
+    end.
     """
-    found: dict[str, str | None] = {}
+    variables: dict[str, str | None] = {}
     for raw in file.decode().removeprefix("\ufeff").split("\n"):
         line = raw.removesuffix("\r").lstrip()
+        if not line or line.startswith("#"):
+            continue
         name, equals, value = line.partition("=")
-        if line and not line.startswith("#"):
-            if any(space in name for space in " \t") or not name or "\0" in line:
-                return {}
-            found[name] = value if equals else None
-    return found
+        if not name or " " in name or "\t" in name or "\0" in line:
+            return {}  # docker refuses the file
+        variables[name] = value if equals else None
+    return variables
 
 
 @pytest.fixture
-def readers(need: Callable[..., None], tmp_path: Path) -> Iterator[Mapping[str, Reader]]:
+def readers(need: Callable[..., None], tmp_path: Path) -> Iterator[Mapping[str, ReadFile]]:
     need(*PROGRAMS, "dash", "bash", root=True)
     with user_manager("daemon") as manager:
-        found = {name: shell(name, tmp_path) for name in ("sh", "dash", "bash")}
-        found |= {"dotenv": dotenv(tmp_path), "systemd": systemd(manager), "docker": docker_rules}
-        yield {name: assigning(read) for name, read in found.items()}
+        readers = {name: shell_reader(name, tmp_path) for name in ("sh", "dash", "bash")}
+        readers["dotenv"] = dotenv_reader(tmp_path)
+        readers["systemd"] = systemd_reader(manager)
+        readers["docker"] = read_as_docker
+        yield {name: without_environment(read) for name, read in readers.items()}
 
 
-def assigning(read: Reader) -> Reader:
-    """Leave out what a reader finds in its environment anyway."""
+def without_environment(read: ReadFile) -> ReadFile:
+    """Return a reader without the variables that it also has after an empty file."""
     before = read(b"")
-    return lambda file: {name: value for name, value in read(file).items() if name not in before}
+
+    def read_new(file: bytes) -> Values:
+        return {name: value for name, value in read(file).items() if name not in before}
+
+    return read_new
 
 
-def test_every_reader_reads_the_generated_file_the_same(
-    readers: Mapping[str, Reader], shipped: SiteSpec, ada: SiteProfile
+def expected_values(account: Account) -> dict[str, str]:
+    """Return the variables that the file of an account sets."""
+    values = {}
+    for variable in env_file.variables(account):
+        if variable.value is not None:
+            values[variable.name] = variable.value
+    return values
+
+
+def test_every_reader_gets_the_same_values_from_a_generated_file(
+    readers: Mapping[str, ReadFile], shipped: SiteSpec, ada: SiteProfile
 ) -> None:
     account = Account(shipped, ada)
-    expected = {
-        line.name: line.value for line in env_file.variables(account) if line.value is not None
-    }
+    expected = expected_values(account)
     file = next(env_file.emit(account)).content
-    assert {name: read(file) for name, read in readers.items()} == dict.fromkeys(readers, expected)
+    for name, read in readers.items():
+        assert read(file) == expected, name
     assert len(expected) >= 6
 
 
-HOSTILE = "'\"$`\\#~ =:;&|<>(){}[]*?!%^@+,./-_\t\n\r\x00\x1b\x7f\x85\u00a0\u2003\u2028\u202e\u200b\u3000\ufeff"
+HOSTILE = (
+    "'\"$`\\#~ =:;&|<>(){}[]*?!%^@+,./-_"
+    "\t\n\r\x00\x1b\x7f\x85\u00a0\u2003\u2028\u202e\u200b\u3000\ufeff"
+)
 LETTERS = "aZ09éßñžЖλçاक日本語𝔘²½"
-WORDS = [
+FRAGMENTS = [
     "~",
     ":~",
     "=~",
@@ -145,12 +174,11 @@ WORDS = [
     "é",
     "日",
 ]
+PIECE = st.sampled_from(FRAGMENTS) | st.sampled_from(HOSTILE) | st.sampled_from("aZ09")
 ANY = (
     st.text()
     | st.text(st.sampled_from(HOSTILE) | st.sampled_from(LETTERS), max_size=4)
-    | st.lists(
-        st.sampled_from(WORDS) | st.sampled_from(HOSTILE) | st.sampled_from("aZ09"), max_size=4
-    ).map("".join)
+    | st.lists(PIECE, max_size=4).map("".join)
 )
 PLAIN = st.text(
     st.sampled_from("@%+=:,./-_~") | st.sampled_from("aZ09") | st.characters(categories=("L", "N")),
@@ -158,31 +186,33 @@ PLAIN = st.text(
 ).filter(lambda text: not text.startswith("~") and ":~" not in text)
 
 
-def drawn(strategy: st.SearchStrategy[str], number: int) -> list[str]:
-    """Return different values of a strategy: all at once, since each reader is asked once, with a file of them all.
+def draw_values(strategy: st.SearchStrategy[str], number: int) -> list[str]:
+    """Return different values of a strategy.
 
-    Each round has a seed of its own: where CI is set, hypothesis would draw the same values in all of them.
+    A reader takes long to start and reads a file of many values in the time of one, so all values
+    are drawn first. Each round has its own seed, because with CI in the environment hypothesis
+    would draw the same values every time.
     """
-    found: dict[str, None] = {}
+    drawn: dict[str, None] = {}
 
     @settings(
-        max_examples=number // 5,
+        max_examples=max(1, number // 5),
         database=None,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
     @given(st.lists(strategy, min_size=5))
     def draw(values: list[str]) -> None:
-        found.update(dict.fromkeys(values))
+        drawn.update(dict.fromkeys(values))
 
     rounds = count()
-    while len(found) < number:
+    while len(drawn) < number:
         seed(next(rounds))(draw)()
-    return list(found)[:number]
+    return list(drawn)[:number]
 
 
 def is_refused(value: str) -> bool:
-    """Tell whether a value is refused, with its key and the reason."""
+    """Return whether gen refuses a value, and check that the message has the key and the value."""
     try:
         content("x", "head", [Variable("NAME", value)])
     except AmbiguousValueError as error:
@@ -191,33 +221,35 @@ def is_refused(value: str) -> bool:
     return False
 
 
-def lines(values: list[str]) -> list[Variable]:
+def variables_of(values: list[str]) -> list[Variable]:
     return [Variable(f"V{number}", value) for number, value in enumerate(values)]
 
 
-def test_every_reader_reads_any_500_values_the_same_unless_they_are_refused(
-    readers: Mapping[str, Reader],
+def accepted_values(strategy: st.SearchStrategy[str]) -> list[str]:
+    return [value for value in draw_values(strategy, NUMBER) if not is_refused(value)]
+
+
+def test_every_reader_gets_the_same_from_any_value_that_gen_accepts(
+    readers: Mapping[str, ReadFile],
 ) -> None:
-    values = [value for value in drawn(ANY, 500) if not is_refused(value)]
+    values = accepted_values(ANY)
     assert values
     check_all(readers, values)
 
 
-def test_every_reader_reads_500_plain_values_the_same_and_none_is_refused(
-    readers: Mapping[str, Reader],
+def test_gen_accepts_every_plain_value_and_every_reader_gets_the_same_from_it(
+    readers: Mapping[str, ReadFile],
 ) -> None:
-    values = drawn(PLAIN, 500)
-    assert not [value for value in values if is_refused(value)]
+    values = draw_values(PLAIN, NUMBER)
+    assert [value for value in values if is_refused(value)] == []
     check_all(readers, values)
 
 
-def check_all(readers: Mapping[str, Reader], values: list[str]) -> None:
-    file = content("x", "head", lines(values))
-    expected = dict(enumerate(values))
+def check_all(readers: Mapping[str, ReadFile], values: list[str]) -> None:
+    file = content("x", "head", variables_of(values))
+    expected = {f"V{number}": value for number, value in enumerate(values)}
     for name, read in readers.items():
-        found = read(file)
-        assert {number: found.get(f"V{number}") for number in expected} == expected, name
-        assert len(found) == len(expected), name
+        assert read(file) == expected, name
 
 
 @pytest.mark.parametrize(
@@ -242,13 +274,13 @@ def check_all(readers: Mapping[str, Reader], values: list[str]) -> None:
         pytest.param("a\nB", id="a line break"),
     ],
 )
-def test_a_refused_value_would_really_mean_different_things(
-    readers: Mapping[str, Reader], value: str
+def test_readers_would_get_different_values_from_a_value_that_gen_refuses(
+    readers: Mapping[str, ReadFile], value: str
 ) -> None:
     assert is_refused(value)
     file = f"NAME={value}\nLAST=1\n".encode()
-    meanings = [read(file) for read in readers.values()]
-    assert any(meaning != meanings[0] for meaning in meanings)
+    first, *remaining = [read(file) for read in readers.values()]
+    assert any(values != first for values in remaining)
 
 
 @pytest.mark.parametrize(
@@ -260,8 +292,8 @@ def test_a_refused_value_would_really_mean_different_things(
         pytest.param("Zürich – 日本 ½", id="letters of any language"),
     ],
 )
-def test_no_title_in_a_comment_changes_what_a_reader_reads(
-    readers: Mapping[str, Reader], title: str, ada: SiteProfile, tmp_path: Path
+def test_no_title_in_a_comment_changes_the_values_of_a_reader(
+    readers: Mapping[str, ReadFile], title: str, ada: SiteProfile, tmp_path: Path
 ) -> None:
     spec = {
         "site": "x",
@@ -272,52 +304,57 @@ def test_no_title_in_a_comment_changes_what_a_reader_reads(
     account = Account(SiteSpec.model_validate(spec), ada)
     file = next(env_file.emit(account)).content
     assert f"login node of {title}\n" in file.decode()
-    expected = {
-        line.name: line.value for line in env_file.variables(account) if line.value is not None
-    }
-    assert {name: read(file) for name, read in readers.items()} == dict.fromkeys(readers, expected)
+    expected = expected_values(account)
+    for name, read in readers.items():
+        assert read(file) == expected, name
     assert not (tmp_path / "here").exists()
 
 
 @pytest.mark.skipif(
-    not shutil.which("docker"), reason="needs docker's client; its rules stand in for it elsewhere"
+    not shutil.which("docker"), reason="needs the client of docker; other tests read by its rules"
 )
-def test_the_stand_in_for_docker_reads_as_its_client_does(
+def test_our_docker_rules_read_as_the_client_of_docker_does(
     tmp_path: Path, shipped: SiteSpec, ada: SiteProfile
 ) -> None:
-    values = [value for value in drawn(ANY, 500) if not is_refused(value)]
-    kept = [" a ", "'a'", '"a', "$HOME", "a #b", "a\\", "~/x", "\u00a0a\u00a0"]
+    unchanged = [" a ", "'a'", '"a', "$HOME", "a #b", "a\\", "~/x", "\u00a0a\u00a0"]
     raw = b"\n  # a comment\n\t INDENTED=a\nEMPTY=\nTWO==a=b\n"
-    raw += "".join(f"K{number}={value}\n" for number, value in enumerate(kept)).encode()
-    for file in (
-        next(env_file.emit(Account(shipped, ada))).content,
-        content("x", "head", lines(values)),
-        raw,
-    ):
-        assert docker_client(tmp_path, file) == docker_rules(file)
+    raw += "".join(f"K{number}={value}\n" for number, value in enumerate(unchanged)).encode()
+    generated = next(env_file.emit(Account(shipped, ada))).content
+    any_values = content("x", "head", variables_of(accepted_values(ANY)))
+    for file in (generated, any_values, raw):
+        assert read_with_docker_client(tmp_path, file) == read_as_docker(file)
 
 
-def docker_client(folder: Path, file: bytes) -> Values:
-    """Return what docker's client sends to an engine; the engine is a stand-in that takes whatever it is sent."""
-    path = folder / "docker.env"
+def read_with_docker_client(directory: Path, file: bytes) -> Values:
+    """Return the variables that the client of docker sends to an engine."""
+    path = directory / "docker.env"
     path.write_bytes(file)
-    with engine() as (address, asked):
-        env = {"PATH": os.environ["PATH"], "HOME": str(folder), "DOCKER_HOST": address}
-        command = ["docker", "create", "--env-file", str(path), "image"]
-        subprocess.run(command, env=env, capture_output=True, check=True, timeout=60)
-    return dict(line.split("=", 1) for line in asked[0]["Env"])
+    with recording_engine() as (address, requests):
+        subprocess.run(
+            ["docker", "create", "--env-file", str(path), "image"],
+            env={"PATH": os.environ["PATH"], "HOME": str(directory), "DOCKER_HOST": address},
+            capture_output=True,
+            check=True,
+            timeout=120,
+        )
+    variables: dict[str, str] = {}
+    for line in requests[0]["Env"]:
+        name, _, value = line.partition("=")
+        variables[name] = value
+    return variables
 
 
 @contextmanager
-def engine() -> Iterator[tuple[str, list[dict[str, list[str]]]]]:
-    asked: list[dict[str, list[str]]] = []
+def recording_engine() -> Iterator[tuple[str, list[dict[str, list[str]]]]]:
+    """Run a server that accepts every request to create a container, and records it."""
+    requests: list[dict[str, list[str]]] = []
 
     class Engine(BaseHTTPRequestHandler):
         def do_HEAD(self) -> None:
             self.answer(200, b"")
 
         def do_POST(self) -> None:
-            asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            requests.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
             self.answer(201, b'{"Id": "0", "Warnings": []}')
 
         def answer(self, status: int, body: bytes) -> None:
@@ -329,11 +366,11 @@ def engine() -> Iterator[tuple[str, list[dict[str, list[str]]]]]:
             self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
-            pass
+            """Print nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Engine) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        yield f"tcp://127.0.0.1:{server.server_address[1]}", asked
+        yield f"tcp://127.0.0.1:{server.server_address[1]}", requests
         server.shutdown()
         thread.join()

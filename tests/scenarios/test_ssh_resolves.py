@@ -1,4 +1,7 @@
-"""What ssh itself makes of the generated files: `ssh -G` resolves a name, and connects to nothing."""
+"""ssh reads the generated files as the documents of Mila and MUSICA say.
+
+`ssh -G` resolves a name and opens no connection.
+"""
 
 import subprocess
 from collections.abc import Callable, Mapping
@@ -6,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from generator.compiler.account import Account
 from generator.compiler.compile import compile_site
 from generator.loading import validate
 from generator.resources import CATALOGUE
@@ -18,29 +20,48 @@ SITES = sorted(path.stem for path in CATALOGUE.glob("*.yaml"))
 Settings = Mapping[str, list[str]]
 
 
-@pytest.fixture
-def folder(tmp_path: Path, ada: SiteProfile, need: Callable[..., None]) -> Path:
-    """Return a folder with the ssh files of every site that ships with gen, as ada gets them."""
-    need("ssh", "ssh-keygen")
+@pytest.fixture(scope="module")
+def written_configs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a directory with the ssh files of every shipped site, compiled for ada."""
+    directory = tmp_path_factory.mktemp("ssh")
+    ada = SiteProfile(
+        user="ada",
+        email="ada@example.org",
+        account="p12345",
+        project="proj1",
+        client_id="abc123",
+        home="/home/ada",
+        accept_unverified=True,
+    )
     for site in SITES:
         for artifact in compile_site(validate.site(CATALOGUE / f"{site}.yaml"), ada):
             if artifact.path.parts[0] == "ssh":
-                (tmp_path / artifact.path.name).write_bytes(artifact.content)
-                (tmp_path / artifact.path.name).chmod(artifact.mode)
-    return tmp_path
+                path = directory / artifact.path.name
+                path.write_bytes(artifact.content)
+                path.chmod(artifact.mode)
+    return directory
+
+
+@pytest.fixture
+def configs(need: Callable[..., None], written_configs: Path) -> Path:
+    need("ssh", "ssh-keygen")
+    return written_configs
 
 
 def ssh_g(config: Path, host: str) -> subprocess.CompletedProcess[str]:
-    """Ask ssh with a shell that runs nothing: no certificate is renewed here."""
-    command = ["ssh", "-G", "-F", str(config), host]
-    environment = {"SHELL": "/bin/true"}
+    """Run `ssh -G` with a shell that runs nothing, so that ssh renews no certificate."""
     return subprocess.run(
-        command, capture_output=True, text=True, timeout=60, env=environment, check=False
+        ["ssh", "-G", "-F", str(config), host],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={"SHELL": "/bin/true"},
+        check=False,
     )
 
 
-def resolved(config: Path, host: str) -> Settings:
-    """Return all that ssh knows about a host, by keyword in small letters."""
+def resolve(config: Path, host: str) -> Settings:
+    """Return the values of each keyword of a host, which ssh prints in lowercase."""
     result = ssh_g(config, host)
     assert result.returncode == 0, result.stderr
     settings: dict[str, list[str]] = {}
@@ -50,15 +71,13 @@ def resolved(config: Path, host: str) -> Settings:
     return settings
 
 
-def differing(
-    settings: Settings, expected: Mapping[str, str | None]
-) -> dict[str, list[str] | None]:
-    """Return what is not as expected; ``None`` stands for a keyword that must not be there."""
-    return {
-        keyword: settings.get(keyword)
-        for keyword, value in expected.items()
-        if settings.get(keyword) != (None if value is None else [value])
-    }
+def check(settings: Settings, expected: Mapping[str, str | None]) -> None:
+    """Compare some settings; `None` stands for a keyword that must not be there."""
+    actual = {keyword: settings.get(keyword) for keyword in expected}
+    expected_lists = {}
+    for keyword, value in expected.items():
+        expected_lists[keyword] = None if value is None else [value]
+    assert actual == expected_lists
 
 
 BALANCER = "login.server.mila.quebec"
@@ -67,9 +86,9 @@ MILA_LOGINS = {
     "mila": BALANCER,
     BALANCER: BALANCER,
     **MILA_NODES,
-    **{name: name for name in MILA_NODES.values()},
+    **{host: host for host in MILA_NODES.values()},
 }
-MILA_PERSON = {
+MILA_USER = {
     "user": "ada",
     "preferredauthentications": "publickey,keyboard-interactive",
     "addkeystoagent": "true",
@@ -81,9 +100,9 @@ MILA_PERSON = {
 
 
 @pytest.mark.parametrize(("name", "host"), MILA_LOGINS.items(), ids=MILA_LOGINS)
-def test_login_hosts_of_mila(folder: Path, name: str, host: str) -> None:
+def test_login_hosts_of_mila(configs: Path, name: str, host: str) -> None:
     expected = {
-        **MILA_PERSON,
+        **MILA_USER,
         "hostname": host,
         "port": "2222",
         "proxyjump": None,
@@ -91,7 +110,7 @@ def test_login_hosts_of_mila(folder: Path, name: str, host: str) -> None:
         "serveralivecountmax": "5",
         "stricthostkeychecking": "true",
     }
-    assert differing(resolved(folder / "mila.conf", name), expected) == {}
+    check(resolve(configs / "mila.conf", name), expected)
 
 
 MILA_COMPUTE = {
@@ -102,24 +121,24 @@ MILA_COMPUTE = {
 
 
 @pytest.mark.parametrize(("name", "host"), MILA_COMPUTE.items(), ids=MILA_COMPUTE)
-def test_compute_nodes_of_mila_are_reached_through_a_login_host(
-    folder: Path, name: str, host: str
+def test_ssh_jumps_over_a_login_host_to_compute_nodes_of_mila(
+    configs: Path, name: str, host: str
 ) -> None:
     expected = {
-        **MILA_PERSON,
+        **MILA_USER,
         "hostname": host,
         "port": "22",
         "proxyjump": "mila",
         "serveraliveinterval": "0",
         "stricthostkeychecking": "true",
     }
-    assert differing(resolved(folder / "mila.conf", name), expected) == {}
+    check(resolve(configs / "mila.conf", name), expected)
 
 
-def test_mila_cpu_starts_a_job_on_a_login_host_and_enters_it(folder: Path) -> None:
+def test_mila_cpu_starts_a_job_on_a_login_host_and_enters_it(configs: Path) -> None:
     scripts = "/cvmfs/config.mila.quebec/scripts/milatools"
     expected = {
-        **MILA_PERSON,
+        **MILA_USER,
         "proxycommand": f'ssh mila "{scripts}/slurm-proxy.sh mila-cpu --mem=8G"',
         "remotecommand": f"{scripts}/entrypoint.sh mila-cpu",
         "requesttty": "force",
@@ -129,7 +148,7 @@ def test_mila_cpu_starts_a_job_on_a_login_host_and_enters_it(folder: Path) -> No
         "stricthostkeychecking": "false",
         "userknownhostsfile": "/dev/null",
     }
-    assert differing(resolved(folder / "mila.conf", "mila-cpu"), expected) == {}
+    check(resolve(configs / "mila.conf", "mila-cpu"), expected)
 
 
 MUSICA_NODES = {f"musica{n}": f"login{n}.musica.vie.asc.ac.at" for n in ("01", "02")}
@@ -137,12 +156,12 @@ MUSICA_LOGINS = {
     "musica": "musica.vie.asc.ac.at",
     "musica.vie.asc.ac.at": "musica.vie.asc.ac.at",
     **MUSICA_NODES,
-    **{name: name for name in MUSICA_NODES.values()},
+    **{host: host for host in MUSICA_NODES.values()},
 }
 
 
 @pytest.mark.parametrize(("name", "host"), MUSICA_LOGINS.items(), ids=MUSICA_LOGINS)
-def test_login_hosts_of_musica(folder: Path, name: str, host: str) -> None:
+def test_login_hosts_of_musica(configs: Path, name: str, host: str) -> None:
     expected = {
         "hostname": host,
         "port": "22",
@@ -156,50 +175,38 @@ def test_login_hosts_of_musica(folder: Path, name: str, host: str) -> None:
         "stricthostkeychecking": "true",
         "controlmaster": "auto",
     }
-    assert differing(resolved(folder / "musica.conf", name), expected) == {}
+    check(resolve(configs / "musica.conf", name), expected)
 
 
-@pytest.mark.parametrize("site", SITES)
-def test_every_alias_of_every_site_means_its_own_host(
-    folder: Path, ada: SiteProfile, site: str
+@pytest.mark.parametrize("host", ["musica.vie.asc.ac.at", "login01.musica.vie.asc.ac.at"])
+def test_the_known_hosts_file_has_each_host_under_the_name_that_ssh_looks_up(
+    configs: Path, host: str
 ) -> None:
-    spec = validate.site(CATALOGUE / f"{site}.yaml")
-    account = Account(spec, ada)
-    for entry, host in spec.hosts.items():
-        for alias, name in [(entry, host.host), *(host.nodes.each() if host.nodes else ())]:
-            expected = {"hostname": account.fill(name), "port": str(host.port)}
-            assert (
-                differing(resolved(folder / f"{site}.conf", account.fill(alias) or ""), expected)
-                == {}
-            )
+    command = ["ssh-keygen", "-F", host, "-f", str(configs / "musica.known_hosts")]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert result.returncode == 0
+    assert "CA" in result.stdout
 
 
-def test_every_known_hosts_file_names_its_hosts_as_ssh_looks_them_up(folder: Path) -> None:
-    for name in ("musica.vie.asc.ac.at", "login01.musica.vie.asc.ac.at"):
-        command = ["ssh-keygen", "-F", name, "-f", str(folder / "musica.known_hosts")]
-        found = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-        assert found.returncode == 0
-        assert "CA" in found.stdout
-
-
-OWN = """{include}
+USER_CONFIG = """{include}
 Host *.example.org
     User somebody
 Host *
     IdentityFile ~/.ssh/id_everywhere
     ControlMaster no
-    StrictHostKeyChecking {strict}
+    StrictHostKeyChecking no
     VerifyHostKeyDNS yes
     UserKnownHostsFile ~/.ssh/known_hosts
     ServerAliveInterval 30
 """
 
 
-def own(folder: Path, *sites: str, strict: str = "no") -> Path:
-    """Return a config as a person may have one, with ours included at its top."""
-    include = "\n".join(f"Include {folder}/{site}.conf" for site in sites)
-    path = folder / f"config-{len(sites)}"
-    path.write_text(OWN.format(include=include, strict=strict))
+@pytest.fixture
+def user_config(configs: Path, tmp_path: Path) -> Path:
+    """Return a config that a user may have, with the generated configs included at its top."""
+    include = "\n".join(f"Include {configs}/{site}.conf" for site in SITES)
+    path = tmp_path / "config"
+    path.write_text(USER_CONFIG.format(include=include))
     return path
 
 
@@ -207,18 +214,23 @@ def own(folder: Path, *sites: str, strict: str = "no") -> Path:
     "host",
     ["github.com", "login.example.org", "www.mila.quebec", "asc.ac.at", "cn-a0001", "localhost"],
 )
-def test_every_other_host_is_as_it_was_without_our_files(folder: Path, host: str) -> None:
-    ours, without = (resolved(own(folder, *sites), host) for sites in (SITES, []))
+def test_every_other_host_resolves_as_without_the_generated_configs(
+    user_config: Path, tmp_path: Path, host: str
+) -> None:
+    plain_config = tmp_path / "plain-config"
+    plain_config.write_text(USER_CONFIG.format(include=""))
+    before = resolve(plain_config, host)
+    after = resolve(user_config, host)
     changed = {
-        keyword for keyword in {*ours, *without} if ours.get(keyword) != without.get(keyword)
+        keyword for keyword in {*before, *after} if before.get(keyword) != after.get(keyword)
     }
-    assert changed == {"ignoreunknown"}, (
-        "ours must tell older clients what to skip, and that has no Host of its own"
-    )
+    # Older clients have to know which keywords to skip, and the line that says so has no Host above
+    # it.
+    assert changed == {"ignoreunknown"}
 
 
-# Where a person has set something for all hosts, ours comes first; except for keys to try, which add up.
-HOST_KEYS = (
+# Settings of the user for all hosts come after those of the site, so the site's count. Keys add up.
+HOST_KEY_KEYWORDS = (
     "stricthostkeychecking",
     "verifyhostkeydns",
     "updatehostkeys",
@@ -229,43 +241,50 @@ HOST_KEYS = (
 )
 
 
-@pytest.mark.parametrize("host", ["mila", "mila3", "cn-a001", "musica", "musica01"])
-def test_what_a_person_set_for_all_hosts_does_not_reach_the_pins(folder: Path, host: str) -> None:
-    alone = resolved(folder / f"{'musica' if host.startswith('musica') else 'mila'}.conf", host)
-    included = resolved(own(folder, *SITES), host)
-    assert {keyword: included.get(keyword) for keyword in HOST_KEYS} == {
-        keyword: alone.get(keyword) for keyword in HOST_KEYS
-    }
+@pytest.mark.parametrize(
+    ("site", "host"),
+    [
+        ("mila", "mila"),
+        ("mila", "mila3"),
+        ("mila", "cn-a001"),
+        ("musica", "musica"),
+        ("musica", "musica01"),
+    ],
+)
+def test_settings_of_the_user_for_all_hosts_do_not_change_the_pins(
+    configs: Path, user_config: Path, site: str, host: str
+) -> None:
+    alone = resolve(configs / f"{site}.conf", host)
+    included = resolve(user_config, host)
+    for keyword in HOST_KEY_KEYWORDS:
+        assert included.get(keyword) == alone.get(keyword), keyword
 
 
-def test_a_person_may_add_what_ours_leaves_open(folder: Path) -> None:
-    settings = resolved(own(folder, *SITES), "musica")
+def test_settings_of_the_user_for_all_hosts_add_to_a_site(user_config: Path) -> None:
+    settings = resolve(user_config, "musica")
     assert settings["serveraliveinterval"] == ["30"]
     assert settings["identityfile"] == ["~/.ssh/id_musica", "~/.ssh/id_everywhere"]
 
 
 @pytest.mark.parametrize("user", [None, "ada"])
-def test_without_a_user_name_ssh_takes_its_own_default(
+def test_without_a_user_name_ssh_uses_its_own_default(
     tmp_path: Path, need: Callable[..., None], user: str | None
 ) -> None:
     need("ssh")
-    spec = validate.site(CATALOGUE / "mila.yaml")
-    (content,) = (
-        item.content
-        for item in compile_site(spec, SiteProfile(user=user))
-        if item.path.name == "mila.conf"
-    )
     config = tmp_path / "mila.conf"
-    config.write_bytes(content)
-    (empty := tmp_path / "empty").touch()
-    default = resolved(empty, "mila")["user"]
-    assert resolved(config, "mila")["user"] == ([user] if user else default)
+    for artifact in compile_site(validate.site(CATALOGUE / "mila.yaml"), SiteProfile(user=user)):
+        if artifact.path.name == "mila.conf":
+            config.write_bytes(artifact.content)
+    empty = tmp_path / "empty"
+    empty.touch()
+    expected = [user] if user else resolve(empty, "mila")["user"]
+    assert resolve(config, "mila")["user"] == expected
 
 
-def test_the_sample_of_the_documentation_stops_ssh_for_every_host(
+def test_the_sample_in_the_documentation_of_mila_breaks_ssh_for_every_host(
     tmp_path: Path, need: Callable[..., None]
 ) -> None:
-    """This is why the spec of Mila is compiled, and the sample not copied."""
+    """This is why gen compiles the spec of Mila and does not copy the sample."""
     need("ssh")
     config = tmp_path / "config"
     config.write_text(
@@ -276,7 +295,7 @@ def test_the_sample_of_the_documentation_stops_ssh_for_every_host(
     assert f"{config} line 1: Bad Match condition" in result.stderr
 
 
-def test_what_the_sample_means_is_written_with_a_comma(
+def test_the_sample_works_with_a_comma_between_its_patterns(
     tmp_path: Path, need: Callable[..., None]
 ) -> None:
     need("ssh")
@@ -284,8 +303,5 @@ def test_what_the_sample_means_is_written_with_a_comma(
     config.write_text(
         "Match host *.server.mila.quebec,!*login.server.mila.quebec\n    ProxyJump mila\n"
     )
-    jumps = {
-        host: resolved(config, host).get("proxyjump")
-        for host in ("cn-a001.server.mila.quebec", BALANCER)
-    }
-    assert jumps == {"cn-a001.server.mila.quebec": ["mila"], BALANCER: None}
+    assert resolve(config, "cn-a001.server.mila.quebec")["proxyjump"] == ["mila"]
+    assert "proxyjump" not in resolve(config, BALANCER)
