@@ -1,139 +1,178 @@
-"""After `gen install` on a terminal: what a first login needs beside the files, each thing asked for."""
+"""After `gen install` in a terminal: offer what a first login needs beside the files."""
 
 import sys
-from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from generator import paths
 from generator.cli.output import agreed, say
 from generator.compiler.digests import digest
-from generator.compiler.result import Compilation
+from generator.compiler.result import Compilation, FirstLogin
 from generator.errors import GenError, os_errors_named
 from generator.install import vscode, wsl
-from generator.install.key_pair import key_pair, loose, tighten
+from generator.install.key_pair import make_key_pair, missing_key_pair
+from generator.install.permissions import loose_permissions, tighten
+from generator.install.record import EditorSetting, OptionalChanges, WindowsCopy
 from generator.workspace import writer
 
 _KERNEL = Path("/proc/version")
 
 
-def offer(folder: Path, made: Compilation, conf: bytes) -> dict[str, Any]:
-    """Offer permissions as ssh wants them, a key pair, and what VS Code and Windows need; return what `undo` takes.
+@dataclass(frozen=True)
+class _NewSettings:
+    """The settings of VS Code with the timeout."""
 
-    Raises:
-        GenError: a file cannot be read or written.
+    path: Path
+    content: bytes
+    is_new_file: bool
+
+
+def offer(home: Path, compilation: Compilation, conf: bytes) -> OptionalChanges:
+    """Offer to fix permissions, make a key pair, and set up VS Code and Windows.
+
+    Returns the changes that `undo` takes. Every question comes before the first write, so that an
+    interruption leaves nothing that is not recorded.
     """
-    if found := loose(folder):
-        say()
-        for one in found:
-            say(one.message)
-        if agreed("Mend that?"):
-            tighten(found)
+    _offer_permissions(home)
     try:
-        key_pair(made.first_login, folder, agreed, say)
-    except GenError as error:  # the files are in place all the same
+        offer_key_pair(compilation.first_login, home)
+    except GenError as error:  # the site is installed all the same
         say(f"\n{error}")
-    windows = _windows_home(made.site) if _kernel_of_wsl() else None
-    settings = _settings(windows, folder, conf)
-    # All is asked before the first write: an interruption leaves nothing that undo does not know.
-    undo = {"windows": _copied(windows, made.site, conf)} if windows else {}
-    return undo | ({"settings": _set(*settings)} if settings else {})
+    windows_home = _ask_windows_home(compilation.site) if _runs_in_wsl() else None
+    settings = _offer_timeout(home, windows_home, conf)
+    windows_copy = None
+    if windows_home:
+        windows_copy = _write_windows_copy(windows_home, compilation.site, conf)
+    return OptionalChanges(windows_copy, _write_settings(settings))
 
 
-def undo(folder: Path, what: Mapping[str, Any]) -> None:
-    """Take back what `offer` wrote; what was changed since then stays.
-
-    Raises:
-        GenError: a file cannot be read, written or removed.
-    """
-    if copy := what.get("windows"):
-        _remove_copy(Path(copy["path"]), copy["digest"])
-    if settings := what.get("settings"):
-        _unset(folder / settings["path"], made=settings["made"])
+def undo(changes: OptionalChanges) -> None:
+    """Undo the recorded changes; a file that the user changed since then stays."""
+    if changes.windows:
+        _delete_windows_copy(Path(changes.windows.path), changes.windows.digest)
+    if changes.settings:
+        _delete_timeout(Path(changes.settings.path), created=changes.settings.created)
 
 
-def _kernel_of_wsl() -> bool:
+def offer_key_pair(login: FirstLogin, home: Path) -> None:
+    """Offer to make the key pair that a site needs, and show the public key to register."""
+    missing = missing_key_pair(login, home)
+    if missing is None:
+        return
+    if not agreed(f"{login.alias} needs a key pair. Make it with {missing.command}?"):
+        say(f"To make it later: {missing.command}")
+        return
+    public_key = make_key_pair(missing)
+    say(f"\nYour public key, in {login.key}.pub:\n\n{public_key}\n")
+    if login.credential:
+        say(f"It works for a login after: {'; '.join(login.credential)}")
+    else:
+        say(f"Register it: {login.submit or 'where the site accepts public keys'}.")
+    if login.max_keys:
+        say(f"The site stores at most {login.max_keys} public keys for each user.")
+
+
+def _offer_permissions(home: Path) -> None:
+    permissions = loose_permissions(home)
+    if not permissions:
+        return
+    say()
+    for permission in permissions:
+        say(permission.message)
+    if agreed("Fix these permissions?"):
+        tighten(permissions)
+
+
+def _runs_in_wsl() -> bool:
     return _KERNEL.is_file() and wsl.is_wsl(_KERNEL.read_text())
 
 
-def _windows_home(site: str) -> Path | None:
+def _ask_windows_home(site: str) -> Path | None:
     import typer
 
-    say(f"\nWindows' own ssh (VS Code uses it) can have a copy of {site}'s file.")
-    while typed := typer.prompt(
-        "Your Windows home, as /mnt/c/Users/NAME; empty for no copy", "", err=True
-    ).strip():
-        if (home := Path(typed)).is_dir():
-            return home
-        say(f"{typed}: is no folder")
-    return None
+    say(f"\nWindows' own ssh, which VS Code uses, needs a copy of the ssh file of {site}.")
+    question = "Your Windows home, as /mnt/c/Users/NAME; empty for no copy"
+    while True:
+        answer = typer.prompt(question, "", err=True).strip()
+        if not answer:
+            return None
+        if Path(answer).is_dir():
+            return Path(answer).absolute()
+        say(f"{answer}: is not a directory")
 
 
-def _copied(windows: Path, site: str, conf: bytes) -> dict[str, str]:
-    """Write the copy for Windows, and say what is left to do there."""
-    path, content = windows / paths.installed_ssh_config(site), wsl.windows_copy(conf)
+def _write_windows_copy(windows_home: Path, site: str, conf: bytes) -> WindowsCopy:
+    """Write the copy for Windows, and say what the user has to do there."""
+    path = windows_home / paths.installed_ssh_config(site)
+    content = wsl.windows_copy(conf)
     with os_errors_named(path):
         if path.exists() and not paths.has_header(path.read_bytes()):
-            raise GenError(f"{path}: was here before, and gen did not write it; move it away")
+            raise GenError(f"{path}: exists and was not written by gen; move it away")
         writer.make(path, content, 0o600)
     say(f"  new       {path}")
-    say(f"  Add on top of {windows / paths.SSH_CONFIG}: Include {paths.SITE_CONFIGS.name}/*.conf")
-    say(
-        "  The key pair is yours to copy there. Windows' ssh cannot check pins: it asks, and you compare."
-    )
-    return {"path": str(path), "digest": digest(content)}
+    say(f"  Add at the top of {windows_home / paths.SSH_CONFIG}: Include gen.d/*.conf")
+    say("  Copy your key pair there yourself.")
+    say("  Windows' ssh cannot check pinned host keys: compare the fingerprint that it shows.")
+    return WindowsCopy(str(path), digest(content))
 
 
-def _remove_copy(path: Path, was: str) -> None:
+def _delete_windows_copy(path: Path, written_digest: str) -> None:
     with os_errors_named(path):
-        if not path.exists():
+        if not path.is_file():
             return
-        if digest(path.read_bytes()) != was:
-            say(f"{path}: was edited since gen wrote it, and stays")
+        if digest(path.read_bytes()) != written_digest:
+            say(f"{path}: was edited since gen wrote it, so it stays")
             return
-    for place in (path, path.parent, path.parent.parent):
-        writer.remove(place)  # of the folders, those that nothing else is in
+    writer.remove(path)
+    for directory in (path.parent, path.parent.parent):
+        writer.remove(directory)  # stays if it is not empty
 
 
-def _settings(windows: Path | None, folder: Path, conf: bytes) -> tuple[Path, bytes, bool] | None:
-    """Return VS Code's settings as they are to be, and whether there are none yet; ``None`` where they stay."""
-    path = vscode.settings_file(windows or folder, "win32" if windows else sys.platform)
-    if not (vscode.wanted(conf) and path.parent.is_dir()):
+def _offer_timeout(home: Path, windows_home: Path | None, conf: bytes) -> _NewSettings | None:
+    """Return the settings with the timeout, ``None`` if they stay as they are."""
+    platform = "win32" if windows_home else sys.platform
+    path = vscode.settings_path(windows_home or home, platform)
+    if not (vscode.needs_timeout(conf) and path.parent.is_dir()):
         return None
     with os_errors_named(path):
         content = path.read_bytes() if path.exists() else None
     try:
-        new = vscode.added(content, str(path))
+        new_content = vscode.with_timeout(content, str(path))
     except GenError as error:
         say(f"\n{error}")
         return None
-    say()
-    if new is None or not agreed(
-        f"VS Code gives up after 15 s; a job takes longer. Set {vscode.SETTING} to 60?"
-    ):
+    if new_content is None:
         return None
-    return path, new, content is None
+    say()
+    question = f"VS Code gives up after 15 s; a job takes longer. Set {vscode.SETTING} to 60?"
+    if not agreed(question):
+        return None
+    return _NewSettings(path, new_content, is_new_file=content is None)
 
 
-def _set(path: Path, content: bytes, made: bool) -> dict[str, Any]:
-    _write(path, content)
-    say(f"  changed   {path}")
-    return {"path": str(path), "made": made}
+def _write_settings(settings: _NewSettings | None) -> EditorSetting | None:
+    if settings is None:
+        return None
+    _replace(settings.path, settings.content)
+    say(f"  changed   {settings.path}")
+    return EditorSetting(str(settings.path), settings.is_new_file)
 
 
-def _unset(path: Path, *, made: bool) -> None:
+def _delete_timeout(path: Path, *, created: bool) -> None:
     with os_errors_named(path):
-        content = path.read_bytes() if path.exists() else None
-    if content is None or (left := vscode.removed(content, made=made)) == content:
-        return
-    if left is None:
+        if not path.is_file():
+            return
+        content = path.read_bytes()
+    new_content = vscode.without_timeout(content, created=created)
+    if new_content is None:
         writer.remove(path)
-    else:
-        _write(path, left)
+    elif new_content != content:
+        _replace(path, new_content)
 
 
-def _write(path: Path, content: bytes) -> None:
+def _replace(path: Path, content: bytes) -> None:
     """Replace a file of the user's, which keeps its mode; a link is followed."""
-    real = path.resolve()
+    target = path.resolve()
     with os_errors_named(path):
-        writer.make(real, content, real.stat().st_mode & 0o7777 if real.exists() else 0o644)
+        mode = target.stat().st_mode & 0o7777 if target.exists() else 0o644
+        writer.make(target, content, mode)

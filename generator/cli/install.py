@@ -1,40 +1,38 @@
-"""`gen install SITE…`: files into the home folder, one line into the ssh config, and the timer started."""
+"""`gen install SITE…`: install files, add one line to the ssh config, and start the timers."""
 
-import json
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from generator import paths
+from generator import codec, formatting, paths
 from generator.cli import file_changes, first_login, next_steps, site
 from generator.cli.output import agreed, data, patch, say
 from generator.errors import GenError
 from generator.install import (
     apply,
-    foreign_blocks,
     managed_blocks,
-    plan,
+    milatools,
     record,
     services,
     shadowing,
     side_effects,
 )
-from generator.install.key_pair import loose
+from generator.install import plan as planning
 from generator.install.mode import Mode
-from generator.install.plan import Move, Placed
+from generator.install.permissions import loose_permissions
+from generator.install.plan import HomePlan, SiteFiles
 from generator.loading import inputs
 from generator.renewal.status import lingers
 from generator.ssh.config_files import Files
-from generator.workspace.lock import Lock
 from generator.workspace.patch import diff
 from generator.workspace.plan import Action
 
 
 @dataclass(frozen=True)
 class Consent:
-    """How far gen may go unasked."""
+    """What gen may do without a question."""
 
     yes: bool
     force: bool
@@ -42,13 +40,31 @@ class Consent:
 
 
 @dataclass(frozen=True)
-class Done:
-    """What came of an installation: what was moved, the backups, what shadows ours, the timers, each with a fault."""
+class _Request:
+    """What an installation is made from."""
 
-    move: Move
+    home: Path
+    sites: list[SiteFiles]
+    mode: Mode | None
+    consent: Consent
+
+
+@dataclass(frozen=True)
+class _CheckedPlan:
+    """A plan that ssh accepts, with findings that do not prevent it."""
+
+    plan: HomePlan
+    findings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Installation:
+    """The result of an installation."""
+
+    checked: _CheckedPlan
     backups: list[Path]
-    shadows: tuple[str, ...]
     timers: dict[str, str | None]
+    """By site: why its timer does not run, ``None`` if it runs."""
 
 
 def run(
@@ -59,213 +75,232 @@ def run(
     dry_run: bool,
     as_json: bool,
 ) -> int:
-    """Install some sites; all refusals are told before the first write.
-
-    Raises:
-        GenError: faults in spec or profile, files that are not ours to replace, an ssh config that would mean something
-            else for other hosts, nobody to ask, a write that failed.
-    """
-    folder = plan.folder()
+    """Install some sites; every refusal comes before the first write."""
+    home = planning.home_directory()
     choices = list({choice.site: choice for choice in choices}.values())
-    given = [inputs.read(choice) for choice in choices]
-    sites = [_placed(one, folder) for one in given]
+    sites = [_site_files(inputs.read(choice), home) for choice in choices]
+    request = _Request(home, sites, mode, consent)
     if mode is Mode.PRINT:
-        _print(folder, sites)
+        _print(request)
         return 0
     if dry_run:
-        file_changes.preview(
-            [(folder, plan.installing(folder, sites, mode, take_over=consent.take_over).files)],
-            folder,
-        )
+        plan = planning.installation(home, sites, mode, take_over=consent.take_over)
+        file_changes.preview([(home, plan.files)], home)
         return 0
-    was = record.installed(folder)
-    done = _installed(folder, sites, mode, consent, say if as_json else patch)
-    if done and as_json:
-        data(_json(done, sites))
-    elif done:
-        _summary(folder, done)
-        asks = not consent.yes and sys.stdin.isatty()
-        for found in () if asks else loose(folder):
-            say(f"\n{found.message}")
-        for choice, one in zip(choices, sites, strict=True):
-            if asks:
-                _settle(folder, one)
-            _remarks(choice, one, was.get(one.made.site))
+    earlier_locks = record.installed(home)
+    installation = _install(request, as_json=as_json)
+    if installation is None:
+        return 0
+    if as_json:
+        data(_json(installation, sites))
+        return 0
+    _summary(home, installation)
+    is_interactive = not consent.yes and sys.stdin.isatty()
+    if not is_interactive:
+        for permission in loose_permissions(home):
+            say(f"\n{permission.message}")
+    for choice, site_files in zip(choices, sites, strict=True):
+        if is_interactive:
+            _offer_first_login(home, site_files)
+        _remarks(choice, site_files)
+        next_steps.forgotten(site_files.compilation, earlier_locks.get(site_files.name))
+        next_steps.unattended(site_files.compilation, choice)
+        _first_steps(site_files)
     return 0
 
 
-def _settle(folder: Path, placed: Placed) -> None:
-    """Offer what a first login needs beside the files, and keep what takes it back."""
-    if undo := first_login.offer(folder, placed.made, placed.conf):
-        apply.remember(folder, placed.made.site, undo)
+def _site_files(given: inputs.Inputs, home: Path) -> SiteFiles:
+    compilation = next_steps.compiled(given)
+    recorded = site.recorded_inputs(given, compilation, home)
+    return planning.site_files(home, compilation, given.spec, recorded)
 
 
-def _placed(given: inputs.Inputs, folder: Path) -> Placed:
-    made = next_steps.compiled(given)
-    return plan.placed(folder, made, given.spec, site.recorded_inputs(given, made, folder))
+def _install(request: _Request, *, as_json: bool) -> _Installation | None:
+    """Install the sites, ``None`` if the user does not agree.
 
-
-def _installed(
-    folder: Path,
-    sites: list[Placed],
-    mode: Mode | None,
-    consent: Consent,
-    show: Callable[[str], None],
-) -> Done | None:
-    """Install what was agreed to; nothing comes of it where it was not."""
-    take_over = _taken_over(folder, sites, consent)
-
-    def planned() -> tuple[Move, tuple[str, ...]]:
-        move = plan.installing(folder, sites, mode, take_over=take_over)
-        return move, _proven(folder, move, sites, consent)
-
-    shown = None if consent.yes else planned()[0]
-    if shown and shown.changed:
-        show(diff(shown.files, PurePosixPath()))
-        many = f"{len(shown.changed)} file{'s' if len(shown.changed) != 1 else ''}"
-        if not agreed(f"Change {many} in {folder}?"):
+    With --yes the plan is made while no other gen can write. Otherwise the user sees one plan, and
+    exactly this plan is carried out: gen refuses it if a file changed before the answer.
+    """
+    request = replace(request, consent=_with_take_over(request))
+    confirmed = None
+    if not request.consent.yes:
+        confirmed = _checked_plan(request)
+        if not _confirm(request.home, confirmed.plan, as_json=as_json):
             return None
-    files = [item.path for one in sites for item in one.artifacts]
-    traces = [path for name in _timed(sites) for path in paths.systemd_traces(name)]
-    with apply.alone(folder, [*files, *traces]) as missing:
-        move, shadows = planned()
-        if shown and shown.files != move.files:
-            raise GenError(
-                "something was changed meanwhile, so nothing was written; run this again"
-            )
-        for name in _stopped(move, sites):
+    timed = _timed_sites(request.sites)
+    files = [artifact.path for site_files in request.sites for artifact in site_files.artifacts]
+    for name in timed:
+        files += paths.systemd_traces(name)
+    with apply.exclusive(request.home, files) as missing:
+        if confirmed:
+            apply.refuse_if_changed(confirmed.plan)
+        checked = confirmed or _checked_plan(request)
+        for name in _sites_without_timer(checked.plan, request.sites):
             services.stop(name)
-        backups = apply.install(folder, move, missing)
-    return Done(
-        move, backups, shadows, {name: services.start(name, folder) for name in _timed(sites)}
-    )
+        backups = apply.install(request.home, checked.plan, missing)
+    timers = {name: services.start(name, request.home) for name in timed}
+    return _Installation(checked, backups, timers)
 
 
-def _taken_over(folder: Path, sites: Iterable[Placed], consent: Consent) -> bool:
-    """Ask, where there is somebody to ask, whether ours replaces what `mila init` wrote."""
-    config_now = folder / paths.SSH_CONFIG
-    mila = next((one.made for one in sites if one.made.site == "mila"), None)
-    if consent.take_over or mila is None or not config_now.is_file():
-        return consent.take_over
-    entries = [
-        entry for entry in foreign_blocks.mila_entries(config_now.read_bytes()) if not entry.foreign
-    ]
-    if consent.yes or not entries or not sys.stdin.isatty():
-        return False
-    say(f"`mila init` wrote entries into {config_now}:")
+def _confirm(home: Path, plan: HomePlan, *, as_json: bool) -> bool:
+    """Show the changes and ask; a plan without changes needs no answer."""
+    if not plan.changes:
+        return True
+    show = say if as_json else patch
+    show(diff(plan.files, PurePosixPath()))
+    return agreed(f"Change {formatting.count(len(plan.changes), 'file')} in {home}?")
+
+
+def _with_take_over(request: _Request) -> Consent:
+    """Return the consent, after a question whether Mila's file replaces entries of `mila init`."""
+    consent = request.consent
+    config = request.home / paths.SSH_CONFIG
+    mila = next((files for files in request.sites if files.name == "mila"), None)
+    if consent.take_over or consent.yes or mila is None or not config.is_file():
+        return consent
+    entries = milatools.replaceable(config.read_bytes())
+    if not entries or not sys.stdin.isatty():
+        return consent
+    say(f"`mila init` wrote these entries into {config}:")
     for entry in entries:
         say(f"  line {entry.first_line}: Host {entry.names}")
-    user = mila.profile.get("user")
-    if options := foreign_blocks.unlike(entries, str(user) if user else None, mila.first_login.key):
-        say(f"To log in as they do, say no, and add: {' '.join(options)}")
-    return agreed("Have ours replace them? They become comments, until gen uninstall mila.")
+    user = str(mila.compilation.profile.get("user") or "") or None
+    options = milatools.options_to_keep(entries, user, mila.compilation.first_login.key)
+    if options:
+        say(f"To keep their user and key, answer no and add: {' '.join(options)}")
+    question = "Replace them with gen's? They become comments until gen uninstall mila."
+    return replace(consent, take_over=agreed(question))
 
 
-def _proven(folder: Path, move: Move, sites: list[Placed], consent: Consent) -> tuple[str, ...]:
-    """Return what of the person's wins over ours, by asking ssh itself.
+def _checked_plan(request: _Request) -> _CheckedPlan:
+    """Return the plan; refuse it if it undoes work of the user's, or if ssh refuses the result.
 
-    Raises:
-        GenError: work of somebody's would be undone, ours would change what is the person's, or ssh refuses the result.
+    ssh reads copies of the files, in which the commands of the sites are disabled.
     """
+    home, sites, consent = request.home, request.sites, request.consent
+    plan = planning.installation(home, sites, request.mode, take_over=consent.take_over)
     if not consent.force:
-        file_changes.refuse_conflicts([(folder, move.files)])
-    if move.by_hand:
-        return ()
-    overlay = {
-        folder / change.path: change.artifact.content if change.artifact else None
-        for change in move.files
+        file_changes.refuse_conflicts([(home, plan.files)])
+    if plan.manual_reason:
+        return _CheckedPlan(plan, ())
+    overlay: dict[Path, bytes | None] = {}
+    for change in plan.files:
+        content = change.artifact.content if change.artifact else None
+        overlay[home / change.path] = content
+    before = Files(home)
+    after = Files(home, overlay)
+    side_effects.refuse_broken(before)
+    confs = [site_files.conf for site_files in sites]
+    names = side_effects.user_names(_without_gen(home, plan))
+    changes = side_effects.name_changes(before, after, names, confs)
+    findings = [change.message for change in changes]
+    if changes and not consent.force:
+        hint = "Nothing was written. Rename your entry, or use --force to get the site's settings."
+        raise GenError("\n".join([*findings, hint]))
+    for conf in confs:
+        findings += [shadow.message for shadow in shadowing.shadows(after, conf)]
+    for conf in confs:
+        findings += side_effects.outdated_client(conf)
+    return _CheckedPlan(plan, tuple(findings))
+
+
+def _without_gen(home: Path, plan: HomePlan) -> Files:
+    """Return the user's ssh configuration without everything that gen installs."""
+    overlay: dict[Path, bytes | None] = {
+        home / paths.installed_ssh_config(name): None for name in plan.remaining
     }
-    bare = {folder / paths.installed_ssh_config(name): None for name in move.left}
-    before, after = Files(folder), Files(folder, overlay)
-    side_effects.check(before)
-    theirs = side_effects.foreign(
-        Files(
-            folder,
-            {folder / paths.SSH_CONFIG: managed_blocks.arranged(move.config, "", {}), **bare},
-        )
-    )
-    changed = side_effects.changes(before, after, theirs, [one.conf for one in sites])
-    if changed and not consent.force:
-        hint = "Nothing was written. Rename such an entry, or say --force if the site's is what you want."
-        raise GenError("\n".join([*(one.message for one in changed), hint]))
-    found = [one.message for placed in sites for one in shadowing.shadows(after, placed.conf)]
-    old = [message for placed in sites for message in side_effects.outdated(placed.conf)]
-    return (*(one.message for one in changed), *found, *old)
+    overlay[home / paths.SSH_CONFIG] = managed_blocks.arranged(plan.config, "", {})
+    return Files(home, overlay)
 
 
-def _timed(sites: Iterable[Placed]) -> list[str]:
-    placed = {item.path for one in sites for item in one.artifacts}
-    return [one.made.site for one in sites if placed & set(services.units(one.made.site))]
+def _timed_sites(sites: Iterable[SiteFiles]) -> list[str]:
+    """Return the sites that have a timer."""
+    timed: list[str] = []
+    for site_files in sites:
+        installed = {artifact.path for artifact in site_files.artifacts}
+        if installed & set(services.unit_paths(site_files.name)):
+            timed.append(site_files.name)
+    return timed
 
 
-def _stopped(move: Move, sites: Iterable[Placed]) -> list[str]:
-    """Return the sites whose timer goes, because their spec has no certificate any more."""
-    gone = {change.path for change in move.changed if change.action is Action.DELETE}
-    return [one.made.site for one in sites if gone & set(services.units(one.made.site))]
+def _sites_without_timer(plan: HomePlan, sites: Iterable[SiteFiles]) -> list[str]:
+    """Return the sites whose timer is deleted, because their spec has no certificate any more."""
+    deleted = {change.path for change in plan.files if change.action is Action.DELETE}
+    return [files.name for files in sites if deleted & set(services.unit_paths(files.name))]
 
 
-def _print(folder: Path, sites: Iterable[Placed]) -> None:
-    """Print what to add to an ssh config, and where; it is complete in itself."""
-    data(
-        managed_blocks.arranged(
-            b"", "", {one.made.site: managed_blocks.inline(one.conf) for one in sites}
-        ).decode()
-    )
+def _print(request: _Request) -> None:
+    """Print a complete block for the ssh config, and where to add it."""
+    bodies = {files.name: managed_blocks.inline_body(files.conf) for files in request.sites}
+    data(managed_blocks.arranged(b"", "", bodies).decode())
+    config = request.home / paths.SSH_CONFIG
     say(
-        f"Add this to {folder / paths.SSH_CONFIG}, above its first Host or Match, "
-        "and below an IgnoreUnknown if there is one."
+        f"Add this to {config}, above its first Host or Match, "
+        "and below an IgnoreUnknown if it has one."
     )
-    say("Nothing was written. gen install without --mode print takes such a block over as its own.")
+    say("Nothing was written. A later gen install without --mode print manages this block.")
 
 
-def _block(move: Move) -> str:
-    """Return what a person has to add to their ssh config themselves."""
-    blocks = {block.site: block.body for block in managed_blocks.blocks(move.config, "")}
-    return managed_blocks.arranged(b"", "", blocks).decode()
+def _block(plan: HomePlan) -> str:
+    """Return the block that the user has to add to their ssh config themselves."""
+    blocks = managed_blocks.managed_blocks(plan.config, "")
+    bodies = {block.site: block.body for block in blocks}
+    return managed_blocks.arranged(b"", "", bodies).decode()
 
 
-def _summary(folder: Path, done: Done) -> None:
-    for change in done.move.files:
+def _summary(home: Path, installation: _Installation) -> None:
+    plan = installation.checked.plan
+    for change in plan.files:
         say(f"  {file_changes.DONE[change.action]:9} ~/{change.path}")
-    for backup in done.backups:
-        say(f"  {'backup':9} ~/{backup.relative_to(folder)}")
-    if done.move.by_hand:
-        say(f"\n{done.move.by_hand}:\n")
-        data(_block(done.move))
-    for message in done.shadows:
-        say(f"\n{message}")
-    for name, fault in done.timers.items():
+    for backup in installation.backups:
+        say(f"  {'backup':9} ~/{backup.relative_to(home)}")
+    if plan.manual_reason:
+        say(f"\n{plan.manual_reason}:\n")
+        data(_block(plan))
+    for finding in installation.checked.findings:
+        say(f"\n{finding}")
+    for name, fault in installation.timers.items():
         if fault:
             say(f"\nThe timer of {name} does not run: {fault}")
-            say("  Once there is a user manager: " + services.by_hand(name, folder))
-    if any(fault is None for fault in done.timers.values()) and lingers() is False:
-        say(
-            "\nThe timer runs while you are logged in here. `loginctl enable-linger` keeps it running after that."
-        )
+            say(f"  Start it in a login session: {services.manual_start(name, home)}")
+    is_running = any(fault is None for fault in installation.timers.values())
+    if is_running and lingers() is False:
+        say("\nThe timer stops when you log out. To keep it running, run: loginctl enable-linger")
 
 
-def _remarks(choice: inputs.Choice, placed: Placed, was: Lock | None) -> None:
-    made = placed.made
-    gaps = tuple(gap for gap in made.gaps if gap.name != "home")  # that is for .env files
-    next_steps.about(replace(made, gaps=gaps), choice)
-    next_steps.forgotten(made, was)
-    next_steps.unattended(made, choice)
-    say("\nNext:")
-    for step in next_steps.first_steps(made):
+def _offer_first_login(home: Path, site_files: SiteFiles) -> None:
+    """Offer what a first login needs beside the files, and record what changed."""
+    changes = first_login.offer(home, site_files.compilation, site_files.conf)
+    if changes != record.OptionalChanges():
+        apply.add_optional_changes(home, site_files.name, changes)
+
+
+def _remarks(choice: inputs.Choice, site_files: SiteFiles) -> None:
+    compilation = site_files.compilation
+    # `home` is a value of .env files only, which gen install does not write.
+    gaps = tuple(gap for gap in compilation.gaps if gap.name != "home")
+    next_steps.about(replace(compilation, gaps=gaps), choice)
+
+
+def _first_steps(site_files: SiteFiles) -> None:
+    say("\nNext steps:")
+    for step in next_steps.first_steps(site_files.compilation):
         say(f"  {step}")
-    say(f"  ssh {shlex.quote(made.first_login.alias)}")
+    say(f"  ssh {shlex.quote(site_files.compilation.first_login.alias)}")
 
 
-def _json(done: Done, sites: Iterable[Placed]) -> str:
-    report = {
-        "format_version": "1.0",
-        "sites": [one.made.site for one in sites],
-        "files": file_changes.listed(done.move.files),
-        "by_hand": {"reason": done.move.by_hand, "add": _block(done.move)}
-        if done.move.by_hand
-        else None,
-        "backups": [str(path) for path in done.backups],
-        "findings": list(done.shadows),
-        "timers": done.timers,
-    }
-    return json.dumps(report, indent=2)
+def _json(installation: _Installation, sites: Iterable[SiteFiles]) -> str:
+    plan = installation.checked.plan
+    manual = None
+    if plan.manual_reason:
+        manual = {"reason": plan.manual_reason, "add": _block(plan)}
+    return codec.report(
+        {
+            "sites": [site_files.name for site_files in sites],
+            "files": file_changes.listed(plan.files),
+            "manual_change": manual,
+            "backups": installation.backups,
+            "findings": installation.checked.findings,
+            "timers": installation.timers,
+        }
+    )

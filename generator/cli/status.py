@@ -12,7 +12,7 @@ from generator.cli.output import data, say
 from generator.errors import GenError
 from generator.formatting import clock, home, span
 from generator.install import status
-from generator.install.plan import folder
+from generator.install.plan import home_directory
 from generator.loading.catalogue import sites as sites_with_spec
 from generator.loading.inputs import Choice
 from generator.renewal import process
@@ -31,7 +31,11 @@ def run(site: str | None, specs: Path | None, profile: Path | None, *, as_json: 
         GenError: a spec, the profile or a credentials file cannot be read; what can be told is printed before.
     """
     process.keep_memory_private()
-    here = {name: one for name, one in status.installed(folder()).items() if site in (None, name)}
+    here = {
+        name: one
+        for name, one in status.installed_sites(home_directory()).items()
+        if site in (None, name)
+    }
     timed = sites()
     known = sites_with_spec(specs)
     names = timed if site is None else [site] if site in timed or site not in here else []
@@ -65,11 +69,11 @@ def run(site: str | None, specs: Path | None, profile: Path | None, *, as_json: 
         say("Nothing is installed or renewed on this machine yet; gen install SITE is the start")
     if faults:
         raise GenError("\n".join(faults))
-    return 0 if all(one.sound for one in here.values()) else 1
+    return 0 if all(one.is_current for one in here.values()) else 1
 
 
-def _told(here: status.Installed | None, item: Standing | None) -> Iterator[str]:
-    yield from status.lines(here) if here else ()
+def _told(here: status.InstalledSite | None, item: Standing | None) -> Iterator[str]:
+    yield from status.status_lines(here) if here else ()
     yield from _lines(item) if item else ()
 
 

@@ -59,7 +59,7 @@ def run(
 
 def _as_installed(who: Account) -> Account:
     """Fill in whom the site was installed for, where neither profile nor options say it."""
-    was = record.installed(plan.folder()).get(who.site.site)
+    was = record.installed(plan.home_directory()).get(who.site.site)
     known = {**(was.inputs.profile if was else {}), **who.profile.model_dump(exclude_unset=True)}
     known["renew_on_connect"] = False  # a visit changes nothing here
     return replace(who, profile=SiteProfile.model_validate(known))

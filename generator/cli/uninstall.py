@@ -1,109 +1,119 @@
-"""`gen uninstall SITE…`: every byte that was installed out of the home folder again."""
+"""`gen uninstall SITE…`: delete every byte that `gen install` added to the home directory."""
 
-import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from generator import paths
+from generator import codec, paths
 from generator.cli import file_changes, first_login
 from generator.cli.install import Consent
 from generator.cli.output import agreed, data, patch, say
-from generator.errors import GenError
-from generator.install import apply, plan, record, services
-from generator.install.plan import Move
+from generator.install import apply, record, services
+from generator.install import plan as planning
+from generator.install.plan import HomePlan
 from generator.workspace.patch import diff
 from generator.workspace.plan import Action
+
+
+@dataclass(frozen=True)
+class _Removal:
+    """What an uninstallation deletes."""
+
+    plan: HomePlan
+    secrets: list[Path]
 
 
 def run(
     sites: Sequence[str], consent: Consent, *, purge: bool, dry_run: bool, as_json: bool
 ) -> int:
-    """Take out some sites; all refusals are told before the first write.
-
-    Raises:
-        GenError: a site is not installed, a file of ours was edited, nobody to ask, a write that failed.
-    """
-    folder = plan.folder()
+    """Uninstall some sites; every refusal comes before the first write."""
+    home = planning.home_directory()
     sites = list(dict.fromkeys(sites))
     if dry_run:
-        file_changes.preview([(folder, plan.uninstalling(folder, sites).files)], folder)
+        plan = planning.uninstallation(home, sites)
+        file_changes.preview([(home, plan.files)], home)
         return 0
-    shown = None if consent.yes else _planned(folder, sites, consent)
-    if shown:
-        for secret in _secrets(folder, sites, shown) if purge else []:
-            say(f"  {'purge':9} ~/{secret.relative_to(folder)}")
-        for change in shown.files:
-            if change.action is Action.DELETE:
-                say(f"  {'remove':9} ~/{change.path}")
-        show = say if as_json else patch
-        show(
-            diff(
-                (change for change in shown.files if change.action is not Action.DELETE),
-                PurePosixPath(),
-            )
-        )
-        if not agreed(f"Take {', '.join(sites)} out of {folder}?"):
+    confirmed = None
+    if not consent.yes:
+        confirmed = _removal(home, sites, consent, purge=purge)
+        _show(home, confirmed, as_json=as_json)
+        if not agreed(f"Delete {', '.join(sites)} from {home}?"):
             return 0
-    with apply.alone(folder, []):
-        move = _planned(folder, sites, consent)
-        secrets = _secrets(folder, sites, move) if purge else []
-        if shown and shown.files != move.files:
-            raise GenError(
-                "something was changed meanwhile, so nothing was written; run this again"
-            )
-        for name, undo in record.shared(folder).undo.items():
-            if name in sites:
-                first_login.undo(folder, undo)
-        timed = [
-            name
-            for name in sites
-            if {change.path for change in move.files} & set(services.units(name))
-        ]
-        for name in timed:
-            services.stop(name)
-        backups = apply.uninstall(folder, move, secrets)
-        for name in timed:
-            services.forget(name)
+    with apply.exclusive(home, []):
+        if confirmed:
+            apply.refuse_if_changed(confirmed.plan)
+        removal = confirmed or _removal(home, sites, consent, purge=purge)
+        _undo_optional_changes(home, sites)
+        backups = _carry_out(home, sites, removal)
     if as_json:
-        data(_json(sites, move, backups, secrets))
+        data(_json(sites, removal, backups))
     else:
-        _summary(folder, move, backups, secrets)
+        _summary(home, removal, backups)
     return 0
 
 
-def _planned(folder: Path, sites: Sequence[str], consent: Consent) -> Move:
-    move = plan.uninstalling(folder, sites)
+def _removal(home: Path, sites: Sequence[str], consent: Consent, *, purge: bool) -> _Removal:
+    plan = planning.uninstallation(home, sites)
     if not consent.force:
-        file_changes.refuse_conflicts([(folder, move.files)])
-    return move
+        file_changes.refuse_conflicts([(home, plan.files)])
+    if not purge:
+        return _Removal(plan, [])
+    # Imported only here, because it imports pydantic.
+    from generator.install.purge import secrets_to_delete
+
+    return _Removal(plan, secrets_to_delete(home, sites, plan))
 
 
-def _secrets(folder: Path, sites: Sequence[str], move: Move) -> list[Path]:
-    from generator.install.purge import goes  # brings pydantic along
+def _show(home: Path, removal: _Removal, *, as_json: bool) -> None:
+    """Show what will be deleted; files that only change are shown as a patch."""
+    for secret in removal.secrets:
+        say(f"  {'purge':9} ~/{secret.relative_to(home)}")
+    changed = []
+    for change in removal.plan.files:
+        if change.action is Action.DELETE:
+            say(f"  {'delete':9} ~/{change.path}")
+        else:
+            changed.append(change)
+    show = say if as_json else patch
+    show(diff(changed, PurePosixPath()))
 
-    return goes(folder, sites, move)
+
+def _undo_optional_changes(home: Path, sites: Sequence[str]) -> None:
+    for name, changes in record.home_record(home).optional_changes.items():
+        if name in sites:
+            first_login.undo(changes)
 
 
-def _summary(folder: Path, move: Move, backups: list[Path], secrets: list[Path]) -> None:
-    for secret in secrets:
-        say(f"  {'purged':9} ~/{secret.relative_to(folder)}")
-    for change in move.changed:
+def _carry_out(home: Path, sites: Sequence[str], removal: _Removal) -> list[Path]:
+    deleted = {change.path for change in removal.plan.files}
+    timed = [name for name in sites if deleted & set(services.unit_paths(name))]
+    for name in timed:
+        services.stop(name)
+    backups = apply.uninstall(home, removal.plan, removal.secrets)
+    for name in timed:
+        services.forget(name)
+    return backups
+
+
+def _summary(home: Path, removal: _Removal, backups: list[Path]) -> None:
+    for secret in removal.secrets:
+        say(f"  {'purged':9} ~/{secret.relative_to(home)}")
+    for change in removal.plan.changes:
         say(f"  {file_changes.DONE[change.action]:9} ~/{change.path}")
     for backup in backups:
-        say(f"  {'backup':9} ~/{backup.relative_to(folder)}")
-    if move.by_hand:
-        say(
-            f"\n{folder / paths.SSH_CONFIG} was left as it is; take gen's block out of it where you keep it."
-        )
+        say(f"  {'backup':9} ~/{backup.relative_to(home)}")
+    if removal.plan.manual_reason:
+        say(f"\n{removal.plan.manual_reason}.")
+        say(f"{home / paths.SSH_CONFIG} was not changed; delete gen's block from it yourself.")
 
 
-def _json(sites: Sequence[str], move: Move, backups: list[Path], secrets: list[Path]) -> str:
-    report = {
-        "format_version": "1.0",
-        "sites": list(sites),
-        "files": file_changes.listed(move.files),
-        "by_hand": move.by_hand,
-        "backups": [str(path) for path in backups],
-        "purged": [str(path) for path in secrets],
-    }
-    return json.dumps(report, indent=2)
+def _json(sites: Sequence[str], removal: _Removal, backups: list[Path]) -> str:
+    return codec.report(
+        {
+            "sites": sites,
+            "files": file_changes.listed(removal.plan.files),
+            "manual_change": removal.plan.manual_reason,
+            "backups": backups,
+            "purged": removal.secrets,
+        }
+    )

@@ -1,23 +1,22 @@
-"""A move in a home folder carried out: one at a time, records first, a backup of what goes, nothing left behind."""
+"""Carry out a plan in a home directory: one process at a time, records first, with backups."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from generator import paths
 from generator.compiler.digests import digest
-from generator.errors import os_errors_named
-from generator.install import foreign_blocks, managed_blocks, record
-from generator.install.plan import Move, put
+from generator.errors import GenError, os_errors_named
+from generator.install import managed_blocks, milatools, record
+from generator.install.plan import HomePlan, put
+from generator.install.record import HomeRecord, OptionalChanges
 from generator.workspace import writer
 from generator.workspace.plan import Action, Change
 
-_MOST = 20
-"""Backups of one kind that are kept."""
-# Folders that are gen's by their names, whoever made them.
-_OWN = (
+_MAX_BACKUPS = 20  # of one kind
+# Directories that only gen uses, whether or not a record says who created them.
+_GEN_DIRECTORIES = (
     paths.HOME_BACKUPS,
     paths.INSTALL_RECORDS,
     paths.STATE,
@@ -26,143 +25,168 @@ _OWN = (
 
 
 @contextmanager
-def alone(home: Path, files: Iterable[PurePosixPath]) -> Iterator[list[str]]:
-    """Let one process at a time change the home folder; yields the folders on the way to some files that are missing.
+def exclusive(home: Path, files: Iterable[PurePosixPath]) -> Iterator[list[str]]:
+    """Keep other gen processes out while one changes the home directory.
 
-    Raises:
-        GenError: another process does not come to an end.
+    Yields the directories that are missing on the way to `files` and to the records.
     """
-    ours = [paths.INSTALL_RECORD, paths.HOME_BACKUPS / "any", *files]
-    missing = [str(folder) for folder in _above(ours) if not (home / folder).exists()]
-    writer.make_private(
-        home / folder for folder in missing if paths.INSTALL_LOCK.is_relative_to(folder)
-    )
+    written = [paths.INSTALL_RECORD, paths.HOME_BACKUPS / "any", *files]
+    missing: list[str] = []
+    for directory in _parents(written):
+        if not (home / directory).exists():
+            missing.append(str(directory))
+    writer.make_private(home / name for name in missing if paths.INSTALL_LOCK.is_relative_to(name))
     with writer.locked(home / paths.INSTALL_LOCK):
-        written = (
-            paths.SSH_CONFIG,
-            paths.INSTALL_RECORD,
-            paths.HOME_BACKUPS / "any",
-            *paths.installed_files("any"),
-        )
-        for place in {(home / path).resolve().parent for path in written}:
-            with os_errors_named(place):
-                writer.clear(place)
+        _delete_scratch_files(home)
         try:
             yield missing
         finally:
             if not any((home / paths.INSTALL_RECORDS).glob("*.lock")):
-                _leave(home, [*record.shared(home).folders, *missing])
+                _delete_directories(home, [*record.home_record(home).directories, *missing])
 
 
-def install(home: Path, move: Move, missing: list[str]) -> list[Path]:
-    """Carry out an installation, and return the backups that were made.
+def refuse_if_changed(plan: HomePlan) -> None:
+    """Refuse a plan whose input files have changed since the user saw it."""
+    changed = plan.inputs.changed()
+    if changed:
+        names = "\n".join(f"{path}: changed while gen waited for your answer" for path in changed)
+        raise GenError(f"{names}\nNothing was written. Run the command again.")
 
-    Raises:
-        GenError: a file cannot be written; the next run goes on from there.
-    """
-    known = record.shared(home)
-    creates = any(
-        change.path == paths.SSH_CONFIG and change.action is Action.CREATE for change in move.files
-    )
-    folders = (*known.folders, *(folder for folder in missing if folder not in known.folders))
-    shared = replace(known, folders=folders, created=known.created or creates)
-    writer.carry_out(
-        home, [put(home, paths.INSTALL_RECORD, record.encoded(shared)), *move.intents], fenced=False
-    )
-    needed = _above(change.path for change in move.files)
-    writer.make_private(home / folder for folder in needed if str(folder) in folders)
-    backups = _backups(home, move.files)
-    writer.carry_out(home, [*_agreed(move.files), *move.records], fenced=False)
+
+def install(home: Path, plan: HomePlan, missing: list[str]) -> list[Path]:
+    """Carry out an installation, and return the backups that it made."""
+    home_record = _with_directories(record.home_record(home), missing, _creates_config(plan))
+    _write(home, [_home_record_change(home, home_record), *plan.intents])
+    needed = _parents(change.path for change in plan.files)
+    created = home_record.directories
+    writer.make_private(home / directory for directory in needed if str(directory) in created)
+    backups = _back_up(home, plan.files)
+    _write(home, [*_without_conflicts(plan.files), *plan.records])
     return backups
 
 
-def remember(home: Path, site: str, undo: Mapping[str, Any]) -> None:
-    """Keep what takes back that which was agreed to beside the files of a site.
-
-    Raises:
-        GenError: it cannot be kept.
-    """
+def add_optional_changes(home: Path, site: str, changes: OptionalChanges) -> None:
+    """Add what the user agreed to after an installation to the record."""
     with writer.locked(home / paths.INSTALL_LOCK):
-        known = record.shared(home)
-        more = replace(known, undo={**known.undo, site: {**known.undo.get(site, {}), **undo}})
-        writer.carry_out(
-            home, [put(home, paths.INSTALL_RECORD, record.encoded(more))], fenced=False
+        home_record = record.home_record(home)
+        earlier = home_record.optional_changes.get(site, OptionalChanges())
+        both = OptionalChanges(
+            windows=changes.windows or earlier.windows,
+            settings=changes.settings or earlier.settings,
         )
+        by_site = {**home_record.optional_changes, site: both}
+        _write(home, [_home_record_change(home, replace(home_record, optional_changes=by_site))])
 
 
-def uninstall(home: Path, move: Move, secrets: Iterable[Path] = ()) -> list[Path]:
-    """Carry out an uninstallation, and return the backups that are there afterwards; of secrets there are none.
-
-    Raises:
-        GenError: a file cannot be written or removed; the next run goes on from there.
-    """
-    _backups(home, move.files)
+def uninstall(home: Path, plan: HomePlan, secrets: Iterable[Path] = ()) -> list[Path]:
+    """Carry out an uninstallation, and return the backups that remain. Secrets get no backup."""
+    _back_up(home, plan.files)
     for secret in secrets:
         writer.remove(secret)
-    writer.carry_out(home, _agreed(move.files), fenced=False)
-    if not move.left:
-        _drop_backups(home)
-    known = record.shared(home)
-    undo = {site: what for site, what in known.undo.items() if site in move.left}
-    if undo != known.undo:
-        writer.carry_out(
-            home,
-            [put(home, paths.INSTALL_RECORD, record.encoded(replace(known, undo=undo)))],
-            fenced=False,
-        )
-    writer.carry_out(home, move.records, fenced=False)
+    _write(home, _without_conflicts(plan.files))
+    if not plan.remaining:
+        _delete_needless_backups(home)
+    home_record = record.home_record(home)
+    remaining = {
+        site: changes
+        for site, changes in home_record.optional_changes.items()
+        if site in plan.remaining
+    }
+    if remaining != home_record.optional_changes:
+        _write(home, [_home_record_change(home, replace(home_record, optional_changes=remaining))])
+    _write(home, plan.records)
     return sorted((home / paths.HOME_BACKUPS).glob("*"))
 
 
-def _above(files: Iterable[PurePosixPath]) -> list[PurePosixPath]:
-    """Return the folders on the way to some files, outermost first."""
-    found = {folder for path in files for folder in path.parents if folder.name}
-    return sorted(found, key=lambda folder: (len(folder.parts), folder))
+def _write(home: Path, changes: Iterable[Change]) -> None:
+    writer.carry_out(home, changes, fenced=False)
 
 
-def _agreed(changes: Iterable[Change]) -> list[Change]:
-    """Return changes that undo somebody's work as such that do not: that work is among the backups."""
+def _home_record_change(home: Path, home_record: HomeRecord) -> Change:
+    return put(home, paths.INSTALL_RECORD, record.encoded(home_record))
+
+
+def _creates_config(plan: HomePlan) -> bool:
+    return any(
+        change.path == paths.SSH_CONFIG and change.action is Action.CREATE for change in plan.files
+    )
+
+
+def _with_directories(
+    home_record: HomeRecord, missing: Iterable[str], creates_config: bool
+) -> HomeRecord:
+    """Return the record with the directories and the ssh config that gen is about to create."""
+    directories = list(home_record.directories)
+    for directory in missing:
+        if directory not in directories:
+            directories.append(directory)
+    return replace(
+        home_record,
+        directories=tuple(directories),
+        config_created=home_record.config_created or creates_config,
+    )
+
+
+def _parents(files: Iterable[PurePosixPath]) -> list[PurePosixPath]:
+    """Return the directories on the way to some files, outermost first."""
+    directories: set[PurePosixPath] = set()
+    for file in files:
+        directories.update(file.parents)
+    directories.discard(PurePosixPath())
+    return sorted(directories, key=lambda directory: (len(directory.parts), directory))
+
+
+def _delete_scratch_files(home: Path) -> None:
+    """Delete the scratch files of runs that were killed."""
+    written = [paths.SSH_CONFIG, paths.INSTALL_RECORD, paths.HOME_BACKUPS / "any"]
+    written += paths.installed_files("any")
+    for directory in {(home / path).resolve().parent for path in written}:
+        with os_errors_named(directory):
+            writer.clear(directory)
+
+
+def _without_conflicts(changes: Iterable[Change]) -> list[Change]:
+    """Return changes for the writer, which would make a backup of its own for a conflict."""
     return [replace(change, conflict=None) for change in changes]
 
 
-def _backups(home: Path, changes: Iterable[Change]) -> list[Path]:
-    made = []
+def _back_up(home: Path, changes: Iterable[Change]) -> list[Path]:
+    """Keep a copy of the ssh config and of each file with the user's edits, before it changes."""
+    backups: list[Path] = []
     for change in changes:
-        goes = change.action in (Action.UPDATE, Action.DELETE) and (
-            change.path == paths.SSH_CONFIG or change.conflict
-        )
-        if goes and change.actual:
-            edited = "edited." if change.conflict else ""
-            copy = (
-                home
-                / paths.HOME_BACKUPS
-                / f"{digest(change.actual.content)[:8]}.{edited}{change.path.name}"
-            )
-            with os_errors_named(copy):
-                writer.keep(copy, change.actual.content, _MOST)
-            made.append(copy)
-    return made
+        if change.actual is None or change.action not in (Action.UPDATE, Action.DELETE):
+            continue
+        if change.path != paths.SSH_CONFIG and not change.conflict:
+            continue
+        edited = "edited." if change.conflict else ""
+        name = f"{digest(change.actual.content)[:8]}.{edited}{change.path.name}"
+        backup = home / paths.HOME_BACKUPS / name
+        with os_errors_named(backup):
+            writer.keep(backup, change.actual.content, _MAX_BACKUPS)
+        backups.append(backup)
+    return backups
 
 
-def _drop_backups(home: Path) -> None:
-    """Remove the backups of an ssh config in which nobody had a line that it has not now."""
-    place = home / paths.SSH_CONFIG
-    now = place.read_bytes() if place.exists() else b""
-    for copy in (home / paths.HOME_BACKUPS).glob(f"????????.{paths.SSH_CONFIG.name}"):
-        if (
-            foreign_blocks.give_back(managed_blocks.arranged(copy.read_bytes(), str(copy), {}))
-            == now
-        ):
-            writer.remove(copy)
+def _delete_needless_backups(home: Path) -> None:
+    """Delete each backup of the ssh config whose lines of the user are all in the config now."""
+    config = home / paths.SSH_CONFIG
+    content = config.read_bytes() if config.exists() else b""
+    for backup in (home / paths.HOME_BACKUPS).glob(f"????????.{paths.SSH_CONFIG.name}"):
+        without_blocks = managed_blocks.arranged(backup.read_bytes(), str(backup), {})
+        if milatools.give_back(without_blocks) == content:
+            writer.remove(backup)
 
 
-def _leave(home: Path, folders: Iterable[str]) -> None:
-    """Remove the folders that gen made and nobody uses; the record of them goes before the last of them only."""
-    inward = sorted(
-        {*map(str, _OWN), *folders}, key=lambda folder: len(Path(folder).parts), reverse=True
-    )
-    for folder in inward:
-        if not paths.INSTALL_RECORD.is_relative_to(folder):
-            writer.remove(home / folder)
+def _delete_directories(home: Path, created: Iterable[str]) -> None:
+    """Delete the empty directories that gen created.
+
+    The record of them is deleted only before the last directories, in which it is: a run that is
+    killed before can still be completed.
+    """
+    directories = {*map(str, _GEN_DIRECTORIES), *created}
+    inward = sorted(directories, key=lambda directory: len(Path(directory).parts), reverse=True)
+    for directory in inward:
+        if not paths.INSTALL_RECORD.is_relative_to(directory):
+            writer.remove(home / directory)
     for path in (str(paths.INSTALL_RECORD), str(paths.INSTALL_LOCK), *inward):
         writer.remove(home / path)

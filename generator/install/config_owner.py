@@ -1,4 +1,4 @@
-"""Who else keeps `~/.ssh/config`: a file that is made from another one is not ours to write."""
+"""Decide whether gen may write `~/.ssh/config`, or another tool makes that file."""
 
 import os
 import re
@@ -6,42 +6,48 @@ from pathlib import Path
 
 from generator.errors import GenError
 
-# Attributes stand before the name, as in `private_dot_ssh/private_config.tmpl` (chezmoi's reference, source state).
-_CHEZMOI = re.compile(r"(?:[a-z]+_)*dot_ssh/(?:[a-z]+_)*config(?:\.tmpl|\.age|\.asc|\.literal)*")
+# chezmoi puts attributes before the name, as in `private_dot_ssh/private_config.tmpl`
+# (chezmoi reference, "Source state attributes").
+_CHEZMOI_SOURCE = re.compile(
+    r"(?:[a-z]+_)*dot_ssh/(?:[a-z]+_)*config(?:\.tmpl|\.age|\.asc|\.literal)*"
+)
 
 
-def of(home: Path, path: Path) -> str | None:
-    """Say why a person has to change their ssh config themselves; ``None`` where gen may.
-
-    Raises:
-        GenError: it is a link that leads nowhere.
-    """
-    place = Path(os.path.realpath(path))
-    if "/nix/store/" in str(place):
-        return f"{path} is a link into the Nix store; add this with home-manager (programs.ssh.includes)"
-    if source := _managed(home):
-        return f"{path} is managed by chezmoi; add this to {source}, then run chezmoi apply"
-    if not path.exists() and not path.is_symlink():
+def reason_not_to_write(home: Path, config: Path) -> str | None:
+    """Return why the user has to change the ssh config themselves, ``None`` if gen may write it."""
+    target = Path(os.path.realpath(config))
+    if "/nix/store/" in str(target):
+        return (
+            f"{config} is a link into the Nix store; add this with home-manager "
+            "(programs.ssh.includes)"
+        )
+    source = _chezmoi_source(home)
+    if source:
+        return f"{config} is managed by chezmoi; add this to {source}, then run chezmoi apply"
+    if not config.exists() and not config.is_symlink():
         return None
-    if not place.exists():
-        raise GenError(f"{path}: is a link that leads nowhere; mend or remove it")
-    status = place.stat()
-    if status.st_uid != os.geteuid():
-        return f"{place} belongs to somebody else; have this added to it"
-    if (
-        not status.st_mode & 0o222
-        or not os.access(place, os.W_OK)
-        or not os.access(place.parent, os.W_OK)
-    ):
-        return f"{place} is read-only; add this where it is made"
+    if not target.exists():
+        raise GenError(f"{config}: is a link to a file that does not exist; fix or remove the link")
+    if target.stat().st_uid != os.geteuid():
+        return f"{target} belongs to another user; ask them to add this"
+    if _is_read_only(target):
+        return f"{target} is read-only; add this where the file is made"
     return None
 
 
-def _managed(home: Path) -> Path | None:
-    """Return the file that chezmoi makes the config from."""
-    source = home / ".local/share/chezmoi"
-    found = [*source.glob("*dot_ssh/*config*"), *source.glob("*/*dot_ssh/*config*")]
-    return next(
-        (path for path in sorted(found) if _CHEZMOI.fullmatch(f"{path.parent.name}/{path.name}")),
-        None,
-    )
+def _is_read_only(path: Path) -> bool:
+    # root may write any file, so os.access alone would ignore a mode of 0444.
+    if not path.stat().st_mode & 0o222:
+        return True
+    # The file is replaced as a whole, so its directory has to be writable too.
+    return not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
+
+
+def _chezmoi_source(home: Path) -> Path | None:
+    """Return the file that chezmoi makes the ssh config from."""
+    state = home / ".local/share/chezmoi"
+    candidates = [*state.glob("*dot_ssh/*config*"), *state.glob("*/*dot_ssh/*config*")]
+    for path in sorted(candidates):
+        if _CHEZMOI_SOURCE.fullmatch(f"{path.parent.name}/{path.name}"):
+            return path
+    return None

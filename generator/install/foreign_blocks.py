@@ -1,14 +1,14 @@
-"""What other tools wrote into an ssh config: blocks that are never written into, and entries that gen can take over."""
+"""Find the blocks that other tools manage in an ssh config. gen never writes into them."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from generator.ssh.config_lines import Line, lines, numbered
+from generator.ssh.config_lines import numbered
 
-# How each tool's block begins and ends, where \1 is what the first line said; the tools' own sources, read in 2026:
-# coder cli/configssh.go, vscode-coder src/remote/sshConfig.ts, devpod pkg/ssh/config.go, gcloud config_ssh.py,
-# smallstep/cli-utils fileutil/write.go, teleport lib/config/openssh, Ansible blockinfile; OrbStack has no last marker.
+# How each tool's block begins and ends; \1 in the end is the group of the beginning. Read in 2026
+# from the tools' own sources: coder cli/configssh.go, vscode-coder src/remote/sshConfig.ts,
+# devpod pkg/ssh/config.go, gcloud config_ssh.py, smallstep/cli-utils fileutil/write.go,
+# teleport lib/config/openssh, Ansible blockinfile. OrbStack writes no end marker.
 _MARKERS: tuple[tuple[str, bytes, bytes], ...] = (
     ("gen", rb"# >>> gen( \S+)?: .*>>>", rb"# <<< gen\1 <<<"),
     ("coder", rb"# -+START-CODER-+()", rb"# -+END-CODER-+"),
@@ -28,44 +28,11 @@ _MARKERS: tuple[tuple[str, bytes, bytes], ...] = (
     ("Ansible", rb"# BEGIN (ANSIBLE MANAGED BLOCK.*)", rb"# END \1"),
     ("OrbStack", rb"# Added by OrbStack()\b.*", rb"Include .*orbstack/ssh/config.*"),
 )
-_PREFIX = b"# taken over by gen: "
-
-_LOGIN = "login.server.mila.quebec"
-_SCRIPTS = "/cvmfs/config.mila.quebec/scripts/milatools"
-# Entries of `mila init` (milatools 0.1, milatools/cli/init_command.py, MILA_ENTRIES, and as earlier versions had them).
-_MILA: Mapping[tuple[str, ...], Mapping[str, str]] = {
-    ("mila",): {
-        "hostname": _LOGIN,
-        "preferredauthentications": "publickey,keyboard-interactive",
-        "port": "2222",
-        "serveraliveinterval": "120",
-        "serveralivecountmax": "5",
-    },
-    ("mila-cpu",): {
-        "port": "2222",
-        "forwardagent": "yes",
-        "stricthostkeychecking": "no",
-        "loglevel": "ERROR",
-        "userknownhostsfile": "/dev/null",
-        "requesttty": "force",
-        "connecttimeout": "600",
-        "serveraliveinterval": "120",
-        "proxycommand": f'ssh mila "{_SCRIPTS}/slurm-proxy.sh mila-cpu --mem=8G"',
-        "remotecommand": f"{_SCRIPTS}/entrypoint.sh mila-cpu",
-    },
-    ("*.server.mila.quebec", f"!*{_LOGIN}"): {
-        "hostname": "%h",
-        "proxyjump": "mila",
-        "forwardagent": "yes",
-    },
-    ("cn-????",): {"hostname": "%h.server.mila.quebec", "proxyjump": "mila"},
-}
-_OWN = {"user", "identityfile", "controlmaster", "controlpath", "controlpersist"}
 
 
 @dataclass(frozen=True)
-class Fenced:
-    """A range that a tool manages; `start:end` are its bytes, up to the end of the file without a last marker."""
+class ForeignBlock:
+    """A byte range `start:end` that a tool manages; without an end marker it runs to the end."""
 
     tool: str
     first_line: int
@@ -75,101 +42,41 @@ class Fenced:
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A Host block of `mila init`, from its Host line to its last setting."""
-
-    names: str
-    first_line: int
-    last_line: int
+class _Beginning:
+    tool: str
+    line: int
     start: int
-    end: int
-    own: Mapping[str, str]
-    """What the person chose in it: `user`, `identityfile`."""
-    foreign: tuple[str, ...]
-    """Settings in it that `mila init` does not write; such an entry stays as it is."""
+    end_marker: re.Pattern[bytes]
 
 
-def blocks(content: bytes) -> tuple[Fenced, ...]:
-    """Return what tools manage in a config, in order; a marker within another's block is text."""
-    found, begun = list[Fenced](), None
+def foreign_blocks(content: bytes) -> tuple[ForeignBlock, ...]:
+    """Return the managed blocks of a config in order; a marker inside another block is text."""
+    blocks: list[ForeignBlock] = []
+    beginning: _Beginning | None = None
+    number = 0
     for number, start, line in numbered(content):
         marker = line.strip()
-        if begun is None:
-            tool, end = _begun(marker)
-            begun = (tool, number, start, end) if end else None
-        elif begun[3].fullmatch(marker):
-            found.append(Fenced(begun[0], begun[1], number, begun[2], start + len(line)))
-            begun = None
-    if begun:
-        found.append(Fenced(begun[0], begun[1], number, begun[2], len(content)))
-    return tuple(found)
+        if beginning is None:
+            beginning = _beginning(marker, number, start)
+        elif beginning.end_marker.fullmatch(marker):
+            blocks.append(_block(beginning, number, start + len(line)))
+            beginning = None
+    if beginning:
+        blocks.append(_block(beginning, number, len(content)))
+    return tuple(blocks)
 
 
-def _begun(marker: bytes) -> tuple[str, re.Pattern[bytes] | None]:
-    """Return the tool whose block a line begins, and what ends that block."""
-    for tool, first, last in _MARKERS if marker.startswith(b"#") else ():
-        if match := re.fullmatch(first, marker):
-            return tool, re.compile(last.replace(rb"\1", re.escape(match[1] or b"")), re.IGNORECASE)
-    return "", None
+def _beginning(marker: bytes, line: int, start: int) -> _Beginning | None:
+    """Return the block that a line begins, if it begins one."""
+    if not marker.startswith(b"#"):
+        return None
+    for tool, first, last in _MARKERS:
+        match = re.fullmatch(first, marker)
+        if match:
+            end = last.replace(rb"\1", re.escape(match[1] or b""))
+            return _Beginning(tool, line, start, re.compile(end, re.IGNORECASE))
+    return None
 
 
-def mila_entries(content: bytes) -> tuple[Entry, ...]:
-    """Return the entries of `mila init` in a config, outside of what a tool manages."""
-    fences, found = blocks(content), list[Entry]()
-    for host, settings in _host_blocks(content):
-        if host.arguments in _MILA and not any(
-            fence.start <= host.start < fence.end for fence in fences
-        ):
-            usual = _MILA[host.arguments]
-            last = settings[-1] if settings else host
-            own = {
-                line.keyword: line.value
-                for line in settings
-                if line.keyword in ("user", "identityfile")
-            }
-            foreign = tuple(
-                f"{line.written} {line.value}"
-                for line in settings
-                if line.keyword not in _OWN and usual.get(line.keyword) != line.value
-            )
-            names = " ".join(host.arguments)
-            found.append(Entry(names, host.number, last.number, host.start, last.end, own, foreign))
-    return tuple(found)
-
-
-def unlike(entries: Iterable[Entry], user: str | None, key: str | None) -> tuple[str, ...]:
-    """Return the options of gen with which a person goes on as these entries had it, where that is not so yet."""
-    now = {"user": ("--user", user), "identityfile": ("--identity-file", key)}
-    chosen = {what: value for entry in entries for what, value in entry.own.items()}
-    return tuple(
-        f"{now[what][0]} {value}" for what, value in sorted(chosen.items()) if value != now[what][1]
-    )
-
-
-def _host_blocks(content: bytes) -> Iterator[tuple[Line, list[Line]]]:
-    host, settings = None, list[Line]()
-    for line in lines(content):
-        if line.keyword in ("host", "match"):
-            if host:
-                yield host, settings
-            host, settings = (line if line.keyword == "host" else None), []
-        else:
-            settings.append(line)
-    if host:
-        yield host, settings
-
-
-def take_over(content: bytes) -> bytes:
-    """Return a config in which the entries of `mila init` are comments; those with anything else in them stay.
-
-    The lines remain where they are, so `give_back` needs no record, and whoever has no gen any more can read them.
-    """
-    for entry in reversed([entry for entry in mila_entries(content) if not entry.foreign]):
-        taken = b"".join(_PREFIX + line for *_, line in numbered(content[entry.start : entry.end]))
-        content = content[: entry.start] + taken + content[entry.end :]
-    return content
-
-
-def give_back(content: bytes) -> bytes:
-    """Return a config in which what `take_over` made a comment is configuration again."""
-    return b"".join(line.removeprefix(_PREFIX) for *_, line in numbered(content))
+def _block(beginning: _Beginning, last_line: int, end: int) -> ForeignBlock:
+    return ForeignBlock(beginning.tool, beginning.line, last_line, beginning.start, end)

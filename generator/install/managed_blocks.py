@@ -1,24 +1,26 @@
-"""`~/.ssh/config` as bytes: what lies between our markers is ours, every other byte comes out as it went in.
+"""gen's blocks in `~/.ssh/config`, which is handled as bytes: bytes outside of them never change.
 
-A block holds the one `Include`, or the Host blocks of a site; the state of the file is the blocks that are in it.
+A block holds either the one `Include` line or the Host blocks of one site. The blocks in the file
+are the only record of how ssh reads the installed sites.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from generator import paths
 from generator.compiler.digests import digest
 from generator.errors import GenError
-from generator.install import foreign_blocks
+from generator.install.foreign_blocks import foreign_blocks
 from generator.install.mode import Mode
 from generator.ssh.config_lines import lines, numbered
 
 INCLUDED = f"~/{paths.SITE_CONFIGS}/*.conf"
 INCLUDE = f"Include {INCLUDED}\n".encode()
-"""The body of the block that reads every installed site; a tilde means the same to each OpenSSH that has Include."""
+"""Body of the block that reads every site. All OpenSSH versions with Include expand the tilde."""
 
-# The text of the markers is an interface: people and programs search for it, and an older gen must be undone.
+# The text of the markers is an interface: users and programs search for it, and a newer gen has to
+# remove the blocks of an older one.
 _BEGIN = "# >>> gen{}: managed, do not edit between these lines >>>"
 _END = "# <<< gen{} <<<"
 _MARKER = re.compile(
@@ -27,185 +29,206 @@ _MARKER = re.compile(
 )
 _LIKE_A_MARKER = re.compile(rb"\s*#\s*(?:>>>|<<<)\s*gen\b")
 _BOM = b"\xef\xbb\xbf"
-# Lines after the Host blocks of a site are for every host again, as they are after an Include.
+# Without this line, the user's lines below the block would belong to the site's last Host block.
 _RESET = b"\nHost *\n"
 
 
 @dataclass(frozen=True)
-class Block:
-    """One of our blocks: `start:end` are its bytes with both markers, `site` is empty where it holds the Include."""
+class ManagedBlock:
+    """One of gen's blocks: bytes `start:end` with both markers; `site` is "" for the Include."""
 
     site: str
     start: int
     end: int
     body: bytes
-    number: int
+    line: int
     """Line of its first marker, from 1."""
 
 
-def inline(conf: bytes) -> bytes:
+def inline_body(conf: bytes) -> bytes:
     """Return the body of a block that holds the Host blocks of a site."""
     return conf + _RESET
 
 
-def mode(content: bytes, name: str) -> Mode | None:
-    """Tell how a file is told of the sites; ``None`` where nothing in it is ours.
+def mode_of(content: bytes, name: str) -> Mode | None:
+    """Return how a config reads the installed sites, ``None`` if it has none of gen's blocks."""
+    sites = {block.site for block in managed_blocks(content, name)}
+    if not sites:
+        return None
+    return Mode.INCLUDE if "" in sites else Mode.INLINE
+
+
+def managed_blocks(content: bytes, name: str) -> list[ManagedBlock]:
+    """Return gen's blocks in the order of the file.
 
     Raises:
-        GenError: the markers are not in pairs.
+        GenError: a line for each marker that is unpaired, edited or repeated, and for a NUL byte.
     """
-    sites = {block.site for block in blocks(content, name)}
-    return (Mode.INCLUDE if "" in sites else Mode.INLINE) if sites else None
-
-
-def blocks(content: bytes, name: str) -> list[Block]:
-    """Return our blocks in the order of the file.
-
-    Raises:
-        GenError: a line for each marker that has no partner, was changed, or comes twice, and for a NUL byte.
-    """
-    found: list[Block] = []
-    faults: list[str] = []
-    begun: _Begun | None = None
+    reader = _BlockReader(content, name)
     for number, start, line in numbered(content):
         if b"\0" in line:
-            faults.append(
-                f"{name}:{number}: has a NUL byte, so it is no configuration that ssh reads; mend the file"
+            reader.faults.append(
+                f"{name}:{number}: contains a NUL byte, so ssh cannot read the file "
+                "(is it UTF-16?); save it as UTF-8"
             )
             break
+        reader.read_line(number, start, line)
+    reader.finish()
+    if reader.faults:
+        raise GenError("\n".join([*reader.faults, f"{name} was not changed."]))
+    return reader.blocks
+
+
+@dataclass(frozen=True)
+class _OpenBlock:
+    """A block whose end marker is still to come."""
+
+    site: str
+    start: int
+    body_start: int
+    line: int
+
+
+class _BlockReader:
+    """Collects blocks and faults, line by line."""
+
+    def __init__(self, content: bytes, name: str) -> None:
+        self.blocks: list[ManagedBlock] = []
+        self.faults: list[str] = []
+        self._content = content
+        self._name = name
+        self._open: _OpenBlock | None = None
+
+    def read_line(self, number: int, start: int, line: bytes) -> None:
         text = line.removeprefix(_BOM)
         marker = _MARKER.fullmatch(text.strip())
         if marker is None:
             if _LIKE_A_MARKER.match(text):
-                faults.append(
-                    f"{name}:{number}: looks like a marker of gen's, and is none; restore or remove the line"
+                self._add_fault(
+                    number, "looks like a marker of gen but is not; restore or remove the line"
                 )
-            continue
-        site, end = (marker["begin"] or marker["end"] or b"").decode().strip(), start + len(line)
-        if begun and (marker["end"] is None or begun.site != site):
-            faults.append(begun.fault(name))
+            return
+        end = start + len(line)
         if marker["end"] is None:
-            begun = _Begun(site, end - len(text), end, number)
-            continue
-        if begun is None or begun.site != site:
-            faults.append(
-                f"{name}:{number}: a block of gen's ends here that was not begun; remove the line"
-            )
+            self.finish()
+            self._open = _OpenBlock(_site(marker["begin"]), end - len(text), end, number)
         else:
-            found.append(Block(site, begun.start, end, content[begun.inside : start], begun.number))
-        begun = None
-    faults += [begun.fault(name)] if begun else []
-    faults += _twice(found, name)
-    if faults:
-        raise GenError("\n".join([*faults, f"{name} was left as it is."]))
-    return found
+            self._end_block(_site(marker["end"]), number, start, end)
+
+    def _end_block(self, site: str, number: int, start: int, end: int) -> None:
+        block = self._open
+        if block is None or block.site != site:
+            self.finish()
+            self._add_fault(number, "ends a block of gen that has no beginning; remove the line")
+            return
+        body = self._content[block.body_start : start]
+        self._open = None
+        for earlier in self.blocks:
+            if earlier.site == site:
+                self._add_fault(
+                    block.line, f"repeats the block of gen at line {earlier.line}; remove one"
+                )
+                return
+        self.blocks.append(ManagedBlock(site, block.start, end, body, block.line))
+
+    def finish(self) -> None:
+        """Report the open block, if there is one: it has no end."""
+        if self._open:
+            end = _end_marker(self._open.site)
+            self._add_fault(
+                self._open.line, f"begins a block of gen that has no end; add the line {end}"
+            )
+        self._open = None
+
+    def _add_fault(self, number: int, message: str) -> None:
+        self.faults.append(f"{self._name}:{number}: {message}")
 
 
-@dataclass(frozen=True)
-class _Begun:
-    """A block whose end is still to come."""
-
-    site: str
-    start: int
-    inside: int
-    number: int
-
-    def fault(self, name: str) -> str:
-        return f"{name}:{self.number}: a block of gen's begins here and has no end; add the line {_end(self.site)}"
+def _site(name: bytes) -> str:
+    return name.decode().strip()
 
 
-def edited(content: bytes, name: str, known: Mapping[str, Iterable[str]]) -> str | None:
-    """Say which of our blocks holds what gen did not write; `known` has the digests of each site's Host blocks.
+def edited(content: bytes, name: str, known: Mapping[str, Collection[str]]) -> str | None:
+    """Return which of gen's blocks the user edited; `known` has the digests of each site's body."""
+    places: list[str] = []
+    for block in managed_blocks(content, name):
+        if not _is_as_written(block, known.get(block.site, ())):
+            places.append(f"line {block.line}")
+    if not places:
+        return None
+    return f"the block of gen at {' and '.join(places)} was edited since gen wrote it"
 
-    Raises:
-        GenError: the markers are not in pairs.
+
+def _is_as_written(block: ManagedBlock, digests: Collection[str]) -> bool:
+    body = _with_unix_endings(block.body)
+    if block.site:
+        return digest(body.removesuffix(_RESET)) in digests
+    return body == INCLUDE
+
+
+def arranged(content: bytes, name: str, bodies: Mapping[str, bytes]) -> bytes:
+    """Return a config that has these blocks, by site, and no other of gen's.
+
+    An existing block stays where it is, a new one goes below the existing ones or on top.
     """
-    changed = [
-        block
-        for block in blocks(content, name)
-        if not _as_written(block, known.get(block.site, ()))
-    ]
-    places = " and ".join(f"line {block.number}" for block in changed)
-    return f"the block of gen's at {places} was edited since gen wrote it" if changed else None
-
-
-def _as_written(block: Block, known: Iterable[str]) -> bool:
-    body = _unix(block.body)
-    return digest(body.removesuffix(_RESET)) in known if block.site else body == INCLUDE
-
-
-def arranged(content: bytes, name: str, wanted: Mapping[str, bytes]) -> bytes:
-    """Return the file with these blocks and no other of ours: one that is there stays in its place.
-
-    Raises:
-        GenError: the markers are not in pairs.
-    """
-    there = blocks(content, name)
-    missing = sorted(wanted.keys() - {block.site for block in there})
+    existing = managed_blocks(content, name)
     ending = b"\r\n" if content.partition(b"\n")[0].endswith(b"\r") else b"\n"
-    new = b"".join(_written(site, wanted[site], ending) for site in missing)
-    if not there:
-        at = _top(content)
-        return content[:at] + new + content[at:]
-    parts, done = [], 0
-    for block in there:
-        parts.append(content[done : block.start])
-        if block.site in wanted:
-            parts.append(_replaced(content, block, wanted[block.site], ending))
-        done = block.end
-    before = b"".join(parts)
-    if new and before not in (b"", _BOM) and not before.endswith(b"\n"):
-        new = ending + new  # somebody took the last line ending of our block
-    return before + new + content[done:]
+    missing = bodies.keys() - {block.site for block in existing}
+    added = b"".join(_block(site, bodies[site], ending) for site in sorted(missing))
+    if not existing:
+        top = _top(content)
+        return content[:top] + added + content[top:]
+    result = b""
+    copied = 0
+    for block in existing:
+        result += content[copied : block.start]
+        if block.site in bodies:
+            result += _updated(content, block, bodies[block.site], ending)
+        copied = block.end
+    if added and result not in (b"", _BOM) and not result.endswith(b"\n"):
+        result += ending  # the user removed the line ending of gen's last line
+    return result + added + content[copied:]
 
 
-def _replaced(content: bytes, block: Block, body: bytes, ending: bytes) -> bytes:
-    """Return a block with another body, and not a byte different where the body is the same."""
-    if _unix(block.body) == body:
+def _updated(content: bytes, block: ManagedBlock, body: bytes, ending: bytes) -> bytes:
+    """Return a block with another body, or the same bytes if the body is the same."""
+    if _with_unix_endings(block.body) == body:
         return content[block.start : block.end]
-    return _written(block.site, body, ending)
+    return _block(block.site, body, ending)
 
 
-def _written(site: str, body: bytes, ending: bytes) -> bytes:
-    name = f" {site}" if site else ""
-    text = _BEGIN.format(name).encode() + b"\n" + body + _end(site).encode() + b"\n"
+def _block(site: str, body: bytes, ending: bytes) -> bytes:
+    begin = _BEGIN.format(_suffix(site)).encode()
+    text = begin + b"\n" + body + _end_marker(site).encode() + b"\n"
     return text.replace(b"\n", ending)
 
 
-def _end(site: str) -> str:
-    return _END.format(f" {site}" if site else "")
+def _end_marker(site: str) -> str:
+    return _END.format(_suffix(site))
 
 
-def _unix(body: bytes) -> bytes:
+def _suffix(site: str) -> str:
+    return f" {site}" if site else ""
+
+
+def _with_unix_endings(body: bytes) -> bytes:
     return body.replace(b"\r\n", b"\n")
 
 
-def _twice(found: Iterable[Block], name: str) -> list[str]:
-    seen: dict[str, int] = {}
-    again = [
-        (block, first)
-        for block in found
-        if (first := seen.setdefault(block.site, block.number)) != block.number
-    ]
-    return [
-        f"{name}:{block.number}: the same block of gen's is at line {first}; remove one"
-        for block, first in again
-    ]
-
-
 def _top(content: bytes) -> int:
-    """Return where a block goes in: on top, but below an IgnoreUnknown, since ssh takes the first of these.
+    """Return the offset for a new block: the top, but below a leading IgnoreUnknown.
 
-    On top all options of ours come first, which is what ssh takes. Never into a block of another tool's.
+    ssh takes the first value of an option, so a site's values have to come first. It takes the
+    first IgnoreUnknown too, and the user's own stands for options that ours does not know.
     """
-    at = len(_BOM) if content.startswith(_BOM) else 0
+    offset = len(_BOM) if content.startswith(_BOM) else 0
     for line in lines(content):
         if line.keyword in ("host", "match"):
             break
         if line.keyword == "ignoreunknown" and content[line.start : line.end].endswith(b"\n"):
-            at = line.end
+            offset = line.end
             break
-    return next(
-        (block.start for block in foreign_blocks.blocks(content) if block.start < at < block.end),
-        at,
-    )
+    for block in foreign_blocks(content):
+        if block.start < offset < block.end:
+            return block.start
+    return offset

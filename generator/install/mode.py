@@ -1,14 +1,14 @@
-"""How ssh comes to read what is installed; alone here, because the command line needs it before all else."""
+"""How ssh reads the installed sites. A module of its own, because `gen --help` needs it fast."""
 
 from enum import StrEnum
 
 
 class Mode(StrEnum):
-    """What `~/.ssh/config` holds of ours."""
+    """What gen puts into `~/.ssh/config`."""
 
     INCLUDE = "include"
     """One line that includes every installed site."""
     INLINE = "inline"
-    """The Host blocks themselves."""
+    """The Host blocks of each site."""
     PRINT = "print"
-    """Nothing: what to add is printed."""
+    """Nothing: gen prints what the user has to add."""

@@ -1,8 +1,11 @@
-"""A home folder as it is and as it is to be: sites → changes, by the same comparison as in an output folder."""
+"""Plan an installation or uninstallation: sites and the home directory in, changes out.
+
+The comparison is the one of `gen site`, with the home directory as the output directory.
+"""
 
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -11,225 +14,284 @@ from generator.compiler.artifact import Artifact
 from generator.compiler.digests import digest
 from generator.compiler.result import Compilation
 from generator.errors import GenError, os_errors_named
-from generator.install import config_owner, foreign_blocks, record
-from generator.install import managed_blocks as config
+from generator.install import config_owner, managed_blocks, milatools, record
 from generator.install.mode import Mode
+from generator.install.snapshot import Snapshot, snapshot
 from generator.loading.inputs import File
+from generator.ssh.config_files import Files, Source, sources
 from generator.workspace import lock, reader
 from generator.workspace.lock import Lock, RecordedInputs
 from generator.workspace.plan import Action, Actual, Change, plan
 
 
 @dataclass(frozen=True)
-class Placed:
-    """A site, the files of it that are installed on this machine, and what they were made from."""
+class SiteFiles:
+    """The files of a site that are installed on this machine, and their origin."""
 
-    made: Compilation
+    compilation: Compilation
     artifacts: list[Artifact]
     inputs: RecordedInputs
 
     @property
+    def name(self) -> str:
+        """Name of the site."""
+        return self.compilation.site
+
+    @property
     def conf(self) -> bytes:
-        """Its ssh configuration."""
-        return next(
-            item.content
-            for item in self.artifacts
-            if item.path == paths.installed_ssh_config(self.made.site)
-        )
+        """Content of the site's ssh configuration."""
+        path = paths.installed_ssh_config(self.name)
+        return next(artifact.content for artifact in self.artifacts if artifact.path == path)
 
 
 @dataclass(frozen=True)
-class Move:
-    """What is to happen in a home folder, in this order.
+class HomePlan:
+    """Changes to a home directory, in the order in which they are carried out.
 
-    A run may be ended anywhere: the next one goes on from what the intents hold.
+    A run may be killed at any point: the intents are true before, during and after the changes to
+    the files, so the next run can go on from them.
     """
 
     intents: list[Change]
-    """Records that hold before, within and after the change of the files."""
+    """Records that are written first."""
     files: list[Change]
     records: list[Change]
-    left: frozenset[str]
+    """Records that are written or deleted last."""
+    remaining: frozenset[str]
     """The sites that are installed afterwards."""
     config: bytes
-    """The ssh config that is wanted."""
-    by_hand: str | None = None
-    """Why the ssh config is left to the person, where it is."""
+    """The ssh config afterwards."""
+    inputs: Snapshot
+    """The files that the plan was made from."""
+    manual_reason: str | None = None
+    """Why the user has to change the ssh config themselves, if so."""
 
     @property
-    def changed(self) -> list[Change]:
-        """The files that do not stay as they are."""
+    def changes(self) -> list[Change]:
+        """The changes to files that are not as planned yet."""
         return [change for change in self.files if change.action is not Action.KEEP]
 
 
-def folder() -> Path:
-    """Return the home folder.
+def home_directory() -> Path:
+    """Return the home directory, which must belong to the user.
 
-    Raises:
-        GenError: there is none, or it is somebody else's: root would leave files that their owner cannot read.
+    Under sudo, root would write files that the owner of the home directory cannot read.
     """
     try:
         home = Path.home()
     except RuntimeError:
-        raise GenError("$HOME: there is no home folder to install into") from None
+        raise GenError("$HOME: is not set, so gen does not know where to install") from None
     with os_errors_named(home):
         owner = home.stat().st_uid
     if owner != os.geteuid():
         raise GenError(
-            f"{home}: this home folder belongs to somebody else; run gen as its owner, without sudo"
+            f"{home}: this home directory belongs to another user; run gen as its owner, "
+            "without sudo"
         )
     return home
 
 
-def placed(home: Path, made: Compilation, spec: File, inputs: RecordedInputs) -> Placed:
-    """Return what of a site is installed on this machine; a spec that does not ship with gen comes along.
-
-    One that a person put there themselves stays theirs: it is no part of what is taken out again.
-    """
-    copy = paths.installed_spec(made.site)
-    was = record.installed(home).get(made.site)
-    found = None if was and copy in was.files else _actual(home, [copy]).get(copy)
-    foreign = "systemd" if sys.platform == "darwin" else "launchd"
-    artifacts = [
-        replace(artifact, path=artifact.install_to)
-        for artifact in made.artifacts
-        if artifact.install_to and artifact.path.parts[0] != foreign
-    ]
-    ships = spec.path.resolve().is_relative_to(resources.CATALOGUE.resolve())
-    if not ships and (found is None or found.content != spec.content):
+def site_files(home: Path, compilation: Compilation, spec: File, inputs: RecordedInputs) -> SiteFiles:
+    """Return the files of a site for this machine, with a copy of a spec that gen does not ship."""
+    other_system = "systemd" if sys.platform == "darwin" else "launchd"
+    artifacts: list[Artifact] = []
+    for artifact in compilation.artifacts:
+        if artifact.install_to and artifact.path.parts[0] != other_system:
+            artifacts.append(replace(artifact, path=artifact.install_to))
+    copy = paths.installed_spec(compilation.site)
+    if not _ships_with_gen(spec) and not _is_users_own(home, compilation.site, copy, spec):
         artifacts.append(Artifact(copy, spec.content, 0o644))
-    return Placed(made, artifacts, inputs)
+    return SiteFiles(compilation, artifacts, inputs)
 
 
-def installing(
-    home: Path, sites: Sequence[Placed], mode: Mode | None, *, take_over: bool = False
-) -> Move:
-    """Return what installing some sites, beside those that are there, changes; `take_over` has ours replace others.
+def _ships_with_gen(spec: File) -> bool:
+    return spec.path.resolve().is_relative_to(resources.CATALOGUE.resolve())
 
-    Raises:
-        GenError: a file or record cannot be read, or the markers in the ssh config are not in pairs.
+
+def _is_users_own(home: Path, site: str, copy: PurePosixPath, spec: File) -> bool:
+    """Return whether the user put the spec there: it is not gen's to delete at uninstall."""
+    site_lock = record.installed(home).get(site)
+    if site_lock and copy in site_lock.files:
+        return False
+    present = _read(home, [copy]).get(copy)
+    return present is not None and present.content == spec.content
+
+
+def installation(
+    home: Path, sites: Sequence[SiteFiles], mode: Mode | None, *, take_over: bool = False
+) -> HomePlan:
+    """Return the plan that installs some sites beside those that are installed.
+
+    With `take_over`, the site replaces the entries of `mila init`.
     """
-    was = record.installed(home)
-    files, intents, records = list[Change](), list[Change](), list[Change]()
+    inputs = _snapshot(home, sites)
+    locks = record.installed(home)
+    files: list[Change] = []
+    intents: list[Change] = []
+    records: list[Change] = []
     for site in sites:
-        name = site.made.site
-        written = was[name].files if name in was else {}
-        changes = plan(
-            site.artifacts,
-            _actual(home, {*(item.path for item in site.artifacts), *written}),
-            written,
-        )
+        changes = _site_changes(home, site, locks.get(site.name))
         files += changes
-        intents.append(_record(home, name, map(_until_done, changes), site.inputs))
-        records.append(_record(home, name, site.artifacts, site.inputs))
-    found = _actual(home, [paths.SSH_CONFIG]).get(paths.SSH_CONFIG)
-    content = found.content if found else b""
-    confs = _confs(home, was) | {site.made.site: site.conf for site in sites}
-    mode = mode or config.mode(content, str(home / paths.SSH_CONFIG)) or Mode.INCLUDE
-    content = _arranged(
-        home, foreign_blocks.take_over(content) if take_over else content, confs, mode
-    )
-    change = _changed(found, content, _edited(home, found, was, confs))
-    by_hand = (
-        config_owner.of(home, home / paths.SSH_CONFIG) if change.action is not Action.KEEP else None
-    )
-    files += [] if by_hand else [change]
-    return Move(intents, files, records, frozenset(confs), content, by_hand)
-
-
-def uninstalling(home: Path, sites: Sequence[str]) -> Move:
-    """Return what taking some sites out changes.
-
-    Raises:
-        GenError: a site is not installed, a file or record cannot be read, or the markers are not in pairs.
-    """
-    was, shared = record.installed(home), record.shared(home)
-    if unknown := [site for site in sites if site not in was]:
-        there = f"; installed: {', '.join(was)}" if was else "; nothing is"
-        raise GenError("\n".join(f"{site}: is not installed{there}" for site in unknown))
-    files = list[Change]()
+        intents.append(_record(home, site, map(_during_change, changes)))
+        records.append(_record(home, site, site.artifacts))
+    confs = _confs(home, locks)
     for site in sites:
-        files += plan([], _actual(home, was[site].files), was[site].files)
-        made_meanwhile = [*paths.systemd_traces(site), *paths.renewal_files(site)]
-        files += [
-            Change(path, Action.DELETE) for path in made_meanwhile if os.path.lexists(home / path)
-        ]
-    found = _actual(home, [paths.SSH_CONFIG]).get(paths.SSH_CONFIG)
-    content, by_hand = found.content if found else b"", None
-    if found and (mode := config.mode(content, str(home / paths.SSH_CONFIG))):
-        confs = {site: conf for site, conf in _confs(home, was).items() if site not in sites}
+        confs[site.name] = site.conf
+    present = _read(home, [paths.SSH_CONFIG]).get(paths.SSH_CONFIG)
+    content = present.content if present else b""
+    if mode is None:
+        mode = managed_blocks.mode_of(content, str(home / paths.SSH_CONFIG)) or Mode.INCLUDE
+    if take_over:
+        content = milatools.take_over(content)
+    content = _arranged(home, content, confs, mode)
+    change = _config_change(present, content, _edited(home, present, locks, confs))
+    manual_reason = _manual_reason(home, change)
+    if not manual_reason:
+        files.append(change)
+    return HomePlan(intents, files, records, frozenset(confs), content, inputs, manual_reason)
+
+
+def uninstallation(home: Path, sites: Sequence[str]) -> HomePlan:
+    """Return the plan that removes some sites."""
+    inputs = _snapshot(home, [])
+    locks = record.installed(home)
+    _refuse_unknown(sites, locks)
+    files: list[Change] = []
+    for site in sites:
+        files += plan([], _read(home, locks[site].files), locks[site].files)
+        # systemd and `gen refresh` wrote these since.
+        for path in (*paths.systemd_traces(site), *paths.renewal_files(site)):
+            if os.path.lexists(home / path):
+                files.append(Change(path, Action.DELETE))
+    present = _read(home, [paths.SSH_CONFIG]).get(paths.SSH_CONFIG)
+    content = present.content if present else b""
+    manual_reason = None
+    if present and (mode := managed_blocks.mode_of(content, str(home / paths.SSH_CONFIG))):
+        confs = _confs(home, [site for site in locks if site not in sites])
         content = _arranged(home, content, confs, mode)
-        content = foreign_blocks.give_back(content) if "mila" in sites else content
-        change = _changed(found, content, _edited(home, found, was, {}))
-        gone = not content and shared.created
-        change = replace(change, action=Action.DELETE, artifact=None) if gone else change
-        by_hand = (
-            config_owner.of(home, home / paths.SSH_CONFIG)
-            if change.action is not Action.KEEP
-            else None
-        )
-        files = files if by_hand else [change, *files]
+        if "mila" in sites:
+            content = milatools.give_back(content)
+        change = _config_change(present, content, _edited(home, present, locks, {}))
+        if not content and record.home_record(home).config_created:
+            change = replace(change, action=Action.DELETE, artifact=None)
+        manual_reason = _manual_reason(home, change)
+        if not manual_reason:
+            files.insert(0, change)
     records = [Change(paths.installed_lock(site), Action.DELETE) for site in sites]
-    return Move([], files, records, frozenset(was) - set(sites), content, by_hand)
-
-
-def _actual(home: Path, files: Iterable[PurePosixPath]) -> dict[PurePosixPath, Actual]:
-    return reader.actual(home, files, fenced=False)
-
-
-def _record(home: Path, site: str, artifacts: Iterable[Artifact], inputs: RecordedInputs) -> Change:
-    return put(home, paths.installed_lock(site), lock.encode(site, artifacts, inputs))
+    remaining = frozenset(locks) - set(sites)
+    return HomePlan([], files, records, remaining, content, inputs, manual_reason)
 
 
 def put(home: Path, path: PurePosixPath, content: bytes) -> Change:
-    """Return the change that puts a record in its place, whatever is there by then."""
-    found = _actual(home, [path]).get(path)
-    return Change(
-        path, Action.UPDATE if found else Action.CREATE, found, Artifact(path, content, 0o600)
-    )
+    """Return the change that writes a record, whatever is there."""
+    present = _read(home, [path]).get(path)
+    action = Action.UPDATE if present else Action.CREATE
+    return Change(path, action, present, Artifact(path, content, 0o600))
 
 
-def _until_done(change: Change) -> Artifact:
-    """Return what a file is until it is replaced or removed, or else what it becomes."""
+def _snapshot(home: Path, sites: Iterable[SiteFiles]) -> Snapshot:
+    """Return the state of every file that a plan for these sites reads."""
+    names = {site.name for site in sites} | set(record.installed(home))
+    inputs = {paths.SSH_CONFIG, paths.INSTALL_RECORDS, paths.INSTALL_RECORD}
+    for name in names:
+        inputs.update((paths.installed_lock(name), *paths.installed_files(name)))
+    files = {home / path for path in inputs}
+    # Files that the user's config includes decide whether an entry of theirs would change.
+    files.update(_ssh_config_files(home))
+    return snapshot(files)
+
+
+def _ssh_config_files(home: Path) -> Iterator[Path]:
+    pending: list[Source] = list(sources(Files(home)))
+    while pending:
+        source = pending.pop()
+        yield home / source.name.removeprefix("~/")
+        for included in source.included.values():
+            pending += included
+
+
+def _refuse_unknown(sites: Iterable[str], locks: Mapping[str, Lock]) -> None:
+    installed = f"installed: {', '.join(locks)}" if locks else "no site is"
+    unknown = [site for site in sites if site not in locks]
+    if unknown:
+        raise GenError("\n".join(f"{site}: is not installed; {installed}" for site in unknown))
+
+
+def _site_changes(home: Path, site: SiteFiles, site_lock: Lock | None) -> list[Change]:
+    written = site_lock.files if site_lock else {}
+    files = {artifact.path for artifact in site.artifacts} | set(written)
+    return plan(site.artifacts, _read(home, files), written)
+
+
+def _read(home: Path, files: Iterable[PurePosixPath]) -> dict[PurePosixPath, Actual]:
+    # In a home directory links may lead out of it: dotfiles are often kept elsewhere.
+    return reader.actual(home, files, fenced=False)
+
+
+def _record(home: Path, site: SiteFiles, artifacts: Iterable[Artifact]) -> Change:
+    return put(home, paths.installed_lock(site.name), lock.encode(site.name, artifacts, site.inputs))
+
+
+def _during_change(change: Change) -> Artifact:
+    """Return the file that is there until a change is carried out, or the one that it creates."""
     if change.artifact and (change.actual is None or change.action is not Action.UPDATE):
         return change.artifact
-    found = change.actual or Actual(b"", 0)
-    return Artifact(change.path, found.content, found.mode)
+    present = change.actual or Actual(b"", 0)
+    return Artifact(change.path, present.content, present.mode)
 
 
 def _confs(home: Path, sites: Iterable[str]) -> dict[str, bytes]:
-    """Return the ssh configuration of the sites that are installed, by their names."""
+    """Return the installed ssh configuration of some sites, by site."""
     sites_by_path = {paths.installed_ssh_config(site): site for site in sites}
-    files = _actual(home, sites_by_path)
+    files = _read(home, sites_by_path)
     return {sites_by_path[path]: file.content for path, file in files.items()}
 
 
 def _arranged(home: Path, content: bytes, confs: Mapping[str, bytes], mode: Mode) -> bytes:
     """Return the ssh config with these sites in it, and no other."""
-    wanted = {site: config.inline(conf) for site, conf in confs.items()}
-    if mode is Mode.INCLUDE:
-        wanted = {"": config.INCLUDE} if confs else {}
-    return config.arranged(content, str(home / paths.SSH_CONFIG), wanted)
+    bodies: dict[str, bytes] = {}
+    if mode is not Mode.INCLUDE:
+        bodies = {site: managed_blocks.inline_body(conf) for site, conf in confs.items()}
+    elif confs:
+        bodies = {"": managed_blocks.INCLUDE}
+    return managed_blocks.arranged(content, str(home / paths.SSH_CONFIG), bodies)
 
 
-def _changed(found: Actual | None, content: bytes, conflict: str | None) -> Change:
-    artifact = Artifact(paths.SSH_CONFIG, content, found.mode if found else 0o600)
-    if found is None:
+def _config_change(present: Actual | None, content: bytes, conflict: str | None) -> Change:
+    mode = present.mode if present else 0o600
+    artifact = Artifact(paths.SSH_CONFIG, content, mode)
+    if present is None:
         return Change(paths.SSH_CONFIG, Action.CREATE, None, artifact)
-    if found.content == content:
-        return Change(paths.SSH_CONFIG, Action.KEEP, found, artifact)
-    return Change(paths.SSH_CONFIG, Action.UPDATE, found, artifact, conflict)
+    if present.content == content:
+        return Change(paths.SSH_CONFIG, Action.KEEP, present, artifact)
+    return Change(paths.SSH_CONFIG, Action.UPDATE, present, artifact, conflict)
+
+
+def _manual_reason(home: Path, change: Change) -> str | None:
+    if change.action is Action.KEEP:
+        return None
+    return config_owner.reason_not_to_write(home, home / paths.SSH_CONFIG)
 
 
 def _edited(
-    home: Path, found: Actual | None, was: Mapping[str, Lock], new: Mapping[str, bytes]
+    home: Path, present: Actual | None, locks: Mapping[str, Lock], confs: Mapping[str, bytes]
 ) -> str | None:
-    """Say where somebody edited our part of the ssh config; a run that was ended may have left the new text there."""
-    known = {
-        site: {lock.files[paths.installed_ssh_config(site)].sha256}
-        for site, lock in was.items()
-        if paths.installed_ssh_config(site) in lock.files
-    }
-    for site, conf in new.items():
+    """Return which block of gen in the ssh config the user edited.
+
+    A run that was killed may have left a block of the new content, so that is known too.
+    """
+    if present is None:
+        return None
+    known: dict[str, set[str]] = {}
+    for site, conf_digest in _recorded_confs(locks):
+        known[site] = {conf_digest}
+    for site, conf in confs.items():
         known.setdefault(site, set()).add(digest(conf))
-    return config.edited(found.content, str(home / paths.SSH_CONFIG), known) if found else None
+    return managed_blocks.edited(present.content, str(home / paths.SSH_CONFIG), known)
+
+
+def _recorded_confs(locks: Mapping[str, Lock]) -> Iterator[tuple[str, str]]:
+    for site, site_lock in locks.items():
+        written = site_lock.files.get(paths.installed_ssh_config(site))
+        if written:
+            yield site, written.sha256

@@ -1,78 +1,109 @@
-"""What was put into a home folder: a lock for each site, as in an output folder, and what belongs to no site alone."""
+"""The install record below `~/.local/state/gen`: a lock for each site, and one file for all sites.
 
-import json
+A record may be damaged or tampered with. So every path in it is compared with the paths that gen
+itself uses, and gen deletes nothing because of an unknown path.
+"""
+
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
 
-from generator import paths
+from generator import codec, paths
 from generator.errors import GenError
 from generator.workspace import lock, reader
 from generator.workspace.lock import Lock
 
 
 @dataclass(frozen=True)
-class Shared:
-    """What uninstalling the last site needs to know, to leave the home folder as it was."""
+class WindowsCopy:
+    """A copy of a site's ssh file in the Windows home of a WSL user."""
 
-    folders: tuple[str, ...] = ()
-    """Folders that were not there before."""
-    created: bool = False
-    """There was no ssh config."""
-    undo: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """What takes back that which was agreed to beside the files of a site."""
+    path: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class EditorSetting:
+    """The timeout in VS Code's settings."""
+
+    path: str
+    created: bool
+    """gen created the settings file."""
+
+
+@dataclass(frozen=True)
+class OptionalChanges:
+    """Changes beside the files of a site that the user agreed to after the installation."""
+
+    windows: WindowsCopy | None = None
+    settings: EditorSetting | None = None
+
+
+@dataclass(frozen=True)
+class HomeRecord:
+    """What gen needs in order to leave the home directory as it was before the first site."""
+
+    directories: tuple[str, ...] = ()
+    """Directories that gen created."""
+    config_created: bool = False
+    """gen created the ssh config."""
+    optional_changes: Mapping[str, OptionalChanges] = field(default_factory=dict)
+    """By site."""
 
 
 def installed(home: Path) -> dict[str, Lock]:
-    """Return the sites that are installed, each with what was installed, and from what.
-
-    Raises:
-        GenError: a record cannot be read, or is none that gen wrote.
-    """
-    found = sorted((home / paths.INSTALL_RECORDS).glob("*.lock"))
-    content = reader.actual(home, [paths.installed_lock(file.stem) for file in found], fenced=False)
-    return {where.stem: _lock(actual.content, where, home) for where, actual in content.items()}
+    """Return the lock of every installed site, by name."""
+    names = sorted(path.stem for path in (home / paths.INSTALL_RECORDS).glob("*.lock"))
+    files = reader.actual(home, map(paths.installed_lock, names), fenced=False)
+    return {path.stem: _lock(home, path, actual.content) for path, actual in files.items()}
 
 
-def _lock(content: bytes, where: PurePosixPath, home: Path) -> Lock:
-    name = str(home / where)
-    fix = f"delete this file, then run gen install {where.stem} --force"
-    was = lock.parse(content, name, paths.installed_files, fix)
-    if paths.installed_lock(was.site) != where:
-        raise GenError(f"{home / where}: is the record of another site, {was.site}")
-    return was
+def _lock(home: Path, path: PurePosixPath, content: bytes) -> Lock:
+    fix = f"delete this file, then run gen install {path.stem} --force"
+    site_lock = lock.parse(content, str(home / path), paths.installed_files, fix)
+    if paths.installed_lock(site_lock.site) != path:
+        raise GenError(f"{home / path}: is the record of another site, {site_lock.site}; {fix}")
+    return site_lock
 
 
-def shared(home: Path) -> Shared:
-    """Return what belongs to no site alone.
-
-    Raises:
-        GenError: the record cannot be read, or is none that gen wrote.
-    """
-    found = reader.actual(home, [paths.INSTALL_RECORD], fenced=False).get(paths.INSTALL_RECORD)
-    if found is None:
-        return Shared()
-    try:
-        record = json.loads(found.content)
-        folders = tuple(_relative(folder) for folder in record["folders"])
-        return Shared(folders, bool(record["created"]), dict(record["undo"]))
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise GenError(
-            f"{home / paths.INSTALL_RECORD}: is no record that gen wrote; remove it"
-        ) from None
+def home_record(home: Path) -> HomeRecord:
+    """Return the record that belongs to all sites."""
+    name = str(home / paths.INSTALL_RECORD)
+    file = reader.actual(home, [paths.INSTALL_RECORD], fenced=False).get(paths.INSTALL_RECORD)
+    if file is None:
+        return HomeRecord()
+    fix = f"delete it with rm {name}"
+    record = codec.load(HomeRecord, file.content, name, fix)
+    for directory in record.directories:
+        if directory not in known_directories():
+            raise GenError(f"{name}: directories: gen never creates {directory!a}; {fix}")
+    for site, changes in record.optional_changes.items():
+        for path in _unknown_paths(site, changes):
+            raise GenError(f"{name}: optional_changes.{site}: gen never writes {path!a}; {fix}")
+    return record
 
 
-def _relative(text: str) -> str:
-    if (
-        not isinstance(text, str)
-        or PurePosixPath(text).is_absolute()
-        or ".." in PurePosixPath(text).parts
-    ):
-        raise ValueError(text)
-    return text
-
-
-def encoded(record: Shared) -> bytes:
+def encoded(record: HomeRecord) -> bytes:
     """Return the bytes of the record."""
-    return (json.dumps(asdict(record), indent=2, sort_keys=True) + "\n").encode()
+    return codec.dump(record)
+
+
+def known_directories() -> set[str]:
+    """Return every directory, relative to the home directory, that gen may create."""
+    files = [paths.INSTALL_RECORD, paths.HOME_BACKUPS / "any"]
+    files += paths.installed_files("any") + paths.systemd_traces("any")
+    return {str(directory) for file in files for directory in file.parents if directory.name}
+
+
+def _unknown_paths(site: str, changes: OptionalChanges) -> list[str]:
+    """Return the paths that `gen install` never changes for its optional steps."""
+    unknown: list[str] = []
+    if changes.windows and not _ends_with(changes.windows.path, f".ssh/gen.d/{site}.conf"):
+        unknown.append(changes.windows.path)
+    if changes.settings and not _ends_with(changes.settings.path, "Code/User/settings.json"):
+        unknown.append(changes.settings.path)
+    return unknown
+
+
+def _ends_with(path: str, end: str) -> bool:
+    return ".." not in PurePosixPath(path).parts and path.endswith(f"/{end}")

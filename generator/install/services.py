@@ -1,4 +1,4 @@
-"""The timer of a site that logs people in with a certificate: how it is started, stopped, and what it leaves."""
+"""The timer that renews a site's certificate: systemd or launchd commands, and what they leave."""
 
 import os
 import shlex
@@ -12,22 +12,25 @@ from generator import paths
 Commands = tuple[tuple[str, ...], ...]
 
 _LAUNCHD = sys.platform == "darwin"
-_WAIT = 20  # seconds
+_SECONDS = 20
 
 
-def starting(site: str, home: Path, *, launchd: bool, user: int) -> Commands:
-    """Return the commands that have a timer run from now on, and after each login."""
+def start_commands(site: str, home: Path, *, launchd: bool, user: int) -> Commands:
+    """Return the commands that start a timer now and at each login."""
     if launchd:
-        domain = f"gui/{user}"
-        return (
-            *stopping(site, launchd=True, user=user),
-            ("launchctl", "bootstrap", domain, str(home / paths.installed_launchd_agent(site))),
+        # Bootstrapping an agent that is loaded fails (launchctl(1)), so it is booted out first.
+        load = (
+            "launchctl",
+            "bootstrap",
+            f"gui/{user}",
+            str(home / paths.installed_launchd_agent(site)),
         )
+        return (*stop_commands(site, launchd=True, user=user), load)
     return _systemctl(("daemon-reload",), ("enable", "--now", paths.timer_name(site)))
 
 
-def stopping(site: str, *, launchd: bool, user: int) -> Commands:
-    """Return the commands that end a timer; one that does not run is no fault of theirs."""
+def stop_commands(site: str, *, launchd: bool, user: int) -> Commands:
+    """Return the commands that stop a timer; they may fail if it does not run."""
     if launchd:
         return (("launchctl", "bootout", f"gui/{user}/{paths.agent_label(site)}"),)
     return _systemctl(
@@ -35,60 +38,62 @@ def stopping(site: str, *, launchd: bool, user: int) -> Commands:
     )
 
 
-def forgetting(site: str, *, launchd: bool) -> Commands:
-    """Return the commands after which nothing speaks of units whose files are gone."""
-    unit = paths.service_name(site)
-    return () if launchd else _systemctl(("daemon-reload",), ("reset-failed", unit))
+def forget_commands(site: str, *, launchd: bool) -> Commands:
+    """Return the commands after which systemd no longer lists units whose files are gone."""
+    if launchd:
+        return ()
+    return _systemctl(("daemon-reload",), ("reset-failed", paths.service_name(site)))
 
 
 def _systemctl(*calls: Sequence[str]) -> Commands:
     return tuple(("systemctl", "--user", *call) for call in calls)
 
 
-def units(site: str) -> tuple[PurePosixPath, PurePosixPath]:
-    """Return where what starts by itself is installed: systemd's timer, launchd's agent."""
+def unit_paths(site: str) -> tuple[PurePosixPath, PurePosixPath]:
+    """Return the installed files that start by themselves: systemd's timer, launchd's agent."""
     return paths.installed_timer_unit(site), paths.installed_launchd_agent(site)
 
 
 def start(site: str, home: Path) -> str | None:
     """Start the timer of a site, and return why it does not run, if so."""
-    return _run(starting(site, home, launchd=_LAUNCHD, user=os.geteuid()))
+    return _run(start_commands(site, home, launchd=_LAUNCHD, user=os.geteuid()))
 
 
-def by_hand(site: str, home: Path) -> str:
-    """Return the command for a person that starts a timer."""
-    return shlex.join(starting(site, home, launchd=_LAUNCHD, user=os.geteuid())[-1])
+def manual_start(site: str, home: Path) -> str:
+    """Return the command with which a user starts a timer."""
+    return shlex.join(start_commands(site, home, launchd=_LAUNCHD, user=os.geteuid())[-1])
 
 
 def stop(site: str) -> None:
-    """Stop the timer of a site; where no manager answers, none runs it."""
-    _run(stopping(site, launchd=_LAUNCHD, user=os.geteuid()))
+    """Stop the timer of a site. Without a service manager no timer runs, so failures are ignored."""
+    _run(stop_commands(site, launchd=_LAUNCHD, user=os.geteuid()))
 
 
 def forget(site: str) -> None:
-    """Have the manager forget a timer that is gone."""
-    _run(forgetting(site, launchd=_LAUNCHD))
+    """Have the service manager forget a timer whose files are deleted."""
+    _run(forget_commands(site, launchd=_LAUNCHD))
 
 
 def _run(commands: Commands) -> str | None:
-    """Run commands, and return why the last did not succeed, if so."""
-    why = None
+    """Run commands, and return why the last one failed, if it did."""
+    failure = None
     for command in commands:
         try:
-            done = subprocess.run(
+            process = subprocess.run(
                 command,
                 capture_output=True,
                 text=True,
                 errors="replace",
-                timeout=_WAIT,
+                timeout=_SECONDS,
                 check=False,
             )
         except OSError as error:
             return f"{command[0]}: {(error.strerror or str(error)).lower()}"
         except subprocess.TimeoutExpired:
-            return f"{command[0]}: no answer in {_WAIT} seconds"
-        words = (
-            (done.stderr or done.stdout).strip().rpartition("\n")[2]
-        )  # systemctl tells of links first
-        why = (words or f"{command[0]} ended with {done.returncode}") if done.returncode else None
-    return why
+            return f"{command[0]}: no answer within {_SECONDS} seconds"
+        failure = None
+        if process.returncode:
+            # systemctl prints the links that it makes before an error.
+            last_line = (process.stderr or process.stdout).strip().rpartition("\n")[2]
+            failure = last_line or f"{command[0]} failed with status {process.returncode}"
+    return failure

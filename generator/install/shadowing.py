@@ -1,23 +1,22 @@
-"""What wins over a site's file: each line behind a value of `ssh -G` that is not the file's own.
+"""Find the lines of the user's ssh configuration that override a site's file.
 
-To find the line, ssh is asked again with copies of the files in which some lines are empty; so it is ssh that judges
-every Host, Match and Include, and a `Match exec` needs no guess.
+gen asks ssh for the settings of each name of the site twice: with the site's file alone, and with
+the whole configuration. For each setting that differs, ssh's debug output names the line.
 """
 
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
-from generator import paths
+from generator import formatting, paths
+from generator.ssh.applied_lines import AppliedLine
 from generator.ssh.client import Settings
-from generator.ssh.config_files import Files, Source, sources, walk
+from generator.ssh.config_files import Files, Source, sources
 from generator.ssh.config_lines import Line, lines
-from generator.ssh.effective_config import AT_ONCE, asked
+from generator.ssh.effective_config import applied, asked
 from generator.ssh.patterns import example, matches
 
-# These add up, so a value of theirs takes nothing from ours (ssh_config(5)).
-_ADD_UP = {
+# ssh adds the values of these up (ssh_config(5)), so a value of the user's replaces none of ours.
+_CUMULATIVE = {
     "identityfile",
     "certificatefile",
     "sendenv",
@@ -26,191 +25,201 @@ _ADD_UP = {
     "remoteforward",
     "dynamicforward",
 }
-# A site's file says where a connection goes also by leaving these out.
-_ELSEWHERE = ("HostName", "ProxyJump", "ProxyCommand", "HostKeyAlias", "RemoteCommand")
-# The first of these two prevents the other; a canonical name takes the place of the host name.
-_RIVALS = {
+# These decide where a connection goes. A site's file relies on it that nothing else sets them.
+_ROUTING = ("HostName", "ProxyJump", "ProxyCommand", "HostKeyAlias", "RemoteCommand")
+# Options that change the effect of another: ssh ignores the second of ProxyJump and ProxyCommand,
+# and a canonical name replaces the host name.
+_RELATED = {
     "proxyjump": {"proxyjump", "proxycommand"},
     "proxycommand": {"proxyjump", "proxycommand"},
     "hostname": {"hostname", "canonicalizehostname", "canonicaldomains"},
 }
-_MEND = "take it out, or move it below gen's block into `Host *`"
-_MEND_BELOW = "leave them out of its block with a ! before each name in the Host line"
-_MEND_SYSTEM = "have them left out there, or set it otherwise for them on top of ~/.ssh/config"
-_MEND_OF_SITES = "two sites have this name; give one another alias with --set"
+_FIX = "delete it, or move it below gen's block into `Host *`"
+_FIX_BELOW = "exclude them from its block with a ! before each name in the Host line"
+_FIX_SYSTEM = "exclude them there, or set another value for them at the top of ~/.ssh/config"
+_FIX_OTHER_SITE = "two sites have this name; give one of them another alias with --set"
+_FIX_INCLUDE = "move gen's block above the first Host or Match line"
 
 
 @dataclass(frozen=True)
 class Shadow:
-    """A line that makes something else of names of a site than the site's file alone would."""
+    """A line that overrides a site's file for some names."""
 
     place: str | None
-    """Where the line is, `~/.ssh/config:3`."""
+    """File and line, `~/.ssh/config:3`; ``None`` if the line is in a file that gen cannot find."""
     line: str
-    """What it says; the value that ssh takes where the line cannot be found."""
-    does: str
+    """Text of the line, or the option with the value that ssh uses."""
+    effect: str
     names: tuple[str, ...]
-    mend: str
-    """What to do about it."""
+    fix: str
 
     @property
     def message(self) -> str:
         """The whole finding in one line."""
-        where = self.place or "somewhere in your ssh configuration"
-        return f"{where}: {self.line} {self.does} for {few(self.names)}; {self.mend}"
+        place = self.place or "somewhere in your ssh configuration"
+        return f"{place}: {self.line} {self.effect} for {formatting.listed(self.names)}; {self.fix}"
 
 
-def shadows(after: Files, site: bytes) -> tuple[Shadow, ...]:
-    """Return what wins over a site's file, for every name that it has; of a pattern, for an example.
+def shadows(files: Files, conf: bytes) -> tuple[Shadow, ...]:
+    """Return the lines that override a site's file, for each of its names.
 
-    Raises:
-        GenError: ssh does not take the configuration, or there is no ssh.
+    For a pattern, gen asks ssh for an example.
     """
-    names, both = _names(site), sources(after)
-    alone = asked(
-        (Source("the site's file", site, tuple(lines(site)), {}), Source("none", b"", (), {})),
-        names,
-    )
-    beside = _Beside(both, site, alone, full := asked(both, names))
-    lost = [
-        (name, option)
-        for name in names
-        for option in beside.options(name)
-        if beside.loses(name, option, full)
-    ]
-    if not lost:
-        return ()
-    beside = replace(beside, behind=asked(both, names, (), site))
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        found = pool.map(lambda one: beside.shadow(*one), lost)
-    return _gathered(
-        replace(one, names=tuple(names[name] for name in one.names)) for one in found if one
-    )
+    names = _names(conf)
+    both = sources(files)
+    expected = asked(_only(conf), names)
+    actual = asked(both, names)
+    overridden: dict[str, list[str]] = {}
+    for name in names:
+        options = dict.fromkeys((*_options(_lines_for(conf, name)), *_ROUTING))
+        lost = [option for option in options if _is_lost(option, expected[name], actual[name])]
+        if lost:
+            overridden[name] = lost
+    applied_to = applied(both, list(overridden)) if overridden else {}
+    found: list[Shadow] = []
+    for name, options_lost in overridden.items():
+        site = _SiteName(
+            conf=conf,
+            shown=names[name],
+            own_lines=_lines_for(conf, name),
+            expected=expected[name],
+            actual=actual[name],
+            applied=applied_to[name],
+        )
+        for option in options_lost:
+            found += _shadow(site, option, both)
+    return _joined(found)
 
 
 @dataclass(frozen=True)
-class _Beside:
-    """A site's file beside a configuration: what ssh makes of the names."""
+class _SiteName:
+    """A name of a site, with ssh's answers for it."""
 
-    both: tuple[Source, Source]
-    site: bytes
-    alone: Mapping[str, Settings]
-    """Of the site's file alone."""
-    full: Mapping[str, Settings]
-    """Of everything."""
-    behind: Mapping[str, Settings] = field(default_factory=dict)
-    """Of everything, and the site's file once more after it; asked for where something is lost."""
-
-    def options(self, name: str) -> tuple[str, ...]:
-        """Return the options that matter for a name."""
-        return tuple(dict.fromkeys((*_set(self.site, name), *_ELSEWHERE)))
-
-    def loses(self, name: str, option: str, answers: Mapping[str, Settings]) -> bool:
-        """Tell whether an option is not what the site's file says."""
-        ours, theirs = (
-            self.alone[name].get(option.lower(), ()),
-            answers[name].get(option.lower(), ()),
-        )
-        return not set(ours) <= set(theirs) if option.lower() in _ADD_UP else ours != theirs
-
-    def shadow(self, name: str, option: str) -> Shadow | None:
-        """Return what takes an option of a name."""
-        if not self.loses(name, option, self.behind):
-            where = next(
-                (place for source in self.both for place in _leads(source, self.site)), None
-            )
-            return Shadow(
-                where,
-                "this Include",
-                "is not read",
-                (name,),
-                "it stands below a Host or Match line",
-            )
-        ours = option in _set(self.site, name)
-        does = (
-            f"wins over {option} {', '.join(self.alone[name].get(option.lower(), ()))}"
-            if ours
-            else "holds too"
-        )
-        if found := self._line(name, option):
-            file, line = found
-            mend = _MEND if ours else _MEND_BELOW if file.startswith("~/") else _MEND_SYSTEM
-            mend = _MEND_OF_SITES if file.startswith(f"~/{paths.SITE_CONFIGS}/") else mend
-            return Shadow(
-                f"{file}:{line.number}", f"{line.written} {line.value}", does, (name,), mend
-            )
-        if (
-            option == "ControlPath"
-        ):  # it is made of the host, the port and the user, and differs when they do
-            return None
-        value = ", ".join(self.full[name].get(option.lower(), ()))
-        return Shadow(None, f"{option} {value}", does, (name,), _MEND)
-
-    def _line(self, name: str, option: str) -> tuple[str, Line] | None:
-        """Return the first line that takes an option, if it is in a file that can be found.
-
-        With only the first few of the lines that could, and the site's file read after them, the option is the site's
-        until that line is among them.
-        """
-        keywords = _RIVALS.get(option.lower(), {option.lower()})
-        could = [
-            (file, line)
-            for source in self.both
-            for file, line in walk(source)
-            if line.keyword in keywords
-        ]
-
-        def lost(kept: int) -> bool:
-            blank = {(file, line.number) for file, line in could[kept:]}
-            return self.loses(name, option, asked(self.both, [name], blank, self.site))
-
-        first = bisect_left(range(len(could)), True, key=lost)
-        return could[first - 1] if first else None
+    conf: bytes
+    shown: str
+    """The name or pattern as the site's file has it."""
+    own_lines: list[Line]
+    """The lines of the site's file that are for the name."""
+    expected: Settings
+    """With the site's file alone."""
+    actual: Settings
+    """With the whole configuration."""
+    applied: list[AppliedLine]
 
 
-def _names(site: bytes) -> dict[str, str]:
-    """Return the names to ask for, with what a person is told: each name that is none of a pattern's, or an example."""
-    found: dict[str, str] = {}
-    for line in lines(site):
-        for name in line.arguments if line.keyword == "host" else ():
-            if not name.startswith("!"):
-                found.setdefault(example(name), name)
-    return found
+def _shadow(site: _SiteName, option: str, both: Iterable[Source]) -> Iterator[Shadow]:
+    """Yield what overrides an option of a name, if it can be explained."""
+    names = (site.shown,)
+    is_set = option in _options(site.own_lines)
+    expected = ", ".join(site.expected.get(option.lower(), ()))
+    effect = f"overrides {option} {expected}" if is_set else "applies too"
+    line = _overriding_line(site, option)
+    include = _idle_include(site, both)
+    if line:
+        text = f"{line.line.written} {line.line.value}"
+        yield Shadow(line.place, text, effect, names, _fix(line, is_set=is_set))
+    elif include:
+        yield Shadow(include, "this Include", "does not apply", names, _FIX_INCLUDE)
+    elif option != "ControlPath":
+        # ssh computes the ControlPath from host, port and user: it differs when they do.
+        value = ", ".join(site.actual.get(option.lower(), ()))
+        yield Shadow(None, f"{option} {value}", effect, names, _FIX)
 
 
-def _set(site: bytes, name: str) -> list[str]:
-    """Return the options that a site's file sets for a name; such a file has Host blocks and no Match."""
-    found, applies = list[str](), False
-    for line in lines(site):
+def _overriding_line(site: _SiteName, option: str) -> AppliedLine | None:
+    """Return the first line that sets the option, or one related to it, outside the site's file.
+
+    ssh uses the first value of each option.
+    """
+    keywords = _RELATED.get(option.lower(), {option.lower()})
+    # With --mode inline, the site's lines are in the user's own file. Their text identifies them.
+    own_texts = {(line.written, line.value) for line in site.own_lines}
+    decided: set[str] = set()
+    for line in site.applied:
+        keyword = line.line.keyword
+        if keyword not in keywords or keyword in decided:
+            continue
+        if (line.line.written, line.line.value) not in own_texts:
+            return line
+        if keyword not in _CUMULATIVE:
+            decided.add(keyword)
+    return None
+
+
+def _idle_include(site: _SiteName, both: Iterable[Source]) -> str | None:
+    """Return the place of the Include of the site's file, if it does not apply to the name."""
+    if any(line.content == site.conf for line in site.applied):
+        return None
+    for source in both:
+        for place in _includes(source, site.conf):
+            return place
+    return None
+
+
+def _fix(line: AppliedLine, *, is_set: bool) -> str:
+    if line.file.startswith(f"~/{paths.SITE_CONFIGS}/"):
+        return _FIX_OTHER_SITE
+    if is_set:
+        return _FIX
+    return _FIX_BELOW if line.file.startswith("~/") else _FIX_SYSTEM
+
+
+def _is_lost(option: str, expected: Settings, actual: Settings) -> bool:
+    """Return whether the value is not the one of the site's file."""
+    keyword = option.lower()
+    if keyword in _CUMULATIVE:
+        return not set(expected.get(keyword, ())) <= set(actual.get(keyword, ()))
+    return expected.get(keyword, ()) != actual.get(keyword, ())
+
+
+def _only(conf: bytes) -> tuple[Source, Source]:
+    """Return a configuration that consists of the site's file."""
+    return Source("the site's file", conf, tuple(lines(conf)), {}), Source("none", b"", (), {})
+
+
+def _names(conf: bytes) -> dict[str, str]:
+    """Return the names to ask ssh for, each with the name or pattern that it stands for."""
+    names: dict[str, str] = {}
+    for line in lines(conf):
+        if line.keyword != "host":
+            continue
+        for pattern in line.arguments:
+            if not pattern.startswith("!"):
+                names.setdefault(example(pattern), pattern)
+    return names
+
+
+def _lines_for(conf: bytes, name: str) -> list[Line]:
+    """Return the lines of a site's file for a name; the file has Host blocks and no Match blocks."""
+    found: list[Line] = []
+    applies = False
+    for line in lines(conf):
         if line.keyword == "host":
             applies = matches(line.arguments, name)
         elif applies:
-            found.append(line.written)
+            found.append(line)
     return found
 
 
-def _leads(source: Source, site: bytes) -> Iterator[str]:
-    """Yield the places of the Includes that lead to a site's file."""
-    for number, inner in source.included.items():
-        for one in inner:
-            if one.content == site:
+def _options(site_lines: Iterable[Line]) -> list[str]:
+    return [line.written for line in site_lines]
+
+
+def _includes(source: Source, conf: bytes) -> Iterator[str]:
+    """Yield the places of the Include lines that lead to a site's file."""
+    for number, included in source.included.items():
+        for inner in included:
+            if inner.content == conf:
                 yield f"{source.name}:{number}"
-            yield from _leads(one, site)
+            yield from _includes(inner, conf)
 
 
-def _gathered(found: Iterable[Shadow]) -> tuple[Shadow, ...]:
-    """Join findings that differ in the names; a line that takes several options is told once."""
-    joined: dict[tuple[str | None, str], Shadow] = {}
-    for one in found:
-        known = joined.setdefault((one.place, one.line), one)
-        joined[one.place, one.line] = replace(
-            known, names=tuple(dict.fromkeys(known.names + one.names))
-        )
-    return tuple(joined.values())
-
-
-def few(words: Sequence[str]) -> str:
-    """Return three of some words, and how many more there are."""
-    return (
-        ", ".join(words) if len(words) <= 4 else f"{', '.join(words[:3])} and {len(words) - 3} more"
-    )
+def _joined(shadows: Iterable[Shadow]) -> tuple[Shadow, ...]:
+    """Join findings that differ in the names; a line that overrides several options counts once."""
+    by_line: dict[tuple[str | None, str], Shadow] = {}
+    for shadow in shadows:
+        key = (shadow.place, shadow.line)
+        first = by_line.setdefault(key, shadow)
+        names: Mapping[str, None] = dict.fromkeys(first.names + shadow.names)
+        by_line[key] = replace(first, names=tuple(names))
+    return tuple(by_line.values())

@@ -1,117 +1,135 @@
-"""What ssh will really do, asked of ssh itself: what ours would change for the names that are the user's."""
+"""Find the names of the user that an installation would change, by asking ssh before and after."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from generator.install.shadowing import few
+from generator import formatting
 from generator.ssh.client import Settings, client, too_new
 from generator.ssh.config_files import Files, sources, walk
 from generator.ssh.config_lines import Line, lines
 from generator.ssh.effective_config import asked
 from generator.ssh.patterns import is_pattern, matches
 
-_MOST = 100
-_TOLD_FIRST = ("hostname", "port", "user", "proxyjump", "proxycommand", "identityfile")
+_MAX_NAMES = 100
+_MAX_VALUE = 40
+# Where a connection goes and as whom is shown before everything else.
+_SHOWN_FIRST = ("hostname", "port", "user", "proxyjump", "proxycommand", "identityfile")
 
 
 @dataclass(frozen=True)
-class Changed:
-    """A name of the user's own that would mean something else."""
+class OptionChange:
+    """An option of a name, with ssh's values before and after the installation."""
+
+    option: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class NameChange:
+    """A name with an entry of the user's own that would get other settings."""
 
     name: str
     place: str
-    options: tuple[tuple[str, str, str], ...]
-    """Option, value before, value after."""
+    options: tuple[OptionChange, ...]
 
     @property
     def message(self) -> str:
-        """The finding in one line: where it goes and as whom, before the rest."""
-        rank = {option: number for number, option in enumerate(_TOLD_FIRST)}
-        ranked = sorted(self.options, key=lambda one: rank.get(one[0], len(rank)))
-        what = [f"{option} {_short(before)} → {_short(after)}" for option, before, after in ranked]
-        return f"{self.place}: {self.name} is yours, and would change: {few(what)}"
+        """The finding in one line."""
+        texts: list[str] = []
+        for change in sorted(self.options, key=_rank):
+            texts.append(f"{change.option} {_short(change.before)} → {_short(change.after)}")
+        changes = formatting.listed(texts)
+        return f"{self.place}: your entry {self.name} would change: {changes}"
+
+
+def _rank(change: OptionChange) -> int:
+    if change.option in _SHOWN_FIRST:
+        return _SHOWN_FIRST.index(change.option)
+    return len(_SHOWN_FIRST)
 
 
 def _short(value: str) -> str:
-    return "(none)" if not value else value if len(value) <= 40 else f"{value[:37]}…"
+    if len(value) > _MAX_VALUE:
+        return f"{value[: _MAX_VALUE - 3]}…"
+    return value or "(none)"
 
 
-def foreign(files: Files) -> dict[str, str]:
-    """Return the names that a configuration has an entry for, with the place of each: no patterns."""
-    found: dict[str, str] = {}
-    for file, line in walk(sources(files)[0]):
-        for name in _named(line):
+def user_names(files: Files) -> dict[str, str]:
+    """Return the names that a configuration has entries for, each with its place; no patterns."""
+    names: dict[str, str] = {}
+    user_config, _ = sources(files)
+    for file, line in walk(user_config):
+        for name in _entry_names(line):
+            # ssh would take a name with a dash for an option.
             if not is_pattern(name) and not name.startswith("-"):
-                found.setdefault(name, f"{file}:{line.number}")
-    return found
+                names.setdefault(name, f"{file}:{line.number}")
+    return names
 
 
-def _named(line: Line) -> Iterable[str]:
+def _entry_names(line: Line) -> Iterator[str]:
     if line.keyword == "host":
-        return line.arguments
-    if line.keyword == "match":
-        pairs = zip(line.arguments, line.arguments[1:], strict=False)
-        return [
-            name
-            for what, names in pairs
-            if what.lower() in ("host", "originalhost")
-            for name in names.split(",")
-        ]
-    return ()
+        yield from line.arguments
+    elif line.keyword == "match":
+        criteria = zip(line.arguments, line.arguments[1:], strict=False)
+        for criterion, names in criteria:
+            if criterion.lower() in ("host", "originalhost"):
+                yield from names.split(",")
 
 
-def changes(
-    before: Files, after: Files, names: Mapping[str, str], ours: Iterable[bytes]
-) -> tuple[Changed, ...]:
-    """Return which of the user's own names, given with their places, would resolve to something else.
+def name_changes(
+    before: Files, after: Files, names: Mapping[str, str], confs: Iterable[bytes]
+) -> tuple[NameChange, ...]:
+    """Return the user's names, given with their places, whose settings would change.
 
-    Of very many, some are asked for, and all those that a pattern in our files is for.
-
-    Raises:
-        GenError: ssh does not take one of the configurations, or there is no ssh.
+    Of very many names, gen asks ssh for some, and for all that a pattern of a site matches.
     """
-    some = _some(names, ours)
-    old, new = asked(sources(before), some), asked(sources(after), some)
-    found = []
-    for name, options in old.items():
-        # Ours stands above theirs; that it had no effect is seen in that ssh takes the file.
-        every = sorted({*options, *new[name]} - {"ignoreunknown"})
-        differ = [option for option in every if options.get(option) != new[name].get(option)]
-        if differ:
-            values = tuple(
-                (option, _told(options, option), _told(new[name], option)) for option in differ
-            )
-            found.append(Changed(name, names[name], values))
-    return tuple(found)
+    selected = _selected(names, confs)
+    old = asked(sources(before), selected)
+    new = asked(sources(after), selected)
+    changes: list[NameChange] = []
+    for name in selected:
+        options = tuple(_option_changes(old[name], new[name]))
+        if options:
+            changes.append(NameChange(name, names[name], options))
+    return tuple(changes)
 
 
-def _some(names: Collection[str], ours: Iterable[bytes]) -> list[str]:
-    blocks = [line.arguments for conf in ours for line in lines(conf) if line.keyword == "host"]
-    caught = [name for name in names if any(matches(block, name) for block in blocks)]
-    return list(dict.fromkeys([*caught, *names]))[: max(_MOST, len(caught))]
+def _option_changes(old: Settings, new: Settings) -> Iterator[OptionChange]:
+    # Our IgnoreUnknown precedes the user's. ssh accepts the file, so this harms nothing.
+    for option in sorted({*old, *new} - {"ignoreunknown"}):
+        before = ", ".join(old.get(option, ()))
+        after = ", ".join(new.get(option, ()))
+        if old.get(option) != new.get(option):
+            yield OptionChange(option, before, after)
 
 
-def _told(options: Settings, option: str) -> str:
-    return ", ".join(options.get(option, ()))
+def _selected(names: Collection[str], confs: Iterable[bytes]) -> list[str]:
+    blocks: list[tuple[str, ...]] = []
+    for conf in confs:
+        blocks += [line.arguments for line in lines(conf) if line.keyword == "host"]
+    matched = [name for name in names if any(matches(block, name) for block in blocks)]
+    return list(dict.fromkeys([*matched, *names]))[: max(_MAX_NAMES, len(matched))]
 
 
-def check(files: Files) -> None:
-    """Have ssh read a configuration.
-
-    Raises:
-        GenError: ssh does not take it, or there is no ssh.
-    """
+def refuse_broken(files: Files) -> None:
+    """Refuse a configuration that ssh itself refuses."""
     asked(sources(files), ["localhost"])
 
 
-def outdated(site: bytes) -> tuple[str, ...]:
-    """Return a message where the ssh that is there does not know what a site's file asks of it."""
-    found = client()
-    unknown = too_new(site, found) if found else ()
-    if not (found and unknown):
+def outdated_client(conf: bytes) -> tuple[str, ...]:
+    """Return a message if the installed ssh is too old for a site's file."""
+    version = client()
+    if version is None:
+        return ()
+    unknown = too_new(conf, version)
+    if not unknown:
         return ()
     keywords = " and ".join(unknown)
-    pins = " It ignores the pins, and refuses the host." if "KnownHostsCommand" in keywords else ""
+    effect = ""
+    if "KnownHostsCommand" in keywords:
+        effect = " It ignores the pinned host keys and refuses the host."
     return (
-        f"ssh here is OpenSSH {found[0]}.{found[1]}, which does not know {keywords}.{pins} Get a newer one.",
+        f"The installed ssh is OpenSSH {version[0]}.{version[1]}, which does not support "
+        f"{keywords}.{effect} Install a newer OpenSSH.",
     )

@@ -1,23 +1,23 @@
-"""What `gen status` tells of the home folder: which sites are installed, and which of their files changed since."""
+"""Compare the files in the home directory with the install record, for `gen status`."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from generator import paths
-from generator.compiler import digests
+from generator.compiler.digests import digest
 from generator.errors import GenError
 from generator.install import record
 from generator.install.managed_blocks import INCLUDED
 from generator.loading import catalogue
-from generator.ssh.config_lines import lines as lines_of
+from generator.ssh.config_lines import lines
 from generator.workspace import reader
 from generator.workspace.lock import Lock
 
 
 @dataclass(frozen=True)
-class Drift:
-    """An installed file that is not what was installed."""
+class InstalledDrift:
+    """An installed file that differs from the record."""
 
     path: str
     cause: str
@@ -25,77 +25,82 @@ class Drift:
 
 
 @dataclass(frozen=True)
-class Installed:
-    """A site in the home folder."""
+class InstalledSite:
+    """A site in the home directory."""
 
     site: str
     files: int
-    drift: tuple[Drift, ...]
+    drift: tuple[InstalledDrift, ...]
     stale: bool
-    """The spec moved on since."""
-    found_by_ssh: bool
-    """The ssh config has the site, by its Include or in its own lines."""
+    """The spec changed since the installation."""
+    read_by_ssh: bool
+    """The ssh config has the site, through its Include or its own Host blocks."""
 
     @property
-    def sound(self) -> bool:
-        """Whether all is as it was installed, and from the spec as it is now."""
-        return not self.drift and not self.stale and self.found_by_ssh
+    def is_current(self) -> bool:
+        """Whether every file is as installed, from the present spec, and read by ssh."""
+        return not self.drift and not self.stale and self.read_by_ssh
 
 
-def installed(folder: Path) -> dict[str, Installed]:
-    """Return the sites that are installed in a home folder, by name.
-
-    Raises:
-        GenError: a record cannot be read.
-    """
-    config = reader.actual(folder, [paths.SSH_CONFIG], fenced=False).get(paths.SSH_CONFIG)
+def installed_sites(home: Path) -> dict[str, InstalledSite]:
+    """Return the installed sites of a home directory, by name."""
+    config = reader.actual(home, [paths.SSH_CONFIG], fenced=False).get(paths.SSH_CONFIG)
     content = config.content if config else b""
-    return {
-        name: _installed(folder, was, content) for name, was in record.installed(folder).items()
-    }
+    locks = record.installed(home)
+    return {site: _installed_site(home, site_lock, content) for site, site_lock in locks.items()}
 
 
-def _installed(folder: Path, was: Lock, config: bytes) -> Installed:
-    said = [line for line in lines_of(config) if line.keyword == "include"]
-    marked = (
-        any(INCLUDED in line.arguments for line in said)
-        or f"# >>> gen {was.site}:".encode() in config
+def _installed_site(home: Path, site_lock: Lock, config: bytes) -> InstalledSite:
+    return InstalledSite(
+        site=site_lock.site,
+        files=len(site_lock.files),
+        drift=tuple(_drift(home, site_lock)),
+        stale=_is_stale(site_lock),
+        read_by_ssh=_is_read_by_ssh(site_lock.site, config),
     )
-    return Installed(was.site, len(was.files), tuple(_drift(folder, was)), _stale(was), marked)
 
 
-def _drift(folder: Path, was: Lock) -> Iterator[Drift]:
-    actual = reader.actual(folder, was.files, fenced=False)
-    for path, written in was.files.items():
-        found = actual.get(path)
-        if found is None:
-            yield Drift(_shown(path), "missing")
-        elif digests.digest(found.content) != written.sha256:
-            yield Drift(_shown(path), "edited")
-        elif f"{found.mode:04o}" != written.mode:
-            yield Drift(_shown(path), "mode")
+def _is_read_by_ssh(site: str, config: bytes) -> bool:
+    if f"# >>> gen {site}:".encode() in config:
+        return True
+    return any(line.keyword == "include" and INCLUDED in line.arguments for line in lines(config))
 
 
-def _shown(path: PurePosixPath) -> str:
+def _drift(home: Path, site_lock: Lock) -> Iterator[InstalledDrift]:
+    files = reader.actual(home, site_lock.files, fenced=False)
+    for path, written in site_lock.files.items():
+        actual = files.get(path)
+        if actual is None:
+            yield InstalledDrift(_name(path), "missing")
+        elif digest(actual.content) != written.sha256:
+            yield InstalledDrift(_name(path), "edited")
+        elif f"{actual.mode:04o}" != written.mode:
+            yield InstalledDrift(_name(path), "mode")
+
+
+def _name(path: PurePosixPath) -> str:
     return f"~/{path}"
 
 
-def _stale(was: Lock) -> bool:
-    """Tell whether the spec that gen would take now is another one; a spec that is gone is no news of the site."""
+def _is_stale(site_lock: Lock) -> bool:
+    """Return whether the catalogue has another spec now; a deleted spec changes nothing."""
     try:
-        return digests.digest(catalogue.spec(was.site, None).read_bytes()) != was.inputs.spec.sha256
+        content = catalogue.spec(site_lock.site, None).read_bytes()
     except (GenError, OSError):
         return False
+    return digest(content) != site_lock.inputs.spec.sha256
 
 
-def lines(one: Installed) -> Iterator[str]:
-    """Yield what to tell a person of a site, each line within 80 columns."""
-    yield f"{one.site}: {one.files} file{'s' * (one.files != 1)} installed"
-    for drift in one.drift:
+def status_lines(site: InstalledSite) -> Iterator[str]:
+    """Yield the lines that `gen status` prints for a site, each within 80 columns."""
+    plural = "" if site.files == 1 else "s"
+    yield f"{site.site}: {site.files} file{plural} installed"
+    for drift in site.drift:
         yield f"  {drift.cause:9} {drift.path}"
-    if one.drift or one.stale:
-        what = "the spec moved on" if one.stale else "not as installed"
-        force = " --force" if any(drift.cause == "edited" for drift in one.drift) else ""
-        yield f"  {what}: gen install {one.site}{force}"
-    if not one.found_by_ssh:
-        yield f"  ssh does not see it: no line of ours in ~/.ssh/config; gen install {one.site}"
+    if site.drift or site.stale:
+        reason = "the spec has changed" if site.stale else "not as installed"
+        is_edited = any(drift.cause == "edited" for drift in site.drift)
+        force = " --force" if is_edited else ""
+        yield f"  {reason}: gen install {site.site}{force}"
+    if not site.read_by_ssh:
+        yield f"  ssh does not read it: ~/.ssh/config lacks our lines; gen install {site.site}"

@@ -1,7 +1,7 @@
-"""VS Code's `remote.SSH.connectTimeout`: it gives up after 15 seconds, before a job has started.
+"""VS Code's `remote.SSH.connectTimeout`: by default VS Code gives up before a job has started.
 
-`settings.json` is JSON with comments and is the user's: one setting goes in behind the first brace, and out again, and
-every other byte stays.
+`settings.json` is JSON with comments and belongs to the user. gen inserts one setting after the
+first brace and can delete it again; every other byte stays.
 """
 
 import json
@@ -13,65 +13,73 @@ from generator.ssh.config_lines import lines
 
 SETTING = "remote.SSH.connectTimeout"
 # The value of milatools (milatools/cli/init_command.py, VSCODE_SETTINGS).
-LINE = f'    "{SETTING}": 60'.encode()
-_ADDED = re.compile(rb"\r?\n" + re.escape(LINE) + rb"(?![\w.]),?")
-_EMPTY = b"{\n}\n"
+SETTING_LINE = f'    "{SETTING}": 60'.encode()
+_INSERTED = re.compile(rb"\r?\n" + re.escape(SETTING_LINE) + rb"(?![\w.]),?")
+_EMPTY_FILE = b"{\n}\n"
 _STRING = rb'"(?:\\.|[^"\\])*"'
 _COMMENT = re.compile(_STRING + rb"|//[^\n]*|/\*.*?\*/", re.DOTALL)
 _TRAILING_COMMA = re.compile(_STRING + rb"|,(?=\s*[}\]])", re.DOTALL)
+_DIRECTORIES = {"darwin": "Library/Application Support", "win32": "AppData/Roaming"}
 
 
-def wanted(site: bytes) -> bool:
-    """Tell whether a site's ssh file has a name that takes long to answer: one that starts a job."""
-    return any(line.keyword == "connecttimeout" for line in lines(site))
+def needs_timeout(conf: bytes) -> bool:
+    """Return whether a site's ssh file has a slow name: an entry that starts a job."""
+    return any(line.keyword == "connecttimeout" for line in lines(conf))
 
 
-def settings_file(home: Path, platform: str) -> Path:
-    """Return where VS Code keeps the user's settings, for a `sys.platform`."""
-    folder = {"darwin": "Library/Application Support", "win32": "AppData/Roaming"}.get(
-        platform, ".config"
-    )
-    return home / folder / "Code" / "User" / "settings.json"
+def settings_path(home: Path, platform: str) -> Path:
+    """Return the path of VS Code's user settings for a `sys.platform`."""
+    return home / _DIRECTORIES.get(platform, ".config") / "Code" / "User" / "settings.json"
 
 
-def added(content: bytes | None, name: str) -> bytes | None:
-    """Return the settings with the time-out, ``None`` where there is one already; content is ``None`` for no file.
+def with_timeout(content: bytes | None, name: str) -> bytes | None:
+    """Return the settings with the timeout, ``None`` if they have one; `content` is None for no file.
 
     Raises:
-        GenError: the file is no JSON with comments, so nothing can be put into it safely.
+        GenError: the file is not JSON with comments, so gen cannot change it safely.
     """
-    content = _EMPTY if content is None else content
-    plain = _plain(content)
-    try:
-        settings = json.loads(_TRAILING_COMMA.sub(_unless_string, plain).decode("utf-8-sig"))
-    except ValueError:
-        settings = None
-    if not isinstance(settings, dict):
-        raise GenError(
-            f"{name}: is no JSON object with comments; put {LINE.decode().strip()} into it yourself"
-        )
+    content = _EMPTY_FILE if content is None else content
+    without_comments = _without_comments(content)
+    settings = _parsed(without_comments)
+    if settings is None:
+        setting = SETTING_LINE.decode().strip()
+        raise GenError(f"{name}: is not a JSON object with comments; add {setting} to it yourself")
     if SETTING in settings:
         return None
-    at = plain.index(b"{") + 1
+    offset = without_comments.index(b"{") + 1
     ending = b"\r\n" if b"\r\n" in content else b"\n"
-    return content[:at] + ending + LINE + (b"," if settings else b"") + content[at:]
+    comma = b"," if settings else b""
+    return content[:offset] + ending + SETTING_LINE + comma + content[offset:]
 
 
-def removed(content: bytes, *, made: bool) -> bytes | None:
-    """Return the settings without what `added` put in; a value of the user's own stays.
+def without_timeout(content: bytes, *, created: bool) -> bytes | None:
+    """Return the settings without the inserted timeout; another value of the user's stays.
 
-    ``None`` where the file is to go: gen made it, and nothing else is in it.
+    ``None`` if the file has to be deleted: gen created it, and it holds nothing else.
     """
-    at = _plain(content).find(b"{") + 1
-    if _ADDED.match(content, at):
-        content = content[:at] + _ADDED.sub(b"", content[at:], count=1)
-    return None if made and content == _EMPTY else content
+    offset = _without_comments(content).find(b"{") + 1
+    if _INSERTED.match(content, offset):
+        content = content[:offset] + _INSERTED.sub(b"", content[offset:], count=1)
+    if created and content == _EMPTY_FILE:
+        return None
+    return content
 
 
-def _plain(content: bytes) -> bytes:
-    """Return the settings with blanks for comments, each byte where it was."""
-    return _COMMENT.sub(_unless_string, content)
+def _parsed(without_comments: bytes) -> dict[str, object] | None:
+    """Return the settings, or ``None`` if the text is not one JSON object."""
+    text = _TRAILING_COMMA.sub(_blank_unless_string, without_comments)
+    try:
+        settings = json.loads(text.decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        return None
+    return settings if isinstance(settings, dict) else None
 
 
-def _unless_string(found: re.Match[bytes]) -> bytes:
-    return found[0] if found[0].startswith(b'"') else b" " * len(found[0])
+def _without_comments(content: bytes) -> bytes:
+    """Return the settings with blanks instead of comments, so that offsets stay the same."""
+    return _COMMENT.sub(_blank_unless_string, content)
+
+
+def _blank_unless_string(match: re.Match[bytes]) -> bytes:
+    text = match[0]
+    return text if text.startswith(b'"') else b" " * len(text)

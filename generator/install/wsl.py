@@ -1,48 +1,55 @@
-"""The copy of a site's ssh file for the Windows side of WSL: what Windows' ssh cannot do is left out."""
+"""The copy of a site's ssh file for the Windows side of WSL, without what Windows' ssh lacks."""
 
 import re
 
 from generator.ssh.config_lines import Line, lines
 
-# Win32-OpenSSH shares no connections, and has no /bin/sh to check a pin by.
+# Win32-OpenSSH shares no connections, and Windows has no /bin/sh that could check a pin.
 _SHARING = {"controlmaster", "controlpath", "controlpersist"}
 _PINNING = {"knownhostscommand", "userknownhostsfile", "globalknownhostsfile"}
 
 
-def is_wsl(version: str) -> bool:
-    """Tell whether this is Linux on Windows, from the words of /proc/version."""
-    return "microsoft" in version.lower()
+def is_wsl(kernel: str) -> bool:
+    """Return whether the content of /proc/version names the kernel of WSL."""
+    return "microsoft" in kernel.lower()
 
 
-def windows_copy(site: bytes) -> bytes:
-    """Return a site's file as Windows' ssh can use it.
+def windows_copy(conf: bytes) -> bytes:
+    """Return a site's ssh file as Windows' ssh can use it.
 
-    Where a host key was pinned it asks, and keeps the answer; the fingerprints to compare stand in a comment.
+    Where the site pins a host key, Windows' ssh asks the user instead; the fingerprints to compare
+    are in comments.
     """
-    pinned = {block for block, line in _blocks(site) if line.keyword == "knownhostscommand"}
-    parts, done = list[bytes](), 0
-    for block, line in _blocks(site):
-        parts.append(site[done : line.start])
-        parts.append(_for_windows(line, site[line.start : line.end], block in pinned))
-        done = line.end
-    return b"".join([*parts, site[done:]])
+    numbered_lines = _with_block_numbers(conf)
+    pinned = {block for block, line in numbered_lines if line.keyword == "knownhostscommand"}
+    copy = b""
+    copied = 0
+    for block, line in numbered_lines:
+        copy += conf[copied : line.start]
+        copy += _for_windows(line, conf[line.start : line.end], block in pinned)
+        copied = line.end
+    return copy + conf[copied:]
 
 
-def _blocks(site: bytes) -> list[tuple[int, Line]]:
+def _with_block_numbers(conf: bytes) -> list[tuple[int, Line]]:
     """Return each line with the number of its Host block."""
-    number, found = 0, list[tuple[int, Line]]()
-    for line in lines(site):
-        number += line.keyword == "host"
-        found.append((number, line))
-    return found
+    numbered_lines: list[tuple[int, Line]] = []
+    block = 0
+    for line in lines(conf):
+        if line.keyword == "host":
+            block += 1
+        numbered_lines.append((block, line))
+    return numbered_lines
 
 
-def _for_windows(line: Line, written: bytes, pinned: bool) -> bytes:
+def _for_windows(line: Line, text: bytes, is_pinned: bool) -> bytes:
     if line.keyword in _SHARING:
         return b""
-    if pinned and line.keyword == "stricthostkeychecking":
-        return written.replace(b"yes", b"ask")
-    if pinned and line.keyword in _PINNING:
-        prints = re.findall(rb"SHA256:[A-Za-z0-9+/]+", written)
-        return b"".join(b"    # compare before you say yes: %s\n" % one for one in prints)
-    return written
+    if is_pinned and line.keyword == "stricthostkeychecking":
+        return text.replace(b"yes", b"ask")
+    if is_pinned and line.keyword in _PINNING:
+        comments = b""
+        for fingerprint in re.findall(rb"SHA256:[A-Za-z0-9+/]+", text):
+            comments += b"    # compare before you answer yes: %s\n" % fingerprint
+        return comments
+    return text

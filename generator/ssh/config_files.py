@@ -3,7 +3,7 @@
 import glob
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -106,47 +106,37 @@ def walk(source: Source) -> Iterator[tuple[str, Line]]:
             yield source.name, line
 
 
-def copy(
-    both: tuple[Source, Source],
-    folder: Path,
-    blank: Collection[tuple[str, int]] = (),
-    last: bytes = b"",
-) -> tuple[Path, dict[str, str]]:
-    """Write copies to a scratch folder that ssh reads with `-F` as it would read the files themselves.
+def copy(both: tuple[Source, Source], folder: Path) -> tuple[Path, dict[str, str]]:
+    """Write copies that ssh reads with `-F` as it would read the files themselves.
 
-    Lines in `blank` (name of the file, number) are left empty; `last` is read for every host after all else. Returns
-    the copy to begin with, and the name of the file that each one is of. The line numbers are the same.
+    Returns the copy to begin with, and the name of the file that each copy is of, in the order of
+    their writing. The line numbers are the same.
     """
     copies: dict[str, str] = {}
-    user, system = (_copy(source, folder, blank, copies) for source in both)
-    own = folder / "last"
-    own.write_bytes(last)
+    user, system = (_copy(source, folder, copies) for source in both)
     with user.open("ab") as file:
-        for path in (system, own):
-            file.write(_TOP + f'Include "{path}"\n'.encode())
+        file.write(_TOP + f'Include "{system}"\n'.encode())
     return user, copies
 
 
-def _copy(
-    source: Source, folder: Path, blank: Collection[tuple[str, int]], copies: dict[str, str]
-) -> Path:
+def _copy(source: Source, folder: Path, copies: dict[str, str]) -> Path:
     place = folder / f"{len(copies)}.conf"
     copies[str(place)] = source.name
-    parts, done = list[bytes](), 0
+    result = b""
+    copied = 0
     for line in source.lines:
         inner = source.included.get(line.number)
         if inner is not None:
-            names = [_copy(one, folder, blank, copies) for one in inner]
+            names = [_copy(one, folder, copies) for one in inner]
             instead = (
                 b"Include " + " ".join(f'"{name}"' for name in names).encode() if names else b""
             )
         elif line.keyword == "match" and RENEWAL_COMMAND in line.value:
-            instead = b"Match !all"  # to ask what a name comes to renews no certificate
-        elif (source.name, line.number) in blank:
-            instead = b""
+            # A question to ssh must not run a command of a site: the user may not have agreed yet.
+            instead = b"Match !all"
         else:
             continue
-        parts += [source.content[done : line.start], instead, b"\n"]
-        done = line.end
-    place.write_bytes(b"".join([*parts, source.content[done:]]))
+        result += source.content[copied : line.start] + instead + b"\n"
+        copied = line.end
+    place.write_bytes(result + source.content[copied:])
     return place

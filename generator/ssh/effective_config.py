@@ -5,11 +5,13 @@ import re
 import subprocess
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from generator.errors import GenError
 from generator.ssh import client
+from generator.ssh.applied_lines import AppliedLine, applied_lines
 from generator.ssh.client import Settings
 from generator.ssh.config_files import Source, copy, walk
 
@@ -17,30 +19,49 @@ _SECONDS = 10
 AT_ONCE = 2 * (os.cpu_count() or 1)
 
 
-def asked(
-    both: tuple[Source, Source],
-    names: Collection[str],
-    blank: Collection[tuple[str, int]] = (),
-    last: bytes = b"",
-) -> dict[str, Settings]:
-    """Return what ssh makes of some names, asked several at once; for `blank` and `last` see `copy`.
+def asked(both: tuple[Source, Source], names: Collection[str]) -> dict[str, Settings]:
+    """Return ssh's settings for some names; several questions run at once."""
+    answers = _answers(both, names)
+    return {name: client.settings(answer.stdout) for name, answer in answers.items()}
 
-    Raises:
-        GenError: ssh does not take the configuration, takes too long, or is not there.
+
+def applied(both: tuple[Source, Source], names: Collection[str]) -> dict[str, list[AppliedLine]]:
+    """Return the lines of the configuration that apply to some names.
+
+    This is a question of its own, because `-vvv` changes the LogLevel in the answer.
     """
+    answers = _answers(both, names, "-vvv")
+    return {
+        name: applied_lines(both, answer.copies, answer.stderr) for name, answer in answers.items()
+    }
+
+
+@dataclass(frozen=True)
+class _Answer:
+    stdout: str
+    stderr: str
+    copies: Mapping[str, str]
+
+
+def _answers(
+    both: tuple[Source, Source], names: Collection[str], *options: str
+) -> dict[str, _Answer]:
     with TemporaryDirectory(prefix="gen-ssh-") as scratch, ThreadPoolExecutor(AT_ONCE) as pool:
-        config, copies = copy(both, Path(scratch), blank, last)
-        answers = pool.map(lambda name: _run(config, name), names)
+        config, copies = copy(both, Path(scratch))
+        processes = pool.map(lambda name: _run(config, name, *options), names)
         try:
-            return dict(zip(names, answers, strict=True))
+            return {
+                name: _Answer(process.stdout, process.stderr, copies)
+                for name, process in zip(names, processes, strict=True)
+            }
         except subprocess.CalledProcessError as error:
             raise GenError("\n".join(_refused(error.stderr, copies, both[0]))) from None
 
 
-def _run(config: Path, name: str) -> Settings:
-    command = ["ssh", "-G", "-F", str(config), "--", name]
+def _run(config: Path, name: str, *options: str) -> subprocess.CompletedProcess[str]:
+    command = ["ssh", *options, "-G", "-F", str(config), "--", name]
     try:
-        answer = subprocess.run(
+        return subprocess.run(
             command,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -56,7 +77,6 @@ def _run(config: Path, name: str) -> Settings:
         raise GenError(
             f"ssh -G {name}: took more than {_SECONDS} s; does a `Match exec` of yours, or a name server, wait?"
         ) from None
-    return client.settings(answer.stdout)
 
 
 def _refused(words: str, copies: Mapping[str, str], user: Source) -> Iterator[str]:

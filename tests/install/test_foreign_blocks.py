@@ -5,32 +5,33 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from other_tools import MILA_INIT, MINE, TOOLS
 
-from generator.install.foreign_blocks import blocks, give_back, mila_entries, take_over, unlike
+from generator.install.foreign_blocks import foreign_blocks
+from generator.install.milatools import give_back, mila_entries, options_to_keep, take_over
 
 
 @pytest.mark.parametrize("tool", TOOLS)
 @pytest.mark.parametrize("ending", [b"\n", b"\r\n"], ids=["LF", "CRLF"])
 def test_a_block_of_another_tool_is_recognised_to_the_byte(tool: str, ending: bytes) -> None:
     mine, block = (part.replace(b"\n", ending) for part in (MINE, TOOLS[tool]))
-    (found,) = blocks(mine + block + mine)
+    (found,) = foreign_blocks(mine + block + mine)
     assert (found.tool, found.start, found.end) == (tool, len(mine), len(mine + block))
     assert (found.first_line, found.last_line) == (5, 4 + block.count(b"\n"))
 
 
 def test_all_of_them_in_one_file_are_recognised_in_order() -> None:
     assert [
-        found.tool for found in blocks(b"".join(block + MINE for block in TOOLS.values()))
+        found.tool for found in foreign_blocks(b"".join(block + MINE for block in TOOLS.values()))
     ] == list(TOOLS)
 
 
 def test_two_blocks_of_one_tool_are_two() -> None:
     other = TOOLS["DevPod"].replace(b"work", b"play")
-    assert [found.first_line for found in blocks(TOOLS["DevPod"] + other)] == [1, 5]
+    assert [found.first_line for found in foreign_blocks(TOOLS["DevPod"] + other)] == [1, 5]
 
 
 def test_a_block_without_its_last_marker_goes_on_to_the_end() -> None:
     content = MINE + b"# ------------START-CODER-----------\nHost coder.*\n" + MINE
-    (found,) = blocks(content)
+    (found,) = foreign_blocks(content)
     assert (found.tool, found.start, found.end) == ("coder", len(MINE), len(content))
 
 
@@ -45,7 +46,7 @@ def test_a_block_without_its_last_marker_goes_on_to_the_end() -> None:
     ],
 )
 def test_what_is_no_block_is_not_taken_for_one(content: bytes) -> None:
-    assert blocks(content) == ()
+    assert foreign_blocks(content) == ()
 
 
 def test_entries_of_mila_init_are_found_with_their_lines_and_what_the_person_chose() -> None:
@@ -56,10 +57,10 @@ def test_entries_of_mila_init_are_found_with_their_lines_and_what_the_person_cho
         ("*.server.mila.quebec !*login.server.mila.quebec", 35, 38),
         ("cn-????", 40, 43),
     ]
-    assert {(entry.own["user"], entry.own["identityfile"]) for entry in found} == {
+    assert {(entry.choices["user"], entry.choices["identityfile"]) for entry in found} == {
         ("ada", "~/.ssh/id_rsa_mila")
     }
-    assert not any(entry.foreign for entry in found)
+    assert not any(entry.additions for entry in found)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +78,7 @@ def test_entries_of_mila_init_are_found_with_their_lines_and_what_the_person_cho
 def test_what_the_person_chose_in_them_is_told_as_options(
     user: str | None, key: str | None, options: tuple[str, ...]
 ) -> None:
-    assert unlike(mila_entries(MILA_INIT), user, key) == options
+    assert options_to_keep(mila_entries(MILA_INIT), user, key) == options
 
 
 def test_taken_over_nothing_of_them_is_read_and_all_else_stays() -> None:
@@ -101,7 +102,7 @@ def test_taken_over_nothing_of_them_is_read_and_all_else_stays() -> None:
 )
 def test_an_entry_that_was_changed_by_hand_stays(entry: bytes) -> None:
     assert take_over(entry) == entry
-    assert mila_entries(entry)[0].foreign
+    assert mila_entries(entry)[0].additions
 
 
 def test_an_entry_within_a_block_of_a_tool_stays() -> None:

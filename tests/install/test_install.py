@@ -163,7 +163,7 @@ def nowhere(home: Path) -> None:
     ("make", "words"),
     [
         pytest.param(
-            broken, "/.ssh/config:2: a block of gen's begins here and has no end", id="markers"
+            broken, "/.ssh/config:2: begins a block of gen that has no end; add the line # <<< gen <<<", id="markers"
         ),
         pytest.param(
             theirs,
@@ -171,15 +171,15 @@ def nowhere(home: Path) -> None:
             id="a file of theirs",
         ),
         pytest.param(
-            same_name, "~/.ssh/config:3: ours is yours, and would change", id="a host of theirs"
+            same_name, "~/.ssh/config:3: your entry ours would change: hostname ours → ours.example.org, port 2222 → 22, ", id="a host of theirs"
         ),
         pytest.param(
             refused_by_ssh, "~/.ssh/config:3: bad configuration option: prot", id="ssh refuses it"
         ),
-        pytest.param(utf16, "/.ssh/config:1: has a NUL byte", id="UTF-16"),
+        pytest.param(utf16, "/.ssh/config:1: contains a NUL byte", id="UTF-16"),
         pytest.param(folder, "/.ssh/config: is a directory", id="a folder"),
         pytest.param(
-            nowhere, "/.ssh/config: is a link that leads nowhere", id="a link that leads nowhere"
+            nowhere, "/.ssh/config: is a link to a file that does not exist; fix or remove the link", id="a link that leads nowhere"
         ),
     ],
 )
@@ -228,7 +228,7 @@ def test_an_edit_within_our_block_is_refused_and_forced_away(
     config.write_bytes(good.replace(b"\n# <<< gen", b"\n# mine\n# <<< gen"))
     refused = gen("install", ours, "--yes")
     assert refused.status == 2
-    assert f"{config}: the block of gen's at line 1 was edited since gen wrote it" in refused.err
+    assert f"{config}: the block of gen at line 1 was edited since gen wrote it" in refused.err
     assert gen("install", ours, "--yes", "--force").status == 0
     assert config.read_bytes() == good
 
@@ -286,7 +286,7 @@ def test_a_config_that_somebody_else_keeps_is_left_to_the_person(
     assert reason in result.err
     assert config.read_bytes() == before
     assert (home / ".ssh/gen.d/ours.conf").is_file()
-    assert json.loads(gen("install", ours, "--yes", "--json").out)["by_hand"]["add"] == BLOCK
+    assert json.loads(gen("install", ours, "--yes", "--json").out)["manual_change"]["add"] == BLOCK
 
 
 def test_who_added_the_line_themselves_is_asked_no_more(gen: Gen, home: Path, ours: str) -> None:
@@ -328,7 +328,7 @@ def test_programs_read_what_was_done(gen: Gen, home: Path, ours: str) -> None:
         (".config/gen/site_specs/ours.yaml", "create"),
         (".ssh/config", "update"),
     ]
-    assert (report["by_hand"], report["findings"], report["timers"]) == (None, [], {})
+    assert (report["manual_change"], report["findings"], report["timers"]) == (None, [], {})
     assert [Path(path).is_file() for path in report["backups"]] == [True]
 
 
@@ -371,7 +371,7 @@ def test_the_home_folder_of_somebody_else_is_refused(gen: Gen, home: Path, ours:
         pytest.skip("needs root, to give a folder away")
     os.chown(home, 1, 1)
     result = gen("install", ours, "--yes")
-    assert (result.status, "belongs to somebody else; run gen as its owner" in result.err) == (
+    assert (result.status, "belongs to another user; run gen as its owner" in result.err) == (
         2,
         True,
     )

@@ -60,14 +60,14 @@ def test_a_site_that_is_as_it_was_installed(gen: Gen, home: Path) -> None:
         ),
         pytest.param(
             lambda home: (home / "site_specs/ours.yaml").write_text(SPEC + "note: new\n"),
-            "  the spec moved on: gen install ours",
-            "  the spec moved on: gen install ours",
+            "  the spec has changed: gen install ours",
+            "  the spec has changed: gen install ours",
             id="the spec moved on",
         ),
         pytest.param(
             lambda home: (home / ".ssh/config").write_text("Host *\n"),
-            "  ssh does not see it: no line of ours in ~/.ssh/config; gen install ours",
-            "  ssh does not see it: no line of ours in ~/.ssh/config; gen install ours",
+            "  ssh does not read it: ~/.ssh/config lacks our lines; gen install ours",
+            "  ssh does not read it: ~/.ssh/config lacks our lines; gen install ours",
             id="ssh does not see it",
         ),
     ],

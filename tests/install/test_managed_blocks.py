@@ -8,7 +8,14 @@ from ssh_configs import BOM, Case, case, cases
 
 from generator.compiler.digests import digest
 from generator.errors import GenError
-from generator.install.managed_blocks import INCLUDE, arranged, blocks, edited, inline, mode
+from generator.install.managed_blocks import (
+    INCLUDE,
+    arranged,
+    edited,
+    inline_body,
+    managed_blocks,
+    mode_of,
+)
 from generator.install.mode import Mode
 
 BEGIN = b"# >>> gen: managed, do not edit between these lines >>>\n"
@@ -21,7 +28,7 @@ MILA = (
     + b"\nHost *\n# <<< gen mila <<<\n"
 )
 INCLUDED = {"": INCLUDE}
-INLINED = {"mila": inline(CONF)}
+INLINED = {"mila": inline_body(CONF)}
 
 
 def test_the_text_of_the_markers_is_frozen() -> None:
@@ -94,16 +101,16 @@ def test_a_block_stays_where_somebody_moved_it() -> None:
 
 
 def test_each_site_has_a_block_of_its_own_inline() -> None:
-    both = INLINED | {"musica": inline(b"Host musica\n")}
+    both = INLINED | {"musica": inline_body(b"Host musica\n")}
     one, two = arranged(b"Host a\n", "config", INLINED), arranged(b"Host a\n", "config", both)
     assert arranged(one, "config", both) == two
-    assert [block.site for block in blocks(two, "config")] == ["mila", "musica"]
+    assert [block.site for block in managed_blocks(two, "config")] == ["mila", "musica"]
     assert arranged(two, "config", INLINED) == one
     assert arranged(two, "config", INCLUDED) == BLOCK + b"Host a\n"
 
 
 def test_a_new_text_replaces_the_old_one() -> None:
-    installed = arranged(b"Host a\n", "config", {"mila": inline(b"Host mila\n")})
+    installed = arranged(b"Host a\n", "config", {"mila": inline_body(b"Host mila\n")})
     assert arranged(installed, "config", INLINED) == MILA + b"Host a\n"
 
 
@@ -116,7 +123,7 @@ def test_a_new_text_replaces_the_old_one() -> None:
     ],
 )
 def test_the_file_tells_its_mode(content: bytes, expected: Mode | None) -> None:
-    assert mode(content, "config") is expected
+    assert mode_of(content, "config") is expected
 
 
 @pytest.mark.parametrize(
@@ -131,7 +138,7 @@ def test_the_file_tells_its_mode(content: bytes, expected: Mode | None) -> None:
 )
 def test_an_edit_within_is_seen(content: bytes, fault: str | None) -> None:
     found = edited(content, "config", {"mila": {digest(CONF), digest(b"")}})
-    assert found == (fault and f"the block of gen's at {fault} was edited since gen wrote it")
+    assert found == (fault and f"the block of gen at {fault} was edited since gen wrote it")
 
 
 @pytest.mark.parametrize(
@@ -163,7 +170,7 @@ def test_markers_that_are_not_in_pairs_are_refused_with_their_lines(
     told = str(refusal.value).splitlines()
     assert sorted(told[:-1]) == sorted(line for line in told if line.startswith("~/.ssh/config:"))
     assert sorted(int(line.split(":")[1]) for line in told[:-1]) == sorted(lines)
-    assert told[-1] == "~/.ssh/config was left as it is."
+    assert told[-1] == "~/.ssh/config was not changed."
 
 
 @pytest.mark.parametrize(
@@ -177,7 +184,7 @@ def test_markers_that_are_not_in_pairs_are_refused_with_their_lines(
     ],
 )
 def test_words_of_others_are_no_markers(line: bytes) -> None:
-    assert blocks(line, "config") == []
+    assert managed_blocks(line, "config") == []
 
 
 COUNT = 2000
@@ -218,14 +225,14 @@ def test_every_foreign_byte_is_kept_whatever_is_done() -> None:
             INCLUDED,
             INCLUDED,
             INLINED,
-            INLINED | {"musica": inline(b"Host musica\n")},
+            INLINED | {"musica": inline_body(b"Host musica\n")},
             INLINED,
             INCLUDED,
             {},
         ):
             again = arranged(now, "config", wanted)
             assert _foreign(again) == theirs, number
-            assert {block.site for block in blocks(again, "config")} == set(wanted), number
+            assert {block.site for block in managed_blocks(again, "config")} == set(wanted), number
             assert arranged(again, "config", wanted) == again, number
             now, theirs = _edited_around(draw, again)
             done += 1

@@ -16,18 +16,18 @@ INPUTS = RecordedInputs("0", "", RecordedSpec("catalogue:musica", "", {}), {}, (
 
 
 def test_systemd_reads_the_units_before_it_enables_the_timer() -> None:
-    assert services.starting("musica", HOME, launchd=False, user=501) == (
+    assert services.start_commands("musica", HOME, launchd=False, user=501) == (
         ("systemctl", "--user", "daemon-reload"),
         ("systemctl", "--user", "enable", "--now", "gen-cert-musica.timer"),
     )
 
 
 def test_systemd_forgets_the_units_after_they_are_gone() -> None:
-    assert services.stopping("musica", launchd=False, user=501) == (
+    assert services.stop_commands("musica", launchd=False, user=501) == (
         ("systemctl", "--user", "disable", "--now", "gen-cert-musica.timer"),
         ("systemctl", "--user", "stop", "gen-cert-musica.service"),
     )
-    assert services.forgetting("musica", launchd=False)[0] == (
+    assert services.forget_commands("musica", launchd=False)[0] == (
         "systemctl",
         "--user",
         "daemon-reload",
@@ -37,14 +37,14 @@ def test_systemd_forgets_the_units_after_they_are_gone() -> None:
 def test_launchd_takes_an_agent_anew() -> None:
     """Bootstrapping one that is loaded fails (launchctl(1)), so it is booted out first."""
     agent = "/home/ada/Library/LaunchAgents/gen-cert-musica.plist"
-    assert services.starting("musica", HOME, launchd=True, user=501) == (
+    assert services.start_commands("musica", HOME, launchd=True, user=501) == (
         ("launchctl", "bootout", "gui/501/gen-cert-musica"),
         ("launchctl", "bootstrap", "gui/501", agent),
     )
-    assert services.stopping("musica", launchd=True, user=501) == (
+    assert services.stop_commands("musica", launchd=True, user=501) == (
         ("launchctl", "bootout", "gui/501/gen-cert-musica"),
     )
-    assert services.forgetting("musica", launchd=True) == ()
+    assert services.forget_commands("musica", launchd=True) == ()
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_each_system_gets_its_own_units(
     made = build(inputs.Inputs(spec, None, {}, ()))
     monkeypatch.setattr(sys, "platform", platform)
     placed = {
-        str(artifact.path) for artifact in plan.placed(tmp_path, made, spec, INPUTS).artifacts
+        str(artifact.path) for artifact in plan.site_files(tmp_path, made, spec, INPUTS).artifacts
     }
     assert {path for path in placed if "gen-cert" in path} == units
     assert ".ssh/gen.d/musica.conf" in placed

@@ -9,6 +9,7 @@ from homes import CERTIFICATE, Tree, spec, tree
 from running import Gen
 
 from generator.install import apply, record
+from generator.install.record import EditorSetting, OptionalChanges
 
 STATE = ".local/state/gen"
 
@@ -149,7 +150,7 @@ def test_a_config_that_became_read_only_is_left_to_the_person(
     (home / ".ssh/config").chmod(0o400)
     before = (home / ".ssh/config").read_bytes()
     result = gen("uninstall", "ours", "other", "--yes")
-    assert (result.status, "take gen's block out of it where you keep it" in result.err) == (
+    assert (result.status, "delete gen's block from it yourself" in result.err) == (
         0,
         True,
     )
@@ -167,7 +168,7 @@ def test_what_is_not_installed_is_told(gen: Gen, home: Path, two: Tree) -> None:
 def test_a_home_folder_without_any_site_stays_untouched(gen: Gen, home: Path) -> None:
     before = tree(home)
     result = gen("uninstall", "mila", "--yes")
-    assert (result.status, result.err) == (2, "mila: is not installed; nothing is\n")
+    assert (result.status, result.err) == (2, "mila: is not installed; no site is\n")
     assert tree(home) == before
 
 
@@ -280,57 +281,114 @@ def test_a_question_says_what_would_be_done_and_not_that_it_was(
     out = gen("uninstall", "ours", "--purge", "--json")
     assert (out.status, out.out) == (0, "")
     assert "  purge     ~/.ssh/id_ours\n" in out.err
-    assert "  remove    ~/.ssh/gen.d/ours.conf\n" in out.err
+    assert "  delete    ~/.ssh/gen.d/ours.conf\n" in out.err
     assert "removed" not in out.err
     assert (home / ".ssh/gen.d/ours.conf").exists()
 
 
-LOCK_FIX = "delete this file, then run gen install ours --force"
+RECORD = '{"format_version": "2.0", "directories": [%s], "optional_changes": {%s}}'
+WINDOWS = '"ours": {"windows": {"path": "%s", "digest": ""}}'
+SETTINGS = '"ours": {"settings": {"path": "%s", "created": true}}'
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "problem"),
+    ("content", "problem"),
     [
         pytest.param(
-            "ours.lock",
-            b"{}",
-            f"format_version: is missing or not a version; {LOCK_FIX}",
-            id="no lock",
+            RECORD % ('"/etc"', ""), "directories: gen never creates '/etc'", id="absolute directory"
         ),
         pytest.param(
-            "ours.lock",
-            b'{"format_version": "9.0"}',
-            "format_version: is 9.0, and this gen reads 2.0;"
-            f" use the gen that wrote it, or {LOCK_FIX}",
-            id="of another format",
+            RECORD % ('"../x"', ""), "directories: gen never creates '../x'", id="directory above"
         ),
         pytest.param(
-            "home.json",
-            b'{"folders": ["/etc"], "created": true, "undo": {}}',
-            "is no record that gen wrote; remove it",
-            id="a folder elsewhere",
+            RECORD % ('"precious.txt"', ""),
+            "directories: gen never creates 'precious.txt'",
+            id="a file of the user",
         ),
         pytest.param(
-            "home.json",
-            b'{"folders": ["../x"], "created": true, "undo": {}}',
-            "is no record that gen wrote; remove it",
-            id="a folder above",
+            RECORD % ("", WINDOWS % "/home/ada/thesis.tex"),
+            "optional_changes.ours: gen never writes '/home/ada/thesis.tex'",
+            id="a Windows copy elsewhere",
         ),
-        pytest.param("home.json", b"[", "is no record that gen wrote; remove it", id="no JSON"),
+        pytest.param(
+            RECORD % ("", WINDOWS % "/x/../.ssh/gen.d/ours.conf"),
+            "optional_changes.ours: gen never writes '/x/../.ssh/gen.d/ours.conf'",
+            id="a Windows copy above",
+        ),
+        pytest.param(
+            RECORD % ("", SETTINGS % "/home/ada/settings.json"),
+            "optional_changes.ours: gen never writes '/home/ada/settings.json'",
+            id="settings elsewhere",
+        ),
+        pytest.param("[", "Expecting value", id="not JSON"),
+        pytest.param("[" * 100_000, "is nested too deeply", id="deep nesting"),
+        pytest.param("[]", "expected an object, found a list", id="a list"),
+        pytest.param(
+            '{"format_version": "2.0", "directories": 1}',
+            "directories: expected a list, found a whole number",
+            id="wrong type",
+        ),
     ],
 )
-def test_a_record_that_gen_did_not_write_is_refused(
-    gen: Gen, home: Path, two: Tree, name: str, content: bytes, problem: str
+@pytest.mark.parametrize("command", ["install", "uninstall"])
+def test_a_tampered_home_record_is_refused_and_nothing_is_deleted(
+    gen: Gen, home: Path, two: Tree, command: str, content: str, problem: str
 ) -> None:
-    record_file = home / STATE / "install" / name
-    record_file.write_bytes(content)
+    path = home / STATE / "install/home.json"
+    path.write_text(content)
     before = tree(home)
-    result = gen("uninstall", "ours", "other", "--yes")
-    assert (result.status, result.err) == (2, f"{record_file}: {problem}\n")
+    result = gen(command, "ours", "--yes")
+    assert (result.status, result.out) == (2, "")
+    assert result.err.startswith(str(path))
+    assert problem in result.err
+    assert result.err.endswith(f"; delete it with rm {path}\n")
     assert tree(home) == before
 
 
-def test_a_record_cannot_have_another_file_taken_away(gen: Gen, home: Path, two: Tree) -> None:
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        pytest.param("{}", "format_version: is missing or not a version", id="an empty object"),
+        pytest.param(
+            '{"format_version": "9.0"}',
+            "format_version: is 9.0, and this gen reads 2.0; use the gen that wrote it, or",
+            id="another format",
+        ),
+        pytest.param("[" * 100_000, "is nested too deeply", id="deep nesting"),
+        pytest.param(
+            '{"format_version": "2.0", "site": ["x"]}',
+            "site: expected text, found a list",
+            id="wrong type",
+        ),
+    ],
+)
+@pytest.mark.parametrize("command", ["install", "uninstall", "status"])
+def test_a_damaged_lock_is_refused_and_nothing_is_deleted(
+    gen: Gen, home: Path, two: Tree, command: str, content: str, problem: str
+) -> None:
+    path = home / STATE / "install/ours.lock"
+    path.write_text(content)
+    before = tree(home)
+    options = [] if command == "status" else ["--yes"]
+    result = gen(command, "ours", *options)
+    assert (result.status, result.out) == (2, "")
+    assert result.err.startswith(f"{path}: {problem}")
+    assert result.err.endswith(" delete this file, then run gen install ours --force\n")
+    assert tree(home) == before
+
+
+def test_the_record_of_another_site_is_refused(gen: Gen, home: Path, two: Tree) -> None:
+    records = home / STATE / "install"
+    (records / "ours.lock").write_bytes((records / "other.lock").read_bytes())
+    result = gen("uninstall", "ours", "--yes", "--force")
+    assert result.status == 2
+    assert result.err == (
+        f"{records / 'ours.lock'}: is the record of another site, other;"
+        " delete this file, then run gen install ours --force\n"
+    )
+
+
+def test_a_record_cannot_have_another_file_deleted(gen: Gen, home: Path, two: Tree) -> None:
     lock = home / STATE / "install/ours.lock"
     lock.write_text(lock.read_text().replace(".ssh/gen.d/ours.conf", ".ssh/config"))
     result = gen("uninstall", "ours", "--yes", "--force")
@@ -343,6 +401,8 @@ def test_a_record_cannot_have_another_file_taken_away(gen: Gen, home: Path, two:
 
 def test_what_takes_back_a_site_goes_with_it(gen: Gen, home: Path, two: Tree) -> None:
     for site in ("ours", "other"):
-        apply.remember(home, site, {"settings": {"path": "settings.json", "made": True}})
+        path = home / ".config/Code/User/settings.json"
+        changes = OptionalChanges(settings=EditorSetting(str(path), created=True))
+        apply.add_optional_changes(home, site, changes)
     assert gen("uninstall", "ours", "--yes").status == 0
-    assert list(record.shared(home).undo) == ["other"]
+    assert list(record.home_record(home).optional_changes) == ["other"]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from generator.errors import GenError
-from generator.install.vscode import SETTING, added, removed, settings_file, wanted
+from generator.install.vscode import SETTING, needs_timeout, settings_path, with_timeout, without_timeout
 
 LINE = b'    "remote.SSH.connectTimeout": 60'
 SETTINGS = {
@@ -36,18 +36,18 @@ def read(content: bytes) -> dict[str, object]:
 
 @pytest.mark.parametrize("content", SETTINGS.values(), ids=SETTINGS)
 def test_the_setting_goes_in_and_out_again_and_nothing_else_changes(content: bytes) -> None:
-    after = added(content, "settings.json")
+    after = with_timeout(content, "settings.json")
     assert after is not None
     assert read(after) == {SETTING: 60} | read(content)
-    assert removed(after, made=False) == content
+    assert without_timeout(after, created=False) == content
 
 
 def test_without_a_file_one_is_made_and_taken_away_again() -> None:
-    made = added(None, "settings.json")
+    made = with_timeout(None, "settings.json")
     assert made is not None
     assert made == b'{\n    "remote.SSH.connectTimeout": 60\n}\n'
-    assert removed(made, made=True) is None
-    assert removed(made, made=False) == b"{\n}\n"
+    assert without_timeout(made, created=True) is None
+    assert without_timeout(made, created=False) == b"{\n}\n"
 
 
 @pytest.mark.parametrize(
@@ -60,8 +60,8 @@ def test_without_a_file_one_is_made_and_taken_away_again() -> None:
     ],
 )
 def test_a_time_out_that_is_there_stays(content: bytes) -> None:
-    assert added(content, "settings.json") is None
-    assert removed(content, made=True) == content
+    assert with_timeout(content, "settings.json") is None
+    assert without_timeout(content, created=True) == content
 
 
 @pytest.mark.parametrize(
@@ -78,9 +78,9 @@ def test_a_time_out_that_is_there_stays(content: bytes) -> None:
 def test_a_file_that_cannot_be_changed_safely_is_refused_with_what_to_write(content: bytes) -> None:
     with pytest.raises(
         GenError,
-        match=r'^settings\.json: .*put "remote\.SSH\.connectTimeout": 60 into it yourself$',
+        match=r'^settings\.json: is not a JSON object with comments; add "remote\.SSH\.connectTimeout": 60 to it yourself$',
     ):
-        added(content, "settings.json")
+        with_timeout(content, "settings.json")
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_a_file_that_cannot_be_changed_safely_is_refused_with_what_to_write(cont
     ],
 )
 def test_what_was_edited_meanwhile_stays_the_users(edited: bytes, left: bytes | None) -> None:
-    assert removed(edited, made=True) == (edited if left is None else left)
+    assert without_timeout(edited, created=True) == (edited if left is None else left)
 
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.text(max_size=9)
@@ -123,18 +123,18 @@ def test_any_settings_come_out_as_they_went_in(
 ) -> None:
     text = json.dumps(settings, indent=indent, ensure_ascii=False).encode("utf-8", "replace")
     content = text.replace(b"\n", b"\r\n") if crlf else text
-    after = added(content, "settings.json")
+    after = with_timeout(content, "settings.json")
     if SETTING in settings:
         assert after is None
     else:
         assert after is not None
         assert json.loads(after) == {SETTING: 60} | json.loads(content)
-        assert removed(after, made=False) == content
+        assert without_timeout(after, created=False) == content
 
 
 def test_it_is_wanted_where_a_name_starts_a_job() -> None:
-    assert wanted(b"Host mila-cpu\n    ConnectTimeout 600\n")
-    assert not wanted(b"Host musica\n    Port 22\n# ConnectTimeout\n")
+    assert needs_timeout(b"Host mila-cpu\n    ConnectTimeout 600\n")
+    assert not needs_timeout(b"Host musica\n    Port 22\n# ConnectTimeout\n")
 
 
 @pytest.mark.parametrize(
@@ -148,4 +148,4 @@ def test_it_is_wanted_where_a_name_starts_a_job() -> None:
     ],
 )
 def test_the_settings_are_where_vs_code_keeps_them(platform: str, place: str) -> None:
-    assert settings_file(Path("/home/ada"), platform) == Path(place)
+    assert settings_path(Path("/home/ada"), platform) == Path(place)

@@ -52,7 +52,7 @@ def test_where_a_key_was_pinned_it_is_asked_and_the_fingerprints_are_there_to_co
     assert "    StrictHostKeyChecking ask\n" in login
     assert "/dev/null" not in login
     assert (
-        "    # compare before you say yes: SHA256:gfXZzaPiaYHcrPqzHvBi6v+BWRS/lXOS/zAjOKeoBJg\n"
+        "    # compare before you answer yes: SHA256:gfXZzaPiaYHcrPqzHvBi6v+BWRS/lXOS/zAjOKeoBJg\n"
         in login
     )
     job = next(block for block in copy.split("\n\n") if "Host mila-cpu" in block)

@@ -24,13 +24,13 @@ PASSPHRASE = "correct horse battery"  # noqa: S105 - of a key that the test make
 OFFER = """
 import sys
 from pathlib import Path
-from generator import load
-from generator.account import Account
-from generator.advice import first_login
-from generator.install.first_login import key_pair
-from generator.profile import SiteProfile
-account = Account(load.site(Path(sys.argv[1])), SiteProfile(user="ada"))
-key_pair(first_login(account), Path(sys.argv[2]), lambda question: input(question + " [y/N] ") == "y", print)
+from generator.cli.first_login import offer_key_pair
+from generator.compiler.account import Account
+from generator.compiler.first_steps import first_login
+from generator.loading import validate
+from generator.schema.profile import SiteProfile
+account = Account(validate.site(Path(sys.argv[1])), SiteProfile(user="ada"))
+offer_key_pair(first_login(account), Path(sys.argv[2]))
 """
 
 
@@ -122,10 +122,10 @@ def test_a_key_is_made_in_the_terminal_and_the_site_lets_in_whoever_has_it(
     assert PASSPHRASE not in terminal.shown
     public = Path(f"{key}.pub").read_text().strip()
     assert (
-        f"Your public key, in ~/.ssh/id_rig.pub:\r\n\r\n{public}\r\n\r\nHand it in: in the form of the portal."
+        f"Your public key, in ~/.ssh/id_rig.pub:\r\n\r\n{public}\r\n\r\nRegister it: in the form of the portal."
         in terminal.shown
     )
-    assert "The site keeps 4 public keys for one person, no more." in terminal.shown
+    assert "The site stores at most 4 public keys for each user." in terminal.shown
     assert key.stat().st_mode & 0o777 == 0o600
     assert b"PRIVATE KEY" in key.read_bytes() and PASSPHRASE.encode() not in key.read_bytes()
 
@@ -174,10 +174,10 @@ def test_entries_of_mila_init_are_offered_with_what_keeps_its_key_and_given_back
     gen = ("env", f"HOME={rig.home}", sys.executable, "-m", "generator")
     terminal = Terminal(*gen, "install", "mila", "--user", "ada")
     terminal.expect(
-        "line 36: Host cn-????\r\nTo log in as they do, say no, and add: --identity-file ~/.ssh/id_rsa_mila"
+        "line 36: Host cn-????\r\nTo keep their user and key, answer no and add: --identity-file ~/.ssh/id_rsa_mila"
     )
     for question, answer in (
-        ("Have ours replace them?", "y"),
+        ("Replace them with gen's?", "y"),
         ("files in", "y"),
         ("needs a key pair", "n"),
     ):
@@ -211,7 +211,7 @@ def test_for_a_site_that_signs_a_key_the_command_that_has_it_signed_comes_next(
         terminal.expect(question)
         terminal.type(answer)
     assert terminal.end() == 0, terminal.shown
-    assert terminal.shown.endswith("It becomes good for a login with: clifton auth\r\n")
+    assert terminal.shown.endswith("It works for a login after: clifton auth\r\n")
 
 
 def test_whoever_says_no_gets_no_key_and_the_command_for_later(
@@ -221,7 +221,7 @@ def test_whoever_says_no_gets_no_key_and_the_command_for_later(
     terminal.expect("[y/N] ")
     terminal.type("n")
     assert terminal.end() == 0
-    assert "Later: ssh-keygen -t ed25519 -f ~/.ssh/id_rig" in terminal.shown
+    assert "To make it later: ssh-keygen -t ed25519 -f ~/.ssh/id_rig" in terminal.shown
     assert rig.files_of_ssh() == []
 
 
@@ -245,18 +245,22 @@ def test_passphrases_that_differ_are_asked_again_by_ssh_keygen_itself(
 
 # What `gen install` offers at its end, and what `gen uninstall` takes back, for a site without a key pair of its own.
 MORE = """
-import json, sys
+import sys
 from pathlib import Path
 from types import SimpleNamespace
-from generator.commands.first_login import offer, undo
-from generator.compilation import FirstLogin
-home, conf, kept = map(Path, sys.argv[1:4])
-if kept.exists():
-    undo(home, json.loads(kept.read_text()))
+from generator import codec
+from generator.cli.first_login import offer, undo
+from generator.compiler.result import FirstLogin
+from generator.install.record import OptionalChanges
+home, conf, record = map(Path, sys.argv[1:4])
+if record.exists():
+    undo(codec.load(OptionalChanges, record.read_bytes(), "record"))
 else:
-    login = FirstLogin(alias="mila", key=None, make_key=None, submit=None, max_keys=None, credential=())
-    made = SimpleNamespace(site="mila", first_login=login)
-    kept.write_text(json.dumps(offer(home, made, conf.read_bytes())))
+    login = FirstLogin(
+        alias="mila", key=None, make_key=None, submit=None, max_keys=None, credential=()
+    )
+    compilation = SimpleNamespace(site="mila", first_login=login)
+    record.write_bytes(codec.dump(offer(home, compilation, conf.read_bytes())))
 """
 SETTINGS = b'// mine\n{\n\t"editor.fontSize": 14, // big\n}\n'
 
@@ -338,7 +342,7 @@ def test_whoever_says_no_to_all_keeps_every_byte(computer: Computer) -> None:
     (computer.home / ".ssh").chmod(0o755)
     before = computer.files()
     terminal = computer.run()
-    for question in ("chmod 700 ~/.ssh\r\nMend that? [y/N]: ", "connectTimeout to 60? [y/N]: "):
+    for question in ("chmod 700 ~/.ssh\r\nFix these permissions? [y/N]: ", "connectTimeout to 60? [y/N]: "):
         terminal.expect(question)
         terminal.type("n")
     assert terminal.end() == 0, terminal.shown
@@ -353,7 +357,7 @@ def test_permissions_are_mended_when_asked_for(computer: Computer) -> None:
     config.chmod(0o666)
     terminal = computer.run()
     terminal.expect(
-        "~/.ssh/config: others can write to it, and ssh refuses that; chmod 644 ~/.ssh/config"
+        "~/.ssh/config: other users can write to it, so ssh refuses it; chmod 644 ~/.ssh/config"
     )
     terminal.expect("[y/N]: ")
     terminal.type("y")
@@ -370,7 +374,7 @@ def test_in_wsl_the_windows_side_gets_its_copy_and_loses_it_again(computer: Comp
     terminal = computer.run()
     terminal.expect("Your Windows home")
     terminal.type("/mnt/c/nobody")
-    terminal.expect("/mnt/c/nobody: is no folder")
+    terminal.expect("/mnt/c/nobody: is not a directory")
     terminal.expect("Your Windows home")
     terminal.type(str(computer.windows))
     terminal.expect("connectTimeout to 60? [y/N]: ")
@@ -399,5 +403,5 @@ def test_a_copy_that_was_edited_on_the_windows_side_stays(computer: Computer) ->
     copy.write_text(copy.read_text() + "# mine\n")
     undo = computer.run()
     assert undo.end() == 0
-    assert "was edited since gen wrote it, and stays" in undo.shown
+    assert "was edited since gen wrote it, so it stays" in undo.shown
     assert copy.read_text().endswith("# mine\n")

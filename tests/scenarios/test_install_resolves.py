@@ -10,7 +10,7 @@ from ssh_configs import Case, cases
 
 from generator.compiler.account import Account
 from generator.compiler.emitters import ssh_config
-from generator.install.managed_blocks import INCLUDE, arranged, inline
+from generator.install.managed_blocks import INCLUDE, arranged, inline_body
 from generator.loading import validate
 from generator.resources import CATALOGUE
 from generator.schema.profile import SiteProfile
@@ -89,7 +89,7 @@ def _stages(folder: Path, part: list[tuple[int, Case]]) -> Iterator[tuple[int, s
     [conf] = [
         artifact.content for artifact in ssh_config.emit(Account(mila, SiteProfile(user="ada")))
     ]
-    wanted = {"before": {}, "include": {"": INCLUDE}, "inline": {"mila": inline(conf)}}
+    wanted = {"before": {}, "include": {"": INCLUDE}, "inline": {"mila": inline_body(conf)}}
     for number, one in part:
         for stage, blocks in wanted.items():
             place = folder / f"{number}-{stage}"

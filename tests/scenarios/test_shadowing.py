@@ -10,9 +10,9 @@ from sshd import TEST_USER
 
 from generator.compiler.compile import compile_site
 from generator.errors import GenError
-from generator.install.foreign_blocks import take_over
+from generator.install.milatools import take_over
 from generator.install.shadowing import shadows
-from generator.install.side_effects import changes, foreign
+from generator.install.side_effects import name_changes, user_names
 from generator.loading import validate
 from generator.resources import CATALOGUE
 from generator.schema.profile import SiteProfile
@@ -196,15 +196,15 @@ def test_a_block_of_ours_that_is_below_a_host_line_is_not_read_and_that_is_said(
         b"UseKeychain yes", b""
     )  # a site with no option that this ssh does not know
     (found,) = shadows(place(below | {"gen.d/mila.conf": known}), known)
-    assert (found.place, found.does) == ("~/.ssh/config:7", "is not read")
+    assert (found.place, found.effect) == ("~/.ssh/config:7", "does not apply")
     assert {"mila", "mila-cpu", "cn-????"} <= set(found.names)
 
 
 def test_a_finding_says_what_wins_for_whom_and_what_to_do(place: Place, mila: bytes) -> None:
     (found,) = shadows(place({"config": f"Host mila-cpu\n  ConnectTimeout 5\n{GEN}"}), mila)
     assert found.message == (
-        "~/.ssh/config:2: ConnectTimeout 5 wins over ConnectTimeout 600 for mila-cpu; "
-        "take it out, or move it below gen's block into `Host *`"
+        "~/.ssh/config:2: ConnectTimeout 5 overrides ConnectTimeout 600 for mila-cpu; "
+        "delete it, or move it below gen's block into `Host *`"
     )
 
 
@@ -213,15 +213,15 @@ def test_a_finding_says_what_wins_for_whom_and_what_to_do(place: Place, mila: by
     [
         pytest.param(
             {"config": f"User bob\n{GEN}"},
-            "take it out, or move it below gen's block",
+            "delete it, or move it below gen's block",
             id="the user's",
         ),
         pytest.param(
-            {"config": f"{GEN}HostKeyAlias a\n"}, "leave them out of its block", id="a block below"
+            {"config": f"{GEN}HostKeyAlias a\n"}, "exclude them from its block", id="a block below"
         ),
         pytest.param(
             {"config": GEN, "/ssh_config": "ProxyJump a\n"},
-            "have them left out there",
+            "exclude them there",
             id="the system's",
         ),
         pytest.param(
@@ -235,7 +235,7 @@ def test_what_to_do_depends_on_whose_the_line_is(
     files: Mapping[str, str | bytes], mend: str, place: Place, mila: bytes
 ) -> None:
     (found,) = shadows(place(files), mila)
-    assert found.mend.startswith(mend)
+    assert found.fix.startswith(mend)
 
 
 @pytest.mark.parametrize(
@@ -325,10 +325,10 @@ def test_a_name_of_the_users_that_ours_would_change_is_named(
     before = Files(
         after.home, {after.home / ".ssh/config": b"\n\n\n\n" + config.encode()}, after.system
     )
-    (found,) = changes(before, after, foreign(before), [mila])
+    (found,) = name_changes(before, after, user_names(before), [mila])
     assert (found.name, found.place) == (name, where)
-    assert option in {what for what, *_ in found.options}
-    assert found.message.startswith(f"{where}: {name} is yours, and would change: ")
+    assert option in {change.option for change in found.options}
+    assert found.message.startswith(f"{where}: your entry {name} would change: ")
 
 
 def test_a_change_is_told_with_what_matters_first_and_in_one_line(
@@ -338,10 +338,10 @@ def test_a_change_is_told_with_what_matters_first_and_in_one_line(
     before = Files(
         after.home, {after.home / ".ssh/config": b"Host mila\n  User bob\n"}, after.system
     )
-    (found,) = changes(before, after, foreign(before), [mila])
+    (found,) = name_changes(before, after, user_names(before), [mila])
     start, _, count = found.message.removesuffix(" more").rpartition(" and ")
     assert start == (
-        "~/.ssh/config:1: mila is yours, and would change: "
+        "~/.ssh/config:1: your entry mila would change: "
         "hostname mila → login.server.mila.quebec, port 22 → 2222, user bob → ada"
     )
     assert int(count) == len(found.options) - 3
@@ -353,12 +353,12 @@ def test_entries_of_mila_init_are_changed_by_ours_until_they_are_taken_over(
     after = place({"config": GEN.encode() + MILA_INIT})
     config = after.home / ".ssh" / "config"
     before = Files(after.home, {config: MILA_INIT}, after.system)
-    assert [one.name for one in changes(before, after, foreign(before), [mila])] == [
+    assert [one.name for one in name_changes(before, after, user_names(before), [mila])] == [
         "mila",
         "mila-cpu",
     ]
     taken = Files(after.home, {config: take_over(MILA_INIT)}, after.system)
-    assert changes(before, after, foreign(taken), [mila]) == ()
+    assert name_changes(before, after, user_names(taken), [mila]) == ()
     assert (
         shadows(
             Files(after.home, {config: GEN.encode() + take_over(MILA_INIT)}, after.system), mila
@@ -373,23 +373,23 @@ def test_names_that_ours_does_not_touch_stay_and_so_do_those_that_are_new(
     config = "Include more\nHost work home\n  User bob\nHost *\n  ControlMaster auto\n"
     after = place({"config": GEN + config, "more": "Host far\n  HostName 192.0.2.7\n"})
     before = Files(after.home, {after.home / ".ssh/config": config.encode()}, after.system)
-    assert foreign(before) == {
+    assert user_names(before) == {
         "far": "~/.ssh/more:1",
         "work": "~/.ssh/config:2",
         "home": "~/.ssh/config:2",
     }
-    assert changes(before, after, foreign(before), [mila]) == ()
+    assert name_changes(before, after, user_names(before), [mila]) == ()
 
 
 def test_among_very_many_names_the_one_that_ours_catches_is_found_soon(
     place: Place, mila: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("generator.install.side_effects._MOST", 10)
+    monkeypatch.setattr("generator.install.side_effects._MAX_NAMES", 10)
     config = f"{MANY}Host gpu.server.mila.quebec\n  Port 7\n"
     after = place({"config": GEN + config})
     before = Files(after.home, {after.home / ".ssh/config": config.encode()}, after.system)
-    assert len(foreign(before)) == 701
-    assert [one.name for one in changes(before, after, foreign(before), [mila])] == [
+    assert len(user_names(before)) == 701
+    assert [one.name for one in name_changes(before, after, user_names(before), [mila])] == [
         "gpu.server.mila.quebec"
     ]
 

@@ -1,0 +1,35 @@
+"""Digests of files, taken before a plan is made from them, and compared before it is carried out."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from generator.compiler.digests import digest
+from generator.errors import os_errors_named
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The state of some files and directories at one time."""
+
+    states: Mapping[Path, str]
+
+    def changed(self) -> list[Path]:
+        """Return the paths whose state differs now, in order."""
+        return [path for path in sorted(self.states) if _state(path) != self.states[path]]
+
+
+def snapshot(paths: Iterable[Path]) -> Snapshot:
+    """Return the present state of some paths."""
+    return Snapshot({path: _state(path) for path in paths})
+
+
+def _state(path: Path) -> str:
+    """Return a text that differs when the content, the mode or the names in a directory differ."""
+    with os_errors_named(path):
+        if path.is_dir():
+            return " ".join(sorted(entry.name for entry in path.glob("*.lock")))
+        if not path.is_file():
+            return ""  # as of an empty directory: gen creates the one of its records by itself
+        mode = path.stat().st_mode & 0o7777
+        return f"{mode:04o} {digest(path.read_bytes())}"
