@@ -91,7 +91,9 @@ def home_directory() -> Path:
     return home
 
 
-def site_files(home: Path, compilation: Compilation, spec: File, inputs: RecordedInputs) -> SiteFiles:
+def site_files(
+    home: Path, compilation: Compilation, spec: File, inputs: RecordedInputs
+) -> SiteFiles:
     """Return the files of a site for this machine, with a copy of a spec that gen does not ship."""
     other_system = "systemd" if sys.platform == "darwin" else "launchd"
     artifacts: list[Artifact] = []
@@ -229,7 +231,9 @@ def _read(home: Path, files: Iterable[PurePosixPath]) -> dict[PurePosixPath, Act
 
 
 def _record(home: Path, site: SiteFiles, artifacts: Iterable[Artifact]) -> Change:
-    return put(home, paths.installed_lock(site.name), lock.encode(site.name, artifacts, site.inputs))
+    return put(
+        home, paths.installed_lock(site.name), lock.encode(site.name, artifacts, site.inputs)
+    )
 
 
 def _during_change(change: Change) -> Artifact:

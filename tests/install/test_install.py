@@ -163,7 +163,9 @@ def nowhere(home: Path) -> None:
     ("make", "words"),
     [
         pytest.param(
-            broken, "/.ssh/config:2: begins a block of gen that has no end; add the line # <<< gen <<<", id="markers"
+            broken,
+            "/.ssh/config:2: begins a block of gen that has no end; add the line # <<< gen <<<",
+            id="markers",
         ),
         pytest.param(
             theirs,
@@ -171,7 +173,9 @@ def nowhere(home: Path) -> None:
             id="a file of theirs",
         ),
         pytest.param(
-            same_name, "~/.ssh/config:3: your entry ours would change: hostname ours → ours.example.org, port 2222 → 22, ", id="a host of theirs"
+            same_name,
+            "~/.ssh/config:3: your entry ours would change: hostname ours → ours.example.org, ",
+            id="a host of theirs",
         ),
         pytest.param(
             refused_by_ssh, "~/.ssh/config:3: bad configuration option: prot", id="ssh refuses it"
@@ -179,7 +183,9 @@ def nowhere(home: Path) -> None:
         pytest.param(utf16, "/.ssh/config:1: contains a NUL byte", id="UTF-16"),
         pytest.param(folder, "/.ssh/config: is a directory", id="a folder"),
         pytest.param(
-            nowhere, "/.ssh/config: is a link to a file that does not exist; fix or remove the link", id="a link that leads nowhere"
+            nowhere,
+            "/.ssh/config: is a link to a file that does not exist; fix or remove the link\n",
+            id="a link that leads nowhere",
         ),
     ],
 )

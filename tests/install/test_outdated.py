@@ -32,7 +32,8 @@ def said(ssh: Path, words: str) -> None:
         ),
         pytest.param(
             "OpenSSH_7.2p2 Ubuntu-4",
-            "The installed ssh is OpenSSH 7.2, which does not support ProxyJump (OpenSSH 7.3) and KnownHostsCommand (OpenSSH 8.5). "
+            "The installed ssh is OpenSSH 7.2, which does not support "
+            "ProxyJump (OpenSSH 7.3) and KnownHostsCommand (OpenSSH 8.5). "
             "It ignores the pinned host keys and refuses the host. Install a newer OpenSSH.",
             id="too old for more",
         ),

@@ -295,7 +295,9 @@ SETTINGS = '"ours": {"settings": {"path": "%s", "created": true}}'
     ("content", "problem"),
     [
         pytest.param(
-            RECORD % ('"/etc"', ""), "directories: gen never creates '/etc'", id="absolute directory"
+            RECORD % ('"/etc"', ""),
+            "directories: gen never creates '/etc'",
+            id="absolute directory",
         ),
         pytest.param(
             RECORD % ('"../x"', ""), "directories: gen never creates '../x'", id="directory above"

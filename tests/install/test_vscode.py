@@ -9,7 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from generator.errors import GenError
-from generator.install.vscode import SETTING, needs_timeout, settings_path, with_timeout, without_timeout
+from generator.install.vscode import (
+    SETTING,
+    needs_timeout,
+    settings_path,
+    with_timeout,
+    without_timeout,
+)
 
 LINE = b'    "remote.SSH.connectTimeout": 60'
 SETTINGS = {
@@ -78,7 +84,8 @@ def test_a_time_out_that_is_there_stays(content: bytes) -> None:
 def test_a_file_that_cannot_be_changed_safely_is_refused_with_what_to_write(content: bytes) -> None:
     with pytest.raises(
         GenError,
-        match=r'^settings\.json: is not a JSON object with comments; add "remote\.SSH\.connectTimeout": 60 to it yourself$',
+        match=r"^settings\.json: is not a JSON object with comments; "
+        r'add "remote\.SSH\.connectTimeout": 60 to it yourself$',
     ):
         with_timeout(content, "settings.json")
 

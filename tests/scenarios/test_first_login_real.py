@@ -111,7 +111,7 @@ def test_a_key_is_made_in_the_terminal_and_the_site_lets_in_whoever_has_it(
     server = rig.serve("login", ["ed25519-host"], f"AuthorizedKeysFile {key}.pub")
     terminal = offered(server, **({"key_types": [kind]} if kind != "ed25519" else {}))
     terminal.expect(
-        f"rig needs a key pair. Make it with ssh-keygen -t {kind} -f ~/.ssh/id_rig? [y/N] "
+        f"rig needs a key pair. Make it with ssh-keygen -t {kind} -f ~/.ssh/id_rig? [y/N]: "
     )
     terminal.type("y")
     terminal.expect("passphrase")
@@ -207,7 +207,7 @@ def test_for_a_site_that_signs_a_key_the_command_that_has_it_signed_comes_next(
     terminal = offered(
         rig.serve("login", ["ed25519-host"]), method="certificate", command=["clifton", "auth"]
     )
-    for question, answer in (("[y/N] ", "y"), ("passphrase", ""), ("again", "")):
+    for question, answer in (("[y/N]: ", "y"), ("passphrase", ""), ("again", "")):
         terminal.expect(question)
         terminal.type(answer)
     assert terminal.end() == 0, terminal.shown
@@ -218,7 +218,7 @@ def test_whoever_says_no_gets_no_key_and_the_command_for_later(
     rig: Rig, offered: Callable[..., Terminal]
 ) -> None:
     terminal = offered(rig.serve("login", ["ed25519-host"]))
-    terminal.expect("[y/N] ")
+    terminal.expect("[y/N]: ")
     terminal.type("n")
     assert terminal.end() == 0
     assert "To make it later: ssh-keygen -t ed25519 -f ~/.ssh/id_rig" in terminal.shown
@@ -229,7 +229,7 @@ def test_passphrases_that_differ_are_asked_again_by_ssh_keygen_itself(
     rig: Rig, offered: Callable[..., Terminal]
 ) -> None:
     terminal = offered(rig.serve("login", ["ed25519-host"]))
-    terminal.expect("[y/N] ")
+    terminal.expect("[y/N]: ")
     terminal.type("y")
     for words, typed in (
         ("passphrase", "one"),
@@ -342,7 +342,10 @@ def test_whoever_says_no_to_all_keeps_every_byte(computer: Computer) -> None:
     (computer.home / ".ssh").chmod(0o755)
     before = computer.files()
     terminal = computer.run()
-    for question in ("chmod 700 ~/.ssh\r\nFix these permissions? [y/N]: ", "connectTimeout to 60? [y/N]: "):
+    for question in (
+        "chmod 700 ~/.ssh\r\nFix these permissions? [y/N]: ",
+        "connectTimeout to 60? [y/N]: ",
+    ):
         terminal.expect(question)
         terminal.type("n")
     assert terminal.end() == 0, terminal.shown
