@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from generator.schema.descriptions import json_schema
 from generator.schema.placeholders import PLACEHOLDERS
-from generator.schema.site import SiteSpec
 
 HEAD = """\
 # Spec reference
@@ -26,7 +26,7 @@ FACT = {"source", "checked", "note"}
 
 def main() -> None:
     """Print the page."""
-    schema = SiteSpec.model_json_schema()
+    schema = json_schema()
     lines = [f"| `{{{name}}}` | {meaning} |" for name, meaning in PLACEHOLDERS.items()]
     models: dict[str, Any] = {"SiteSpec": schema, **schema["$defs"]}
     print(HEAD + "\n".join(lines))

@@ -47,6 +47,9 @@ def _run() -> None:
 
 
 def _call() -> None:
+    # pydantic would search every installed package for plugins, which takes longer than to read a spec. Only the
+    # command switches them off: a program that imports gen may need them.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     from generator.cli.app import app
     from generator.cli.output import say
     from generator.errors import GenError

@@ -20,6 +20,7 @@ from generator.schema.auth import (
     StepAuth,
 )
 from generator.schema.base import Fact, Model, Source
+from generator.schema.descriptions import descriptions
 from generator.schema.hosts import HostKeys
 from generator.schema.profile import SiteProfile
 from generator.schema.site import SiteSpec
@@ -242,10 +243,11 @@ def _titled(heading: str, body: Iterator[str] | Sequence[str]) -> Iterator[str]:
 
 def _changed(model: Model, always: Set[str] = frozenset()) -> Iterator[tuple[str, object, str]]:
     """Yield name, value and meaning of each field that says something; remarks on the meaning are left out."""
+    texts = descriptions(type(model))
     for name, info in type(model).model_fields.items():
         value = getattr(model, name)
         if name in always or info.is_required() or value != info.get_default():
-            yield name, value, re.split(r"; | \(|\.$", info.description or name, maxsplit=1)[0]
+            yield name, value, re.split(r"; | \(|\.$", texts.get(name, name), maxsplit=1)[0]
 
 
 def _details(

@@ -3,20 +3,12 @@
 import json
 
 from generator.cli.output import data
-from generator.schema.site import SiteSpec
+from generator.schema.descriptions import json_schema
 
 
 def text() -> str:
-    """Return the schema as it is printed, and committed as docs/site-spec.schema.json."""
-    schema = SiteSpec.model_json_schema()
-    return (
-        json.dumps(
-            {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema},
-            indent=2,
-            ensure_ascii=False,
-        )
-        + "\n"
-    )
+    """Return the schema as `gen schema` prints it; docs/site-spec.schema.json is a copy."""
+    return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 def run() -> int:

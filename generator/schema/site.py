@@ -75,7 +75,7 @@ class SiteSpec(Model):
     """The site's own documentation."""
     note: Annotated[Text | None, Meta(weight=Weight.PROSE)] = None
     """What a person should know first; shown by `gen show`, never compiled."""
-    status: Status = Status()
+    status: Status = Status.model_construct()
     """Whether people still log in."""
     sources: Mapping[Label, Source] = {}
     """Where the facts below were read."""
@@ -100,13 +100,13 @@ class SiteSpec(Model):
         ),
     ] = "allowed"
     """Whether one connection may carry several sessions (ControlMaster)."""
-    slurm: Slurm = Slurm()
+    slurm: Slurm = Slurm.model_construct()
     """The queues."""
     deployment: Deployment | None = None
     """Where projects put their files."""
-    ray: Annotated[Ray, Meta(weight=Weight.TUNING)] = Ray()
+    ray: Annotated[Ray, Meta(weight=Weight.TUNING)] = Ray.model_construct()
     """What the site changes in dagster-slurm's Ray launcher."""
-    spark: Annotated[Spark, Meta(weight=Weight.TUNING)] = Spark()
+    spark: Annotated[Spark, Meta(weight=Weight.TUNING)] = Spark.model_construct()
     """What the site changes in dagster-slurm's Spark launcher."""
     filesystems: Mapping[Label, Filesystem] = {}
     """Places for files."""

@@ -162,7 +162,7 @@ class Accounts(Fact):
 class Slurm(Request, Fact):
     """The queues of a site. The request fields at this level are what jobs ask for by default."""
 
-    devel: Request = Request()
+    devel: Request = Request.model_construct()
     """What differs in a job that tries something out."""
     partitions: Mapping[Label, Partition] = {}
     """The partitions, by name."""
@@ -170,7 +170,7 @@ class Slurm(Request, Fact):
     """The QoS, by name."""
     gpus: Annotated[Several[Text], Meta(label="GPUs")] = ()
     """Kinds of GPU, in the site's words, where its partitions don't tell."""
-    accounts: Accounts = Accounts()
+    accounts: Accounts = Accounts.model_construct()
     """Rules for accounts."""
     clusters: Label | None = None
     """Cluster to submit to (`--clusters`), where one login host serves several."""

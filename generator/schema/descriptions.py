@@ -1,0 +1,61 @@
+"""The docstrings of fields, for the JSON schema and the documentation.
+
+pydantic can read them when a model is defined (`use_attribute_docstrings`), but then every command pays for it at
+import: pydantic parses the source of each class. So they are read here, when somebody asks.
+"""
+
+import ast
+import inspect
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema
+
+from generator.schema.site import SiteSpec
+
+
+@cache
+def descriptions(model: type[BaseModel]) -> dict[str, str]:
+    """Return the docstring of each field of a model, by name; that of the subclass where both have one."""
+    texts: dict[str, str] = {}
+    for parent in reversed(model.__mro__):
+        module = inspect.getmodule(parent)
+        if module and issubclass(parent, BaseModel) and parent is not BaseModel:
+            texts |= _docstrings(module).get(parent.__name__, {})
+    return {name: text for name, text in texts.items() if name in model.model_fields}
+
+
+@cache
+def _docstrings(module: ModuleType) -> dict[str, dict[str, str]]:
+    """Return the text below each annotated name, by the name of the class around it."""
+    classes: dict[str, dict[str, str]] = {}
+    for statement in ast.parse(inspect.getsource(module)).body:
+        if not isinstance(statement, ast.ClassDef):
+            continue
+        texts = classes.setdefault(statement.name, {})
+        for field, text in zip(statement.body, statement.body[1:], strict=False):
+            match field, text:
+                case (
+                    ast.AnnAssign(target=ast.Name(id=name)),
+                    ast.Expr(value=ast.Constant(value=str() as docstring)),
+                ):
+                    texts[name] = inspect.cleandoc(docstring)
+    return classes
+
+
+class _Described(GenerateJsonSchema):
+    """Puts the docstring of each field into the JSON schema of its model."""
+
+    def model_schema(self, schema: Any) -> dict[str, Any]:
+        result = super().model_schema(schema)
+        for name, text in descriptions(schema["cls"]).items():
+            result["properties"][name].setdefault("description", text)
+        return result
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON schema of a spec, with the docstrings of models and fields as descriptions."""
+    schema = SiteSpec.model_json_schema(schema_generator=_Described)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
