@@ -9,7 +9,7 @@ from datetime import date
 from generator.compiler.account import Account
 from generator.compiler.compile import compilation
 from generator.compiler.first_steps import first_login
-from generator.compiler.host_key_policy import prints
+from generator.compiler.host_key_policy import fingerprints
 from generator.compiler.result import Compilation, FirstLogin
 from generator.schema.auth import (
     AgentAuth,
@@ -190,7 +190,7 @@ def _keys(site: SiteSpec, keys: HostKeys) -> Iterator[Sequence[str]]:
     """Yield a row for each key, the fingerprint in front as it is what a person compares."""
     weak = " ".join(dict.fromkeys(site.sources[name].weak or "" for name in keys.source))
     pinned = f"no, unverified: {text(weak)}" if site.unverified(keys) else "yes"
-    known: list[tuple[str, str]] = [*prints(keys)]
+    known: list[tuple[str, str]] = [*fingerprints(keys)]
     known += [
         (f"CA of {one.hosts}, {algorithm(one.key)}", fingerprint(one.key))
         for one in keys.authorities

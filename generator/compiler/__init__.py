@@ -1,1 +1,1 @@
-"""Compile a spec and a profile into artifacts: pure functions from values to values."""
+"""Compile a spec and a profile into artifacts. Every function here maps values to values."""

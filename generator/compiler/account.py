@@ -1,4 +1,4 @@
-"""A person at a site: what the placeholders of the site's spec stand for."""
+"""A user's account at a site: the values that replace the placeholders of the site's spec."""
 
 from dataclasses import dataclass
 from typing import TypeVar
@@ -14,13 +14,13 @@ A = TypeVar("A", bound=Fact)
 
 @dataclass(frozen=True)
 class Account:
-    """A person at one site. Every text of the spec that an emitter writes passes through `fill`."""
+    """A user at one site. An emitter passes every text of the spec through `fill` before it writes it."""
 
     site: SiteSpec
     profile: SiteProfile
 
     def values(self) -> dict[str, str | None]:
-        """Return what each placeholder stands for; ``None`` where that is not known."""
+        """Return the value of each placeholder, or ``None`` if it is unknown."""
         profile = self.profile
         return {
             "user": profile.user,
@@ -33,24 +33,32 @@ class Account:
         }
 
     def fill(self, text: str) -> str | None:
-        """Return a text of the spec with its placeholders filled in, or ``None`` while a value is not known."""
+        """Return a text with its placeholders replaced, or ``None`` if one of their values is unknown."""
         return expand(text, self.values())
 
     def missing(self, text: str) -> list[str]:
-        """Return the names of the person's values that a text needs and that are not known."""
+        """Return the names of the profile's keys that a text needs and that have no value."""
         values = self.values()
-        unknown = [name for name in names(text) if name in values and values[name] is None]
-        return list(dict.fromkeys("user" if name == "initial" else name for name in unknown))
+        missing: list[str] = []
+        for name in names(text):
+            # The profile has no key for the initial, which comes from the user name.
+            key = "user" if name == "initial" else name
+            if name in values and values[name] is None and key not in missing:
+                missing.append(key)
+        return missing
 
     def key(self, auth: Auth) -> str | None:
-        """Return the path of the private key, if this way in has one in a file.
+        """Return the path of the private key, or ``None`` if the method has no key file.
 
-        The profile's key replaces the site's usual one; a key that the spec has for another purpose (a robot's) stays.
+        The profile's key replaces the site's usual key, but not a key that the spec has for another purpose (the key of
+        an automation host).
         """
         if not isinstance(auth, WithKey):
             return None
         usual = self.site.auth.key if isinstance(self.site.auth, WithKey) else auth.key
-        return (self.profile.identity_file if auth.key == usual else None) or self.fill(auth.key)
+        if self.profile.identity_file and auth.key == usual:
+            return self.profile.identity_file
+        return self.fill(auth.key)
 
     def resolved(self, auth: A) -> A:
         """Return an auth model with its placeholders filled in and its key as `key` returns it.
@@ -63,12 +71,10 @@ class Account:
         return resolved.model_copy(update={"key": self.key(auth) or auth.key})
 
     def certificate(self, auth: Auth) -> str | None:
-        """Return the path of the certificate: beside the key, as step writes it, unless the spec knows better."""
+        """Return the path of the certificate: the spec's own, else beside the key, where step writes it."""
         if isinstance(auth, CommandCertificateAuth) and auth.certificate:
             return self.fill(auth.certificate)
+        if not isinstance(auth, StepAuth | CommandCertificateAuth):
+            return None
         key = self.key(auth)
-        return (
-            f"{key}-cert.pub"
-            if key and isinstance(auth, StepAuth | CommandCertificateAuth)
-            else None
-        )
+        return f"{key}-cert.pub" if key else None

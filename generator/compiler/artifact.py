@@ -1,4 +1,4 @@
-"""The one value between the compiler and everything that writes, compares or reports."""
+"""The generated file as a value: the compiler makes it; everything else writes, compares or reports it."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -6,20 +6,20 @@ from pathlib import PurePosixPath
 
 
 class Owner(StrEnum):
-    """Whose a file is once it is written."""
+    """The owner of a file after gen has written it."""
 
     MANAGED = "managed"
-    """The generator's: made anew each time; a difference is drift."""
+    """gen owns it: gen regenerates it on each run, and a difference is drift."""
     SEEDED = "seeded"
-    """The user's from the first writing on: never overwritten, never drift."""
+    """The user owns it: gen writes it once, never overwrites it, and never reports drift."""
 
 
 @dataclass(frozen=True)
 class Artifact:
     """A generated file.
 
-    `path` is relative to the folder that is generated into, `install_to` relative to the home folder (``None``: the
-    file is used where it lies).
+    `path` is relative to the output directory. `install_to` is relative to the home directory; it is ``None`` for a
+    file that `gen install` does not copy.
     """
 
     path: PurePosixPath

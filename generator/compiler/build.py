@@ -1,4 +1,4 @@
-"""Bytes that people wrote → what comes of them: validated, merged, compiled."""
+"""Compile the content of a spec and a profile: parse, validate, apply the changes, compile."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -13,58 +13,55 @@ from generator.loading import overrides, validate, yaml_document
 from generator.loading.inputs import File, Inputs
 from generator.schema.profile import Profile, SiteProfile
 
+_BLANK_OR_COMMENT = re.compile(rb"(?m)^\s*(#.*)?$")
+
 
 def build(inputs: Inputs) -> Compilation:
-    """Return the compilation of a site for a person.
-
-    Raises:
-        GenError: every fault of spec, profile and options, a line each.
-    """
-    own, changes = account(inputs)
-    return compilation(own.site, own.profile, changes, inputs.project)
+    """Return the compilation of a site. The error lists every fault of spec, profile and options, one in each line."""
+    user, changes = account(inputs)
+    return compilation(user.site, user.profile, changes, inputs.project)
 
 
 def account(
-    inputs: Inputs, further: Callable[[Any], list[overrides.Change]] = lambda _: []
+    inputs: Inputs, more_changes: Callable[[Any], list[overrides.Change]] = lambda _: []
 ) -> tuple[Account, list[overrides.Change]]:
-    """Return the person at the site, and the changes that went into its spec; `further` gives more, from its data.
+    """Return the user's account at the site, and the changes that were applied to the spec.
 
-    Raises:
-        GenError: every fault of spec, profile and options, a line each.
+    `more_changes` takes the data of the spec and returns further changes, which win over the others.
     """
-    known = _profile(inputs.profile)
-    root = yaml_document.parse(inputs.spec.content, str(inputs.spec.path))
-    data = root.data()
-    changes = [
-        *_kept(known, str(data.get("site"))),
-        *(overrides.change(text) for text in inputs.changes),
-        *further(data),
-    ]
-    site = validate.spec(root, str(inputs.spec.path), changes)
-    return Account(site, _site_profile(known, site.site, inputs.options)), changes
+    profile = _profile(inputs.profile)
+    document = yaml_document.parse(inputs.spec.content, str(inputs.spec.path))
+    data = document.data()
+    changes = _profile_changes(profile, str(data.get("site")))
+    changes += [overrides.change(text) for text in inputs.changes]
+    changes += more_changes(data)
+    site = validate.spec(document, str(inputs.spec.path), changes)
+    return Account(site, _site_profile(profile, site.site, inputs.options)), changes
 
 
 def _profile(file: File | None) -> Profile:
-    if file is None or not re.sub(rb"(?m)^\s*(#.*)?$", b"", file.content).strip():
-        return Profile()  # nothing in it, or all of it commented out
-    return validate.validated(
-        Profile, yaml_document.parse(file.content, str(file.path)), str(file.path)
-    )
+    # `gen init` writes a profile whose keys are all comments; YAML has no document then.
+    if file is None or not _BLANK_OR_COMMENT.sub(b"", file.content).strip():
+        return Profile()
+    document = yaml_document.parse(file.content, str(file.path))
+    return validate.validated(Profile, document, str(file.path))
 
 
-def _kept(known: Profile, site: str) -> list[overrides.Change]:
-    """Return the changes to a site's spec that the profile holds."""
-    own = known.sites.get(site)
+def _profile_changes(profile: Profile, site: str) -> list[overrides.Change]:
+    """Return the changes to a site's spec that the profile has under `sites.SITE.set`."""
+    entry = profile.sites.get(site)
+    if entry is None:
+        return []
     return [
         overrides.Change(tuple(key.split(".")), value, f"profile, sites.{site}.set.{key}")
-        for key, value in (own.set if own else {}).items()
+        for key, value in entry.set.items()
     ]
 
 
 def _site_profile(
-    known: Profile, site: str, options: Mapping[str, str | bool | None]
+    profile: Profile, site: str, options: Mapping[str, str | bool | None]
 ) -> SiteProfile:
     try:
-        return known.at(site, options)
+        return profile.at(site, options)
     except ValidationError as error:
         raise validate.refusal(error, lambda key: f"--{key.replace('_', '-')}") from None

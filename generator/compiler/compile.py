@@ -1,8 +1,9 @@
-"""(spec, person) → artifacts: the same bytes on every machine and every day."""
+"""Compile a spec and a profile into artifacts: the same bytes on every machine and every day."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
+from generator.compiler import compiled_templates
 from generator.compiler.account import Account
 from generator.compiler.artifact import Artifact
 from generator.compiler.digests import key_digests
@@ -17,7 +18,6 @@ from generator.compiler.emitters import (
 from generator.compiler.first_steps import first_login
 from generator.compiler.host_key_policy import trusted
 from generator.compiler.result import Compilation, Gap, Unpinned
-from generator.compiler.templates import templates_digest
 from generator.loading.overrides import Change
 from generator.schema.placeholders import PLACEHOLDERS
 from generator.schema.profile import SiteProfile
@@ -31,20 +31,20 @@ _EMITTERS = (
     systemd_timer.emit,
     launchd_agent.emit,
 )
+_HOME_MEANING = "your home directory, for paths in .env files (as in /home/ada)"
 
 
 def compile_site(
     site: SiteSpec, profile: SiteProfile, project: Project | None = None
 ) -> list[Artifact]:
-    """Return every artifact of a site, in the order of the table of emitters, those of a project last.
-
-    Raises:
-        GenError: a value has no one meaning in an artifact's format.
-    """
+    """Return every managed artifact of a site in the order of the emitters, and then those of a project."""
     account = Account(site, profile)
-    emitters = () if project and project.alone else _EMITTERS
-    artifacts = [artifact for emit in emitters for artifact in emit(account)]
-    artifacts += dagster_project.emit(account, project) if project else ()
+    artifacts: list[Artifact] = []
+    if not (project and project.alone):
+        for emit in _EMITTERS:
+            artifacts += emit(account)
+    if project:
+        artifacts += dagster_project.emit(account, project)
     _check_paths([artifact.path for artifact in artifacts])
     return artifacts
 
@@ -52,7 +52,7 @@ def compile_site(
 def _check_paths(paths: list[PurePosixPath]) -> None:
     for path in paths:
         if path.is_absolute() or ".." in path.parts or paths.count(path) > 1:
-            raise ValueError(f"{path} is not a path of its own below the output folder")
+            raise ValueError(f"{path}: leaves the output directory, or two artifacts have this path")
 
 
 def compilation(
@@ -61,47 +61,45 @@ def compilation(
     changes: Sequence[Change] = (),
     project: Project | None = None,
 ) -> Compilation:
-    """Return the artifacts of a site, those that a new project is seeded with too, and what is to be said about them.
-
-    Raises:
-        GenError: a value has no one meaning in an artifact's format.
-    """
+    """Return the artifacts of a site with the seeds of a new project, and the facts to report about them."""
     account = Account(site, profile)
+    artifacts = compile_site(site, profile, project)
+    gaps: list[Gap] = []
+    if project:
+        artifacts += dagster_project.seeds(site, project)
+    if not (project and project.alone):
+        gaps += _gaps(account)
     return Compilation(
         site=site.site,
         title=site.title,
         status=site.status.words(),
         profile=profile.model_dump(exclude_none=True, exclude_defaults=True),
-        changes=tuple(map(str, changes)),
+        changes=tuple(str(change) for change in changes),
         keys=key_digests(site.model_dump(mode="json", exclude_defaults=True)),
-        templates=templates_digest(),
-        artifacts=(
-            *compile_site(site, profile, project),
-            *(dagster_project.seeds(site, project) if project else ()),
-        ),
-        gaps=() if project and project.alone else tuple(_gaps(account)),
+        templates=compiled_templates.DIGEST,
+        artifacts=tuple(artifacts),
+        gaps=tuple(gaps),
         unpinned=tuple(_unpinned(account)),
         first_login=first_login(account),
     )
 
 
 def _gaps(account: Account) -> Iterator[Gap]:
-    """Yield what the person has not told yet and the artifacts could use."""
-    meanings = {
-        **PLACEHOLDERS,
-        "home": "your home folder, for paths in .env files (as in /home/ada)",
-    }
-    wanted = {name for variable in env_file.variables(account) for name in variable.missing}
-    wanted |= set(account.missing(account.site.model_dump_json(exclude={"sources", "filesystems"})))
-    return (Gap(name, meanings[name]) for name in meanings if name in wanted)
+    """Yield the keys that an artifact needs and the profile does not have."""
+    # Sources and file systems are for readers only; no emitter writes them.
+    spec = account.site.model_dump_json(exclude={"sources", "filesystems"})
+    missing = set(account.missing(spec))
+    for variable in env_file.variables(account):
+        missing.update(variable.missing)
+    for name, meaning in {**PLACEHOLDERS, "home": _HOME_MEANING}.items():
+        if name in missing:
+            yield Gap(name, meaning)
 
 
 def _unpinned(account: Account) -> Iterator[Unpinned]:
-    for name, keys in account.site.host_keys.items():
-        if not trusted(account, keys):
-            reasons = {account.site.sources[source].weak or "" for source in keys.source}
-            yield Unpinned(
-                name,
-                ", ".join(sorted(reasons)),
-                account.site.docs or "the site's own documentation",
-            )
+    site = account.site
+    for name, keys in site.host_keys.items():
+        if trusted(account, keys):
+            continue
+        reasons = sorted({site.sources[source].weak or "" for source in keys.source})
+        yield Unpinned(name, ", ".join(reasons), site.docs or "the site's own documentation")

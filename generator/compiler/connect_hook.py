@@ -1,49 +1,72 @@
-"""The look at a certificate before each connection: a few lines of shell that ssh runs (ssh_config(5), `Match exec`).
+"""The certificate check before each connection: a shell command that ssh runs (ssh_config(5), `Match exec`).
 
-They find in `~/.local/state/gen/SITE.due`, which `gen refresh` writes, the second from which the certificate is to be
-renewed, and start no more than `date` until then. ssh gives them /dev/null for stdin and stdout, and waits for them.
+`gen refresh` writes the second from which the certificate is due into `~/.local/state/gen/SITE.due`. Until then the
+command starts no program but `date`. ssh waits for the command, and gives it /dev/null as its input and output.
 """
 
 from collections.abc import Iterable
 
-from generator import paths
 from generator.compiler.account import Account
-from generator.compiler.renewal_schedule import renewable
+from generator.compiler.renewal_schedule import renewable_auth
+from generator.paths import renewal_due
 from generator.ssh.config_files import RENEWAL_COMMAND
 
-# For the user's own shell, be it fish or csh, all this is one word in single quotes, and for ssh part of one in double
-# quotes. So it has neither kind, no backslash and no !; the first two commands do what quotes would.
+# $0 is the site, $1 the certificate below the home directory.
+#
+# The user's own shell, which may be fish or csh, sees the whole script as one word in single quotes; for ssh it is part
+# of a word in double quotes. So the script may hold no quotes of either kind, no backslash and no exclamation mark. Its
+# first two commands have the effect of quotes around every variable.
 _SCRIPT = (
     "IFS=",
     "set -f",
-    # In a folder that others write to, gen would take its spec from their site_specs.
+    # gen would read the specs of the current directory, which may belong to another user.
     "cd $HOME/ 2>/dev/null || exit",
-    f"{{ [ -e $1 ] && read due <{paths.renewal_due('$0')} && [ $(date +%s) -lt $due ]; }} 2>/dev/null && exit",
-    # What starts without a shell of the user's (a desktop, an editor) has a short PATH.
+    f"{{ [ -e $1 ] && read due <{renewal_due('$0')} && [ $(date +%s) -lt $due ]; }} 2>/dev/null && exit",
+    # A program that a desktop starts has a short PATH.
     "PATH=$PATH:$HOME/.local/bin:/opt/homebrew/bin:/usr/local/bin",
-    # Not by exec: ssh gives up where the command dies by a signal.
+    # Not with exec: ssh gives up if the command dies of a signal.
     f"command -v gen >/dev/null && {RENEWAL_COMMAND}",
 )
 
 
-def matches(account: Account, certificate: str | None, blocks: Iterable[list[str]]) -> list[str]:
-    """Return the criteria of `Match` lines that renew a certificate when one of some Host blocks is connected to.
+def match_criteria(
+    account: Account, certificate: str | None, host_names: Iterable[list[str]]
+) -> list[str]:
+    """Return the criteria of the `Match` lines that renew a certificate before a connection.
 
-    A negated pattern holds for its whole list, so a block that has one gets a line of its own. `!canonical` leaves out
-    ssh's second reading of its files; `!final` would ask for one (OpenSSH 8.0).
+    Args:
+        account: the user at the site.
+        certificate: the path of the certificate, if it is known.
+        host_names: the names and patterns of each Host block that uses the certificate.
     """
-    auth = renewable(account.site)
-    if not (certificate and auth and auth.renew_on_connect and account.profile.renew_on_connect):
+    auth = renewable_auth(account.site)
+    if auth is None or certificate is None:
         return []
-    words = (
-        f"/bin/sh -c '{'; '.join(_SCRIPT)}' {account.site.site} '{certificate.removeprefix('~/')}'"
-    )
-    command = words.replace("%", "%%")  # ssh would put something for a single one
-    lists = list(blocks)
-    alone = [names for names in lists if any(name.startswith("!") for name in names)]
-    together = [name for names in lists if names not in alone for name in names]
-    return [
-        f'!canonical originalhost {",".join(names)} exec "{command}"'
-        for names in (together, *alone)
-        if names
-    ]
+    if not (auth.renew_on_connect and account.profile.renew_on_connect):
+        return []
+    arguments = f"{account.site.site} '{certificate.removeprefix('~/')}'"
+    command = f"/bin/sh -c '{'; '.join(_SCRIPT)}' {arguments}"
+    # ssh expands a single percent sign (ssh_config(5), TOKENS).
+    command = command.replace("%", "%%")
+    criteria = []
+    for names in _pattern_lists(host_names):
+        # ssh reads its files a second time if CanonicalizeHostname is on: `!canonical` skips the second run. `!final`
+        # would request such a second reading (OpenSSH 8.0).
+        criteria.append(f'!canonical originalhost {",".join(names)} exec "{command}"')
+    return criteria
+
+
+def _pattern_lists(host_names: Iterable[list[str]]) -> list[list[str]]:
+    """Return the pattern list of each `Match` line.
+
+    A negated pattern excludes a name from its whole list (ssh_config(5), PATTERNS). So a block that has one gets its
+    own line, and all other blocks share the first line.
+    """
+    shared: list[str] = []
+    separate: list[list[str]] = []
+    for names in host_names:
+        if any(name.startswith("!") for name in names):
+            separate.append(names)
+        else:
+            shared += names
+    return [names for names in (shared, *separate) if names]

@@ -7,19 +7,19 @@ from typing import Any
 
 
 def digest(content: bytes) -> str:
-    """Return the SHA-256 of a file's bytes in hexadecimal."""
+    """Return the SHA-256 of a file's content in hexadecimal."""
     return sha256(content).hexdigest()
 
 
-def leaves(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield every value of nested mappings with its keys from the top, dots between."""
+def leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every value of nested mappings with its key path, as in `slurm.partition`."""
     for key, value in values.items():
         if isinstance(value, dict):
-            yield from leaves(value, f"{above}{key}.")
+            yield from leaves(value, f"{prefix}{key}.")
         else:
-            yield f"{above}{key}", value
+            yield f"{prefix}{key}", value
 
 
 def key_digests(values: Mapping[str, Any]) -> dict[str, str]:
-    """Return a short digest of every value of a spec, by its keys from the top with dots between."""
-    return {keys: digest(json.dumps(value).encode())[:12] for keys, value in leaves(values)}
+    """Return a short digest of every value of a spec, by its key path."""
+    return {path: digest(json.dumps(value).encode())[:12] for path, value in leaves(values)}

@@ -1,4 +1,4 @@
-"""What a person does next, in the commands of the site's own way in."""
+"""The commands before the first login on a site, for each authentication method."""
 
 import shlex
 
@@ -14,72 +14,78 @@ from generator.schema.auth import (
 )
 from generator.schema.placeholders import expand
 
+_DEFAULT_KEY_TYPE = "ed25519"
+
 
 def first_login(account: Account) -> FirstLogin:
-    """Return what leads to a login on the site's first host."""
+    """Return the commands that lead to a login on the site's usual host."""
     usual = account.site.usual_host
     auth = account.site.auth_of(usual.host)
     key = account.key(auth)
-    own = auth if isinstance(auth, PublicKeyAuth) else None
-    signed = isinstance(auth, CommandCertificateAuth) and not auth.makes_key
+    public_key_auth = auth if isinstance(auth, PublicKeyAuth) else None
     return FirstLogin(
         alias=account.fill(usual.alias) or usual.alias,
         key=key,
-        make_key=_words(
-            "ssh-keygen", "-t", own.key_types[0] if own and own.key_types else "ed25519", "-f", key
-        )
-        if own or signed
-        else None,
-        submit=own.submit if own else None,
-        max_keys=own.max_keys if own else None,
-        credential=tuple(_credential(account, auth, key)),
+        make_key=_keygen_command(auth, key),
+        submit=public_key_auth.submit if public_key_auth else None,
+        max_keys=public_key_auth.max_keys if public_key_auth else None,
+        credential=tuple(_credential_commands(account, auth, key)),
     )
 
 
-def _credential(account: Account, auth: Auth, key: str | None) -> list[str]:
+def _keygen_command(auth: Auth, key: str | None) -> str | None:
+    """Return the command that makes the key pair, or ``None`` if the user needs no key or another command makes it."""
+    key_type: str = _DEFAULT_KEY_TYPE
+    match auth:
+        case PublicKeyAuth():
+            if auth.key_types:
+                key_type = auth.key_types[0]
+        case CommandCertificateAuth(makes_key=False):
+            pass
+        case _:
+            return None
+    return _pasteable("ssh-keygen", "-t", key_type, "-f", key)
+
+
+def _credential_commands(account: Account, auth: Auth, key: str | None) -> list[str]:
     match auth:
         case StepAuth():
-            authority = (
-                "--context",
-                auth.context,
-                "--ca-url",
-                auth.ca_url,
-                "--fingerprint",
-                auth.ca_fingerprint,
-            )
-            provisioner = ("--provisioner", auth.provisioner) if auth.provisioner else ()
-            identity = _filled(account, auth.identity)
-            # step makes the key pair too: never over one that a person has for other purposes.
-            own = ("--force",) if key == account.fill(auth.key) else ()
-            unlocked = ("--no-password", "--insecure", *own)
-            return [
-                _words("step", "ca", "bootstrap", *authority),
-                _words("step", "ssh", "certificate", identity, key, *provisioner, *unlocked),
-            ]
-        case CommandCertificateAuth():
-            return [_command(account, auth.command)] if auth.command else []
-        case AgentAuth():
-            return [_command(account, auth.fill)] if auth.fill else []
+            return _step_commands(account, auth, key)
+        case CommandCertificateAuth(command=command) if command:
+            return [_pasteable(*(_filled(account, word) for word in command))]
+        case AgentAuth(fill=command) if command:
+            return [_pasteable(*(_filled(account, word) for word in command))]
         case KerberosAuth():
-            return [_words("kinit", _filled(account, auth.principal))]
+            return [_pasteable("kinit", _filled(account, auth.principal))]
         case _:
             return []
 
 
-def _command(account: Account, words: tuple[str, ...]) -> str:
-    return _words(*(_filled(account, word) for word in words))
+def _step_commands(account: Account, auth: StepAuth, key: str | None) -> list[str]:
+    bootstrap = ["step", "ca", "bootstrap", "--context", auth.context]
+    bootstrap += ["--ca-url", auth.ca_url, "--fingerprint", auth.ca_fingerprint]
+    certificate = ["step", "ssh", "certificate", _filled(account, auth.identity), key]
+    if auth.provisioner:
+        certificate += ["--provisioner", auth.provisioner]
+    certificate += ["--no-password", "--insecure"]
+    # step makes a new key pair too. It may overwrite the key that gen chose for the site, but not a key of the profile.
+    if key == account.fill(auth.key):
+        certificate.append("--force")
+    return [_pasteable(*bootstrap), _pasteable(*certificate)]
 
 
 def _filled(account: Account, text: str) -> str:
-    """Return a text with its placeholders filled in, those of unknown values in capitals."""
-    return (
-        expand(text, {name: value or name.upper() for name, value in account.values().items()})
-        or text
-    )
+    """Return a text with its placeholders replaced; an unknown value is written in capitals (`USER`)."""
+    values = {name: value or name.upper() for name, value in account.values().items()}
+    return expand(text, values) or text
 
 
-def _words(*words: str | None) -> str:
-    """Return a command to paste, each word quoted for the shell but for a ~ in front, which is the home folder."""
-    parts = [word.removeprefix("~/") for word in words if word]
-    homes = ["~/" if word.startswith("~/") else "" for word in words if word]
-    return " ".join(home + shlex.quote(part) for home, part in zip(homes, parts, strict=True))
+def _pasteable(*words: str | None) -> str:
+    """Return a command with its words quoted for the shell; a `~/` in front stays, so that the shell expands it."""
+    quoted = []
+    for word in words:
+        if not word:
+            continue
+        home = "~/" if word.startswith("~/") else ""
+        quoted.append(home + shlex.quote(word.removeprefix("~/")))
+    return " ".join(quoted)

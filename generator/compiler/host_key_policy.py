@@ -1,4 +1,4 @@
-"""Which host keys ssh may accept for a machine: those of the spec that are trusted, and no others."""
+"""The host keys that ssh may accept from a machine: the trusted ones of the spec, and no others."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,80 +7,89 @@ from generator.compiler.account import Account
 from generator.schema.hosts import Authority, HostKeys
 from generator.ssh.keys import CERTIFICATE_SUFFIX, SIGNATURES, Algorithm, algorithm, fingerprint
 
-_CERTIFICATES = ",".join(
-    f"{name}{CERTIFICATE_SUFFIX}" for names in SIGNATURES.values() for name in names
-)
-
 
 @dataclass(frozen=True)
 class Pins:
-    """Everything that one machine may prove itself with."""
+    """Every host key that one machine may have."""
 
     fingerprints: tuple[str, ...]
-    """`SHA256:…`, of whole keys too."""
+    """`SHA256:…`, also of whole keys."""
     authorities: tuple[Authority, ...]
     """Keys that sign host keys."""
     algorithms: str | None
-    """HostKeyAlgorithms that a pinned key answers to; ``None`` with authorities alone: ssh prefers certificates."""
+    """HostKeyAlgorithms that match the pinned keys; ``None`` with authorities alone: ssh prefers certificates."""
 
 
-def prints(keys: HostKeys) -> Iterator[tuple[Algorithm, str]]:
-    """Yield algorithm and fingerprint of every host key, of whole ones too; those of authorities are no host keys."""
-    yield from ((kind, one) for kind, several in keys.fingerprints.items() for one in several)
-    yield from ((algorithm(key), fingerprint(key)) for key in keys.keys)
+def fingerprints(keys: HostKeys) -> Iterator[tuple[Algorithm, str]]:
+    """Yield algorithm and fingerprint of every host key, also of whole keys, but not of authorities."""
+    for kind, pinned in keys.fingerprints.items():
+        for value in pinned:
+            yield kind, value
+    for key in keys.keys:
+        yield algorithm(key), fingerprint(key)
 
 
 def trusted(account: Account, keys: HostKeys) -> bool:
-    """Tell whether host keys are compiled: a source of theirs is not weak, or the person accepted them."""
+    """Return whether gen pins these host keys: one of their sources is strong, or the user accepts weak sources."""
     return account.profile.accept_unverified or not account.site.unverified(keys)
 
 
 def pins(account: Account, entry: str) -> Pins | None:
-    """Return the pins of an entry of `hosts` or `compute`; ``None`` where nothing is known that may be trusted."""
+    """Return the pins of an entry of `hosts` or `compute`, or ``None`` if the spec has no trusted keys for it."""
     for keys in account.site.host_keys.values():
         if entry in keys.hosts and trusted(account, keys):
-            return _pins(keys)
+            pinned = tuple(dict.fromkeys(value for _, value in fingerprints(keys)))
+            return Pins(pinned, keys.authorities, _algorithms(keys))
     return None
 
 
-def _pins(keys: HostKeys) -> Pins:
-    known: list[Algorithm] = [*keys.fingerprints, *map(algorithm, keys.keys)]
-    signatures = [",".join(names) for kind, names in SIGNATURES.items() if kind in known]
-    return Pins(
-        fingerprints=tuple(dict.fromkeys(one for _, one in prints(keys))),
-        authorities=keys.authorities,
-        algorithms=",".join([*([_CERTIFICATES] if keys.authorities else []), *signatures])
-        if signatures
-        else None,
-    )
+def _algorithms(keys: HostKeys) -> str | None:
+    kinds = {kind for kind, _ in fingerprints(keys)}
+    if not kinds:
+        return None
+    names: list[str] = []
+    if keys.authorities:
+        for signatures in SIGNATURES.values():
+            names += [signature + CERTIFICATE_SUFFIX for signature in signatures]
+    for kind, signatures in SIGNATURES.items():
+        if kind in kinds:
+            names += signatures
+    return ",".join(names)
 
 
-def listed(name: str, port: int) -> str:
-    """Return a host as known_hosts names it, in small letters as ssh looks it up (sshd(8), SSH_KNOWN_HOSTS)."""
+def known_hosts_name(name: str, port: int) -> str:
+    """Return a host as known_hosts names it: in lowercase, because ssh looks it up so (sshd(8), SSH_KNOWN_HOSTS)."""
     if port == 22:
         return name.lower()
-    return f"!{listed(name[1:], port)}" if name.startswith("!") else f"[{name.lower()}]:{port}"
+    if name.startswith("!"):
+        return f"!{known_hosts_name(name[1:], port)}"
+    return f"[{name.lower()}]:{port}"
 
 
-def host_key_settings(known: Pins | None, port: int) -> list[tuple[str, str]]:
-    """Accept the pinned keys and no others, whatever a known_hosts file holds; ask where nothing is pinned.
+def host_key_settings(pinned: Pins | None, port: int) -> list[tuple[str, str]]:
+    """Return the settings that make ssh accept the pinned keys only, or ask if nothing is pinned.
 
-    ssh runs the command (OpenSSH 8.5) with the host as known_hosts would name it, and the key's type, base64 and
-    fingerprint, and takes what it prints for known_hosts lines. An older client ignores it and refuses the host.
+    ssh runs KnownHostsCommand (OpenSSH 8.5) with the host's name for known_hosts and the key's type, base64 and
+    fingerprint. It reads the output as lines of known_hosts. An older client ignores the command and refuses the host.
     """
-    if known is None:
+    if pinned is None:
         return [("StrictHostKeyChecking", "ask")]
-    prints = "|".join(known.fingerprints)
-    script = [f'case "$3" in {prints}) echo "$0 $1 $2";; esac'] if prints else []
-    script += [
-        f'echo "@cert-authority {listed(one.hosts, port)} {one.key}"' for one in known.authorities
-    ]
-    return [
-        *([("HostKeyAlgorithms", known.algorithms)] if known.algorithms else []),
+    script = []
+    if pinned.fingerprints:
+        script.append(f'case "$3" in {"|".join(pinned.fingerprints)}) echo "$0 $1 $2";; esac')
+    for authority in pinned.authorities:
+        name = known_hosts_name(authority.hosts, port)
+        script.append(f'echo "@cert-authority {name} {authority.key}"')
+    settings = []
+    if pinned.algorithms:
+        settings.append(("HostKeyAlgorithms", pinned.algorithms))
+    settings += [
         ("StrictHostKeyChecking", "yes"),
         ("UpdateHostKeys", "no"),
         ("VerifyHostKeyDNS", "no"),
+        # No key that the user or the administrator accepted earlier may count.
         ("UserKnownHostsFile", "/dev/null"),
         ("GlobalKnownHostsFile", "/dev/null"),
         ("KnownHostsCommand", f"/bin/sh -c '{'; '.join(script)}' %H %t %K %f"),
     ]
+    return settings

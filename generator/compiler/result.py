@@ -1,4 +1,4 @@
-"""What comes of compiling a site: the artifacts, and what a person should be told about them."""
+"""The result of compiling a site: the artifacts, and the facts that a command reports about them."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from generator.compiler.artifact import Artifact
 
 @dataclass(frozen=True)
 class Gap:
-    """Something that only the person knows, and the artifacts lack."""
+    """A key of the profile that has no value although an artifact needs it."""
 
     name: str
     meaning: str
@@ -15,7 +15,7 @@ class Gap:
 
 @dataclass(frozen=True)
 class Unpinned:
-    """Host keys that are left out, because no source of theirs can be trusted unasked."""
+    """Host keys that gen does not pin, because all of their sources are weak."""
 
     name: str
     reason: str
@@ -24,36 +24,37 @@ class Unpinned:
 
 @dataclass(frozen=True)
 class FirstLogin:
-    """The commands that lead to a first login, ready to paste; what is not known stands in capitals."""
+    """The commands before the first login, ready to paste. An unknown value is written in capitals."""
 
     alias: str
     key: str | None
+    """Path of the private key."""
     make_key: str | None
-    """Command that makes the key pair, where the person has to."""
+    """Command that makes the key pair, if the user must make it."""
     submit: str | None
-    """Where the public key is then handed in, in the site's words."""
+    """Where the user submits the public key, in the site's words."""
     max_keys: int | None
-    """How many public keys the site stores for one person."""
+    """Number of public keys that the site stores for one user."""
     credential: tuple[str, ...]
     """Commands that get a certificate or a ticket."""
 
 
 @dataclass(frozen=True)
 class Compilation:
-    """Everything that a command writes and says about a site."""
+    """The artifacts of a site, and everything that a command says about them."""
 
     site: str
     title: str
     status: str | None
-    """That the site is about to stop, or has; ``None`` when there is nothing to tell."""
+    """A warning that the site closes or has closed; ``None`` for an active site."""
     profile: dict[str, str | bool]
-    """The values of the person that went in, for the lock."""
+    """The values of the profile that were used, for the lock."""
     changes: tuple[str, ...]
-    """The changes to the spec that went in, those of the profile too, as `--set` takes them."""
+    """The changes to the spec, with those of the profile, in the syntax of `--set`."""
     keys: dict[str, str]
-    """Digest of every value of the spec, by its keys."""
+    """Digest of every value of the spec, by its key path."""
     templates: str
-    """Digest of the templates that were filled in."""
+    """Digest of the templates that were used."""
     artifacts: tuple[Artifact, ...]
     gaps: tuple[Gap, ...]
     unpinned: tuple[Unpinned, ...]

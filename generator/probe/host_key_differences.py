@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from generator.compiler.host_key_policy import prints
+from generator.compiler.host_key_policy import fingerprints
 from generator.probe.finding import Finding, Kind
 from generator.schema.hosts import HostKeys
 from generator.schema.site import SiteSpec
@@ -64,7 +64,7 @@ def differences(
     if name is None or keys is None:
         return
     about = f"host_keys.{name}"
-    known = _by_algorithm(prints(keys))
+    known = _by_algorithm(fingerprints(keys))
     seen = _by_algorithm((algorithm(key), fingerprint(key)) for key in found.keys)
     strangers = {
         kind: one for kind, one in seen.items() if kind in known and one.isdisjoint(known[kind])

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from generator.compiler.digests import leaves
-from generator.compiler.host_key_policy import prints
+from generator.compiler.host_key_policy import fingerprints
 from generator.schema.base import Model
 from generator.schema.hosts import Compute, Host, HostKeys
 from generator.schema.site import SiteSpec
@@ -167,7 +167,7 @@ def _host(site: SiteSpec, name: str, host: Host) -> Block:
 
 
 def _pins(site: SiteSpec, keys: str, pins: HostKeys) -> Block:
-    listed = [f"{kind} {one}" for kind, one in prints(pins)]
+    listed = [f"{kind} {one}" for kind, one in fingerprints(pins)]
     listed += [f"host CA for {one.hosts}: {fingerprint(one.key)}" for one in pins.authorities]
     pinned = "only when a person accepts weak sources" if site.unverified(pins) else "yes"
     return {

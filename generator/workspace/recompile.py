@@ -9,10 +9,9 @@ from pathlib import Path, PurePosixPath
 from pydantic import ValidationError
 
 from generator import __version__, paths
-from generator.compiler import digests
+from generator.compiler import compiled_templates, digests
 from generator.compiler.artifact import Artifact
 from generator.compiler.compile import compile_site
-from generator.compiler.templates import templates_digest
 from generator.errors import GenError
 from generator.loading import catalogue, inputs, overrides, validate
 from generator.loading import yaml_document as document
@@ -172,7 +171,7 @@ def _made(root: Path, where: PurePosixPath, was: Lock, within: Path) -> Made | N
     now = replace(
         was.inputs,
         gen_version=__version__,
-        templates_digest=templates_digest(),
+        templates_digest=compiled_templates.DIGEST,
         spec=recorded_spec,
     )
     artifacts = compile_site(site, _profile(was.inputs, str(root / where)), now.project)

@@ -1,1 +1,1 @@
-"""One artifact kind a module; each has `emit(account)`, which yields nothing where the site has no need of it."""
+"""One module for each kind of artifact. Its `emit(account)` yields nothing if the site does not need the artifact."""

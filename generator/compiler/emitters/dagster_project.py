@@ -1,25 +1,25 @@
-"""A Dagster project for a site: one managed file with all that it needs to know of the site, the rest is seeded.
+"""A Dagster project for a site: one managed file with the facts of the site, and seeds for everything else.
 
-The file is TOML whose tables are fields of dagster-slurm's classes. It holds no value of a person, so that a team can
-share it; those come from the environment. dagster-slurm puts `extra_opts` first, and ssh takes the first value.
+The tables of the TOML file are fields of dagster-slurm's classes. The file has no value of a user, so a team can share
+it; those values come from the environment. dagster-slurm puts `extra_opts` first, and ssh uses the first value.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from generator import paths
-from generator.compiler import scaffold
+from generator.compiler import compiled_templates, scaffold
 from generator.compiler.account import Account
 from generator.compiler.artifact import Artifact, Owner
 from generator.compiler.host_key_policy import host_key_settings, pins
-from generator.compiler.renewal_schedule import certificate
-from generator.compiler.templates import render
+from generator.compiler.renewal_schedule import timed_auth
 from generator.schema.auth import (
     Auth,
     CommandCertificateAuth,
     KerberosAuth,
     KeyboardAuth,
     PublicKeyAuth,
+    WithKey,
 )
 from generator.schema.hosts import Host, Machine
 from generator.schema.launchers import Ray, Spark
@@ -30,28 +30,27 @@ from generator.schema.slurm import Request, Slurm
 Value = str | int | bool | list[str] | None
 Fields = dict[str, Value]
 
+_MAX_LIST_LINE = 80
+
 
 def emit(account: Account, project: Project) -> Iterator[Artifact]:
-    """Yield the file of the site, the only one that is managed."""
+    """Yield the site's file, the only managed file of a project."""
     site = account.site
-    made = paths.header(
-        site.site, f"gen project {_name(project)} --site" if project.alone else "gen site"
+    command = f"gen project {_name(project)} --site" if project.alone else "gen site"
+    tables = {}
+    for name, fields in _tables(account).items():
+        if written := _toml_fields(fields):
+            tables[name] = written
+    text = compiled_templates.site_toml(
+        header=paths.header(site.site, command), title=site.title, tables=tables
     )
-    tables = {name: _written(fields) for name, fields in _tables(account).items()}
-    content = render(
-        "site.toml.j2",
-        header=made,
-        title=site.title,
-        tables={name: one for name, one in tables.items() if one},
-    )
-    yield Artifact(project.wiring(site.site), content, 0o644)
+    yield Artifact(project.wiring(site.site), "".join(text).encode(), 0o644)
 
 
 def seeds(site: SiteSpec, project: Project) -> Iterator[Artifact]:
-    """Yield all other files of a new project; what is known of the site is not in them."""
-    for path, content in scaffold.files(
-        _name(project), project.package, site.site, site.usual_host.alias
-    ):
+    """Yield all other files of a new project. They hold no facts of the site but its name and alias."""
+    files = scaffold.files(_name(project), project.package, site.site, site.usual_host.alias)
+    for path, content in files.items():
         yield Artifact(project.folder / path, content, 0o644, owner=Owner.SEEDED)
 
 
@@ -60,102 +59,114 @@ def _name(project: Project) -> str:
 
 
 def _tables(account: Account) -> dict[str, Fields]:
-    slurm = account.site.slurm
-    route = account.site.route(account.site.usual_host.alias)
+    """Return the fields of each table; those without a table have an empty name."""
+    site = account.site
+    route = site.route(site.usual_host.alias)
     tables: dict[str, Fields] = {"": _login(account, route), "ssh": _ssh(account, route[0])}
     if len(route) > 1:
-        tables["ssh.jump_host"] = _jump(account, route[0].host, route[1])
-    tables |= {"queue": _queue(slurm, slurm) | _defaults(slurm), "devel": _devel(slurm)}
-    return (
-        tables
-        | dict(_launcher("ray", account.site.ray))
-        | dict(_launcher("spark", account.site.spark))
-    )
+        tables["ssh.jump_host"] = _jump_host(account, route[0].host, route[1])
+    tables["queue"] = _request(site.slurm, site.slurm) | _site_defaults(site.slurm)
+    tables["devel"] = _development_request(site.slurm)
+    tables |= _launcher("ray", site.ray)
+    tables |= _launcher("spark", site.spark)
+    return tables
 
 
 def _login(account: Account, route: list[Machine]) -> Fields:
     site = account.site
     host = route[0].host
-    asks = [asked for machine in route if (asked := _asks(site.auth_of(machine.host)))]
-    renewed = certificate(site) and certificate(site) is site.auth_of(host)
-    needs = ["SLURM_EDGE_NODE_USER"]
-    needs += ["SLURM_EDGE_NODE_HOST"] if account.fill(host.host) is None else []
-    needs += (
-        ["SLURM_ACCOUNT"]
-        if site.slurm.accounts.required and not site.slurm.accounts.default
-        else []
-    )
+    prompts: list[str] = []
+    for machine in route:
+        prompt = _prompt(site.auth_of(machine.host))
+        if prompt and prompt not in prompts:
+            prompts.append(prompt)
+    needs: list[str] = ["SLURM_EDGE_NODE_USER"]
+    if account.fill(host.host) is None:
+        needs.append("SLURM_EDGE_NODE_HOST")
+    if site.slurm.accounts.required and not site.slurm.accounts.default:
+        needs.append("SLURM_ACCOUNT")
+    # gen renews the certificate of the site, which is not the one of a host with its own authentication.
+    renewal_auth = timed_auth(site)
+    is_renewed = renewal_auth is not None and renewal_auth is site.auth_of(host)
     return {
         "title": site.title,
         "needs": needs,
-        "renew": ["gen", "refresh", site.site] if renewed else None,
-        "asks": " and ".join(dict.fromkeys(asks)) or None,
-        "impossible": _impossible(account, len(route) - 1, bool(asks)),
+        "renew": ["gen", "refresh", site.site] if is_renewed else None,
+        "asks": " and ".join(prompts) or None,
+        "impossible": _impossible(site, jumps=len(route) - 1, interactive=bool(prompts)),
     }
 
 
-def _asks(auth: Auth) -> str | None:
-    """Return what a person types or opens at each login."""
+def _prompt(auth: Auth) -> str | None:
+    """Return the input that a login asks the user for, as in "asks for a password"."""
     match auth:
         case KeyboardAuth():
             return f"for {', '.join(auth.asks)}"
         case PublicKeyAuth(then=str()) | KerberosAuth(then=str()):
             return "for a second factor"
-    return None
+        case _:
+            return None
 
 
-def _impossible(account: Account, jumps: int, asks: bool) -> str | None:
+def _impossible(site: SiteSpec, *, jumps: int, interactive: bool) -> str | None:
     """Return why dagster-slurm cannot work at the site."""
-    slurm = account.site.slurm
-    queue = slurm.partitions.get(slurm.partition or "")
-    reasons = {
-        "it lies behind more than one jump host, and dagster-slurm takes one": jumps > 1,
-        "each login asks a person, and connections may not be shared": asks
-        and account.site.multiplexing == "forbidden",
-        "jobs need --clusters, which dagster-slurm does not pass": bool(slurm.clusters),
-        "jobs need --constraint, which dagster-slurm does not pass": bool(slurm.constraint),
-        "jobs are not submitted with sbatch": bool(queue and queue.submit_with),
-    }
-    return "; ".join(reason for reason, holds in reasons.items() if holds) or None
+    slurm = site.slurm
+    partition = slurm.partitions.get(slurm.partition or "")
+    reasons: list[str] = []
+    if jumps > 1:
+        reasons.append(
+            "the login node is behind several jump hosts, and dagster-slurm supports one"
+        )
+    if interactive and site.multiplexing == "forbidden":
+        reasons.append("each login asks the user for input, and connections may not be shared")
+    if slurm.clusters:
+        reasons.append("jobs need --clusters, which dagster-slurm does not pass")
+    if slurm.constraint:
+        reasons.append("jobs need --constraint, which dagster-slurm does not pass")
+    if partition and partition.submit_with:
+        reasons.append("jobs are not submitted with sbatch")
+    return "; ".join(reasons) or None
 
 
 def _ssh(account: Account, machine: Machine) -> Fields:
     address: Fields = {"host": account.fill(machine.host_name), "port": machine.host.port}
-    return address | _trust(account, machine, "%")
+    return address | _trust(account, machine, percent="%")
 
 
-def _jump(account: Account, behind: Host, jump: Machine) -> Fields:
-    """Return a jump host; user and key are those of the site unless they differ. ssh expands its command once more."""
+def _jump_host(account: Account, behind: Host, jump: Machine) -> Fields:
+    """Return the fields of a jump host. Its user and key are those of the site unless they differ."""
     site, host = account.site, jump.host
-    address: Fields = {"host": account.fill(jump.host_name), "port": host.port}
-    asked: Fields = {"batch_mode": False} if _asks(site.auth_of(host)) else {}
-    same: Fields = {"key_path": None} if site.auth_of(host) == site.auth_of(behind) else {}
-    return address | asked | _trust(account, jump, "%%") | same
+    fields: Fields = {"host": account.fill(jump.host_name), "port": host.port}
+    if _prompt(site.auth_of(host)):
+        fields["batch_mode"] = False
+    # The ProxyCommand of the first ssh holds this command, so percent signs are expanded once more.
+    fields |= _trust(account, jump, percent="%%")
+    if site.auth_of(host) == site.auth_of(behind):
+        # A key here would win over the key that the user names for the site.
+        fields["key_path"] = None
+    return fields
 
 
 def _trust(account: Account, machine: Machine, percent: str) -> Fields:
-    """Return how a machine and a person prove themselves: the pins, as ssh/SITE.conf has them, and the key."""
+    """Return the pins of a machine, as in ssh/SITE.conf, and the key of the user."""
     host = machine.host
     auth = account.site.auth_of(host)
-    known = pins(account, machine.entry)
-    settings = host_key_settings(known, host.port) if known else []
+    pinned = pins(account, machine.entry)
+    settings = host_key_settings(pinned, host.port) if pinned else []
     if isinstance(auth, KerberosAuth):
-        settings += [
-            ("GSSAPIAuthentication", "yes"),
-            ("GSSAPIDelegateCredentials", "yes" if auth.delegate else "no"),
-        ]
+        settings.append(("GSSAPIAuthentication", "yes"))
+        settings.append(("GSSAPIDelegateCredentials", "yes" if auth.delegate else "no"))
     if isinstance(auth, CommandCertificateAuth) and auth.certificate:
         settings.append(("CertificateFile", account.fill(auth.certificate) or auth.certificate))
-    key = getattr(auth, "key", None)
+    options = [f"-o{keyword}={value.replace('%', percent)}" for keyword, value in settings]
     return {
-        "key_path": account.fill(key) if key else None,
-        "host_key_checking": "inherit" if known else None,
-        "extra_opts": [f"-o{keyword}={value.replace('%', percent)}" for keyword, value in settings]
-        or None,
+        "key_path": account.fill(auth.key) if isinstance(auth, WithKey) else None,
+        "host_key_checking": "inherit" if pinned else None,
+        "extra_opts": options or None,
     }
 
 
-def _queue(slurm: Slurm, request: Request) -> Fields:
+def _request(slurm: Slurm, request: Request) -> Fields:
     return {
         "partition": request.partition,
         "qos": slurm.chosen_qos(request),
@@ -170,39 +181,48 @@ def _queue(slurm: Slurm, request: Request) -> Fields:
     }
 
 
-def _defaults(slurm: Slurm) -> Fields:
-    """Return the site's account; and no memory, which dagster-slurm would ask for, where jobs must not."""
-    refused = {"--mem", "--mem-per-cpu"} & {*slurm.forbidden_options, *slurm.ignored_options}
-    return {"account": slurm.accounts.default, **({"mem": ""} if refused else {})}
+def _site_defaults(slurm: Slurm) -> Fields:
+    """Return the site's account, and an empty `mem` if jobs must not ask for memory, as dagster-slurm would."""
+    fields: Fields = {"account": slurm.accounts.default}
+    refused_options = {*slurm.forbidden_options, *slurm.ignored_options}
+    if refused_options & {"--mem", "--mem-per-cpu"}:
+        fields["mem"] = ""
+    return fields
 
 
-def _devel(slurm: Slurm) -> Fields:
-    """Return what differs in a job that tries something out; a QoS goes with its partition."""
+def _development_request(slurm: Slurm) -> Fields:
+    """Return the fields that differ in a job for development. A partition brings its own QoS, or none."""
     if not slurm.devel.model_fields_set:
         return {}
-    fields = _queue(slurm, slurm.devel)
-    return {**fields, "qos": fields["qos"] or ("" if slurm.devel.partition else None)}
+    fields = _request(slurm, slurm.devel)
+    if slurm.devel.partition and not fields["qos"]:
+        fields["qos"] = ""
+    return fields
 
 
-def _launcher(name: str, changed: Ray | Spark) -> Iterator[tuple[str, Fields]]:
-    """Yield a table of a launcher's fields, and one for each group of fields below it."""
-    fields = changed.model_dump(
+def _launcher(name: str, launcher: Ray | Spark) -> Mapping[str, Fields]:
+    """Return the table of a launcher, and one table for each group of fields in it."""
+    values = launcher.model_dump(
         mode="json", exclude_unset=True, exclude={"source", "note", "checked"}
     )
-    if fields.get("worker_cpu_bind") == "omit":
-        fields["worker_cpu_bind"] = ""
-    yield name, {key: value for key, value in fields.items() if not isinstance(value, dict)}
-    yield from (
-        (f"{name}.{key}", value) for key, value in fields.items() if isinstance(value, dict)
-    )
+    if values.get("worker_cpu_bind") == "omit":
+        values["worker_cpu_bind"] = ""
+    fields: Fields = {}
+    groups: dict[str, Fields] = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            groups[f"{name}.{key}"] = value
+        else:
+            fields[key] = value
+    return {name: fields, **groups}
 
 
-def _written(fields: Fields) -> dict[str, str | list[str]]:
-    """Return fields as TOML spells them, which takes JSON's strings; a long list has a line for each item."""
+def _toml_fields(fields: Fields) -> dict[str, str | list[str]]:
     return {key: _toml(value) for key, value in fields.items() if value is not None}
 
 
 def _toml(value: Value) -> str | list[str]:
-    if isinstance(value, list) and sum(map(len, value)) > 80:
+    """Return a value as TOML, whose strings are those of JSON. A long list is returned as its items, one for each line."""
+    if isinstance(value, list) and sum(map(len, value)) > _MAX_LIST_LINE:
         return [json.dumps(item, ensure_ascii=False) for item in value]
     return json.dumps(value, ensure_ascii=False)

@@ -1,18 +1,18 @@
-"""`ssh/SITE.conf`: a Host block for every name that a person or a program may give to ssh.
+"""`ssh/SITE.conf`: a Host block for every name that a user or a program may give to ssh.
 
-The file works from where it lies (`ssh -F`) and when it is included. In ssh_config the first value wins, so names come
-before patterns; and an unknown keyword stops ssh for every host, hence IgnoreUnknown on top.
+The file works where gen writes it (`ssh -F FILE`) and when it is included. In ssh_config the first value wins, so names
+come before patterns. An unknown keyword makes ssh refuse every host, so IgnoreUnknown comes first.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from generator import paths
-from generator.compiler import connect_hook
+from generator.compiler import compiled_templates
 from generator.compiler.account import Account
 from generator.compiler.artifact import Artifact
+from generator.compiler.connect_hook import match_criteria
 from generator.compiler.host_key_policy import host_key_settings, pins
-from generator.compiler.templates import render
 from generator.errors import GenError
 from generator.schema.auth import Auth, KerberosAuth, PublicKeyAuth, preferred_authentications
 from generator.schema.hosts import Compute, Host, JobEntry, Keepalive
@@ -24,7 +24,7 @@ Setting = tuple[str, str]
 
 @dataclass
 class Block:
-    """A Host block: the names it is for, and keyword and value of each line."""
+    """A Host block: its names, and the keyword and value of each line. Without names it is only a comment."""
 
     names: list[str]
     settings: list[Setting] = field(default_factory=list)
@@ -32,63 +32,62 @@ class Block:
 
 
 def emit(account: Account) -> Iterator[Artifact]:
-    """Yield the one file that every site has.
-
-    Raises:
-        GenError: two aliases are the same one for this person.
-    """
-    _refuse_twins(account)
-    name = account.site.site
-    made = list(blocks(account))
-    content = render(
-        "ssh_config.j2",
-        header=paths.header(account.site.site),
+    """Yield the file, which every site has."""
+    _refuse_equal_aliases(account)
+    site = account.site.site
+    host_blocks = list(blocks(account))
+    text = compiled_templates.ssh_config(
+        header=paths.header(site),
         title=account.site.title,
-        renewed=_renewed(account, made),
-        blocks=made,
+        renewed=_renewal_criteria(account, host_blocks),
+        blocks=host_blocks,
     )
-    installed = paths.installed_ssh_config(name)
-    yield Artifact(paths.ssh_config(name), content, 0o600, install_to=installed)
+    yield Artifact(
+        path=paths.ssh_config(site),
+        content="".join(text).encode(),
+        mode=0o600,
+        install_to=paths.installed_ssh_config(site),
+    )
 
 
 def blocks(account: Account) -> Iterator[Block]:
-    """Yield the blocks of a site: hosts, job entries, compute nodes."""
+    """Yield the blocks of a site: hosts, jobs, compute nodes."""
     site = account.site
-    needs = _needs_of_names(account)
-    taken: set[str] = set()
-    # ssh takes a half-filled line for a fault or for a name, so a comment replaces a block that cannot be named yet.
+    missing = _missing_in_routes(account)
+    host_names: set[str] = set()
+    # A half-filled name would be a syntax error or a wrong name for ssh, so a comment replaces such a block.
     for entry, host in site.hosts.items():
-        if needs[entry]:
-            yield Block([], comments=_gap(entry, needs[entry]))
+        if missing[entry]:
+            yield Block([], comments=_omission(entry, missing[entry]))
         else:
-            yield from _host(account, entry, host, taken)
+            yield from _host(account, entry, host, host_names)
     for alias, job in site.jobs.items():
-        missing = _merged(account.missing(alias), needs[job.through])
-        if missing:
-            yield Block([], comments=_gap(alias, missing))
+        unknown = _merged(account.missing(alias), missing[job.through])
+        if unknown:
+            yield Block([], comments=_omission(alias, unknown))
         else:
             yield _job(account, alias, job)
     for group, nodes in site.compute.items():
-        if needs[nodes.through]:
-            yield Block([], comments=_gap(group, needs[nodes.through]))
+        if missing[nodes.through]:
+            yield Block([], comments=_omission(group, missing[nodes.through]))
         else:
             yield from _compute(account, group, nodes)
 
 
-def _renewed(account: Account, made: list[Block]) -> list[str]:
-    """Return what stands behind `Match`, for the blocks that log in with the certificate of the site."""
+def _renewal_criteria(account: Account, host_blocks: list[Block]) -> list[str]:
+    """Return the criteria of the `Match` lines for all blocks that use the site's certificate."""
     certificate = account.certificate(account.site.auth)
-    line = ("CertificateFile", _quoted(certificate or ""))
-    return connect_hook.matches(
-        account, certificate, [block.names for block in made if line in block.settings]
-    )
+    setting = ("CertificateFile", _quoted(certificate or ""))
+    names = [block.names for block in host_blocks if setting in block.settings]
+    return match_criteria(account, certificate, names)
 
 
-def _refuse_twins(account: Account) -> None:
-    """Refuse two aliases that become one when placeholders are filled in: ssh would take the first of them for both."""
-    site, seen = account.site, dict[str, str]()
-    logins = [machine.alias for machine in site.machines()]
-    for alias in [*logins, *site.jobs]:
+def _refuse_equal_aliases(account: Account) -> None:
+    """Refuse two aliases that are equal after their placeholders are replaced: ssh would always use the first."""
+    site = account.site
+    aliases = [machine.alias for machine in site.machines()]
+    seen: dict[str, str] = {}
+    for alias in [*aliases, *site.jobs]:
         filled = (account.fill(alias) or alias).lower()
         if seen.setdefault(filled, alias) != alias:
             raise GenError(
@@ -96,29 +95,29 @@ def _refuse_twins(account: Account) -> None:
             )
 
 
-def _needs_of_names(account: Account) -> dict[str, list[str]]:
+def _missing_in_routes(account: Account) -> dict[str, list[str]]:
     """Return, by alias, the unknown values that the names of a machine and of its route need.
 
-    Each entry is looked at once, so a long chain of jumps takes linear time.
+    Each entry is visited once, so that a long chain of jumps takes linear time.
     """
     hosts = account.site.hosts
     entries = {machine.alias: machine.entry for machine in account.site.machines()}
-    needs: dict[str, list[str]] = {}
+    missing: dict[str, list[str]] = {}
     for start in hosts:
-        route = list[str]()
+        route: list[str] = []
         entry: str | None = start
-        while entry and entry not in needs:
+        while entry and entry not in missing:
             route.append(entry)
             via = hosts[entry].via
             entry = entries[via] if via else None
-        behind = needs[entry] if entry else []
+        jumps = missing[entry] if entry else []
         for name in reversed(route):
-            behind = _merged(account.missing(_names(name, hosts[name])), behind)
-            needs[name] = behind
-    return {alias: needs[entry] for alias, entry in entries.items()}
+            jumps = _merged(account.missing(_all_names(name, hosts[name])), jumps)
+            missing[name] = jumps
+    return {alias: missing[entry] for alias, entry in entries.items()}
 
 
-def _names(entry: str, host: Host) -> str:
+def _all_names(entry: str, host: Host) -> str:
     machines = host.machines(entry)
     return " ".join(f"{machine.alias} {machine.host_name}" for machine in machines)
 
@@ -127,39 +126,58 @@ def _merged(first: list[str], second: list[str]) -> list[str]:
     return list(dict.fromkeys(first + second))
 
 
-def _host(account: Account, entry: str, host: Host, taken: set[str]) -> Iterator[Block]:
-    """Yield a block with the HostName of each machine, then one with what they share.
+def _omission(name: str, missing: list[str]) -> list[str]:
+    """Return a comment that names an omitted line or block, and the keys of the profile that it needs."""
+    if not missing:
+        return []
+    return [f"{name} is left out: it needs {', '.join(missing)}"]
 
-    A host name that two entries have (one port for keys, one for passwords) belongs to the first.
+
+def _host(account: Account, entry: str, host: Host, host_names: set[str]) -> Iterator[Block]:
+    """Yield a block with the HostName of each machine, then one with the settings that they share.
+
+    A host name may belong to two entries (one port for keys, one for passwords). It then stands for the first entry.
     """
     shared: list[str] = []
     for machine in host.machines(entry):
         alias = account.fill(machine.alias) or ""
-        name = account.fill(machine.host_name) or ""
-        names = [alias, *({name} - taken - {alias})]
-        taken.add(name)
+        host_name = account.fill(machine.host_name) or ""
+        names = [alias]
+        if host_name != alias and host_name not in host_names:
+            names.append(host_name)
+        host_names.add(host_name)
         shared += names
-        yield Block(names, [("HostName", name)])
-    settings = [
-        ("Port", str(host.port)),
-        *_user(account, host.user),
-        *([("ProxyJump", account.fill(host.via) or "")] if host.via else []),
-        *_authentication(account, account.site.auth_of(host)),
-        *([("ForwardAgent", "yes")] if host.forward_agent else []),
-        *_keepalive(host.keepalive),
-        *_sharing(account, _twin(account.site, entry)),
-        *host_key_settings(pins(account, entry), host.port),
-    ]
-    purpose = [f"{host.role} host"] if host.role != "login" else []
-    reach = [f"reached {host.network}"] if host.network else []
-    yield Block(shared, settings, [*purpose, *reach, *_gap("User", account.missing(host.user))])
+        yield Block(names, [("HostName", host_name)])
+    comments = []
+    if host.role != "login":
+        comments.append(f"{host.role} host")
+    if host.network:
+        comments.append(f"reached {host.network}")
+    comments += _omission("User", account.missing(host.user))
+    yield Block(shared, _host_settings(account, entry, host), comments)
 
 
-def _twin(site: SiteSpec, entry: str) -> str:
-    """Return what tells an entry's connection from those of earlier entries for the same host and port."""
-    places = [(host.host, host.port) for host in site.hosts.values()]
-    number = list(site.hosts).index(entry)
-    earlier = places[:number].count(places[number])
+def _host_settings(account: Account, entry: str, host: Host) -> list[Setting]:
+    settings = [("Port", str(host.port)), *_user(account, host.user)]
+    if host.via:
+        settings.append(("ProxyJump", account.fill(host.via) or ""))
+    settings += _authentication(account, account.site.auth_of(host))
+    if host.forward_agent:
+        settings.append(("ForwardAgent", "yes"))
+    settings += _keepalive(host.keepalive)
+    settings += _sharing(account, _socket_suffix(account.site, entry))
+    settings += host_key_settings(pins(account, entry), host.port)
+    return settings
+
+
+def _socket_suffix(site: SiteSpec, entry: str) -> str:
+    """Return a suffix that keeps an entry's shared connection apart from those of earlier entries for the same machine.
+
+    Two entries may differ in authentication or agent forwarding, and a shared connection ignores the second one's.
+    """
+    addresses = [(host.host, host.port) for host in site.hosts.values()]
+    position = list(site.hosts).index(entry)
+    earlier = addresses[:position].count(addresses[position])
     return f"-{earlier + 1}" if earlier else ""
 
 
@@ -167,15 +185,12 @@ def _compute(account: Account, group: str, nodes: Compute) -> Iterator[Block]:
     through = account.fill(nodes.through) or ""
     if nodes.common:
         names = " ".join(nodes.match)
-        yield Block(
-            [],
-            comments=[
-                f"compute nodes {names}, as other sites have them too: ssh -J {through} USER@NODE"
-            ],
-        )
+        comment = f"compute nodes {names}; other sites use these names too, so type: ssh -J {through} USER@NODE"
+        yield Block([], comments=[comment])
     elif nodes.host:
-        full = [name for name in nodes.full_names() if matches(nodes.match, name)]
-        yield Block([*nodes.match, *(f"!{name}" for name in full)], [("HostName", nodes.host)])
+        # The short patterns match full names as well, which would get their domain a second time.
+        negated = [f"!{name}" for name in nodes.full_names() if matches(nodes.match, name)]
+        yield Block([*nodes.match, *negated], [("HostName", nodes.host)])
     if not nodes.patterns():
         return
     settings = [
@@ -186,18 +201,16 @@ def _compute(account: Account, group: str, nodes: Compute) -> Iterator[Block]:
         *_sharing(account),
         *host_key_settings(pins(account, group), nodes.port),
     ]
-    yield Block(
-        list(nodes.patterns()),
-        settings,
-        [f"compute nodes, through {through}", *_gap("User", account.missing("{user}"))],
-    )
+    comments = [f"compute nodes, through {through}"]
+    comments += _omission("User", account.missing("{user}"))
+    yield Block(list(nodes.patterns()), settings, comments)
 
 
 def _job(account: Account, alias: str, job: JobEntry) -> Block:
     through = account.fill(job.through)
     settings = [
         *_user(account, "{user}"),
-        # ssh would put something for a single %.
+        # ssh expands a single percent sign (ssh_config(5), TOKENS).
         ("ProxyCommand", f'ssh {through} "{job.proxy.replace("%", "%%")}"'),
         ("RemoteCommand", job.command.replace("%", "%%")),
         ("RequestTTY", "force"),
@@ -209,23 +222,16 @@ def _job(account: Account, alias: str, job: JobEntry) -> Block:
         ("UserKnownHostsFile", "/dev/null"),
         ("LogLevel", "ERROR"),
     ]
-    why = [
-        f"starts a Slurm job on {account.site.site}, or joins it; `ssh {through}` must work without -F",
-        f"Each job has a host key of its own; the key that is checked is that of {through}, on the way to it.",
+    comments = [
+        f"Starts or joins a Slurm job on {account.site.site}. `ssh {through}` must work without -F.",
+        f"Each job has a new host key, so ssh checks only the host key of {through} on the way.",
     ]
-    return Block([account.fill(alias) or ""], settings, why)
+    return Block([account.fill(alias) or ""], settings, comments)
 
 
 def _user(account: Account, template: str) -> list[Setting]:
     user = account.fill(template)
     return [("User", user)] if user else []
-
-
-def _gap(subject: str, missing: list[str]) -> list[str]:
-    """Return a comment that names what is left out and the profile values that it needs, if it needs any."""
-    if not missing:
-        return []
-    return [f"{subject} is left out: it needs {', '.join(missing)}"]
 
 
 def _authentication(account: Account, auth: Auth) -> list[Setting]:
@@ -238,10 +244,8 @@ def _authentication(account: Account, auth: Auth) -> list[Setting]:
     if isinstance(auth, PublicKeyAuth) and auth.add_keys_to_agent:
         settings += [("AddKeysToAgent", "yes"), ("UseKeychain", "yes")]
     if isinstance(auth, KerberosAuth):
-        settings += [
-            ("GSSAPIAuthentication", "yes"),
-            ("GSSAPIDelegateCredentials", "yes" if auth.delegate else "no"),
-        ]
+        settings.append(("GSSAPIAuthentication", "yes"))
+        settings.append(("GSSAPIDelegateCredentials", "yes" if auth.delegate else "no"))
     return settings
 
 
@@ -258,12 +262,15 @@ def _keepalive(keepalive: Keepalive | None) -> list[Setting]:
     ]
 
 
-def _sharing(account: Account, twin: str = "") -> list[Setting]:
-    """Share one connection between sessions; `%C` keeps the socket's path below the 104 bytes that macOS allows."""
+def _sharing(account: Account, suffix: str = "") -> list[Setting]:
+    """Return the settings that share one connection between sessions.
+
+    `%C` is a hash, so the path of the socket stays below the 104 bytes that macOS allows.
+    """
     if account.site.multiplexing == "forbidden" or not account.profile.multiplexing:
         return [("ControlMaster", "no"), ("ControlPath", "none")]
     return [
         ("ControlMaster", "auto"),
-        ("ControlPath", f"{paths.CONTROL_SOCKET}{twin}"),
+        ("ControlPath", f"{paths.CONTROL_SOCKET}{suffix}"),
         ("ControlPersist", "10m"),
     ]

@@ -1,38 +1,45 @@
-"""`systemd/gen-cert-SITE.{service,timer}`: renew the SSH certificate, for sites that log people in with one."""
+"""`systemd/gen-cert-SITE.service` and `.timer`: renew the SSH certificate, if users log in with one."""
 
 from collections.abc import Iterator
 
 from generator import paths
+from generator.compiler import compiled_templates
 from generator.compiler.account import Account
 from generator.compiler.artifact import Artifact
-from generator.compiler.renewal_schedule import certificate, schedule
-from generator.compiler.templates import render
+from generator.compiler.renewal_schedule import schedule, timed_auth
 
 
 def emit(account: Account) -> Iterator[Artifact]:
-    """Yield service and timer; nothing where no certificate is to be renewed."""
-    auth = certificate(account.site)
+    """Yield service and timer, if a timer renews the site's certificate."""
+    auth = timed_auth(account.site)
     if auth is None:
         return
     site = account.site.site
-    plan = schedule(auth)
-    units = (
-        ("cert.service.j2", paths.service_unit(site), paths.installed_service_unit(site)),
-        ("cert.timer.j2", paths.timer_unit(site), paths.installed_timer_unit(site)),
+    header = paths.header(site)
+    checks = schedule(auth)
+    service = compiled_templates.cert_service(header=header, site=site)
+    timer = compiled_templates.cert_timer(
+        header=header, site=site, calendar=calendar(checks.period), delay=checks.delay
     )
-    for template, path, installed in units:
-        content = render(
-            template,
-            header=paths.header(site),
-            site=site,
-            calendar=calendar(plan.period),
-            delay=plan.delay,
-        )
-        yield Artifact(path, content, 0o644, install_to=installed)
+    yield Artifact(
+        path=paths.service_unit(site),
+        content="".join(service).encode(),
+        mode=0o644,
+        install_to=paths.installed_service_unit(site),
+    )
+    yield Artifact(
+        path=paths.timer_unit(site),
+        content="".join(timer).encode(),
+        mode=0o644,
+        install_to=paths.installed_timer_unit(site),
+    )
 
 
 def calendar(period: int) -> str:
-    """Return a period in seconds, which divides a minute, an hour or a day, as systemd.time(7) writes it, in UTC."""
+    """Return a period as a calendar event in UTC (systemd.time(7)).
+
+    The period is in seconds and divides a minute, an hour or a day.
+    """
     if period < 60:
         return f"*-*-* *:*:00/{period} UTC"
     if period < 3600:
