@@ -29,7 +29,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
 RANK = {name: rank for rank, row in enumerate(ROWS) for name in row}
 # Folders whose modules are functions from values to values, and the modules in them that are not.
 PURE_FOLDERS = ("schema", "compiler", "report", "revisions")
-SHELL = {"revisions.git", "compiler.scaffold"}
+SHELL = {"revisions.git"}
 # Of the other folders, the modules that are pure.
 PURE_MODULES = {
     "loading.yaml_document",

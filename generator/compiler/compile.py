@@ -52,7 +52,9 @@ def compile_site(
 def _check_paths(paths: list[PurePosixPath]) -> None:
     for path in paths:
         if path.is_absolute() or ".." in path.parts or paths.count(path) > 1:
-            raise ValueError(f"{path}: leaves the output directory, or two artifacts have this path")
+            raise ValueError(
+                f"{path}: leaves the output directory, or two artifacts have this path"
+            )
 
 
 def compilation(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from generator.compiler.emitters.systemd_timer import calendar
-from generator.compiler.renewal_schedule import Schedule, certificate, schedule
+from generator.compiler.renewal_schedule import Schedule, schedule, timed_auth
 from generator.schema.auth import Auth, CommandCertificateAuth, StepAuth
 from generator.schema.rules import faults
 from generator.schema.site import SiteSpec
@@ -178,7 +178,7 @@ def test_calendar(period: int, expected: str) -> None:
     ],
 )
 def test_a_certificate_that_a_timer_can_renew(auth: dict[str, object], kind: type[Auth]) -> None:
-    assert isinstance(certificate(site(auth)), kind)
+    assert isinstance(timed_auth(site(auth)), kind)
 
 
 @pytest.mark.parametrize(
@@ -203,4 +203,4 @@ def test_a_certificate_that_a_timer_can_renew(auth: dict[str, object], kind: typ
     ],
 )
 def test_a_site_without_a_certificate_that_a_timer_can_renew(auth: dict[str, object]) -> None:
-    assert certificate(site(auth)) is None
+    assert timed_auth(site(auth)) is None

@@ -20,7 +20,7 @@ from usermanager import PROGRAMS, UNITS, UserManager, user_manager
 
 from generator.compiler.account import Account
 from generator.compiler.emitters import env_file
-from generator.compiler.emitters.env_file import AmbiguousValueError, Variable, content
+from generator.compiler.emitters.env_file import AmbiguousValueError, Variable, env_content
 from generator.schema.profile import SiteProfile
 from generator.schema.site import SiteSpec
 
@@ -214,9 +214,11 @@ def draw_values(strategy: st.SearchStrategy[str], number: int) -> list[str]:
 def is_refused(value: str) -> bool:
     """Return whether gen refuses a value, and check that the message has the key and the value."""
     try:
-        content("x", "head", [Variable("NAME", value)])
+        env_content("x", "head", [Variable("NAME", value)])
     except AmbiguousValueError as error:
-        assert str(error).startswith(f"x: NAME: {value!r} would not mean the same to")
+        assert str(error).startswith(
+            f"x: NAME: {value!r}: a shell, systemd, docker and dotenv read"
+        )
         return True
     return False
 
@@ -246,7 +248,7 @@ def test_gen_accepts_every_plain_value_and_every_reader_gets_the_same_from_it(
 
 
 def check_all(readers: Mapping[str, ReadFile], values: list[str]) -> None:
-    file = content("x", "head", variables_of(values))
+    file = env_content("x", "head", variables_of(values))
     expected = {f"V{number}": value for number, value in enumerate(values)}
     for name, read in readers.items():
         assert read(file) == expected, name
@@ -320,7 +322,7 @@ def test_our_docker_rules_read_as_the_client_of_docker_does(
     raw = b"\n  # a comment\n\t INDENTED=a\nEMPTY=\nTWO==a=b\n"
     raw += "".join(f"K{number}={value}\n" for number, value in enumerate(unchanged)).encode()
     generated = next(env_file.emit(Account(shipped, ada))).content
-    any_values = content("x", "head", variables_of(accepted_values(ANY)))
+    any_values = env_content("x", "head", variables_of(accepted_values(ANY)))
     for file in (generated, any_values, raw):
         assert read_with_docker_client(tmp_path, file) == read_as_docker(file)
 

@@ -20,7 +20,7 @@ from generator import resources
 from generator.compiler.account import Account
 from generator.compiler.artifact import Artifact
 from generator.compiler.emitters import systemd_timer
-from generator.compiler.renewal_schedule import Schedule, certificate, schedule
+from generator.compiler.renewal_schedule import Schedule, schedule, timed_auth
 from generator.loading import validate
 from generator.schema.auth import CommandCertificateAuth
 from generator.schema.profile import SiteProfile
@@ -235,7 +235,7 @@ def next_look(manager: UserManager, timer: str) -> float:
 
 
 def schedule_of(site: SiteSpec) -> Schedule:
-    auth = certificate(site)
+    auth = timed_auth(site)
     assert auth
     return schedule(auth)
 

@@ -222,7 +222,7 @@ def _toml_fields(fields: Fields) -> dict[str, str | list[str]]:
 
 
 def _toml(value: Value) -> str | list[str]:
-    """Return a value as TOML, whose strings are those of JSON. A long list is returned as its items, one for each line."""
+    """Return a value as TOML, whose strings are those of JSON, or the items of a long list as TOML."""
     if isinstance(value, list) and sum(map(len, value)) > _MAX_LIST_LINE:
         return [json.dumps(item, ensure_ascii=False) for item in value]
     return json.dumps(value, ensure_ascii=False)

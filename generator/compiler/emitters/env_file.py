@@ -1,7 +1,8 @@
 """`.env.SITE`: the variables of dagster-slurm and of the site's documentation.
 
-A value has no quotes, because docker's --env-file would keep them. So each value must mean the same to python-dotenv, to
-a POSIX shell (`set -a; . FILE`), to systemd's EnvironmentFile= and to docker. Secrets are in files of their own.
+A value has no quotes, because docker's --env-file would keep them. So each value must mean the same
+to python-dotenv, to a POSIX shell (`set -a; . FILE`), to systemd's EnvironmentFile= and to docker.
+Secrets are in other files.
 """
 
 import math

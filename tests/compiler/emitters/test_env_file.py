@@ -1,4 +1,4 @@
-"""`.env.SITE`: every variable that a site's documentation names, values of one meaning, and no secret."""
+"""`.env.SITE`: every variable of a site's documentation, only unambiguous values, and no secret."""
 
 from pathlib import PurePosixPath
 from typing import Any
@@ -8,36 +8,47 @@ import pytest
 from generator import resources
 from generator.compiler.account import Account
 from generator.compiler.emitters import env_file
-from generator.compiler.emitters.env_file import AmbiguousValueError, Variable, content
+from generator.compiler.emitters.env_file import AmbiguousValueError, Variable, env_content
 from generator.loading import validate
 from generator.schema.profile import SiteProfile
 from generator.schema.site import SiteSpec
 
 MUSICA = validate.site(resources.CATALOGUE / "musica.yaml")
 KEYS: dict[str, Any] = {"method": "publickey"}
+STEP: dict[str, Any] = {
+    "method": "step",
+    "ca_url": "https://ca.example.org",
+    "ca_fingerprint": "0" * 64,
+    "context": "x",
+}
+PASSWORD: dict[str, Any] = {"method": "keyboard", "asks": "password"}
+UNKNOWN = SiteProfile()
 
 
-def site(**more: Any) -> SiteSpec:
-    return SiteSpec.model_validate(
-        {"site": "x", "title": "X", "hosts": {"x": {"host": "x.example.org"}}, "auth": KEYS} | more
-    )
+def site(**fields: Any) -> SiteSpec:
+    spec = {"site": "x", "title": "X", "hosts": {"x": {"host": "x.example.org"}}, "auth": KEYS}
+    return SiteSpec.model_validate(spec | fields)
 
 
 def text(site: SiteSpec, profile: SiteProfile) -> str:
     return next(env_file.emit(Account(site, profile))).content.decode()
 
 
-def assigned(site: SiteSpec, profile: SiteProfile) -> dict[str, str]:
-    """Return what the file assigns."""
-    lines = text(site, profile).splitlines()
-    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+def assignments(site: SiteSpec, profile: SiteProfile) -> dict[str, str]:
+    """Return the variables that the file sets."""
+    values = {}
+    for line in text(site, profile).splitlines():
+        if line and not line.startswith("#"):
+            name, value = line.split("=", 1)
+            values[name] = value
+    return values
 
 
 def comments(site: SiteSpec, profile: SiteProfile) -> list[str]:
     return [line for line in text(site, profile).splitlines() if line.startswith("#")]
 
 
-def test_the_file_is_for_the_person_alone_and_is_used_where_it_lies(
+def test_only_the_user_can_read_the_file_and_it_is_not_installed(
     shipped: SiteSpec, ada: SiteProfile
 ) -> None:
     artifact = next(env_file.emit(Account(shipped, ada)))
@@ -45,20 +56,21 @@ def test_the_file_is_for_the_person_alone_and_is_used_where_it_lies(
     assert artifact.install_to is None
 
 
-def test_the_first_line_says_what_made_the_file_and_how_to_change_it(
+def test_the_first_line_names_gen_and_the_command_that_updates_the_file(
     shipped: SiteSpec, ada: SiteProfile
 ) -> None:
-    first = text(shipped, ada).splitlines()[0]
-    assert first.startswith(f"# Made by gen for {shipped.site}; do not edit.")
-    assert first.endswith(f"gen site {shipped.site}")
+    assert text(shipped, ada).splitlines()[0] == (
+        f"# Made by gen for {shipped.site}; do not edit. Change the spec or your profile,"
+        f" then run: gen site {shipped.site}"
+    )
 
 
-def test_no_variable_stands_twice(shipped: SiteSpec, ada: SiteProfile) -> None:
+def test_no_variable_is_set_twice(shipped: SiteSpec, ada: SiteProfile) -> None:
     names = [variable.name for variable in env_file.variables(Account(shipped, ada))]
     assert len(names) == len(set(names))
 
 
-# Every variable in the documentation of MUSICA, and what becomes of it for a person whose every value is known.
+# Every variable in MUSICA's documentation that gen sets for a user whose profile is complete.
 DOCUMENTED = {
     "SLURM_EDGE_NODE_HOST": "musica.vie.asc.ac.at",
     "SLURM_EDGE_NODE_PORT": "22",
@@ -84,12 +96,19 @@ DOCUMENTED = {
     "ASC_AUTHENTIK_TOKEN_EXPIRES_DAYS": "30",
     "ASC_AUTHENTIK_APP_PASSWORD_OUTPUT": "/home/ada/.secrets/asc_app_password.txt",
 }
-NAMED_ONLY = {
-    "SLURM_RESERVATION": "is left out: it needs --set slurm.reservation=NAME, if you were given one",
-    "ASC_OIDC_APP_PASSWORD": "in a file of mode 0600, never here",
-    "ASC_AUTHENTIK_API_TOKEN": "in a file of mode 0600, never here",
+ONLY_IN_COMMENTS = {
+    "SLURM_RESERVATION": (
+        "# SLURM_RESERVATION is left out: it needs --set slurm.reservation=NAME,"
+        " if you have a reservation"
+    ),
+    "ASC_OIDC_APP_PASSWORD": (
+        "# ASC_OIDC_APP_PASSWORD and ASC_AUTHENTIK_API_TOKEN are in a file of mode 0600, never here"
+    ),
+    "ASC_AUTHENTIK_API_TOKEN": (
+        "# ASC_OIDC_APP_PASSWORD and ASC_AUTHENTIK_API_TOKEN are in a file of mode 0600, never here"
+    ),
 }
-# What gen adds: the account that jobs are charged to, and where the secrets are.
+# gen adds the account that jobs are charged to, and the files of the secrets.
 ADDED = {
     "SLURM_ACCOUNT": "p12345",
     "ASC_OIDC_TOKEN_FIELD": "access_token",
@@ -97,29 +116,25 @@ ADDED = {
 }
 
 
-def test_musica_assigns_what_its_documentation_names_and_nothing_else_but_what_gen_adds(
-    ada: SiteProfile,
+def test_musica_sets_the_documented_variables_and_those_that_gen_adds(ada: SiteProfile) -> None:
+    assert assignments(MUSICA, ada) == DOCUMENTED | ADDED
+
+
+@pytest.mark.parametrize(("name", "comment"), ONLY_IN_COMMENTS.items(), ids=ONLY_IN_COMMENTS)
+def test_musica_names_secrets_and_unknown_values_only_in_a_comment(
+    name: str, comment: str, ada: SiteProfile
 ) -> None:
-    assert assigned(MUSICA, ada) == DOCUMENTED | ADDED
+    assert [line for line in comments(MUSICA, ada) if name in line] == [comment]
+    assert name not in assignments(MUSICA, ada)
 
 
-@pytest.mark.parametrize(("name", "words"), NAMED_ONLY.items())
-def test_musica_names_in_a_comment_what_it_may_not_or_cannot_assign(
-    name: str, words: str, ada: SiteProfile
-) -> None:
-    assert [words in line for line in comments(MUSICA, ada) if name in line] == [True]
-    assert name not in assigned(MUSICA, ada)
-
-
-@pytest.mark.parametrize("name", [*DOCUMENTED, *NAMED_ONLY])
-def test_musica_names_every_documented_variable_even_to_a_person_it_knows_nothing_of(
-    name: str,
-) -> None:
-    assert name in text(MUSICA, SiteProfile())
+@pytest.mark.parametrize("name", [*DOCUMENTED, *ONLY_IN_COMMENTS])
+def test_musica_names_every_documented_variable_even_without_a_profile(name: str) -> None:
+    assert name in text(MUSICA, UNKNOWN)
 
 
 @pytest.mark.parametrize(
-    ("name", "needs"),
+    ("name", "key"),
     [
         ("SLURM_EDGE_NODE_USER", "user"),
         ("SLURM_EDGE_NODE_KEY_PATH", "home"),
@@ -131,29 +146,37 @@ def test_musica_names_every_documented_variable_even_to_a_person_it_knows_nothin
         ("ASC_AUTHENTIK_APP_PASSWORD_OUTPUT", "home"),
     ],
 )
-def test_a_value_that_is_not_known_leaves_a_comment_that_says_what_it_needs(
-    name: str, needs: str
-) -> None:
-    assert f"# {name} is left out: it needs {needs}" in comments(MUSICA, SiteProfile())
-    assert name not in assigned(MUSICA, SiteProfile())
+def test_a_comment_names_the_profile_key_that_an_unknown_value_needs(name: str, key: str) -> None:
+    assert f"# {name} is left out: it needs {key}" in comments(MUSICA, UNKNOWN)
+    assert name not in assignments(MUSICA, UNKNOWN)
 
 
-def test_nobodys_values_are_all_that_an_unknown_person_lacks(
+def test_the_path_of_a_certificate_needs_the_same_keys_as_the_path_of_its_key() -> None:
+    auth = STEP | {"env_prefix": "X", "key": "~/.ssh/{account}"}
+    assert "# X_STEP_CERT_PATH is left out: it needs account" in comments(site(auth=auth), UNKNOWN)
+    profile = SiteProfile(account="p1", home="/home/ada")
+    assert assignments(site(auth=auth), profile)["X_STEP_CERT_PATH"] == (
+        "/home/ada/.ssh/p1-cert.pub"
+    )
+
+
+def test_an_unknown_user_gets_a_subset_of_the_variables(
     shipped: SiteSpec, ada: SiteProfile
 ) -> None:
-    unknown = assigned(shipped, SiteProfile())
-    assert unknown.items() <= assigned(shipped, ada).items()
-    assert "ada" not in text(shipped, SiteProfile())
+    unknown = assignments(shipped, UNKNOWN)
+    assert unknown.items() <= assignments(shipped, ada).items()
+    assert "ada" not in text(shipped, UNKNOWN)
 
 
 SLURM: dict[str, Any] = {"partitions": {"cpu": {"qos": ["normal", "long"]}, "gpu": {}}}
+JOB_VARIABLES = {"SLURM_PARTITION", "SLURM_QOS", "SLURM_RESERVATION", "SLURM_ACCOUNT"}
 
 
 @pytest.mark.parametrize(
     ("slurm", "profile", "expected"),
     [
-        pytest.param({}, {}, {}, id="nothing is known of the queues"),
-        pytest.param(SLURM, {}, {}, id="partitions, none of them chosen"),
+        pytest.param({}, {}, {}, id="no queues in the spec"),
+        pytest.param(SLURM, {}, {}, id="partitions without a default"),
         pytest.param(
             SLURM | {"partition": "cpu"},
             {},
@@ -170,7 +193,7 @@ SLURM: dict[str, Any] = {"partitions": {"cpu": {"qos": ["normal", "long"]}, "gpu
             SLURM | {"partition": "cpu", "qos": "long"},
             {},
             {"SLURM_PARTITION": "cpu", "SLURM_QOS": "long"},
-            id="the QoS that the spec chooses",
+            id="the default QoS of the spec",
         ),
         pytest.param(
             {"reservation": "course"}, {}, {"SLURM_RESERVATION": "course"}, id="a reservation"
@@ -179,28 +202,27 @@ SLURM: dict[str, Any] = {"partitions": {"cpu": {"qos": ["normal", "long"]}, "gpu
             {"accounts": {"default": "all"}},
             {},
             {"SLURM_ACCOUNT": "all"},
-            id="an account for everybody",
+            id="the default account of the spec",
         ),
         pytest.param(
             {"accounts": {"default": "all"}},
             {"account": "mine"},
             {"SLURM_ACCOUNT": "mine"},
-            id="an account of one's own",
+            id="the account of the profile",
         ),
     ],
 )
-def test_what_jobs_ask_for(
+def test_the_variables_of_jobs(
     slurm: dict[str, Any], profile: dict[str, Any], expected: dict[str, str]
 ) -> None:
-    wanted = ("SLURM_PARTITION", "SLURM_QOS", "SLURM_RESERVATION", "SLURM_ACCOUNT")
-    found = assigned(site(slurm=slurm), SiteProfile(**profile))
-    assert {name: value for name, value in found.items() if name in wanted} == expected
+    values = assignments(site(slurm=slurm), SiteProfile(**profile))
+    job_values = {name: values[name] for name in JOB_VARIABLES & set(values)}
+    assert job_values == expected
 
 
-def test_an_account_that_jobs_must_name_is_asked_for() -> None:
-    assert "# SLURM_ACCOUNT is left out: it needs account" in comments(
-        site(slurm={"accounts": {"required": True}}), SiteProfile()
-    )
+def test_a_comment_asks_for_an_account_that_jobs_must_name() -> None:
+    spec = site(slurm={"accounts": {"required": True}})
+    assert "# SLURM_ACCOUNT is left out: it needs account" in comments(spec, UNKNOWN)
 
 
 @pytest.mark.parametrize(
@@ -208,58 +230,49 @@ def test_an_account_that_jobs_must_name_is_asked_for() -> None:
     [
         pytest.param("30m", "30", id="minutes"),
         pytest.param("2h", "120", id="hours"),
-        pytest.param("90s", "2", id="never later than the timer"),
+        pytest.param("90s", "2", id="seconds are rounded up, so that the timer is not earlier"),
     ],
 )
 def test_the_skew_is_in_minutes(renew_before: str, minutes: str, ada: SiteProfile) -> None:
     auth = MUSICA.auth.model_copy(update={"renew_before": renew_before})
-    assert (
-        assigned(MUSICA.model_copy(update={"auth": auth}), ada)["ASC_STEP_REFRESH_SKEW"] == minutes
-    )
+    spec = MUSICA.model_copy(update={"auth": auth})
+    assert assignments(spec, ada)["ASC_STEP_REFRESH_SKEW"] == minutes
 
 
 @pytest.mark.parametrize(
     "auth",
     [
         pytest.param(KEYS, id="keys"),
-        pytest.param({"method": "keyboard", "asks": "password"}, id="passwords"),
+        pytest.param(PASSWORD, id="passwords"),
         pytest.param(
             {"method": "certificate", "command": "get-certificate"},
-            id="certificates of another kind",
+            id="certificates from a command",
         ),
-        pytest.param(
-            {
-                "method": "step",
-                "ca_url": "https://ca.example.org",
-                "ca_fingerprint": "0" * 64,
-                "context": "x",
-            },
-            id="a certificate authority whose documentation names no variables",
-        ),
+        pytest.param(STEP, id="a step CA whose documentation names no variables"),
     ],
 )
-def test_a_site_without_documented_variables_for_certificates_has_none(
+def test_a_site_without_documented_certificate_variables_has_none(
     auth: dict[str, Any], ada: SiteProfile
 ) -> None:
-    assert not [name for name in assigned(site(auth=auth), ada) if "STEP" in name or "OIDC" in name]
+    names = " ".join(assignments(site(auth=auth), ada))
+    assert "STEP" not in names
+    assert "OIDC" not in names
 
 
-def test_a_site_without_key_files_points_at_none(ada: SiteProfile) -> None:
-    assert "SLURM_EDGE_NODE_KEY_PATH" not in text(
-        site(auth={"method": "keyboard", "asks": "password"}), ada
-    )
+def test_a_site_without_key_files_has_no_key_path(ada: SiteProfile) -> None:
+    assert "SLURM_EDGE_NODE_KEY_PATH" not in text(site(auth=PASSWORD), ada)
 
 
 @pytest.mark.parametrize(
     "value",
     [
         pytest.param("~", id="a tilde"),
-        pytest.param("~/x", id="a home folder"),
-        pytest.param("~ada/x", id="another's home folder"),
-        pytest.param("/a:~/b", id="a home folder in a list"),
+        pytest.param("~/x", id="a home directory"),
+        pytest.param("~ada/x", id="the home directory of another user"),
+        pytest.param("/a:~/b", id="a home directory in a list"),
         pytest.param("a b", id="a space"),
-        pytest.param(" a", id="a space in front"),
-        pytest.param("a ", id="a space at the end"),
+        pytest.param(" a", id="a leading space"),
+        pytest.param("a ", id="a trailing space"),
         pytest.param("a\tb", id="a tab"),
         pytest.param("$HOME", id="a variable"),
         pytest.param("${HOME}", id="a variable in braces"),
@@ -272,29 +285,29 @@ def test_a_site_without_key_files_points_at_none(ada: SiteProfile) -> None:
         pytest.param("a\\b", id="a backslash"),
         pytest.param("a\\", id="a backslash at the end"),
         pytest.param("a #b", id="a comment"),
-        pytest.param("#a", id="a hash in front"),
+        pytest.param("#a", id="a leading hash"),
         pytest.param("a;b", id="a semicolon"),
         pytest.param("a&b", id="an ampersand"),
         pytest.param("a|b", id="a pipe"),
         pytest.param("a>b", id="an arrow"),
         pytest.param("(a)", id="parentheses"),
-        pytest.param("a\nB=c", id="a line of its own"),
+        pytest.param("a\nB=c", id="a second line"),
         pytest.param("a\rB=c", id="a carriage return"),
         pytest.param("a\x00", id="a null"),
         pytest.param("a\x1b[2J", id="an escape"),
-        pytest.param("a\u00a0", id="a space that does not break"),
+        pytest.param("a\u00a0", id="a no-break space"),
         pytest.param("\u2003a", id="a wide space"),
         pytest.param("a\u2028b", id="a line break of Unicode"),
         pytest.param("a\u202eb", id="a change of direction"),
         pytest.param("a\ufeff", id="a byte order mark"),
     ],
 )
-def test_a_value_with_more_than_one_meaning_is_refused_by_name(value: str) -> None:
+def test_an_ambiguous_value_is_refused(value: str) -> None:
     with pytest.raises(AmbiguousValueError) as refusal:
-        content("x", "head", [Variable("FINE", "fine"), Variable("NAME", value)])
+        env_content("x", "header", [Variable("FINE", "fine"), Variable("NAME", value)])
     assert str(refusal.value) == (
-        f"x: NAME: {value!r} would not mean the same to a shell, systemd, docker and dotenv; "
-        "use letters, digits and @%+=:,./_- and no ~ in front"
+        f"x: NAME: {value!r}: a shell, systemd, docker and dotenv read this value differently;"
+        " use only letters, digits and @%+=:,./_-, and no ~ in front"
     )
 
 
@@ -310,20 +323,23 @@ def test_a_value_with_more_than_one_meaning_is_refused_by_name(value: str) -> No
         pytest.param("cpu,gpu", id="a list"),
         pytest.param("a=b==", id="equals signs"),
         pytest.param("100%", id="a per cent sign"),
-        pytest.param("-v", id="a dash in front"),
+        pytest.param("-v", id="a leading dash"),
         pytest.param("::1", id="an address with colons"),
         pytest.param("/home/józef/日本", id="letters of any language"),
     ],
 )
-def test_a_value_with_one_meaning_stays_as_it_is(value: str) -> None:
-    assert content("x", "head", [Variable("NAME", value)]) == f"# head\nNAME={value}\n".encode()
+def test_an_unambiguous_value_stays_as_it_is(value: str) -> None:
+    assert (
+        env_content("x", "header", [Variable("NAME", value)])
+        == f"# header\nNAME={value}\n".encode()
+    )
 
 
 @pytest.mark.parametrize(
     ("profile", "name"),
     [
         pytest.param(
-            {"home": "/home/ada lovelace"}, "SLURM_EDGE_NODE_KEY_PATH", id="a home folder"
+            {"home": "/home/ada lovelace"}, "SLURM_EDGE_NODE_KEY_PATH", id="a home directory"
         ),
         pytest.param({"identity_file": "/keys/my key"}, "SLURM_EDGE_NODE_KEY_PATH", id="a key"),
         pytest.param(
@@ -331,8 +347,6 @@ def test_a_value_with_one_meaning_stays_as_it_is(value: str) -> None:
         ),
     ],
 )
-def test_a_persons_value_is_refused_where_it_would_be_written(
-    profile: dict[str, Any], name: str
-) -> None:
+def test_an_ambiguous_value_of_the_profile_is_refused(profile: dict[str, Any], name: str) -> None:
     with pytest.raises(AmbiguousValueError, match=f"^musica: {name}: '/"):
         text(MUSICA, SiteProfile(**profile))

@@ -543,7 +543,8 @@ def test_names_of_nodes_that_other_sites_have_too_are_told_and_not_compiled() ->
     nodes = {"match": ["c?", "nid*"], "through": "hpc", "common": True}
     content = text(site(compute={"nodes": nodes}))
     assert (
-        "# compute nodes c? nid*, as other sites have them too: ssh -J hpc USER@NODE\n" in content
+        "# compute nodes c? nid*; other sites use these names too, so type: ssh -J hpc USER@NODE\n"
+        in content
     )
     assert "Host c?" not in content
     assert "ProxyJump" not in content

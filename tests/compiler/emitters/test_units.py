@@ -17,7 +17,7 @@ from generator import resources
 from generator.compiler.account import Account
 from generator.compiler.artifact import Artifact
 from generator.compiler.emitters import launchd_agent, systemd_timer
-from generator.compiler.renewal_schedule import certificate, schedule
+from generator.compiler.renewal_schedule import schedule, timed_auth
 from generator.loading import validate
 from generator.schema.profile import SiteProfile
 from generator.schema.site import SiteSpec
@@ -244,7 +244,7 @@ def test_the_agent_is_a_property_list_of_the_same_site_period_and_time_zone_as_t
     name: str, lifetime: str
 ) -> None:
     spec = site(name, lifetime=lifetime)
-    auth = certificate(spec)
+    auth = timed_auth(spec)
     found = plistlib.loads(agent(spec).content)
     assert auth
     assert found["StartInterval"] == schedule(auth).period
