@@ -15,12 +15,12 @@ from generator.compiler.account import Account
 from generator.compiler.artifact import Artifact
 from generator.compiler.emitters import ssh_config
 from generator.errors import GenError, os_errors_named
+from generator.formatting import printable
 from generator.install import plan, record
 from generator.loading import inputs
 from generator.probe.finding import Finding
 from generator.probe.fix_spec import mended
 from generator.probe.probe import Visit, visit
-from generator.report.finding import visible
 from generator.schema.profile import SiteProfile
 from generator.workspace import writer
 from generator.workspace.patch import diff
@@ -51,7 +51,7 @@ def run(
     elif fix and found.queues:
         after = mended(given.spec.content, str(given.spec.path), found.host, found.queues, today)
         for one in after.left:
-            say(visible(f"left to you: {one.about}: {one.site}"))
+            say(printable(f"left to you: {one.about}: {one.site}"))
         if _write(given.spec, after.content, say if as_json else patch, yes=yes):
             left = (*(one for one in left if not one.mends), *after.left)
     return 1 if any(not one.kind.unasked for one in left) else 2 if left else 0
@@ -120,9 +120,9 @@ def _text(site: str, found: Visit) -> str:
 
 
 def _lines(one: Finding) -> Iterable[str]:
-    yield f"{one.kind}: {visible(one.about)}"
+    yield f"{one.kind}: {printable(one.about)}"
     for name, text in (("spec", one.spec), ("site", one.site), ("do", one.todo)):
-        yield from _wrapped(f"{name + ':':6}{visible(text)}")
+        yield from _wrapped(f"{name + ':':6}{printable(text)}")
     yield ""
 
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Literal
 
 from generator.errors import GenError
+from generator.formatting import count, printable
 
 # An error of the loader may begin with its place: `file:line: message`.
 _PLACE = re.compile(r"(?P<path>[^:]+):(?P<line>[1-9][0-9]*): (?P<message>.*)")
@@ -51,15 +52,10 @@ class Report:
     """The change that a review found in the artifacts, as a patch."""
 
 
-def visible(text: str) -> str:
-    """Return a text in one line: each character that a terminal does not print is written as its number."""
-    return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text)
-
-
 def full_message(finding: Finding) -> str:
     """Return the file and the message of a finding in one line, then each detail in its own line."""
     lines = [f"{finding.file}: {finding.message}", *finding.details]
-    return "\n".join(map(visible, lines))
+    return "\n".join(map(printable, lines))
 
 
 def refusals(error: GenError, path: str, site: str) -> list[Finding]:
@@ -92,7 +88,7 @@ def counts(report: Report) -> dict[str, int]:
 def summary(report: Report) -> str:
     """Return the counts of a report in one line."""
     rules = ", ".join(f"{number} {rule}" for rule, number in counts(report).items())
-    sites = "1 site" if report.sites == 1 else f"{report.sites} sites"
+    sites = count(report.sites, "site")
     if report.kind == "drift":
         return f"{sites} checked: {rules or 'every file is what its spec compiles to'}"
     return f"{sites} compared: {rules or 'no change in meaning'}"

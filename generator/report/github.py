@@ -1,6 +1,7 @@
 """A report as workflow commands, which GitHub shows beside the lines of a pull request."""
 
-from generator.report.finding import Finding, Level, Report, full_message, visible
+from generator.formatting import printable
+from generator.report.finding import Finding, Level, Report, full_message
 
 _COMMANDS = {Level.ERROR: "error", Level.WARNING: "warning", Level.NOTE: "notice"}
 
@@ -11,7 +12,7 @@ def render(report: Report) -> str:
 
 
 def _command(finding: Finding) -> str:
-    file = _escaped_property(visible(finding.path))
+    file = _escaped_property(printable(finding.path))
     title = _escaped_property(f"gen: {finding.rule}")
     message = _escaped_message(full_message(finding))
     return f"::{_COMMANDS[finding.level]} file={file},line={finding.line},title={title}::{message}"

@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterator
 from itertools import groupby
 
-from generator.report.finding import Finding, Report, summary, visible
+from generator.formatting import printable
+from generator.report.finding import Finding, Report, summary
 
 # GitHub refuses a comment of more than 65,536 characters.
 _MAX_COMMENT = 60_000
@@ -80,7 +81,7 @@ def _prose(text: str) -> str:
 
 def _code(text: str) -> str:
     """Return a text as inline code. Its backticks are more than the longest row in the text, so that none ends it."""
-    shown = visible(text) or " "
+    shown = printable(text) or " "
     ticks = "`" * (1 + _longest_backticks(shown))
     if shown.startswith("`") or shown.endswith("`"):
         shown = f" {shown} "

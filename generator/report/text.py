@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from generator.report.finding import Finding, Report, visible
+from generator.formatting import printable
+from generator.report.finding import Finding, Report
 
 
 def render(report: Report) -> str:
@@ -12,11 +13,11 @@ def render(report: Report) -> str:
 
 def _lines(report: Report) -> Iterator[str]:
     for finding in report.findings:
-        yield visible(_headline(finding))
+        yield printable(_headline(finding))
         for detail in finding.details:
-            yield f"    {visible(detail)}"
+            yield f"    {printable(detail)}"
     if report.patch:
-        yield visible(_patch_summary(report.patch))
+        yield printable(_patch_summary(report.patch))
 
 
 def _headline(finding: Finding) -> str:

@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 from hostile import PLAIN, each_text, everywhere, report
 
+from generator.formatting import printable
 from generator.report import github
-from generator.report.finding import Level, full_message, visible
+from generator.report.finding import Level, full_message
 
 COMMAND = re.compile(
     r"::(error|warning|notice) file=([^:,\r\n]*),line=([0-9]+),title=([^:,\r\n]*)::([^\r\n]*)"
@@ -35,7 +36,7 @@ def test_no_text_ends_its_command_or_starts_another(text: str) -> None:
     findings = list(everywhere(text))
     commands = [read(line) for line in github.render(report(*findings)).split("\n")]
     assert commands == [
-        ("error", visible(finding.path), 7, "gen: stale", full_message(finding))
+        ("error", printable(finding.path), 7, "gen: stale", full_message(finding))
         for finding in findings
     ]
 
