@@ -1,14 +1,15 @@
-"""After `gen install` in a terminal: offer what a first login needs beside the files."""
+"""The offers after `gen install` in a terminal: permissions, a key pair, Windows, VS Code."""
 
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from generator import paths
-from generator.cli.output import agreed, say
+from generator.cli.output import agreed, answer, say
 from generator.compiler.digests import digest
 from generator.compiler.result import Compilation, FirstLogin
 from generator.errors import GenError, os_errors_named
+from generator.files import is_regular, read_regular
 from generator.install import vscode, wsl
 from generator.install.key_pair import make_key_pair, missing_key_pair
 from generator.install.permissions import loose_permissions, tighten
@@ -38,7 +39,9 @@ def offer(home: Path, compilation: Compilation, conf: bytes) -> OptionalChanges:
         offer_key_pair(compilation.first_login, home)
     except GenError as error:  # the site is installed all the same
         say(f"\n{error}")
-    windows_home = _ask_windows_home(compilation.site) if _runs_in_wsl() else None
+    windows_home = None
+    if _runs_in_wsl():
+        windows_home = _ask_windows_home(compilation.site)
     settings = _offer_timeout(home, windows_home, conf)
     windows_copy = None
     if windows_home:
@@ -88,26 +91,26 @@ def _runs_in_wsl() -> bool:
 
 
 def _ask_windows_home(site: str) -> Path | None:
-    import typer
-
     say(f"\nWindows' own ssh, which VS Code uses, needs a copy of the ssh file of {site}.")
     question = "Your Windows home, as /mnt/c/Users/NAME; empty for no copy"
     while True:
-        answer = typer.prompt(question, "", err=True).strip()
-        if not answer:
+        directory = answer(question, "")
+        if not directory:
             return None
-        if Path(answer).is_dir():
-            return Path(answer).absolute()
-        say(f"{answer}: is not a directory")
+        if Path(directory).is_dir():
+            # The record must not depend on the directory in which gen ran.
+            return Path(directory).absolute()
+        say(f"{directory}: is not a directory")
 
 
 def _write_windows_copy(windows_home: Path, site: str, conf: bytes) -> WindowsCopy:
-    """Write the copy for Windows, and say what the user has to do there."""
+    """Write the copy for Windows, and print the remaining steps there."""
     path = windows_home / paths.installed_ssh_config(site)
     content = wsl.windows_copy(conf)
+    present = _content(path)
+    if present is not None and not paths.has_header(present):
+        raise GenError(f"{path}: exists and was not written by gen; move it away")
     with os_errors_named(path):
-        if path.exists() and not paths.has_header(path.read_bytes()):
-            raise GenError(f"{path}: exists and was not written by gen; move it away")
         writer.make(path, content, 0o600)
     say(f"  new       {path}")
     say(f"  Add at the top of {windows_home / paths.SSH_CONFIG}: Include gen.d/*.conf")
@@ -117,12 +120,12 @@ def _write_windows_copy(windows_home: Path, site: str, conf: bytes) -> WindowsCo
 
 
 def _delete_windows_copy(path: Path, written_digest: str) -> None:
-    with os_errors_named(path):
-        if not path.is_file():
-            return
-        if digest(path.read_bytes()) != written_digest:
-            say(f"{path}: was edited since gen wrote it, so it stays")
-            return
+    present = _content(path)
+    if present is None:
+        return
+    if digest(present) != written_digest:
+        say(f"{path}: was edited since gen wrote it, so it stays")
+        return
     writer.remove(path)
     for directory in (path.parent, path.parent.parent):
         writer.remove(directory)  # stays if it is not empty
@@ -130,12 +133,13 @@ def _delete_windows_copy(path: Path, written_digest: str) -> None:
 
 def _offer_timeout(home: Path, windows_home: Path | None, conf: bytes) -> _NewSettings | None:
     """Return the settings with the timeout, ``None`` if they stay as they are."""
-    platform = "win32" if windows_home else sys.platform
-    path = vscode.settings_path(windows_home or home, platform)
+    path = vscode.settings_path(home, sys.platform)
+    if windows_home:
+        # In WSL, VS Code runs in Windows and has its settings there.
+        path = vscode.settings_path(windows_home, "win32")
     if not (vscode.needs_timeout(conf) and path.parent.is_dir()):
         return None
-    with os_errors_named(path):
-        content = path.read_bytes() if path.exists() else None
+    content = _content(path)
     try:
         new_content = vscode.with_timeout(content, str(path))
     except GenError as error:
@@ -159,10 +163,9 @@ def _write_settings(settings: _NewSettings | None) -> EditorSetting | None:
 
 
 def _delete_timeout(path: Path, *, created: bool) -> None:
-    with os_errors_named(path):
-        if not path.is_file():
-            return
-        content = path.read_bytes()
+    content = _content(path)
+    if content is None:
+        return
     new_content = vscode.without_timeout(content, created=created)
     if new_content is None:
         writer.remove(path)
@@ -173,6 +176,15 @@ def _delete_timeout(path: Path, *, created: bool) -> None:
 def _replace(path: Path, content: bytes) -> None:
     """Replace a file of the user's, which keeps its mode; a link is followed."""
     target = path.resolve()
+    mode = 0o644
     with os_errors_named(path):
-        mode = target.stat().st_mode & 0o7777 if target.exists() else 0o644
+        if target.exists():
+            mode = target.stat().st_mode & 0o7777
         writer.make(target, content, mode)
+
+
+def _content(path: Path) -> bytes | None:
+    if not is_regular(path):
+        return None
+    with os_errors_named(path):
+        return read_regular(path)

@@ -1,14 +1,13 @@
 """`gen install SITE…`: install files, add one line to the ssh config, and start the timers."""
 
 import shlex
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from generator import codec, formatting, paths
 from generator.cli import file_changes, first_login, next_steps, site
-from generator.cli.output import agreed, data, patch, say
+from generator.cli.output import agreed, data, on_terminal, patch, say
 from generator.errors import GenError
 from generator.install import (
     apply,
@@ -95,7 +94,7 @@ def run(
         data(_json(installation, sites))
         return 0
     _summary(home, installation)
-    is_interactive = not consent.yes and sys.stdin.isatty()
+    is_interactive = not consent.yes and on_terminal()
     if not is_interactive:
         for permission in loose_permissions(home):
             say(f"\n{permission.message}")
@@ -128,7 +127,9 @@ def _install(request: _Request, *, as_json: bool) -> _Installation | None:
         if not _confirm(request.home, confirmed.plan, as_json=as_json):
             return None
     timed = _timed_sites(request.sites)
-    files = [artifact.path for site_files in request.sites for artifact in site_files.artifacts]
+    files: list[PurePosixPath] = []
+    for site_files in request.sites:
+        files += [artifact.path for artifact in site_files.artifacts]
     for name in timed:
         files += paths.systemd_traces(name)
     with apply.exclusive(request.home, files) as missing:
@@ -155,11 +156,11 @@ def _with_take_over(request: _Request) -> Consent:
     """Return the consent, after a question whether Mila's file replaces entries of `mila init`."""
     consent = request.consent
     config = request.home / paths.SSH_CONFIG
-    mila = next((files for files in request.sites if files.name == "mila"), None)
+    mila = _site_named("mila", request.sites)
     if consent.take_over or consent.yes or mila is None or not config.is_file():
         return consent
     entries = milatools.replaceable(config.read_bytes())
-    if not entries or not sys.stdin.isatty():
+    if not entries or not on_terminal():
         return consent
     say(f"`mila init` wrote these entries into {config}:")
     for entry in entries:
@@ -170,6 +171,13 @@ def _with_take_over(request: _Request) -> Consent:
         say(f"To keep their user and key, answer no and add: {' '.join(options)}")
     question = "Replace them with gen's? They become comments until gen uninstall mila."
     return replace(consent, take_over=agreed(question))
+
+
+def _site_named(name: str, sites: Iterable[SiteFiles]) -> SiteFiles | None:
+    for site_files in sites:
+        if site_files.name == name:
+            return site_files
+    return None
 
 
 def _checked_plan(request: _Request) -> _CheckedPlan:
@@ -183,12 +191,9 @@ def _checked_plan(request: _Request) -> _CheckedPlan:
         file_changes.refuse_conflicts([(home, plan.files)])
     if plan.manual_reason:
         return _CheckedPlan(plan, ())
-    overlay: dict[Path, bytes | None] = {}
-    for change in plan.files:
-        content = change.artifact.content if change.artifact else None
-        overlay[home / change.path] = content
     before = Files(home)
-    after = Files(home, overlay)
+    after = Files(home, _planned_files(home, plan))
+    # Otherwise gen would blame the site for an error of the user's.
     side_effects.refuse_broken(before)
     confs = [site_files.conf for site_files in sites]
     names = side_effects.user_names(_without_gen(home, plan))
@@ -198,17 +203,28 @@ def _checked_plan(request: _Request) -> _CheckedPlan:
         hint = "Nothing was written. Rename your entry, or use --force to get the site's settings."
         raise GenError("\n".join([*findings, hint]))
     for conf in confs:
-        findings += [shadow.message for shadow in shadowing.shadows(after, conf)]
+        for shadow in shadowing.shadows(after, conf):
+            findings.append(shadow.message)
     for conf in confs:
         findings += side_effects.outdated_client(conf)
     return _CheckedPlan(plan, tuple(findings))
 
 
+def _planned_files(home: Path, plan: HomePlan) -> dict[Path, bytes | None]:
+    """Return the content of each file after the installation, ``None`` for a deleted one."""
+    contents: dict[Path, bytes | None] = {}
+    for change in plan.files:
+        contents[home / change.path] = None
+        if change.artifact:
+            contents[home / change.path] = change.artifact.content
+    return contents
+
+
 def _without_gen(home: Path, plan: HomePlan) -> Files:
     """Return the user's ssh configuration without everything that gen installs."""
-    overlay: dict[Path, bytes | None] = {
-        home / paths.installed_ssh_config(name): None for name in plan.remaining
-    }
+    overlay: dict[Path, bytes | None] = {}
+    for name in plan.remaining:
+        overlay[home / paths.installed_ssh_config(name)] = None
     overlay[home / paths.SSH_CONFIG] = managed_blocks.arranged(plan.config, "", {})
     return Files(home, overlay)
 
@@ -226,7 +242,11 @@ def _timed_sites(sites: Iterable[SiteFiles]) -> list[str]:
 def _sites_without_timer(plan: HomePlan, sites: Iterable[SiteFiles]) -> list[str]:
     """Return the sites whose timer is deleted, because their spec has no certificate any more."""
     deleted = {change.path for change in plan.files if change.action is Action.DELETE}
-    return [files.name for files in sites if deleted & set(services.unit_paths(files.name))]
+    without_timer: list[str] = []
+    for site_files in sites:
+        if deleted & set(services.unit_paths(site_files.name)):
+            without_timer.append(site_files.name)
+    return without_timer
 
 
 def _print(request: _Request) -> None:
@@ -269,7 +289,7 @@ def _summary(home: Path, installation: _Installation) -> None:
 
 
 def _offer_first_login(home: Path, site_files: SiteFiles) -> None:
-    """Offer what a first login needs beside the files, and record what changed."""
+    """Offer the steps of a first login, and record the changes."""
     changes = first_login.offer(home, site_files.compilation, site_files.conf)
     if changes != record.OptionalChanges():
         apply.add_optional_changes(home, site_files.name, changes)

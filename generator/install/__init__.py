@@ -1,1 +1,1 @@
-"""What goes into the home folder: the ssh configuration that is the user's own, units, and out of it again."""
+"""Install sites in the home directory, and uninstall them: ssh configuration, timers, records."""

@@ -35,7 +35,10 @@ def exclusive(home: Path, files: Iterable[PurePosixPath]) -> Iterator[list[str]]
     for directory in _parents(written):
         if not (home / directory).exists():
             missing.append(str(directory))
-    writer.make_private(home / name for name in missing if paths.INSTALL_LOCK.is_relative_to(name))
+    # Only the directories of the lock: the record of the others has to be written first.
+    for name in missing:
+        if paths.INSTALL_LOCK.is_relative_to(name):
+            writer.make_private([home / name])
     with writer.locked(home / paths.INSTALL_LOCK):
         _delete_scratch_files(home)
         try:
@@ -57,16 +60,17 @@ def install(home: Path, plan: HomePlan, missing: list[str]) -> list[Path]:
     """Carry out an installation, and return the backups that it made."""
     home_record = _with_directories(record.home_record(home), missing, _creates_config(plan))
     _write(home, [_home_record_change(home, home_record), *plan.intents])
-    needed = _parents(change.path for change in plan.files)
-    created = home_record.directories
-    writer.make_private(home / directory for directory in needed if str(directory) in created)
+    for directory in _parents(change.path for change in plan.files):
+        # The directories of the user keep their mode; those of gen get 0700 whatever the umask.
+        if str(directory) in home_record.directories:
+            writer.make_private([home / directory])
     backups = _back_up(home, plan.files)
     _write(home, [*_without_conflicts(plan.files), *plan.records])
     return backups
 
 
 def add_optional_changes(home: Path, site: str, changes: OptionalChanges) -> None:
-    """Add what the user agreed to after an installation to the record."""
+    """Add changes to the record that the user agreed to after an installation."""
     with writer.locked(home / paths.INSTALL_LOCK):
         home_record = record.home_record(home)
         earlier = home_record.optional_changes.get(site, OptionalChanges())
@@ -87,11 +91,10 @@ def uninstall(home: Path, plan: HomePlan, secrets: Iterable[Path] = ()) -> list[
     if not plan.remaining:
         _delete_needless_backups(home)
     home_record = record.home_record(home)
-    remaining = {
-        site: changes
-        for site, changes in home_record.optional_changes.items()
-        if site in plan.remaining
-    }
+    remaining: dict[str, OptionalChanges] = {}
+    for site, changes in home_record.optional_changes.items():
+        if site in plan.remaining:
+            remaining[site] = changes
     if remaining != home_record.optional_changes:
         _write(home, [_home_record_change(home, replace(home_record, optional_changes=remaining))])
     _write(home, plan.records)
@@ -107,9 +110,10 @@ def _home_record_change(home: Path, home_record: HomeRecord) -> Change:
 
 
 def _creates_config(plan: HomePlan) -> bool:
-    return any(
-        change.path == paths.SSH_CONFIG and change.action is Action.CREATE for change in plan.files
-    )
+    for change in plan.files:
+        if change.path == paths.SSH_CONFIG:
+            return change.action is Action.CREATE
+    return False
 
 
 def _with_directories(
@@ -140,9 +144,15 @@ def _delete_scratch_files(home: Path) -> None:
     """Delete the scratch files of runs that were killed."""
     written = [paths.SSH_CONFIG, paths.INSTALL_RECORD, paths.HOME_BACKUPS / "any"]
     written += paths.installed_files("any")
-    for directory in {(home / path).resolve().parent for path in written}:
+    # ~/.ssh/config may be a link: the scratch file is beside the real file.
+    directories = set(map(_real_directory, [home / path for path in written]))
+    for directory in directories:
         with os_errors_named(directory):
             writer.clear(directory)
+
+
+def _real_directory(path: Path) -> Path:
+    return path.resolve().parent
 
 
 def _without_conflicts(changes: Iterable[Change]) -> list[Change]:

@@ -73,6 +73,7 @@ def _beginning(marker: bytes, line: int, start: int) -> _Beginning | None:
     for tool, first, last in _MARKERS:
         match = re.fullmatch(first, marker)
         if match:
+            # The end of a named block repeats the name, so that a nested marker is not its end.
             end = last.replace(rb"\1", re.escape(match[1] or b""))
             return _Beginning(tool, line, start, re.compile(end, re.IGNORECASE))
     return None

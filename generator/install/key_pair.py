@@ -1,10 +1,10 @@
 """The key pair of a site: whether one has to be made, and making it with ssh-keygen."""
 
 import shlex
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from generator import programs
 from generator.compiler.result import FirstLogin
 from generator.errors import GenError, os_errors_named
 
@@ -33,7 +33,10 @@ def missing_key_pair(login: FirstLogin, home: Path) -> MissingKeyPair | None:
         return None
     arguments: list[str] = []
     for word in shlex.split(login.make_key):
-        arguments.append(str(_in_home(home, word)) if word.startswith("~/") else word)
+        # No shell runs the command, so nothing else would expand the tilde.
+        if word.startswith("~/"):
+            word = str(_in_home(home, word))
+        arguments.append(word)
     return MissingKeyPair(login.make_key, tuple(arguments), public_key)
 
 
@@ -42,12 +45,7 @@ def make_key_pair(missing: MissingKeyPair) -> str:
 
     The user types the passphrase into ssh-keygen itself, so gen never sees it.
     """
-    try:
-        status = subprocess.run(missing.arguments, check=False).returncode
-    except FileNotFoundError:
-        raise GenError(
-            "ssh-keygen: is not installed; install the OpenSSH client, then run this again"
-        ) from None
+    status = programs.run_in_terminal(missing.arguments)
     if status:
         raise GenError(
             f"ssh-keygen made no key pair (status {status}); "

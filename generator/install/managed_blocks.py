@@ -55,7 +55,9 @@ def mode_of(content: bytes, name: str) -> Mode | None:
     sites = {block.site for block in managed_blocks(content, name)}
     if not sites:
         return None
-    return Mode.INCLUDE if "" in sites else Mode.INLINE
+    if "" in sites:
+        return Mode.INCLUDE
+    return Mode.INLINE
 
 
 def managed_blocks(content: bytes, name: str) -> list[ManagedBlock]:
@@ -172,9 +174,11 @@ def arranged(content: bytes, name: str, bodies: Mapping[str, bytes]) -> bytes:
     An existing block stays where it is, a new one goes below the existing ones or on top.
     """
     existing = managed_blocks(content, name)
-    ending = b"\r\n" if content.partition(b"\n")[0].endswith(b"\r") else b"\n"
+    ending = _line_ending(content)
     missing = bodies.keys() - {block.site for block in existing}
-    added = b"".join(_block(site, bodies[site], ending) for site in sorted(missing))
+    added = b""
+    for site in sorted(missing):
+        added += _block(site, bodies[site], ending)
     if not existing:
         top = _top(content)
         return content[:top] + added + content[top:]
@@ -188,6 +192,14 @@ def arranged(content: bytes, name: str, bodies: Mapping[str, bytes]) -> bytes:
     if added and result not in (b"", _BOM) and not result.endswith(b"\n"):
         result += ending  # the user removed the line ending of gen's last line
     return result + added + content[copied:]
+
+
+def _line_ending(content: bytes) -> bytes:
+    """Return the ending of the first line, so that gen's lines end as the user's do."""
+    first_line = content.partition(b"\n")[0]
+    if first_line.endswith(b"\r"):
+        return b"\r\n"
+    return b"\n"
 
 
 def _updated(content: bytes, block: ManagedBlock, body: bytes, ending: bytes) -> bytes:
@@ -221,10 +233,13 @@ def _top(content: bytes) -> int:
     ssh takes the first value of an option, so a site's values have to come first. It takes the
     first IgnoreUnknown too, and the user's own stands for options that ours does not know.
     """
-    offset = len(_BOM) if content.startswith(_BOM) else 0
+    offset = 0
+    if content.startswith(_BOM):
+        offset = len(_BOM)
     for line in lines(content):
         if line.keyword in ("host", "match"):
             break
+        # Below a last line without an ending, our first marker would become part of that line.
         if line.keyword == "ignoreunknown" and content[line.start : line.end].endswith(b"\n"):
             offset = line.end
             break

@@ -132,6 +132,7 @@ def options_to_keep(
 
 def take_over(content: bytes) -> bytes:
     """Return a config in which the replaceable entries are comments."""
+    # From the last to the first, so that the offsets of the others stay right.
     for entry in reversed(replaceable(content)):
         commented = b""
         for _, _, line in numbered(content[entry.start : entry.end]):

@@ -11,4 +11,4 @@ class Mode(StrEnum):
     INLINE = "inline"
     """The Host blocks of each site."""
     PRINT = "print"
-    """Nothing: gen prints what the user has to add."""
+    """Nothing: gen prints the lines for the user to add."""

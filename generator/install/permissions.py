@@ -77,5 +77,6 @@ def _config_paths(home: Path) -> list[Path]:
 def _is_private_key(path: Path) -> bool:
     if not path.is_file() or not os.access(path, os.R_OK):
         return False
+    # PEM and OpenSSH's own format both have these words in the first line (ssh-keygen(1), -m).
     with path.open("rb") as file:
         return b"PRIVATE KEY-----" in file.readline(80)

@@ -23,6 +23,9 @@ from generator.workspace import lock, reader
 from generator.workspace.lock import Lock, RecordedInputs
 from generator.workspace.plan import Action, Actual, Change, plan
 
+# Stands for a missing ssh config. ssh refuses a config that other users can write to.
+_NO_FILE = Actual(b"", 0o600)
+
 
 @dataclass(frozen=True)
 class SiteFiles:
@@ -40,8 +43,11 @@ class SiteFiles:
     @property
     def conf(self) -> bytes:
         """Content of the site's ssh configuration."""
-        path = paths.installed_ssh_config(self.name)
-        return next(artifact.content for artifact in self.artifacts if artifact.path == path)
+        for artifact in self.artifacts:
+            if artifact.path == paths.installed_ssh_config(self.name):
+                return artifact.content
+        # The emitter of the ssh configuration yields one for every site.
+        raise AssertionError(f"{self.name} has no ssh configuration")
 
 
 @dataclass(frozen=True)
@@ -95,7 +101,9 @@ def site_files(
     home: Path, compilation: Compilation, spec: File, inputs: RecordedInputs
 ) -> SiteFiles:
     """Return the files of a site for this machine, with a copy of a spec that gen does not ship."""
-    other_system = "systemd" if sys.platform == "darwin" else "launchd"
+    other_system = "launchd"
+    if sys.platform == "darwin":
+        other_system = "systemd"
     artifacts: list[Artifact] = []
     for artifact in compilation.artifacts:
         if artifact.install_to and artifact.path.parts[0] != other_system:
@@ -139,8 +147,8 @@ def installation(
     confs = _confs(home, locks)
     for site in sites:
         confs[site.name] = site.conf
-    present = _read(home, [paths.SSH_CONFIG]).get(paths.SSH_CONFIG)
-    content = present.content if present else b""
+    present = _read(home, [paths.SSH_CONFIG]).get(paths.SSH_CONFIG, _NO_FILE)
+    content = present.content
     if mode is None:
         mode = managed_blocks.mode_of(content, str(home / paths.SSH_CONFIG)) or Mode.INCLUDE
     if take_over:
@@ -165,11 +173,13 @@ def uninstallation(home: Path, sites: Sequence[str]) -> HomePlan:
         for path in (*paths.systemd_traces(site), *paths.renewal_files(site)):
             if os.path.lexists(home / path):
                 files.append(Change(path, Action.DELETE))
-    present = _read(home, [paths.SSH_CONFIG]).get(paths.SSH_CONFIG)
-    content = present.content if present else b""
+    remaining = frozenset(locks) - set(sites)
+    present = _read(home, [paths.SSH_CONFIG]).get(paths.SSH_CONFIG, _NO_FILE)
+    content = present.content
+    mode = managed_blocks.mode_of(content, str(home / paths.SSH_CONFIG))
     manual_reason = None
-    if present and (mode := managed_blocks.mode_of(content, str(home / paths.SSH_CONFIG))):
-        confs = _confs(home, [site for site in locks if site not in sites])
+    if mode:
+        confs = _confs(home, remaining)
         content = _arranged(home, content, confs, mode)
         if "mila" in sites:
             content = milatools.give_back(content)
@@ -178,9 +188,9 @@ def uninstallation(home: Path, sites: Sequence[str]) -> HomePlan:
             change = replace(change, action=Action.DELETE, artifact=None)
         manual_reason = _manual_reason(home, change)
         if not manual_reason:
+            # First, so that ssh never reads an Include of files that are gone.
             files.insert(0, change)
     records = [Change(paths.installed_lock(site), Action.DELETE) for site in sites]
-    remaining = frozenset(locks) - set(sites)
     return HomePlan([], files, records, remaining, content, inputs, manual_reason)
 
 
@@ -197,7 +207,7 @@ def _snapshot(home: Path, sites: Iterable[SiteFiles]) -> Snapshot:
     inputs = {paths.SSH_CONFIG, paths.INSTALL_RECORDS, paths.INSTALL_RECORD}
     for name in names:
         inputs.update((paths.installed_lock(name), *paths.installed_files(name)))
-    files = {home / path for path in inputs}
+    files = set(map(home.joinpath, inputs))
     # Files that the user's config includes decide whether an entry of theirs would change.
     files.update(_ssh_config_files(home))
     return snapshot(files)
@@ -213,10 +223,15 @@ def _ssh_config_files(home: Path) -> Iterator[Path]:
 
 
 def _refuse_unknown(sites: Iterable[str], locks: Mapping[str, Lock]) -> None:
-    installed = f"installed: {', '.join(locks)}" if locks else "no site is"
-    unknown = [site for site in sites if site not in locks]
-    if unknown:
-        raise GenError("\n".join(f"{site}: is not installed; {installed}" for site in unknown))
+    installed = "no site is"
+    if locks:
+        installed = f"installed: {', '.join(locks)}"
+    problems: list[str] = []
+    for site in sites:
+        if site not in locks:
+            problems.append(f"{site}: is not installed; {installed}")
+    if problems:
+        raise GenError("\n".join(problems))
 
 
 def _site_changes(home: Path, site: SiteFiles, site_lock: Lock | None) -> list[Change]:
@@ -246,25 +261,29 @@ def _during_change(change: Change) -> Artifact:
 
 def _confs(home: Path, sites: Iterable[str]) -> dict[str, bytes]:
     """Return the installed ssh configuration of some sites, by site."""
-    sites_by_path = {paths.installed_ssh_config(site): site for site in sites}
-    files = _read(home, sites_by_path)
-    return {sites_by_path[path]: file.content for path, file in files.items()}
+    confs: dict[str, bytes] = {}
+    for site in sites:
+        path = paths.installed_ssh_config(site)
+        conf = _read(home, [path]).get(path)
+        if conf:
+            confs[site] = conf.content
+    return confs
 
 
 def _arranged(home: Path, content: bytes, confs: Mapping[str, bytes], mode: Mode) -> bytes:
     """Return the ssh config with these sites in it, and no other."""
     bodies: dict[str, bytes] = {}
-    if mode is not Mode.INCLUDE:
-        bodies = {site: managed_blocks.inline_body(conf) for site, conf in confs.items()}
-    elif confs:
-        bodies = {"": managed_blocks.INCLUDE}
+    for site, conf in confs.items():
+        if mode is Mode.INCLUDE:
+            bodies[""] = managed_blocks.INCLUDE
+        else:
+            bodies[site] = managed_blocks.inline_body(conf)
     return managed_blocks.arranged(content, str(home / paths.SSH_CONFIG), bodies)
 
 
-def _config_change(present: Actual | None, content: bytes, conflict: str | None) -> Change:
-    mode = present.mode if present else 0o600
-    artifact = Artifact(paths.SSH_CONFIG, content, mode)
-    if present is None:
+def _config_change(present: Actual, content: bytes, conflict: str | None) -> Change:
+    artifact = Artifact(paths.SSH_CONFIG, content, present.mode)
+    if present is _NO_FILE:
         return Change(paths.SSH_CONFIG, Action.CREATE, None, artifact)
     if present.content == content:
         return Change(paths.SSH_CONFIG, Action.KEEP, present, artifact)
@@ -278,14 +297,12 @@ def _manual_reason(home: Path, change: Change) -> str | None:
 
 
 def _edited(
-    home: Path, present: Actual | None, locks: Mapping[str, Lock], confs: Mapping[str, bytes]
+    home: Path, present: Actual, locks: Mapping[str, Lock], confs: Mapping[str, bytes]
 ) -> str | None:
     """Return which block of gen in the ssh config the user edited.
 
     A run that was killed may have left a block of the new content, so that is known too.
     """
-    if present is None:
-        return None
     known: dict[str, set[str]] = {}
     for site, conf_digest in _recorded_confs(locks):
         known[site] = {conf_digest}

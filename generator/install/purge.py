@@ -71,8 +71,7 @@ def _in_home(home: Path, path: str) -> Path:
 def _site_secrets(account: Account) -> Iterator[str]:
     """Yield the secrets that the spec names; a key that the user named is not the site's."""
     site = account.site
-    methods = [site.auth, *(host.auth for host in site.hosts.values() if host.auth)]
-    for auth in methods:
+    for auth in (site.auth, *map(site.auth_of, site.hosts.values())):
         key = account.key(auth)
         if key and key != account.profile.identity_file:
             yield from (key, f"{key}.pub")
@@ -81,6 +80,7 @@ def _site_secrets(account: Account) -> Iterator[str]:
                 yield certificate
         if isinstance(auth, StepAuth) and auth.authentik:
             for file in (auth.authentik.credentials_file, auth.authentik.app_password_file):
-                path = account.fill(file) if file else None
+                # A placeholder without a value leaves the path unknown.
+                path = account.fill(file or "")
                 if path:
                     yield path

@@ -69,6 +69,8 @@ def _lock(home: Path, path: PurePosixPath, content: bytes) -> Lock:
 def home_record(home: Path) -> HomeRecord:
     """Return the record that belongs to all sites."""
     name = str(home / paths.INSTALL_RECORD)
+    # The paths come from a file that another program may have written. gen deletes directories and
+    # files by them, so each has to be one that gen itself chose.
     file = reader.actual(home, [paths.INSTALL_RECORD], fenced=False).get(paths.INSTALL_RECORD)
     if file is None:
         return HomeRecord()
@@ -92,7 +94,10 @@ def known_directories() -> set[str]:
     """Return every directory, relative to the home directory, that gen may create."""
     files = [paths.INSTALL_RECORD, paths.HOME_BACKUPS / "any"]
     files += paths.installed_files("any") + paths.systemd_traces("any")
-    return {str(directory) for file in files for directory in file.parents if directory.name}
+    directories: set[str] = set()
+    for file in files:
+        directories.update(map(str, file.parents))
+    return directories - {"."}
 
 
 def _unknown_paths(site: str, changes: OptionalChanges) -> list[str]:

@@ -1,17 +1,17 @@
-"""The timer that renews a site's certificate: systemd or launchd commands, and what they leave."""
+"""The commands that start and stop the timer of a site, for systemd and launchd."""
 
 import os
 import shlex
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from generator import paths
+from generator import paths, programs
 
 Commands = tuple[tuple[str, ...], ...]
 
 _LAUNCHD = sys.platform == "darwin"
+# systemd answers within a second; on a loaded login node it was seen to take ten.
 _SECONDS = 20
 
 
@@ -65,7 +65,7 @@ def manual_start(site: str, home: Path) -> str:
 
 
 def stop(site: str) -> None:
-    """Stop the timer of a site. Without a service manager no timer runs, so failures are ignored."""
+    """Stop the timer of a site. Failures are ignored: without a manager, no timer runs."""
     _run(stop_commands(site, launchd=_LAUNCHD, user=os.geteuid()))
 
 
@@ -79,21 +79,11 @@ def _run(commands: Commands) -> str | None:
     failure = None
     for command in commands:
         try:
-            process = subprocess.run(
-                command,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=_SECONDS,
-                check=False,
-            )
-        except OSError as error:
-            return f"{command[0]}: {(error.strerror or str(error)).lower()}"
-        except subprocess.TimeoutExpired:
-            return f"{command[0]}: no answer within {_SECONDS} seconds"
+            outcome = programs.run(command, seconds=_SECONDS)
+        except programs.ProgramError as error:
+            # Without the program, the next command fails too.
+            return str(error)
         failure = None
-        if process.returncode:
-            # systemctl prints the links that it makes before an error.
-            last_line = (process.stderr or process.stdout).strip().rpartition("\n")[2]
-            failure = last_line or f"{command[0]} failed with status {process.returncode}"
+        if outcome.status:
+            failure = outcome.message
     return failure

@@ -71,11 +71,12 @@ def shadows(files: Files, conf: bytes) -> tuple[Shadow, ...]:
     actual = asked(both, names)
     overridden: dict[str, list[str]] = {}
     for name in names:
+        # Most names lose nothing, so the slower debug output is read for the others only.
         options = dict.fromkeys((*_options(_lines_for(conf, name)), *_ROUTING))
         lost = [option for option in options if _is_lost(option, expected[name], actual[name])]
         if lost:
             overridden[name] = lost
-    applied_to = applied(both, list(overridden)) if overridden else {}
+    applied_to = applied(both, list(overridden))
     found: list[Shadow] = []
     for name, options_lost in overridden.items():
         site = _SiteName(
@@ -112,7 +113,9 @@ def _shadow(site: _SiteName, option: str, both: Iterable[Source]) -> Iterator[Sh
     names = (site.shown,)
     is_set = option in _options(site.own_lines)
     expected = ", ".join(site.expected.get(option.lower(), ()))
-    effect = f"overrides {option} {expected}" if is_set else "applies too"
+    effect = "applies too"
+    if is_set:
+        effect = f"overrides {option} {expected}"
     line = _overriding_line(site, option)
     include = _idle_include(site, both)
     if line:
@@ -161,7 +164,10 @@ def _fix(line: AppliedLine, *, is_set: bool) -> str:
         return _FIX_OTHER_SITE
     if is_set:
         return _FIX
-    return _FIX_BELOW if line.file.startswith("~/") else _FIX_SYSTEM
+    if line.file.startswith("~/"):
+        return _FIX_BELOW
+    # Users cannot change the system's files, but theirs are read first.
+    return _FIX_SYSTEM
 
 
 def _is_lost(option: str, expected: Settings, actual: Settings) -> bool:
@@ -190,7 +196,7 @@ def _names(conf: bytes) -> dict[str, str]:
 
 
 def _lines_for(conf: bytes, name: str) -> list[Line]:
-    """Return the lines of a site's file for a name; the file has Host blocks and no Match blocks."""
+    """Return the lines of a site's file for a name, from its Host blocks."""
     found: list[Line] = []
     applies = False
     for line in lines(conf):
@@ -216,6 +222,7 @@ def _includes(source: Source, conf: bytes) -> Iterator[str]:
 
 def _joined(shadows: Iterable[Shadow]) -> tuple[Shadow, ...]:
     """Join findings that differ in the names; a line that overrides several options counts once."""
+    # A line such as `Host *` with three options, above a site with ten names, is one thing to fix.
     by_line: dict[tuple[str | None, str], Shadow] = {}
     for shadow in shadows:
         key = (shadow.place, shadow.line)

@@ -105,10 +105,14 @@ def _option_changes(old: Settings, new: Settings) -> Iterator[OptionChange]:
 
 
 def _selected(names: Collection[str], confs: Iterable[bytes]) -> list[str]:
-    blocks: list[tuple[str, ...]] = []
+    blocks: set[tuple[str, ...]] = set()
     for conf in confs:
-        blocks += [line.arguments for line in lines(conf) if line.keyword == "host"]
-    matched = [name for name in names if any(matches(block, name) for block in blocks)]
+        blocks.update(line.arguments for line in lines(conf) if line.keyword == "host")
+    matched: list[str] = []
+    for name in names:
+        if any(matches(block, name) for block in blocks):
+            matched.append(name)
+    # A config of thousands of hosts would take minutes; the matched ones are those at risk.
     return list(dict.fromkeys([*matched, *names]))[: max(_MAX_NAMES, len(matched))]
 
 

@@ -1,4 +1,4 @@
-"""Digests of files, taken before a plan is made from them, and compared before it is carried out."""
+"""Digests of the files that a plan is made from, to notice when one of them changes."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -27,6 +27,7 @@ def snapshot(paths: Iterable[Path]) -> Snapshot:
 def _state(path: Path) -> str:
     """Return a text that differs when the content, the mode or the names in a directory differ."""
     with os_errors_named(path):
+        # Of the directory of the records, only the locks say which sites are installed.
         if path.is_dir():
             return " ".join(sorted(entry.name for entry in path.glob("*.lock")))
         if not path.is_file():

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from generator import paths
+from generator import formatting, paths
 from generator.compiler.digests import digest
 from generator.errors import GenError
 from generator.install import record
@@ -61,6 +61,7 @@ def _installed_site(home: Path, site_lock: Lock, config: bytes) -> InstalledSite
 
 
 def _is_read_by_ssh(site: str, config: bytes) -> bool:
+    # The marker of the site's own block, see managed_blocks.
     if f"# >>> gen {site}:".encode() in config:
         return True
     return any(line.keyword == "include" and INCLUDED in line.arguments for line in lines(config))
@@ -93,14 +94,24 @@ def _is_stale(site_lock: Lock) -> bool:
 
 def status_lines(site: InstalledSite) -> Iterator[str]:
     """Yield the lines that `gen status` prints for a site, each within 80 columns."""
-    plural = "" if site.files == 1 else "s"
-    yield f"{site.site}: {site.files} file{plural} installed"
+    yield f"{site.site}: {formatting.count(site.files, 'file')} installed"
     for drift in site.drift:
         yield f"  {drift.cause:9} {drift.path}"
     if site.drift or site.stale:
-        reason = "the spec has changed" if site.stale else "not as installed"
-        is_edited = any(drift.cause == "edited" for drift in site.drift)
-        force = " --force" if is_edited else ""
-        yield f"  {reason}: gen install {site.site}{force}"
+        yield f"  {_reason(site)}: gen install {site.site}{_force(site)}"
     if not site.read_by_ssh:
         yield f"  ssh does not read it: ~/.ssh/config lacks our lines; gen install {site.site}"
+
+
+def _reason(site: InstalledSite) -> str:
+    if site.stale:
+        return "the spec has changed"
+    return "not as installed"
+
+
+def _force(site: InstalledSite) -> str:
+    """Return the option without which gen does not replace a file that the user edited."""
+    for drift in site.drift:
+        if drift.cause == "edited":
+            return " --force"
+    return ""

@@ -33,12 +33,15 @@ def settings_path(home: Path, platform: str) -> Path:
 
 
 def with_timeout(content: bytes | None, name: str) -> bytes | None:
-    """Return the settings with the timeout, ``None`` if they have one; `content` is None for no file.
+    """Return the settings with the timeout, ``None`` if they have one.
+
+    `content` is ``None`` if there is no file.
 
     Raises:
         GenError: the file is not JSON with comments, so gen cannot change it safely.
     """
-    content = _EMPTY_FILE if content is None else content
+    if content is None:
+        content = _EMPTY_FILE
     without_comments = _without_comments(content)
     settings = _parsed(without_comments)
     if settings is None:
@@ -82,4 +85,6 @@ def _without_comments(content: bytes) -> bytes:
 
 def _blank_unless_string(match: re.Match[bytes]) -> bytes:
     text = match[0]
-    return text if text.startswith(b'"') else b" " * len(text)
+    if text.startswith(b'"'):
+        return text
+    return b" " * len(text)

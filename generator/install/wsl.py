@@ -21,9 +21,12 @@ def windows_copy(conf: bytes) -> bytes:
     are in comments.
     """
     numbered_lines = _with_block_numbers(conf)
-    pinned = {block for block, line in numbered_lines if line.keyword == "knownhostscommand"}
+    pinned: set[int] = set()
+    for block, line in numbered_lines:
+        if line.keyword == "knownhostscommand":
+            pinned.add(block)
     copy = b""
-    copied = 0
+    copied = 0  # offset of the first byte that is not in the copy yet
     for block, line in numbered_lines:
         copy += conf[copied : line.start]
         copy += _for_windows(line, conf[line.start : line.end], block in pinned)

@@ -169,7 +169,7 @@ def runs(folder: Path) -> Iterator[Runs]:
     }
     made = [sys.executable, "-m", "generator", "site", "ours.yaml", "--out", "out.d"]
     subprocess.run(made, env=environment, cwd=folder, check=True, capture_output=True, timeout=60)
-    server = [sys.executable, str(Path(__file__).with_name("zygote.py"))]
+    server = [sys.executable, str(Path(__file__).parents[1] / "rigs" / "zygote.py")]
     with subprocess.Popen(
         server, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
     ) as process:
