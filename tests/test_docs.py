@@ -91,7 +91,7 @@ def test_the_profile_of_the_readme_is_sound(tmp_path: Path) -> None:
         text=True,
         check=True,
     )
-    assert "Yours to fill in" not in done.stderr
+    assert "Missing values" not in done.stderr
 
 
 CONSOLES = dict(re.findall(r"```console\n\$ (gen[^\n]*)\n(.*?)```", README, re.DOTALL))

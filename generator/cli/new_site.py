@@ -1,24 +1,25 @@
-"""`gen new-site NAME`: asks what a first spec needs, and writes it."""
+"""`gen new-site NAME`: ask for the facts that a first spec needs, and write the spec."""
 
 import re
 import shlex
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+from generator.cli import output
 from generator.cli.output import say
 from generator.errors import GenError
 from generator.loading import validate, yaml_document
 from generator.loading.overrides import Change, change, merged
 from generator.loading.spec_editor import fresh
+from generator.loading.validate import SpecError
 from generator.schema.names import SLUG
 from generator.workspace import writer
 
 _REST = """
-# Next, from the cluster's own documentation: host keys, compute nodes, queues. What it does not say is left out.
+# Next, from the cluster's own documentation: host keys, compute nodes, queues. Leave out what it does not say.
 # host_keys:
 #   login:
 #     hosts: %s
@@ -29,12 +30,12 @@ _REST = """
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked for one key of the spec; `{site}` in the key is the name of the site."""
+    """A question for one key of the spec; `{site}` in the key stands for the name of the site."""
 
-    keys: str
-    words: str
-    usual: str | None = None
-    """The answer when none is given; without one there must be an answer."""
+    key: str
+    text: str
+    default: str | None = None
+    """The answer if the user gives none; ``None`` if there must be an answer."""
     read: Callable[[str], Any] = str
 
 
@@ -43,33 +44,36 @@ def _list(text: str) -> list[str]:
 
 
 def _number(text: str) -> int | str:
+    # int() would also take "²" and digits without end; the spec's own check words the fault.
     return int(text) if re.fullmatch("[0-9]{1,9}", text) else text
 
 
-_FIRST = (
+_FOR_ALL_SITES = (
     Question("title", "Name of the cluster, for people"),
-    Question("operator", "Who runs it", ""),
-    Question("country", "Country, a code of two letters", ""),
+    Question("operator", "Organization that runs it", ""),
+    Question("country", "Country, as a code of two letters", ""),
     Question("docs", "Address of its documentation", ""),
-    Question("sources.login.url", "Page that says how to log in", ""),
+    Question("sources.login.url", "Page that explains how to log in", ""),
     Question("hosts.{site}.host", "Host name to log in to"),
     Question("hosts.{site}.port", "Port", "22", _number),
     Question(
         "auth.method",
-        "Login by publickey, keyboard, kerberos, step, certificate or agent",
+        "Login method: publickey, keyboard, kerberos, step, certificate or agent",
         "publickey",
     ),
 )
 _BY_METHOD: Mapping[str, tuple[Question, ...]] = {
     "publickey": (
         Question(
-            "auth.then", "What follows the key: keyboard-interactive, password, or nothing", ""
+            "auth.then",
+            "What the site asks for after the key: keyboard-interactive, password, or nothing",
+            "",
         ),
     ),
     "keyboard": (
         Question(
             "auth.asks",
-            "What is asked for: password, otp, token, code, url, project",
+            "What the site asks for: password, otp, token, code, url, project",
             "password",
             _list,
         ),
@@ -84,90 +88,81 @@ _BY_METHOD: Mapping[str, tuple[Question, ...]] = {
 }
 
 
-def run(site: str, given: tuple[str, ...], specs: Path, today: date) -> int:
-    """Ask what is not given with `--set`, and write the spec.
-
-    Raises:
-        GenError: no name of a site, the file is there already, an answer is missing and there is no terminal, or the
-            spec has faults.
-    """
+def run(site: str, overrides: tuple[str, ...], specs: Path, today: date) -> int:
+    """Ask every question that no `--set` answers, and write the spec."""
     if not re.fullmatch(SLUG, site):
         raise GenError(
-            f"NAME {site}: write small letters, digits and single dashes, as in csc-roihu"
+            f"NAME {site}: write lowercase letters, digits and single dashes, as in csc-roihu"
         )
     path = specs / f"{site}.yaml"
     if path.exists():
-        raise GenError(f"{path}: is there already; change it, or choose another name")
-    changes = [Change(("site",), site, "NAME"), *map(change, given)]
-    for question in _questions(site, changes):
-        if question.keys not in {".".join(item.keys) for item in changes}:
-            changes += _answered(question, changes, str(path))
-    if any(item.keys == ("sources", "login", "url") for item in changes):
-        changes += [Change(("sources", "login", "checked"), today.isoformat(), "")]
-        changes += [Change(("hosts", site, "source"), "login", "")]
-    spec = _text(changes, site)
+        raise GenError(f"{path}: already exists; edit it, or choose another name")
+    answers = [Change(("site",), site, "NAME"), *map(change, overrides)]
+    for question in _questions(site, answers):
+        if tuple(question.key.split(".")) not in _keys(answers):
+            answers += _answer(question, answers, str(path))
+    if ("sources", "login", "url") in _keys(answers):
+        answers.append(Change(("sources", "login", "checked"), today.isoformat(), ""))
+        answers.append(Change(("hosts", site, "source"), "login", ""))
+    spec = _spec(answers, site)
     validate.spec(yaml_document.parse(spec.encode(), str(path)), str(path))
     writer.make(path, spec.encode(), 0o644)
     say(f"  new       {path}")
-    say(f"\nNext: fill in what else the documentation says, then gen validate --strict {path}")
+    say(f"\nNext: add what the documentation says about host keys and queues to {path}, then:")
+    say(f"  gen validate --strict {shlex.quote(str(path))}")
     return 0
 
 
-def _questions(site: str, changes: list[Change]) -> Iterator[Question]:
-    """Yield the questions for every site, then those for the way to log in that was answered meanwhile."""
-    for question in _FIRST:
-        yield replace(question, keys=question.keys.replace("{site}", site))
-    method = next((item.value for item in changes if item.keys == ("auth", "method")), "")
-    yield from _BY_METHOD.get(method, ())
+def _keys(answers: list[Change]) -> set[tuple[str, ...]]:
+    return {answer.keys for answer in answers}
 
 
-def _answered(question: Question, changes: list[Change], path: str) -> list[Change]:
-    """Return the answer to a question, asked again as long as it does not fit its key; nothing if it was left open.
+def _questions(site: str, answers: list[Change]) -> Iterator[Question]:
+    """Yield the questions for every site, then those for the login method, which has an answer by then."""
+    for question in _FOR_ALL_SITES:
+        yield replace(question, key=question.key.replace("{site}", site))
+    for answer in answers:
+        if answer.keys == ("auth", "method"):
+            yield from _BY_METHOD.get(answer.value, ())
+            return
 
-    Raises:
-        GenError: there is no terminal, and no usual answer.
-        typer.Exit: with 130, when it was interrupted.
-    """
-    if sys.stdin is None or not sys.stdin.isatty():
-        if question.usual is None:
+
+def _answer(question: Question, answers: list[Change], path: str) -> list[Change]:
+    """Return the answer to a question, or nothing if the user leaves it open; ask again while it is not valid."""
+    if not output.on_terminal():
+        if question.default is None:
             raise GenError(
-                f"{question.keys}: is missing; there is no terminal to ask on, so give it with --set"
+                f"{question.key}: is missing; there is no terminal to ask on,"
+                f" so add --set {question.key}=VALUE"
             )
-        return _change(question, question.usual)
-    import typer
-
+        return _change(question, question.default)
     while True:
         try:
-            text = typer.prompt(
-                question.words, default=question.usual, show_default=bool(question.usual), err=True
-            )
-            answer = _change(question, text)
-            fault = _fault(question.keys, [*changes, *answer], path)
-        except typer.Abort:
-            say()
-            raise typer.Exit(130) from None
-        except ValueError as error:  # no UTF-8, or a quote that stays open
-            fault = str(error)
-        else:
-            if fault is None:
-                return answer
+            answer = _change(question, output.answer(question.text, question.default))
+        except ValueError as error:  # input that is not UTF-8, or a quote without its end
+            say(f"  {error}")
+            continue
+        fault = _fault(question.key, [*answers, *answer], path)
+        if fault is None:
+            return answer
         say(f"  {fault}")
 
 
 def _change(question: Question, text: str) -> list[Change]:
-    keys = tuple(question.keys.split("."))
-    return [Change(keys, question.read(text.strip()), question.keys)] if text.strip() else []
+    keys = tuple(question.key.split("."))
+    return [Change(keys, question.read(text), question.key)] if text.strip() else []
 
 
-def _fault(keys: str, changes: list[Change], path: str) -> str | None:
-    """Return what is wrong with the value of one key, if anything is; what is missing elsewhere is still to come."""
+def _fault(key: str, answers: list[Change], path: str) -> str | None:
+    """Return the fault of one key, if it has one; keys that are missing elsewhere have a question still to come."""
     try:
-        validate.spec(yaml_document.parse(_text(changes, "").encode(), path), path)
-    except GenError as error:
-        mine = (line.partition(f": {keys}")[2] for line in str(error).splitlines())
-        return next((line.partition(": ")[2] for line in mine if line), None)
+        validate.spec(yaml_document.parse(_spec(answers, "").encode(), path), path)
+    except SpecError as error:
+        for problem in error.problems:
+            if problem.key == key or problem.key.startswith((f"{key}.", f"{key}[")):
+                return problem.message
     return None
 
 
-def _text(changes: list[Change], site: str) -> str:
-    return fresh(merged({}, changes)) + _REST % site
+def _spec(answers: list[Change], site: str) -> str:
+    return fresh(merged({}, answers)) + _REST % site

@@ -1,4 +1,4 @@
-"""What a person is told of a site beside its files: what is theirs to do, and what comes before the first login."""
+"""What `gen site` and `gen install` print below the list of files: missing values, remarks, and what to type next."""
 
 import os
 from collections.abc import Iterator
@@ -9,77 +9,91 @@ from generator.compiler.result import Compilation
 from generator.loading import inputs
 from generator.workspace import lock
 
+_OPTIONS = ("user", "email", "account")
+"""The keys of the profile that an option of the same name overrides."""
+_CERTIFICATE_KEYS = ("user", "email", "identity_file")
+"""The keys of the profile that a certificate depends on."""
 
-def compiled(given: inputs.Inputs) -> Compilation:
-    """Compile a site; pydantic is imported only here, because it takes its time."""
+
+def compiled(chosen_inputs: inputs.Inputs) -> Compilation:
+    """Compile a site. Only this imports pydantic: a command that ends before should start fast."""
     from generator.compiler.build import build
 
-    return build(given)
+    return build(chosen_inputs)
 
 
-def about(made: Compilation, choice: inputs.Choice) -> None:
-    """Tell what the person should know of a site, and what is theirs to do for it."""
-    if made.status:
-        say(f"\nStatus of the site: {made.status}")
-    _gaps(made, choice)
-    for keys in made.unpinned:
+def about(compilation: Compilation, choice: inputs.Choice) -> None:
+    """Print the status of the site, the missing values, and the host keys that are not pinned."""
+    if compilation.status:
+        say(f"\nStatus of the site: {compilation.status}")
+    _print_missing_values(compilation, choice)
+    for keys in compilation.unpinned:
         say(f"\nHost keys “{keys.name}” are not pinned: {keys.reason}.")
         say(
-            f"  Compare them (gen show {made.site}) with {keys.docs}, then add --accept-unverified."
+            f"  Compare them (gen show {compilation.site}) with {keys.docs}, then add --accept-unverified."
         )
 
 
-def _gaps(made: Compilation, choice: inputs.Choice) -> None:
-    if not made.gaps:
+def _print_missing_values(compilation: Compilation, choice: inputs.Choice) -> None:
+    if not compilation.gaps:
         return
-    say(f"\nYours to fill in, in {inputs.profile_name(choice.profile)} or as an option:")
-    for gap in made.gaps:
-        option = f"  (--{gap.name})" if gap.name in ("user", "email", "account") else ""
+    say(f"\nMissing values (add them to {inputs.profile_name(choice.profile)}):")
+    for gap in compilation.gaps:
+        option = f"  (or --{gap.name})" if gap.name in _OPTIONS else ""
         say(f"  {gap.name + ':':11}{gap.meaning}{option}")
 
 
-def forgotten(made: Compilation, was: lock.Lock | None) -> None:
-    """Tell which values of the last run are not given any more: options are easily forgotten."""
-    profile = was.inputs.profile if was else {}
-    lost = [f"{key} ({value})" for key, value in profile.items() if key not in made.profile]
-    lost += [
-        f"--set {change}"
-        for change in (was.inputs.overrides if was else ())
-        if change not in made.changes
-    ]
-    if lost:
-        say(
-            f"\nNot given this time, and so left out: {', '.join(lost)}. Give it again, or put it into the profile."
-        )
-
-
-def unattended(made: Compilation, choice: inputs.Choice) -> None:
-    """Tell what will be missing when the certificate is renewed: only the profile is there then."""
-    typed = choice.changes or any(choice.options.values())
-    if not typed or all(artifact.path.parent.name != "systemd" for artifact in made.artifacts):
+def forgotten(compilation: Compilation, previous: lock.Lock | None) -> None:
+    """Print the values of the last run that this one does not have: options are easily forgotten."""
+    if previous is None:
         return
-    kept = compiled(inputs.read(replace(choice, options={}, changes=())))
-    names = ("user", "email", "identity_file")
-    lacks = [name for name in names if made.profile.get(name) != kept.profile.get(name)]
-    lacks += [f"--set {change}" for change in made.changes if change not in kept.changes]
-    if lacks:
+    omitted: list[str] = []
+    for key, value in previous.inputs.profile.items():
+        if key not in compilation.profile:
+            omitted.append(f"{key} ({value})")
+    for override in previous.inputs.overrides:
+        if override not in compilation.changes:
+            omitted.append(f"--set {override}")
+    if omitted:
         say(
-            f"\nThe timer and ssh run gen refresh {made.site}, which reads your profile: put {', '.join(lacks)} there."
+            f"\nOmitted since the last run: {', '.join(omitted)}."
+            " To keep such a value, repeat its option or add it to your profile."
         )
 
 
-def first_steps(made: Compilation) -> Iterator[str]:
-    """Yield the commands that come before the first login."""
-    login = made.first_login
-    if login.make_key and login.key and not _is_there(login.key):
+def unattended(compilation: Compilation, choice: inputs.Choice) -> None:
+    """Print the values that the renewal of a certificate will lack: it reads the profile, and no options."""
+    has_options = choice.changes or any(choice.options.values())
+    has_units = any(artifact.path.parent.name == "systemd" for artifact in compilation.artifacts)
+    if not (has_options and has_units):
+        return
+    from_profile = compiled(inputs.read(replace(choice, options={}, changes=())))
+    missing: list[str] = []
+    for key in _CERTIFICATE_KEYS:
+        if compilation.profile.get(key) != from_profile.profile.get(key):
+            missing.append(key)
+    for change in compilation.changes:
+        if change not in from_profile.changes:
+            missing.append(f"--set {change}")
+    if missing:
+        say(
+            f"\nThe timer and ssh run gen refresh {compilation.site}, which reads only your profile."
+            f" Add to the profile: {', '.join(missing)}"
+        )
+
+
+def first_steps(compilation: Compilation) -> Iterator[str]:
+    """Yield the commands that the user has to type before the first login."""
+    login = compilation.first_login
+    if login.make_key and login.key and not _exists(login.key):
         yield login.make_key
         if login.submit:
-            yield f"then hand in {login.key}.pub {login.submit}"
-    elif not _is_there("~/.ssh"):  # ssh-keygen would make it
-        yield "mkdir -m 700 ~/.ssh   # ssh keeps shared connections there, and ends without it"
+            yield f"then submit {login.key}.pub {login.submit}"
+    elif not _exists("~/.ssh"):  # ssh-keygen would create it
+        yield "mkdir -m 700 ~/.ssh   # ssh keeps shared connections there, and fails without it"
     yield from login.credential
 
 
-def _is_there(path: str) -> bool:
-    """Tell whether a file of the person's is there; who has no home has none."""
-    return os.path.exists(os.path.expanduser(path))  # noqa: PTH110, PTH111 - Path raises where there is no home
+def _exists(path: str) -> bool:
+    # Path.expanduser raises an error for a user without a home directory; this returns the path as it is.
+    return os.path.exists(os.path.expanduser(path))  # noqa: PTH110, PTH111

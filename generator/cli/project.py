@@ -1,29 +1,28 @@
-"""`gen project NAME --site SITE`: a Dagster project in a folder of its own, and nothing else of the site."""
+"""`gen project NAME --site SITE`: a Dagster project in a directory of its own, without the site's other files."""
 
 import sys
 from pathlib import Path, PurePosixPath
 
+from generator import paths
 from generator.cli import site
+from generator.cli.site_project import has_files
 from generator.errors import GenError
 from generator.loading import inputs
-from generator.paths import OUTPUT_STATE
-from generator.schema import project
+from generator.schema import project as names
+from generator.schema.project import Project
 
 
 def run(
     name: str, choice: inputs.Choice, out: Path, *, dry_run: bool, force: bool, as_json: bool
 ) -> int:
-    """Write a project below a folder; a second time, only what the site's spec changed.
-
-    Raises:
-        GenError: no package can have that name, the folder is somebody else's, or what `gen site` refuses.
-    """
-    slug = project.slug(name, sys.stdlib_module_names)
-    folder = out / slug
-    wanted = project.Project(PurePosixPath(), project.package(slug), alone=True)
-    made = (folder / OUTPUT_STATE).is_dir() and (folder / wanted.sites).is_dir()
-    if folder.is_dir() and any(folder.iterdir()) and not made:
+    """Create a project below a directory; if it exists, update the files that the spec determines."""
+    directory_name = names.slug(name, sys.stdlib_module_names)
+    directory = out / directory_name
+    # The output directory is the project itself.
+    project = Project(PurePosixPath(), names.package(directory_name), alone=True)
+    is_project = (directory / paths.OUTPUT_STATE).is_dir() and (directory / project.sites).is_dir()
+    if has_files(directory) and not is_project:
         raise GenError(
-            f"{folder}: is there already, and is no project that gen project made; choose another name"
+            f"{directory}: already exists, and gen project did not create it; choose another name"
         )
-    return site.run(choice, folder, wanted, dry_run=dry_run, force=force, as_json=as_json)
+    return site.run(choice, directory, project, dry_run=dry_run, force=force, as_json=as_json)

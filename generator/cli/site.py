@@ -1,23 +1,19 @@
-"""`gen site SITE`: compile, compare, write, and say what comes next."""
+"""`gen site SITE`: compile a site, write its files, and print the next steps."""
 
-import json
 import os
 import shlex
-from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from generator import __version__, paths, resources
-from generator.cli import next_steps
+from generator import __version__, codec, formatting, paths, resources
+from generator.cli import next_steps, site_project
 from generator.cli.file_changes import DONE, listed, preview, refuse_conflicts
 from generator.cli.output import data, say
 from generator.compiler import digests
-from generator.compiler.artifact import Owner
+from generator.compiler.artifact import Artifact, Owner
 from generator.compiler.result import Compilation
 from generator.errors import GenError
 from generator.loading import inputs
-from generator.schema import project
 from generator.schema.project import Project
 from generator.workspace import lock, reader, writer
 from generator.workspace.plan import Action, Change, plan
@@ -26,192 +22,135 @@ from generator.workspace.plan import Action, Change, plan
 def run(
     choice: inputs.Choice,
     out: Path,
-    wanted: Project | Path | bool = True,
+    project_choice: site_project.Choice = True,
     *,
     dry_run: bool,
     force: bool,
     as_json: bool,
 ) -> int:
-    """Write a site below a folder; all refusals are told before the first write.
-
-    The project may be one to make, the folder of one that is there, the one that the site had or else its own (True),
-    or none.
-
-    Raises:
-        GenError: faults in spec or profile, files that are not ours to replace, a write that failed.
-    """
+    """Write the files of a site below a directory; every refusal comes before the first write."""
     if out.exists() and not out.is_dir():
-        raise GenError(f"--out {out}: is no folder")
-    given = inputs.read(choice)
-    site = inputs.site(given.spec)
-    was = _was(out, paths.lock(site), force)
-    before = was.inputs.project if was else None
-    given = replace(given, project=_project(wanted, out, site, was))
-    made = next_steps.compiled(given)
-    if isinstance(wanted, Path) or _seeded(out, given.project, before):
-        made = replace(
-            made, artifacts=tuple(item for item in made.artifacts if item.owner is Owner.MANAGED)
-        )
-    written = was.files if was else {}
-    actual = reader.actual(out, {*(artifact.path for artifact in made.artifacts), *written})
-    changes = plan(list(made.artifacts), actual, written)
+        raise GenError(f"--out {out}: is not a directory")
+    chosen_inputs = inputs.read(choice)
+    site = inputs.site(chosen_inputs.spec)
+    previous = _previous_lock(out, paths.lock(site), force)
+    previous_project = previous.inputs.project if previous else None
+    project = site_project.selected(project_choice, out, site, previous)
+    chosen_inputs = replace(chosen_inputs, project=project)
+    compilation = next_steps.compiled(chosen_inputs)
+    if isinstance(project_choice, Path) or site_project.is_seeded(out, project, previous_project):
+        compilation = replace(compilation, artifacts=_managed(compilation.artifacts))
+
+    written = previous.files if previous else {}
+    artifact_paths = {artifact.path for artifact in compilation.artifacts}
+    actual = reader.actual(out, {*artifact_paths, *written})
+    changes = plan(list(compilation.artifacts), actual, written)
+    if dry_run and not as_json:
+        preview([(out, changes)], out)
+        return 0
     backups: list[PurePosixPath] = []
     if not dry_run:
         if not force:
             refuse_conflicts([(out, changes)])
-        record = lock.encode(made.site, made.artifacts, recorded_inputs(given, made, out))
-        backups = writer.apply(out, changes, paths.lock(made.site), record)
+        recorded = recorded_inputs(chosen_inputs, compilation, out)
+        record = lock.encode(compilation.site, compilation.artifacts, recorded)
+        backups = writer.apply(out, changes, paths.lock(compilation.site), record)
     if as_json:
-        data(_json(made, changes, backups))
-    elif dry_run:
-        preview([(out, changes)], out)
-    else:
-        _summary(made, out, changes, backups)
-        next_steps.about(made, choice)
-        _next(made, out, given.project)
-        next_steps.forgotten(made, was)
-        next_steps.unattended(made, choice)
+        data(_json(compilation, changes, backups))
+        return 0
+    _print_changes(compilation, out, changes, backups)
+    next_steps.about(compilation, choice)
+    _print_next_steps(compilation, out, project)
+    next_steps.forgotten(compilation, previous)
+    next_steps.unattended(compilation, choice)
     return 0
 
 
-def _project(
-    wanted: Project | Path | bool, out: Path, site: str, was: lock.Lock | None
-) -> Project | None:
-    """Return the project that a site is wired into; what `gen site` wrote beside it before, stays."""
-    before = was.inputs.project if was else None
-    match wanted:
-        case Path():
-            return _there(wanted, out)
-        case Project():
-            return replace(wanted, alone=was is None or (before is not None and before.alone))
-        case True:
-            return replace(before, alone=False) if before else _new(paths.project_name(site), out)
-    return None
-
-
-def _new(name: str, out: Path) -> Project:
-    """Return a project to make, in a folder that nobody else has filled."""
-    folder, made = out / name, Project(PurePosixPath(name), project.package(name))
-    if folder.is_dir() and any(folder.iterdir()) and not (out / made.sites).is_dir():
-        raise GenError(
-            f"{folder}: is there already, and gen did not make it; name a project (--project) or none (--no-project)"
-        )
-    return made
-
-
-def _seeded(out: Path, now: Project | None, was: Project | None) -> bool:
-    """Tell whether a project got its seeds before; one that was taken away, or moved, gets them anew."""
-    return now is not None and now.same(was) and (out / now.folder).is_dir()
-
-
-def _there(folder: Path, out: Path) -> Project:
-    """Find a project that gen made."""
-    packages = [
-        sites.parent.name
-        for sites in folder.glob("src/*/sites")
-        if sites.parent.name.isidentifier()
-    ]
-    if len(packages) != 1:
-        raise GenError(
-            f"--project {folder}: is no project that gen made (gen project NAME --site SITE makes one)"
-        )
-    if not reader.within(folder, out):
-        raise GenError(f"--project {folder}: is not below {out}; say with --out what holds it")
-    if (keepers := list(_keepers(folder.resolve()))) and out.resolve() not in keepers:
-        raise GenError(
-            f"--project {folder}: its locks are in {keepers[0] / paths.OUTPUT_STATE}; say --out {keepers[0]}"
-        )
-    return Project(PurePosixPath(folder.resolve().relative_to(out.resolve())), packages[0])
-
-
-def _keepers(folder: Path) -> Iterator[Path]:
-    """Yield the folders whose locks know of a project: its own, or one above."""
-    for above in (folder, *folder.parents):
-        for path in sorted(above.glob(str(paths.LOCKS))):
-            with suppress(GenError, OSError):  # somebody else's, perhaps
-                known = lock.parse(path.read_bytes(), str(path)).inputs.project
-                if known and (above / known.folder).resolve() == folder:
-                    yield above
-
-
-def _was(out: Path, where: PurePosixPath, force: bool) -> lock.Lock | None:
-    """Return the lock of the last run; with `--force` one that cannot be read counts as none."""
-    found = reader.actual(out, [where]).get(where)
-    try:
-        return lock.parse(found.content, str(out / where)) if found else None
-    except GenError:
-        if not force:
-            raise
+def _previous_lock(out: Path, path: PurePosixPath, force: bool) -> lock.Lock | None:
+    """Return the lock of the last run; `--force` ignores one that cannot be read."""
+    file = reader.actual(out, [path]).get(path)
+    if file is None:
         return None
+    try:
+        return lock.parse(file.content, str(out / path))
+    except GenError:
+        if force:
+            return None
+        raise
 
 
-def recorded_inputs(given: inputs.Inputs, made: Compilation, out: Path) -> lock.RecordedInputs:
+def _managed(artifacts: tuple[Artifact, ...]) -> tuple[Artifact, ...]:
+    return tuple(artifact for artifact in artifacts if artifact.owner is Owner.MANAGED)
+
+
+def recorded_inputs(
+    chosen_inputs: inputs.Inputs, compilation: Compilation, out: Path
+) -> lock.RecordedInputs:
     """Return the inputs of a generation below a directory, as its lock records them."""
     return lock.RecordedInputs(
         gen_version=__version__,
-        templates_digest=made.templates,
+        templates_digest=compilation.templates,
         spec=lock.RecordedSpec(
-            path=_spec_name(given.spec.path, out),
-            sha256=digests.digest(given.spec.content),
-            key_digests=made.keys,
+            path=_recorded_path(chosen_inputs.spec.path, out),
+            sha256=digests.digest(chosen_inputs.spec.content),
+            key_digests=compilation.keys,
         ),
-        profile=made.profile,
-        overrides=made.changes,
-        project=given.project,
+        profile=compilation.profile,
+        overrides=compilation.changes,
+        project=chosen_inputs.project,
     )
 
 
-def _spec_name(path: Path, out: Path) -> str:
-    """Name a spec the same on every machine: by the catalogue, or by its path from the output folder."""
-    if path.resolve().is_relative_to(resources.CATALOGUE.resolve()):
-        return lock.catalogue_path(path.stem)
-    return Path(os.path.relpath(path.resolve(), out.resolve())).as_posix()
+def _recorded_path(spec: Path, out: Path) -> str:
+    """Return a path of the spec that is the same on every machine: in the catalogue, or from the output directory."""
+    if spec.resolve().is_relative_to(resources.CATALOGUE.resolve()):
+        return lock.catalogue_path(spec.stem)
+    return Path(os.path.relpath(spec.resolve(), out.resolve())).as_posix()
 
 
-def _summary(
-    made: Compilation, out: Path, changes: list[Change], backups: list[PurePosixPath]
+def _print_changes(
+    compilation: Compilation, out: Path, changes: list[Change], backups: list[PurePosixPath]
 ) -> None:
-    say(f"{made.title}, in {out}")
-    own = [
-        change
-        for change in changes
-        if not (change.artifact and change.artifact.owner is Owner.SEEDED)
-    ]
-    width = max(
-        (len(str(change.path)) for change in own if change.artifact and change.artifact.install_to),
-        default=0,
-    )
-    for change in own:
+    say(f"{compilation.title}, in {out}")
+    width = 0
+    for change in changes:
+        if change.artifact and change.artifact.install_to:
+            width = max(width, len(str(change.path)))
+    new_project_files = 0
+    for change in changes:
+        if change.artifact and change.artifact.owner is Owner.SEEDED:
+            new_project_files += change.action is Action.CREATE
+            continue
         target = change.artifact.install_to if change.artifact else None
-        place = f"  → ~/{target}" if target else ""
-        say(f"  {DONE[change.action]:9} {change.path!s:{width}}{place}".rstrip())
-    if seeded := [
-        change for change in changes if change not in own and change.action is Action.CREATE
-    ]:
-        say(f"  {'new':9} {len(seeded)} files of a Dagster project, which are yours from now on")
+        arrow = f"  → ~/{target}" if target else ""
+        say(f"  {DONE[change.action]:9} {change.path!s:{width}}{arrow}".rstrip())
+    if new_project_files:
+        number = formatting.count(new_project_files, "file")
+        say(f"  {'new':9} {number} of a Dagster project, yours to edit")
     for backup in backups:
         say(f"  {'backup':9} {backup}")
 
 
-def _next(made: Compilation, out: Path, project: Project | None) -> None:
-    say("\nNext:")
+def _print_next_steps(compilation: Compilation, out: Path, project: Project | None) -> None:
+    say("\nNext steps:")
     if not (project and project.alone):
-        for step in next_steps.first_steps(made):
+        for step in next_steps.first_steps(compilation):
             say(f"  {step}")
+        conf = shlex.quote(str(out / paths.ssh_config(compilation.site)))
+        say(f"  ssh -F {conf} {shlex.quote(compilation.first_login.alias)}")
+    if project and (directory := out / project.folder) != Path():
         say(
-            f"  ssh -F {shlex.quote(str(out / 'ssh' / f'{made.site}.conf'))} {shlex.quote(made.first_login.alias)}"
+            f"  cd {shlex.quote(str(directory))}   # a Dagster project; its README has three commands"
         )
-    if project and (place := out / project.folder) != Path():
-        say(f"  cd {shlex.quote(str(place))}   # a Dagster project; its README has three commands")
 
 
-def _json(made: Compilation, changes: list[Change], backups: list[PurePosixPath]) -> str:
-    report = {
-        "format_version": "1.0",
-        "site": made.site,
-        "files": listed(changes),
-        "backups": [str(path) for path in backups],
-        "missing": [gap.name for gap in made.gaps],
-        "unverified": [keys.name for keys in made.unpinned],
-    }
-    return json.dumps(report, indent=2)
+def _json(compilation: Compilation, changes: list[Change], backups: list[PurePosixPath]) -> str:
+    return codec.report(
+        {
+            "site": compilation.site,
+            "files": listed(changes),
+            "backups": backups,
+            "missing_values": [gap.name for gap in compilation.gaps],
+            "unpinned_host_keys": [keys.name for keys in compilation.unpinned],
+        }
+    )

@@ -264,15 +264,13 @@ def test_a_project_alone_is_all_that_is_made(gen: Gen, tmp_path: Path) -> None:
     [
         pytest.param(
             ("site", "mila", "--project", "nowhere"),
-            "nowhere: is no project that gen made",
+            "--project nowhere: gen did not create this project",
             id="none",
         ),
         pytest.param(
             ("site", "mila", "--out", "a", "--project", "b"), "b: is not below a", id="elsewhere"
         ),
-        pytest.param(
-            ("project", "b", "--site", "mila"), "b: is there already", id="somebody else's"
-        ),
+        pytest.param(("project", "b", "--site", "mila"), "b: already exists", id="somebody else's"),
         pytest.param(
             ("project", "json", "--site", "mila"),
             "a meaning of its own for json",
@@ -304,7 +302,7 @@ def test_a_project_does_not_take_over_what_gen_site_wrote(gen: Gen, tmp_path: Pa
     gen("site", "musica", "--out", "work")
     before = files(tmp_path / "work")
     result = gen("project", "work", "--site", "musica")
-    assert (result.status, "is no project that gen project made" in result.err) == (2, True), (
+    assert (result.status, "and gen project did not create it" in result.err) == (2, True), (
         result.err
     )
     assert files(tmp_path / "work") == before
@@ -339,10 +337,10 @@ def test_the_locks_of_a_project_stay_in_one_place(
     gen("project", "alone", "--site", "musica")
     before = files(tmp_path)
     assert (again := gen("site", "mila", "--project", "alone")).status == 2
-    assert f"say --out {tmp_path / 'alone'}" in again.err
+    assert f"add --out {tmp_path / 'alone'}" in again.err
     monkeypatch.chdir(tmp_path / "musica-pipelines")
     assert (below := gen("site", "mila", "--project", ".")).status == 2
-    assert f"say --out {tmp_path}" in below.err
+    assert f"add --out {tmp_path}" in below.err
     assert files(tmp_path) == before
 
 

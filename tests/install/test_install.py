@@ -361,7 +361,10 @@ def test_a_timer_that_no_manager_runs_is_told_and_its_units_are_there(gen: Gen, 
 
 def test_what_only_the_command_line_says_a_timer_will_not_know(gen: Gen, home: Path) -> None:
     spec(Path(), auth=CERTIFICATE)
-    told = 'gen refresh ours, which reads your profile: put user, --set title="Ours" there.'
+    told = (
+        "The timer and ssh run gen refresh ours, which reads only your profile."
+        ' Add to the profile: user, --set title="Ours"'
+    )
     changes = ("--set", "title=Ours")
     assert told in gen("install", "ours.yaml", "--user", "ada", *changes, "--yes").err
     profile = home / ".config/gen/profile.yaml"

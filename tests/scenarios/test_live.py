@@ -508,7 +508,7 @@ Host big
     }
     assert spec["host_keys"]["big"]["fingerprints"] == {key: [rig.fingerprint(key)] for key in KEYS}
     assert TEST_USER.pw_name not in here.spec.read_text().replace("/root", "").split()
-    assert "is there already" in here.gen("import", "big").err
+    assert "already exists" in here.gen("import", "big").err
     assert here.gen("validate", str(here.spec)).status == 0
     accepted = here.live("--profile", str(_accepting(rig)))
     assert (accepted.status, "nothing differs" in accepted.out) == (0, True), accepted.out
@@ -572,5 +572,5 @@ Host *
     )
     assert (
         gen("import", "big").err
-        == "site_specs/big.yaml: is there already; move it away, or choose another --name\n"
+        == "site_specs/big.yaml: already exists; move it, or choose another --name\n"
     )
