@@ -1,12 +1,13 @@
-# The commands of this project, a word each.
+# The usual commands of this project.
 
 python := ".venv/bin/python"
 
-# a virtual environment with everything
+# create a virtual environment with all dependencies
 install:
     python3 -m venv .venv
     {{python}} -m pip install --quiet --editable '.[test]'
 
+# the tests that are run often; GEN_TEST_DEPTH=full runs all
 test *arguments:
     {{python}} -m pytest {{arguments}}
 
@@ -15,11 +16,11 @@ lint:
     {{python}} -m ruff format --check .
     {{python}} -m mypy
 
-# write snapshots anew; review the diff like code
+# write the snapshots again; review the diff like code
 snapshots:
     {{python}} -m pytest --snapshot-update
 
-# the schema and the reference, from the models
+# write the schema and the reference from the models
 docs:
     {{python}} -m generator schema > docs/site-spec.schema.json
     {{python}} docs/spec_reference.py > docs/spec-reference.md
@@ -28,5 +29,6 @@ docs:
 bench name:
     {{python}} benchmarks/{{name}}.py
 
+# everything, on Debian 12 as root
 ci:
     bash .ci/run

@@ -1,4 +1,4 @@
-"""Fixtures for all tests, and two switches: how deep the tests go, and if programs may be missing."""
+"""Fixtures for all tests, and two switches: how deep the tests go, and whether they may skip."""
 
 import os
 import shutil
@@ -31,7 +31,10 @@ REQUIRED = os.environ.get("GEN_TEST_SYSTEM") == "required"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip the tests that are marked `long`, except in a full run."""
+    """Put the slow files first, and skip the tests that are marked `long`, except in a full run."""
+    # Each test process takes the next file when it is done with one. A slow file at the end would
+    # leave the other processes without work.
+    items.sort(key=lambda item: "scenarios" not in item.path.parts)
     if depth.FULL:
         return
     skip = pytest.mark.skip(reason="takes long; GEN_TEST_DEPTH=full runs it")
