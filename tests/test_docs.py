@@ -151,9 +151,8 @@ SAID = re.findall(
     "line", [quoted for cell in SAID for quoted in re.findall("`([^`~]+)`", cell)]
 )
 def test_what_the_guide_says_of_a_failed_renewal_is_what_gen_says(line: str) -> None:
-    source = "".join(
-        path.read_text() for path in sorted((resources.PACKAGE / "renewal").glob("*.py"))
-    )
+    modules = [resources.PACKAGE / "programs.py", *(resources.PACKAGE / "renewal").glob("*.py")]
+    source = "".join(path.read_text() for path in sorted(modules))
     said = re.sub(r"\{[^{}]*\}", "", re.sub(r'"\s*f?"', "", source))
     for part in re.split("…|N|SITE|500", line):
         assert part.strip() in said

@@ -199,13 +199,13 @@ def refresh(
     """
     from generator.cli.refresh import check, run
     from generator.loading.inputs import Choice
-    from generator.renewal.context import Wish
+    from generator.renewal.context import RefreshOptions
 
     choice = Choice(site, specs, profile, {}, ())
     if only_check:
         raise typer.Exit(check(choice, as_json=json))
-    wish = Wish(force=force, rotate=rotate, on_connect=on_connect, bundle=ca_bundle)
-    raise typer.Exit(run(choice, wish, as_json=json))
+    wanted = RefreshOptions(force, rotate, on_connect, bundle=ca_bundle)
+    raise typer.Exit(run(choice, wanted, as_json=json))
 
 
 @app.command()

@@ -1,6 +1,5 @@
-"""`gen refresh SITE`: renew the certificate when it is due, and say so."""
+"""`gen refresh SITE`: renew the certificate if it is due, and report the result."""
 
-import json
 import os
 import sys
 import threading
@@ -9,118 +8,123 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from generator.cli.output import data, say
+from generator.codec import report
 from generator.errors import GenError
 from generator.formatting import clock, home, span
 from generator.loading.inputs import Choice
-from generator.renewal import process, renew, settings
-from generator.renewal.context import ON_CONNECT, Wish, now, secret_names
+from generator.renewal import renew, settings
+from generator.renewal.context import ON_CONNECT_LIMIT, RefreshOptions, now, secret_names
 from generator.renewal.key_files import certificate
-from generator.renewal.renew import Outcome
+from generator.renewal.renew import RefreshResult
+from generator.renewal.secret import keep_memory_private
 from generator.renewal.settings import Settings
 from generator.ssh.certificate import NEVER
 
 
-def run(choice: Choice, wish: Wish, *, as_json: bool) -> int:
-    """Look at the certificate of a site, and renew it when it is due.
-
-    Raises:
-        GenError: it could not be renewed; what was there before still is.
-    """
-    process.keep_memory_private()
-    if wish.on_connect:
-        return _on_connect(choice, wish)
+def run(choice: Choice, options: RefreshOptions, *, as_json: bool) -> int:
+    """Renew the certificate of a site if it is due; after a failure the old one is in place."""
+    keep_memory_private()
+    if options.on_connect:
+        return _on_connect(choice, options)
     terminal = sys.stdin.isatty() and sys.stderr.isatty()
-    found, outcome = _refresh(choice, replace(wish, terminal=terminal))
-    _tell(found, outcome, as_json)
+    site_settings, result = _refresh(choice, replace(options, terminal=terminal))
+    _print(site_settings, result, as_json)
     return 0
 
 
 def check(choice: Choice, *, as_json: bool) -> int:
-    """Tell how long the certificate of a site lasts, and do no more; 1 where it is due."""
-    found = settings.read(choice, os.environ)
-    outcome = Outcome(False, False, certificate(found.certificate))
-    _tell(found, outcome, as_json)
-    return int(renew.pending(outcome.certificate, found, now()))
+    """Print how long the certificate of a site lasts, and return 1 if it is due; change nothing."""
+    site_settings = settings.read(choice, os.environ)
+    result = RefreshResult(False, False, certificate(site_settings.certificate))
+    _print(site_settings, result, as_json)
+    return int(renew.is_due(result.certificate, site_settings, now()))
 
 
-def _on_connect(choice: Choice, wish: Wish) -> int:
-    """Renew before a connection: in bounded time, with a line at most, and never in the way of it."""
-    late = threading.Timer(ON_CONNECT - 1, _give_up, [choice.site])  # Python took its time to start
-    late.daemon = True
-    late.start()
+def _on_connect(choice: Choice, options: RefreshOptions) -> int:
+    """Renew before a connection: in bounded time, with one line at most, and always with status 0."""
+    watchdog = threading.Timer(ON_CONNECT_LIMIT - 1, _give_up, [choice.site])
+    watchdog.daemon = True
+    watchdog.start()
     try:
-        _refresh(choice, wish)
+        _refresh(choice, options)
     except GenError as error:
         say(str(error).splitlines()[0])
-    except Exception as error:  # a bug is no reason to stand in the way either
+    except Exception as error:  # a bug must not keep the user from connecting
         say(
-            f"{choice.site}: the certificate was not renewed ({type(error).__name__}); see gen refresh {choice.site}"
+            f"{choice.site}: the certificate was not renewed ({type(error).__name__}); "
+            f"see gen refresh {choice.site}"
         )
-    late.cancel()
+    watchdog.cancel()
     return 0
 
 
-def _refresh(choice: Choice, wish: Wish) -> tuple[Settings, Outcome]:
+def _refresh(choice: Choice, options: RefreshOptions) -> tuple[Settings, RefreshResult]:
     environment = dict(os.environ)
-    found = settings.read(choice, environment)
-    for name in secret_names(found):
+    site_settings = settings.read(choice, environment)
+    for name in secret_names(site_settings):
         os.environ.pop(name, None)  # libraries start programs too
-    return found, renew.refresh(found, wish, environment)
+    return site_settings, renew.refresh(site_settings, options, environment)
 
 
 def _give_up(site: str) -> None:
-    """End at once: what is stuck, in a name server say, does not listen to anything gentler."""
-    guard = threading.Timer(1, os._exit, [0])  # the disk may be what is stuck
+    """End the process at once: a name server that hangs, for example, listens to nothing gentler."""
+    # The disk may be the thing that hangs, so the record of the failure has a limit too.
+    guard = threading.Timer(1, os._exit, [0])
     guard.daemon = True
     guard.start()
-    message = f"{site}: the certificate was not renewed within {ON_CONNECT} s"
+    message = f"{site}: the certificate was not renewed within {ON_CONNECT_LIMIT} s"
     os.write(2, f"{message}; see gen status {site}\n".encode())
     with suppress(Exception):
-        renew.given_up(site, message)
+        renew.record_timeout(site, message)
     os._exit(0)
 
 
-def _tell(found: Settings, outcome: Outcome, as_json: bool) -> None:
-    there = outcome.certificate
+def _print(site_settings: Settings, result: RefreshResult, as_json: bool) -> None:
     if as_json:
-        data(json.dumps(_record(found, outcome), indent=2))
+        data(report(_record(site_settings, result)))
         return
-    for note in outcome.notes:
-        say(f"{found.site}: note: {note}")
-    if outcome.rotated:
-        say(f"{found.site}: credentials rotated")
-    if not there:
-        say(
-            f"{found.site}: there is no certificate at {home(found.certificate)}; gen refresh {found.site} gets one"
-        )
-    elif there.valid_after > now():
-        start = clock(there.valid_after)
-        say(
-            f"{found.site}: the certificate is not valid before {start}; is this machine's clock right?"
-        )
-    elif there.end == NEVER:
-        say(f"{found.site}: the certificate is valid forever")
-    else:
-        what = "renewed, valid" if outcome.renewed else "the certificate is valid"
-        left = there.end - now()
-        ended = f"the certificate ended at {clock(there.valid_before)}; gen refresh {found.site} gets a new one"
-        say(
-            f"{found.site}: {what} until {clock(there.valid_before)} ({span(left)})"
-            if left > 0
-            else ended
-        )
+    site = site_settings.site
+    for note in result.notes:
+        say(f"{site}: note: {note}")
+    if result.rotated:
+        say(f"{site}: credentials rotated")
+    say(f"{site}: {_validity(site_settings, result)}")
 
 
-def _record(found: Settings, outcome: Outcome) -> dict[str, object]:
-    there = outcome.certificate
+def _validity(site_settings: Settings, result: RefreshResult) -> str:
+    """Return how long the certificate lasts, and what to do if it does not."""
+    site = site_settings.site
+    current = result.certificate
+    if not current:
+        path = home(site_settings.certificate)
+        return f"there is no certificate at {path}; get one with: gen refresh {site}"
+    if current.valid_after > now():
+        start = clock(current.valid_after)
+        return f"the certificate is not valid before {start}; is this machine's clock right?"
+    if current.end == NEVER:
+        return "the certificate is valid forever"
+    left = current.end - now()
+    end = clock(current.valid_before)
+    if left <= 0:
+        return f"the certificate expired at {end}; get a new one with: gen refresh {site}"
+    subject = "renewed, valid" if result.renewed else "the certificate is valid"
+    return f"{subject} until {end} ({span(left)})"
+
+
+def _record(site_settings: Settings, result: RefreshResult) -> dict[str, object]:
+    current = result.certificate
+    valid_before = None
+    seconds_left = None
+    if current:
+        valid_before = datetime.fromtimestamp(current.end, UTC).isoformat()
+        seconds_left = current.end - now()
     return {
-        "format_version": "1.0",
-        "site": found.site,
-        "certificate": str(found.certificate),
-        "valid_before": datetime.fromtimestamp(there.end, UTC).isoformat() if there else None,
-        "seconds_left": there.end - now() if there else None,
-        "due": renew.pending(there, found, now()),
-        "renewed": outcome.renewed,
-        "rotated": outcome.rotated,
-        "notes": list(outcome.notes),
+        "site": site_settings.site,
+        "certificate": str(site_settings.certificate),
+        "valid_before": valid_before,
+        "seconds_left": seconds_left,
+        "due": renew.is_due(current, site_settings, now()),
+        "renewed": result.renewed,
+        "rotated": result.rotated,
+        "notes": list(result.notes),
     }

@@ -1,118 +1,160 @@
-"""`gen status [SITE]`: what is installed on this machine, and how its certificates stand."""
+"""`gen status [SITE]`: the installed files of this machine, and the status of its certificates."""
 
-import json
 import os
 import pwd
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
 from generator import paths
 from generator.cli.output import data, say
+from generator.codec import report
 from generator.errors import GenError
-from generator.formatting import clock, home, span
+from generator.formatting import clock, home, printable, span
 from generator.install import status
 from generator.install.plan import home_directory
+from generator.install.status import InstalledSite
 from generator.loading.catalogue import sites as sites_with_spec
 from generator.loading.inputs import Choice
-from generator.renewal import process
 from generator.renewal.context import now
-from generator.renewal.settings import NoCertificateError
-from generator.renewal.status import Standing, Timer, sites, standing
+from generator.renewal.failures import NoCertificateError
+from generator.renewal.secret import keep_memory_private
+from generator.renewal.status import RenewalStatus, Timer, renewal_status, sites
 from generator.ssh.certificate import NEVER
 
 
 def run(site: str | None, specs: Path | None, profile: Path | None, *, as_json: bool) -> int:
-    """Print how a site stands, or each one that is installed, or has a timer or a renewal here.
+    """Print the status of a site, or of each one that is installed, or has a timer or a renewal on this machine.
 
-    Returns 1 where an installed file is not as it was.
-
-    Raises:
-        GenError: a spec, the profile or a credentials file cannot be read; what can be told is printed before.
+    Returns 1 if an installed file has changed. Errors of single sites are raised after the rest is printed.
     """
-    process.keep_memory_private()
-    here = {
-        name: one
-        for name, one in status.installed_sites(home_directory()).items()
-        if site in (None, name)
-    }
-    timed = sites()
-    known = sites_with_spec(specs)
-    names = timed if site is None else [site] if site in timed or site not in here else []
-    found, faults = dict[str, Standing](), list[str]()
+    keep_memory_private()
+    installed = {}
+    for name, installed_site in status.installed_sites(home_directory()).items():
+        if site in (None, name):
+            installed[name] = installed_site
+    names = _sites_to_read(site, installed)
+    renewals, errors = _renewals(site, names, installed, specs, profile)
+    if as_json:
+        _print_json(installed, renewals)
+    elif installed or renewals:
+        _print_text(installed, renewals)
+    elif not names:
+        say("Nothing is installed or renewed on this machine yet; begin with: gen install SITE")
+    if errors:
+        raise GenError("\n".join(errors))
+    return 0 if all(item.is_current for item in installed.values()) else 1
+
+
+def _sites_to_read(site: str | None, installed: Mapping[str, InstalledSite]) -> list[str]:
+    """Return the sites of which the certificate is looked at."""
+    with_renewal = sites()
+    if site is None:
+        return with_renewal
+    if site in installed and site not in with_renewal:
+        return []  # it may have no certificate, which is no error
+    return [site]
+
+
+def _renewals(
+    site: str | None,
+    names: list[str],
+    installed: Mapping[str, InstalledSite],
+    specs: Path | None,
+    profile: Path | None,
+) -> tuple[dict[str, RenewalStatus], list[str]]:
+    """Return the renewal status of each site, and the errors of those that cannot be read."""
+    with_spec = sites_with_spec(specs)
+    renewals = {}
+    errors = []
     for name in names:
-        if site is None and name not in known:
-            say(f"{name}: note: was renewed here once, and has no spec any more")
+        if site is None and name not in with_spec:
+            say(f"{name}: note: was renewed here once, and no longer has a spec")
             continue
         try:
-            found[name] = standing(Choice(name, specs, profile, {}, ()), os.environ)
+            renewals[name] = renewal_status(Choice(name, specs, profile, {}, ()), os.environ)
         except NoCertificateError:
-            if name not in here:
-                say(f"{name}: is not installed here; gen install {name}")
+            if name not in installed:
+                say(f"{name}: is not installed; install it with: gen install {name}")
         except GenError as error:
-            faults.append(str(error))
-    faults += [item.fault for item in found.values() if item.fault]
-    if as_json:
-        report = {
-            "installed": [asdict(one) for one in here.values()],
-            "sites": [asdict(item) for item in found.values()],
-        }
-        data(json.dumps({"format_version": "1.0", **report}, indent=2, default=str))
-    elif here or found:
-        data(
-            "\n\n".join(
-                "\n".join(_told(here.get(name), found.get(name)))
-                for name in sorted({*here, *found})
-            )
-        )
-    elif not names:
-        say("Nothing is installed or renewed on this machine yet; gen install SITE is the start")
-    if faults:
-        raise GenError("\n".join(faults))
-    return 0 if all(one.is_current for one in here.values()) else 1
+            errors.append(str(error))
+    for item in renewals.values():
+        if item.credentials_error:
+            errors.append(item.credentials_error)
+    return renewals, errors
 
 
-def _told(here: status.InstalledSite | None, item: Standing | None) -> Iterator[str]:
-    yield from status.status_lines(here) if here else ()
-    yield from _lines(item) if item else ()
+def _print_json(
+    installed: Mapping[str, InstalledSite], renewals: Mapping[str, RenewalStatus]
+) -> None:
+    # asdict keeps the keys without a value, which a program can then rely on.
+    values = {
+        "installed": [asdict(item) for item in installed.values()],
+        "sites": [asdict(item) for item in renewals.values()],
+    }
+    data(report(values))
 
 
-def _lines(item: Standing) -> Iterator[str]:
-    yield f"{item.site}: {_words(item)}"
-    yield f"  certificate   {home(item.certificate)}"
+def _print_text(
+    installed: Mapping[str, InstalledSite], renewals: Mapping[str, RenewalStatus]
+) -> None:
+    paragraphs = []
+    for name in sorted({*installed, *renewals}):
+        lines: list[str] = []
+        if name in installed:
+            lines += status.status_lines(installed[name])
+        if name in renewals:
+            lines += _lines(renewals[name])
+        paragraphs.append("\n".join(lines))
+    data("\n\n".join(paragraphs))
+
+
+def _lines(item: RenewalStatus) -> list[str]:
+    lines = [f"{item.site}: {_validity(item)}", f"  certificate   {home(item.certificate)}"]
     if item.due is not None and item.due < NEVER:
-        yield f"  renewed from  {clock(item.due)}"
-    if item.last_at:
-        yield f"  last renewal  {item.last} at {clock(item.last_at)}"
+        lines.append(f"  renewed from  {clock(item.due)}")
+    if item.last_run:
+        lines.append(f"  last renewal  {item.last_result} at {clock(item.last_run)}")
     if item.message:
-        yield f"                {item.message}"
-    if item.app_password_ends:
-        yield f"  app password  ends at {clock(item.app_password_ends)}"
+        lines.append(f"                {printable(item.message)}")
+    if item.app_password_expires:
+        lines.append(f"  app password  expires at {clock(item.app_password_expires)}")
     if item.timer:
-        yield f"  timer         {_timer(item.timer, item.site)}"
-    if item.timer and item.timer.kind == "systemd" and item.lingers is not None:
-        stops = f"no: the timer stops when you log out; loginctl enable-linger {pwd.getpwuid(os.getuid()).pw_name}"
-        yield f"  linger        {'yes' if item.lingers else stops}"
+        lines.append(f"  timer         {_timer(item.timer, item.site)}")
+    if item.timer and item.timer.kind == "systemd" and item.linger is not None:
+        lines.append(f"  linger        {_linger(item.linger)}")
+    return lines
 
 
-def _words(item: Standing) -> str:
+def _validity(item: RenewalStatus) -> str:
+    if item.state == "missing":
+        return "there is no certificate"
     if item.valid_before is None:
-        return f"{'there is no certificate' if item.state == 'missing' else 'what is there is no certificate'}"
+        return "the file is not a certificate"
     if item.valid_before == NEVER:
         return "the certificate is valid forever"
     left = item.valid_before - now()
     if left <= 0:
-        return f"the certificate ended at {clock(item.valid_before)}"
-    due = ", and is due" if item.state == "due" else ""
+        return f"the certificate expired at {clock(item.valid_before)}"
+    due = ", and due for renewal" if item.state == "due" else ""
     return f"the certificate is valid until {clock(item.valid_before)} ({span(left)}){due}"
 
 
 def _timer(timer: Timer, site: str) -> str:
     if timer.installed is None:
-        return "not known: systemctl --user does not answer"
+        return "unknown: systemctl --user does not answer"
     if timer.running:
-        return f"next look at {clock(timer.next)}" if timer.next else "running"
+        return f"next run at {clock(timer.next_run)}" if timer.next_run else "running"
     if not timer.installed:
-        return f"not installed; gen install {site}"
-    start = f"; systemctl --user enable --now {paths.timer_name(site)}"
-    return f"not running{start if timer.kind == 'systemd' else ''}"
+        return f"not installed; install it with: gen install {site}"
+    if timer.kind == "systemd":
+        start = f"systemctl --user enable --now {paths.timer_name(site)}"
+        return f"not running; start it with: {start}"
+    return "not running"
+
+
+def _linger(linger: bool) -> str:
+    if linger:
+        return "yes"
+    user = pwd.getpwuid(os.getuid()).pw_name
+    return f"no: the timer stops when you log out; keep it with: loginctl enable-linger {user}"

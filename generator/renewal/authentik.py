@@ -1,4 +1,4 @@
-"""authentik's token API (`/api/v3/core/tokens/`): what rotation makes, looks at and takes away."""
+"""authentik's token API (`/api/v3/core/tokens/`): rotation creates, reads and deletes tokens with it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from generator.errors import GenError
+from generator.renewal.credentials import Credential, timestamp
 from generator.renewal.http import Answer, Http, address
 from generator.renewal.secret import Secret
 
@@ -13,43 +14,49 @@ Intent = Literal["app_password", "api"]
 
 
 class ForbiddenError(GenError):
-    """The API does not take the API token."""
+    """The API does not accept the API token."""
 
 
 @dataclass(frozen=True)
-class Issued:
-    """A token that was made: its identifier, the secret itself, and the second at which it ends."""
+class _User:
+    pk: int
 
-    identifier: str
-    secret: Secret
-    expires: int | None
+
+@dataclass(frozen=True)
+class _SessionUser:
+    user: _User
+
+
+@dataclass(frozen=True)
+class _Token:
+    expires: str | None = None
+
+
+@dataclass(frozen=True)
+class _TokenView:
+    key: str
 
 
 @dataclass(frozen=True)
 class Api:
-    """The API as somebody who holds an API token."""
+    """The API, used with an API token."""
 
     http: Http
     base: str
     token: Secret
 
     def user(self) -> int:
-        """Return the number of the user that the token is of: the cheapest proof that it works.
+        """Return the number of the token's user: the cheapest proof that the token works.
 
         Raises:
             ForbiddenError: it does not.
         """
-        found = self._call("GET", "users/me/").data()
-        user = found.get("user", found)
-        number = user.get("pk") if isinstance(user, Mapping) else None
-        if not isinstance(number, int):
-            raise GenError(f"{self._url('users/me/')}: its answer holds no user")
-        return number
+        return self._get("users/me/").decoded(_SessionUser).user.pk
 
-    def create(self, identifier: str, intent: Intent, user: int, expires: int) -> Issued:
-        """Make a token; how long it lasts is the provider's to say, and may differ from what was asked.
+    def create(self, identifier: str, intent: Intent, user: int, expires: int) -> Credential:
+        """Create a token; the provider decides how long it lasts, which may differ from the request.
 
-        A repetition of a request whose answer was lost meets its own token: that is no fault.
+        If the answer to an earlier attempt was lost, the token already exists. It is then read.
         """
         body = {
             "identifier": identifier,
@@ -60,30 +67,31 @@ class Api:
             "description": "made by gen refresh",
         }
         answer = self._send("POST", "tokens/", body)
-        refused = answer.data() if answer.status == 400 else {}
-        there = "identifier" in refused
-        if "expires" in refused:
+        endpoint = address(answer.url)
+        faults = answer.data() if answer.status == 400 else {}
+        if "expires" in faults:
             raise GenError(
-                f"{address(answer.url)}: gives an {intent} less time; lower auth.authentik.expires_days"
+                f"{endpoint}: gives an {intent} less time; lower auth.authentik.expires_days"
             )
-        if answer.status != 201 and not there:
-            raise GenError(f"{address(answer.url)}: answers {answer.status} to a new {intent}")
-        made = self._call("GET", f"tokens/{identifier}/").data() if there else answer.data()
-        key = self._call("GET", f"tokens/{identifier}/view_key/").data().get("key")
-        if not isinstance(key, str):
-            raise GenError(f"{address(answer.url)}: does not show the key of {tail(identifier)}")
-        return Issued(identifier, Secret(key, address(answer.url)), _second(made.get("expires")))
+        if "identifier" in faults:
+            answer = self._get(f"tokens/{identifier}/")
+        elif answer.status != 201:
+            raise GenError(f"{endpoint}: answers {answer.status} to a new {intent}")
+        created = answer.decoded(_Token)
+        key = self._get(f"tokens/{identifier}/view_key/").decoded(_TokenView).key
+        return Credential(Secret(key, endpoint), identifier, timestamp(created.expires))
 
     def delete(self, identifier: str) -> None:
-        """Take a token away; one that is gone already is no fault."""
+        """Delete a token; a token that does not exist is deleted already."""
         answer = self._send("DELETE", f"tokens/{identifier}/")
         if answer.status not in (204, 404):
+            endpoint = address(self._url("tokens/"))
             raise GenError(
-                f"{address(self._url('tokens/'))}: answers {answer.status} to the end of {tail(identifier)}"
+                f"{endpoint}: answers {answer.status} to the deletion of {tail(identifier)}"
             )
 
-    def _call(self, method: str, path: str) -> Answer:
-        answer = self._send(method, path)
+    def _get(self, path: str) -> Answer:
+        answer = self._send("GET", path)
         if answer.status != 200:
             raise GenError(f"{address(answer.url)}: answers {answer.status}")
         return answer
@@ -103,12 +111,3 @@ class Api:
 def tail(identifier: str) -> str:
     """Return the last four characters of an identifier, which is all that a log may show."""
     return f"…{identifier[-4:]}"
-
-
-def _second(value: object) -> int | None:
-    """Return a time of the API (RFC 3339) in seconds since 1970."""
-    try:
-        found = datetime.fromisoformat(str(value))
-    except ValueError:
-        return None
-    return int((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp())

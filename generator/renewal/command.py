@@ -1,89 +1,99 @@
-"""A centre's own command for a certificate: it writes in place, so what it makes worse is put back."""
+"""A centre's own command for a certificate. It writes in place, so gen restores a better certificate afterwards."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from generator.errors import GenError
-from generator.renewal import process
-from generator.renewal.credentials import Sources
-from generator.renewal.deadline import Deadline
+from generator.renewal import child_process
+from generator.renewal.context import Run, now
 from generator.renewal.key_files import certificate
-from generator.renewal.settings import Command, Settings
+from generator.renewal.settings import Settings
+from generator.schema.auth import CommandCertificateAuth
 from generator.ssh.certificate import Certificate
 from generator.ssh.keys import key_blob
 from generator.workspace import writer
 
 
 class FailedError(GenError):
-    """The command could not be run, or says that it failed: no certificate was issued."""
+    """The command did not run or failed, so the centre issued no certificate."""
 
 
-def run(
-    settings: Settings,
-    command: Command,
-    sources: Sources,
-    environment: Mapping[str, str],
-    deadline: Deadline,
-    now: int,
-) -> Certificate:
-    """Run the command, seen by a person where it asks something, and return the certificate that it got.
+def renew(run: Run, auth: CommandCertificateAuth) -> Certificate:
+    """Run the command, in the terminal if it asks something, and return the certificate that it got.
 
-    Raises:
-        GenError: it failed, or what it left is no better; then what was there before still is.
+    After a failure, a certificate that was valid before is restored, and with it the key.
     """
-    places = [
-        settings.certificate,
-        *([settings.key, Path(f"{settings.key}.pub")] if command.makes_key else []),
-    ]
-    before = {
-        place: (place.read_bytes(), place.stat().st_mode & 0o777)
-        for place in places
-        if place.is_file()
-    }
+    settings = run.settings
+    files = _Files(settings, auth)
     old = certificate(settings.certificate)
     try:
         try:
-            _run(command, sources, environment, deadline)
+            _run(run, auth)
         except GenError as error:
             raise FailedError(str(error)) from None
-        new = certificate(settings.certificate)
-        if not new or not new.is_valid(now) or not _fits(new, settings):
-            raise GenError(
-                f"{command.words[0]} left no valid certificate for {settings.key} at {settings.certificate}"
-            )
-        if old and new.valid_before <= old.valid_before:
-            raise GenError(f"{command.words[0]} left the certificate as it was")
+        return _checked(settings, auth, old)
     except BaseException:
-        if old and old.is_valid(now):
-            for place, (content, mode) in before.items():
-                if not place.is_file() or place.read_bytes() != content:
-                    writer.replace(place, content, mode, place.with_name(settings.scratch))
+        if old and old.is_valid(now()):
+            files.restore()
         raise
+
+
+class _Files:
+    """The certificate, and the key pair if the command writes that too, as they were before."""
+
+    def __init__(self, settings: Settings, auth: CommandCertificateAuth) -> None:
+        self.scratch_name = settings.scratch_name
+        self.contents: dict[Path, tuple[bytes, int]] = {}
+        paths = [settings.certificate]
+        if auth.makes_key:
+            paths += [settings.key, Path(f"{settings.key}.pub")]
+        for path in paths:
+            if path.is_file():
+                self.contents[path] = (path.read_bytes(), path.stat().st_mode & 0o777)
+
+    def restore(self) -> None:
+        """Write back every file that has changed."""
+        for path, (content, mode) in self.contents.items():
+            if not path.is_file() or path.read_bytes() != content:
+                writer.replace(path, content, mode, path.with_name(self.scratch_name))
+
+
+def _checked(
+    settings: Settings, auth: CommandCertificateAuth, old: Certificate | None
+) -> Certificate:
+    """Return the certificate that the command left, if it is a better one."""
+    program = auth.command[0]
+    new = certificate(settings.certificate)
+    if not new or not new.is_valid(now()) or not _is_for_key(new, settings):
+        raise GenError(
+            f"{program} left no valid certificate for {settings.key} at {settings.certificate}"
+        )
+    if old and new.valid_before <= old.valid_before:
+        raise GenError(f"{program} did not renew the certificate")
     return new
 
 
-def _fits(new: Certificate, settings: Settings) -> bool:
+def _is_for_key(new: Certificate, settings: Settings) -> bool:
     try:
         return new.public_key == key_blob(Path(f"{settings.key}.pub").read_bytes())
     except (OSError, ValueError):
-        return True  # only the private key is there, which the command knows better
+        return True  # only the private key exists, and the command knows it
 
 
-def _run(
-    command: Command, sources: Sources, environment: Mapping[str, str], deadline: Deadline
-) -> None:
-    secret = sources.named(command.secret) if command.secret else None
-    given = {command.secret: secret.reveal()} if secret and command.secret else {}
-    documentation = command.docs or "the site's documentation"
-    words = [
-        process.program(command.words[0], f"{documentation} says where it is from"),
-        *command.words[1:],
-    ]
-    if command.asks:
-        status = process.shown(words, {**environment, **given})
-        if status:
-            raise GenError(
-                f"{command.words[0]} ended with status {status}; the certificate is as it was"
-            )
-    else:
-        process.output(words, {**environment, **given}, deadline, [secret] if secret else [])
+def _run(run: Run, auth: CommandCertificateAuth) -> None:
+    program = auth.command[0]
+    environment = dict(run.environment)
+    secrets = []
+    if auth.secret:
+        secret = run.sources.named(auth.secret)
+        if secret:
+            environment[auth.secret] = secret.reveal()
+            secrets.append(secret)
+    install = f"{run.settings.docs or 'the documentation of the site'} says where it comes from"
+    if not auth.asks:
+        child_process.output(
+            auth.command, environment, run.deadline, install=install, secrets=secrets
+        )
+        return
+    status = child_process.run_in_terminal(auth.command, environment, install=install)
+    if status:
+        raise GenError(f"{program} ended with status {status}; the old certificate stays")

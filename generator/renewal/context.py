@@ -1,4 +1,4 @@
-"""One run of `gen refresh`: what it is asked, what it may use, and how long it may take."""
+"""One run of `gen refresh`: its options, its secrets, and its time limit."""
 
 import time
 from collections.abc import Mapping
@@ -7,111 +7,105 @@ from functools import cached_property
 from pathlib import Path
 
 from generator.renewal import credentials
-from generator.renewal.credentials import API_TOKEN, APP_PASSWORD, Kept, Sources
+from generator.renewal.credentials import API_TOKEN, APP_PASSWORD, Credentials, Sources
 from generator.renewal.deadline import Deadline
 from generator.renewal.secret import Secret
-from generator.renewal.settings import Authentik, Command, Oidc, Settings, Step
+from generator.renewal.settings import Settings
 from generator.renewal.state import Store
+from generator.schema.auth import CommandCertificateAuth
 
-ON_CONNECT = 20
-"""Seconds that a connection may be held up."""
-_UNATTENDED = 150  # the unit would end it after five minutes
-_MARGIN = 3  # of these, for Python to start and for a last word
+ON_CONNECT_LIMIT = 20
+"""Seconds for which gen may delay a connection."""
+_UNATTENDED_LIMIT = 150  # seconds; the unit stops the run after five minutes
+_MARGIN = 3  # seconds of a connection's limit, for the start of Python and for the last message
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What is asked for."""
+class RefreshOptions:
+    """The options of `gen refresh`."""
 
     force: bool = False
     rotate: bool = False
     on_connect: bool = False
     terminal: bool = False
-    """Whether a person is there to answer."""
+    """Whether the user can answer questions."""
     bundle: Path | None = None
-    """CA certificates of the person's own."""
+    """The user's own CA certificates."""
 
 
 @dataclass(frozen=True)
-class Held:
-    """The secrets that there are, each looked for when it is needed: a keyring may ask a person."""
+class HeldSecrets:
+    """The secrets of a site. Each is looked up at its first use: a keyring may ask the user."""
 
-    kept: Kept
+    credentials: Credentials
     sources: Sources
 
     @cached_property
     def app_password(self) -> Secret | None:
-        """What a token is asked with."""
-        return self.kept.app_password.secret or self.sources.find(APP_PASSWORD)
+        """The app password, for which the provider issues a token."""
+        return self.credentials.app_password.secret or self.sources.find(APP_PASSWORD)
 
     @cached_property
     def api_token(self) -> Secret | None:
-        """What credentials are rotated with."""
-        return self.kept.api_token.secret or self.sources.find(API_TOKEN)
+        """The API token, with which the credentials are rotated."""
+        return self.credentials.api_token.secret or self.sources.find(API_TOKEN)
 
 
 @dataclass(frozen=True)
 class Run:
-    """What every part of a run is told."""
+    """The values that every part of a run uses."""
 
     settings: Settings
-    wish: Wish
+    options: RefreshOptions
     store: Store
     sources: Sources
     environment: Mapping[str, str]
-    """For other programs: no secrets of ours."""
+    """For other programs: without the secrets of the site."""
     deadline: Deadline
 
-    def held(self) -> Held:
-        """Return the secrets that there are now.
+    def secrets(self) -> HeldSecrets:
+        """Return the secrets as they are now."""
+        path = self.settings.credentials_file
+        stored = credentials.read(path) if path else Credentials()
+        return HeldSecrets(stored, self.sources)
 
-        Raises:
-            GenError: the credentials file cannot be read, or others may read it.
-        """
-        return Held(
-            credentials.kept(self.authentik.credentials_file) if self.authentik else Kept(),
-            self.sources,
-        )
-
-    def alone(self, held: Held) -> bool:
-        """Tell whether a certificate can be had without a person."""
-        if isinstance(self.settings.way, Command):
-            return bool(self.settings.way.words) and not self.settings.way.asks
-        known = self.oidc and self.oidc.client_id and self.oidc.username
-        return bool(known and (held.app_password or (self.authentik and held.api_token)))
-
-    @property
-    def oidc(self) -> Oidc | None:
-        """The token endpoint, where the site has one."""
-        return self.settings.way.oidc if isinstance(self.settings.way, Step) else None
-
-    @property
-    def authentik(self) -> Authentik | None:
-        """Where credentials are rotated, if the site has that."""
-        return self.settings.way.authentik if isinstance(self.settings.way, Step) else None
+    def is_unattended(self, secrets: HeldSecrets) -> bool:
+        """Return whether gen can renew the certificate without the user."""
+        auth = self.settings.auth
+        if isinstance(auth, CommandCertificateAuth):
+            return bool(auth.command) and not auth.asks
+        if not self.settings.client_id or not self.settings.username:
+            return False
+        if secrets.app_password:
+            return True
+        return bool(self.settings.authentik and secrets.api_token)
 
 
-def starting(settings: Settings, wish: Wish, environment: Mapping[str, str], store: Store) -> Run:
+def new_run(
+    settings: Settings, options: RefreshOptions, environment: Mapping[str, str], store: Store
+) -> Run:
     """Return a run that starts now."""
-    names = secret_names(settings)
-    return Run(
-        settings,
-        wish,
-        store,
-        Sources(settings.site, settings.prefix, environment, keyring=not wish.on_connect),
-        {name: value for name, value in environment.items() if name not in names},
-        Deadline(ON_CONNECT - _MARGIN if wish.on_connect else _UNATTENDED),
+    hidden = secret_names(settings)
+    visible = {name: value for name, value in environment.items() if name not in hidden}
+    limit = ON_CONNECT_LIMIT - _MARGIN if options.on_connect else _UNATTENDED_LIMIT
+    sources = Sources(
+        settings.site, settings.prefix, environment, use_keyring=not options.on_connect
     )
+    return Run(settings, options, store, sources, visible, Deadline(limit))
 
 
 def secret_names(settings: Settings) -> set[str]:
-    """Return the variables that other programs are not to inherit."""
-    own = settings.way.secret if isinstance(settings.way, Command) else None
-    return {f"{settings.prefix}_{APP_PASSWORD}", f"{settings.prefix}_{API_TOKEN}", "STEP_TOKEN"} | (
-        {own} if own else set()
-    )
+    """Return the names of the variables that other programs must not inherit."""
+    names = {
+        f"{settings.prefix}_{APP_PASSWORD}",
+        f"{settings.prefix}_{API_TOKEN}",
+        "STEP_TOKEN",
+    }
+    if isinstance(settings.auth, CommandCertificateAuth) and settings.auth.secret:
+        names.add(settings.auth.secret)
+    return names
 
 
 def now() -> int:
-    """Return the second since 1970 that this machine believes it is."""
+    """Return the seconds since 1970 by this machine's clock."""
     return int(time.time())

@@ -1,28 +1,34 @@
-"""Where secrets come from, and the file in which rotation keeps them.
+"""The sources of secrets, and the file in which rotation stores them.
 
-First the credentials file, since rotation keeps it current and what anything else holds may have ended; then systemd's
-credentials, the environment, and the OS keyring. The file has the format of dagster-slurm (`auth/authentik.py`): JSON
-values behind `NAME=`, `null` for what is not known, and the same names whatever the site.
+gen asks the credentials file first, since rotation keeps it current and a secret elsewhere may have expired; then
+systemd's credentials, the environment, and the keyring of the operating system. The file has the format of
+dagster-slurm (`auth/authentik.py`): a JSON value behind each `NAME=`, `null` for an unknown one, and the same names at
+every site.
 """
 
 import json
 import os
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from generator import codec
 from generator.errors import GenError, os_errors_named
+from generator.files import open_regular, read_regular
 from generator.renewal.secret import Secret
 from generator.workspace import writer
 
-APP_PASSWORD, API_TOKEN = "OIDC_APP_PASSWORD", "AUTHENTIK_API_TOKEN"
-_IN_FILE = "ASC_"
+APP_PASSWORD = "OIDC_APP_PASSWORD"  # noqa: S105 - the name of a variable
+API_TOKEN = "AUTHENTIK_API_TOKEN"  # noqa: S105 - the name of a variable
+_FILE_PREFIX = "ASC_"
+_SIZE_LIMIT = 1024 * 1024  # bytes
 
 
 @dataclass(frozen=True)
 class Credential:
-    """A secret with what the provider knows it by, and the second at which it ends; ``None`` where not known."""
+    """A secret, its identifier at the provider, and the second at which it expires; ``None`` if not known."""
 
     secret: Secret | None = None
     identifier: str | None = None
@@ -30,51 +36,108 @@ class Credential:
 
 
 @dataclass(frozen=True)
-class Kept:
-    """What a credentials file holds."""
+class Credentials:
+    """The content of a credentials file."""
 
     app_password: Credential = Credential()
     api_token: Credential = Credential()
 
     def identifiers(self) -> set[str]:
-        """Return what the provider knows them by."""
+        """Return the identifiers at the provider, as far as they are known."""
         return {item.identifier for item in (self.app_password, self.api_token) if item.identifier}
 
 
-def kept(path: Path) -> Kept:
-    """Return what a credentials file holds; nothing when it is not there.
-
-    Raises:
-        GenError: others may read it, or it cannot be read.
-    """
+def read(path: Path) -> Credentials:
+    """Return the content of a credentials file; a missing one has none."""
     with os_errors_named(path):
-        try:
-            handle = path.open("rb")
-        except (FileNotFoundError, NotADirectoryError):
-            return Kept()
-        with handle:
-            mode = os.fstat(handle.fileno()).st_mode & 0o777
+        content = _private_content(path)
+    values = {}
+    for line in content.decode(errors="replace").splitlines():
+        name, equals, value = line.strip().partition("=")
+        if equals and not name.startswith("#"):
+            values[name.strip()] = _value(value.strip())
+    return Credentials(
+        _credential(values, APP_PASSWORD, path), _credential(values, API_TOKEN, path)
+    )
+
+
+def _private_content(path: Path) -> bytes:
+    try:
+        with open_regular(path) as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
             if mode & 0o077:
                 raise GenError(
-                    f"{path}: others may read it (mode {mode:o}); chmod 600 {path}, and renew its secrets"
+                    f"{path}: other users may read it (mode {mode:o}); "
+                    f"run chmod 600 {path}, and renew its secrets"
                 )
-            text = handle.read().decode(errors="replace")
-    lines = (
-        line.strip().partition("=")
-        for line in text.splitlines()
-        if not line.lstrip().startswith("#")
+            content = file.read(_SIZE_LIMIT + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        return b""
+    if len(content) > _SIZE_LIMIT:
+        raise GenError(f"{path}: is larger than 1 MiB; store the credentials alone")
+    return content
+
+
+def _value(text: str) -> str | None:
+    """Return a value of the file; text that is not JSON stands for itself."""
+    try:
+        value = codec.parse(text.encode(), "value")
+    except GenError:
+        return text or None
+    return None if value is None else str(value)
+
+
+def _credential(values: Mapping[str, str | None], name: str, path: Path) -> Credential:
+    variable = f"{_FILE_PREFIX}{name}"
+    value = values.get(variable)
+    return Credential(
+        secret=Secret(value, f"{path}: {variable}") if value else None,
+        identifier=values.get(f"{variable}_ID") or None,
+        expires=timestamp(values.get(f"{variable}_EXPIRES_AT")),
     )
-    values = {name.strip(): _value(value.strip()) for name, equals, value in lines if equals}
-    return Kept(_credential(values, APP_PASSWORD, path), _credential(values, API_TOKEN, path))
 
 
-def rotation_due(kept: Kept, skew: int, rotated: int, now: int) -> bool:
-    """Decide whether the credentials need rotation: one expires within the skew, or was pasted by the user.
+def timestamp(text: str | None) -> int | None:
+    """Return a time in ISO 8601 in seconds since 1970, in UTC if it names no zone; ``None`` if it is not a time."""
+    try:
+        moment = datetime.fromisoformat(text or "")
+        if not moment.tzinfo:
+            moment = moment.replace(tzinfo=UTC)
+        return int(moment.timestamp())
+    except (ValueError, OverflowError):
+        return None
+
+
+def save(path: Path, credentials: Credentials, scratch_name: str) -> None:
+    """Replace the credentials file; it has mode 0600 from its first byte, and a failure leaves the old one."""
+    lines = ["# Rotated by gen refresh; keep this file mode 0600."]
+    for name, item in (
+        (API_TOKEN, credentials.api_token),
+        (APP_PASSWORD, credentials.app_password),
+    ):
+        variable = f"{_FILE_PREFIX}{name}"
+        expires = None
+        if item.expires is not None:
+            expires = datetime.fromtimestamp(item.expires, UTC).isoformat()
+        lines.append(f"{variable}={json.dumps(item.secret.reveal() if item.secret else None)}")
+        lines.append(f"{variable}_ID={json.dumps(item.identifier)}")
+        lines.append(f"{variable}_EXPIRES_AT={json.dumps(expires)}")
+    write_secret_file(path, "\n".join([*lines, ""]), scratch_name)
+
+
+def write_secret_file(path: Path, text: str, scratch_name: str) -> None:
+    """Replace a file of secrets by way of a name that the next run knows and deletes."""
+    with os_errors_named(path):
+        writer.private(path, text.encode(), 0o600, path.with_name(scratch_name))
+
+
+def rotation_due(credentials: Credentials, skew: int, rotated: int, now: int) -> bool:
+    """Return whether the credentials need rotation: one expires within the skew, or was pasted by the user.
 
     The expiry of a pasted one is unknown. Half of the lifetime passes first, since a provider may give less than the
     skew.
     """
-    for item in (kept.app_password, kept.api_token):
+    for item in (credentials.app_password, credentials.api_token):
         if not item.secret:
             continue
         if item.expires is None:
@@ -89,50 +152,18 @@ def rotation_due(kept: Kept, skew: int, rotated: int, now: int) -> bool:
     return False
 
 
-def save(path: Path, new: Kept, scratch: str) -> None:
-    """Put the file in place as a whole, 0600 from its first byte.
-
-    Raises:
-        GenError: it cannot be written; the old one is still there.
-    """
-    lines = ["# Rotated by gen refresh; keep this file mode 0600."]
-    for name, item in ((API_TOKEN, new.api_token), (APP_PASSWORD, new.app_password)):
-        ends = (
-            datetime.fromtimestamp(item.expires, UTC).isoformat()
-            if item.expires is not None
-            else None
-        )
-        values = {
-            "": item.secret and item.secret.reveal(),
-            "_ID": item.identifier,
-            "_EXPIRES_AT": ends,
-        }
-        lines += [f"{_IN_FILE}{name}{end}={json.dumps(value)}" for end, value in values.items()]
-    write(path, "\n".join([*lines, ""]), scratch)
-
-
-def write(path: Path, text: str, scratch: str) -> None:
-    """Put a secret file in place, by way of a name that the next run knows and clears."""
-    with os_errors_named(path):
-        writer.private(path, text.encode(), 0o600, path.with_name(scratch))
-
-
 @dataclass(frozen=True)
 class Sources:
-    """Where else secrets may be, in this order: systemd's credentials, the environment, the keyring."""
+    """The other sources of secrets, in this order: systemd's credentials, the environment, the keyring."""
 
     site: str
     prefix: str
     environment: Mapping[str, str]
-    keyring: bool
-    """Whether the OS keyring may be asked, which may ask a person."""
+    use_keyring: bool
+    """Whether gen may ask the keyring, which may ask the user."""
 
     def find(self, name: str) -> Secret | None:
-        """Return a secret by the last part of its name.
-
-        Raises:
-            GenError: what is there cannot be read, or is no secret.
-        """
+        """Return a secret by the part of its name behind the prefix."""
         return self.named(f"{self.prefix}_{name}")
 
     def named(self, variable: str) -> Secret | None:
@@ -143,15 +174,24 @@ class Sources:
         return None
 
     def _values(self, variable: str) -> Iterator[tuple[str, str | None]]:
-        folder = self.environment.get("CREDENTIALS_DIRECTORY")
-        if folder:
-            yield f"the systemd credential {variable}", _content(Path(folder) / variable)
+        directory = self.environment.get("CREDENTIALS_DIRECTORY")
+        if directory:
+            yield f"the systemd credential {variable}", _content(Path(directory) / variable)
         yield f"the variable {variable}", self.environment.get(variable)
-        if self.keyring:
+        if self.use_keyring:
             yield "the keyring", _keyring()(f"gen-{self.site}", variable)
 
 
+def _content(path: Path) -> str | None:
+    with os_errors_named(path):
+        try:
+            return read_regular(path).decode(errors="replace")
+        except FileNotFoundError:
+            return None
+
+
 def _keyring() -> Callable[[str, str], str | None]:
+    """Return the function that asks the keyring, if the package is installed."""
     try:
         import keyring
         from keyring.errors import KeyringError
@@ -161,42 +201,7 @@ def _keyring() -> Callable[[str, str], str | None]:
     def ask(service: str, name: str) -> str | None:
         try:
             return keyring.get_password(service, name)
-        except (KeyringError, OSError):  # locked, or no keyring at all
+        except (KeyringError, OSError):  # locked, or there is no keyring at all
             return None
 
     return ask
-
-
-def _content(path: Path) -> str | None:
-    with os_errors_named(path):
-        try:
-            return path.read_text(errors="replace")
-        except FileNotFoundError:
-            return None
-
-
-def _value(text: str) -> str | None:
-    """Return a value of the file; what is no JSON stands for itself."""
-    try:
-        found = json.loads(text)
-    except ValueError:
-        return text or None
-    return None if found is None else str(found)
-
-
-def _credential(values: Mapping[str, str | None], name: str, path: Path) -> Credential:
-    secret = values.get(f"{_IN_FILE}{name}")
-    return Credential(
-        Secret(secret, f"{path}: {_IN_FILE}{name}") if secret else None,
-        values.get(f"{_IN_FILE}{name}_ID") or None,
-        _second(values.get(f"{_IN_FILE}{name}_EXPIRES_AT")),
-    )
-
-
-def _second(text: str | None) -> int | None:
-    """Return a time in ISO 8601, UTC when it names no zone, in seconds since 1970."""
-    try:
-        found = datetime.fromisoformat(text or "")
-        return int((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp())
-    except (ValueError, OverflowError):
-        return None

@@ -14,15 +14,18 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote, urlencode, urlsplit
 
 import urllib3
 
+from generator import codec
 from generator.errors import GenError
 from generator.renewal.deadline import Deadline
 from generator.renewal.failures import UnreachableError
 from generator.renewal.secret import Secret
+
+T = TypeVar("T")
 
 _ATTEMPTS = 4
 _RETRY_STATUSES = {429, 500, 502, 503, 504}
@@ -47,12 +50,16 @@ class Answer:
     def data(self) -> Mapping[str, Any]:
         """Return the JSON object in the answer."""
         try:
-            value = json.loads(self.content)
-        except (ValueError, RecursionError):
+            value = codec.parse(self.content, "answer")
+        except GenError:
             value = None
         if not isinstance(value, dict):
             raise GenError(f"{address(self.url)}: answers {self.status} without a JSON object")
         return value
+
+    def decoded(self, kind: type[T]) -> T:
+        """Return the JSON object as a dataclass, which may leave out keys of the answer."""
+        return codec.decode(kind, self.data(), address(self.url), strict=False)
 
 
 @dataclass(frozen=True)

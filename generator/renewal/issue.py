@@ -1,4 +1,4 @@
-"""A new certificate, by the way of the site: got, checked, and put in place of the old one."""
+"""Getting a new certificate by the site's method: requested, checked, and put in place of the old one."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -6,200 +6,209 @@ from dataclasses import replace
 from pathlib import Path
 
 from generator.errors import GenError
-from generator.formatting import clock, home
+from generator.formatting import clock, count, home
 from generator.loading.inputs import profile_name
 from generator.renewal import command, key_files, oidc
-from generator.renewal.context import Held, Run, now
+from generator.renewal.context import HeldSecrets, Run, now
 from generator.renewal.credentials import APP_PASSWORD
 from generator.renewal.deadline import Deadline
 from generator.renewal.failures import PersonNeededError
 from generator.renewal.http import Http, connected
 from generator.renewal.rotation import Rotation
 from generator.renewal.secret import Secret
-from generator.renewal.settings import Command, Oidc, Step
-from generator.renewal.state import DAY
+from generator.renewal.settings import DAY
 from generator.renewal.step import Authority
+from generator.schema.auth import CommandCertificateAuth, StepAuth
 from generator.ssh.certificate import Certificate
 from generator.workspace import writer
 
-_AFTER_A_PERSON = 60  # seconds
+_AFTER_BROWSER_LIMIT = 60  # seconds; the user may have taken the whole time of the run
 
 
-def certificate(run: Run, held: Held, old: Certificate | None) -> tuple[Certificate, list[str]]:
-    """Return the certificate that is now in place, and what a person should know of it.
+def certificate(
+    run: Run, secrets: HeldSecrets, old: Certificate | None
+) -> tuple[Certificate, list[str]]:
+    """Put a new certificate in place, and return it with the notes for the user.
+
+    After a failure the old one is in place.
 
     Raises:
-        PersonNeededError: a person has to do it, and none is there.
-        GenError: there is no new one; the old one is where it was.
+        PersonNeededError: only the user can renew it, and there is no terminal.
     """
-    way = run.settings.way
-    if not run.alone(held) and not run.wish.terminal:
-        raise PersonNeededError(_by_hand(run, old))
-    _refuse_more(run)
-    if isinstance(way, Step):
-        with run.store.work() as work:
-            return _by_step(run, way, held, old, work)
-    if not way.words:
-        raise PersonNeededError(_by_hand(run, old))
+    auth = run.settings.auth
+    if not run.is_unattended(secrets) and not run.options.terminal:
+        raise PersonNeededError(_by_hand(run, secrets, old))
+    _check_quota(run)
+    if isinstance(auth, StepAuth):
+        with run.store.work_directory() as work:
+            return _by_step(run, auth, secrets, old, work)
+    if not auth.command:
+        raise PersonNeededError(_by_hand(run, secrets, old))
     with _counted(run, command.FailedError):
-        return command.run(run.settings, way, run.sources, run.environment, run.deadline, now()), []
+        return command.renew(run, auth), []
 
 
-def _by_hand(run: Run, old: Certificate | None) -> str:
-    """Say what a person has to do where none is there."""
-    way = run.settings.way
-    state = (
-        "there is no certificate"
-        if not old
-        else f"the certificate ends at {clock(old.valid_before)}"
-    )
-    if old and old.valid_before <= now():
-        state = f"the certificate ended at {clock(old.valid_before)}"
-    if isinstance(way, Command) and not way.words:
-        where = f"at {way.portal} " if way.portal else ""
-        return f"{state}; get one {where}and put it at {run.settings.certificate}"
-    hint = f"; alone it needs {' and '.join(missing)}" if (missing := _missing(run)) else ""
-    return f"{state}; to get a new one, type in a terminal: gen refresh {run.settings.site}{hint}"
+def _by_hand(run: Run, secrets: HeldSecrets, old: Certificate | None) -> str:
+    """Return what the user has to do where gen cannot do it alone."""
+    settings = run.settings
+    if not old:
+        status = "there is no certificate"
+    elif old.valid_before <= now():
+        status = f"the certificate expired at {clock(old.valid_before)}"
+    else:
+        status = f"the certificate expires at {clock(old.valid_before)}"
+    auth = settings.auth
+    if isinstance(auth, CommandCertificateAuth) and not auth.command:
+        source = f"at {auth.portal} " if auth.portal else ""
+        return f"{status}; get one {source}and save it as {settings.certificate}"
+    hint = ""
+    missing = _missing_for_unattended(run, secrets)
+    if missing:
+        hint = f"; unattended renewal needs {' and '.join(missing)}"
+    return f"{status}; to get a new one, run in a terminal: gen refresh {settings.site}{hint}"
 
 
-def _missing(run: Run) -> list[str]:
-    """Return what would let a site that knows unattended renewal do without a person."""
-    if not run.oidc:
+def _missing_for_unattended(run: Run, secrets: HeldSecrets) -> list[str]:
+    """Return what the user can add so that the site renews unattended, if the site can."""
+    settings = run.settings
+    if not settings.oidc:
         return []
-    where = home(run.authentik.credentials_file) if run.authentik else "its environment"
-    return [
-        *([] if run.oidc.client_id else ["client_id in your profile"]),
-        *([] if run.oidc.username else ["user in your profile"]),
-        *([] if run.held().app_password else [f"{run.settings.prefix}_{APP_PASSWORD} in {where}"]),
-    ]
+    missing = []
+    if not settings.client_id:
+        missing.append("client_id in your profile")
+    if not settings.username:
+        missing.append("user in your profile")
+    if not secrets.app_password:
+        path = settings.credentials_file
+        source = home(path) if path else "its environment"
+        missing.append(f"{settings.prefix}_{APP_PASSWORD} in {source}")
+    return missing
 
 
 def rotation(run: Run, http: Http) -> Rotation:
-    """Return what the credentials are rotated with.
-
-    Raises:
-        GenError: the site has no such thing, or it is not known for whom.
-    """
-    if not run.oidc or not run.authentik:
-        raise GenError(f"{run.settings.site}: has no credentials that can be rotated")
-    if not run.oidc.client_id or not run.oidc.username:
-        missing = "user" if run.oidc.client_id else "client_id"
+    """Return the rotation of the site's credentials."""
+    settings = run.settings
+    if not settings.oidc or not settings.authentik or not settings.credentials_file:
+        raise GenError(f"{settings.site}: has no credentials that can be rotated")
+    if not settings.client_id or not settings.username:
+        missing = "user" if settings.client_id else "client_id"
         raise GenError(
-            f"{run.settings.site}: your {missing} is not known, without which no new credential can be tried; "
-            f"put it into {profile_name()}"
+            f"{settings.site}: your {missing} is not known, and gen needs it to test a new credential; "
+            f"add it to {profile_name()}"
         )
-    return Rotation(run.store, run.authentik, run.oidc, http, run.settings.scratch)
+    return Rotation(run.store, settings, settings.authentik, settings.credentials_file, http)
 
 
 def authority(run: Run) -> Authority:
-    """Return the CA of the run's site."""
-    if not isinstance(run.settings.way, Step):
+    """Return the CA of the site."""
+    auth = run.settings.auth
+    if not isinstance(auth, StepAuth):
         raise GenError(f"{run.settings.site}: has no CA that step knows")
-    bundle = {"SSL_CERT_FILE": str(run.wish.bundle)} if run.wish.bundle else {}
-    return Authority(run.settings.way, {**run.environment, **bundle}, run.deadline)
+    environment = dict(run.environment)
+    if run.options.bundle:
+        environment["SSL_CERT_FILE"] = str(run.options.bundle)
+    return Authority(run.settings, auth, environment, run.deadline)
 
 
 def _by_step(
-    run: Run, step: Step, held: Held, old: Certificate | None, work: Path
+    run: Run, auth: StepAuth, secrets: HeldSecrets, old: Certificate | None, work: Path
 ) -> tuple[Certificate, list[str]]:
-    if not step.identity:
-        raise GenError(
-            f"{run.settings.site}: your email is not known; put it into {profile_name()}"
-        )
-    line = key_files.public_key(run.settings, work, run.environment, run.deadline)
-    public = work / "key.pub"
-    writer.make(public, line, 0o600)
+    settings = run.settings
+    if not settings.identity:
+        raise GenError(f"{settings.site}: your email is not known; add it to {profile_name()}")
+    public_key_line = key_files.public_key(settings, work, run.environment, run.deadline)
+    public_key = work / "key.pub"
+    writer.make(public_key, public_key_line, 0o600)
     ca = authority(run)
     ca.bootstrap()
-    if run.oidc and run.alone(held):
-        token = _token(run, run.oidc, held)
+    if auth.oidc and run.is_unattended(secrets):
+        token = _token(run, secrets)
         with _counted(run, GenError):
-            new = ca.sign(public, token)
+            path = ca.sign(public_key, token)
     else:
         with _counted(run, GenError):
-            new = ca.sign_with_a_person(public)
-        ca = replace(
-            ca, deadline=Deadline(_AFTER_A_PERSON)
-        )  # who may have taken all the time that there was
-    found = key_files.check(new, line, old, run.settings.user, now(), run.environment)
-    notes = _trusted(ca, found, old)
-    if run.settings.user and run.settings.user not in found.principals:
+            path = ca.sign_in_browser(public_key)
+        ca = replace(ca, deadline=Deadline(_AFTER_BROWSER_LIMIT))
+    new = key_files.check(path, public_key_line, old, settings.user, now(), run.environment)
+    notes = _check_signer(ca, new, old)
+    if settings.user and settings.user not in new.principals:
         notes.append(
-            f"ssh logs in as {run.settings.user}, the certificate names {', '.join(found.principals)}"
+            f"ssh logs in as {settings.user}, but the certificate is for {', '.join(new.principals)}"
         )
-    key_files.place(run.settings, new)
-    return found, notes
+    key_files.put_in_place(settings, path)
+    return new, notes
 
 
-def _token(run: Run, endpoint: Oidc, held: Held) -> Secret:
-    """Return a token for the CA; a new app password is made where the old one has ended, if that can be done."""
-    with connected(run.wish.bundle, run.deadline) as http:
-        if held.app_password:
+def _token(run: Run, secrets: HeldSecrets) -> Secret:
+    """Return a token for the CA; if the app password has expired, rotation creates a new one first."""
+    settings = run.settings
+    can_rotate = not run.options.on_connect and secrets.api_token
+    with connected(run.options.bundle, run.deadline) as http:
+        if secrets.app_password:
             try:
-                return oidc.token(http, endpoint, held.app_password)
+                return oidc.token(http, settings, secrets.app_password)
             except oidc.RefusedError as error:
-                if not run.authentik:
+                if not settings.credentials_file:
                     raise
-                if run.wish.on_connect or not held.api_token:
+                if not can_rotate:
                     raise GenError(
-                        f"{error} and put it into {home(run.authentik.credentials_file)}"
+                        f"{error} and store it in {home(settings.credentials_file)}"
                     ) from None
-        if run.wish.on_connect or not held.api_token:
+        if run.options.on_connect or not secrets.api_token:
             raise GenError(
-                f"{run.settings.site}: there is no app password yet; gen refresh {run.settings.site} makes one"
+                f"{settings.site}: there is no app password yet; create one with: gen refresh {settings.site}"
             )
         authority(run).health()
-        new = rotation(run, http).run(held.api_token, now()).app_password.secret
+        new = rotation(run, http).run(secrets.api_token, now()).app_password.secret
         if not new:
-            raise GenError(f"{run.settings.site}: rotation made no app password")
-        return oidc.token(http, endpoint, new)
+            raise GenError(f"{settings.site}: rotation created no app password")
+        return oidc.token(http, settings, new)
 
 
-def _trusted(ca: Authority, new: Certificate, old: Certificate | None) -> list[str]:
-    """Compare the key that signed with those that the CA says it signs with, where it is not the one as before.
-
-    Raises:
-        GenError: it is none of them.
-    """
+def _check_signer(ca: Authority, new: Certificate, old: Certificate | None) -> list[str]:
+    """Refuse a certificate that another key signed than those of the CA, unless the same key signed the old one."""
     if old and old.authority == new.authority:
         return []
     try:
-        known = ca.roots()
+        signing_keys = ca.signing_keys()
     except GenError as error:
         return [
-            f"the CA does not tell its keys ({error}); {new.authority} signed, and was not compared"
+            f"the CA did not list its keys ({error}); gen could not compare {new.authority}, which signed"
         ]
-    if new.authority not in known:
+    if new.authority not in signing_keys:
         raise GenError(
-            f"the new certificate is signed by {new.authority}, which is no key of the CA; the old one stays"
+            f"the new certificate is signed by {new.authority}, which is not a key of the CA; "
+            "the old certificate stays"
         )
-    return (
-        [f"certificates are now signed by {new.authority}, until now by {old.authority}"]
-        if old
-        else []
-    )
+    if old:
+        return [f"certificates are now signed by {new.authority}, until now by {old.authority}"]
+    return []
 
 
-def _recent(run: Run) -> tuple[int, ...]:
-    return tuple(second for second in run.store.read().issued if 0 <= now() - second < DAY)
+def _issued_in_last_day(run: Run) -> tuple[int, ...]:
+    current = now()
+    return tuple(second for second in run.store.read().issued if 0 <= current - second < DAY)
 
 
-def _refuse_more(run: Run) -> None:
-    recent = _recent(run)
-    if run.settings.most and len(recent) >= run.settings.most:
+def _check_quota(run: Run) -> None:
+    """Refuse a request that the site would refuse: some sites lock a user out who asks too often."""
+    issued = _issued_in_last_day(run)
+    quota = run.settings.auth.max_per_day
+    if quota and len(issued) >= quota:
         raise GenError(
-            f"{run.settings.site}: issued {len(recent)} certificates in the last day, and gives no more; "
-            f"the next one at {clock(min(recent) + DAY)}"
+            f"{run.settings.site}: issued {count(len(issued), 'certificate')} in the last day, its limit; "
+            f"the next one is possible at {clock(min(issued) + DAY)}"
         )
 
 
 @contextmanager
-def _counted(run: Run, failed: type[GenError]) -> Iterator[None]:
-    """Write down that a certificate is issued, before it is: a run that is killed has used one up."""
-    run.store.write(replace(run.store.read(), issued=(*_recent(run), now())))
+def _counted(run: Run, not_issued: type[GenError]) -> Iterator[None]:
+    """Count a certificate before it is requested, so that a killed run counts; `not_issued` removes it again."""
+    issued = (*_issued_in_last_day(run), now())
+    run.store.write(replace(run.store.read(), issued=issued))
     try:
         yield
-    except failed:
+    except not_issued:
         with suppress(GenError):
             state = run.store.read()
             run.store.write(replace(state, issued=state.issued[:-1]))

@@ -1,106 +1,103 @@
-"""The key pair and its certificate: read, made where there is none, and replaced only by what is better."""
+"""The key pair and its certificate: read, created if missing, and replaced only by a better one."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 from generator.errors import GenError, os_errors_named
-from generator.renewal import process
+from generator.files import read_regular
+from generator.renewal import child_process
 from generator.renewal.deadline import Deadline
 from generator.renewal.settings import Settings
 from generator.ssh.certificate import Certificate, parse_certificate
 from generator.ssh.keys import key_blob
 from generator.workspace import writer
 
-_SSH = "install OpenSSH's client"
-_KEPT = "the old one stays"
+_INSTALL = "install the OpenSSH client"
+_OLD_STAYS = "the old certificate stays"
 
 
 def certificate(path: Path) -> Certificate | None:
-    """Return the certificate in a file; ``None`` where there is none, or something else."""
+    """Return the certificate in a file, or ``None`` if there is none that can be read."""
     try:
-        return parse_certificate(path.read_bytes())
-    except (OSError, ValueError):
+        return parse_certificate(read_regular(path))
+    except (OSError, ValueError, GenError):
         return None
 
 
 def public_key(
     settings: Settings, work: Path, environment: Mapping[str, str], deadline: Deadline
 ) -> bytes:
-    """Return the public key as a line; the pair is made where there is no private key.
-
-    Raises:
-        GenError: it cannot be read or made.
-    """
-    key, beside = settings.key, Path(f"{settings.key}.pub")
-    ours = process.needed(environment)
+    """Return the public key's line; a missing pair is created, and a missing public key derived."""
+    key = settings.key
+    public = Path(f"{key}.pub")
+    inherited = child_process.needed(environment)
     with os_errors_named(key):
-        there = key.exists()
-    generator = process.program("ssh-keygen", _SSH)
-    if not there:
-        new = work / "new"
-        process.output(
-            [generator, "-q", "-t", "ed25519", "-N", "", "-C", settings.site, "-f", str(new)],
-            ours,
-            deadline,
-        )
+        is_new = not key.exists()
+    if is_new:
+        created = work / "new"
+        # Without a passphrase: a timer could not type it.
+        options = ("-q", "-t", "ed25519", "-N", "", "-C", settings.site, "-f", str(created))
+        child_process.output(("ssh-keygen", *options), inherited, deadline, install=_INSTALL)
         with os_errors_named(key):
-            writer.private(key, new.read_bytes(), 0o600, key.with_name(settings.scratch))
-    if not there or not beside.exists():
+            writer.private(key, created.read_bytes(), 0o600, key.with_name(settings.scratch_name))
+    if is_new or not public.exists():
+        command = ("ssh-keygen", "-y", "-P", "", "-f", str(key))
         try:
-            line = process.output([generator, "-y", "-P", "", "-f", str(key)], ours, deadline)
+            line = child_process.output(command, inherited, deadline, install=_INSTALL)
         except GenError:
             raise GenError(
-                f"{beside}: is not there; ssh-keygen -y -f {key} > {beside} makes it"
+                f"{public}: does not exist; create it with: ssh-keygen -y -f {key} > {public}"
             ) from None
-        with os_errors_named(beside):
-            writer.replace(beside, line.encode(), 0o644)
-    with os_errors_named(beside):
-        return beside.read_bytes()
+        with os_errors_named(public):
+            writer.replace(public, line.encode(), 0o644)
+    with os_errors_named(public):
+        return public.read_bytes()
 
 
 def check(
-    new: Path,
-    line: bytes,
+    path: Path,
+    public_key_line: bytes,
     old: Certificate | None,
     user: str | None,
     now: int,
     environment: Mapping[str, str],
 ) -> Certificate:
-    """Return the new certificate, if it lets the person in at least as well as the old one.
-
-    Raises:
-        GenError: it is for another key, not valid now, lets nobody in, or is not what ssh takes for a certificate.
-    """
-    try:
-        found = parse_certificate(new.read_bytes())
-        fits = found.public_key == key_blob(line)
-        # OpenSSH verifies the CA's signature when it reads one.
-        keygen = process.program("ssh-keygen", _SSH)
-        process.output([keygen, "-L", "-f", str(new)], process.needed(environment), Deadline(10))
-    except (OSError, ValueError, GenError) as error:
+    """Return the new certificate, if it lets the user log in at least as well as the old one."""
+    certificate = _verified(path, environment)
+    if certificate.public_key != key_blob(public_key_line):
+        raise GenError(f"the new certificate is for another key; {_OLD_STAYS}")
+    if not certificate.for_user or not certificate.principals:
+        raise GenError(f"the new certificate lets no user log in; {_OLD_STAYS}")
+    if not certificate.is_valid(now):
         raise GenError(
-            f"what came {error if isinstance(error, ValueError) else 'is not a certificate'}; {_KEPT}"
-        ) from None
-    if not fits:
-        raise GenError(f"the new certificate is for another key; {_KEPT}")
-    if not found.for_user or not found.principals:
-        raise GenError(f"the new certificate lets nobody in; {_KEPT}")
-    if not found.is_valid(now):
-        raise GenError(
-            f"the new certificate is not valid at the time of this machine; set its clock; {_KEPT}"
+            f"the new certificate is not valid at this machine's time; set its clock; {_OLD_STAYS}"
         )
-    if old and old.is_valid(now) and user in old.principals and user not in found.principals:
-        raise GenError(f"the new certificate does not let {user} in, as the old one does; {_KEPT}")
-    return found
+    if old and old.is_valid(now) and user in old.principals and user not in certificate.principals:
+        raise GenError(
+            f"the new certificate does not let {user} log in, as the old one does; {_OLD_STAYS}"
+        )
+    return certificate
 
 
-def place(settings: Settings, new: Path) -> None:
-    """Put the new certificate where ssh looks, as a whole.
+def _verified(path: Path, environment: Mapping[str, str]) -> Certificate:
+    """Read a certificate, and let OpenSSH verify the signature of the CA, which it does when it reads one."""
+    try:
+        certificate = parse_certificate(path.read_bytes())
+        child_process.output(
+            ("ssh-keygen", "-L", "-f", str(path)),
+            child_process.needed(environment),
+            Deadline(10),
+            install=_INSTALL,
+        )
+    except (OSError, ValueError, GenError):
+        raise GenError(f"step returned no valid certificate; {_OLD_STAYS}") from None
+    return certificate
 
-    Raises:
-        GenError: it cannot be written; the old one stays.
-    """
-    content = new.read_bytes()
-    for path in filter(None, (settings.certificate, settings.copy)):
-        with os_errors_named(path):
-            writer.private(path, content, 0o644, path.with_name(settings.scratch))
+
+def put_in_place(settings: Settings, path: Path) -> None:
+    """Copy the new certificate to where ssh reads it; a failure leaves the old one."""
+    content = path.read_bytes()
+    for target in (settings.certificate, settings.certificate_copy):
+        if target:
+            with os_errors_named(target):
+                writer.private(target, content, 0o644, target.with_name(settings.scratch_name))

@@ -1,20 +1,24 @@
-"""A word to a person who is not looking: a desktop notification, where there is a desktop (notify-send(1))."""
+"""Desktop notifications, if there is a desktop (notify-send(1))."""
 
 import os
 import shutil
-import subprocess
+
+from generator import programs
+from generator.errors import GenError
 
 PERIOD = 6 * 3600
-"""Seconds between two notifications of the same trouble."""
+"""Seconds between two notifications of the same failure."""
 
 
 def failure(message: str) -> bool:
-    """Show a failure, and tell whether it was shown."""
-    program = shutil.which("notify-send")
-    if not program or not any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")):
+    """Show a failure, and return whether it was shown."""
+    if not os.environ.get("DISPLAY") and not os.environ.get("WAYLAND_DISPLAY"):
         return False
-    words = [program, "--app-name=gen", "--urgency=critical", "--", "SSH certificate", message]
+    program = shutil.which("notify-send")
+    if not program:
+        return False
+    options = ("--app-name=gen", "--urgency=critical", "--")
     try:
-        return subprocess.run(words, capture_output=True, timeout=5, check=False).returncode == 0
-    except (OSError, subprocess.TimeoutExpired):
+        return programs.run((program, *options, "SSH certificate", message), seconds=5).status == 0
+    except GenError:
         return False

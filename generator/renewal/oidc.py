@@ -1,12 +1,13 @@
-"""The token that the CA takes, by OAuth2 client credentials in the way of authentik: with an app password."""
+"""The token for the CA: OAuth2 client credentials as authentik grants them, for an app password."""
 
 from generator.errors import GenError
 from generator.renewal.http import Answer, Http, address
 from generator.renewal.secret import Secret
-from generator.renewal.settings import Oidc
+from generator.renewal.settings import Settings
 
 _REFUSED = {400, 401, 403}
-_CODES = {
+# RFC 6749, section 5.2
+_ERROR_CODES = {
     "invalid_request",
     "invalid_client",
     "invalid_grant",
@@ -17,52 +18,57 @@ _CODES = {
 
 
 class RefusedError(GenError):
-    """The provider does not take the app password."""
+    """The provider does not accept the app password."""
 
 
-def token(http: Http, oidc: Oidc, app_password: Secret) -> Secret:
+def token(http: Http, settings: Settings, app_password: Secret) -> Secret:
     """Return a token for the CA.
 
     Raises:
-        RefusedError: the app password is wrong or has ended.
-        UnreachableError: no answer in time.
-        GenError: an answer that holds no token.
+        RefusedError: the app password is wrong or has expired.
+        UnreachableError: no answer came in time.
     """
+    oidc = settings.oidc
+    if not oidc:
+        raise GenError(f"{settings.site}: the spec has no auth.oidc, which a token needs")
     form = {
         "grant_type": "client_credentials",
-        "client_id": oidc.client_id or "",
-        "username": oidc.username or "",
+        "client_id": settings.client_id or "",
+        "username": settings.username or "",
         "password": app_password.reveal(),
         "scope": oidc.scope,
     }
     answer = http.send("POST", oidc.token_url, form=form)
-    place = address(oidc.token_url)
-    reason = _reason(answer)
-    if reason == "invalid_client":
+    endpoint = address(oidc.token_url)
+    code = _error_code(answer)
+    if code == "invalid_client":
         raise GenError(
-            f"{place}: does not know the client id {oidc.client_id}; see client_id in your profile"
+            f"{endpoint}: does not know the client id {settings.client_id}; fix client_id in your profile"
         )
     if answer.status in _REFUSED:
         raise RefusedError(
-            f"{place}: refuses the app password {app_password.tail()} of {oidc.username} ({reason or answer.status}); "
-            "make a new one at the provider (an App Password, no Token)"
+            f"{endpoint}: refuses the app password {app_password.tail()} of {settings.username} "
+            f"({code or answer.status}); create a new App Password (not a Token) at the provider"
         )
     if answer.status != 200:
         raise GenError(
-            f"{place}: answers {answer.status} instead of a token; is the address right?"
+            f"{endpoint}: answers {answer.status} instead of a token; check auth.oidc.token_url in the spec"
         )
-    found = answer.data().get(oidc.token_field)
-    if not isinstance(found, str) or not found:
+    value = answer.data().get(oidc.token_field)
+    if not isinstance(value, str) or not value:
         raise GenError(
-            f"{place}: its answer holds no {oidc.token_field}; the token_field of the spec names another"
+            f"{endpoint}: its answer has no {oidc.token_field}; check auth.oidc.token_field in the spec"
         )
-    return Secret(found, place)
+    return Secret(value, endpoint)
 
 
-def _reason(answer: Answer) -> str | None:
-    """Return the error code of a refusal (RFC 6749, section 5.2), if it is one; never what else an answer says."""
+def _error_code(answer: Answer) -> str | None:
+    """Return the error code of a refusal; nothing else of an answer is shown."""
     try:
         code = answer.data().get("error")
     except GenError:
         return None
-    return code if code in _CODES else None
+    # A list or an object cannot be looked up in a set.
+    if isinstance(code, str) and code in _ERROR_CODES:
+        return code
+    return None

@@ -1,30 +1,31 @@
-"""One look at a site's certificate, and what comes of it."""
+"""One run of `gen refresh`: decide whether something is due, do it under the lock, and record the result."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from generator.errors import GenError
+from generator.errors import GenError, reason
 from generator.formatting import clock
 from generator.renewal import notify
-from generator.renewal.context import Held, Run, Wish, now, starting
+from generator.renewal.context import HeldSecrets, RefreshOptions, Run, new_run, now
 from generator.renewal.credentials import rotation_due
 from generator.renewal.deadline import Deadline
 from generator.renewal.failures import PersonNeededError, UnreachableError
 from generator.renewal.key_files import certificate
-from generator.renewal.settings import Command, Settings
-from generator.renewal.state import DAY, State, store
+from generator.renewal.settings import DAY, Settings
+from generator.renewal.state import State, store
+from generator.schema.auth import CommandCertificateAuth
 from generator.ssh.certificate import Certificate
 from generator.workspace import writer
 
 _QUIET = 60  # seconds after a failure in which no connection tries again
-_CLOCKS = 300  # seconds that another clock may be ahead of this machine's
+_CLOCK_TOLERANCE = 300  # seconds that the CA's clock may be ahead of this machine's
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What came of a look; `certificate` is the one in place."""
+class RefreshResult:
+    """The result of a run; `certificate` is the one in place."""
 
     renewed: bool
     rotated: bool
@@ -32,212 +33,276 @@ class Outcome:
     notes: tuple[str, ...] = ()
 
 
-def refresh(settings: Settings, wish: Wish, environment: Mapping[str, str]) -> Outcome:
+class _RecordedError(GenError):
+    """A failure that the state file has already."""
+
+
+class _RepeatedError(GenError):
+    """A failure of an earlier run, which this run only reports again."""
+
+
+def refresh(
+    settings: Settings, options: RefreshOptions, environment: Mapping[str, str]
+) -> RefreshResult:
     """Renew the certificate if it is due, and rotate the credentials behind it if they are.
 
-    Raises:
-        GenError: what was due could not be done; what was there before still is.
+    After a failure everything is as it was, and the state has the message for `gen status`.
     """
-    run = starting(settings, wish, environment, store(settings.site))
-    if wish.rotate and not run.authentik:
+    run = new_run(settings, options, environment, store(settings.site))
+    if options.rotate and not settings.authentik:
         raise GenError(f"{settings.site}: has no credentials that can be rotated")
-    before, state = certificate(settings.certificate), run.store.read()
-    with _recorded(run, run.store.lock(Deadline(0))):
-        held = run.held()
-        _tell_hook(run, before, held)
-        if not _wanted(run, before, state, held):
-            if state.result == "failed" and not wish.on_connect:
+    before = certificate(settings.certificate)
+    state = run.store.read()
+    try:
+        secrets = run.secrets()
+        _write_due(run, before, secrets)
+        if not _needs_work(run, before, state, secrets):
+            if state.result == "failed" and not options.on_connect:
                 _forget_failure(run)
-            return Outcome(False, False, before, _warnings(run, held))
-        if (
-            wish.on_connect
-            and state.result == "failed"
-            and 0 <= now() - state.at < _QUIET
-            and run.alone(held)
-        ):
-            raise _KnownError(state.message)
-        with run.store.lock(run.deadline), _recorded(run, nullcontext()):
+            return RefreshResult(False, False, before, _warnings(run, secrets))
+        if _failed_just_now(run, state) and run.is_unattended(secrets):
+            raise _RepeatedError(state.message)
+        with run.store.lock(run.deadline):
             return _locked(run, before, state)
+    except _RecordedError:
+        raise
+    except (GenError, OSError) as error:
+        message = _message(run, error)
+        # Another run that holds the lock has a result of its own to write.
+        with suppress(GenError), run.store.lock(Deadline(0)):
+            _record_failure(run, error, message)
+        _hold_connections_back(run, error)
+        raise GenError(message) from None
 
 
-def given_up(site: str, message: str) -> None:
-    """Write down that a run is ended from outside. It takes no lock: the one that is stuck may hold it."""
-    own, second = store(site), now()
-    own.due(second + _QUIET)
-    own.write(replace(own.read(), at=second, result="failed", message=message))
+def record_timeout(site: str, message: str) -> None:
+    """Record that a run was stopped from outside, without the lock: the stuck run may hold it."""
+    files = store(site)
+    second = now()
+    files.write_due(second + _QUIET)
+    files.write(replace(files.read(), finished=second, result="failed", message=message))
 
 
-def pending(found: Certificate | None, settings: Settings, second: int) -> bool:
-    """Tell whether a certificate is to be renewed: there is none, it ends soon, or it starts later than now."""
-    return not found or second >= due(found, settings) or found.valid_after > second + _CLOCKS
+def is_due(current: Certificate | None, settings: Settings, second: int) -> bool:
+    """Return whether a certificate must be renewed: it is missing, expires soon, or starts in the future."""
+    if not current:
+        return True
+    if current.valid_after > second + _CLOCK_TOLERANCE:
+        return True
+    return second >= due_time(current, settings)
 
 
-def due(found: Certificate, settings: Settings) -> int:
-    """Return the second from which a certificate is to be renewed."""
-    way = settings.way
-    return found.due(settings.skew, clamped=not (isinstance(way, Command) and way.each_connection))
+def due_time(current: Certificate, settings: Settings) -> int:
+    """Return the second from which a certificate is due."""
+    auth = settings.auth
+    each_connection = isinstance(auth, CommandCertificateAuth) and auth.each_connection
+    return current.due(settings.skew, clamped=not each_connection)
 
 
-def _locked(run: Run, before: Certificate | None, state: State) -> Outcome:
-    """Do what is due, as it is now: another run may have done it meanwhile."""
+def _locked(run: Run, before: Certificate | None, state: State) -> RefreshResult:
+    """Do what is due under the lock, and record a failure before the next run gets the lock."""
+    try:
+        return _renew_and_rotate(run, before, state)
+    except (GenError, OSError) as error:
+        message = _message(run, error)
+        with suppress(GenError):
+            _record_failure(run, error, message)
+        _hold_connections_back(run, error)
+        raise _RecordedError(message) from None
+
+
+def _renew_and_rotate(run: Run, before: Certificate | None, state: State) -> RefreshResult:
+    # A valid certificate must not cost the import of an HTTP client.
     from generator.renewal import issue
 
-    _clear(run)
-    held, there, then = run.held(), certificate(run.settings.certificate), run.store.read()
-    if now() < then.pause_until <= now() + DAY and not run.wish.force:
-        raise _KnownError(f"the provider asked to be left alone until {clock(then.pause_until)}")
-    renewed, notes = None, list[str]()
-    if pending(there, run.settings, now()) or (run.wish.force and there == before):
-        renewed, notes = issue.certificate(run, held, there)
-        _tell_hook(run, renewed, held)
+    _clean(run)
+    # Another run may have done the work while this one waited for the lock.
+    secrets = run.secrets()
+    current = certificate(run.settings.certificate)
+    latest = run.store.read()
+    _check_pause(run, latest)
+    renewed = None
+    notes: list[str] = []
+    is_forced = run.options.force and current == before
+    if is_forced or is_due(current, run.settings, now()):
+        renewed, notes = issue.certificate(run, secrets, current)
+        _write_due(run, renewed, secrets)
     _rotate(run, state)
-    rotated = run.store.read().rotated != then.rotated
-    if rotated and len(held.kept.identifiers()) < 2:
+    rotated = run.store.read().rotated != latest.rotated
+    if rotated and len(secrets.credentials.identifiers()) < 2:
         notes.append(
-            "the old credentials were put in by hand; take them away in the provider's settings"
+            "gen does not know the identifiers of the old credentials; delete them in the provider's settings"
         )
     if renewed or rotated:
-        run.store.write(replace(run.store.read(), at=now(), result="renewed", message="", told=0))
-    return Outcome(bool(renewed), rotated, renewed or there, (*notes, *_warnings(run, run.held())))
+        _record_success(run)
+    warnings = _warnings(run, run.secrets())
+    return RefreshResult(bool(renewed), rotated, renewed or current, (*notes, *warnings))
 
 
-def _wanted(run: Run, found: Certificate | None, state: State, held: Held) -> bool:
-    if run.wish.on_connect and found and found.is_valid(now()) and not run.alone(held):
-        return False  # nothing can be done without a person, and nothing has to be yet
-    if pending(found, run.settings, now()) or run.wish.force:
-        return True
-    return not run.wish.on_connect and (
-        run.wish.rotate or _remains(run, state) or _rotation_due(run, held, state)
-    )
-
-
-def _rotation_due(run: Run, held: Held, state: State) -> bool:
-    return bool(
-        run.authentik
-        and rotation_due(held.kept, run.authentik.skew_days * DAY, state.rotated, now())
-        and held.api_token
-    )
-
-
-def _rotate(run: Run, state: State) -> None:
-    """Rotate the credentials if they are due, or asked for and not rotated meanwhile; tidy up what another run left."""
-    held, then = run.held(), run.store.read()
-    if run.wish.on_connect or not run.authentik:
+def _check_pause(run: Run, state: State) -> None:
+    """Respect the provider's Retry-After; one beyond a day is of a clock that was wrong."""
+    if run.options.force:
         return
-    asked = run.wish.rotate and then.rotated == state.rotated
-    wanted = asked or _rotation_due(run, held, then)
-    if wanted and not held.api_token:
-        raise GenError(
-            f"{run.authentik.credentials_file}: holds no API token, and {run.settings.prefix}_AUTHENTIK_API_TOKEN is "
-            "not set: without one nothing can be rotated"
+    if now() < state.pause_until <= now() + DAY:
+        raise _RepeatedError(
+            f"the provider asked gen not to come back before {clock(state.pause_until)}"
         )
-    if wanted or (then.leftovers and held.api_token):
-        from generator.renewal import issue
-        from generator.renewal.http import connected
-
-        with connected(run.wish.bundle, run.deadline) as http:
-            rotation = issue.rotation(run, http)
-            rotation.tidy(held.kept, held.api_token)
-            if wanted and held.api_token:
-                ca = issue.authority(run)
-                ca.bootstrap()
-                ca.health()  # a CA that is down could not use the new credentials
-                rotation.run(held.api_token, now())
 
 
-def _warnings(run: Run, held: Held) -> tuple[str, ...]:
-    """Return what will go wrong some day, and that nobody but the person can mend."""
-    ends = held.kept.app_password.expires
-    if (
-        run.authentik
-        and ends
-        and ends - now() < run.authentik.skew_days * DAY
-        and not held.api_token
-    ):
-        return (
-            f"the app password ends at {clock(ends)}, and there is no API token to rotate it with",
-        )
-    return ()
+def _needs_work(run: Run, current: Certificate | None, state: State, secrets: HeldSecrets) -> bool:
+    if run.options.on_connect:
+        is_valid = current is not None and current.is_valid(now())
+        if is_valid and not run.is_unattended(secrets):
+            return False  # only the user can renew it, and the connection works without
+        return run.options.force or is_due(current, run.settings, now())
+    if run.options.force or run.options.rotate or is_due(current, run.settings, now()):
+        return True
+    return _has_leftovers(run, state) or _rotation_is_due(run, secrets, state)
 
 
-def _tell_hook(run: Run, found: Certificate | None, held: Held) -> None:
-    """Write down for ssh's hook from when to come here: where a person is needed, not before it has ended."""
-    if found:
-        run.store.due(due(found, run.settings) if run.alone(held) else found.end)
+def _failed_just_now(run: Run, state: State) -> bool:
+    """Return whether a connection must not try again yet: several may start at once."""
+    if not run.options.on_connect or state.result != "failed":
+        return False
+    return 0 <= now() - state.finished < _QUIET
 
 
-def _scratches(run: Run) -> list[Path]:
-    """Return where a run that was killed may have left a file."""
-    settings, authentik = run.settings, run.authentik
-    files = [settings.certificate, settings.key, settings.copy]
-    files += [authentik.credentials_file, authentik.app_password_file] if authentik else []
-    return [path.with_name(settings.scratch) for path in files if path]
+def _rotation_is_due(run: Run, secrets: HeldSecrets, state: State) -> bool:
+    settings = run.settings
+    if not settings.authentik:
+        return False
+    if not rotation_due(secrets.credentials, settings.rotation_skew, state.rotated, now()):
+        return False
+    return secrets.api_token is not None
 
 
-def _remains(run: Run, state: State) -> bool:
+def _rotate(run: Run, before: State) -> None:
+    """Rotate the credentials if that is due or requested, and finish a rotation that was interrupted."""
+    settings = run.settings
+    if run.options.on_connect or not settings.authentik:
+        return
+    secrets = run.secrets()
+    state = run.store.read()
+    is_requested = run.options.rotate and state.rotated == before.rotated
+    is_wanted = is_requested or _rotation_is_due(run, secrets, state)
+    api_token = secrets.api_token
+    if not api_token:
+        if is_wanted:
+            raise GenError(
+                f"{settings.credentials_file}: has no API token, and {settings.prefix}_AUTHENTIK_API_TOKEN "
+                "is not set; rotation needs one"
+            )
+        return
+    if not is_wanted and not state.known_tokens:
+        return
+    from generator.renewal import issue
+    from generator.renewal.http import connected
+
+    with connected(run.options.bundle, run.deadline) as http:
+        rotation = issue.rotation(run, http)
+        rotation.finish(secrets.credentials, api_token)
+        if is_wanted:
+            ca = issue.authority(run)
+            ca.bootstrap()
+            # If the CA is down, the new credentials could not be used.
+            ca.health()
+            rotation.run(api_token, now())
+
+
+def _warnings(run: Run, secrets: HeldSecrets) -> tuple[str, ...]:
+    """Return warnings of what only the user can prevent."""
+    expires = secrets.credentials.app_password.expires
+    if not run.settings.authentik or not expires:
+        return ()
+    if expires - now() >= run.settings.rotation_skew or secrets.api_token:
+        return ()
     return (
-        bool(state.leftovers) or run.store.left() or any(path.exists() for path in _scratches(run))
+        f"the app password expires at {clock(expires)}, and there is no API token to rotate it with",
     )
 
 
-def _clear(run: Run) -> None:
+def _write_due(run: Run, current: Certificate | None, secrets: HeldSecrets) -> None:
+    """Write from when ssh asks for a renewal: if only the user can renew, once the certificate has expired."""
+    if current:
+        unattended = run.is_unattended(secrets)
+        run.store.write_due(due_time(current, run.settings) if unattended else current.end)
+
+
+def _scratch_files(run: Run) -> list[Path]:
+    """Return the files that a killed run may have left."""
+    settings = run.settings
+    targets = (
+        settings.certificate,
+        settings.key,
+        settings.certificate_copy,
+        settings.credentials_file,
+        settings.app_password_file,
+    )
+    return [path.with_name(settings.scratch_name) for path in targets if path]
+
+
+def _has_leftovers(run: Run, state: State) -> bool:
+    """Return whether a killed run left files, or tokens at the provider."""
+    if state.known_tokens or run.store.has_work_directory():
+        return True
+    return any(path.exists() for path in _scratch_files(run))
+
+
+def _clean(run: Run) -> None:
     run.store.clean()
-    for path in _scratches(run):
+    for path in _scratch_files(run):
         with suppress(GenError):
             writer.remove(path)
 
 
-class _KnownError(GenError):
-    """A failure that is written down already."""
+def _message(run: Run, error: GenError | OSError) -> str:
+    """Return the message of a failure, which begins with the name of the site."""
+    message = str(error)
+    if isinstance(error, OSError):
+        message = f"{error.filename or error.filename2 or 'disk'}: {reason(error)}"
+    prefix = f"{run.settings.site}: "
+    return message if message.startswith(prefix) else f"{prefix}{message}"
 
 
-class _RecordedError(GenError):
-    """A failure with which all is done."""
+def _hold_connections_back(run: Run, error: GenError | OSError) -> None:
+    """Let the next connections start at once; waiting for the user must not, since ssh has to say so."""
+    if run.options.on_connect and not isinstance(error, PersonNeededError):
+        run.store.write_due(now() + _QUIET)
 
 
-@contextmanager
-def _recorded(run: Run, lock: AbstractContextManager[None]) -> Iterator[None]:
-    """Write down a failure under a lock, if that can be had, and tell it to a person who is not looking."""
-    try:
-        yield
-    except _RecordedError:
-        raise
-    except (GenError, OSError) as error:
-        message = str(error)
-        if isinstance(error, OSError):
-            message = f"{error.filename or error.filename2 or 'disk'}: {(error.strerror or message).lower()}"
-        message = (
-            message
-            if message.startswith(f"{run.settings.site}: ")
-            else f"{run.settings.site}: {message}"
-        )
-        if not isinstance(error, _KnownError):
-            with suppress(GenError), lock:
-                _write_down(run, message, error.pause if isinstance(error, UnreachableError) else 0)
-        if run.wish.on_connect and not isinstance(error, PersonNeededError):
-            run.store.due(now() + _QUIET)
-        raise _RecordedError(message) from None
-
-
-def _forget_failure(run: Run) -> None:
-    """Take back what somebody has mended; a run that is at work has its own to say."""
-    with suppress(GenError), run.store.lock(Deadline(0)):
-        run.store.write(replace(run.store.read(), at=0, result="", message="", told=0))
-
-
-def _write_down(run: Run, message: str, pause: int) -> None:
-    second, state = now(), run.store.read()
-    told = state.told
-    unseen = not run.wish.terminal and not run.wish.on_connect
-    if unseen and not 0 <= second - told < notify.PERIOD and notify.failure(message):
-        told = second
+def _record_failure(run: Run, error: GenError | OSError, message: str) -> None:
+    """Record a failure under the lock, and notify a user who does not watch."""
+    if isinstance(error, _RepeatedError):
+        return
+    second = now()
+    state = run.store.read()
+    notified = state.notified
+    is_watched = run.options.terminal or run.options.on_connect
+    was_notified = 0 <= second - notified < notify.PERIOD
+    if not is_watched and not was_notified and notify.failure(message):
+        notified = second
+    pause_until = state.pause_until
+    if isinstance(error, UnreachableError) and error.pause:
+        pause_until = second + error.pause
     run.store.write(
         replace(
             state,
-            at=second,
+            finished=second,
             result="failed",
             message=message,
-            told=told,
-            pause_until=second + pause if pause else state.pause_until,
+            notified=notified,
+            pause_until=pause_until,
         )
     )
+
+
+def _record_success(run: Run) -> None:
+    state = run.store.read()
+    run.store.write(replace(state, finished=now(), result="renewed", message="", notified=0))
+
+
+def _forget_failure(run: Run) -> None:
+    """Forget a failure that the user has fixed; a run that holds the lock has a result of its own to write."""
+    with suppress(GenError), run.store.lock(Deadline(0)):
+        state = run.store.read()
+        run.store.write(replace(state, finished=0, result="", message="", notified=0))

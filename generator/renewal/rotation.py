@@ -1,115 +1,119 @@
-"""New credentials for old: made, proven, written, and only then are the old ones taken away.
+"""Rotation of the credentials: new ones are created, tested and stored, and only then are the old ones deleted.
 
-At every moment the credentials file holds a set that works. Which tokens there may be besides is written down before
-the first of them is made; whatever the file does not name is taken away by this run, or by the next one.
+At every moment the credentials file holds a set that works. The identifiers of new tokens are written into the state
+before the first of them is created. This run, or the next one, deletes every token that the file does not name.
 """
 
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from generator.errors import GenError
 from generator.renewal import credentials, oidc
-from generator.renewal.authentik import Api, ForbiddenError, Issued
-from generator.renewal.credentials import Credential, Kept
+from generator.renewal.authentik import Api, ForbiddenError
+from generator.renewal.credentials import Credential, Credentials
 from generator.renewal.failures import UnreachableError
 from generator.renewal.http import Http
 from generator.renewal.secret import Secret
-from generator.renewal.settings import Authentik, Oidc
-from generator.renewal.state import DAY, State, Store
+from generator.renewal.settings import DAY, Settings
+from generator.renewal.state import Store
+from generator.schema.auth import Authentik
 
 
 @dataclass(frozen=True)
 class Rotation:
-    """What the credentials of one site are rotated with."""
+    """The values that the rotation of one site's credentials needs."""
 
     store: Store
+    settings: Settings
     authentik: Authentik
-    oidc: Oidc
+    credentials_file: Path
     http: Http
-    scratch: str
 
-    def run(self, api_token: Secret, now: int) -> Kept:
-        """Rotate both credentials, and return the new ones.
-
-        Raises:
-            GenError: the old ones are still what the file holds, and work as before.
-        """
-        old = credentials.kept(self.authentik.credentials_file)
+    def run(self, api_token: Secret, now: int) -> Credentials:
+        """Rotate both credentials and return the new ones; after a failure the old ones work as before."""
+        old = credentials.read(self.credentials_file)
         api = Api(self.http, self.authentik.api_base, api_token)
         try:
             user = api.user()
         except ForbiddenError as error:
             raise self._explained(error, api_token) from None
         suffix = f"{datetime.fromtimestamp(now, UTC):%Y%m%d%H%M%S}-{secrets.token_hex(3)}"
-        names = {kind: f"{self.authentik.identifier}-{kind}-{suffix}" for kind in ("app", "api")}
-        self._remember(lambda state: replace(state, leftovers=_union(state, old, *names.values())))
+        app_name = f"{self.authentik.identifier}-app-{suffix}"
+        api_name = f"{self.authentik.identifier}-api-{suffix}"
+        self._remember_tokens(*sorted(old.identifiers()), app_name, api_name)
         expires = now + self.authentik.expires_days * DAY
         try:
-            app_password = api.create(names["app"], "app_password", user, expires)
-            token = api.create(names["api"], "api", user, expires)
-            self._prove(app_password, token)
-            new = Kept(_credential(app_password), _credential(token))
-            credentials.save(self.authentik.credentials_file, new, self.scratch)
+            app_password = api.create(app_name, "app_password", user, expires)
+            new_api_token = api.create(api_name, "api", user, expires)
+            self._test(app_password, new_api_token)
+            new = Credentials(app_password, new_api_token)
+            credentials.save(self.credentials_file, new, self.settings.scratch_name)
         except GenError:
-            self._take_away(old, api_token)
+            self._delete_unused(old, api_token)
             raise
-        self._remember(lambda state: replace(state, rotated=now))
-        self.tidy(new, token.secret)
+        self.store.write(replace(self.store.read(), rotated=now))
+        self.finish(new, new_api_token.secret)
         return new
 
-    def tidy(self, in_use: Kept, api_token: Secret | None) -> None:
-        """Finish what was begun: write the second file, and take away every token that is written down but not in use.
+    def finish(self, in_use: Credentials, api_token: Secret | None) -> None:
+        """Finish a rotation: write the second file, and delete every known token that is not in use.
 
-        What cannot be taken away now is tried again in the next run.
-
-        Raises:
-            GenError: the second file cannot be written: the old app password lasts until it is.
+        If the second file cannot be written, the old app password stays, since the file may still have it. A token that
+        cannot be deleted is tried again in the next run.
         """
-        if self.store.read().leftovers:
-            self._output(in_use)
-            self._take_away(in_use, api_token)
+        if self.store.read().known_tokens:
+            self._write_app_password(in_use)
+            self._delete_unused(in_use, api_token)
 
-    def _take_away(self, in_use: Kept, api_token: Secret | None) -> None:
-        rest = [name for name in self.store.read().leftovers if name not in in_use.identifiers()]
-        if api_token and rest:
-            rest = _deleted(Api(self.http, self.authentik.api_base, api_token), rest)
-        self._remember(lambda state: replace(state, leftovers=tuple(rest)))
+    def _remember_tokens(self, *identifiers: str) -> None:
+        state = self.store.read()
+        known_tokens = tuple(dict.fromkeys([*state.known_tokens, *identifiers]))
+        self.store.write(replace(state, known_tokens=known_tokens))
 
-    def _prove(self, app_password: Issued, token: Issued) -> None:
-        """Use each of the new credentials once for what it is for."""
-        oidc.token(self.http, self.oidc, app_password.secret)
-        Api(self.http, self.authentik.api_base, token.secret).user()
+    def _delete_unused(self, in_use: Credentials, api_token: Secret | None) -> None:
+        state = self.store.read()
+        unused = [name for name in state.known_tokens if name not in in_use.identifiers()]
+        if api_token and unused:
+            unused = _delete(Api(self.http, self.authentik.api_base, api_token), unused)
+        self.store.write(replace(state, known_tokens=tuple(unused)))
 
-    def _output(self, new: Kept) -> None:
-        """Write the app password to the second file that people may have asked for."""
-        path, secret = self.authentik.app_password_file, new.app_password.secret
+    def _test(self, app_password: Credential, api_token: Credential) -> None:
+        """Use each of the new credentials once for its purpose."""
+        if app_password.secret and api_token.secret:
+            oidc.token(self.http, self.settings, app_password.secret)
+            Api(self.http, self.authentik.api_base, api_token.secret).user()
+
+    def _write_app_password(self, new: Credentials) -> None:
+        """Write the app password into the second file, if the spec names one."""
+        path = self.settings.app_password_file
+        secret = new.app_password.secret
         if path and secret and new.app_password.identifier:
-            credentials.write(path, f"{secret.reveal()}\n", self.scratch)
-
-    def _remember(self, change: Callable[[State], State]) -> None:
-        self.store.write(change(self.store.read()))
+            credentials.write_secret_file(path, f"{secret.reveal()}\n", self.settings.scratch_name)
 
     def _explained(self, error: ForbiddenError, api_token: Secret) -> GenError:
-        """Say what kind of secret it is, where the provider itself tells: the other kind opens the token endpoint."""
-        mistaken = False
-        if urlsplit(self.oidc.token_url).netloc == urlsplit(self.authentik.api_base).netloc:
+        """Return the error with its likely cause.
+
+        Only an App Password opens the token endpoint, so gen tries that, if the endpoint is the same provider's.
+        """
+        cause = "it has expired, or is an App Password"
+        token_url = self.settings.oidc.token_url if self.settings.oidc else ""
+        if urlsplit(token_url).netloc == urlsplit(self.authentik.api_base).netloc:
             try:
-                oidc.token(self.http, self.oidc, api_token)
-                mistaken = True
+                oidc.token(self.http, self.settings, api_token)
+                cause = "it is an App Password"
             except GenError:
                 pass
-        what = "it is an App Password" if mistaken else "it has ended, or is an App Password"
         return GenError(
-            f"{error}: {what}; in authentik's user settings make a Token (intent API) and use that one"
+            f"{error}: {cause}; create a Token (intent API) in authentik's user settings and store that one"
         )
 
 
-def _deleted(api: Api, identifiers: list[str]) -> list[str]:
-    """Take tokens away, and return those that are left: all the rest, where the provider does not answer."""
-    left = list(identifiers)
+def _delete(api: Api, identifiers: list[str]) -> list[str]:
+    """Delete tokens, and return those that remain: all further ones, once the provider does not answer."""
+    remaining = list(identifiers)
     for identifier in identifiers:
         try:
             api.delete(identifier)
@@ -117,13 +121,5 @@ def _deleted(api: Api, identifiers: list[str]) -> list[str]:
             break
         except GenError:
             continue
-        left.remove(identifier)
-    return left
-
-
-def _credential(issued: Issued) -> Credential:
-    return Credential(issued.secret, issued.identifier, issued.expires)
-
-
-def _union(state: State, old: Kept, *new: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys([*state.leftovers, *sorted(old.identifiers()), *new]))
+        remaining.remove(identifier)
+    return remaining

@@ -1,36 +1,40 @@
-"""A secret that no print, log, traceback, pickle or JSON shows."""
+"""Secrets, which no print, log, traceback, pickle or JSON shows, and no other process reads from memory."""
 
 import hmac
+import sys
 from typing import NoReturn
 
 from generator.errors import GenError
 
+_DUMPABLE = 4  # PR_SET_DUMPABLE
+_SHORTEST_WITH_TAIL = 16
+
 
 class Secret:
-    """A password or token; only `reveal` returns it."""
+    """A password or a token; only `reveal` returns it."""
 
     __slots__ = ("_value",)
 
     def __init__(self, value: str, source: str) -> None:
-        """Take a value from a source, which the message names when the value can be no secret of this kind.
+        """Take a value and the source that an error names.
 
-        Raises:
-            GenError: it is empty, or holds what no password or token does: a blank, a control, a letter beyond ASCII.
+        A value with a space, a control character or a letter beyond ASCII is refused: it is not a password or token,
+        and a line break in it would end an HTTP header.
         """
         text = value.strip()
         if not text or not all("!" <= char <= "~" for char in text):
             raise GenError(
-                f"{source}: holds no password or token in one word of ASCII; put the secret in, alone"
+                f"{source}: is not a password or token in one word of ASCII; store the secret alone"
             )
         self._value = text
 
     def reveal(self) -> str:
-        """Return the secret itself; to be called where it is sent or stored, and nowhere else."""
+        """Return the secret itself; call it only where the secret is sent or stored."""
         return self._value
 
     def tail(self) -> str:
-        """Return at most the last four characters, to tell one secret from another; of a short one, none."""
-        return f"…{self._value[-4:]}" if len(self._value) >= 16 else "…"
+        """Return the last four characters, by which a user recognizes a secret; nothing of a short one."""
+        return f"…{self._value[-4:]}" if len(self._value) >= _SHORTEST_WITH_TAIL else "…"
 
     def __repr__(self) -> str:
         return "Secret(…)"
@@ -48,3 +52,14 @@ class Secret:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a secret is not pickled or copied")
+
+
+def keep_memory_private() -> None:
+    """Keep this process's memory out of core files and away from the user's other processes (prctl(2))."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_DUMPABLE, 0)

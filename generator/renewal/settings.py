@@ -1,10 +1,10 @@
-"""What a renewal works with: the spec, the person, and the variables of the site's documentation, which come first.
+"""The settings of a renewal: spec and profile, overridden by the variables of the site's documentation.
 
-The variables go the way of `--set`: into the spec before it is validated, so a bad one is told with its own name.
+The variables are put into the spec before it is validated, as `--set` does; so an error names the variable.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,88 +14,14 @@ from generator.compiler.renewal_schedule import schedule
 from generator.errors import GenError
 from generator.loading import inputs
 from generator.loading.overrides import Change
-from generator.schema import auth as spec
+from generator.renewal.failures import NoCertificateError
+from generator.schema.auth import Authentik, Certificate, CommandCertificateAuth, Oidc, StepAuth
+from generator.schema.resolution import known, resolved
 
+DAY = 86_400
 
-@dataclass(frozen=True)
-class Oidc:
-    """Where the token comes from, for whom; ``None`` while that is not known."""
-
-    token_url: str
-    client_id: str | None
-    username: str | None
-    scope: str
-    token_field: str
-
-
-@dataclass(frozen=True)
-class Authentik:
-    """Where the credentials behind the token are rotated, and kept."""
-
-    api_base: str
-    identifier: str
-    expires_days: int
-    skew_days: int
-    credentials_file: Path
-    app_password_file: Path | None
-
-
-@dataclass(frozen=True)
-class Step:
-    """A smallstep CA."""
-
-    context: str
-    ca_url: str
-    fingerprint: str
-    provisioner: str | None
-    identity: str | None
-    """Whom the certificate is issued to; ``None`` while neither e-mail address nor user name is known."""
-    bootstrap_anew: bool
-    oidc: Oidc | None
-    authentik: Authentik | None
-
-
-@dataclass(frozen=True)
-class Command:
-    """The command of a centre."""
-
-    words: tuple[str, ...]
-    """Empty where certificates are downloaded by hand."""
-    portal: str | None
-    asks: bool
-    makes_key: bool
-    each_connection: bool
-    secret: str | None
-    """Variable that the command takes its secret from."""
-    docs: str | None
-    """Where the site tells of the command."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Everything about a site's certificate that does not change from one look to the next."""
-
-    site: str
-    user: str | None
-    prefix: str
-    """First part of the names of variables and credentials."""
-    key: Path
-    certificate: Path
-    copy: Path | None
-    """A second place that is to hold the certificate, where a variable names one that ssh does not look at."""
-    skew: int
-    most: int | None
-    """How many certificates the site issues in a day."""
-    way: Step | Command
-
-    @property
-    def scratch(self) -> str:
-        """Name of what a file is written to before it takes its place, so that the next run finds what a kill left."""
-        return f".gen-{self.site}.tmp"
-
-
-# Variables of the site's documentation and of dagster-slurm, by the key of the spec that they stand for.
-_VARIABLES = {
+# Variables of the site's documentation and of dagster-slurm, with the key of the spec that each overrides.
+_SPEC_KEYS = {
     "OIDC_CLIENT_ID": "oidc.client_id",
     "OIDC_USERNAME": "oidc.username",
     "OIDC_TOKEN_URL": "oidc.token_url",
@@ -111,147 +37,247 @@ _VARIABLES = {
     "AUTHENTIK_CREDENTIALS_FILE": "authentik.credentials_file",
     "AUTHENTIK_APP_PASSWORD_OUTPUT": "authentik.app_password_file",
 }
-_SKEW_DAYS = 7
+_ROTATION_SKEW = 7  # days
 
 
-class NoCertificateError(GenError):
-    """The site logs people in with something else."""
+@dataclass(frozen=True)
+class Settings:
+    """Everything about a site's certificate that stays the same from one renewal to the next."""
+
+    site: str
+    user: str | None
+    docs: str | None
+    """Address of the site's documentation."""
+    auth: StepAuth | CommandCertificateAuth
+    """With the profile's values, as far as they are known, and the home directory filled in."""
+    prefix: str
+    """First part of the names of variables and credentials, such as `ASC`."""
+    key: Path
+    certificate: Path
+    certificate_copy: Path | None = None
+    """A further path for the certificate, if a variable names one that ssh does not read."""
+    skew: int = 0
+    """How many seconds before its end a certificate is renewed."""
+    rotation_skew: int = 0
+    """How many seconds before their end the credentials are rotated."""
+    bootstrap_again: bool = False
+    """Whether step learns the CA again, even if it knows it."""
+
+    @property
+    def scratch_name(self) -> str:
+        """Name under which a file is written before it is renamed, so that the next run finds what a kill left."""
+        return f".gen-{self.site}.tmp"
+
+    @property
+    def oidc(self) -> Oidc | None:
+        """The token endpoint, if the site has one."""
+        return self.auth.oidc if isinstance(self.auth, StepAuth) else None
+
+    @property
+    def authentik(self) -> Authentik | None:
+        """The provider's API, if the site's credentials can be rotated."""
+        return self.auth.authentik if isinstance(self.auth, StepAuth) else None
+
+    @property
+    def client_id(self) -> str | None:
+        """Client id at the token endpoint, if it is known."""
+        return known(self.oidc.client_id) if self.oidc else None
+
+    @property
+    def username(self) -> str | None:
+        """User name at the provider, if it is known."""
+        return known(self.oidc.username) if self.oidc else None
+
+    @property
+    def identity(self) -> str | None:
+        """Identity that step requests the certificate for: the email address, or the user name at the provider."""
+        if not isinstance(self.auth, StepAuth):
+            return None
+        return known(self.auth.identity) or self.username
+
+    @property
+    def credentials_file(self) -> Path | None:
+        """File with the app password and the API token, if the site has one."""
+        return Path(self.authentik.credentials_file) if self.authentik else None
+
+    @property
+    def app_password_file(self) -> Path | None:
+        """Second file that gets a rotated app password, if the site has one."""
+        if not self.authentik or not self.authentik.app_password_file:
+            return None
+        return Path(self.authentik.app_password_file)
+
+
+@dataclass(frozen=True)
+class _Variables:
+    """The variables of a site, by the part of their names behind the prefix."""
+
+    prefix: str
+    environment: Mapping[str, str]
+
+    def get(self, name: str) -> str | None:
+        """Return a value; an empty one and `null` count as not set."""
+        value = self.environment.get(f"{self.prefix}_{name}", "").strip()
+        return None if value in ("", "null") else value
 
 
 def read(choice: inputs.Choice, environment: Mapping[str, str]) -> Settings:
     """Return the settings of a site.
 
     Raises:
-        GenError: every fault of spec, profile and variables; a site without certificates to renew; a value of the
-            person's that is needed and not known.
+        NoCertificateError: the site does not use certificates.
     """
-    own, _ = account(inputs.read(choice), lambda data: _changes(data, environment))
-    auth = own.site.auth
-    if not isinstance(auth, spec.Certificate):
+    own_account, _ = account(inputs.read(choice), lambda data: _overrides(data, environment))
+    site = own_account.site
+    auth = site.auth
+    if not isinstance(auth, Certificate):
         raise NoCertificateError(
-            f"{own.site.site}: logs people in with {own.site.auth.method}; there is no certificate to renew"
+            f"{site.site}: logs in with {auth.method}; there is no certificate to renew"
         )
-    prefix = _prefix(own.site.site, auth.env_prefix if isinstance(auth, spec.StepAuth) else None)
-    named = _named(prefix, environment)
-    key, certificate = _needed(own, auth.key, own.key(auth)), own.certificate(auth)
-    place = named("STEP_CERT_PATH") if isinstance(auth, spec.StepAuth) else None
-    if place and not place.endswith(".crt"):
-        key = place.removesuffix("-cert.pub")
-        certificate = f"{key}-cert.pub"
-    return Settings(
-        site=own.site.site,
-        user=own.fill(own.site.usual_host.host.user),
-        prefix=prefix,
-        key=_path(key),
-        certificate=_path(_needed(own, auth.key, certificate)),
-        copy=_path(place) if place and place.endswith(".crt") else None,
+    settings = Settings(
+        site=site.site,
+        user=own_account.fill(site.usual_host.host.user),
+        docs=site.docs,
+        auth=resolved(auth, own_account.values()),
+        prefix=site.site.upper().replace("-", "_"),
+        key=_key(own_account, auth),
+        certificate=_certificate(own_account, auth),
         skew=schedule(auth).skew,
-        most=auth.max_per_day,
-        way=_step(own, auth, named) if isinstance(auth, spec.StepAuth) else _command(own, auth),
     )
+    if isinstance(settings.auth, CommandCertificateAuth):
+        return _with_command(settings, settings.auth, own_account)
+    return _with_variables(settings, settings.auth, own_account, environment)
 
 
-def _prefix(site: str, given: str | None) -> str:
-    return given or site.upper().replace("-", "_")
-
-
-class _named:  # noqa: N801 - used as a function
-    """The variables of a site by the last part of their names; an empty one and `null` count as none."""
-
-    def __init__(self, prefix: str, environment: Mapping[str, str]) -> None:
-        self.prefix, self.environment = prefix, environment
-
-    def __call__(self, name: str) -> str | None:
-        value = self.environment.get(f"{self.prefix}_{name}", "").strip()
-        return None if value in ("", "null") else value
-
-
-def _changes(data: Any, environment: Mapping[str, str]) -> list[Change]:
+def _overrides(data: Any, environment: Mapping[str, str]) -> list[Change]:
+    """Return the changes to the spec that the variables make."""
     auth = data.get("auth") if isinstance(data, dict) else None
     prefix = auth.get("env_prefix") if isinstance(auth, dict) else None
     if not isinstance(prefix, str):
         return []
-    named = _named(prefix, environment)
-    found = [(name, keys, named(name)) for name, keys in _VARIABLES.items()]
-    return [
-        Change(("auth", *keys.split(".")), _value(name, value), f"{prefix}_{name}")
-        for name, keys, value in found
-        if value is not None
-    ]
+    variables = _Variables(prefix, environment)
+    changes = []
+    for name, key in _SPEC_KEYS.items():
+        value = variables.get(name)
+        if value is not None:
+            keys = ("auth", *key.split("."))
+            changes.append(Change(keys, _spec_value(name, value), f"{prefix}_{name}"))
+    return changes
 
 
-def _value(name: str, value: str) -> object:
+def _spec_value(name: str, value: str) -> object:
+    """Return the value of a variable as the spec writes it."""
     if name == "STEP_REFRESH_SKEW":
         return f"{value}m"
     if name == "AUTHENTIK_TOKEN_EXPIRES_DAYS" and value.isdecimal():
         return int(value)
-    return value.lower() if name == "STEP_FINGERPRINT" else value
+    if name == "STEP_FINGERPRINT":
+        return value.lower()
+    return value
 
 
-def _step(own: Account, auth: spec.StepAuth, named: _named) -> Step:
-    oidc, authentik = auth.oidc, auth.authentik
-    username = own.fill(oidc.username) if oidc else None
-    return Step(
-        context=auth.context,
-        ca_url=auth.ca_url,
-        fingerprint=auth.ca_fingerprint,
-        provisioner=auth.provisioner,
-        identity=own.fill(auth.identity) or username,
-        bootstrap_anew=(named("STEP_BOOTSTRAP_FORCE") or "").lower() in ("1", "true", "yes"),
-        oidc=Oidc(oidc.token_url, own.fill(oidc.client_id), username, oidc.scope, oidc.token_field)
-        if oidc
-        else None,
-        authentik=_authentik(own, authentik, named) if authentik else None,
+def _with_command(
+    settings: Settings, auth: CommandCertificateAuth, own_account: Account
+) -> Settings:
+    """Return the settings with the home directory in the arguments of the command: no shell expands `~` there."""
+    arguments = []
+    for argument in auth.command:
+        _require(own_account, argument)
+        if argument.startswith("~/"):
+            argument = str(_path(argument))
+        arguments.append(argument)
+    return replace(settings, auth=auth.model_copy(update={"command": tuple(arguments)}))
+
+
+def _with_variables(
+    settings: Settings, auth: StepAuth, own_account: Account, environment: Mapping[str, str]
+) -> Settings:
+    """Return the settings with the variables that no key of the spec has."""
+    variables = _Variables(auth.env_prefix or settings.prefix, environment)
+    rotation_skew = 0
+    if auth.authentik:
+        _check_intent(variables)
+        rotation_skew = _rotation_skew(variables)
+        authentik = _with_home(own_account, auth.authentik)
+        auth = auth.model_copy(update={"authentik": authentik})
+    key = settings.key
+    certificate = settings.certificate
+    certificate_copy = None
+    path = variables.get("STEP_CERT_PATH")
+    if path and path.endswith(".crt"):
+        # ssh reads a certificate only as KEY-cert.pub.
+        certificate_copy = _path(path)
+    elif path:
+        key = _path(path.removesuffix("-cert.pub"))
+        certificate = Path(f"{key}-cert.pub")
+    bootstrap = variables.get("STEP_BOOTSTRAP_FORCE") or ""
+    return replace(
+        settings,
+        auth=auth,
+        prefix=variables.prefix,
+        key=key,
+        certificate=certificate,
+        certificate_copy=certificate_copy,
+        rotation_skew=rotation_skew,
+        bootstrap_again=bootstrap.lower() in ("1", "true", "yes"),
     )
 
 
-def _authentik(own: Account, authentik: spec.Authentik, named: _named) -> Authentik:
-    intent = named("AUTHENTIK_TOKEN_INTENT")
+def _with_home(own_account: Account, authentik: Authentik) -> Authentik:
+    """Return the provider's settings with absolute paths."""
+    update = {}
+    for name in ("credentials_file", "app_password_file"):
+        path = getattr(authentik, name)
+        if path:
+            _require(own_account, path)
+            update[name] = str(_path(path))
+    return authentik.model_copy(update=update)
+
+
+def _check_intent(variables: _Variables) -> None:
+    """Refuse an intent of dagster-slurm's that the token endpoint does not accept."""
+    intent = variables.get("AUTHENTIK_TOKEN_INTENT")
     if intent not in (None, "app_password"):
         raise GenError(
-            f"{named.prefix}_AUTHENTIK_TOKEN_INTENT: {intent!r} opens no token endpoint; it can only be app_password"
+            f"{variables.prefix}_AUTHENTIK_TOKEN_INTENT: the token endpoint does not accept {intent!r}; "
+            "set it to app_password"
         )
-    days = named("AUTHENTIK_REFRESH_SKEW_DAYS") or str(_SKEW_DAYS)
+
+
+def _rotation_skew(variables: _Variables) -> int:
+    days = variables.get("AUTHENTIK_REFRESH_SKEW_DAYS") or str(_ROTATION_SKEW)
     if not days.isdecimal():
-        raise GenError(f"{named.prefix}_AUTHENTIK_REFRESH_SKEW_DAYS: {days!r} is no number of days")
-    output = authentik.app_password_file
-    return Authentik(
-        api_base=authentik.api_base,
-        identifier=authentik.identifier,
-        expires_days=authentik.expires_days,
-        skew_days=int(days),
-        credentials_file=_path(_needed(own, authentik.credentials_file)),
-        app_password_file=_path(_needed(own, output)) if output else None,
-    )
-
-
-def _command(own: Account, auth: spec.CommandCertificateAuth) -> Command:
-    words = tuple(_needed(own, word) for word in auth.command)
-    return Command(
-        words=tuple(str(_path(word)) if word.startswith("~/") else word for word in words),
-        portal=auth.portal,
-        asks=bool(auth.asks),
-        makes_key=auth.makes_key,
-        each_connection=auth.each_connection,
-        secret=auth.secret,
-        docs=own.site.docs,
-    )
-
-
-def _needed(own: Account, template: str, value: str | None = None) -> str:
-    """Return a text of the spec with its placeholders filled in, or the value that stands for it."""
-    filled = value or own.fill(template)
-    if filled is None:
-        missing = " and ".join(own.missing(template))
         raise GenError(
-            f"{own.site.site}: your {missing} is not known; put it into {inputs.profile_name()}"
+            f"{variables.prefix}_AUTHENTIK_REFRESH_SKEW_DAYS: {days!r} is not a number of days"
         )
-    return filled
+    return int(days) * DAY
+
+
+def _key(own_account: Account, auth: StepAuth | CommandCertificateAuth) -> Path:
+    path = own_account.key(auth)
+    if path is None:
+        _require(own_account, auth.key)
+    return _path(path or auth.key)
+
+
+def _certificate(own_account: Account, auth: StepAuth | CommandCertificateAuth) -> Path:
+    if isinstance(auth, CommandCertificateAuth) and auth.certificate:
+        _require(own_account, auth.certificate)
+    return _path(own_account.certificate(auth) or auth.key)
+
+
+def _require(own_account: Account, text: str) -> None:
+    """Refuse a text of which a value of the profile is not known."""
+    missing = own_account.missing(text)
+    if missing:
+        raise GenError(
+            f"{own_account.site.site}: your {' and '.join(missing)} is not known; "
+            f"add it to {inputs.profile_name()}"
+        )
 
 
 def _path(text: str) -> Path:
-    path = Path(text)
     try:
-        return path.expanduser()
+        return Path(text).expanduser()
     except RuntimeError:
-        raise GenError(f"{text}: there is no home folder; set HOME") from None
+        raise GenError(f"{text}: there is no home directory; set HOME") from None

@@ -1,135 +1,109 @@
-"""What is remembered of a site's renewals, below `~/.local/state/gen`: the same for timer, shell, cron and ssh.
+"""The state of a site's renewals below `~/.local/state/gen`: the same for the timer, the shell, cron and ssh.
 
-`SITE.json` (0600) holds results and times of issue, `SITE.lock` keeps a second writer away, `SITE.due` is one line, the
-second from which the certificate is to be renewed: what ssh's hook reads without Python. `SITE.work` is there during a
-renewal only. No XDG variable counts: a unit and a shell may differ in them.
+`SITE.json` (0600) has results and times, `SITE.lock` keeps a second run away, and `SITE.due` has one line: the second
+from which the certificate is due, which the command in the ssh configuration reads without Python. `SITE.work` exists
+only during a renewal. No XDG variable counts, since a unit and a shell may differ in them.
 """
 
-import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from generator import paths
+from generator import codec, paths
 from generator.errors import GenError, os_errors_named
+from generator.files import read_regular
 from generator.renewal.deadline import Deadline
 from generator.workspace import writer
-
-DAY = 86_400
 
 
 @dataclass(frozen=True)
 class State:
-    """What is remembered of one site. Times are seconds since 1970, zero where there was none."""
+    """The state of one site. Times are seconds since 1970, or zero."""
 
-    at: int = 0
-    """When the last run that renewed or failed ended."""
+    finished: int = 0
+    """The end of the last run that renewed something or failed."""
     result: str = ""
     """`renewed` or `failed`."""
     message: str = ""
-    """What a failed run said."""
-    told: int = 0
-    """When a person was last notified of a failure."""
+    """The message of a failed run."""
+    notified: int = 0
+    """The last desktop notification of a failure."""
     pause_until: int = 0
-    """Until when the provider asked to be left alone."""
+    """The provider asked for no request until then."""
     issued: tuple[int, ...] = ()
-    """When certificates were issued in the last day."""
+    """The times at which the site issued certificates in the last day."""
     rotated: int = 0
-    """When the credentials were last rotated."""
-    leftovers: tuple[str, ...] = ()
-    """Identifiers of tokens that are in use or are to be taken away: whichever the credentials file does not name."""
+    """The last rotation of the credentials."""
+    known_tokens: tuple[str, ...] = ()
+    """Identifiers of tokens at the provider. gen deletes those that the credentials file does not name."""
 
 
 @dataclass(frozen=True)
 class Store:
-    """The files of one site."""
+    """The state files of one site."""
 
     site: str
-    folder: Path
+    directory: Path
 
     def read(self) -> State:
-        """Return what is remembered; of a file that cannot be read, nothing."""
+        """Return the state; an unreadable file counts as none, since a renewal can start afresh."""
+        path = self._path("json")
         try:
-            found = json.loads(self._place("json").read_bytes())
-            values: dict[str, Any] = {
-                item.name: found.get(item.name, item.default) for item in fields(State)
-            }
-        except (OSError, ValueError, AttributeError):
+            value = codec.parse(read_regular(path), str(path))
+            return codec.decode(State, value, str(path), strict=False)
+        except (OSError, GenError):
             return State()
-        values = {
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in values.items()
-        }
-        kinds = {item.name: type(item.default) for item in fields(State)}
-        return (
-            State(**values)
-            if all(type(value) is kinds[name] for name, value in values.items())
-            else State()
-        )
 
     def write(self, state: State) -> None:
-        """Put it in place as a whole.
+        """Replace the state file."""
+        path = self._path("json")
+        with os_errors_named(path):
+            writer.private(path, codec.dump(state), 0o600)
 
-        Raises:
-            GenError: it cannot be written.
-        """
-        with os_errors_named(self._place("json")):
-            writer.private(
-                self._place("json"), f"{json.dumps(asdict(state), indent=1)}\n".encode(), 0o600
-            )
-
-    def due(self, second: int) -> None:
-        """Tell ssh's hook from when to renew; where that cannot be written, the hook asks each time."""
+    def write_due(self, second: int) -> None:
+        """Write from when ssh asks for a renewal; without the file, ssh asks at each connection."""
+        path = self._path("due")
         line = f"{second}\n".encode()
         with suppress(OSError):
-            if not self._place("due").is_file() or self._place("due").read_bytes() != line:
-                writer.private(self._place("due"), line, 0o600)
+            if not path.is_file() or path.read_bytes() != line:
+                writer.private(path, line, 0o600)
 
     @contextmanager
     def lock(self, deadline: Deadline) -> Iterator[None]:
-        """Keep every other run away; whoever waited looks at everything anew.
-
-        Raises:
-            GenError: no file can be made there, or another run does not end in time.
-        """
-        with writer.locked(self._place("lock"), deadline.left()):
+        """Keep every other run away during the block; a run that waited must read the state again."""
+        with writer.locked(self._path("lock"), deadline.left()):
             yield
 
     @contextmanager
-    def work(self) -> Iterator[Path]:
-        """Make an empty private folder, which goes afterwards; one that a killed run left goes first."""
-        place = self._place("work")
+    def work_directory(self) -> Iterator[Path]:
+        """Make an empty private directory for the block; one that a killed run left is deleted first."""
+        path = self._path("work")
         self.clean()
-        writer.make_private([place])
+        writer.make_private([path])
         try:
-            yield place
+            yield path
         finally:
             self.clean()
 
-    def left(self) -> bool:
-        """Tell whether a run is at work, or was killed at it."""
-        return self._place("work").exists()
+    def has_work_directory(self) -> bool:
+        """Return whether a run is working, or was killed while it did."""
+        return self._path("work").exists()
 
     def clean(self) -> None:
-        """Take away what a run that was killed left; to be called under the lock."""
-        shutil.rmtree(self._place("work"), ignore_errors=True)
+        """Delete what a killed run left; call it only under the lock."""
+        shutil.rmtree(self._path("work"), ignore_errors=True)
         with suppress(OSError):
-            writer.clear(self.folder)
+            writer.clear(self.directory)
 
-    def _place(self, kind: str) -> Path:
-        return self.folder / f"{self.site}.{kind}"
+    def _path(self, suffix: str) -> Path:
+        return self.directory / f"{self.site}.{suffix}"
 
 
 def store(site: str) -> Store:
-    """Return the files of a site in the home folder.
-
-    Raises:
-        GenError: there is no home folder.
-    """
+    """Return the state files of a site below the home directory."""
     try:
         return Store(site, Path.home() / paths.STATE)
     except RuntimeError:
-        raise GenError("there is no home folder; set HOME") from None
+        raise GenError("there is no home directory; set HOME") from None

@@ -1,172 +1,172 @@
-"""How a site stands on this machine: its certificate, the last renewal, the timer, and whether that runs unattended."""
+"""The renewal status of a site on this machine: its certificate, the last run, the timer, and whether that runs."""
 
 import os
 import pwd
 import shutil
-import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from generator import paths
+from generator import paths, programs
 from generator.errors import GenError
 from generator.loading.inputs import Choice
 from generator.renewal import credentials, renew, settings
 from generator.renewal.context import now
 from generator.renewal.key_files import certificate
-from generator.renewal.settings import Settings, Step
+from generator.renewal.settings import Settings
 from generator.renewal.state import store
 from generator.ssh.certificate import Certificate
 
 _LINGER = Path("/var/lib/systemd/linger")
-_LIMIT = 10
+_TIME_LIMIT = 10  # seconds
+
+CertificateState = Literal["valid", "due", "expired", "missing", "unreadable"]
 
 
 @dataclass(frozen=True)
 class Timer:
-    """What looks at the certificate; `next` is a second since 1970, where that is known."""
+    """The timer or agent that runs `gen refresh`."""
 
     kind: Literal["systemd", "launchd"]
     installed: bool | None
-    """``None`` where nobody answers."""
+    """``None`` if systemd does not answer."""
     running: bool | None
-    next: int | None = None
+    next_run: int | None = None
+    """Seconds since 1970, if known."""
 
 
 @dataclass(frozen=True)
-class Standing:
-    """How one site stands. Times are seconds since 1970, ``None`` where there is none."""
+class RenewalStatus:
+    """The renewal status of one site. Times are seconds since 1970, or ``None``."""
 
     site: str
     certificate: Path
-    state: Literal["valid", "due", "ended", "missing", "unreadable"]
+    state: CertificateState
     valid_before: int | None
     due: int | None
-    last: str | None
+    last_result: str | None
     """`renewed` or `failed`."""
-    last_at: int | None
+    last_run: int | None
     message: str | None
-    """What the last renewal said when it failed."""
-    app_password_ends: int | None
-    fault: str | None
-    """Why the credentials file cannot be read."""
+    """The message of the last run, if it failed."""
+    app_password_expires: int | None
+    credentials_error: str | None
+    """The reason why the credentials file cannot be read."""
     timer: Timer | None
-    """``None`` where neither systemd nor launchd is asked."""
-    lingers: bool | None
-    """Whether the timer runs while nobody is logged in; ``None`` where there is no systemd."""
+    """``None`` if there is neither systemd nor launchd."""
+    linger: bool | None
+    """Whether the timer runs while the user is logged out; ``None`` without systemd."""
 
 
-def standing(choice: Choice, environment: Mapping[str, str]) -> Standing:
-    """Return how a site stands.
+def renewal_status(choice: Choice, environment: Mapping[str, str]) -> RenewalStatus:
+    """Return the renewal status of a site.
 
     Raises:
-        NoCertificateError: the site has none.
-        GenError: the spec or the profile cannot be read.
+        NoCertificateError: the site does not use certificates.
     """
-    own = settings.read(choice, environment)
-    ends, fault = _app_password_ends(own)
-    found, past = certificate(own.certificate), store(own.site).read()
-    return Standing(
-        site=own.site,
-        certificate=own.certificate,
-        state=_state(own, found, now()),
-        valid_before=found.end if found else None,
-        due=renew.due(found, own) if found else None,
-        last=past.result or None,
-        last_at=past.at or None,
-        message=past.message or None,
-        app_password_ends=ends,
-        fault=fault,
-        timer=_timer(own.site, environment),
-        lingers=lingers(),
+    site_settings = settings.read(choice, environment)
+    expires, error = _app_password_expiry(site_settings)
+    current = certificate(site_settings.certificate)
+    state = store(site_settings.site).read()
+    return RenewalStatus(
+        site=site_settings.site,
+        certificate=site_settings.certificate,
+        state=_certificate_state(site_settings, current, now()),
+        valid_before=current.end if current else None,
+        due=renew.due_time(current, site_settings) if current else None,
+        last_result=state.result or None,
+        last_run=state.finished or None,
+        message=state.message or None,
+        app_password_expires=expires,
+        credentials_error=error,
+        timer=_timer(site_settings.site, environment),
+        linger=lingers(),
     )
 
 
 def lingers() -> bool | None:
-    """Tell whether a user's timers run while nobody is logged in; ``None`` where there is no systemd (loginctl(1))."""
-    return (
-        (_LINGER / pwd.getpwuid(os.getuid()).pw_name).exists() if _LINGER.parent.is_dir() else None
-    )
+    """Return whether the user's timers run while the user is logged out (loginctl(1)); ``None`` without systemd."""
+    if not _LINGER.parent.is_dir():
+        return None
+    return (_LINGER / pwd.getpwuid(os.getuid()).pw_name).exists()
 
 
 def sites() -> list[str]:
     """Return the sites that have a timer or a renewal on this machine."""
     home = Path.home()
-    names: set[str] = set()
+    names = set()
     for directory, start, end in paths.RENEWAL_TRACES:
-        names.update(_between(home / directory, start, end))
+        for path in (home / directory).glob(f"{start}*{end}"):
+            names.add(path.name.removeprefix(start).removesuffix(end))
     return sorted(names)
 
 
-def _between(folder: Path, start: str, end: str) -> Iterator[str]:
-    for path in folder.glob(f"{start}*{end}"):
-        yield path.name.removeprefix(start).removesuffix(end)
+def _certificate_state(
+    site_settings: Settings, current: Certificate | None, second: int
+) -> CertificateState:
+    if not current:
+        return "unreadable" if site_settings.certificate.exists() else "missing"
+    if second >= current.valid_before:
+        return "expired"
+    return "due" if renew.is_due(current, site_settings, second) else "valid"
 
 
-def _state(
-    own: Settings, found: Certificate | None, second: int
-) -> Literal["valid", "due", "ended", "missing", "unreadable"]:
-    if not found:
-        return "unreadable" if own.certificate.exists() else "missing"
-    if second >= found.valid_before:
-        return "ended"
-    return "due" if renew.pending(found, own, second) else "valid"
-
-
-def _app_password_ends(own: Settings) -> tuple[int | None, str | None]:
-    """Return when the app password ends, and why that cannot be told."""
-    authentik = own.way.authentik if isinstance(own.way, Step) else None
+def _app_password_expiry(site_settings: Settings) -> tuple[int | None, str | None]:
+    """Return when the app password expires, and the error if the file cannot be read."""
+    path = site_settings.credentials_file
+    if not path:
+        return None, None
     try:
-        return credentials.kept(
-            authentik.credentials_file
-        ).app_password.expires if authentik else None, None
+        return credentials.read(path).app_password.expires, None
     except GenError as error:
-        return None, f"{own.site}: {error}"
+        return None, f"{site_settings.site}: {error}"
 
 
 def _timer(site: str, environment: Mapping[str, str]) -> Timer | None:
     if shutil.which("systemctl") and environment.get("XDG_RUNTIME_DIR"):
-        names = (
-            "--property=LoadState,ActiveState,NextElapseUSecRealtime",
-            paths.timer_name(site),
-        )
-        lines = _output(("systemctl", "--user", "show", *names), environment)
-        if not lines:
-            return Timer("systemd", None, None)
-        found = dict(line.partition("=")[::2] for line in lines.splitlines())
-        there, runs = found.get("LoadState") != "not-found", found.get("ActiveState") == "active"
-        return Timer("systemd", there, runs, _second(found.get("NextElapseUSecRealtime", "")))
+        return _systemd_timer(site, environment)
     if shutil.which("launchctl"):
-        shown = _output(
-            ("launchctl", "print", f"gui/{os.getuid()}/{paths.agent_label(site)}"), environment
-        )
-        there = (Path.home() / paths.installed_launchd_agent(site)).exists()
-        return Timer("launchd", there, shown is not None)
+        agent = f"gui/{os.getuid()}/{paths.agent_label(site)}"
+        output = _output(("launchctl", "print", agent), environment)
+        installed = (Path.home() / paths.installed_launchd_agent(site)).exists()
+        return Timer("launchd", installed, output is not None)
     return None
 
 
-def _output(words: tuple[str, ...], environment: Mapping[str, str]) -> str | None:
-    """Return what a program prints; ``None`` where it fails."""
+def _systemd_timer(site: str, environment: Mapping[str, str]) -> Timer:
+    names = "--property=LoadState,ActiveState,NextElapseUSecRealtime"
+    command = ("systemctl", "--user", "show", names, paths.timer_name(site))
+    output = _output(command, environment)
+    if not output:
+        return Timer("systemd", None, None)
+    properties = {}
+    for line in output.splitlines():
+        name, _, value = line.partition("=")
+        properties[name] = value
+    return Timer(
+        "systemd",
+        installed=properties.get("LoadState") != "not-found",
+        running=properties.get("ActiveState") == "active",
+        next_run=_second(properties.get("NextElapseUSecRealtime", "")),
+    )
+
+
+def _output(command: tuple[str, ...], environment: Mapping[str, str]) -> str | None:
+    """Return the output of a program, or ``None`` if it failed."""
+    plain = {**environment, "TZ": "UTC", "LC_ALL": "C"}
     try:
-        done = subprocess.run(
-            words,
-            env={**environment, "TZ": "UTC", "LC_ALL": "C"},
-            capture_output=True,
-            timeout=_LIMIT,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
+        outcome = programs.run(command, seconds=_TIME_LIMIT, environment=plain)
+    except GenError:
         return None
-    return done.stdout.decode(errors="replace") if done.returncode == 0 else None
+    return None if outcome.status else outcome.text
 
 
 def _second(text: str) -> int | None:
-    """Return a time as systemctl prints it in UTC (`Sun 2026-11-22 20:20:00 UTC`)."""
+    """Return a time that systemctl prints in UTC (`Sun 2026-11-22 20:20:00 UTC`) in seconds since 1970."""
     try:
-        return int(
-            datetime.strptime(text, "%a %Y-%m-%d %H:%M:%S UTC").replace(tzinfo=UTC).timestamp()
-        )
+        moment = datetime.strptime(text, "%a %Y-%m-%d %H:%M:%S UTC")
     except ValueError:
         return None
+    return int(moment.replace(tzinfo=UTC).timestamp())

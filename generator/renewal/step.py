@@ -1,23 +1,24 @@
-"""The `step` command: what it knows of a CA, and what it is asked for.
+"""The `step` command: its knowledge of a CA, and requests to the CA.
 
-step writes in place and one file after the other (its `cautils/bootstrap.go`), so a context counts only when all of it
-is there; and it takes options from the environment too (`STEP_TOKEN`), which keeps the token out of the process list.
+step writes its files in place, one after the other (its `cautils/bootstrap.go`), so gen counts a context only when all
+of it exists. step also reads options from the environment: STEP_TOKEN keeps the token out of the process list.
 """
 
-import json
 import ssl
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
+from generator import codec
 from generator.errors import GenError
-from generator.renewal import process
+from generator.files import read_regular
+from generator.renewal import child_process
 from generator.renewal.deadline import Deadline
 from generator.renewal.secret import Secret
-from generator.renewal.settings import Step
+from generator.renewal.settings import Settings
+from generator.schema.auth import StepAuth
 from generator.ssh.keys import fingerprint
 from generator.workspace import writer
 
@@ -25,142 +26,155 @@ _INSTALL = "install it: https://smallstep.com/docs/step-cli/installation"
 
 
 @dataclass(frozen=True)
-class Authority:
-    """A CA, as step is told of it."""
+class _Context:
+    authority: str
 
-    step: Step
+
+@dataclass(frozen=True)
+class _Defaults:
+    """The `defaults.json` of an authority."""
+
+    root: str
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Authority:
+    """A CA, used through step."""
+
+    settings: Settings
+    auth: StepAuth
     environment: Mapping[str, str]
     deadline: Deadline
 
     def bootstrap(self) -> None:
-        """Let step know the CA, once; the person's current context stays what it was.
+        """Let step learn the CA, once; the user's current context stays the same.
 
-        Raises:
-            GenError: what step knows has another root than the spec: nothing is sent to such a CA.
+        gen sends nothing to a CA that step knows by another root certificate than the spec.
         """
-        if not self.step.bootstrap_anew and self._known():
+        if not self.settings.bootstrap_again and self._is_known():
             return
-        self._mend()
-        current = self._folder() / "current-context.json"
+        self._set_broken_files_aside()
+        current = self._directory() / "current-context.json"
         before = current.read_bytes() if current.is_file() else None
         try:
-            self._run(
-                "ca", "bootstrap", *self._ours(), "--fingerprint", self.step.fingerprint, "--force"
-            )
+            root = ("--fingerprint", self.auth.ca_fingerprint)
+            self._run("ca", "bootstrap", *self._ca_options(), *root, "--force")
         finally:
             if before is not None and current.read_bytes() != before:
                 writer.replace(current, before, 0o644)
-        if not self._known():
-            raise GenError(f"step made no context {self.step.context} below {self._folder()}")
+        if not self._is_known():
+            raise GenError(f"step created no context {self.auth.context} below {self._directory()}")
 
     def health(self) -> None:
-        """Ask the CA whether it is well.
-
-        Raises:
-            GenError: it is not, or does not answer.
-        """
-        self._run("ca", "health", *self._ours())
+        """Ask the CA whether it works."""
+        self._run("ca", "health", *self._ca_options())
 
     def sign(self, public_key: Path, token: Secret) -> Path:
-        """Have a public key signed; return the certificate beside it."""
-        self._run(*self._certificate(public_key), secret=token)
-        return public_key.with_name(f"{public_key.stem}-cert.pub")
+        """Get a certificate for a public key, and return the path of the certificate."""
+        self._run(*self._certificate_command(public_key), secret=token)
+        return _certificate_path(public_key)
 
-    def sign_with_a_person(self, public_key: Path) -> Path:
-        """Have a public key signed by way of a browser; return the certificate beside it.
-
-        Raises:
-            GenError: it was not signed.
-        """
-        status = process.shown([self._program(), *self._certificate(public_key)], self.environment)
+    def sign_in_browser(self, public_key: Path) -> Path:
+        """Get a certificate for a public key through the user's browser, and return the path of the certificate."""
+        command = ("step", *self._certificate_command(public_key))
+        status = child_process.run_in_terminal(command, self.environment, install=_INSTALL)
         if status:
-            raise GenError(f"step ended with status {status}; the certificate is as it was")
-        return public_key.with_name(f"{public_key.stem}-cert.pub")
+            raise GenError(f"step ended with status {status}; the old certificate stays")
+        return _certificate_path(public_key)
 
-    def roots(self) -> set[str]:
-        """Return the fingerprints of the keys that the CA signs people's certificates with."""
-        found = set()
-        for line in self._run("ssh", "config", "--roots", *self._ours()).splitlines():
+    def signing_keys(self) -> set[str]:
+        """Return the fingerprints of the keys with which the CA signs users' certificates."""
+        fingerprints = set()
+        for line in self._run("ssh", "config", "--roots", *self._ca_options()).splitlines():
             with suppress(ValueError):
-                found.add(fingerprint(line))
-        return found
+                fingerprints.add(fingerprint(line))
+        return fingerprints
 
-    def _certificate(self, public_key: Path) -> list[str]:
-        provisioner = ["--provisioner", self.step.provisioner] if self.step.provisioner else []
-        # Only a new certificate for the key that is there: a new key would have to be put in place as well.
-        what = (self.step.identity or "", str(public_key), "--sign", "--force", "--no-agent")
-        return ["ssh", "certificate", *what, *self._ours(), *provisioner]
+    def _certificate_command(self, public_key: Path) -> list[str]:
+        # --sign: a certificate for the existing key. A new key would have to be put in place as well.
+        request = (self.settings.identity or "", str(public_key), "--sign", "--force", "--no-agent")
+        command = ["ssh", "certificate", *request, *self._ca_options()]
+        if self.auth.provisioner:
+            command += ["--provisioner", self.auth.provisioner]
+        return command
 
-    def _ours(self) -> tuple[str, ...]:
-        return ("--context", self.step.context, "--ca-url", self.step.ca_url)
+    def _ca_options(self) -> tuple[str, ...]:
+        return ("--context", self.auth.context, "--ca-url", self.auth.ca_url)
 
-    def _run(self, *words: str, secret: Secret | None = None) -> str:
-        token = {"STEP_TOKEN": secret.reveal()} if secret else {}
+    def _run(self, *arguments: str, secret: Secret | None = None) -> str:
+        environment = child_process.needed(self.environment)
+        secrets = []
+        if secret:
+            environment["STEP_TOKEN"] = secret.reveal()
+            secrets.append(secret)
         try:
-            return process.output(
-                [self._program(), *words],
-                process.needed(self.environment, **token),
+            return child_process.output(
+                ("step", *arguments),
+                environment,
                 self.deadline,
-                [secret] if secret else [],
+                install=_INSTALL,
+                secrets=secrets,
             )
         except GenError as error:
+            # step-ca does so when the provider was down while it started (dagster-slurm's issue 122).
             if "disabled due to an initialization error" in str(error):
                 raise GenError(
-                    f"{self.step.ca_url}: the CA has switched its OIDC provisioner off; only the site can mend that"
+                    f"{self.auth.ca_url}: the CA has disabled its OIDC provisioner; only the site can fix that"
                 ) from None
             raise
 
-    def _program(self) -> str:
-        return process.program("step", _INSTALL)
-
-    def _mend(self) -> None:
-        """Put aside what step was cut off in the middle of writing: it would refuse every command because of it."""
-        folder, name = self._folder(), self.step.context
-        contexts, current = folder / "contexts.json", folder / "current-context.json"
-        own = (
-            folder / kind / name / "config" / "defaults.json"
-            for kind in ("authorities", "profiles")
-        )
-        for path in (contexts, current, *own):
+    def _set_broken_files_aside(self) -> None:
+        """Rename files that step was killed in the middle of writing: it would refuse every command with them."""
+        directory = self._directory()
+        contexts = directory / "contexts.json"
+        current = directory / "current-context.json"
+        name = self.auth.context
+        authority = directory / "authorities" / name / "config" / "defaults.json"
+        profile = directory / "profiles" / name / "config" / "defaults.json"
+        for path in (contexts, current, authority, profile):
             if path.is_file() and _object(path) is None:
                 path.replace(path.with_name(f"{path.name}.broken"))
-        if current.is_file() and (_object(current) or {}).get("context") not in (
-            _object(contexts) or {}
-        ):
-            writer.remove(current)
+        if current.is_file():
+            current_name = (_object(current) or {}).get("context")
+            if current_name not in (_object(contexts) or {}):
+                writer.remove(current)
 
-    def _known(self) -> bool:
-        """Tell whether step knows the whole context, and that by the right root."""
-        folder = self._folder()
+    def _is_known(self) -> bool:
+        """Return whether step knows the whole context; refuse one with another root certificate."""
+        directory = self._directory()
         try:
-            name = json.loads((folder / "contexts.json").read_bytes())[self.step.context][
-                "authority"
-            ]
-            defaults = json.loads(
-                (folder / "authorities" / name / "config" / "defaults.json").read_bytes()
+            contexts = _object(directory / "contexts.json") or {}
+            context = codec.decode(
+                _Context, contexts.get(self.auth.context), "contexts.json", strict=False
             )
-            root = Path(defaults["root"]).read_text()
-            found = {
-                str(defaults["fingerprint"]).lower(),
-                sha256(ssl.PEM_cert_to_DER_cert(root)).hexdigest(),
-            }
-        except (OSError, ValueError, KeyError, TypeError):
+            authority = directory / "authorities" / context.authority
+            values = _object(authority / "config" / "defaults.json")
+            defaults = codec.decode(_Defaults, values, "defaults.json", strict=False)
+            root = ssl.PEM_cert_to_DER_cert(Path(defaults.root).read_text())
+        except (OSError, ValueError, GenError):
             return False
-        if found != {self.step.fingerprint}:
-            other = next(iter(found - {self.step.fingerprint}))
+        fingerprints = {defaults.fingerprint.lower(), sha256(root).hexdigest()}
+        others = fingerprints - {self.auth.ca_fingerprint}
+        if others:
             raise GenError(
-                f"{folder}/authorities/{name}: step knows {self.step.context} by the root {other[:16]}…, the spec by "
-                f"{self.step.fingerprint[:16]}…; nothing was sent. Ask the site which one is right"
+                f"{authority}: step knows {self.auth.context} by the root {min(others)[:16]}…, the spec by "
+                f"{self.auth.ca_fingerprint[:16]}…; gen sent nothing. Ask the site which one is right"
             )
         return True
 
-    def _folder(self) -> Path:
+    def _directory(self) -> Path:
         return Path(self.environment.get("STEPPATH") or Path.home() / ".step")
 
 
-def _object(path: Path) -> dict[str, Any] | None:
+def _certificate_path(public_key: Path) -> Path:
+    return public_key.with_name(f"{public_key.stem}-cert.pub")
+
+
+def _object(path: Path) -> dict[str, object] | None:
+    """Return the JSON object in a file, or ``None`` if there is none."""
     try:
-        found = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        value = codec.parse(read_regular(path), str(path))
+    except (OSError, GenError):
         return None
-    return found if isinstance(found, dict) else None
+    return value if isinstance(value, dict) else None

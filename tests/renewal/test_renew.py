@@ -1,4 +1,4 @@
-"""`gen refresh` as far as it goes without a network: what it says of a certificate, and whom it sends where."""
+"""`gen refresh` without a network: its messages about a certificate, and the commands that it names."""
 
 import json
 import os
@@ -14,29 +14,29 @@ import pytest
 from running import Gen, running
 
 from generator.renewal.deadline import Deadline
-from generator.renewal.state import DAY, State, store
+from generator.renewal.settings import DAY
+from generator.renewal.state import State, store
 
 PROFILE = "user: ada\nemail: ada@example.org\nclient_id: abc123\n"
+LONG_LASTING = "20260101000000Z:20991231235959Z"
+CREDENTIALS = ".config/dagster-slurm/musica-auth.env"
 
 
-def refused(*_: object) -> NoReturn:
-    raise AssertionError("asks the network")
+def no_network(*_: object) -> NoReturn:
+    raise AssertionError("uses the network")
 
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home folder with a profile, and no network."""
+    """A home directory with a profile, and no network."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.chdir(tmp_path)
-    for name in [
-        name
-        for name in os.environ
-        if name.startswith(("GEN_", "XDG_", "ASC_", "DISPLAY", "WAYLAND_"))
-    ]:
-        monkeypatch.delenv(name)
-    monkeypatch.setattr(socket.socket, "connect", refused)
-    monkeypatch.setattr(socket, "getaddrinfo", refused)
+    for name in list(os.environ):
+        if name.startswith(("GEN_", "XDG_", "ASC_", "DISPLAY", "WAYLAND_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setattr(socket.socket, "connect", no_network)
+    monkeypatch.setattr(socket, "getaddrinfo", no_network)
     profile = tmp_path / ".config/gen/profile.yaml"
     profile.parent.mkdir(parents=True)
     profile.write_text(PROFILE)
@@ -53,40 +53,57 @@ Certify = Callable[..., Path]
 
 @pytest.fixture
 def certify(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Certify:
-    """Have ssh-keygen make a certificate for a site."""
+    """Return a function that makes a certificate for a site with ssh-keygen."""
     ca = tmp_path_factory.mktemp("ca") / "ca"
 
     def run(validity: str, site: str = "musica", key: str | None = None) -> Path:
         path = home / (key or f".ssh/id_{site}")
         path.parent.mkdir(exist_ok=True)
-        words = [
-            ["-t", "ed25519", "-N", "", "-f", str(name)] for name in (ca, path) if not name.exists()
-        ]
-        for options in [
-            *words,
-            ["-s", str(ca), "-I", "id", "-n", "ada", "-V", validity, f"{path}.pub"],
-        ]:
-            subprocess.run(
-                ["ssh-keygen", "-q", *options], check=True, capture_output=True, timeout=30
-            )
+        for private_key in (ca, path):
+            if not private_key.exists():
+                keygen("-t", "ed25519", "-N", "", "-f", str(private_key))
+        keygen("-s", str(ca), "-I", "id", "-n", "ada", "-V", validity, f"{path}.pub")
         return Path(f"{path}-cert.pub")
 
     return run
 
 
-def state(home: Path) -> dict[str, object]:
-    found: dict[str, object] = json.loads((home / ".local/state/gen/musica.json").read_text())
-    return found
+def keygen(*options: str) -> None:
+    subprocess.run(["ssh-keygen", "-q", *options], check=True, capture_output=True, timeout=30)
+
+
+def write_credentials(home: Path, text: str = "", mode: int = 0o600) -> Path:
+    path = home / CREDENTIALS
+    path.parent.mkdir(exist_ok=True)
+    path.touch(mode)
+    path.write_text(text)
+    return path
+
+
+def state(home: Path, site: str = "musica") -> State:
+    assert (home / f".local/state/gen/{site}.json").exists()
+    return store(site).read()
 
 
 def due(home: Path) -> int:
     return int((home / ".local/state/gen/musica.due").read_text())
 
 
-def test_a_valid_certificate_is_told_and_nothing_else_is_done(
+def run_python(code: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments[:2], "-c", code, *arguments[2:]],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, **environment, "PYTHONPATH": os.pathsep.join(sys.path)},
+        check=False,
+    )
+
+
+def test_a_valid_certificate_is_reported_and_left_alone(
     gen: Gen, home: Path, certify: Certify
 ) -> None:
-    certificate = certify("20260101000000Z:20991231235959Z")
+    certificate = certify(LONG_LASTING)
     before = certificate.read_bytes()
     result = gen("refresh", "musica")
     assert (result.status, result.out) == (0, "")
@@ -95,37 +112,27 @@ def test_a_valid_certificate_is_told_and_nothing_else_is_done(
     assert sorted(path.name for path in (home / ".local/state/gen").iterdir()) == ["musica.due"]
 
 
-def test_a_valid_certificate_costs_no_import_that_a_request_needs(
+def test_a_valid_certificate_costs_no_import_of_an_http_client(
     home: Path, certify: Certify
 ) -> None:
-    certify("20260101000000Z:20991231235959Z")
-    held = {
-        "ASC_OIDC_APP_PASSWORD": "held",
-        "ASC_AUTHENTIK_API_TOKEN": "held",
-    }  # or a keyring is asked
-    code = "import sys; from generator.__main__ import main; main()"
-    done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-c", code, "refresh", "musica"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env={**os.environ, **held, "PYTHONPATH": os.pathsep.join(sys.path)},
-        check=False,
-    )
+    certify(LONG_LASTING)
+    # Both secrets, or gen would ask the keyring.
+    secrets = {"ASC_OIDC_APP_PASSWORD": "held", "ASC_AUTHENTIK_API_TOKEN": "held"}
+    code = "from generator.__main__ import main; main()"
+    done = run_python(code, "-X", "importtime", "refresh", "musica", **secrets)
     assert "valid until" in done.stderr, done.stderr[-500:]
-    imported = {
-        line.rpartition("|")[2].strip()
-        for line in done.stderr.splitlines()
-        if line.startswith("import time:")
-    }
-    assert "generator.renewal.renew" in imported
-    assert not imported & {"urllib3", "rich.console", "keyring"}
+    modules = set()
+    for line in done.stderr.splitlines():
+        if line.startswith("import time:"):
+            modules.add(line.rpartition("|")[2].strip())
+    assert "generator.renewal.renew" in modules
+    assert not modules & {"urllib3", "ssl", "rich.console", "keyring"}
 
 
-def test_the_hook_is_told_when_a_person_is_needed_only_once_it_has_ended(
+def test_ssh_asks_for_a_renewal_by_the_user_only_after_the_end(
     gen: Gen, home: Path, certify: Certify, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    certify("20260101000000Z:20991231235959Z")
+    certify(LONG_LASTING)
     gen("refresh", "musica")
     end = due(home)
     monkeypatch.setenv("ASC_OIDC_APP_PASSWORD", "so-it-is-unattended")
@@ -134,261 +141,262 @@ def test_the_hook_is_told_when_a_person_is_needed_only_once_it_has_ended(
 
 
 @pytest.mark.parametrize(
-    ("validity", "status", "says"),
+    ("validity", "status", "message"),
     [
-        pytest.param(
-            "20260101000000Z:20991231235959Z", 0, "the certificate is valid until 2099", id="valid"
-        ),
+        pytest.param(LONG_LASTING, 0, "the certificate is valid until 2099", id="valid"),
         pytest.param("always:forever", 0, "the certificate is valid forever", id="forever"),
         pytest.param("-1h:+5m", 1, "the certificate is valid until", id="due"),
-        pytest.param("-2h:-1h", 1, "the certificate ended at", id="ended"),
+        pytest.param("-2h:-1h", 1, "the certificate expired at", id="expired"),
         pytest.param("+1h:+2h", 1, "the certificate is not valid before", id="not yet valid"),
         pytest.param(None, 1, "there is no certificate at ~/.ssh/id_musica-cert.pub", id="missing"),
     ],
 )
-def test_check_only_tells(
-    gen: Gen, home: Path, certify: Certify, validity: str | None, status: int, says: str
+def test_check_reports_the_certificate_and_changes_nothing(
+    gen: Gen, home: Path, certify: Certify, validity: str | None, status: int, message: str
 ) -> None:
     if validity:
         certify(validity)
     result = gen("refresh", "musica", "--check")
     assert (result.status, result.out) == (status, "")
-    assert says in result.err
+    assert message in result.err
     assert not (home / ".local").exists()
-    record = json.loads(gen("refresh", "musica", "--check", "--json").out)
-    assert (record["due"], record["renewed"], record["site"]) == (bool(status), False, "musica")
+
+
+@pytest.mark.parametrize("validity", [LONG_LASTING, "-1h:+5m", None])
+def test_check_prints_json(gen: Gen, certify: Certify, validity: str | None) -> None:
+    if validity:
+        certify(validity)
+    result = gen("refresh", "musica", "--check", "--json")
+    record = json.loads(result.out)
+    assert (record["format_version"], record["site"]) == ("2.0", "musica")
+    assert (record["due"], record["renewed"]) == (bool(result.status), False)
     assert (record["seconds_left"] is None) == (validity is None)
 
 
-def test_without_a_terminal_a_person_is_told_what_to_type(gen: Gen, home: Path) -> None:
+def test_without_a_terminal_the_message_names_the_command_for_one(gen: Gen, home: Path) -> None:
     result = gen("refresh", "musica")
     assert (result.status, result.out) == (2, "")
     assert result.err == (
-        "musica: there is no certificate; to get a new one, type in a terminal: gen refresh musica; "
-        "alone it needs ASC_OIDC_APP_PASSWORD in ~/.config/dagster-slurm/musica-auth.env\n"
+        "musica: there is no certificate; to get a new one, run in a terminal: gen refresh musica; "
+        f"unattended renewal needs ASC_OIDC_APP_PASSWORD in ~/{CREDENTIALS}\n"
     )
-    assert state(home)["result"] == "failed"
-    assert f"{state(home)['message']}\n" == result.err
+    assert state(home).result == "failed"
+    assert f"{state(home).message}\n" == result.err
 
 
-def test_a_connection_is_never_in_danger(gen: Gen, home: Path, certify: Certify) -> None:
-    """Whatever is wrong, it is one line at most, and status 0."""
-    for _ in range(2):
+class TestOnConnect:
+    """Whatever is wrong, a connection costs one line at most, and the status is 0."""
+
+    def test_a_missing_certificate_is_one_line_each_time(self, gen: Gen) -> None:
+        for _ in range(2):
+            result = gen("refresh", "musica", "--on-connect")
+            assert (result.status, result.out, result.err.count("\n")) == (0, "", 1)
+
+    def test_a_certificate_that_is_due_is_silent_while_it_is_valid(
+        self, gen: Gen, certify: Certify
+    ) -> None:
+        certify("-1h:+5m")
+        assert gen("refresh", "musica", "--on-connect") == (0, "", "")
+
+    def test_an_expired_certificate_names_the_command(self, gen: Gen, certify: Certify) -> None:
+        certify("-2h:-1h")
+        result = gen("refresh", "musica", "--on-connect")
+        assert "run in a terminal: gen refresh musica" in result.err
+
+    def test_a_broken_profile_is_one_line(self, gen: Gen, home: Path) -> None:
+        (home / ".config/gen/profile.yaml").write_text("user: [\nnonsense")
         result = gen("refresh", "musica", "--on-connect")
         assert (result.status, result.out, result.err.count("\n")) == (0, "", 1)
-    certify("-1h:+5m")  # due, but there is no need yet
-    assert gen("refresh", "musica", "--on-connect") == (0, "", "")
-    certify("-2h:-1h")
-    assert "type in a terminal: gen refresh musica" in gen("refresh", "musica", "--on-connect").err
-    (home / ".config/gen/profile.yaml").write_text("user: [\nnonsense")
-    result = gen("refresh", "musica", "--on-connect")
-    assert (result.status, result.out, result.err.count("\n")) == (0, "", 1)
-    assert gen("refresh", "nowhere", "--on-connect").status == 0
+
+    def test_an_unknown_site_has_status_0(self, gen: Gen) -> None:
+        assert gen("refresh", "nowhere", "--on-connect").status == 0
+
+    def test_a_failure_is_repeated_for_a_minute_and_a_user_need_not_wait(
+        self, gen: Gen, home: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write_credentials(home, "ASC_OIDC_APP_PASSWORD=so-it-is-unattended\n")
+        monkeypatch.setenv("PATH", str(home))  # without step, and without ssh-keygen
+        first = gen("refresh", "musica", "--on-connect")
+        assert first.err == "musica: ssh-keygen is not on PATH; install the OpenSSH client\n"
+        finished = state(home).finished
+        (home / "ssh-keygen").symlink_to("/usr/bin/ssh-keygen")
+        assert gen("refresh", "musica", "--on-connect").err == first.err
+        assert state(home).finished == finished, "gen tried again"
+        assert "step is not on PATH; install it: https://" in gen("refresh", "musica").err
 
 
-def test_a_failure_is_told_again_to_connections_and_tried_again_after_a_minute(
-    gen: Gen, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    held = home / ".config/dagster-slurm/musica-auth.env"
-    held.parent.mkdir()
-    held.touch(0o600)
-    held.write_text("ASC_OIDC_APP_PASSWORD=so-it-is-unattended\n")
-    monkeypatch.setenv("PATH", str(home))  # without step, and ssh-keygen
-    first = gen("refresh", "musica", "--on-connect")
-    assert "ssh-keygen is not on PATH" in first.err
-    at = state(home)["at"]
-    (home / "ssh-keygen").symlink_to("/usr/bin/ssh-keygen")
-    assert gen("refresh", "musica", "--on-connect").err == first.err
-    assert state(home)["at"] == at, "nothing was tried"
-    assert "step is not on PATH; install it: https://" in gen("refresh", "musica").err, (
-        "a person need not wait"
-    )
-
-
-def test_a_failure_is_not_written_into_what_another_run_is_at_work_on(gen: Gen, home: Path) -> None:
+def test_a_failure_is_not_recorded_while_another_run_holds_the_lock(gen: Gen, home: Path) -> None:
     with store("musica").lock(Deadline(5)):
-        (home / ".config/dagster-slurm").mkdir()
-        (home / ".config/dagster-slurm/musica-auth.env").touch(0o644)
-        assert "others may read it" in gen("refresh", "musica").err
+        write_credentials(home, mode=0o644)
+        assert "other users may read it" in gen("refresh", "musica").err
     assert not (home / ".local/state/gen/musica.json").exists()
     gen("refresh", "musica")
-    assert "others may read it" in str(state(home)["message"])
+    assert "other users may read it" in state(home).message
 
 
 @pytest.mark.parametrize(
-    "stuck", [False, True], ids=["what is stuck is elsewhere", "the disk is stuck"]
+    "disk_hangs", [False, True], ids=["something else hangs", "the disk hangs"]
 )
-def test_a_run_that_is_cut_off_keeps_the_next_connection_from_waiting_again(
-    home: Path, stuck: bool
+def test_a_run_that_is_cut_off_keeps_the_next_connection_from_waiting(
+    home: Path, disk_hangs: bool
 ) -> None:
-    folder = home / ".local/state/gen"
-    folder.mkdir(parents=True)
-    if stuck:
-        os.mkfifo(folder / "musica.json")
     code = "from generator.cli import refresh; refresh._give_up('musica')"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        check=False,
-    )
-    assert (done.returncode, done.stderr.count("\n")) == (0, 1)
+    if disk_hangs:
+        stuck = "import time; from generator.renewal.state import Store"
+        code = f"{stuck}; Store.write = lambda *_: time.sleep(60); {code}"
+    done = run_python(code)
+    assert done.returncode == 0
+    message = "musica: the certificate was not renewed within 20 s"
+    assert done.stderr == f"{message}; see gen status musica\n"
     assert due(home) > time.time() + 30
-    if not stuck:
-        assert (state(home)["result"], state(home)["message"]) == (
-            "failed",
-            "musica: the certificate was not renewed within 20 s",
-        )
+    if not disk_hangs:
+        assert (state(home).result, state(home).message) == ("failed", message)
 
 
-def test_what_a_secret_is_in_that_others_may_read_is_told(gen: Gen, home: Path) -> None:
-    secrets = home / ".config/dagster-slurm/musica-auth.env"
-    secrets.parent.mkdir()
-    secrets.write_text("ASC_OIDC_APP_PASSWORD=hidden-from-others\n")
-    secrets.chmod(0o644)
+def test_a_credentials_file_that_other_users_may_read_is_refused(gen: Gen, home: Path) -> None:
+    path = write_credentials(home, "ASC_OIDC_APP_PASSWORD=hidden-from-others\n")
+    path.chmod(0o644)
     result = gen("refresh", "musica")
     assert result.status == 2
     assert result.err == (
-        f"musica: {secrets}: others may read it (mode 644); chmod 600 {secrets}, and renew its secrets\n"
+        f"musica: {path}: other users may read it (mode 644); run chmod 600 {path}, and renew its secrets\n"
     )
 
 
-def test_a_site_gives_no_more_than_it_says(gen: Gen, home: Path) -> None:
-    """cscs-daint gives five a day; its command here is a stand-in that leaves nothing."""
-    spec = home / "site_specs/ours.yaml"
-    spec.parent.mkdir()
-    spec.write_text(
-        "site: ours\ntitle: Ours\nhosts: { ours: { host: ours.example.org } }\n"
-        f"auth: {{ method: certificate, command: [{home}/none.sh], max_per_day: 2 }}\n"
-    )
-    (home / "none.sh").write_text("#!/bin/sh\necho tried >>tries\n")
-    (home / "none.sh").chmod(0o755)
-    first, second, third = (gen("refresh", "ours") for _ in range(3))
-    assert "left no valid certificate" in first.err + second.err
+Centre = Callable[..., None]
+SPEC = """\
+site: ours
+title: Ours
+docs: https://ours.example.org/ssh
+hosts: {{ ours: {{ host: ours.example.org }} }}
+auth:
+  method: certificate
+  command: [{command}, --for, '{{user}}']
+  secret: OURS_KEY
+  max_per_day: {max_per_day}
+"""
+
+
+@pytest.fixture
+def centre(home: Path) -> Centre:
+    """Return a function that makes a site `ours`, whose command is a shell script of the test."""
+
+    def write(script: str, max_per_day: int = 9) -> None:
+        spec = home / "site_specs/ours.yaml"
+        spec.parent.mkdir(exist_ok=True)
+        command = home / "get.sh"
+        spec.write_text(SPEC.format(command=command, max_per_day=max_per_day))
+        command.write_text(f"#!/bin/sh\n{script}\n")
+        command.chmod(0o755)
+
+    return write
+
+
+def test_gen_does_not_ask_for_more_certificates_than_the_site_issues(
+    gen: Gen, home: Path, centre: Centre
+) -> None:
+    centre("echo tried >>tries", max_per_day=2)
+    for _ in range(2):
+        assert "left no valid certificate" in gen("refresh", "ours").err
+    third = gen("refresh", "ours")
+    assert third.status == 2
     assert third.err.startswith(
-        "ours: issued 2 certificates in the last day, and gives no more; the next one at "
+        "ours: issued 2 certificates in the last day, its limit; the next one is possible at "
     )
-    assert (third.status, (home / "tries").read_text()) == (2, "tried\ntried\n")
+    assert (home / "tries").read_text() == "tried\ntried\n"
 
 
 @pytest.mark.parametrize(
-    ("script", "says"),
+    ("script", "message"),
     [
         pytest.param(
             None,
-            "is not on PATH; https://ours.example.org/ssh says where it is from",
-            id="that is missing",
+            "get.sh is not on PATH; https://ours.example.org/ssh says where it comes from",
+            id="missing",
         ),
-        pytest.param("exit 3", "status 3", id="that fails"),
+        pytest.param("exit 3", "get.sh failed: status 3", id="failing"),
+        pytest.param(
+            "head -c 2000000 /dev/zero", "get.sh printed more than 1024 KiB", id="endless output"
+        ),
+        pytest.param(
+            "printf '\\033]0;owned\\007::error ::x\\n'; exit 3",
+            "get.sh failed: \\u001b]0;owned\\u0007::error ::x",
+            id="control characters",
+        ),
     ],
 )
-def test_a_command_uses_up_no_certificate_of_the_day(
-    gen: Gen, home: Path, centre: Callable[..., None], script: str | None, says: str
+def test_a_command_that_fails_does_not_count_against_the_quota(
+    gen: Gen, home: Path, centre: Centre, script: str | None, message: str
 ) -> None:
     centre(script or "", max_per_day=1)
     if script is None:
         (home / "get.sh").unlink()
     for _ in range(2):
-        assert says in gen("refresh", "ours").err
+        assert gen("refresh", "ours").err == f"ours: {message}\n"
 
 
-COMMAND = """\
-#!/bin/sh
-{what}
-"""
-
-
-@pytest.fixture
-def centre(home: Path) -> Callable[..., None]:
-    """A site `ours` whose own command is a stand-in: a shell script that a test writes."""
-
-    def write(what: str, max_per_day: int = 9) -> None:
-        spec = home / "site_specs/ours.yaml"
-        spec.parent.mkdir(exist_ok=True)
-        spec.write_text(
-            "site: ours\ntitle: Ours\ndocs: https://ours.example.org/ssh\nhosts: { ours: { host: ours.example.org } }\n"
-            f"auth: {{ method: certificate, command: [{home}/get.sh, --for, '{{user}}'], secret: OURS_KEY, "
-            f"max_per_day: {max_per_day} }}\n"
-        )
-        (home / "get.sh").write_text(COMMAND.format(what=what))
-        (home / "get.sh").chmod(0o755)
-
-    return write
-
-
-def test_the_command_of_a_centre_is_run_with_its_secret_and_without_ours(
-    gen: Gen,
-    home: Path,
-    certify: Certify,
-    centre: Callable[..., None],
-    monkeypatch: pytest.MonkeyPatch,
+def test_a_command_gets_its_own_secret_and_none_of_gens(
+    gen: Gen, home: Path, certify: Certify, centre: Centre, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     new = certify("-1m:+16h", "ours").rename(home / "new")
-    centre(
-        f'echo "$@ $OURS_KEY ${{OURS_OIDC_APP_PASSWORD-none}}" >said; cp {new} .ssh/id_ours-cert.pub'
-    )
+    output = 'echo "$@ $OURS_KEY ${OURS_OIDC_APP_PASSWORD-none}" >output'
+    centre(f"{output}; cp {new} .ssh/id_ours-cert.pub")
     monkeypatch.setenv("OURS_KEY", "the-key-of-ours")
     monkeypatch.setenv("OURS_OIDC_APP_PASSWORD", "not-for-this-command")
     result = gen("refresh", "ours")
-    assert (result.status, result.err[:30]) == (
-        0,
-        "ours: renewed, valid until 20" + result.err[29:30],
-    )
-    assert (home / "said").read_text() == "--for ada the-key-of-ours none\n"
+    assert result.status == 0
+    assert result.err.startswith("ours: renewed, valid until 20")
+    assert (home / "output").read_text() == "--for ada the-key-of-ours none\n"
 
 
 @pytest.mark.parametrize(
-    ("what", "says"),
+    ("script", "message"),
     [
         pytest.param(
             "echo garbage >.ssh/id_ours-cert.pub", "left no valid certificate", id="garbage"
         ),
-        pytest.param("rm .ssh/id_ours-cert.pub", "left no valid certificate", id="nothing"),
+        pytest.param("rm .ssh/id_ours-cert.pub", "left no valid certificate", id="deleted"),
         pytest.param(
             "cp .ssh/other-cert.pub .ssh/id_ours-cert.pub",
             "left no valid certificate",
-            id="of another key",
+            id="a certificate of another key",
         ),
-        pytest.param("true", "left the certificate as it was", id="no change"),
+        pytest.param("true", "did not renew the certificate", id="unchanged"),
         pytest.param(
             "echo no luck today; echo x >.ssh/id_ours-cert.pub; exit 3",
-            "no luck today",
+            "get.sh failed: no luck today",
             id="a failure",
         ),
         pytest.param(
             'echo "the key is $OURS_KEY"; exit 1',
             "get.sh failed: the key is …",
-            id="a secret in its words",
+            id="a secret in the output",
         ),
     ],
 )
-def test_what_a_command_makes_worse_is_put_back(
+def test_a_certificate_that_a_command_makes_worse_is_restored(
     gen: Gen,
     home: Path,
     certify: Certify,
-    centre: Callable[..., None],
+    centre: Centre,
     monkeypatch: pytest.MonkeyPatch,
-    what: str,
-    says: str,
+    script: str,
+    message: str,
 ) -> None:
     monkeypatch.setenv("OURS_KEY", "the-key-of-ours")
     certificate = certify("-1h:+5m", "ours")
     certify("-1h:+20h", key=".ssh/other")
     before = certificate.read_bytes()
-    centre(what)
+    centre(script)
     result = gen("refresh", "ours")
     assert (result.status, certificate.read_bytes()) == (2, before)
-    assert says in result.err
-    assert "the-key-of-ours" not in result.err + (home / ".local/state/gen/ours.json").read_text()
+    assert message in result.err
+    assert "the-key-of-ours" not in result.err + state(home, "ours").message
 
 
-@pytest.mark.parametrize(
-    "validity", ["-1m:+16h", "-2h:-1h"], ids=["with a certificate", "with one that has ended"]
-)
-def test_a_site_without_anything_to_rotate_says_so_and_does_nothing_else(
-    gen: Gen, home: Path, certify: Certify, centre: Callable[..., None], validity: str
+@pytest.mark.parametrize("validity", ["-1m:+16h", "-2h:-1h"], ids=["valid", "expired"])
+def test_a_site_without_credentials_refuses_to_rotate_and_does_nothing_else(
+    gen: Gen, home: Path, certify: Certify, centre: Centre, validity: str
 ) -> None:
     certify(validity, "ours")
     centre("touch tried")
@@ -397,36 +405,34 @@ def test_a_site_without_anything_to_rotate_says_so_and_does_nothing_else(
     assert not (home / "tried").exists()
 
 
-def test_a_failure_that_somebody_mended_is_forgotten(
-    gen: Gen, home: Path, certify: Certify
-) -> None:
+def test_a_failure_that_the_user_fixed_is_forgotten(gen: Gen, home: Path, certify: Certify) -> None:
     gen("refresh", "musica")
-    assert state(home)["result"] == "failed"
-    certify("20260101000000Z:20991231235959Z")
+    assert state(home).result == "failed"
+    certify(LONG_LASTING)
     assert gen("refresh", "musica").status == 0
-    assert (state(home)["result"], state(home)["message"]) == ("", "")
+    assert (state(home).result, state(home).message) == ("", "")
 
 
 @pytest.mark.parametrize(
-    ("ahead", "says"),
+    ("ahead", "message"),
     [
-        pytest.param(3600, "asked to be left alone", id="an hour"),
-        pytest.param(10 * DAY, "no luck", id="more than anybody asks: a clock was ahead"),
+        pytest.param(3600, "the provider asked gen not to come back before", id="an hour"),
+        pytest.param(10 * DAY, "get.sh failed: no luck", id="ten days, by a wrong clock"),
     ],
 )
-def test_a_pause_is_kept_that_lasts(
-    gen: Gen, centre: Callable[..., None], ahead: int, says: str
+def test_a_pause_that_the_provider_asked_for_is_kept(
+    gen: Gen, centre: Centre, ahead: int, message: str
 ) -> None:
     centre("echo no luck; exit 1")
     store("ours").write(State(pause_until=int(time.time()) + ahead))
-    assert says in gen("refresh", "ours").err
+    assert message in gen("refresh", "ours").err
 
 
 def test_without_an_api_token_nothing_is_rotated(gen: Gen, home: Path, certify: Certify) -> None:
     certify("-1m:+16h")
     result = gen("refresh", "musica", "--rotate-app-password")
     assert result.status == 2
-    assert (
-        "holds no API token, and ASC_AUTHENTIK_API_TOKEN is not set: without one nothing can be rotated"
-        in result.err
+    assert result.err == (
+        f"musica: {home / CREDENTIALS}: has no API token, and ASC_AUTHENTIK_API_TOKEN is not set; "
+        "rotation needs one\n"
     )

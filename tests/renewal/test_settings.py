@@ -1,4 +1,4 @@
-"""What a renewal works with: the spec, and before it the variables that the site's documentation names."""
+"""Settings of a renewal: the spec, and the variables of the site's documentation, which override it."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,17 +6,24 @@ from typing import Any
 
 import pytest
 
+from generator import resources
+from generator.compiler.account import Account
 from generator.compiler.emitters.env_file import variables
 from generator.errors import GenError
+from generator.loading import validate
 from generator.loading.inputs import Choice
-from generator.renewal.settings import Authentik, Command, Oidc, Settings, Step, read
+from generator.renewal.failures import NoCertificateError
+from generator.renewal.settings import DAY, Settings, read
+from generator.schema.auth import CommandCertificateAuth, StepAuth
+from generator.schema.profile import SiteProfile
 
 PROFILE = "user: ada\nemail: ada@example.org\nclient_id: abc123\n"
+FINGERPRINT = "0123456789abcdef" * 4
 
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty home folder, which is the working one too."""
+    """An empty home directory, which is the working directory too."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "profile.yaml").write_text(PROFILE)
@@ -26,171 +33,79 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def settings(
     site: str = "musica", profile: str | None = "profile.yaml", **environment: str
 ) -> Settings:
-    return read(Choice(site, None, Path(profile) if profile else None, {}, ()), environment)
+    path = Path(profile) if profile else None
+    return read(Choice(site, None, path, {}, ()), environment)
 
 
-def step(found: Settings) -> Step:
-    assert isinstance(found.way, Step)
-    return found.way
+def attribute(value: Any, path: str) -> object:
+    """Return an attribute of an attribute, such as `auth.oidc.scope`."""
+    for name in path.split("."):
+        value = getattr(value, name)
+    return value
 
 
-def test_the_spec_and_the_profile_say_everything(home: Path) -> None:
-    assert settings() == Settings(
-        site="musica",
-        user="ada",
-        prefix="ASC",
-        key=home / ".ssh/id_musica",
-        certificate=home / ".ssh/id_musica-cert.pub",
-        copy=None,
-        skew=1800,
-        most=None,
-        way=Step(
-            context="asc",
-            ca_url="https://auth.asc.ac.at:9000",
-            fingerprint="44b048473242281db1da57124c2b843741d6c92a8fb5d0482dec032e957f2919",
-            provisioner=None,
-            identity="ada@example.org",
-            bootstrap_anew=False,
-            oidc=Oidc(
-                "https://auth.asc.ac.at/application/o/token/",
-                "abc123",
-                "ada",
-                "profile",
-                "access_token",
-            ),
-            authentik=Authentik(
-                api_base="https://auth.asc.ac.at",
-                identifier="dagster-slurm",
-                expires_days=30,
-                skew_days=7,
-                credentials_file=home / ".config/dagster-slurm/musica-auth.env",
-                app_password_file=home / ".secrets/asc_app_password.txt",
-            ),
-        ),
-    )
-
-
-FINGERPRINT = "0123456789abcdef" * 4
+def test_the_settings_of_musica(home: Path) -> None:
+    musica = settings()
+    assert (musica.site, musica.user, musica.prefix) == ("musica", "ada", "ASC")
+    assert musica.key == home / ".ssh/id_musica"
+    assert musica.certificate == home / ".ssh/id_musica-cert.pub"
+    assert musica.certificate_copy is None
+    assert (musica.skew, musica.rotation_skew) == (1800, 7 * DAY)
+    assert musica.bootstrap_again is False
+    assert isinstance(musica.auth, StepAuth)
+    assert musica.auth.context == "asc"
+    assert musica.auth.ca_url == "https://auth.asc.ac.at:9000"
+    assert musica.auth.provisioner is None
+    assert musica.identity == "ada@example.org"
+    assert musica.oidc and musica.authentik
+    assert musica.oidc.token_url.startswith("https://auth.asc.ac.at/application/o/token/")
+    assert (musica.client_id, musica.username) == ("abc123", "ada")
+    assert (musica.oidc.scope, musica.oidc.token_field) == ("profile", "access_token")
+    assert musica.authentik.api_base == "https://auth.asc.ac.at"
+    assert (musica.authentik.identifier, musica.authentik.expires_days) == ("dagster-slurm", 30)
+    assert musica.credentials_file == home / ".config/dagster-slurm/musica-auth.env"
+    assert musica.app_password_file == home / ".secrets/asc_app_password.txt"
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "place", "expected"),
+    ("variable", "value", "path", "expected"),
     [
-        pytest.param("ASC_OIDC_CLIENT_ID", "other", "way.oidc.client_id", "other", id="client id"),
-        pytest.param(
-            "ASC_OIDC_USERNAME", "xy12345", "way.oidc.username", "xy12345", id="user name"
-        ),
-        pytest.param(
-            "ASC_OIDC_TOKEN_URL",
-            "https://e.org/t/",
-            "way.oidc.token_url",
-            "https://e.org/t/",
-            id="token",
-        ),
-        pytest.param(
-            "ASC_OIDC_SCOPE", "openid profile", "way.oidc.scope", "openid profile", id="scope"
-        ),
-        pytest.param(
-            "ASC_OIDC_TOKEN_FIELD", "id_token", "way.oidc.token_field", "id_token", id="token field"
-        ),
-        pytest.param("ASC_STEP_CONTEXT", "mine", "way.context", "mine", id="context"),
-        pytest.param(
-            "ASC_STEP_CA_URL", "https://e.org:9", "way.ca_url", "https://e.org:9", id="CA"
-        ),
-        pytest.param(
-            "ASC_STEP_FINGERPRINT",
-            FINGERPRINT.upper(),
-            "way.fingerprint",
-            FINGERPRINT,
-            id="fingerprint",
-        ),
-        pytest.param("ASC_STEP_REFRESH_SKEW", "45", "skew", 2700, id="skew, in minutes"),
-        pytest.param(
-            "ASC_STEP_BOOTSTRAP_FORCE", "true", "way.bootstrap_anew", True, id="bootstrap again"
-        ),
-        pytest.param(
-            "ASC_AUTHENTIK_API_BASE",
-            "https://e.org",
-            "way.authentik.api_base",
-            "https://e.org",
-            id="API",
-        ),
-        pytest.param(
-            "ASC_AUTHENTIK_TOKEN_IDENTIFIER",
-            "mine",
-            "way.authentik.identifier",
-            "mine",
-            id="identifier",
-        ),
-        pytest.param(
-            "ASC_AUTHENTIK_TOKEN_EXPIRES_DAYS", "9", "way.authentik.expires_days", 9, id="days"
-        ),
-        pytest.param(
-            "ASC_AUTHENTIK_REFRESH_SKEW_DAYS",
-            "3",
-            "way.authentik.skew_days",
-            3,
-            id="skew of credentials",
-        ),
-        pytest.param(
-            "ASC_AUTHENTIK_TOKEN_INTENT",
-            "app_password",
-            "site",
-            "musica",
-            id="the only intent there is",
-        ),
-        pytest.param(
-            "ASC_AUTHENTIK_CREDENTIALS_FILE",
-            "/x/y",
-            "way.authentik.credentials_file",
-            Path("/x/y"),
-            id="f",
-        ),
-        pytest.param(
-            "ASC_AUTHENTIK_APP_PASSWORD_OUTPUT",
-            "/x",
-            "way.authentik.app_password_file",
-            Path("/x"),
-            id="o",
-        ),
-        pytest.param(
-            "ASC_STEP_CERT_PATH", "/x/id-cert.pub", "key", Path("/x/id"), id="key of a certificate"
-        ),
-        pytest.param(
-            "ASC_STEP_CERT_PATH",
-            "/x/id",
-            "certificate",
-            Path("/x/id-cert.pub"),
-            id="certificate of a key",
-        ),
-        pytest.param(
-            "ASC_STEP_CERT_PATH",
-            "/x/asc.crt",
-            "copy",
-            Path("/x/asc.crt"),
-            id="a place that ssh ignores",
-        ),
+        ("OIDC_CLIENT_ID", "other", "client_id", "other"),
+        ("OIDC_USERNAME", "xy12345", "username", "xy12345"),
+        ("OIDC_TOKEN_URL", "https://e.org/t/", "auth.oidc.token_url", "https://e.org/t/"),
+        ("OIDC_SCOPE", "openid profile", "auth.oidc.scope", "openid profile"),
+        ("OIDC_TOKEN_FIELD", "id_token", "auth.oidc.token_field", "id_token"),
+        ("STEP_CONTEXT", "mine", "auth.context", "mine"),
+        ("STEP_CA_URL", "https://e.org:9", "auth.ca_url", "https://e.org:9"),
+        ("STEP_FINGERPRINT", FINGERPRINT.upper(), "auth.ca_fingerprint", FINGERPRINT),
+        ("STEP_REFRESH_SKEW", "45", "skew", 45 * 60),
+        ("STEP_BOOTSTRAP_FORCE", "true", "bootstrap_again", True),
+        ("AUTHENTIK_API_BASE", "https://e.org", "auth.authentik.api_base", "https://e.org"),
+        ("AUTHENTIK_TOKEN_IDENTIFIER", "mine", "auth.authentik.identifier", "mine"),
+        ("AUTHENTIK_TOKEN_EXPIRES_DAYS", "9", "auth.authentik.expires_days", 9),
+        ("AUTHENTIK_REFRESH_SKEW_DAYS", "3", "rotation_skew", 3 * DAY),
+        ("AUTHENTIK_TOKEN_INTENT", "app_password", "site", "musica"),
+        ("AUTHENTIK_CREDENTIALS_FILE", "/x/y", "credentials_file", Path("/x/y")),
+        ("AUTHENTIK_APP_PASSWORD_OUTPUT", "/x", "app_password_file", Path("/x")),
+        ("STEP_CERT_PATH", "/x/id-cert.pub", "key", Path("/x/id")),
+        ("STEP_CERT_PATH", "/x/id", "certificate", Path("/x/id-cert.pub")),
+        ("STEP_CERT_PATH", "/x/asc.crt", "certificate_copy", Path("/x/asc.crt")),
     ],
 )
-def test_a_variable_comes_before_the_spec(
-    home: Path, variable: str, value: str, place: str, expected: object
+def test_a_variable_overrides_the_spec(
+    home: Path, variable: str, value: str, path: str, expected: object
 ) -> None:
-    found: Any = settings(**{variable: value})
-    for name in place.split("."):
-        found = getattr(found, name)
-    assert found == expected
+    assert attribute(settings(**{f"ASC_{variable}": value}), path) == expected
 
 
-def test_a_copy_leaves_the_certificate_where_ssh_looks(home: Path) -> None:
-    found = settings(ASC_STEP_CERT_PATH="~/.step/ssh/certs/asc.crt")
-    assert (found.copy, found.certificate) == (
-        home / ".step/ssh/certs/asc.crt",
-        home / ".ssh/id_musica-cert.pub",
-    )
+def test_a_copy_leaves_the_certificate_where_ssh_reads_it(home: Path) -> None:
+    musica = settings(ASC_STEP_CERT_PATH="~/.step/ssh/certs/asc.crt")
+    assert musica.certificate_copy == home / ".step/ssh/certs/asc.crt"
+    assert musica.certificate == home / ".ssh/id_musica-cert.pub"
 
 
 @pytest.mark.parametrize("value", ["", " ", "null"])
-def test_an_empty_variable_is_none(home: Path, value: str) -> None:
+def test_an_empty_variable_counts_as_not_set(home: Path, value: str) -> None:
     names = (
         "ASC_OIDC_SCOPE",
         "ASC_STEP_CONTEXT",
@@ -216,17 +131,17 @@ def test_an_empty_variable_is_none(home: Path, value: str) -> None:
         ),
         pytest.param(
             {"ASC_AUTHENTIK_TOKEN_INTENT": "api"},
-            "ASC_AUTHENTIK_TOKEN_INTENT: 'api' opens no token endpoint; it can only be app_password",
+            "ASC_AUTHENTIK_TOKEN_INTENT: the token endpoint does not accept 'api'; set it to app_password",
             id="intent",
         ),
         pytest.param(
             {"ASC_AUTHENTIK_REFRESH_SKEW_DAYS": "-1"},
-            "ASC_AUTHENTIK_REFRESH_SKEW_DAYS: '-1' is no number of days",
+            "ASC_AUTHENTIK_REFRESH_SKEW_DAYS: '-1' is not a number of days",
             id="days",
         ),
     ],
 )
-def test_a_bad_variable_is_told_by_its_name(
+def test_a_bad_variable_is_reported_by_its_name(
     home: Path, environment: Mapping[str, str], message: str
 ) -> None:
     with pytest.raises(GenError) as caught:
@@ -235,55 +150,56 @@ def test_a_bad_variable_is_told_by_its_name(
 
 
 def test_every_variable_of_the_env_file_means_the_same_here(home: Path) -> None:
-    """What `gen site` writes into `.env.musica` changes nothing when it is sourced."""
-    from generator import resources
-    from generator.compiler.account import Account
-    from generator.loading import validate
-    from generator.schema.profile import SiteProfile
-
+    """Sourcing the `.env.musica` that `gen site` writes changes no setting."""
     profile = SiteProfile(user="ada", email="ada@example.org", client_id="abc123", home=str(home))
-    lines = variables(Account(validate.site(resources.CATALOGUE / "musica.yaml"), profile))
-    environment = {
-        line.name: line.value for line in lines if line.name.startswith("ASC_") and line.value
-    }
+    site = validate.site(resources.CATALOGUE / "musica.yaml")
+    environment = {}
+    for line in variables(Account(site, profile)):
+        if line.name.startswith("ASC_") and line.value:
+            environment[line.name] = line.value
     assert len(environment) > 12
     assert settings(**environment) == settings()
 
 
-def test_variables_of_another_prefix_are_not_ours(home: Path) -> None:
+def test_variables_with_another_prefix_are_ignored(home: Path) -> None:
     assert settings(OIDC_SCOPE="x", XASC_OIDC_SCOPE="x", MUSICA_OIDC_SCOPE="x") == settings()
 
 
-def test_who_is_not_known_is_left_open(home: Path) -> None:
-    found = settings(profile=None)
-    assert (found.user, step(found).identity) == (None, None)
-    assert step(found).oidc == Oidc(
-        "https://auth.asc.ac.at/application/o/token/", None, None, "profile", "access_token"
-    )
+def test_unknown_values_of_the_profile_stay_open(home: Path) -> None:
+    musica = settings(profile=None)
+    assert (musica.user, musica.identity) == (None, None)
+    assert (musica.client_id, musica.username) == (None, None)
+    assert musica.oidc and musica.oidc.scope == "profile"
+
+
+def test_the_user_name_replaces_an_unknown_email_address(home: Path) -> None:
+    (home / "profile.yaml").write_text("user: ada\n")
+    assert settings().identity == "ada"
 
 
 def test_the_command_of_a_centre_is_filled_in(home: Path) -> None:
-    found = settings("isambard-ai")
-    assert found.way == Command(
-        words=("clifton", "auth", "--identity", str(home / ".ssh/id_isambard-ai")),
-        portal=None,
-        asks=True,
-        makes_key=False,
-        each_connection=False,
-        secret=None,
-        docs="https://docs.isambard.ac.uk/",
-    )
-    assert (found.prefix, found.skew) == ("ISAMBARD_AI", 10800)
-    assert settings("cscs-daint").most == 5
+    isambard = settings("isambard-ai")
+    assert isinstance(isambard.auth, CommandCertificateAuth)
+    key = str(home / ".ssh/id_isambard-ai")
+    assert isambard.auth.command == ("clifton", "auth", "--identity", key)
+    assert isambard.auth.asks
+    assert isambard.docs == "https://docs.isambard.ac.uk/"
+    assert (isambard.prefix, isambard.skew) == ("ISAMBARD_AI", 10800)
 
 
-def test_a_command_that_needs_what_is_not_known_says_so(home: Path) -> None:
-    with pytest.raises(GenError, match=r"nersc-perlmutter: your user is not known; put it into"):
+def test_a_quota_is_read_from_the_spec(home: Path) -> None:
+    assert settings("cscs-daint").auth.max_per_day == 5
+
+
+def test_a_command_that_needs_an_unknown_value_says_so(home: Path) -> None:
+    with pytest.raises(GenError) as caught:
         settings("nersc-perlmutter", profile=None)
+    assert str(caught.value) == (
+        "nersc-perlmutter: your user is not known; add it to ~/.config/gen/profile.yaml"
+    )
 
 
 def test_a_site_without_certificates_says_so(home: Path) -> None:
-    with pytest.raises(
-        GenError, match="mila: logs people in with publickey; there is no certificate to renew"
-    ):
+    with pytest.raises(NoCertificateError) as caught:
         settings("mila")
+    assert str(caught.value) == "mila: logs in with publickey; there is no certificate to renew"

@@ -65,7 +65,10 @@ def fault(status: int, body: bytes = b"", **headers: str) -> Fault:
         pytest.param(fault(401), "refuses the app password …", 1, id="401"),
         pytest.param(fault(403), "refuses the app password …", 1, id="403"),
         pytest.param(
-            fault(404), "answers 404 instead of a token; is the address right?", 1, id="404"
+            fault(404),
+            "answers 404 instead of a token; check auth.oidc.token_url in the spec",
+            1,
+            id="404",
         ),
         pytest.param(
             fault(302, Location="https://localhost:1/"),
@@ -85,19 +88,19 @@ def fault(status: int, body: bytes = b"", **headers: str) -> Fault:
         pytest.param(fault(200, b"\xff\xfe"), "answers 200 without a JSON object", 1, id="bytes"),
         pytest.param(
             fault(200, b'{"id_token": "x"}'),
-            "its answer holds no access_token",
+            "its answer has no access_token; check auth.oidc.token_field in the spec",
             1,
             id="no token field",
         ),
         pytest.param(
             fault(200, b'{"access_token": null}'),
-            "its answer holds no access_token",
+            "its answer has no access_token; check auth.oidc.token_field in the spec",
             1,
             id="no token in it",
         ),
         pytest.param(
             fault(200, b'{"access_token": "no JWT"}'),
-            "holds no password or token in one word",
+            "is not a password or token in one word",
             1,
             id="words",
         ),
@@ -138,7 +141,7 @@ def test_after_a_retry_after_the_provider_is_left_alone_until_then(member: Membe
     assert member.provider.count() == 1
     member.certificate.rename(hidden := member.home / "hidden")
     member.provider.fault = None
-    assert "asked to be left alone until" in member.refused()
+    assert "asked gen not to come back before" in member.refused()
     assert member.provider.count() == 1
     hidden.rename(member.certificate)
 
@@ -188,20 +191,40 @@ FORGED = "(cd ~/.ssh; head -c 400 id_rig-cert.pub; printf evil; tail -c +405 id_
         pytest.param("exit 3", "step failed: status 3", id="fails without a word"),
         pytest.param("kill -KILL $$", "step failed: ", id="is killed"),
         pytest.param(
-            "exit 0", "what came is not a certificate; the old one stays", id="writes nothing"
+            "exit 0",
+            "step returned no valid certificate; the old certificate stays",
+            id="writes nothing",
         ),
-        pytest.param('echo x > "${4%.pub}-cert.pub"', "what came ", id="writes garbage"),
         pytest.param(
-            'head -c 300000 /dev/zero > "${4%.pub}-cert.pub"', "what came ", id="writes zeros"
+            'echo x > "${4%.pub}-cert.pub"',
+            "step returned no valid certificate",
+            id="writes garbage",
         ),
-        pytest.param(": > ${4%.pub}-cert.pub", "what came ", id="writes an empty file"),
-        pytest.param('cp "$4" "${4%.pub}-cert.pub"', "what came ", id="writes the key"),
+        pytest.param(
+            'head -c 300000 /dev/zero > "${4%.pub}-cert.pub"',
+            "step returned no valid certificate",
+            id="writes zeros",
+        ),
+        pytest.param(
+            ": > ${4%.pub}-cert.pub",
+            "step returned no valid certificate",
+            id="writes an empty file",
+        ),
+        pytest.param(
+            'cp "$4" "${4%.pub}-cert.pub"',
+            "step returned no valid certificate",
+            id="writes the key",
+        ),
         pytest.param(
             'head -c 700 ~/.ssh/id_rig-cert.pub > "${4%.pub}-cert.pub"',
-            "what came ",
+            "step returned no valid certificate",
             id="writes a half one",
         ),
-        pytest.param(f'{FORGED} > "${{4%.pub}}-cert.pub"', "what came ", id="writes a forged one"),
+        pytest.param(
+            f'{FORGED} > "${{4%.pub}}-cert.pub"',
+            "step returned no valid certificate",
+            id="writes a forged one",
+        ),
     ],
 )
 def test_a_step_that(step: str, told: str, member: Member, instead: Callable[[str], None]) -> None:
@@ -238,28 +261,30 @@ def instead(member: Member) -> Iterator[Callable[[str], None]]:
     ("options", "told"),
     [
         pytest.param(
-            ("-n", "somebody", "-V", "+1h"), "does not let root in", id="for somebody else"
+            ("-n", "somebody", "-V", "+1h"), "does not let root log in", id="for somebody else"
         ),
-        pytest.param(("-V", "+1h"), "lets nobody in", id="for nobody"),
+        pytest.param(("-V", "+1h"), "lets no user log in", id="for nobody"),
         pytest.param(
             ("-n", "root", "-V", "-2h:-1h"),
-            "not valid at the time of this machine",
+            "not valid at this machine's time",
             id="that has ended",
         ),
         pytest.param(
             ("-n", "root", "-V", "+1d:+2d"),
-            "not valid at the time of this machine",
+            "not valid at this machine's time",
             id="of tomorrow",
         ),
-        pytest.param(("-h", "-n", "root", "-V", "+1h"), "lets nobody in", id="of a host"),
-        pytest.param(("-n", "root", "-V", "+1h"), "which is no key of the CA", id="of another CA"),
+        pytest.param(("-h", "-n", "root", "-V", "+1h"), "lets no user log in", id="of a host"),
+        pytest.param(
+            ("-n", "root", "-V", "+1h"), "which is not a key of the CA", id="of another CA"
+        ),
     ],
 )
 def test_a_certificate_that_comes(
     options: tuple[str, ...], told: str, member: Member, instead: Callable[[str], None]
 ) -> None:
     signer = member.rig.key("ecdsa-other")
-    if "no key of the CA" not in told:
+    if "not a key of the CA" not in told:
         signer = member.ca.user_key.with_suffix("")
     instead(f'exec ssh-keygen -q -s {signer} -I test {" ".join(options)} "$4"')
     assert told in member.refused("--force")
@@ -291,7 +316,7 @@ def test_a_ca_that_does_not_tell_its_keys_is_told(member: Member) -> None:
         member.certificate.unlink()
         told = member.refresh("--force").stderr
     program.unlink()
-    assert "signed, and was not compared" in told
+    assert "the CA did not list its keys" in told
 
 
 def full(place: str) -> str:
@@ -361,13 +386,13 @@ def test_no_more_certificates_in_a_day_than_the_site_gives(member: Member) -> No
     with kept(member):
         member.renewed("--force")
         signed = member.ca.log.read_text().count("path=/ssh/sign")
-        assert "gives no more; the next one at " in member.refused("--force")
+        assert "its limit; the next one is possible at " in member.refused("--force")
         assert member.ca.log.read_text().count("path=/ssh/sign") == signed
 
 
 def test_a_credentials_file_that_others_may_read_is_not_used(member: Member) -> None:
     (member.home / CREDENTIALS).chmod(0o644)
-    assert "others may read it (mode 644); chmod 600" in member.refused("--force")
+    assert "other users may read it (mode 644); run chmod 600" in member.refused("--force")
     (member.home / CREDENTIALS).chmod(0o600)
 
 
@@ -393,4 +418,4 @@ def test_a_ca_that_could_not_reach_the_provider_when_it_started(
             ca = stack.enter_context(authority(tmp_path, provider))
         member = stack.enter_context(membership(tmp_path / "person", provider, ca))
         member.settle()
-        assert "only the site can mend that" in member.refused()
+        assert "only the site can fix that" in member.refused()

@@ -161,7 +161,7 @@ def test_without_a_client_a_person_gets_the_certificate_in_a_browser(member: Mem
 
 def test_without_a_client_and_a_terminal_it_says_what_to_type(member: Member) -> None:
     member.settle(credentials=False, oidc=None, authentik=None)
-    assert "type in a terminal: gen refresh rig" in member.refused()
+    assert "run in a terminal: gen refresh rig" in member.refused()
     assert member.provider.count("/") == 0
 
 
@@ -233,7 +233,7 @@ def test_another_root_than_the_specs_is_fatal_before_anything_is_sent(member: Me
     member.renewed()
     before = member.certificate.read_bytes()
     member.settle(credentials=False, ca_fingerprint="0" * 64)
-    assert "nothing was sent" in member.refused("--force")
+    assert "gen sent nothing" in member.refused("--force")
     assert (member.certificate.read_bytes(), member.provider.count()) == (before, 1)
 
 

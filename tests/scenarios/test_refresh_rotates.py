@@ -90,7 +90,7 @@ def test_what_a_person_pasted_is_replaced_once_and_left_for_the_person_to_take_a
     )
     told = member.renewed().stderr
     assert "credentials rotated" in told
-    assert "take them away in the provider's settings" in told
+    assert "delete them in the provider's settings" in told
     assert len(member.named()) == 2
     assert set(FIRST) < set(member.provider.held)
     assert "rotated" not in member.renewed().stderr
@@ -131,7 +131,7 @@ def test_an_app_password_in_the_place_of_a_token_is_recognised(member: Member) -
     path, held = member.home / CREDENTIALS, member.provider.held
     path.write_text(path.read_text().replace(held["first-api"].key, held["first-app_password"].key))
     line = member.refused("--rotate-app-password")
-    assert "it is an App Password; in authentik's user settings make a Token" in line
+    assert "it is an App Password; create a Token (intent API) in authentik's user settings" in line
     assert sorted(held) == FIRST
 
 

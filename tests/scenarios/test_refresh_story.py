@@ -122,4 +122,4 @@ def test_a_renewal_that_fails_is_seen_and_says_what_to_do(
     assert manager.shown(SERVICE, "ExecMainStatus") == "2"
     assert SERVICE in manager.systemctl("list-units", "--failed", "--plain")
     (line,) = said(member)
-    assert "in authentik's user settings make a Token" in line
+    assert "create a Token (intent API) in authentik's user settings" in line

@@ -35,7 +35,9 @@ def status(manager: UserManager, *options: str) -> str:
     return done.stdout
 
 
-def test_the_next_look_is_told_and_what_to_type_where_none_comes(need: Callable[..., None]) -> None:
+def test_status_shows_the_next_run_or_the_command_that_starts_the_timer(
+    need: Callable[..., None],
+) -> None:
     need(*PROGRAMS, root=True)
     site = validate.site(resources.CATALOGUE / "musica.yaml")
     units = [
@@ -45,10 +47,10 @@ def test_the_next_look_is_told_and_what_to_type_where_none_comes(need: Callable[
     ]
     with user_manager() as manager:
         manager.install(*units)
-        line = "  timer         not running; systemctl --user enable --now gen-cert-musica.timer"
+        line = "  timer         not running; start it with: systemctl --user enable --now gen-cert-musica.timer"
         assert line in status(manager).splitlines()
         manager.systemctl("start", "gen-cert-musica.timer")
-        assert "  timer         next look at 20" in status(manager)
+        assert "  timer         next run at 20" in status(manager)
         [found] = json.loads(status(manager, "--json"))["sites"]
         assert found["timer"]["running"]
-        assert 0 <= found["timer"]["next"] - time.time() <= 15 * 60, "in UTC, whatever the zone"
+        assert 0 <= found["timer"]["next_run"] - time.time() <= 15 * 60, "in UTC, whatever the zone"

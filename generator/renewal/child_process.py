@@ -1,0 +1,85 @@
+"""Run step, ssh-keygen and a centre's command with a small environment, and keep secrets out of what is reported."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from generator import programs
+from generator.errors import GenError
+from generator.formatting import last_line
+from generator.renewal.deadline import Deadline
+from generator.renewal.secret import Secret
+
+_INHERITED = {
+    "HOME",
+    "PATH",
+    "USER",
+    "LOGNAME",
+    "LANG",
+    "TMPDIR",
+    "STEPPATH",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+}
+_LONGEST = 60.0  # seconds
+_STEP_ADVICE = "Re-run with STEPDEBUG=1"  # step prints it below the line that has the reason
+
+
+def needed(environment: Mapping[str, str], **additional: str) -> dict[str, str]:
+    """Return the part of an environment that a program needs when it asks the user nothing."""
+    inherited = {}
+    for name, value in environment.items():
+        if name in _INHERITED or name.startswith("LC_"):
+            inherited[name] = value
+    return {**inherited, "TZ": "UTC", **additional}
+
+
+def output(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    deadline: Deadline,
+    *,
+    install: str,
+    secrets: Sequence[Secret] = (),
+) -> str:
+    """Run a program without a terminal, and return its output.
+
+    `install` says where the program comes from, if it is missing. An error has the program's last line, without the
+    secrets.
+    """
+    name = Path(command[0]).name
+    try:
+        # A secret may be in the environment, so the program ends when gen is killed.
+        outcome = programs.run(
+            command,
+            seconds=min(_LONGEST, deadline.left()),
+            environment=environment,
+            end_with_gen=True,
+        )
+    except programs.NotInstalledError:
+        raise GenError(f"{name} is not on PATH; {install}") from None
+    if outcome.status:
+        reason = _reason(outcome.errors, secrets) or _reason(outcome.text, secrets)
+        raise GenError(f"{name} failed: {reason or f'status {outcome.status}'}")
+    return outcome.text
+
+
+def run_in_terminal(command: Sequence[str], environment: Mapping[str, str], *, install: str) -> int:
+    """Run a program that the user sees and answers, and return its status."""
+    try:
+        return programs.run_in_terminal(command, environment)
+    except programs.NotInstalledError:
+        raise GenError(f"{Path(command[0]).name} is not on PATH; {install}") from None
+
+
+def _reason(text: str, secrets: Sequence[Secret]) -> str:
+    """Return the last line of an output that says something, without the secrets."""
+    for secret in secrets:
+        text = text.replace(secret.reveal(), "…")
+    lines = [line for line in text.splitlines() if not line.strip().startswith(_STEP_ADVICE)]
+    return last_line("\n".join(lines))
