@@ -12,7 +12,7 @@ from generator.ssh.applied_lines import AppliedLine
 from generator.ssh.client import Settings
 from generator.ssh.config_files import Files, Source, sources
 from generator.ssh.config_lines import Line, lines
-from generator.ssh.effective_config import applied, asked
+from generator.ssh.effective_config import effective_lines, effective_settings
 from generator.ssh.patterns import example, matches
 
 # ssh adds the values of these up (ssh_config(5)), so a value of the user's replaces none of ours.
@@ -67,8 +67,8 @@ def shadows(files: Files, conf: bytes) -> tuple[Shadow, ...]:
     """
     names = _names(conf)
     both = sources(files)
-    expected = asked(_only(conf), names)
-    actual = asked(both, names)
+    expected = effective_settings(_only(conf), names)
+    actual = effective_settings(both, names)
     overridden: dict[str, list[str]] = {}
     for name in names:
         # Most names lose nothing, so the slower debug output is read for the others only.
@@ -76,7 +76,7 @@ def shadows(files: Files, conf: bytes) -> tuple[Shadow, ...]:
         lost = [option for option in options if _is_lost(option, expected[name], actual[name])]
         if lost:
             overridden[name] = lost
-    applied_to = applied(both, list(overridden))
+    applied_to = effective_lines(both, list(overridden))
     found: list[Shadow] = []
     for name, options_lost in overridden.items():
         site = _SiteName(

@@ -4,10 +4,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from generator import formatting
-from generator.ssh.client import Settings, client, too_new
+from generator.ssh.client import Settings, installed_version, unsupported_keywords
 from generator.ssh.config_files import Files, sources, walk
 from generator.ssh.config_lines import Line, lines
-from generator.ssh.effective_config import asked
+from generator.ssh.effective_config import effective_settings
 from generator.ssh.patterns import is_pattern, matches
 
 _MAX_NAMES = 100
@@ -85,8 +85,8 @@ def name_changes(
     Of very many names, gen asks ssh for some, and for all that a pattern of a site matches.
     """
     selected = _selected(names, confs)
-    old = asked(sources(before), selected)
-    new = asked(sources(after), selected)
+    old = effective_settings(sources(before), selected)
+    new = effective_settings(sources(after), selected)
     changes: list[NameChange] = []
     for name in selected:
         options = tuple(_option_changes(old[name], new[name]))
@@ -118,15 +118,15 @@ def _selected(names: Collection[str], confs: Iterable[bytes]) -> list[str]:
 
 def refuse_broken(files: Files) -> None:
     """Refuse a configuration that ssh itself refuses."""
-    asked(sources(files), ["localhost"])
+    effective_settings(sources(files), ["localhost"])
 
 
 def outdated_client(conf: bytes) -> tuple[str, ...]:
     """Return a message if the installed ssh is too old for a site's file."""
-    version = client()
+    version = installed_version()
     if version is None:
         return ()
-    unknown = too_new(conf, version)
+    unknown = unsupported_keywords(conf, version)
     if not unknown:
         return ()
     keywords = " and ".join(unknown)

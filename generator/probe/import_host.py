@@ -47,8 +47,8 @@ def start(alias: str, name: str, today: date) -> dict[str, Any]:
         GenError: the configuration says nothing of such a host, or cannot be read.
     """
     own, others = (
-        client.settings(ask("ssh", "-G", "--", alias)),
-        client.settings(ask("ssh", "-G", "--", _NOBODY)),
+        client.parse_settings(ask("ssh", "-G", "--", alias)),
+        client.parse_settings(ask("ssh", "-G", "--", _NOBODY)),
     )
     naming = ("host", "hostname")
     if "." not in alias and {**own, **dict.fromkeys(naming)} == {**others, **dict.fromkeys(naming)}:
@@ -68,13 +68,13 @@ def start(alias: str, name: str, today: date) -> dict[str, Any]:
         "sources": sources,
         "hosts": _hosts(machines),
         **({"host_keys": _host_keys(pins)} if any(pins.values()) else {}),
-        "auth": _auth(own, client.settings(ask("ssh", "-F", "none", "-G", "--", _NOBODY))),
+        "auth": _auth(own, client.parse_settings(ask("ssh", "-F", "none", "-G", "--", _NOBODY))),
     }
 
 
 def user(alias: str) -> str:
     """Return whom ssh would log in as: the person's own, so nothing for a spec."""
-    return _first(client.settings(ask("ssh", "-G", "--", alias)), "user")
+    return _first(client.parse_settings(ask("ssh", "-G", "--", alias)), "user")
 
 
 def _first(settings: Settings, keyword: str) -> str:
@@ -88,7 +88,7 @@ def _machines(alias: str, own: Settings, depth: int = 0) -> Iterator[tuple[str, 
         found = re.fullmatch(r"(?:ssh://)?(?:[^@]*@)?([\w.-]+)(?::(\d+))?", hop)
         if not found:
             raise GenError(f"{alias}: ProxyJump {hop} is no host that a spec can name")
-        settings = client.settings(
+        settings = client.parse_settings(
             ask("ssh", "-G", *(("-p", found[2]) if found[2] else ()), "--", found[1])
         )
         further = dict(_machines(found[1], settings, depth + 1))

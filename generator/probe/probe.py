@@ -17,7 +17,7 @@ from generator.probe.remote_script import Answer, answer, script
 from generator.probe.slurm_output import Queues
 from generator.schema.auth import Auth, KerberosAuth, KeyboardAuth, PublicKeyAuth
 from generator.schema.site import SiteSpec
-from generator.ssh.client import client, too_new
+from generator.ssh.client import installed_version, unsupported_keywords
 
 _CLOCKS = 60
 """Seconds that two clocks may differ: less than what certificates and tickets forgive."""
@@ -149,8 +149,8 @@ def _machines(account: Account, reached: Mapping[str, Reached]) -> Iterator[Find
 
 
 def _client(conf: bytes) -> Iterator[Finding]:
-    known = client()  # where there is none, the session tells
-    if known and (keywords := too_new(conf, known)):
+    known = installed_version()  # where there is none, the session tells
+    if known and (keywords := unsupported_keywords(conf, known)):
         todo = "update OpenSSH on this machine; an older one refuses pinned hosts"
         yield Finding(
             Kind.SSH_CLIENT,

@@ -1,18 +1,19 @@
-"""The ssh of this machine: its version, what it is too old for, and what it prints of its configuration."""
+"""The installed ssh: its version, the keywords that it does not support, and its answer to `ssh -G`."""
 
 import re
-import subprocess
 from collections.abc import Mapping
+
+from generator import programs
 
 Version = tuple[int, int]
 
 Settings = Mapping[str, tuple[str, ...]]
-"""What `ssh -G` prints: the values of each keyword, in small letters."""
+"""The answer of `ssh -G`: the values of each keyword, in lowercase."""
 
 _SECONDS = 10
 
-# The release notes of OpenSSH (openssh.com/releasenotes.html) say with which version each came. Older keywords than
-# the oldest here are known to every client that still runs.
+# The first version with each keyword, from the release notes (openssh.com/releasenotes.html). Every client in use
+# supports the keywords that are older than these.
 _SINCE: Mapping[str, Version] = {
     "certificatefile": (7, 2),
     "addkeystoagent": (7, 2),
@@ -23,37 +24,36 @@ _SINCE: Mapping[str, Version] = {
 }
 
 
-def client() -> Version | None:
-    """Return the version of the ssh that is there; ``None`` if it is no OpenSSH, or there is none."""
+def installed_version() -> Version | None:
+    """Return the version of the installed ssh; ``None`` if it is not OpenSSH, or not installed."""
     try:
-        told = subprocess.run(
-            ["ssh", "-V"], capture_output=True, text=True, timeout=_SECONDS, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
+        outcome = programs.run(["ssh", "-V"], seconds=_SECONDS)
+    except programs.ProgramError:
         return None
-    return version(told.stderr)
+    return parse_version(outcome.errors)
 
 
-def version(words: str) -> Version | None:
-    """Return the version in what `ssh -V` prints (`OpenSSH_9.2p1 Debian-2`, `OpenSSH_for_Windows_8.1p1`)."""
-    found = re.search(r"OpenSSH_(?:\w+_)?([0-9]+)\.([0-9]+)", words)
-    return (int(found[1]), int(found[2])) if found else None
+def parse_version(text: str) -> Version | None:
+    """Return the version in the output of `ssh -V`: `OpenSSH_9.2p1 Debian-2`, `OpenSSH_for_Windows_8.1p1`."""
+    match = re.search(r"OpenSSH_(?:\w+_)?([0-9]+)\.([0-9]+)", text)
+    return (int(match[1]), int(match[2])) if match else None
 
 
-def too_new(config: bytes, client: Version) -> tuple[str, ...]:
-    """Return each keyword of a config that this client does not know, with the version that brought it."""
+def unsupported_keywords(config: bytes, version: Version) -> tuple[str, ...]:
+    """Return each keyword of a config that came after a version of ssh, with the version that brought it."""
     words = re.findall(r"(?m)^[ \t]*([A-Za-z]+)\b", config.decode("utf-8", "replace"))
-    return tuple(
-        f"{word} (OpenSSH {'.'.join(map(str, _SINCE[word.lower()]))})"
-        for word in dict.fromkeys(words)
-        if _SINCE.get(word.lower(), client) > client
-    )
+    unsupported: list[str] = []
+    for word in dict.fromkeys(words):
+        since = _SINCE.get(word.lower(), version)
+        if since > version:
+            unsupported.append(f"{word} (OpenSSH {since[0]}.{since[1]})")
+    return tuple(unsupported)
 
 
-def settings(printed: str) -> Settings:
-    """Read what `ssh -G` printed."""
-    found: dict[str, tuple[str, ...]] = {}
-    for line in printed.splitlines():
+def parse_settings(answer: str) -> Settings:
+    """Return the settings in the answer of `ssh -G`."""
+    settings: dict[str, tuple[str, ...]] = {}
+    for line in answer.splitlines():
         keyword, _, value = line.partition(" ")
-        found[keyword] = (*found.get(keyword, ()), value)
-    return found
+        settings[keyword] = (*settings.get(keyword, ()), value)
+    return settings

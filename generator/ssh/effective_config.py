@@ -1,39 +1,50 @@
-"""Asking ssh what its configuration comes to: `ssh -G`, on copies of the files as they would be."""
+"""Ask ssh which settings, and which lines of its configuration, apply to a name.
+
+gen asks `ssh -G` on copies of the files (config_files), so that it can ask about a change before it is made.
+"""
 
 import os
 import re
-import subprocess
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from generator import programs
 from generator.errors import GenError
+from generator.formatting import printable
 from generator.ssh import client
 from generator.ssh.applied_lines import AppliedLine, applied_lines
 from generator.ssh.client import Settings
-from generator.ssh.config_files import Source, copy, walk
+from generator.ssh.config_files import Source, walk, write_copies
+from generator.ssh.patterns import matches
 
 _SECONDS = 10
-AT_ONCE = 2 * (os.cpu_count() or 1)
+_PROCESSES = 2 * (os.cpu_count() or 1)
+# The trace has a line for each Host and Match line, of which a configuration may have thousands.
+_OUTPUT_LIMIT = 16 * programs.OUTPUT_LIMIT
+_UNKNOWN_OPTION = re.compile(r"[Bb]ad configuration option: (\S+)")
+_CONFIG_ERROR = re.compile(r"^(\S+?):? line (\d+): (.*?)\r?$", re.MULTILINE)
 
 
-def asked(both: tuple[Source, Source], names: Collection[str]) -> dict[str, Settings]:
-    """Return ssh's settings for some names; several questions run at once."""
+def effective_settings(both: tuple[Source, Source], names: Collection[str]) -> dict[str, Settings]:
+    """Return ssh's settings for some names; several processes run at once."""
     answers = _answers(both, names)
-    return {name: client.settings(answer.stdout) for name, answer in answers.items()}
+    return {name: client.parse_settings(answer.stdout) for name, answer in answers.items()}
 
 
-def applied(both: tuple[Source, Source], names: Collection[str]) -> dict[str, list[AppliedLine]]:
+def effective_lines(
+    both: tuple[Source, Source], names: Collection[str]
+) -> dict[str, list[AppliedLine]]:
     """Return the lines of the configuration that apply to some names.
 
-    This is a question of its own, because `-vvv` changes the LogLevel in the answer.
+    They take a run of their own, because `-vvv` changes the LogLevel among the settings.
     """
-    answers = _answers(both, names, "-vvv")
-    return {
-        name: applied_lines(both, answer.copies, answer.stderr) for name, answer in answers.items()
-    }
+    lines: dict[str, list[AppliedLine]] = {}
+    for name, answer in _answers(both, names, "-vvv").items():
+        lines[name] = applied_lines(both, answer.copies, answer.stderr)
+    return lines
 
 
 @dataclass(frozen=True)
@@ -43,54 +54,68 @@ class _Answer:
     copies: Mapping[str, str]
 
 
+class _RefusedError(Exception):
+    """ssh does not accept the configuration."""
+
+
 def _answers(
     both: tuple[Source, Source], names: Collection[str], *options: str
 ) -> dict[str, _Answer]:
-    with TemporaryDirectory(prefix="gen-ssh-") as scratch, ThreadPoolExecutor(AT_ONCE) as pool:
-        config, copies = copy(both, Path(scratch))
-        processes = pool.map(lambda name: _run(config, name, *options), names)
+    with TemporaryDirectory(prefix="gen-ssh-") as scratch, ThreadPoolExecutor(_PROCESSES) as pool:
+        config, copies = write_copies(both, Path(scratch))
+        outcomes = pool.map(lambda name: _run(config, name, *options), names)
+        answers: dict[str, _Answer] = {}
         try:
-            return {
-                name: _Answer(process.stdout, process.stderr, copies)
-                for name, process in zip(names, processes, strict=True)
-            }
-        except subprocess.CalledProcessError as error:
-            raise GenError("\n".join(_refused(error.stderr, copies, both[0]))) from None
+            for name, outcome in zip(names, outcomes, strict=True):
+                answers[name] = _Answer(_text(outcome.stdout), _text(outcome.stderr), copies)
+        except _RefusedError as error:
+            raise GenError("\n".join(_error_lines(str(error), copies, both[0]))) from None
+    return answers
 
 
-def _run(config: Path, name: str, *options: str) -> subprocess.CompletedProcess[str]:
+def _run(config: Path, name: str, *options: str) -> programs.Outcome:
     command = ["ssh", *options, "-G", "-F", str(config), "--", name]
     try:
-        return subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=True,
-            timeout=_SECONDS,
-            errors="surrogateescape",
-        )
-    except FileNotFoundError:
+        outcome = programs.run(command, seconds=_SECONDS, output_limit=_OUTPUT_LIMIT)
+    except programs.TimeLimitError:
         raise GenError(
-            "ssh: is not there; install the OpenSSH client, then run this again"
+            f"ssh -G {printable(name)}: did not end within {_SECONDS} s; "
+            "does a `Match exec` of yours or a name server not answer?"
         ) from None
-    except subprocess.TimeoutExpired:
-        raise GenError(
-            f"ssh -G {name}: took more than {_SECONDS} s; does a `Match exec` of yours, or a name server, wait?"
-        ) from None
+    if outcome.status:
+        raise _RefusedError(_text(outcome.stderr))
+    return outcome
 
 
-def _refused(words: str, copies: Mapping[str, str], user: Source) -> Iterator[str]:
-    """Yield ssh's own words with the places of the files themselves."""
-    found = re.findall(r"^(\S+?):? line (\d+): (.*?)\r?$", words, re.MULTILINE)
-    for copied, number, fault in found:
-        yield f"{copies.get(copied, copied)}:{number}: {fault.lower()}"
-    first = next(
-        ((file, line) for file, line in walk(user) if line.keyword == "ignoreunknown"), None
-    )
-    if first and "bad configuration option" in words.lower():
-        file, number = first[0], first[1].number
-        if any(copies.get(copied) == file for copied, *_ in found):
-            yield f"{file}:{number}: does not count where the file is included below a Host or Match; include it on top"
-        else:
-            yield f"{file}:{number}: ssh takes this IgnoreUnknown and no later one; add the option to it"
-    yield "ssh does not take this configuration, for any host."
+def _text(output: bytes) -> str:
+    """Decode the names of files and values so that each byte survives."""
+    return output.decode(errors="surrogateescape")
+
+
+def _error_lines(stderr: str, copies: Mapping[str, str], user: Source) -> Iterator[str]:
+    """Yield the errors of ssh, each with the file that a copy stands for."""
+    unknown_options: list[str] = []
+    for copy, number, fault in _CONFIG_ERROR.findall(stderr):
+        yield f"{printable(copies.get(copy, copy))}:{number}: {printable(fault.lower())}"
+        unknown_options += _UNKNOWN_OPTION.findall(fault)
+    if unknown_options:
+        yield from _ignore_unknown(user, unknown_options[0])
+    yield "ssh does not accept this configuration, so it refuses every host."
+
+
+def _ignore_unknown(user: Source, option: str) -> Iterator[str]:
+    """Say why the first IgnoreUnknown has no effect on an option: ssh uses no later one (ssh_config(5))."""
+    for file, line in walk(user):
+        if line.keyword == "ignoreunknown":
+            place = f"{printable(file)}:{line.number}"
+            if matches(line.value.replace('"', "").split(","), option):
+                yield (
+                    f"{place}: this IgnoreUnknown has no effect below a Host or Match line; "
+                    "move the Include of this file to the top"
+                )
+            else:
+                yield (
+                    f"{place}: ssh uses this IgnoreUnknown only, and no later one; "
+                    "add the option to it"
+                )
+            return

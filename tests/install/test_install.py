@@ -15,7 +15,7 @@ from generator.compiler.compile import compile_site
 from generator.loading import validate
 from generator.resources import CATALOGUE
 from generator.schema.profile import SiteProfile
-from generator.ssh.config_files import Files, copy, sources
+from generator.ssh.config_files import Files, sources, write_copies
 
 BLOCK = "# >>> gen: managed, do not edit between these lines >>>\nInclude ~/.ssh/gen.d/*.conf\n# <<< gen <<<\n"
 
@@ -415,7 +415,7 @@ def test_to_ask_what_a_name_comes_to_renews_no_certificate(tmp_path: Path) -> No
         {tmp_path / ".ssh/config": b'Match exec "true"\n  Port 1\n' + content},
         tmp_path / "none",
     )
-    copied = copy(sources(files), tmp_path)[0].read_bytes()
+    copied = write_copies(sources(files), tmp_path)[0].read_bytes()
     assert b"gen refresh" not in copied
     assert b'Match exec "true"\n  Port 1\n' in copied
     assert copied.count(b"Match !all\n") == content.count(b"gen refresh")

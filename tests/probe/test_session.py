@@ -3,36 +3,6 @@
 import pytest
 
 from generator.probe.session import Session, config, settings
-from generator.ssh.client import too_new, version
-
-CONFIG = b"IgnoreUnknown KnownHostsCommand,UseKeychain\nHost a\n    ProxyJump b\n    KnownHostsCommand /bin/sh -c x\n"
-
-
-@pytest.mark.parametrize(
-    ("words", "expected"),
-    [
-        ("OpenSSH_9.2p1 Debian-2+deb12u10, OpenSSL 3.0.19 27 Jan 2026", (9, 2)),
-        ("OpenSSH_for_Windows_8.1p1, LibreSSL 3.0.2", (8, 1)),
-        ("OpenSSH_10.0p2, LibreSSL 3.3.6", (10, 0)),
-        ("Sun_SSH_1.1.9", None),
-    ],
-)
-def test_a_version_is_read(words: str, expected: object) -> None:
-    assert version(words) == expected
-
-
-@pytest.mark.parametrize(
-    ("client", "expected"),
-    [
-        ((8, 5), ()),
-        ((8, 4), ("KnownHostsCommand (OpenSSH 8.5)",)),
-        ((7, 2), ("ProxyJump (OpenSSH 7.3)", "KnownHostsCommand (OpenSSH 8.5)")),
-    ],
-)
-def test_a_keyword_that_a_client_is_too_old_for_is_named(
-    client: tuple[int, int], expected: object
-) -> None:
-    assert too_new(CONFIG, client) == expected
 
 
 @pytest.mark.parametrize(

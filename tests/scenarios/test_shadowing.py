@@ -17,7 +17,7 @@ from generator.loading import validate
 from generator.resources import CATALOGUE
 from generator.schema.profile import SiteProfile
 from generator.ssh.config_files import Files, sources
-from generator.ssh.effective_config import asked
+from generator.ssh.effective_config import effective_settings
 
 pytestmark = pytest.mark.system
 
@@ -190,8 +190,12 @@ def test_a_block_of_ours_that_is_below_a_host_line_is_not_read_and_that_is_said(
     place: Place, mila: bytes
 ) -> None:
     below = {"config": f"# mine\n\nHost work\n  User bob\n{GEN.removeprefix('Host *')}"}
-    with pytest.raises(GenError, match=r"mila\.conf:3: does not count"):
+    with pytest.raises(GenError) as error:
         shadows(place(below), mila)
+    assert (
+        "~/.ssh/gen.d/mila.conf:3: this IgnoreUnknown has no effect below a Host or Match line; "
+        "move the Include of this file to the top"
+    ) in str(error.value).splitlines()
     known = mila.replace(
         b"UseKeychain yes", b""
     )  # a site with no option that this ssh does not know
@@ -287,9 +291,9 @@ def test_an_ignore_unknown_that_makes_ssh_refuse_ours_is_named(place: Place, mil
     )
     assert (
         second
-        == "~/.ssh/config:2: ssh takes this IgnoreUnknown and no later one; add the option to it"
+        == "~/.ssh/config:2: ssh uses this IgnoreUnknown only, and no later one; add the option to it"
     )
-    assert last == "ssh does not take this configuration, for any host."
+    assert last == "ssh does not accept this configuration, so it refuses every host."
 
 
 @pytest.mark.parametrize(
@@ -430,7 +434,7 @@ def test_the_copies_mean_what_the_files_themselves_mean(
         check=True,
         stdin=subprocess.DEVNULL,
     )
-    copied = asked(sources(there), names)
+    copied = effective_settings(sources(there), names)
     for name, answer in zip(names, done.stdout.split("\n\n"), strict=False):
         assert sorted(
             f"{option} {value}" for option, values in copied[name].items() for value in values

@@ -1,6 +1,7 @@
-"""Lines of an ssh config, as ssh reads them; real ssh is the judge of the spellings."""
+"""Lines of an ssh config are split as ssh splits them; the real ssh reads each spelling."""
 
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,21 +24,23 @@ SPELLINGS = [
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
-def test_a_line_is_read_as_ssh_reads_it(spelling: bytes, tmp_path: Path, need) -> None:  # type: ignore[no-untyped-def]
+def test_a_line_is_read_as_ssh_reads_it(
+    spelling: bytes, tmp_path: Path, need: Callable[..., None]
+) -> None:
     (line,) = lines(spelling)
     assert (line.keyword, line.arguments) == ("port", ("2222",))
     need("ssh")
     config = tmp_path / "config"
     config.write_bytes(spelling + b"\n")
-    asked = subprocess.run(
+    process = subprocess.run(
         ["ssh", "-G", "-F", config, "host"],
         capture_output=True,
         text=True,
         check=True,
         timeout=10,
-        stdin=-3,
+        stdin=subprocess.DEVNULL,
     )
-    assert "port 2222" in asked.stdout.splitlines()
+    assert "port 2222" in process.stdout.splitlines()
 
 
 @pytest.mark.parametrize(
@@ -60,25 +63,24 @@ def test_a_line_is_read_as_ssh_reads_it(spelling: bytes, tmp_path: Path, need) -
         pytest.param(b"Host a#b #c d", ("a#b",), id="a comment begins a word"),
     ],
 )
-def test_words_are_parted_as_ssh_parts_them(line: bytes, arguments: tuple[str, ...]) -> None:
+def test_a_value_is_split_into_words_as_ssh_splits_it(
+    line: bytes, arguments: tuple[str, ...]
+) -> None:
     assert next(lines(line)).arguments == arguments
 
 
-def test_a_quote_that_is_never_closed_takes_no_time() -> None:
+def test_an_unclosed_quote_takes_linear_time() -> None:
     assert next(lines(b'Match exec "' + b"\\\\" * 5000)).keyword == "match"
 
 
-def test_comments_and_empty_lines_are_none_but_count() -> None:
-    assert [
-        (line.number, line.keyword) for line in lines(b"# Host a\n\n \t\nHost b\n#\nUser c")
-    ] == [
-        (4, "host"),
-        (6, "user"),
-    ]
+def test_comments_and_empty_lines_are_skipped_but_counted() -> None:
+    content = b"# Host a\n\n \t\nHost b\n#\nUser c"
+    numbers = {line.keyword: line.number for line in lines(content)}
+    assert numbers == {"host": 4, "user": 6}
 
 
 @given(st.binary(max_size=200) | st.text("Host =\"'\\#\r\n\t\ufeffé", max_size=80).map(str.encode))
-def test_every_byte_belongs_to_one_line_and_a_line_keeps_its_place(content: bytes) -> None:
+def test_every_byte_belongs_to_one_line(content: bytes) -> None:
     assert b"".join(raw for *_, raw in numbered(content)) == content
     for line in lines(content):
         assert line.written.encode("utf-8", "surrogateescape") in content[line.start : line.end]
