@@ -1,6 +1,5 @@
 """`launchd/gen-cert-SITE.plist`: the launchd agent that does on macOS what the systemd timer does on Linux."""
 
-import plistlib
 from collections.abc import Iterator
 
 from generator import paths
@@ -18,6 +17,9 @@ def emit(account: Account) -> Iterator[Artifact]:
     auth = timed_auth(account.site)
     if auth is None:
         return
+    # Only sites with certificates need this module, which imports an XML parser.
+    import plistlib
+
     site = account.site.site
     agent = {
         "Label": paths.agent_label(site),

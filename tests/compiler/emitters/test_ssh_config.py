@@ -1,4 +1,4 @@
-"""What stands in `ssh/SITE.conf`, by the spec and the person; what ssh makes of it is tested with ssh itself."""
+"""The lines of `ssh/SITE.conf` for a spec and a profile. The scenarios test how ssh itself reads them."""
 
 import json
 from collections.abc import Mapping
@@ -17,19 +17,24 @@ KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDumqy+fbEwTOtyVlPGqzS/k4i/hJ8L+kUDf6
 FINGERPRINT = fingerprint(KEY)
 OTHER = "SHA256:gfXZzaPiaYHcrPqzHvBi6v+BWRS/lXOS/zAjOKeoBJg"
 ADA = SiteProfile(user="ada")
+PASSWORD = {"method": "keyboard", "asks": "password"}
+JOB = {"through": "hpc", "proxy": "start", "command": "enter"}
 Settings = Mapping[str, str | list[str]]
 
 
-def site(**more: Any) -> SiteSpec:
-    """Return a site with one host, or with what a test puts in its place."""
-    usual = {
+def site(**fields: Any) -> SiteSpec:
+    """Return a site with one host, or with the fields that a test gives."""
+    spec = {
         "site": "hpc",
         "title": "A cluster",
-        "sources": {"docs": {"ref": "a document"}, "hearsay": {"ref": "a page", "weak": "undated"}},
+        "sources": {
+            "docs": {"ref": "a document"},
+            "hearsay": {"ref": "a page", "weak": "undated"},
+        },
         "hosts": {"hpc": {"host": "login.example.org"}},
         "auth": {"method": "publickey"},
     }
-    return SiteSpec.model_validate_json(json.dumps(usual | more))
+    return SiteSpec.model_validate_json(json.dumps(spec | fields))
 
 
 def text(spec: SiteSpec, profile: SiteProfile = ADA) -> str:
@@ -41,17 +46,18 @@ def parsed(spec: SiteSpec, profile: SiteProfile = ADA) -> SshConfigFile:
     return SshConfigFile(text(spec, profile).splitlines())
 
 
-def of(config: SshConfigFile, name: str) -> Settings:
-    """Return the settings of a name, the first value of each keyword; sshconf knows a Host line only as a whole."""
-    found: dict[str, str | list[str]] = {}
+def settings_of(config: SshConfigFile, name: str) -> Settings:
+    """Return the settings of a name, with the first value of each keyword, as ssh uses it."""
+    settings: dict[str, str | list[str]] = {}
+    # sshconf knows a Host line only as a whole.
     for names in config.hosts():
         if name in names.split():
-            found = config.host(names) | found
-    return found
+            settings = config.host(names) | settings
+    return settings
 
 
 def settings(spec: SiteSpec, name: str = "hpc", profile: SiteProfile = ADA) -> Settings:
-    return of(parsed(spec, profile), name)
+    return settings_of(parsed(spec, profile), name)
 
 
 def host_keys(**keys: Any) -> dict[str, Any]:
@@ -64,28 +70,24 @@ def test_sshconf_reads_the_file_of_every_site_and_writes_the_same_lines(
     content = text(shipped, ada)
     config = parsed(shipped, ada)
     assert config.config() + "\n" == content
-    for entry, host in shipped.hosts.items():
-        for alias, name in [(entry, host.host), *(host.nodes.each() if host.nodes else ())]:
-            assert of(config, alias)["hostname"] == name
-            assert of(config, alias)["port"] == str(host.port)
+    for machine in shipped.machines():
+        machine_settings = settings_of(config, machine.alias)
+        assert machine_settings["hostname"] == machine.host_name
+        assert machine_settings["port"] == str(machine.host.port)
 
 
-def test_no_line_repeats_a_keyword_of_its_block(shipped: SiteSpec, ada: SiteProfile) -> None:
-    """Of two lines, ssh ignores the second without a word."""
+def test_no_block_has_a_keyword_twice(shipped: SiteSpec, ada: SiteProfile) -> None:
+    """Ssh ignores the second line silently."""
     config = parsed(shipped, ada)
-    repeated = [
-        value
-        for names in config.hosts()
-        for value in config.host(names).values()
-        if isinstance(value, list)
-    ]
-    assert repeated == []
+    for names in config.hosts():
+        for keyword, value in config.host(names).items():
+            assert not isinstance(value, list), f"{names}: {keyword}"
 
 
 def test_names_come_before_patterns() -> None:
     spec = site(
         compute={"nodes": {"match": "cn*", "through": "hpc"}},
-        jobs={"hpc-job": {"through": "hpc", "proxy": "start", "command": "enter"}},
+        jobs={"hpc-job": JOB},
     )
     assert parsed(spec).hosts() == (
         "hpc login.example.org",
@@ -191,9 +193,11 @@ def test_names_come_before_patterns() -> None:
         ),
     ],
 )
-def test_how_a_person_proves_who_they_are(auth: dict[str, Any], expected: dict[str, str]) -> None:
-    found = settings(site(auth=auth))
-    other = {
+def test_the_settings_of_each_authentication_method(
+    auth: dict[str, Any], expected: dict[str, str]
+) -> None:
+    auth_settings = dict(settings(site(auth=auth)))
+    for keyword in (
         "hostname",
         "port",
         "user",
@@ -201,18 +205,16 @@ def test_how_a_person_proves_who_they_are(auth: dict[str, Any], expected: dict[s
         "controlpath",
         "controlpersist",
         "stricthostkeychecking",
-    }
-    assert {keyword: value for keyword, value in found.items() if keyword not in other} == expected
+    ):
+        del auth_settings[keyword]
+    assert auth_settings == expected
 
 
-def test_a_host_may_have_a_way_in_of_its_own() -> None:
+def test_a_host_may_have_another_authentication_than_the_site() -> None:
     spec = site(
         hosts={
             "hpc": {"host": "login.example.org"},
-            "hpc-web": {
-                "host": "web.example.org",
-                "auth": {"method": "keyboard", "asks": "password"},
-            },
+            "hpc-web": {"host": "web.example.org", "auth": PASSWORD},
         }
     )
     assert settings(spec, "hpc")["preferredauthentications"] == "publickey"
@@ -220,31 +222,31 @@ def test_a_host_may_have_a_way_in_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("multiplexing", "wanted", "expected"),
+    ("by_site", "by_user", "expected"),
     [
-        ("allowed", True, ("auto", "~/.ssh/gen-%C", "10m")),
-        ("required", True, ("auto", "~/.ssh/gen-%C", "10m")),
-        ("forbidden", True, ("no", "none", None)),
-        ("allowed", False, ("no", "none", None)),
+        pytest.param("allowed", True, ("auto", "~/.ssh/gen-%C", "10m"), id="allowed"),
+        pytest.param("required", True, ("auto", "~/.ssh/gen-%C", "10m"), id="required"),
+        pytest.param("forbidden", True, ("no", "none", None), id="forbidden by the site"),
+        pytest.param("allowed", False, ("no", "none", None), id="switched off by the user"),
     ],
-    ids=["allowed", "required", "forbidden by the site", "declined by the person"],
 )
-def test_sessions_share_a_connection_where_they_may(
-    multiplexing: str, wanted: bool, expected: tuple[str | None, ...]
+def test_sessions_share_a_connection_if_site_and_user_allow_it(
+    by_site: str, by_user: bool, expected: tuple[str | None, ...]
 ) -> None:
     spec = site(
-        multiplexing=multiplexing,
+        multiplexing=by_site,
         compute={"nodes": {"match": "cn*", "through": "hpc"}},
-        jobs={"hpc-job": {"through": "hpc", "proxy": "start", "command": "enter"}},
+        jobs={"hpc-job": JOB},
     )
+    profile = SiteProfile(user="ada", multiplexing=by_user)
     for name in ("hpc", "hpc-job", "cn*"):
-        found = settings(spec, name, SiteProfile(user="ada", multiplexing=wanted))
-        assert (
-            tuple(found.get(f"control{what}") for what in ("master", "path", "persist")) == expected
-        )
+        control = settings(spec, name, profile)
+        assert control.get("controlmaster") == expected[0]
+        assert control.get("controlpath") == expected[1]
+        assert control.get("controlpersist") == expected[2]
 
 
-def test_a_host_name_that_two_entries_have_goes_with_the_first() -> None:
+def test_a_host_name_of_two_entries_stands_for_the_first() -> None:
     hosts = {
         "hpc": {"host": "login.example.org"},
         "hpc-keys": {"host": "login.example.org", "port": 27},
@@ -256,14 +258,14 @@ def test_a_host_name_that_two_entries_have_goes_with_the_first() -> None:
     assert settings(spec, "hpc-keys")["hostname"] == "login.example.org"
 
 
-def test_an_alias_that_is_the_host_name_stands_once() -> None:
+def test_an_alias_that_equals_the_host_name_is_written_once() -> None:
     assert (
         parsed(site(hosts={"login.example.org": {"host": "login.example.org"}})).hosts()
         == ("login.example.org",) * 2
     )
 
 
-def test_hosts_nodes_and_compute_nodes_behind_a_jump_host() -> None:
+def test_hosts_nodes_and_compute_nodes_jump_through_their_jump_host() -> None:
     spec = site(
         hosts={
             "gate": {"host": "gate.example.org", "role": "jump"},
@@ -282,14 +284,16 @@ def test_hosts_nodes_and_compute_nodes_behind_a_jump_host() -> None:
     assert jumps == {"gate": None, "hpc": "gate", "hpc1": "gate", "hpc2": "gate", "cn*": "hpc2"}
 
 
-@pytest.mark.parametrize(("lent", "expected"), [(True, "yes"), (False, None)])
-def test_the_agent_is_lent_to_hosts_that_ask_for_it_alone(lent: bool, expected: str | None) -> None:
-    hosts = {"hpc": {"host": "login.example.org", "forward_agent": lent}}
+@pytest.mark.parametrize(("forward", "expected"), [(True, "yes"), (False, None)])
+def test_the_agent_is_forwarded_only_if_the_spec_says_so(
+    forward: bool, expected: str | None
+) -> None:
+    hosts = {"hpc": {"host": "login.example.org", "forward_agent": forward}}
     assert settings(site(hosts=hosts)).get("forwardagent") == expected
 
 
-def test_a_compute_name_is_completed_once() -> None:
-    """`cn*` matches the full name too, which would get the domain a second time."""
+def test_a_compute_node_gets_its_domain_only_once() -> None:
+    """`cn*` matches full names too, which would get the domain a second time."""
     spec = site(
         compute={"nodes": {"match": ["cn*", "g??"], "host": "%h.example.org", "through": "hpc"}}
     )
@@ -299,7 +303,7 @@ def test_a_compute_name_is_completed_once() -> None:
     )
 
 
-def test_an_unknown_user_leaves_user_out_and_says_so() -> None:
+def test_a_comment_replaces_the_user_if_it_is_unknown() -> None:
     spec = site(compute={"nodes": {"match": "cn*", "through": "hpc"}})
     assert "User " not in text(spec, SiteProfile()).replace(
         "# User is left out: it needs user\n", ""
@@ -308,14 +312,14 @@ def test_an_unknown_user_leaves_user_out_and_says_so() -> None:
     assert settings(spec)["user"] == "ada"
 
 
-def test_a_user_name_may_be_made_of_more_than_the_user() -> None:
+def test_a_user_name_may_hold_several_placeholders() -> None:
     spec = site(hosts={"hpc": {"host": "login.example.org", "user": "{user}.{project}"}})
     assert settings(spec, profile=SiteProfile(user="ada", project="p1"))["user"] == "ada.p1"
     assert "user" not in settings(spec)
     assert "# User is left out: it needs project\n" in text(spec)
 
 
-UNNAMED: Mapping[str, dict[str, Any]] = {
+INCOMPLETE: Mapping[str, dict[str, Any]] = {
     "alias": {"hosts": {"hpc-{project}": {"host": "login.example.org"}}},
     "host name": {"hosts": {"hpc": {"host": "{project}.example.org"}}},
     "node": {
@@ -332,7 +336,7 @@ UNNAMED: Mapping[str, dict[str, Any]] = {
             "hpc": {"host": "a.b", "via": "gate-{project}"},
         }
     },
-    "jump host's own way": {
+    "jump host of the jump host": {
         "hosts": {
             "gate-{project}": {"host": "gate.example.org"},
             "hall": {"host": "hall.example.org", "via": "gate-{project}"},
@@ -358,28 +362,28 @@ UNNAMED: Mapping[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("unnamed", UNNAMED.values(), ids=UNNAMED)
-def test_nothing_is_written_for_what_has_no_name_or_no_way_yet(unnamed: dict[str, Any]) -> None:
-    """Half a block would be worse than none: a name without pins, or a keyword without a value, which stops ssh."""
-    assert parsed(site(**unnamed)).hosts() == ()
-    assert "is left out: it needs project\n" in text(site(**unnamed))
+@pytest.mark.parametrize("incomplete", INCOMPLETE.values(), ids=INCOMPLETE)
+def test_a_block_without_a_complete_name_or_route_is_left_out(incomplete: dict[str, Any]) -> None:
+    """Half a block would leave a name without pins, or a keyword without a value, which ssh refuses."""
+    assert parsed(site(**incomplete)).hosts() == ()
+    assert "is left out: it needs project\n" in text(site(**incomplete))
 
 
-@pytest.mark.parametrize("unnamed", UNNAMED.values(), ids=UNNAMED)
-def test_it_is_written_once_the_value_is_known(unnamed: dict[str, Any]) -> None:
-    content = text(site(**unnamed), SiteProfile(user="ada", project="p1"))
+@pytest.mark.parametrize("incomplete", INCOMPLETE.values(), ids=INCOMPLETE)
+def test_the_block_is_written_if_the_value_is_known(incomplete: dict[str, Any]) -> None:
+    content = text(site(**incomplete), SiteProfile(user="ada", project="p1"))
     assert "left out" not in content
     assert "{" not in content
     assert "Host " in content
 
 
-def test_a_job_is_entered_through_its_login_host_whose_key_is_the_one_that_counts() -> None:
+def test_a_job_is_reached_through_its_login_host_whose_key_is_checked() -> None:
     job = {"through": "hpc", "proxy": "start --output=%j.log", "command": "enter", "timeout": 60}
-    found = settings(site(jobs={"hpc-job": job}), "hpc-job")
-    assert found["proxycommand"] == 'ssh hpc "start --output=%%j.log"'
-    assert found["remotecommand"] == "enter"
-    assert (found["requesttty"], found["connecttimeout"]) == ("force", "60")
-    assert (found["stricthostkeychecking"], found["userknownhostsfile"]) == ("no", "/dev/null")
+    host = settings(site(jobs={"hpc-job": job}), "hpc-job")
+    assert host["proxycommand"] == 'ssh hpc "start --output=%%j.log"'
+    assert host["remotecommand"] == "enter"
+    assert (host["requesttty"], host["connecttimeout"]) == ("force", "60")
+    assert (host["stricthostkeychecking"], host["userknownhostsfile"]) == ("no", "/dev/null")
 
 
 PINNED = {
@@ -389,16 +393,20 @@ PINNED = {
     "userknownhostsfile": "/dev/null",
     "globalknownhostsfile": "/dev/null",
 }
-ASK = {"stricthostkeychecking": "ask"}
-ABOUT_HOST_KEYS = (*PINNED, "knownhostscommand", "hostkeyalgorithms")
-CERTIFICATES = ",".join(
-    f"{name}-cert-v01@openssh.com"
-    for name in (
-        "ssh-ed25519",
-        *(f"ecdsa-sha2-nistp{size}" for size in (256, 384, 521)),
-        *("rsa-sha2-512", "rsa-sha2-256"),
-    )
+CERTIFICATES = (
+    "ssh-ed25519-cert-v01@openssh.com"
+    ",ecdsa-sha2-nistp256-cert-v01@openssh.com"
+    ",ecdsa-sha2-nistp384-cert-v01@openssh.com"
+    ",ecdsa-sha2-nistp521-cert-v01@openssh.com"
+    ",rsa-sha2-512-cert-v01@openssh.com"
+    ",rsa-sha2-256-cert-v01@openssh.com"
 )
+
+
+def about_host_keys(host: Settings) -> Settings:
+    """Return the settings that decide which host keys ssh accepts."""
+    keywords = {*PINNED, "knownhostscommand", "hostkeyalgorithms"}
+    return {keyword: value for keyword, value in host.items() if keyword in keywords}
 
 
 @pytest.mark.parametrize(
@@ -439,20 +447,21 @@ CERTIFICATES = ",".join(
         ),
     ],
 )
-def test_the_keys_of_the_spec_are_accepted_and_no_others(
+def test_ssh_accepts_only_the_keys_of_the_spec(
     keys: dict[str, Any], command: str, algorithms: str | None
 ) -> None:
-    found = settings(site(host_keys=host_keys(**keys)))
+    host = settings(site(host_keys=host_keys(**keys)))
     expected = PINNED | {"knownhostscommand": f"/bin/sh -c {command} %H %t %K %f"}
-    expected |= {"hostkeyalgorithms": algorithms} if algorithms else {}
-    assert {keyword: found[keyword] for keyword in ABOUT_HOST_KEYS if keyword in found} == expected
+    if algorithms:
+        expected["hostkeyalgorithms"] = algorithms
+    assert about_host_keys(host) == expected
 
 
-def test_an_authority_is_named_with_the_port_as_known_hosts_has_it() -> None:
+def test_an_authority_has_the_port_in_its_name_as_in_known_hosts() -> None:
     authority = {"hosts": "*.example.org", "key": KEY}
     hosts = {"hpc": {"host": "login.example.org", "port": 2222}}
-    found = settings(site(hosts=hosts, host_keys=host_keys(authorities=authority)))
-    assert "@cert-authority [*.example.org]:2222 " in found["knownhostscommand"]
+    host = settings(site(hosts=hosts, host_keys=host_keys(authorities=authority)))
+    assert "@cert-authority [*.example.org]:2222 " in host["knownhostscommand"]
 
 
 @pytest.mark.parametrize(
@@ -466,22 +475,22 @@ def test_an_authority_is_named_with_the_port_as_known_hosts_has_it() -> None:
     ids=[
         "from the documentation",
         "from hearsay",
-        "from hearsay, compared by the person",
+        "from hearsay, accepted by the user",
         "from both",
     ],
 )
-def test_keys_from_weak_sources_are_pinned_only_if_the_person_accepted_them(
+def test_keys_from_weak_sources_are_pinned_only_if_the_user_accepts_them(
     sources: str | list[str], accepted: bool, pinned: bool
 ) -> None:
     spec = site(host_keys=host_keys(fingerprints={"ed25519": FINGERPRINT}, source=sources))
-    found = settings(spec, profile=SiteProfile(user="ada", accept_unverified=accepted))
-    assert ("knownhostscommand" in found) is pinned
-    assert found["stricthostkeychecking"] == ("yes" if pinned else "ask")
+    host = settings(spec, profile=SiteProfile(user="ada", accept_unverified=accepted))
+    assert ("knownhostscommand" in host) is pinned
+    assert host["stricthostkeychecking"] == ("yes" if pinned else "ask")
 
 
-def test_a_host_without_keys_is_asked_about() -> None:
-    found = settings(site())
-    assert {keyword: found[keyword] for keyword in ABOUT_HOST_KEYS if keyword in found} == ASK
+def test_ssh_asks_about_a_host_without_keys() -> None:
+    host = settings(site())
+    assert about_host_keys(host) == {"stricthostkeychecking": "ask"}
 
 
 def test_each_entry_has_its_own_pins() -> None:
@@ -497,19 +506,17 @@ def test_each_entry_has_its_own_pins() -> None:
             },
         },
     )
-    commands = {
-        name: str(settings(spec, name)["knownhostscommand"]) for name in ("hpc", "hpc-data", "cn*")
-    }
-    assert {
-        name: (FINGERPRINT in command, OTHER in command) for name, command in commands.items()
-    } == {
-        "hpc": (True, False),
-        "hpc-data": (False, True),
-        "cn*": (False, True),
-    }
+    for name, own, foreign in [
+        ("hpc", FINGERPRINT, OTHER),
+        ("hpc-data", OTHER, FINGERPRINT),
+        ("cn*", OTHER, FINGERPRINT),
+    ]:
+        command = settings(spec, name)["knownhostscommand"]
+        assert own in command
+        assert foreign not in command
 
 
-def test_the_persons_key_stands_for_the_usual_one_and_for_no_robots() -> None:
+def test_the_key_of_the_profile_replaces_only_the_usual_key() -> None:
     robot = {
         "host": "robot.example.org",
         "auth": {"method": "publickey", "key": "~/.ssh/id_{site}_robot"},
@@ -518,12 +525,12 @@ def test_the_persons_key_stands_for_the_usual_one_and_for_no_robots() -> None:
     hosts = {"hpc": {"host": "login.example.org"}, "gate": gate, "robot": robot}
     profile = SiteProfile(user="ada", identity_file="/keys/ada")
     config = parsed(site(hosts=hosts), profile)
-    keys = {name: of(config, name)["identityfile"] for name in hosts}
+    keys = {name: settings_of(config, name)["identityfile"] for name in hosts}
     assert keys == {"hpc": "/keys/ada", "gate": "/keys/ada", "robot": "~/.ssh/id_hpc_robot"}
 
 
-def test_two_ways_into_one_host_do_not_share_a_connection() -> None:
-    """A shared connection is taken as it is, whatever the second way in asks for: an agent that is lent, say."""
+def test_two_entries_for_one_machine_do_not_share_a_connection() -> None:
+    """A shared connection ignores the settings of the second entry, such as agent forwarding."""
     host = "login.example.org"
     hosts = {
         "hpc": {"host": host},
@@ -531,7 +538,7 @@ def test_two_ways_into_one_host_do_not_share_a_connection() -> None:
         "sftp": {"host": host, "port": 12},
     }
     config = parsed(site(hosts=hosts))
-    paths = {name: of(config, name)["controlpath"] for name in hosts}
+    paths = {name: settings_of(config, name)["controlpath"] for name in hosts}
     assert paths == {
         "hpc": "~/.ssh/gen-%C",
         "hpc-agent": "~/.ssh/gen-%C-2",
@@ -539,7 +546,7 @@ def test_two_ways_into_one_host_do_not_share_a_connection() -> None:
     }
 
 
-def test_names_of_nodes_that_other_sites_have_too_are_told_and_not_compiled() -> None:
+def test_short_names_that_other_sites_use_too_are_only_in_a_comment() -> None:
     nodes = {"match": ["c?", "nid*"], "through": "hpc", "common": True}
     content = text(site(compute={"nodes": nodes}))
     assert (
@@ -550,8 +557,8 @@ def test_names_of_nodes_that_other_sites_have_too_are_told_and_not_compiled() ->
     assert "ProxyJump" not in content
 
 
-def test_their_full_names_are_compiled() -> None:
+def test_full_names_of_such_nodes_are_written() -> None:
     nodes = {"match": ["c?"], "host": "%h.hpc.example.org", "through": "hpc", "common": True}
     config = parsed(site(compute={"nodes": nodes}))
-    assert of(config, "c?.hpc.example.org")["proxyjump"] == "hpc"
-    assert of(config, "c?") == {}
+    assert settings_of(config, "c?.hpc.example.org")["proxyjump"] == "hpc"
+    assert settings_of(config, "c?") == {}
