@@ -1,4 +1,4 @@
-"""For which names, sites and people ssh looks at the certificate; what it then does is tested with ssh itself."""
+"""The names, sites and users for which ssh checks the certificate. The scenarios test the check with ssh itself."""
 
 import re
 from typing import Any
@@ -23,40 +23,38 @@ STEP: dict[str, Any] = {
 COMMAND: dict[str, Any] = {"method": "certificate", "command": ["get-certificate", "--fast"]}
 
 
-def site(auth: dict[str, Any] = STEP, **more: Any) -> SiteSpec:
-    usual = {
+def site(auth: dict[str, Any] = STEP, **fields: Any) -> SiteSpec:
+    spec = {
         "site": "hpc",
         "title": "A cluster",
         "hosts": {"hpc": {"host": "login.example.org"}},
         "auth": auth,
     }
-    return SiteSpec.model_validate(usual | more)
+    return SiteSpec.model_validate(spec | fields)
 
 
-def lines(spec: SiteSpec, profile: SiteProfile = ADA) -> list[str]:
-    """Return the Match lines of the config."""
+def match_lines(spec: SiteSpec, profile: SiteProfile = ADA) -> list[str]:
+    """Return the Match lines of the configuration."""
     (artifact,) = ssh_config.emit(Account(spec, profile))
     return [line for line in artifact.content.decode().splitlines() if line.startswith("Match")]
 
 
-def names(spec: SiteSpec, profile: SiteProfile = ADA) -> list[list[str]]:
+def match_names(spec: SiteSpec, profile: SiteProfile = ADA) -> list[list[str]]:
     """Return the names of each Match line."""
-    return [line.split()[3].split(",") for line in lines(spec, profile)]
+    return [line.split()[3].split(",") for line in match_lines(spec, profile)]
 
 
 @pytest.mark.parametrize(
     "auth",
     [
         pytest.param(STEP, id="step"),
-        pytest.param(COMMAND, id="a command of the centre"),
-        pytest.param(
-            COMMAND | {"asks": "otp"}, id="a command that asks, which is told what to type"
-        ),
-        pytest.param(COMMAND | {"each_connection": True}, id="certificates that no timer renews"),
+        pytest.param(COMMAND, id="a command of the site"),
+        pytest.param(COMMAND | {"asks": "otp"}, id="a command that asks the user for input"),
+        pytest.param(COMMAND | {"each_connection": True}, id="a certificate for each connection"),
     ],
 )
-def test_a_certificate_is_looked_at_before_a_connection(auth: dict[str, Any]) -> None:
-    assert names(site(auth)) == [["hpc", "login.example.org"]]
+def test_ssh_checks_the_certificate_before_a_connection(auth: dict[str, Any]) -> None:
+    assert match_names(site(auth)) == [["hpc", "login.example.org"]]
 
 
 @pytest.mark.parametrize(
@@ -71,20 +69,20 @@ def test_a_certificate_is_looked_at_before_a_connection(auth: dict[str, Any]) ->
             ADA,
             id="certificates from a web page",
         ),
-        pytest.param(STEP | {"renew_on_connect": False}, ADA, id="the spec does not want it"),
+        pytest.param(STEP | {"renew_on_connect": False}, ADA, id="switched off in the spec"),
         pytest.param(
             STEP,
             ADA.model_copy(update={"renew_on_connect": False}),
-            id="the person does not want it",
+            id="switched off in the profile",
         ),
-        pytest.param(STEP | {"key": "~/.ssh/{account}"}, ADA, id="a path that is not known yet"),
+        pytest.param(STEP | {"key": "~/.ssh/{account}"}, ADA, id="an unknown path"),
     ],
 )
-def test_nothing_is_run_before_a_connection_for(auth: dict[str, Any], profile: SiteProfile) -> None:
-    assert lines(site(auth), profile) == []
+def test_ssh_checks_nothing_for(auth: dict[str, Any], profile: SiteProfile) -> None:
+    assert match_lines(site(auth), profile) == []
 
 
-def test_only_names_that_log_in_with_the_certificate_are_looked_at() -> None:
+def test_ssh_checks_only_for_names_that_use_the_certificate() -> None:
     spec = site(
         hosts={
             "hpc": {
@@ -104,63 +102,66 @@ def test_only_names_that_log_in_with_the_certificate_are_looked_at() -> None:
         "hpc2",
         "login2.example.org",
     ]
-    assert names(spec) == [[*logins, "hpc-job", "cn???"]]
+    assert match_names(spec) == [[*logins, "hpc-job", "cn???"]]
 
 
-def test_a_pattern_that_is_left_out_is_so_for_its_own_group_alone() -> None:
+def test_a_negated_pattern_applies_only_to_its_own_group() -> None:
     spec = site(
         compute={
             "cpu": {"match": ["c*", "!cloud"], "through": "hpc"},
             "gpu": {"match": "cl???", "through": "hpc"},
         }
     )
-    assert names(spec) == [["hpc", "login.example.org", "cl???"], ["c*", "!cloud"]]
+    assert match_names(spec) == [["hpc", "login.example.org", "cl???"], ["c*", "!cloud"]]
 
 
 @pytest.mark.parametrize(
     ("auth", "profile", "argument"),
     [
-        pytest.param(STEP, ADA, ".ssh/id_hpc-cert.pub", id="below the home folder"),
+        pytest.param(STEP, ADA, ".ssh/id_hpc-cert.pub", id="below the home directory"),
         pytest.param(
             COMMAND | {"certificate": "~/.c/{project}-c.pub"},
             ADA,
             ".c/p1-c.pub",
-            id="somewhere else",
+            id="in another directory",
         ),
         pytest.param(
             STEP,
             ADA.model_copy(update={"identity_file": "/keys/ada lovelace/id"}),
             "/keys/ada lovelace/id-cert.pub",
-            id="two words",
+            id="with a space",
         ),
     ],
 )
-def test_the_command_is_the_same_for_all_but_for_the_site_and_the_certificate(
+def test_the_command_differs_only_in_the_site_and_the_certificate(
     auth: dict[str, Any], profile: SiteProfile, argument: str
 ) -> None:
-    (line,) = lines(site(auth), profile)
-    (usual,) = lines(site())
+    (line,) = match_lines(site(auth), profile)
+    (usual_line,) = match_lines(site())
     assert line.endswith(f"' hpc '{argument}'\"")
-    assert line.removesuffix(f" '{argument}'\"") == usual.removesuffix(" '.ssh/id_hpc-cert.pub'\"")
+    assert line.removesuffix(f" '{argument}'\"") == usual_line.removesuffix(
+        " '.ssh/id_hpc-cert.pub'\""
+    )
 
 
-def test_the_command_holds_nothing_that_ssh_or_some_shell_reads_otherwise() -> None:
-    """Within double quotes ssh takes a backslash or not, by its version; csh takes a ! even in single quotes."""
-    (line,) = lines(validate.site(resources.CATALOGUE / "musica.yaml"))
-    _, command, rest = line.split('"')
-    _, script, words, certificate, end = command.split("'")
-    assert (rest, words, certificate, end) == ("", " musica ", ".ssh/id_musica-cert.pub", "")
+def test_the_command_has_no_character_that_ssh_or_a_shell_would_change() -> None:
+    """Versions of ssh differ in a backslash within double quotes; csh expands a ! even in single quotes."""
+    (line,) = match_lines(validate.site(resources.CATALOGUE / "musica.yaml"))
+    _, command, end_of_line = line.split('"')
+    _, script, site_name, certificate, end = command.split("'")
+    assert (end_of_line, site_name, certificate, end) == (
+        "",
+        " musica ",
+        ".ssh/id_musica-cert.pub",
+        "",
+    )
     assert not re.search(r"[\\!`]|\$\{", script)
     assert not re.search("%[^%]", script.replace("%%", ""))
 
 
-def test_a_review_counts_the_switch_as_a_command_that_is_run() -> None:
-    for auth in (STEP, COMMAND):
-        off, on = (
-            meaning(site(auth | {"renew_on_connect": switch}))[""] for switch in (False, True)
-        )
-        assert (off["auth.renew_on_connect"].value, on["auth.renew_on_connect"].value) == (
-            ("false",),
-            ("true",),
-        )
-        assert on["auth.renew_on_connect"].weight is Weight.TRUST
+@pytest.mark.parametrize("auth", [STEP, COMMAND], ids=["step", "a command of the site"])
+def test_a_review_reports_the_switch_as_a_change_of_trust(auth: dict[str, Any]) -> None:
+    off = meaning(site(auth | {"renew_on_connect": False}))[""]["auth.renew_on_connect"]
+    on = meaning(site(auth | {"renew_on_connect": True}))[""]["auth.renew_on_connect"]
+    assert (off.value, on.value) == (("false",), ("true",))
+    assert on.weight is Weight.TRUST

@@ -1,4 +1,4 @@
-"""When a timer looks at a certificate: in time for any lifetime, and only where there is one to renew."""
+"""The schedule of a timer: in time for any lifetime, and only for a certificate that a timer can renew."""
 
 import math
 
@@ -30,8 +30,8 @@ def site(auth: dict[str, object]) -> SiteSpec:
     )
 
 
-def lasting(lifetime: str | None, renew_before: str | None = None) -> CommandCertificateAuth:
-    """Return the auth of certificates that last for a time."""
+def with_lifetime(lifetime: str | None, renew_before: str | None = None) -> CommandCertificateAuth:
+    """Return the authentication of a site whose certificates have a lifetime."""
     return CommandCertificateAuth.model_validate(
         COMMAND | {"lifetime": lifetime, "renew_before": renew_before}
     )
@@ -40,25 +40,25 @@ def lasting(lifetime: str | None, renew_before: str | None = None) -> CommandCer
 @pytest.mark.parametrize(
     ("auth", "expected"),
     [
-        pytest.param(lasting("60s"), Schedule(15, 5, 1), id="a minute"),
-        pytest.param(lasting("15m"), Schedule(225, 60, 12), id="15 minutes"),
-        pytest.param(lasting("1h"), Schedule(900, 300, 60), id="an hour"),
-        pytest.param(lasting("12h"), Schedule(10800, 3600, 720), id="12 hours"),
-        pytest.param(lasting("16h"), Schedule(14400, 3600, 720), id="16 hours"),
-        pytest.param(lasting("24h"), Schedule(21600, 7200, 1440), id="a day"),
+        pytest.param(with_lifetime("60s"), Schedule(15, 5, 1), id="a minute"),
+        pytest.param(with_lifetime("15m"), Schedule(225, 60, 12), id="15 minutes"),
+        pytest.param(with_lifetime("1h"), Schedule(900, 300, 60), id="an hour"),
+        pytest.param(with_lifetime("12h"), Schedule(10800, 3600, 720), id="12 hours"),
+        pytest.param(with_lifetime("16h"), Schedule(14400, 3600, 720), id="16 hours"),
+        pytest.param(with_lifetime("24h"), Schedule(21600, 7200, 1440), id="a day"),
         pytest.param(
-            lasting("365d"),
+            with_lifetime("365d"),
             Schedule(7884000, 21600, 4320),
-            id="a year is still looked at every 6 hours",
+            id="a year, which is checked every 6 hours too",
+        ),
+        pytest.param(with_lifetime(None), Schedule(1800, 600, 120), id="an unknown lifetime"),
+        pytest.param(
+            with_lifetime(None, "1h"), Schedule(3600, 900, 180), id="a skew from the spec"
         ),
         pytest.param(
-            lasting(None), Schedule(1800, 600, 120), id="a lifetime that the site does not say"
-        ),
-        pytest.param(
-            lasting(None, "1h"), Schedule(3600, 900, 180), id="a renewal that the spec fixes"
-        ),
-        pytest.param(
-            lasting("1d", "1h"), Schedule(3600, 900, 180), id="the spec's renewal, not a quarter"
+            with_lifetime("1d", "1h"),
+            Schedule(3600, 900, 180),
+            id="a skew from the spec and a lifetime",
         ),
     ],
 )
@@ -74,31 +74,32 @@ durations = st.builds("{}{}".format, counts, st.sampled_from("smhd")).filter(
 
 @st.composite
 def auths(draw: st.DrawFn) -> CommandCertificateAuth:
-    """Any auth that a spec can have: nothing below 15 seconds, and a renewal that is shorter than the lifetime."""
+    """Draw an authentication that a spec can have: at least 15 seconds, and a skew shorter than the lifetime."""
     lifetime = draw(st.none() | durations)
     renew_before = draw(st.none() | durations)
     if lifetime and renew_before and seconds(renew_before) >= seconds(lifetime):
         renew_before = None
-    return lasting(lifetime, renew_before)
+    return with_lifetime(lifetime, renew_before)
 
 
-def looks(plan: Schedule, due: int) -> list[int]:
-    """Return when the next two looks come at the latest, for a certificate that is due from some second on."""
+def latest_checks(plan: Schedule, due: int) -> list[int]:
+    """Return the latest time of the next two checks of a certificate that is due from a given second."""
     first = math.ceil(due / plan.period) * plan.period
     return [tick + plan.delay + ACCURACY for tick in (first, first + plan.period)]
 
 
 @given(auths(), st.integers(0, 20 * 365 * DAY))
-def test_two_looks_fall_between_the_time_that_a_certificate_is_due_and_its_end(
+def test_two_checks_fall_between_the_due_time_and_the_expiry_of_a_certificate(
     auth: CommandCertificateAuth, due: int
 ) -> None:
-    """The second makes up for a first that failed."""
+    """The second check makes up for a first that failed."""
     plan = schedule(auth)
-    assert all(due < look < due + plan.skew for look in looks(plan, due))
+    for check in latest_checks(plan, due):
+        assert due < check < due + plan.skew
 
 
 @given(auths())
-def test_a_look_with_its_delay_is_over_before_the_skew_and_before_the_next_look(
+def test_a_delayed_check_comes_before_the_expiry_and_before_the_next_check(
     auth: CommandCertificateAuth,
 ) -> None:
     plan = schedule(auth)
@@ -107,7 +108,7 @@ def test_a_look_with_its_delay_is_over_before_the_skew_and_before_the_next_look(
 
 
 @given(auths())
-def test_a_period_divides_the_day_so_that_a_calendar_expression_can_name_it(
+def test_a_period_divides_the_day_so_that_a_calendar_event_can_name_it(
     auth: CommandCertificateAuth,
 ) -> None:
     period = schedule(auth).period
@@ -122,12 +123,12 @@ def test_a_period_divides_the_day_so_that_a_calendar_expression_can_name_it(
         pytest.param(
             {"lifetime": "14s"},
             ["lifetime: 14s is too short: a timer needs 15s to renew in time"],
-            id="short",
+            id="a short lifetime",
         ),
         pytest.param(
             {"renew_before": "5s"},
             ["renew_before: 5s is too short: a timer needs 15s to renew in time"],
-            id="late",
+            id="a short skew",
         ),
         pytest.param(
             {"lifetime": "1h", "renew_before": "60m"},
@@ -136,23 +137,25 @@ def test_a_period_divides_the_day_so_that_a_calendar_expression_can_name_it(
         ),
     ],
 )
-def test_durations_that_no_timer_can_keep_are_refused(
+def test_durations_that_are_too_short_for_a_timer_are_refused(
     durations: dict[str, str], expected: list[str]
 ) -> None:
-    found = faults(site(COMMAND | durations))
-    assert [f"{fault.loc[-1]}: {fault.message}" for fault in found] == expected
+    messages = [f"{fault.loc[-1]}: {fault.message}" for fault in faults(site(COMMAND | durations))]
+    assert messages == expected
 
 
 @pytest.mark.parametrize(
     "durations",
     [
-        pytest.param({"lifetime": "15s"}, id="the shortest"),
+        pytest.param({"lifetime": "15s"}, id="the shortest lifetime"),
         pytest.param({"lifetime": "1h", "renew_before": "59m"}, id="due soon"),
-        pytest.param({"lifetime": "5s", "each_connection": True}, id="no timer"),
-        pytest.param({}, id="not known"),
+        pytest.param(
+            {"lifetime": "5s", "each_connection": True}, id="a certificate that no timer renews"
+        ),
+        pytest.param({}, id="unknown durations"),
     ],
 )
-def test_durations_that_a_timer_can_keep_are_taken(durations: dict[str, object]) -> None:
+def test_durations_that_suffice_for_a_timer_are_accepted(durations: dict[str, object]) -> None:
     assert faults(site(COMMAND | durations)) == []
 
 
@@ -197,9 +200,7 @@ def test_a_certificate_that_a_timer_can_renew(auth: dict[str, object], kind: typ
             {"method": "certificate", "portal": "https://example.org/"},
             id="certificates from a web page",
         ),
-        pytest.param(
-            COMMAND | {"each_connection": True}, id="certificates got before each connection"
-        ),
+        pytest.param(COMMAND | {"each_connection": True}, id="a certificate for each connection"),
     ],
 )
 def test_a_site_without_a_certificate_that_a_timer_can_renew(auth: dict[str, object]) -> None:

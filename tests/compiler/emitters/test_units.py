@@ -1,4 +1,4 @@
-"""The units that renew a certificate, for systemd and for launchd: what they run, when, and for which sites."""
+"""The units of systemd and launchd that renew a certificate: their command, their schedule, and their sites."""
 
 import plistlib
 import re
@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from configparser import ConfigParser
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -39,19 +39,13 @@ def site(name: str = "x", **auth: Any) -> SiteSpec:
 
 
 def service(site: SiteSpec) -> Artifact:
-    return next(
-        unit
-        for unit in systemd_timer.emit(Account(site, SiteProfile()))
-        if unit.path.suffix == ".service"
-    )
+    unit, _ = systemd_timer.emit(Account(site, SiteProfile()))
+    return unit
 
 
 def timer(site: SiteSpec) -> Artifact:
-    return next(
-        unit
-        for unit in systemd_timer.emit(Account(site, SiteProfile()))
-        if unit.path.suffix == ".timer"
-    )
+    _, unit = systemd_timer.emit(Account(site, SiteProfile()))
+    return unit
 
 
 def agent(site: SiteSpec) -> Artifact:
@@ -59,7 +53,7 @@ def agent(site: SiteSpec) -> Artifact:
 
 
 def settings(unit: Artifact) -> dict[str, dict[str, str]]:
-    """Return the settings of a unit by section; a key that stands twice is an error here."""
+    """Return the settings of a unit by section; a key that is set twice is an error."""
     parser = ConfigParser(interpolation=None, delimiters=("=",), comment_prefixes=("#",))
     parser.optionxform = str  # type: ignore[assignment, method-assign]
     parser.read_string(unit.content.decode())
@@ -84,12 +78,12 @@ def settings(unit: Artifact) -> dict[str, dict[str, str]]:
         ),
     ],
 )
-def test_where_the_units_of_a_site_are_written_and_installed(
+def test_the_paths_of_the_units_and_of_their_installed_copies(
     emit: Callable[[Account], list[Artifact]], expected: dict[str, str]
 ) -> None:
     artifacts = list(emit(Account(MUSICA, SiteProfile())))
-    places = {PurePosixPath(path): PurePosixPath(installed) for path, installed in expected.items()}
-    assert {artifact.path: artifact.install_to for artifact in artifacts} == places
+    paths = {str(artifact.path): str(artifact.install_to) for artifact in artifacts}
+    assert paths == expected
     assert {artifact.mode for artifact in artifacts} == {0o644}
 
 
@@ -102,7 +96,7 @@ NO_UNITS: list[Any] = [
         {"method": "certificate", "portal": "https://example.org/"},
         id="certificates from a web page",
     ),
-    pytest.param(COMMAND | {"each_connection": True}, id="certificates got before each connection"),
+    pytest.param(COMMAND | {"each_connection": True}, id="a certificate for each connection"),
 ]
 
 
@@ -110,7 +104,7 @@ NO_UNITS: list[Any] = [
 @pytest.mark.parametrize(
     "emit", [systemd_timer.emit, launchd_agent.emit], ids=["systemd", "launchd"]
 )
-def test_units_are_left_out_for(
+def test_a_site_has_no_units_if_it_uses(
     emit: Callable[[Account], list[Artifact]], auth: dict[str, Any]
 ) -> None:
     spec = SiteSpec.model_validate(site().model_dump() | {"auth": auth})
@@ -120,35 +114,34 @@ def test_units_are_left_out_for(
 @pytest.mark.parametrize(
     "emit", [systemd_timer.emit, launchd_agent.emit], ids=["systemd", "launchd"]
 )
-def test_a_site_whose_own_command_gets_certificates_has_units(
+def test_a_site_with_a_command_for_certificates_has_units(
     emit: Callable[[Account], list[Artifact]],
 ) -> None:
     assert list(emit(Account(site(), SiteProfile())))
 
 
-def test_units_are_the_same_for_everybody(ada: SiteProfile) -> None:
+def test_units_are_the_same_for_every_user(ada: SiteProfile) -> None:
     for emit in (systemd_timer.emit, launchd_agent.emit):
         assert list(emit(Account(MUSICA, ada))) == list(emit(Account(MUSICA, SiteProfile())))
 
 
 @pytest.mark.parametrize("unit", [service, timer, agent], ids=["service", "timer", "agent"])
-def test_no_unit_holds_a_secret_or_a_path_of_a_home_folder(
+def test_no_unit_has_a_secret_or_the_path_of_a_home_directory(
     unit: Callable[[SiteSpec], Artifact],
 ) -> None:
-    lines = [
-        line for line in unit(MUSICA).content.decode().splitlines() if not line.startswith("#")
-    ]
-    assert not re.search(r"(?i)password|token|secret|credential|/home/|/Users/", "\n".join(lines))
+    lines = unit(MUSICA).content.decode().splitlines()
+    values = "\n".join(line for line in lines if not line.startswith("#"))
+    assert not re.search(r"(?i)password|token|secret|credential|/home/|/Users/", values)
 
 
-def test_the_service_runs_gen_refresh_for_its_site_by_the_programs_of_its_user() -> None:
-    found = settings(service(MUSICA))["Service"]
-    assert found["ExecStart"] == "/usr/bin/env gen refresh musica"
+def test_the_service_runs_gen_refresh_with_the_programs_of_its_user() -> None:
+    unit = settings(service(MUSICA))["Service"]
+    assert unit["ExecStart"] == "/usr/bin/env gen refresh musica"
     assert (
-        found["Environment"]
+        unit["Environment"]
         == "TZ=UTC PATH=%h/.local/bin:/usr/local/bin:/usr/bin:/bin STEPPATH=%h/.step"
     )
-    assert (found["Type"], found["UMask"], found["LimitCORE"]) == ("oneshot", "0077", "0")
+    assert (unit["Type"], unit["UMask"], unit["LimitCORE"]) == ("oneshot", "0077", "0")
 
 
 HARDENING = {
@@ -164,49 +157,42 @@ HARDENING = {
 }
 
 
-def test_the_service_may_do_no_more_than_a_renewal_needs() -> None:
+def test_the_service_is_restricted() -> None:
     assert settings(service(MUSICA))["Service"].items() >= HARDENING.items()
 
 
 @pytest.mark.parametrize(
     "option",
     [
-        # A user may not drop what root may: the unit would fail with 218/CAPABILITIES.
-        *(
-            "CapabilityBoundingSet",
-            "ProtectClock",
-            "ProtectKernelLogs",
-            "ProtectKernelModules",
-            "PrivateDevices",
-        ),
-        # systemd before 254 ignores these for a user; later ones make a user namespace for them.
-        *(
-            "PrivateUsers",
-            "ProtectSystem",
-            "ProtectHome",
-            "PrivateTmp",
-            "PrivateMounts",
-            "ProtectHostname",
-        ),
-        *(
-            "ProtectKernelTunables",
-            "ProtectControlGroups",
-            "ProtectProc",
-            "ProcSubset",
-            "ReadWritePaths",
-        ),
-        # node, java and others that compile while they run need such memory.
+        # A user may not drop a capability of root: the unit would fail with 218/CAPABILITIES.
+        "CapabilityBoundingSet",
+        "ProtectClock",
+        "ProtectKernelLogs",
+        "ProtectKernelModules",
+        "PrivateDevices",
+        # In a user manager, systemd before 254 ignores these; later versions make a user namespace.
+        "PrivateUsers",
+        "ProtectSystem",
+        "ProtectHome",
+        "PrivateTmp",
+        "PrivateMounts",
+        "ProtectHostname",
+        "ProtectKernelTunables",
+        "ProtectControlGroups",
+        "ProtectProc",
+        "ProcSubset",
+        "ReadWritePaths",
+        # Programs with a JIT compiler, such as node and java, need such memory.
         "MemoryDenyWriteExecute",
-        # A home folder on AFS is read with the tokens of the session's keyring.
+        # A home directory on AFS is read with the tokens in the keyring of the session.
         "KeyringMode",
-        # Nothing tells a user's manager that the network is up: the next look makes up for one without.
+        # A user manager has no unit for the network. The next check makes up for one without it.
         "Wants",
     ],
 )
-def test_the_service_leaves_out_what_a_users_manager_cannot_do(option: str) -> None:
-    assert option not in {
-        name for section in settings(service(MUSICA)).values() for name in section
-    }
+def test_the_service_has_no_restriction_that_a_user_manager_cannot_apply(option: str) -> None:
+    for section in settings(service(MUSICA)).values():
+        assert option not in section
 
 
 @pytest.mark.parametrize(
@@ -220,10 +206,10 @@ def test_the_service_leaves_out_what_a_users_manager_cannot_do(option: str) -> N
             "120",
             id="half an hour",
         ),
-        pytest.param({}, "*-*-* *:00/10:00 UTC", "120", id="a lifetime that the site does not say"),
+        pytest.param({}, "*-*-* *:00/10:00 UTC", "120", id="an unknown lifetime"),
     ],
 )
-def test_when_the_timer_looks(auth: dict[str, Any], calendar: str, delay: str) -> None:
+def test_the_schedule_of_the_timer(auth: dict[str, Any], calendar: str, delay: str) -> None:
     assert settings(timer(site(**auth)))["Timer"] == {
         "OnCalendar": calendar,
         "RandomizedDelaySec": delay,
@@ -232,7 +218,7 @@ def test_when_the_timer_looks(auth: dict[str, Any], calendar: str, delay: str) -
     }
 
 
-def test_the_timer_is_started_with_the_users_other_timers() -> None:
+def test_the_timer_starts_with_the_other_timers_of_the_user() -> None:
     assert settings(timer(MUSICA))["Install"] == {"WantedBy": "timers.target"}
 
 
@@ -240,28 +226,26 @@ durations = st.builds("{}{}".format, st.integers(1, 999), st.sampled_from("mhd")
 
 
 @given(st.from_regex(SLUG, fullmatch=True).filter(lambda name: len(name) < 60), durations)
-def test_the_agent_is_a_property_list_of_the_same_site_period_and_time_zone_as_the_timer(
-    name: str, lifetime: str
-) -> None:
+def test_the_agent_has_the_site_period_and_time_zone_of_the_timer(name: str, lifetime: str) -> None:
     spec = site(name, lifetime=lifetime)
     auth = timed_auth(spec)
-    found = plistlib.loads(agent(spec).content)
+    plist = plistlib.loads(agent(spec).content)
     assert auth
-    assert found["StartInterval"] == schedule(auth).period
+    assert plist["StartInterval"] == schedule(auth).period
     assert (
-        systemd_timer.calendar(found["StartInterval"])
+        systemd_timer.calendar(plist["StartInterval"])
         == settings(timer(spec))["Timer"]["OnCalendar"]
     )
-    assert found["EnvironmentVariables"] == {"TZ": "UTC"}
-    assert found["Label"] == f"gen-cert-{name}" == timer(spec).path.stem
-    assert found["ProgramArguments"][-1].endswith(f" exec gen refresh {name}")
+    assert plist["EnvironmentVariables"] == {"TZ": "UTC"}
+    assert plist["Label"] == f"gen-cert-{name}" == timer(spec).path.stem
+    assert plist["ProgramArguments"][-1].endswith(f" exec gen refresh {name}")
     assert settings(service(spec))["Service"]["ExecStart"].endswith(f" gen refresh {name}")
-    assert found["Umask"] == int(settings(service(spec))["Service"]["UMask"], 8)
+    assert plist["Umask"] == int(settings(service(spec))["Service"]["UMask"], 8)
 
 
 @given(st.from_regex(SLUG, fullmatch=True))
-def test_the_comment_of_the_agent_is_well_formed_for_every_site(name: str) -> None:
-    """XML takes no two dashes within a comment, nor one at its end."""
+def test_the_comment_of_the_agent_is_valid_xml_for_every_site(name: str) -> None:
+    """A comment in XML may not hold two dashes, nor end with one."""
     (comment,) = re.findall(r"<!--(.*?)-->", agent(site(name)).content.decode())
     assert comment.startswith(f" Made by gen for {name}; ")
     assert "--" not in comment
@@ -272,35 +256,37 @@ def test_the_comment_of_the_agent_is_well_formed_for_every_site(name: str) -> No
 @pytest.mark.parametrize(
     "home",
     [
-        pytest.param("ada", id="a plain home folder"),
-        pytest.param("ada lovelace's $HOME", id="a home folder with a blank, a quote and a dollar"),
+        pytest.param("ada", id="a plain home directory"),
+        pytest.param(
+            "ada lovelace's $HOME", id="a home directory with a space, a quote and a dollar sign"
+        ),
     ],
 )
-def test_the_agent_runs_the_gen_of_its_user_under_any_shell_that_a_mac_calls_sh(
+def test_the_agent_runs_the_gen_of_its_user_in_every_shell_that_may_be_sh(
     shell: str, home: str, tmp_path: Path, need: Callable[..., None]
 ) -> None:
     need(shell)
-    folder = tmp_path / home
-    gen = folder / ".local/bin/gen"
+    directory = tmp_path / home
+    gen = directory / ".local/bin/gen"
     gen.parent.mkdir(parents=True)
     gen.write_text('#!/bin/sh\nprintf "%s\\n" "$*" "$STEPPATH" "$TZ" "${PATH%%:*}"\n')
     gen.chmod(0o755)
     sh = tmp_path / "sh"
-    sh.symlink_to(shutil.which(shell) or "")  # so that it behaves as sh does
-    found = plistlib.loads(agent(MUSICA).content)
-    name, *arguments = found["ProgramArguments"]
+    sh.symlink_to(shutil.which(shell) or "")  # a shell called sh behaves as sh
+    plist = plistlib.loads(agent(MUSICA).content)
+    name, *arguments = plist["ProgramArguments"]
     assert name == "/bin/sh"
-    env = {"HOME": str(folder), "PATH": "/usr/bin:/bin", **found["EnvironmentVariables"]}
+    env = {"HOME": str(directory), "PATH": "/usr/bin:/bin", **plist["EnvironmentVariables"]}
     result = subprocess.run([sh, *arguments], env=env, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.splitlines() == [
         "refresh musica",
-        f"{folder}/.step",
+        f"{directory}/.step",
         "UTC",
-        f"{folder}/.local/bin",
+        f"{directory}/.local/bin",
     ]
 
 
-def test_the_agent_looks_at_login_and_in_the_background() -> None:
-    found = plistlib.loads(agent(MUSICA).content)
-    assert (found["RunAtLoad"], found["ProcessType"]) == (True, "Background")
+def test_the_agent_runs_at_login_and_in_the_background() -> None:
+    plist = plistlib.loads(agent(MUSICA).content)
+    assert (plist["RunAtLoad"], plist["ProcessType"]) == (True, "Background")
