@@ -1,4 +1,4 @@
-"""The Dagster project: what is compiled, what is seeded, and that the template is one of cookiecutter's own."""
+"""The Dagster project: its compiled file, its seeds, and its template, which cookiecutter renders too."""
 
 import ast
 import re
@@ -19,6 +19,7 @@ from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.single_file import SingleFileSnapshotExtension
 
 from generator import resources
+from generator.compiler import scaffold
 from generator.compiler.account import Account
 from generator.compiler.compile import compile_site
 from generator.compiler.emitters import dagster_project, ssh_config
@@ -42,7 +43,7 @@ CLASSES: dict[str, Any] = {
 
 @pytest.fixture
 def gen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Gen:
-    """Run gen in an empty folder, with an empty home."""
+    """Run gen in an empty directory, with an empty home directory."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     return running(monkeypatch, capsys.readouterr)
@@ -56,17 +57,23 @@ def site(name: str, *changes: str) -> SiteSpec:
 
 
 def wiring(spec: SiteSpec, profile: SiteProfile | None = None) -> dict[str, Any]:
-    [made] = dagster_project.emit(
-        Account(spec, profile or SiteProfile()), Project(PurePosixPath("p"), "p")
-    )
-    return tomllib.loads(made.content.decode())
+    """Return the content of a site's file in a project."""
+    account = Account(spec, profile or SiteProfile())
+    [artifact] = dagster_project.emit(account, Project(PurePosixPath("p"), "p"))
+    return tomllib.loads(artifact.content.decode())
 
 
 def of_file(snapshot: SnapshotAssertion, name: str) -> SnapshotAssertion:
-    """Give a snapshot the name's own ending; Python's would have it taken for a test and for code of ours."""
-    ending = re.sub("^py$", "python", name.rpartition(".")[2].lower())
+    """Give a snapshot the extension of a file.
+
+    Python files get another one: pytest would collect a `.py` file, and ruff would check it.
+    """
+    extension = name.rpartition(".")[2].lower()
+    if extension == "py":
+        extension = "python"
+    attributes = {"file_extension": extension}
     return snapshot.use_extension(
-        type(f"{ending}File", (SingleFileSnapshotExtension,), {"file_extension": ending})
+        type(f"{extension}File", (SingleFileSnapshotExtension,), attributes)
     )
 
 
@@ -74,47 +81,48 @@ def of_file(snapshot: SnapshotAssertion, name: str) -> SnapshotAssertion:
 def test_every_file_of_a_project(name: str, snapshot: SnapshotAssertion) -> None:
     project = Project(PurePosixPath(f"{name}-pipelines"), f"{name}_pipelines")
     for seed in dagster_project.seeds(site(name), project):
-        assert seed.content == of_file(snapshot, seed.path.name)(
-            name=str(seed.path.relative_to(project.folder)).replace("/", " ")
-        )
+        snapshot_name = str(seed.path.relative_to(project.folder)).replace("/", " ")
+        assert seed.content == of_file(snapshot, seed.path.name)(name=snapshot_name)
 
 
 @pytest.mark.parametrize("name", SITES)
 def test_the_wiring_of_every_site(name: str, ada: SiteProfile, snapshot: SnapshotAssertion) -> None:
-    """With the pins that only a person accepts, so that every table is seen."""
-    [made] = dagster_project.emit(Account(site(name), ada), Project(PurePosixPath(), "p"))
-    assert made.content == of_file(snapshot, "site.toml")
+    """The profile accepts weak sources, so that every table is there."""
+    [artifact] = dagster_project.emit(Account(site(name), ada), Project(PurePosixPath(), "p"))
+    assert artifact.content == of_file(snapshot, "site.toml")
 
 
 @pytest.mark.parametrize("name", SITES)
-def test_every_key_of_the_wiring_is_a_field_that_takes_its_value(
+def test_every_key_of_the_wiring_is_a_field_of_dagster_slurm_that_accepts_its_value(
     name: str, ada: SiteProfile, tmp_path: Path
 ) -> None:
-    made = wiring(site(name), ada)
+    tables = wiring(site(name), ada)
     (tmp_path / "key").touch()
-    for table, known in CLASSES.items():
-        fields = made.get(table, {})
-        assert set(fields) <= set(known.model_fields)
+    for table, model in CLASSES.items():
+        fields = tables.get(table, {})
+        assert set(fields) <= set(model.model_fields)
         if table == "ssh":
-            jump = fields.pop("jump_host", {})
-            assert set(jump) <= set(known.model_fields)
+            jump_host = fields.pop("jump_host", {})
+            assert set(jump_host) <= set(model.model_fields)
             fields |= {"user": "ada", "key_path": str(tmp_path / "key")}
-        known(**{key: None if value == "" else value for key, value in fields.items()})
+        # An empty text stands for None, which TOML does not have.
+        model(**{key: value or None for key, value in fields.items()})
 
 
 @pytest.mark.parametrize("name", SITES)
-def test_what_a_team_shares_holds_nothing_of_a_person(name: str) -> None:
-    one, other = (
-        SiteProfile(
-            user=user,
-            email=f"{user}@example.org",
-            home=f"/home/{user}",
-            account=f"a-{user}",
-            client_id=user,
-        )
-        for user in ("ada", "grace")
+def test_the_wiring_has_no_value_of_a_user(name: str) -> None:
+    """So a team can share it."""
+    assert wiring(site(name), profile_of("ada")) == wiring(site(name), profile_of("grace"))
+
+
+def profile_of(user: str) -> SiteProfile:
+    return SiteProfile(
+        user=user,
+        email=f"{user}@example.org",
+        home=f"/home/{user}",
+        account=f"a-{user}",
+        client_id=user,
     )
-    assert wiring(site(name), one) == wiring(site(name), other)
 
 
 @pytest.mark.parametrize("name", ["musica", "mila"])
@@ -124,12 +132,12 @@ def test_the_pins_are_those_of_the_ssh_config(name: str, ada: SiteProfile) -> No
         assert f"    {option.removeprefix('-o').replace('=', ' ', 1)}\n" in conf.content.decode()
 
 
-def test_without_trusted_pins_a_known_hosts_file_decides() -> None:
+def test_the_wiring_has_no_pins_that_are_not_trusted() -> None:
     assert not {"extra_opts", "host_key_checking"} & set(wiring(site("musica"))["ssh"])
 
 
 @pytest.mark.parametrize(
-    ("name", "overlay", "table", "expected"),
+    ("name", "change_text", "table", "expected"),
     [
         pytest.param(
             "musica",
@@ -139,42 +147,66 @@ def test_without_trusted_pins_a_known_hosts_file_decides() -> None:
                 "pre_start_commands": ["ulimit -n 65536"],
                 "ray_start_args": ["--include-dashboard=false"],
             },
-            id="dashboard off",
+            id="a list of Ray",
         ),
         pytest.param(
-            "mila", "spark.executor_memory=8g", "spark", {"executor_memory": "8g"}, id="spark"
+            "mila",
+            "spark.executor_memory=8g",
+            "spark",
+            {"executor_memory": "8g"},
+            id="a text of Spark",
         ),
-        pytest.param("mila", "ray.worker_cpu_bind=omit", "ray", {"worker_cpu_bind": ""}, id="none"),
+        pytest.param(
+            "mila",
+            "ray.worker_cpu_bind=omit",
+            "ray",
+            {"worker_cpu_bind": ""},
+            id="an empty text for None",
+        ),
         pytest.param(
             "mila",
             "slurm.signal=B:TERM@120",
             "queue",
             {"partition": "long", "signal_before_timeout": "TERM@120"},
-            id="signal",
+            id="the signal before the timeout",
         ),
     ],
 )
-def test_one_line_of_an_overlay_changes_a_field(
-    name: str, overlay: str, table: str, expected: dict[str, Any]
+def test_a_change_of_the_spec_changes_a_field(
+    name: str, change_text: str, table: str, expected: dict[str, Any]
 ) -> None:
-    assert wiring(site(name, overlay))[table] == expected
+    assert wiring(site(name, change_text))[table] == expected
 
 
 @pytest.mark.parametrize(
     ("name", "key", "expected"),
     [
-        pytest.param("musica", "asks", None, id="a certificate asks nothing"),
-        pytest.param("mila", "asks", "for a second factor", id="second factor"),
+        pytest.param("musica", "asks", None, id="a certificate, which asks for nothing"),
+        pytest.param("mila", "asks", "for a second factor", id="a second factor"),
         pytest.param(
-            "olcf-frontier", "impossible", "connections may not be shared", id="no sharing"
+            "olcf-frontier",
+            "impossible",
+            "each login asks the user for input, and connections may not be shared",
+            id="a password without a shared connection",
         ),
-        pytest.param("vsc-kuleuven-wice", "impossible", "--clusters", id="clusters"),
-        pytest.param("cirrus", "needs", "SLURM_ACCOUNT", id="account"),
+        pytest.param(
+            "vsc-kuleuven-wice",
+            "impossible",
+            "jobs need --clusters, which dagster-slurm does not pass",
+            id="a cluster name",
+        ),
+        pytest.param(
+            "cirrus",
+            "needs",
+            ["SLURM_EDGE_NODE_USER", "SLURM_ACCOUNT"],
+            id="an account",
+        ),
     ],
 )
-def test_what_a_site_asks_for(name: str, key: str, expected: str | None) -> None:
-    found = wiring(site(name)).get(key, "")
-    assert found == "" if expected is None else expected in found
+def test_the_wiring_says_what_a_login_and_a_job_need(
+    name: str, key: str, expected: str | list[str] | None
+) -> None:
+    assert wiring(site(name)).get(key) == expected
 
 
 @pytest.mark.parametrize(
@@ -187,7 +219,7 @@ def test_what_a_site_asks_for(name: str, key: str, expected: str | None) -> None
         pytest.param("Straße", "strasse", id="sharp s"),
     ],
 )
-def test_any_name_becomes_a_package(name: str, expected: str) -> None:
+def test_a_name_becomes_a_valid_package(name: str, expected: str) -> None:
     assert slug(name) == expected
     assert package(slug(name)).isidentifier()
 
@@ -195,20 +227,20 @@ def test_any_name_becomes_a_package(name: str, expected: str) -> None:
 @pytest.mark.parametrize(
     "name", ["数据", "", "...", "class", "Dagster", "ray", "tests", "numpy", "yaml"]
 )
-def test_a_name_that_no_package_can_have_is_refused(name: str) -> None:
+def test_a_name_that_cannot_be_a_package_is_refused(name: str) -> None:
     with pytest.raises(GenError, match=re.escape(repr(name))):
         slug(name)
 
 
-def files(folder: Path) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
+def files(directory: Path) -> dict[str, bytes]:
+    contents = {}
+    for path in sorted(directory.rglob("*")):
+        if path.is_file():
+            contents[str(path.relative_to(directory))] = path.read_bytes()
+    return contents
 
 
-def test_what_is_the_users_stays_and_what_the_spec_says_changes(gen: Gen, tmp_path: Path) -> None:
+def test_a_second_run_changes_the_wiring_and_no_file_of_the_user(gen: Gen, tmp_path: Path) -> None:
     gen("site", "musica", "--out", "a")
     package = tmp_path / "a/musica-pipelines/src/musica_pipelines"
     (package / "defs/corpus.py").write_text("# mine\n")
@@ -217,18 +249,18 @@ def test_what_is_the_users_stays_and_what_the_spec_says_changes(gen: Gen, tmp_pa
     result = gen("site", "musica", "--out", "a", "--set", "slurm.partition=zen4_0768")
     after = files(tmp_path / "a/musica-pipelines")
     assert result.status == 0
-    assert {path for path in {*before, *after} if before.get(path) != after.get(path)} == {
-        "src/musica_pipelines/sites/musica.toml"
-    }
+    wiring_path = "src/musica_pipelines/sites/musica.toml"
+    assert before.pop(wiring_path) != after.pop(wiring_path)
+    assert before == after
     assert gen("check", "a").status == 0
 
 
-def test_an_edited_wiring_is_drift_and_all_else_is_not(gen: Gen, tmp_path: Path) -> None:
+def test_only_an_edited_wiring_is_drift(gen: Gen, tmp_path: Path) -> None:
     gen("site", "mila", "--out", "a")
     (tmp_path / "a/mila-pipelines/pyproject.toml").unlink()
     assert gen("check", "a").status == 0
-    wired = tmp_path / "a/mila-pipelines/src/mila_pipelines/sites/mila.toml"
-    wired.write_text(wired.read_text().replace("2222", "22"))
+    wiring_file = tmp_path / "a/mila-pipelines/src/mila_pipelines/sites/mila.toml"
+    wiring_file.write_text(wiring_file.read_text().replace("2222", "22"))
     result = gen("check", "a")
     assert (result.status, "sites/mila.toml" in result.out) == (1, True)
     assert gen("site", "--all", "--out", "a", "--force").status == 0
@@ -236,7 +268,7 @@ def test_an_edited_wiring_is_drift_and_all_else_is_not(gen: Gen, tmp_path: Path)
     assert not (tmp_path / "a/mila-pipelines/pyproject.toml").exists()
 
 
-def test_a_project_takes_a_second_site_and_gen_remembers_it(gen: Gen, tmp_path: Path) -> None:
+def test_gen_remembers_the_project_of_a_second_site(gen: Gen, tmp_path: Path) -> None:
     gen("site", "musica", "--out", "a")
     before = files(tmp_path / "a/musica-pipelines")
     assert gen("site", "mila", "--out", "a", "--project", "a/musica-pipelines").status == 0
@@ -248,7 +280,7 @@ def test_a_project_takes_a_second_site_and_gen_remembers_it(gen: Gen, tmp_path: 
     assert gen("check", "a").status == 0
 
 
-def test_a_project_alone_is_all_that_is_made(gen: Gen, tmp_path: Path) -> None:
+def test_gen_project_writes_only_the_project(gen: Gen, tmp_path: Path) -> None:
     assert gen("project", "My Pipes", "--site", "mila").status == 0
     assert {path.name for path in tmp_path.iterdir()} - {"home"} == {"my-pipes"}
     assert not (tmp_path / "my-pipes/ssh").exists()
@@ -265,7 +297,7 @@ def test_a_project_alone_is_all_that_is_made(gen: Gen, tmp_path: Path) -> None:
         pytest.param(
             ("site", "mila", "--project", "nowhere"),
             "--project nowhere: gen did not create this project",
-            id="none",
+            id="no project",
         ),
         pytest.param(
             ("site", "mila", "--out", "a", "--project", "b"), "b: is not below a", id="elsewhere"
@@ -281,7 +313,7 @@ def test_a_project_alone_is_all_that_is_made(gen: Gen, tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_is_refused_before_anything_is_written(
+def test_gen_refuses_before_it_writes_anything(
     arguments: tuple[str, ...], said: str, gen: Gen, tmp_path: Path
 ) -> None:
     (tmp_path / "b/src/b/sites").mkdir(parents=True)
@@ -290,7 +322,7 @@ def test_what_is_refused_before_anything_is_written(
     assert files(tmp_path) == {}
 
 
-def test_a_project_that_was_taken_away_or_moved_comes_anew(gen: Gen, tmp_path: Path) -> None:
+def test_a_project_that_was_moved_is_made_again(gen: Gen, tmp_path: Path) -> None:
     gen("site", "mila", "--out", "a")
     before = files(tmp_path / "a")
     (tmp_path / "a/mila-pipelines").rename(tmp_path / "moved")
@@ -298,7 +330,9 @@ def test_a_project_that_was_taken_away_or_moved_comes_anew(gen: Gen, tmp_path: P
     assert files(tmp_path / "a") == before
 
 
-def test_a_project_does_not_take_over_what_gen_site_wrote(gen: Gen, tmp_path: Path) -> None:
+def test_gen_project_does_not_use_the_output_directory_of_gen_site(
+    gen: Gen, tmp_path: Path
+) -> None:
     gen("site", "musica", "--out", "work")
     before = files(tmp_path / "work")
     result = gen("project", "work", "--site", "musica")
@@ -308,7 +342,7 @@ def test_a_project_does_not_take_over_what_gen_site_wrote(gen: Gen, tmp_path: Pa
     assert files(tmp_path / "work") == before
 
 
-def test_what_gen_site_wrote_into_a_project_stays_there(gen: Gen, tmp_path: Path) -> None:
+def test_gen_project_keeps_the_files_of_gen_site(gen: Gen, tmp_path: Path) -> None:
     gen("project", "alone", "--site", "musica")
     assert gen("site", "musica", "--out", "alone").status == 0
     before = files(tmp_path / "alone")
@@ -317,7 +351,7 @@ def test_what_gen_site_wrote_into_a_project_stays_there(gen: Gen, tmp_path: Path
     assert files(tmp_path / "alone") == before
 
 
-def test_a_folder_of_somebody_else_gets_no_project_unasked(gen: Gen, tmp_path: Path) -> None:
+def test_gen_makes_no_project_in_a_directory_of_the_user(gen: Gen, tmp_path: Path) -> None:
     (tmp_path / "mila-pipelines").mkdir()
     (tmp_path / "mila-pipelines/mine").touch()
     result = gen("site", "mila")
@@ -330,7 +364,7 @@ def test_a_folder_of_somebody_else_gets_no_project_unasked(gen: Gen, tmp_path: P
     assert gen("site", "mila", "--no-project").status == 0
 
 
-def test_the_locks_of_a_project_stay_in_one_place(
+def test_a_project_has_its_locks_in_one_directory(
     gen: Gen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gen("site", "musica")
@@ -344,16 +378,16 @@ def test_the_locks_of_a_project_stay_in_one_place(
     assert files(tmp_path) == before
 
 
-def test_the_wiring_names_the_command_that_makes_it_anew(gen: Gen, tmp_path: Path) -> None:
+def test_the_wiring_names_the_command_that_regenerates_it(gen: Gen, tmp_path: Path) -> None:
     gen("project", "alone", "--site", "mila")
-    wired = (tmp_path / "alone/src/alone/sites/mila.toml").read_text().splitlines()[0]
-    command = wired.rpartition(" then run: gen ")[2]
+    first_line = (tmp_path / "alone/src/alone/sites/mila.toml").read_text().splitlines()[0]
+    command = first_line.rpartition(" then run: gen ")[2]
     assert command == "project alone --site mila"
     assert gen(*command.split()).status == 0
     assert gen("check", "alone").status == 0
 
 
-def test_no_project_when_none_is_wanted(gen: Gen, tmp_path: Path) -> None:
+def test_the_option_no_project_writes_no_project(gen: Gen, tmp_path: Path) -> None:
     assert gen("site", "mila", "--no-project", "--out", "a").status == 0
     assert not (tmp_path / "a/mila-pipelines").exists()
 
@@ -362,7 +396,7 @@ def test_no_project_when_none_is_wanted(gen: Gen, tmp_path: Path) -> None:
 def test_the_pins_of_a_jump_host_reach_its_own_ssh(
     need: Callable[..., None], tmp_path: Path
 ) -> None:
-    """The first ssh expands the `%` signs of the ProxyCommand that holds them; a stand-in for the second shows it."""
+    """The first ssh expands the `%` of its ProxyCommand. A script in place of the second ssh shows its options."""
     need("ssh")
     mila = Account(site("mila"), SiteProfile())
     pins: Any = dagster_project._trust
@@ -393,20 +427,20 @@ PINS = [
 
 
 @pytest.mark.parametrize("pin", PINS)
-def test_what_is_pinned_is_what_is_tested(pin: str) -> None:
-    name, _, wanted = pin.partition("==")
-    assert version(name.partition("[")[0]) == wanted
+def test_the_pinned_versions_are_the_tested_ones(pin: str) -> None:
+    name, _, pinned = pin.partition("==")
+    assert version(name.partition("[")[0]) == pinned
 
 
 def test_the_tasks_of_pixi_are_those_that_dagster_slurm_runs() -> None:
     client = object.__new__(ds.SlurmPipesClient)
     client.logger = __import__("logging").getLogger()
-    asked = {
+    tasks = {
         client._get_pack_command(full_build=full, target_platform=platform)[-1]
         for full in (True, False)
         for platform in ("linux-64", "linux-aarch64")
     }
-    assert asked == set(TEMPLATE["tool"]["pixi"]["tasks"])
+    assert tasks == set(TEMPLATE["tool"]["pixi"]["tasks"])
 
 
 def modules() -> Iterator[Path]:
@@ -414,52 +448,42 @@ def modules() -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("module", sorted(modules()), ids=lambda path: path.name)
-def test_python_of_the_template_holds_no_placeholder(module: Path) -> None:
+def test_python_files_of_the_template_have_no_placeholder(module: Path) -> None:
     assert "cookiecutter" not in module.read_text()
     ast.parse(module.read_text())
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project as cookiecutter's own command makes it from the template, with two sites added."""
-    folder = tmp_path_factory.mktemp("template")
-    environment = {"HOME": str(folder), "PATH": "/usr/bin:/bin"}
-    cookiecutter = [
-        sys.executable,
-        "-m",
-        "cookiecutter",
-        "--no-input",
-        str(resources.PROJECT),
-        "name=Two Sites",
-    ]
+    """Return a project that the command `cookiecutter` makes from the template."""
+    directory = tmp_path_factory.mktemp("template")
+    run_cookiecutter(directory, "Two Sites")
+    return directory / "two-sites"
+
+
+def run_cookiecutter(directory: Path, name: str) -> None:
+    command = [sys.executable, "-m", "cookiecutter", "--no-input", str(resources.PROJECT)]
     subprocess.run(
-        cookiecutter, cwd=folder, env=environment, check=True, capture_output=True, timeout=120
+        [*command, f"name={name}"],
+        cwd=directory,
+        env={"HOME": str(directory), "PATH": "/usr/bin:/bin"},
+        check=True,
+        capture_output=True,
+        timeout=120,
     )
-    return folder / "two-sites"
 
 
-def test_the_key_of_a_jump_host_is_the_users_where_both_take_one() -> None:
-    """A key of its own would win over the one that the user names."""
+def test_a_jump_host_has_no_key_of_its_own_if_the_site_has_the_same() -> None:
+    """It would win over the key that the user names."""
     assert "key_path" not in wiring(site("isambard-ai"))["ssh"]["jump_host"]
 
 
-def test_the_template_alone_makes_a_package_of_digits(tmp_path: Path) -> None:
-    cookiecutter = [
-        sys.executable,
-        "-m",
-        "cookiecutter",
-        "--no-input",
-        str(resources.PROJECT),
-        "name=2026",
-    ]
-    environment = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
-    subprocess.run(
-        cookiecutter, cwd=tmp_path, env=environment, check=True, capture_output=True, timeout=120
-    )
+def test_cookiecutter_makes_a_valid_package_from_a_name_of_digits(tmp_path: Path) -> None:
+    run_cookiecutter(tmp_path, "2026")
     assert (tmp_path / "2026/src/_2026/definitions.py").exists()
 
 
-def test_the_readme_calls_a_site_as_ssh_does() -> None:
+def test_the_readme_uses_the_alias_of_the_site() -> None:
     spec = site("cscs-daint")
     [readme] = (
         seed
@@ -469,21 +493,26 @@ def test_the_readme_calls_a_site_as_ssh_does() -> None:
     assert f"ssh {spec.usual_host.alias} 'cd FOLDER" in readme.content.decode()
 
 
-def test_cookiecutter_makes_of_the_template_what_gen_makes(project: Path) -> None:
-    made = dagster_project.seeds(site("musica"), Project(PurePosixPath(), "two_sites"))
-    same = {
-        path: text for path, text in files(project).items() if path != "README.md"
-    }  # has the name as it was typed
-    assert same == {
-        str(seed.path): seed.content
-        for seed in made
-        if seed.path.name != "README.md" or len(seed.path.parts) > 1
-    }
+def test_cookiecutter_and_gen_make_the_same_project(project: Path) -> None:
+    seeds = dagster_project.seeds(site("musica"), Project(PurePosixPath(), "two_sites"))
+    by_gen = {str(seed.path): seed.content for seed in seeds}
+    by_cookiecutter = files(project)
+    # cookiecutter has the name as it was typed, in the heading.
+    assert by_cookiecutter.pop("README.md").replace(b"Two Sites", b"two-sites") == (
+        by_gen.pop("README.md")
+    )
+    assert by_gen == by_cookiecutter
+
+
+@pytest.mark.parametrize("text", ["{{ cookiecutter.name | upper }}", "{% if x %}", "{# x #}"])
+def test_a_template_that_uses_more_of_jinja_is_a_bug(text: str) -> None:
+    with pytest.raises(ValueError, match="uses more of Jinja"):
+        scaffold.filled(text, {"name": "x"})
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("command", ["ruff check .", "ruff format --check .", "mypy"])
-def test_what_is_generated_is_in_order_as_it_stands(command: str, project: Path) -> None:
+def test_the_project_passes_its_own_checks(command: str, project: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", *command.split()],
         cwd=project,
@@ -495,8 +524,8 @@ def test_what_is_generated_is_in_order_as_it_stands(command: str, project: Path)
 
 
 @pytest.mark.parametrize("name", ["musica", "mila"])
-def test_seeds_are_no_artifacts_of_a_comparison(name: str) -> None:
-    """`gen check` compiles without them, and so without cookiecutter."""
+def test_a_comparison_compiles_no_seeds(name: str) -> None:
+    """`gen check` must not read the template."""
     spec = site(name)
     plain = compile_site(spec, SiteProfile())
     assert (
