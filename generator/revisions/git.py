@@ -1,11 +1,15 @@
 """Files of a git repository at a revision. Nothing here changes the repository, or runs what it configures."""
 
 import os
-import subprocess
 from pathlib import PurePosixPath
 
+from generator import programs
 from generator.errors import GenError
 from generator.paths import LOCKS
+
+_SECONDS = 120
+_OUTPUT_LIMIT = 64 * programs.OUTPUT_LIMIT
+"""A revision may have very many files, of which git lists the paths."""
 
 
 def commit(revision: str) -> str:
@@ -15,7 +19,7 @@ def commit(revision: str) -> str:
         GenError: there is none, or this is no repository.
     """
     result = _run("rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}")
-    if result.returncode == 0:
+    if result.status == 0:
         return result.stdout.decode().strip()
     if b"not a git repository" in result.stderr:
         raise GenError(
@@ -38,7 +42,7 @@ def top() -> str:
 def fork(base: str, head: str) -> str:
     """Return the commit at which two parted, which is what a pull request starts from; `base` where they have none."""
     result = _run("merge-base", base, head)
-    return result.stdout.decode().strip() if result.returncode == 0 else base
+    return result.stdout.decode().strip() if result.status == 0 else base
 
 
 def specs(revision: str, folder: str) -> dict[str, bytes]:
@@ -56,7 +60,7 @@ def locks(revision: str) -> dict[str, bytes]:
 def blob(revision: str, path: str) -> bytes | None:
     """Return a file at a commit, if it was there; its path is from here."""
     result = _run("cat-file", "blob", f"{revision}:./{path}")
-    return result.stdout if result.returncode == 0 else None
+    return result.stdout if result.status == 0 else None
 
 
 def _listed(revision: str, *arguments: str) -> list[str]:
@@ -66,12 +70,12 @@ def _listed(revision: str, *arguments: str) -> list[str]:
     return listed.split("\0")
 
 
-def _run(*arguments: str) -> subprocess.CompletedProcess[bytes]:
-    # Its messages are read above; and what a partial clone lacks is not fetched.
+def _run(*arguments: str) -> programs.Outcome:
+    # gen reads git's messages, and must not fetch the files that a partial clone lacks.
     environment = {**os.environ, "LC_ALL": "C", "GIT_NO_LAZY_FETCH": "1"}
-    try:
-        return subprocess.run(
-            ["git", *arguments], env=environment, capture_output=True, check=False
-        )
-    except FileNotFoundError:
-        raise GenError("git: not found; gen review reads the specs from it") from None
+    return programs.run(
+        ["git", *arguments],
+        seconds=_SECONDS,
+        environment=environment,
+        output_limit=_OUTPUT_LIMIT,
+    )
