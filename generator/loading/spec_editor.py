@@ -4,11 +4,21 @@ import io
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from generator.errors import GenError
 from generator.loading import yaml_document
 from generator.loading.overrides import Change, merged
+
+
+@dataclass(frozen=True)
+class _Splice:
+    """A part of a text, from one index to another, and the text that replaces it."""
+
+    start: int
+    end: int
+    text: str = ""
 
 
 def fresh(data: Mapping[str, Any]) -> str:
@@ -25,158 +35,179 @@ def fresh(data: Mapping[str, Any]) -> str:
 def edited(content: bytes, changes: Sequence[Change], name: str) -> bytes:
     """Return a spec with changes made to it, one after the other.
 
-    Raises:
-        GenError: the text is written in a way that a change cannot be made to it alone (anchors, say).
+    The result is read again and compared with the data that it should have: a text that YAML allows and this module
+    does not know (a key behind a question mark, say) is refused and never damaged.
     """
     for change in changes:
         wanted = merged(yaml_document.parse(content, name).data(), [change])
         content = _edited(content, change)
-        try:
-            done = yaml_document.parse(content, name).data()
-        except GenError:
-            done = None
-        if done != _without_empty(wanted, change):
-            raise GenError(
-                f"{name}: cannot be changed by gen as it is written; write {change} by hand"
-            )
+        if _data(content, name) != _without_empty(wanted, change):
+            raise _refusal(change, name)
     return content
 
 
+def _refusal(change: Change, name: str) -> GenError:
+    if change.value is None:
+        keys = ".".join(change.keys)
+        return GenError(f"{name}: gen cannot delete {keys} from this text; delete it by hand")
+    return GenError(f"{name}: gen cannot write {change} into this text; write it by hand")
+
+
+def _data(content: bytes, name: str) -> Any:
+    try:
+        return yaml_document.parse(content, name).data()
+    except GenError:
+        return None
+
+
 def _without_empty(data: dict[str, Any], change: Change) -> dict[str, Any]:
-    """Take out the mapping that a removed key was the last one of: a block that is empty has no text."""
+    """Delete the mapping whose last key a change deletes: an empty block has no text."""
     if change.value is not None or len(change.keys) < 2:
         return data
     level = data
     for key in change.keys[:-2]:
         level = level[key]
     if level.get(change.keys[-2]) == {}:
-        return merged(data, [Change(change.keys[:-1], None, change.option)])
+        return merged(data, [_of_parent(change)])
     return data
+
+
+def _of_parent(change: Change) -> Change:
+    """Return the deletion of the mapping around a key."""
+    return Change(change.keys[:-1], None, change.option)
 
 
 def _edited(content: bytes, change: Change) -> bytes:
     text = content.decode("utf-8-sig")
-    mark = content[: len(content) - len(text.encode())]
+    byte_order_mark = content[: len(content) - len(text.encode())]
     newline = "\r\n" if "\r\n" in text else "\n"
-    start, end, new = _splice(text, change)
-    return mark + (text[:start] + new.replace("\n", newline) + text[end:]).encode()
+    splice = _splice(text, change)
+    new = splice.text.replace("\n", newline)
+    return byte_order_mark + (text[: splice.start] + new + text[splice.end :]).encode()
 
 
-def _splice(text: str, change: Change) -> tuple[int, int, str]:
-    """Return which part of the text makes way for what."""
-    node, depth = _composed(text), 0
-    while pair := _pair(node, change.keys[depth]):
-        above, (key, node), depth = node, pair, depth + 1
-        if depth < len(change.keys):
-            continue
-        if change.value is None:
-            return (
-                _removal(text, above, key, node)
-                if len(above.value) > 1
-                else _splice(text, _above(change))
-            )
-        if _inline(node):
-            return node.start_mark.index, node.end_mark.index, _flow(change.value)
-        return (
-            *_removal(text, above, key, node)[:2],
-            _line(change.keys[-1], change.value, key.start_mark.column),
-        )
-    if change.value is None:
-        return 0, 0, ""
-    value = change.value
-    for name in reversed(change.keys[depth + 1 :]):
-        value = {name: value}
-    return _insertion(text, node, change.keys[depth], value)
-
-
-def _inline(node: Any) -> bool:
-    """Tell whether a value stands in its line, and not in lines of its own below the key."""
-    return bool(node.style not in ("|", ">") if node.id == "scalar" else node.flow_style)
-
-
-def _above(change: Change) -> Change:
-    return Change(change.keys[:-1], None, change.option)
-
-
-def _composed(text: str) -> Any:
+def _splice(text: str, change: Change) -> _Splice:
+    """Return the splice that makes a change: it replaces a value, deletes a key, or inserts one."""
     from ruamel.yaml import YAML
 
-    return YAML(pure=True).compose(text)
+    node = YAML(pure=True).compose(text)
+    parents: list[tuple[Any, Any]] = []
+    for key in change.keys:
+        pair = _pair(node, key)
+        if pair is None:
+            return _insertion_of(text, node, change, len(parents))
+        parents.append((node, pair[0]))
+        node = pair[1]
+    parent, key = parents[-1]
+    if change.value is not None:
+        return _replacement(text, parent, key, node, change)
+    if len(parent.value) == 1 and len(change.keys) > 1:
+        return _splice(text, _of_parent(change))
+    return _removal(text, parent, key, node)
 
 
 def _pair(node: Any, key: str) -> tuple[Any, Any] | None:
     if node.id != "mapping":
         return None
-    return next(((one, value) for one, value in node.value if one.value == key), None)
+    for key_node, value in node.value:
+        if key_node.value == key:
+            return key_node, value
+    return None
 
 
-def _removal(text: str, above: Any, key: Any, node: Any) -> tuple[int, int, str]:
-    """Return the part that a key takes: its lines in a block, its place between commas within braces."""
-    if not above.flow_style:
-        start = (
-            text.rindex("\n", 0, key.start_mark.index) + 1
-            if "\n" in text[: key.start_mark.index]
-            else 0
-        )
-        return start, _end_of_line(text, _last(node)), ""
-    if above.value[0][0] is key:
-        return key.start_mark.index, above.value[1][0].start_mark.index, ""
-    before = above.value[[one for one, _ in above.value].index(key) - 1][1]
-    return before.end_mark.index, node.end_mark.index, ""
+def _insertion_of(text: str, node: Any, change: Change, depth: int) -> _Splice:
+    """Return the splice for a change whose keys from a depth on are missing; to delete such a key changes nothing."""
+    if change.value is None:
+        return _Splice(0, 0)
+    value = change.value
+    for key in reversed(change.keys[depth + 1 :]):
+        value = {key: value}
+    return _insertion(text, node, change.keys[depth], value)
 
 
-def _insertion(text: str, node: Any, key: str, value: Any) -> tuple[int, int, str]:
-    """Return where a new key goes: below the last of its block, or before the brace that closes."""
-    if node.flow_style:
-        if not node.value:
-            return node.start_mark.index, node.end_mark.index, _flow({key: value})
-        end = node.value[-1][1].end_mark.index
-        return end, end, f", {_flow(key)}: {_flow(value)}"
-    end = _end_of_line(text, _last(node))
-    column = node.value[0][0].start_mark.column
-    return end, end, ("" if text[:end].endswith("\n") else "\n") + _line(key, value, column)
+def _insertion(text: str, node: Any, key: str, value: Any) -> _Splice:
+    """Insert a key below the last line of its block, or before the brace that closes its mapping."""
+    if not node.flow_style:
+        end = _end_of_line(text, _end(node))
+        column = node.value[0][0].start_mark.column
+        before = "" if text[:end].endswith("\n") else "\n"
+        return _Splice(end, end, before + _line(key, value, column))
+    if not node.value:
+        return _Splice(node.start_mark.index, node.end_mark.index, _flow({key: value}))
+    end = node.value[-1][1].end_mark.index
+    return _Splice(end, end, f", {_flow(key)}: {_flow(value)}")
+
+
+def _replacement(text: str, parent: Any, key: Any, node: Any, change: Change) -> _Splice:
+    """Replace a value within its line, or with its key where it has lines of its own below the key."""
+    if _is_inline(node):
+        return _Splice(node.start_mark.index, node.end_mark.index, _flow(change.value))
+    lines = _removal(text, parent, key, node)
+    new_line = _line(change.keys[-1], change.value, key.start_mark.column)
+    return _Splice(lines.start, lines.end, new_line)
+
+
+def _is_inline(node: Any) -> bool:
+    if node.id == "scalar":
+        return node.style not in ("|", ">")
+    return bool(node.flow_style)
+
+
+def _removal(text: str, parent: Any, key: Any, node: Any) -> _Splice:
+    """Delete the lines of a key in a block, or its part between commas within braces."""
+    if not parent.flow_style:
+        start = text.rfind("\n", 0, key.start_mark.index) + 1
+        return _Splice(start, _end_of_line(text, _end(node)))
+    keys = [key_node for key_node, _ in parent.value]
+    position = keys.index(key)
+    if position > 0:
+        before = parent.value[position - 1][1]
+        return _Splice(before.end_mark.index, node.end_mark.index)
+    end = keys[1].start_mark.index if len(keys) > 1 else node.end_mark.index
+    return _Splice(key.start_mark.index, end)
 
 
 def _line(key: str, value: Any, column: int) -> str:
     return f"{' ' * column}{_flow(key)}: {_flow(value)}\n"
 
 
-def _last(node: Any) -> int:
-    """Return where the text of a node ends; that of a block ends with its last value."""
-    if node.id == "scalar" or node.flow_style:
-        end: int = node.end_mark.index
-        return end
-    last = node.value[-1]
-    return _last(last[1] if node.id == "mapping" else last)
+def _end(node: Any) -> int:
+    """Return the index where the text of a node ends.
+
+    The parser puts the end of a block before the next token, behind comments that belong to the next key. So a block
+    ends with its last value.
+    """
+    while node.id != "scalar" and not node.flow_style:
+        last = node.value[-1]
+        node = last[1] if node.id == "mapping" else last
+    end: int = node.end_mark.index
+    return end
 
 
 def _end_of_line(text: str, index: int) -> int:
-    """Return the index behind the line that a value ends in; a text in lines of its own takes blank ones along."""
+    """Return the index behind the line that a value ends in; a block scalar ends behind the blank lines below it."""
     end = text.find("\n", len(text[:index].rstrip()))
     return len(text) if end < 0 else end + 1
 
 
 def _flow(value: Any) -> str:
     """Return a value in one line, with quotes only where YAML would read it otherwise."""
-    if isinstance(value, dict):
-        return (
-            f"{{ {', '.join(f'{_flow(key)}: {_flow(one)}' for key, one in value.items())} }}"
-            if value
-            else "{}"
-        )
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return value if _is_plain(value) else json.dumps(value, ensure_ascii=False)
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_flow, value))}]"
-    if isinstance(value, str):
-        return value if _plain(value) else json.dumps(value, ensure_ascii=False)
-    return "true" if value is True else "false" if value is False else str(value)
+    if isinstance(value, dict):
+        pairs = [f"{_flow(key)}: {_flow(item)}" for key, item in value.items()]
+        return f"{{ {', '.join(pairs)} }}" if pairs else "{}"
+    return str(value)
 
 
-def _plain(text: str) -> bool:
-    return bool(re.fullmatch(r"[A-Za-z0-9_~/][\w./@+:~-]*(?<!:)", text)) and _read(text) == text
-
-
-def _read(text: str) -> Any:
+def _is_plain(text: str) -> bool:
+    if not re.fullmatch(r"[A-Za-z0-9_~/][\w./@+:~-]*(?<!:)", text):
+        return False
     try:
-        return yaml_document.value(text, "value")
+        return bool(yaml_document.value(text, "value") == text)
     except GenError:
-        return None
+        return False

@@ -1,22 +1,39 @@
-"""A YAML text as values that know their line; what is unusual for a spec is refused, in bounded time and memory."""
+"""YAML as values that know their line. What is unusual for a spec is refused, in bounded time and memory.
+
+libyaml, through PyYAML, reads a spec twenty times as fast as ruamel.yaml, but it follows YAML 1.1 and may be missing.
+So libyaml may only accept: it reads a text whose meaning is the same for both libraries. ruamel decides about every
+other text and words every error, so what a spec may have never depends on the libraries that are installed.
+"""
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 from generator.errors import GenError
 
 LARGEST = 128 * 1024  # bytes; a spec takes some 10 kB
-DEEPEST = 16  # levels, those behind an alias counted where it is used
-_MOST = 4_000  # keys and values, each use of an alias counted; a spec has some 300
+DEEPEST = 16  # levels
+LONGEST_KEY = 200  # characters
+_MOST = 4_000  # keys and values; a spec has some 300
 _LONGEST = 4_000  # characters of one text, more than any field takes
-LONGEST_KEY = 200
 
 # What YAML does not allow, what ruamel takes for the end of a line and an editor does not (U+0085, U+2028, U+2029), and
 # what shows a text in another order than it is read (bidirectional controls).
 _NO_TEXT = re.compile(
     "[^\t\n\r -~\xa0-\u2027\u202f-\u2065\u206a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+)
+
+# Where libyaml and ruamel may read the same text differently. tests/loading/test_yaml_readers.py looks for more.
+_READ_DIFFERENTLY = re.compile(
+    r"""
+      [\t\r\\]   # a tab ends a word for libyaml only; old Macs' line ends; escapes within quotes
+    | ^%         # a directive
+    | (?:^|[\s,\[{:])!  # a tag
+    | ["']:\S    # a value right behind a key in quotes
+    | [\[{,]\s*[:?]  # a word in a flow that starts with an indicator, as in [::1]
+    """,
+    re.MULTILINE | re.VERBOSE,
 )
 
 # The core schema of YAML 1.2, less what surprises in a spec: octal numbers, .inf, and digits with zeros in front.
@@ -25,19 +42,18 @@ _BOOL = re.compile(r"true|True|TRUE|(false|False|FALSE)")
 _INT = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})")
 _FLOAT = re.compile(r"[-+]?[0-9]{1,18}\.[0-9]{1,18}")
 
+Keys = tuple[str | int, ...]
+
 
 @dataclass
 class Node:
-    """A value and the line (from 1) where it or its key stands."""
+    """A value and the line (from 1) of its key, or of the value itself where it has no key."""
 
     line: int
     value: Any = None
     keys: dict[str, "Node"] = field(default_factory=dict)
     items: list["Node"] = field(default_factory=list)
     kind: str = "scalar"
-    size: int = 1
-    depth: int = 0
-    """Levels below this node."""
 
     def data(self) -> Any:
         """Return the plain Python values."""
@@ -47,19 +63,16 @@ class Node:
             return [node.data() for node in self.items]
         return self.value
 
-    def find(self, loc: tuple[str | int, ...]) -> tuple[tuple[str | int, ...], "Node"]:
-        """Return the keys of a place as they stand in the document, and the last node on the way there.
+    def find(self, loc: Keys) -> tuple[Keys, "Node"]:
+        """Return the keys of a location as the document has them, and the last node on the way there.
 
-        Validators add what is not written: the tag of a union (`auth.step.key`), the index of a value that stands
-        alone for a list.
+        A location of pydantic's has parts that nobody wrote: the tag of a union (`auth.step.key`), and the index of
+        a value that stands alone for a list.
         """
         node, path = self, list[str | int]()
         for part in loc:
             below = node._below(part)
-            tag = node.keys.get("method")
-            if below is None and (
-                (node.kind == "scalar" and isinstance(part, int)) or (tag and tag.value == part)
-            ):
+            if below is None and node._is_added(part):
                 continue
             path.append(part)
             node = below or node
@@ -78,157 +91,167 @@ class Node:
             return self.items[part] if part < len(self.items) else None
         return self.keys.get(part)
 
+    def _is_added(self, part: str | int) -> bool:
+        """Tell whether pydantic added a part to a location: the index of a single value, or the tag of a union."""
+        if self.kind == "scalar" and isinstance(part, int):
+            return True
+        method = self.keys.get("method")
+        return method is not None and method.value == part
+
 
 def parse(content: bytes, name: str) -> Node:
-    """Read one YAML document whose top is a mapping.
+    """Read one YAML document that is a mapping.
 
-    Raises:
-        GenError: with `name:line:` in front, for anything that is not a plain, small YAML mapping in UTF-8.
+    An error starts with `name:line:`. Everything but a plain, small YAML mapping in UTF-8 is refused.
     """
     if len(content) > LARGEST:
-        raise GenError(f"{name}:1: holds {len(content)} bytes; a spec has at most {LARGEST}")
+        raise GenError(f"{name}:1: has {len(content)} bytes; a spec has at most {LARGEST}")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = _line(content[: error.start].decode())
         raise GenError(f"{name}:{line}: is not UTF-8 (byte 0x{content[error.start]:02x})") from None
-    node = _Builder(name).build(text)
+    node = _root(text, name)
     if node.kind != "mapping":
-        raise GenError(f"{name}:{node.line}: is no mapping of keys to values")
+        raise GenError(f"{name}:{node.line}: is not a mapping of keys to values")
     return node
 
 
 def value(text: str, name: str) -> Any:
-    """Read one YAML value, such as the right side of `--set KEY=VALUE`.
+    """Read one YAML value, such as the right side of `--set KEY=VALUE`."""
+    return _root(text, name).data()
 
-    Raises:
-        GenError: it is no YAML.
-    """
-    return _Builder(name).build(text).data()
+
+def _root(text: str, name: str) -> Node:
+    if bad := _NO_TEXT.search(text):
+        line = _line(text[: bad.start()])
+        code = f"U+{ord(bad[0]):04X}"
+        raise GenError(f"{name}:{line}: has a character that a spec may not have ({code})")
+    return _read_by_libyaml(text, name) or _read_by_ruamel(text, name)
+
+
+def _read_by_libyaml(text: str, name: str) -> Node | None:
+    """Return the node of a text, or ``None`` where ruamel has to decide."""
+    import yaml
+
+    loader = getattr(yaml, "CBaseLoader", None)  # missing where PyYAML was built without libyaml
+    if loader is None or _READ_DIFFERENTLY.search(text):
+        return None
+    try:
+        return _Builder(name).build(yaml.parse(text, Loader=loader))
+    except (GenError, yaml.YAMLError, ValueError, OverflowError):
+        return None
+
+
+def _read_by_ruamel(text: str, name: str) -> Node:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+    builder = _Builder(name)
+    try:
+        return builder.build(YAML(typ="safe", pure=True).parse(text))
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else builder.line
+        problem = " ".join(str(error.problem or error.context).split())
+        raise GenError(f"{name}:{line}: {problem[:200]}") from None
+    except (YAMLError, ValueError, OverflowError, RecursionError):
+        raise GenError(f"{name}:{builder.line}: this line or the next is not YAML") from None
 
 
 class _Builder:
-    """Makes nodes of ruamel's events without recursion, so that depth costs an error and not the stack."""
+    """Makes nodes of a parser's events without recursion, so that depth costs an error and not the stack.
+
+    The events of PyYAML and of ruamel have the same names and attributes.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.anchors: dict[str, Node] = {}
-        self.open: list[
-            tuple[Node, str | None]
-        ] = []  # a container, and in a mapping the key that waits for its value
+        self.line = 1
+        """The line that the last event ended in."""
         self.root: Node | None = None
+        self.open: list[Node] = []
+        """The mappings and sequences around the next event, the innermost last."""
+        self.waiting: list[str | None] = []
+        """For each of them, the key that waits for its value."""
         self.count = 0
 
-    def build(self, text: str) -> Node:
-        from ruamel.yaml.error import MarkedYAMLError, YAMLError
-
-        if bad := _NO_TEXT.search(text):
-            line = _line(text[: bad.start()])
-            raise GenError(
-                f"{self.name}:{line}: holds a character that no spec may hold (U+{ord(bad[0]):04X})"
-            )
-        line = 1
-        try:
-            for event in _events(text):
-                self._take(event)
-                line = event.end_mark.line + 1
-        except MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            problem = " ".join(str(error.problem or error.context).split())
-            raise GenError(
-                f"{self.name}:{mark.line + 1 if mark else line}: {problem[:200]}"
-            ) from None
-        except (YAMLError, ValueError, OverflowError, RecursionError):
-            raise GenError(
-                f"{self.name}:{line}: what stands here or just below is no YAML"
-            ) from None
+    def build(self, events: Iterable[Any]) -> Node:
+        for event in events:
+            self._take(event, type(event).__name__)
+            self.line = event.end_mark.line + 1
         return self.root or Node(line=1)
 
-    def _refuse(self, event: Any, problem: str) -> GenError:
+    def _take(self, event: Any, kind: str) -> None:
+        if kind == "ScalarEvent":
+            self._refuse_unusual(event)
+            self._check_text(event)
+            self._put(event, Node(event.start_mark.line + 1, _scalar(event)))
+        elif kind in ("MappingStartEvent", "SequenceStartEvent"):
+            self._refuse_unusual(event)
+            self._start(event, kind.removesuffix("StartEvent").lower())
+        elif kind in ("MappingEndEvent", "SequenceEndEvent"):
+            self.open.pop()
+            self.waiting.pop()
+        elif kind == "AliasEvent":
+            self._refuse_unusual(event)
+        elif kind == "DocumentStartEvent" and self.root is not None:
+            raise self._error(event, "a second document starts here; a file has one")
+
+    def _error(self, event: Any, problem: str) -> GenError:
         return GenError(f"{self.name}:{event.start_mark.line + 1}: {problem}")
 
-    def _take(self, event: Any) -> None:
-        kind = type(event).__name__.removesuffix("Event")
-        if kind == "DocumentStart" and self.root is not None:
-            raise self._refuse(event, "a second document starts here; a file holds one")
-        if kind == "Alias":
-            node = self.anchors.get(event.anchor)
-            if node is None:
-                raise self._refuse(
-                    event, f"*{event.anchor[:60]} stands for nothing that is complete above it"
-                )
-            self._put(event, node, str(node.value))
-        elif kind == "Scalar":
-            self._known_tag(event)
-            self._readable(event)
-            node = Node(event.start_mark.line + 1, _scalar(event))
-            self._put(event, node, event.value)
-            self._anchor(event, node)
-        elif kind in ("MappingStart", "SequenceStart"):
-            self._known_tag(event)
-            node = Node(event.start_mark.line + 1, kind=kind.removesuffix("Start").lower())
-            if len(self.open) == DEEPEST:
-                raise self._refuse(event, f"is nested deeper than {DEEPEST} levels")
-            if self.open and self.open[-1][0].kind == "mapping" and self.open[-1][1] is None:
-                raise self._refuse(event, "a key must be a plain word")
-            self.open.append((node, None))
-            node.value = event.anchor
-        elif kind in ("MappingEnd", "SequenceEnd"):
-            node, _ = self.open.pop()
-            anchor, node.value = node.value, None
-            self._put(event, node, "")
-            if anchor:
-                self.anchors[anchor] = node
-
-    def _known_tag(self, event: Any) -> None:
-        if event.tag and event.tag not in ("!", "tag:yaml.org,2002:str"):
-            raise self._refuse(event, "tags (!…) are not used in specs")
-
-    def _readable(self, event: Any) -> None:
-        if len(event.value) > _LONGEST:
-            raise self._refuse(
-                event, f"a text of {len(event.value)} characters; a spec has none beyond {_LONGEST}"
-            )
-        if half := re.search("[\ud800-\udfff]", event.value):
-            raise self._refuse(event, f"holds half a character (U+{ord(half[0]):04X})")
-
-    def _anchor(self, event: Any, node: Node) -> None:
+    def _refuse_unusual(self, event: Any) -> None:
         if event.anchor:
-            self.anchors[event.anchor] = node
+            raise self._error(event, "anchors (&…) and aliases (*…) are not used in specs")
+        if getattr(event, "tag", None) not in (None, "!", "tag:yaml.org,2002:str"):
+            raise self._error(event, "tags (!…) are not used in specs")
 
-    def _put(self, event: Any, node: Node, text: str) -> None:
-        """Add a complete node to the container that is open, as key, value or item."""
+    def _check_text(self, event: Any) -> None:
+        length = len(event.value)
+        if length > _LONGEST:
+            problem = f"a text of {length} characters; a spec has none beyond {_LONGEST}"
+            raise self._error(event, problem)
+        if half := re.search("[\ud800-\udfff]", event.value):
+            raise self._error(event, f"has half a character (U+{ord(half[0]):04X})")
+
+    def _start(self, event: Any, kind: str) -> None:
+        if len(self.open) == DEEPEST:
+            raise self._error(event, f"is nested deeper than {DEEPEST} levels")
+        node = Node(event.start_mark.line + 1, kind=kind)
+        self._put(event, node)
+        self.open.append(node)
+        self.waiting.append(None)
+
+    def _put(self, event: Any, node: Node) -> None:
+        """Add a node to the innermost container, as key, value or item."""
+        self.count += 1
+        if self.count > _MOST:
+            raise self._error(event, f"has more than {_MOST} keys and values")
         if not self.open:
             self.root = node
             return
-        parent, key = self.open[-1]
-        if len(self.open) + node.depth > DEEPEST:
-            raise self._refuse(event, f"is nested deeper than {DEEPEST} levels")
-        parent.depth = max(parent.depth, node.depth + 1)
-        parent.size += node.size
-        if parent.size > _MOST:
-            raise self._refuse(event, f"holds more than {_MOST} keys and values")
+        parent, key = self.open[-1], self.waiting[-1]
         if parent.kind == "sequence":
             parent.items.append(node)
-        elif key is not None:
-            parent.keys[key] = replace(node, line=parent.keys[key].line)
-            self.open[-1] = (parent, None)
-        elif node.kind != "scalar" or len(text) > LONGEST_KEY:
-            raise self._refuse(event, "a key must be a plain word")
-        elif text in parent.keys:
-            shown = text[:60] if text.isprintable() else repr(text[:60])
-            raise self._refuse(
-                event, f"the key {shown} is given twice (first on line {parent.keys[text].line})"
-            )
+        elif key is None:
+            self.waiting[-1] = self._key(event, parent, node)
         else:
-            parent.keys[text] = Node(event.start_mark.line + 1)
-            self.open[-1] = (parent, text)
+            node.line = parent.keys[key].line
+            parent.keys[key] = node
+            self.waiting[-1] = None
 
-
-def _events(text: str) -> Iterator[Any]:
-    from ruamel.yaml import YAML
-
-    return iter(YAML(typ="safe", pure=True).parse(text))
+    def _key(self, event: Any, parent: Node, node: Node) -> str:
+        """Return the key that an event is, and keep its line until its value comes."""
+        if node.kind != "scalar" or len(event.value) > LONGEST_KEY:
+            raise self._error(event, "a key must be a plain word")
+        key: str = event.value
+        if key in parent.keys:
+            shown = key[:60] if key.isprintable() else repr(key[:60])
+            first = parent.keys[key].line
+            raise self._error(event, f"the key {shown} is given twice (first on line {first})")
+        parent.keys[key] = Node(event.start_mark.line + 1)
+        return key
 
 
 def _line(before: str) -> int:
@@ -238,12 +261,15 @@ def _line(before: str) -> int:
 
 def _scalar(event: Any) -> str | int | float | bool | None:
     text: str = event.value
-    if event.style is not None or not event.implicit[0]:
+    # A plain text has the style None for ruamel and "" for libyaml.
+    if event.style or not event.implicit[0]:
         return text
     if _NULL.fullmatch(text):
         return None
-    if found := _BOOL.fullmatch(text):
-        return found[1] is None
+    if boolean := _BOOL.fullmatch(text):
+        return boolean[1] is None
     if _INT.fullmatch(text):
         return int(text)
-    return float(text) if _FLOAT.fullmatch(text) else text
+    if _FLOAT.fullmatch(text):
+        return float(text)
+    return text

@@ -45,83 +45,69 @@ TAKEN = [
     pytest.param("a: x\rb: y\r", {"a": "x", "b": "y"}, id="line ends of old Macs"),
     pytest.param("a: x", {"a": "x"}, id="no line end at the end"),
     pytest.param("%YAML 1.2\n---\na: x\n...\n", {"a": "x"}, id="marks of start and end"),
-    pytest.param("a: &a [1]\nb: *a", {"a": [1], "b": [1]}, id="an alias"),
-    pytest.param("a: &a x\n*a : 1", {"a": "x", "x": 1}, id="an alias as a key"),
-    pytest.param(
-        "a: &a x\nb: &a y\nc: *a", {"a": "x", "b": "y", "c": "y"}, id="an anchor that is set anew"
-    ),
-    pytest.param(
-        "a: &a {b: 1}\nc: {<<: *a}",
-        {"a": {"b": 1}, "c": {"<<": {"b": 1}}},
-        id="a merge key is a key like others",
-    ),
+    pytest.param("<<: {b: 1}", {"<<": {"b": 1}}, id="a merge key is a key like others"),
+    pytest.param("a: [::1, b]", {"a": ["::1", "b"]}, id="a word that starts with a colon"),
+    pytest.param("a: x*y&z", {"a": "x*y&z"}, id="the signs of anchors inside a word"),
     pytest.param("a: " + "[" * 15 + "]" * 15, None, id="16 levels"),
     pytest.param("a: [" + "1," * 3990 + "]", None, id="some thousand values"),
     pytest.param(f"a: {'x' * 4000}", {"a": "x" * 4000}, id="a text of 4000 characters"),
 ]
 
-LAUGHS = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
-    f"{after}: &{after} [{','.join([f'*{before}'] * 9)}]\n"
-    for before, after in zip("abcdefgh", "bcdefghi", strict=True)
-)
-LADDER = "a: &a [x]\n" + "".join(
-    f"{after}: &{after} [[[[*{before}]]]]\n"
-    for before, after in zip("abcdefgh", "bcdefghi", strict=True)
-)
+ANCHORS = "anchors (&…) and aliases (*…) are not used in specs"
 
 REFUSED = [
     pytest.param(
-        "a: x\nb: y\nc: z\0", "3: holds a character that no spec may hold (U+0000)", id="NUL"
+        "a: x\nb: y\nc: z\0", "3: has a character that a spec may not have (U+0000)", id="NUL"
     ),
     pytest.param(
-        "a: x\nb: \x1b[31m", "2: holds a character that no spec may hold (U+001B)", id="escape"
+        "a: x\nb: \x1b[31m", "2: has a character that a spec may not have (U+001B)", id="escape"
     ),
     pytest.param(
         "a: x\n# \x85b: y",
-        "2: holds a character that no spec may hold (U+0085)",
+        "2: has a character that a spec may not have (U+0085)",
         id="a hidden line end, C1",
     ),
     pytest.param(
         "a: {b: 1, # a remark\u2028 c: 2}",
-        "1: holds a character that no spec may hold (U+2028)",
+        "1: has a character that a spec may not have (U+2028)",
         id="a hidden line end",
     ),
     pytest.param(
         "a: x # \u202e",
-        "1: holds a character that no spec may hold (U+202E)",
+        "1: has a character that a spec may not have (U+202E)",
         id="a text turned round",
     ),
     pytest.param(
         "a: x\nb: \ufeff",
-        "2: holds a character that no spec may hold (U+FEFF)",
+        "2: has a character that a spec may not have (U+FEFF)",
         id="a byte order mark inside",
     ),
     pytest.param(
         "\ufeff\ufeffa: x",
-        "1: holds a character that no spec may hold (U+FEFF)",
+        "1: has a character that a spec may not have (U+FEFF)",
         id="two byte order marks",
     ),
     pytest.param(
         "a: x\r\nb: \0",
-        "2: holds a character that no spec may hold (U+0000)",
+        "2: has a character that a spec may not have (U+0000)",
         id="NUL after a line of Windows",
     ),
     pytest.param(
         "a: x\rb: \0",
-        "2: holds a character that no spec may hold (U+0000)",
+        "2: has a character that a spec may not have (U+0000)",
         id="NUL after a line of old Macs",
     ),
     pytest.param(
-        'a: "\\ud83d\\ude00"', "1: holds half a character (U+D83D)", id="halves of a character"
+        'a: "\\ud83d\\ude00"', "1: has half a character (U+D83D)", id="halves of a character"
     ),
     pytest.param(
         'a: x\nb: "\\UFFFFFFFF"',
-        "2: what stands here or just below is no YAML",
+        "2: this line or the next is not YAML",
         id="beyond Unicode",
     ),
     pytest.param(
         'a: x\nb: "\\U00110000"',
-        "2: what stands here or just below is no YAML",
+        "2: this line or the next is not YAML",
         id="just beyond Unicode",
     ),
     pytest.param(
@@ -147,9 +133,6 @@ REFUSED = [
     ),
     pytest.param("[a]: x", "1: a key must be a plain word", id="a list as a key"),
     pytest.param("? {a: b}\n: x", "1: a key must be a plain word", id="a mapping as a key"),
-    pytest.param(
-        "a: &a {b: c}\n*a : x", "2: a key must be a plain word", id="an alias of a mapping as a key"
-    ),
     pytest.param(f"{'x' * 201}: 1", "1: a key must be a plain word", id="a key of 201 characters"),
     pytest.param("a: 1\nb: !!int 1", "2: tags (!…) are not used in specs", id="a tag of YAML's"),
     pytest.param(
@@ -157,25 +140,20 @@ REFUSED = [
     ),
     pytest.param("a: !b {c: d}", "1: tags (!…) are not used in specs", id="a tag of one's own"),
     pytest.param(
-        "a: 1\n---\nb: 2", "2: a second document starts here; a file holds one", id="two documents"
+        "a: 1\n---\nb: 2", "2: a second document starts here; a file has one", id="two documents"
     ),
-    pytest.param(
-        "a: *b", "1: *b stands for nothing that is complete above it", id="an alias of nothing"
-    ),
-    pytest.param(
-        "a: &a [*a]",
-        "1: *a stands for nothing that is complete above it",
-        id="an alias within itself",
-    ),
-    pytest.param(LAUGHS, "4: holds more than 4000 keys and values", id="a bomb of aliases"),
-    pytest.param(LADDER, "5: is nested deeper than 16 levels", id="aliases that nest one another"),
+    pytest.param("a: 1\nb: &x y", f"2: {ANCHORS}", id="an anchor of a word"),
+    pytest.param("a: &x {b: c}", f"1: {ANCHORS}", id="an anchor of a mapping"),
+    pytest.param("a: &x [b]", f"1: {ANCHORS}", id="an anchor of a list"),
+    pytest.param("a: 1\nb: *x", f"2: {ANCHORS}", id="an alias"),
+    pytest.param("*x : 1", f"1: {ANCHORS}", id="an alias as a key"),
     pytest.param("a:\n " + "[" * 16, "2: is nested deeper than 16 levels", id="17 levels"),
     pytest.param(
         "[" * 100_000, "1: is nested deeper than 16 levels", id="a hundred thousand levels"
     ),
     pytest.param(
         "\n".join(f"k{n}: 1" for n in range(2001)),
-        "2000: holds more than 4000 keys and values",
+        "2000: has more than 4000 keys and values",
         id="too many",
     ),
     pytest.param(
@@ -184,12 +162,12 @@ REFUSED = [
         id="a long text",
     ),
     pytest.param(
-        "x" * 131_073, "1: holds 131073 bytes; a spec has at most 131072", id="a large file"
+        "x" * 131_073, "1: has 131073 bytes; a spec has at most 131072", id="a large file"
     ),
-    pytest.param("", "1: is no mapping of keys to values", id="nothing"),
-    pytest.param("# a: x", "1: is no mapping of keys to values", id="a comment"),
-    pytest.param("\n\nx", "3: is no mapping of keys to values", id="a word"),
-    pytest.param("- a: x", "1: is no mapping of keys to values", id="a list"),
+    pytest.param("", "1: is not a mapping of keys to values", id="nothing"),
+    pytest.param("# a: x", "1: is not a mapping of keys to values", id="a comment"),
+    pytest.param("\n\nx", "3: is not a mapping of keys to values", id="a word"),
+    pytest.param("- a: x", "1: is not a mapping of keys to values", id="a list"),
     pytest.param(
         "a: 'x\nb: y\n", "3: found unexpected end of stream", id="a quote that is left open"
     ),
@@ -197,6 +175,9 @@ REFUSED = [
         "a:\n\tb: x",
         "2: found character '\\t' that cannot start any token",
         id="a tab to indent with",
+    ),
+    pytest.param(
+        "a:\tx", "1: found character '\\t' that cannot start any token", id="a tab after a colon"
     ),
     pytest.param("a: b: c", "1: mapping values are not allowed here", id="two colons"),
     pytest.param(
@@ -206,7 +187,7 @@ REFUSED = [
     ),
     pytest.param(
         f"%YAML {'9' * 5000}.1\n---\na: x",
-        "1: what stands here or just below is no YAML",
+        "1: this line or the next is not YAML",
         id="YAML 9999…",
     ),
 ]
@@ -249,9 +230,9 @@ auth:
   method: step
   oidc: { scope: [] }
 hosts:
-  a: &a
+  a:
     port: 1
-  b: *a
+  b: {}
 list:
   - c: 1
   - c: 2
@@ -265,13 +246,7 @@ alone: x
         pytest.param((), (), 1, id="the whole"),
         pytest.param(("site",), ("site",), 1, id="a key"),
         pytest.param(("hosts", "a", "port"), ("hosts", "a", "port"), 7, id="a key below keys"),
-        pytest.param(("hosts", "b"), ("hosts", "b"), 8, id="an alias stands where it is used"),
-        pytest.param(
-            ("hosts", "b", "port"),
-            ("hosts", "b", "port"),
-            7,
-            id="what is behind an alias, where it is written",
-        ),
+        pytest.param(("hosts", "b"), ("hosts", "b"), 8, id="a mapping within braces"),
         pytest.param(("list", 1, "c"), ("list", 1, "c"), 11, id="a key of an entry of a list"),
         pytest.param(
             ("hosts", "a", "user"),
