@@ -1,6 +1,6 @@
-"""A disk that is full, a system that refuses, a run that is killed: at every write of an install and an uninstall.
+"""A full disk, a refusing system or a kill at every write of an installation and uninstallation.
 
-`strace` makes one system call of a real run fail, or kills the run there; every call in turn.
+`strace` makes one system call of a real run fail, or kills the run at it, for each call in turn.
 """
 
 import json
@@ -31,7 +31,7 @@ CONFIG = ".ssh/config"
 OLD = b"# b\xfcro\r\nHost mine\r\n  User grace"
 KILL = "signal=KILL"
 FAULTS = ("error=ENOSPC", "error=EIO", "error=EACCES", KILL)
-# The folders that a run makes before it can write down that it did.
+# A run creates these directories before it can record that it did.
 BEYOND = {".local", ".local/state"}
 
 _WRITES = (
@@ -67,24 +67,24 @@ _WRITING = re.compile(r"O_CREAT|O_WRONLY|O_RDWR|O_TMPFILE")
 
 @dataclass(frozen=True)
 class Point:
-    """A system call of a run: which one, the how manieth of its kind, and what it is about."""
+    """A system call of a run: its name, its number among the calls of that name, its arguments."""
 
     call: str
     number: int
-    what: str
+    detail: str
 
     @property
     def scratch(self) -> bool:
-        """Tell whether it only concerns the copies that ssh is asked with, or what is printed."""
+        """Return whether it only writes copies for ssh to read, or output."""
         return (
             self.call in ("write", "openat", "mkdir", "rmdir", "unlinkat", "unlink")
-            and "/home/" not in self.what
+            and "/home/" not in self.detail
         )
 
 
 @dataclass(frozen=True)
 class Runs:
-    """Runs of gen in one scratch home folder, by a process that forks for each."""
+    """Runs of gen in one scratch home directory, by a process that forks for each."""
 
     folder: Path
     server: subprocess.Popen[str]
@@ -121,19 +121,19 @@ class Runs:
             return int(self.server.stdout.readline())
 
     def points(self, arguments: tuple[str, ...]) -> list[Point]:
-        """Run gen, and return every call that writes."""
+        """Run gen, and return every system call that writes."""
         assert self.run(arguments, "-e", "signal=none") == 0, (self.folder / "out").read_text()
         counted: Counter[str] = Counter()
-        found = []
+        result = []
         for line in (self.folder / "trace").read_text().splitlines():
-            call, bracket, what = line.partition("(")
+            call, bracket, detail = line.partition("(")
             counted[call] += 1
-            if bracket and call in _WRITES and (call != "openat" or _WRITING.search(what)):
-                found.append(Point(call, counted[call], what))
-        return found
+            if bracket and call in _WRITES and (call != "openat" or _WRITING.search(detail)):
+                result.append(Point(call, counted[call], detail))
+        return result
 
     def hit(self, point: Point, fault: str, arguments: tuple[str, ...]) -> int:
-        """Run gen with a fault at a point, which must be met."""
+        """Run gen with a fault at a point, and check that it was injected."""
         status = self.run(arguments, "-e", f"inject={point.call}:{fault}:when={point.number}")
         trace = (self.folder / "trace").read_text()
         assert ("killed by SIGKILL" if fault == KILL else "(INJECTED)") in trace, (point, fault)
@@ -145,12 +145,12 @@ class Runs:
         return status
 
     def restore(self, source: Path) -> None:
-        """Put the home folder back as it was kept."""
+        """Restore the home directory from a copy."""
         shutil.rmtree(self.home)
         shutil.copytree(source, self.home, symlinks=True)
 
     def keep(self, name: str) -> Path:
-        """Keep a copy of the home folder as it is."""
+        """Copy the home directory, and return the path of the copy."""
         return Path(shutil.copytree(self.home, self.folder / name, symlinks=True))
 
 
@@ -167,8 +167,10 @@ def runs(folder: Path) -> Iterator[Runs]:
         "XDG_CACHE_HOME": str(folder / "cache"),
         "HOME": str(folder),
     }
-    made = [sys.executable, "-m", "generator", "site", "ours.yaml", "--out", "out.d"]
-    subprocess.run(made, env=environment, cwd=folder, check=True, capture_output=True, timeout=60)
+    command = [sys.executable, "-m", "generator", "site", "ours.yaml", "--out", "out.d"]
+    subprocess.run(
+        command, env=environment, cwd=folder, check=True, capture_output=True, timeout=60
+    )
     server = [sys.executable, str(Path(__file__).parents[1] / "rigs" / "zygote.py")]
     with subprocess.Popen(
         server, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
@@ -178,7 +180,7 @@ def runs(folder: Path) -> Iterator[Runs]:
         process.stdin.close()
 
 
-def lived_in(home: Path) -> None:
+def used_home(home: Path) -> None:
     (home / ".ssh").mkdir(mode=0o700, parents=True)
     (home / CONFIG).write_bytes(OLD)
     (home / CONFIG).chmod(0o640)
@@ -205,24 +207,24 @@ def test_whatever_fails_the_config_is_whole_and_the_next_run_completes(
 
 
 def _half(folder: Path, arguments: tuple[str, ...], fault: str, half: int) -> int:
-    """Inject a fault at every other point, and return at how many.
+    """Inject a fault at every other point, and return the number of points.
 
-    Of the calls that only write copies for ssh to read, or print, each fault has its quarter.
+    Of the calls that only write copies for ssh or output, each fault gets a quarter.
     """
     with runs(folder) as gen:
-        lived_in(gen.home)
+        used_home(gen.home)
         before = gen.keep("before")
         assert gen.run(INSTALL) == 0
         after = gen.keep("after")
         start, goal = (before, after) if arguments == INSTALL else (after, before)
         gen.restore(start)
         points = gen.points(arguments)
-        assert comparable(tree(gen.home)) == comparable(tree(goal))
-        mine = FAULTS.index(fault)
+        assert without_record(tree(gen.home)) == without_record(tree(goal))
+        quarter = FAULTS.index(fault)
         chosen = [
             point
             for number, point in enumerate(points)
-            if not point.scratch or number % len(FAULTS) == mine
+            if not point.scratch or number % len(FAULTS) == quarter
         ]
         for point in chosen[half::2]:
             gen.restore(start)
@@ -232,27 +234,27 @@ def _half(folder: Path, arguments: tuple[str, ...], fault: str, half: int) -> in
 
 
 def _check(gen: Runs, start: Path, goal: Path, arguments: tuple[str, ...], where: str) -> None:
-    """Every file is the old or the new one; the next run does what is left to do."""
-    now, old, new = tree(gen.home), tree(start), tree(goal)
-    for name in {**old, **new}:
-        assert now.get(name) in (old.get(name), new.get(name)) or name.endswith(".json"), (
+    """Check that each file is the old or the new one, and that the next run completes the change."""
+    current, before, after = tree(gen.home), tree(start), tree(goal)
+    for name in {**before, **after}:
+        assert current.get(name) in (before.get(name), after.get(name)) or name.endswith(".json"), (
             f"{name}: {where}"
         )
-    assert now[CONFIG] in (old[CONFIG], new[CONFIG]), where
-    if now == old and arguments == INSTALL:
+    assert current[CONFIG] in (before[CONFIG], after[CONFIG]), where
+    if current == before and arguments == INSTALL:
         return
     status = gen.run(arguments)
-    words = (gen.folder / "out").read_text()
+    output = (gen.folder / "out").read_text()
     assert status == 0 or (
-        arguments == UNINSTALL and words == "ours: is not installed; nothing is\n"
-    ), f"{words}{where}"
-    assert comparable(tree(gen.home)) == comparable(new), where
+        arguments == UNINSTALL and output == "ours: is not installed; no site is\n"
+    ), f"{output}{where}"
+    assert without_record(tree(gen.home)) == without_record(after), where
 
 
-def comparable(found: Tree) -> Tree:
-    """Leave out which folders a run found missing, and the outermost of those."""
+def without_record(result: Tree) -> Tree:
+    """Return a tree without the record of missing directories, and without the outermost of them."""
     return {
-        name: what
-        for name, what in found.items()
+        name: detail
+        for name, detail in result.items()
         if name not in BEYOND and not name.endswith("home.json")
     }

@@ -1,4 +1,4 @@
-"""`gen install` in a home folder: what it writes, what it refuses beforehand, and what it leaves to the person."""
+"""`gen install`: the files that it writes, its refusals, and the cases that it leaves to the user."""
 
 import json
 import os
@@ -21,8 +21,8 @@ BLOCK = "# >>> gen: managed, do not edit between these lines >>>\nInclude ~/.ssh
 
 
 @pytest.fixture
-def ours(home: Path) -> str:
-    """The path of a spec, with a home folder in which ssh has a config."""
+def spec_path(home: Path) -> str:
+    """Write an ssh config and a spec, and return the path of the spec."""
     (home / ".ssh").mkdir(mode=0o700)
     (home / ".ssh/config").write_bytes(b"# b\xfcro\nHost mine\n  User grace")
     return str(spec(Path()))
@@ -36,7 +36,7 @@ def umask(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("site", ["mila", "musica"])
-def test_install_says_what_it_wrote_and_what_comes_next(
+def test_install_prints_the_files_and_the_next_steps(
     gen: Gen, home: Path, site: str, snapshot: SnapshotAssertion
 ) -> None:
     result = gen("install", site, "--user", "ada", "--email", "ada@example.org", "--yes")
@@ -62,86 +62,90 @@ def test_modes_do_not_depend_on_the_umask(gen: Gen, home: Path, umask: None) -> 
 
 
 def test_the_config_keeps_its_mode_its_bytes_and_its_backup(
-    gen: Gen, home: Path, ours: str
+    gen: Gen, home: Path, spec_path: str
 ) -> None:
     config = home / ".ssh/config"
     config.chmod(0o640)
     before = config.read_bytes()
-    assert gen("install", ours, "--yes").status == 0
+    assert gen("install", spec_path, "--yes").status == 0
     assert config.read_bytes() == BLOCK.encode() + before
     assert stat.S_IMODE(config.stat().st_mode) == 0o640
     [backup] = (home / ".local/state/gen/backup").iterdir()
     assert (backup.read_bytes(), stat.S_IMODE(backup.stat().st_mode)) == (before, 0o600)
 
 
-def test_a_second_time_touches_nothing(gen: Gen, home: Path, ours: str) -> None:
-    gen("install", ours, "--yes")
+def test_a_second_installation_changes_no_file(gen: Gen, home: Path, spec_path: str) -> None:
+    gen("install", spec_path, "--yes")
     before = {path: path.stat().st_mtime_ns for path in home.rglob("*") if path.is_file()}
-    assert gen("install", ours, "--yes").status == 0
+    assert gen("install", spec_path, "--yes").status == 0
     assert {path: path.stat().st_mtime_ns for path in home.rglob("*") if path.is_file()} == before
 
 
-@pytest.mark.parametrize("outside", [False, True], ids=["in the home folder", "outside of it"])
+@pytest.mark.parametrize("outside", [False, True], ids=["in the home directory", "outside of it"])
 def test_a_link_is_followed_to_the_real_config_and_stays(
-    gen: Gen, home: Path, ours: str, outside: bool
+    gen: Gen, home: Path, spec_path: str, outside: bool
 ) -> None:
     real = (home.parent if outside else home) / "dotfiles" / "ssh config"
     real.parent.mkdir()
     (home / ".ssh/config").rename(real)
     (home / ".ssh/config").symlink_to(os.path.relpath(real, home / ".ssh"))
-    assert gen("install", ours, "--yes").status == 0
+    assert gen("install", spec_path, "--yes").status == 0
     assert (home / ".ssh/config").is_symlink()
     assert real.read_bytes().startswith(BLOCK.encode())
 
 
-def test_a_mode_turns_into_the_other_and_back(gen: Gen, home: Path, ours: str) -> None:
+def test_the_mode_can_be_changed_and_changed_back(gen: Gen, home: Path, spec_path: str) -> None:
     config = home / ".ssh/config"
     before = config.read_bytes()
-    gen("install", ours, "--yes")
+    gen("install", spec_path, "--yes")
     included = config.read_bytes()
-    assert gen("install", ours, "--yes", "--mode", "inline").status == 0
+    assert gen("install", spec_path, "--yes", "--mode", "inline").status == 0
     inlined = config.read_bytes()
     assert (
         b"# >>> gen ours: managed" in inlined
         and b"Include" not in inlined
         and inlined.endswith(before)
     )
-    assert gen("install", ours, "--yes").status == 0
-    assert config.read_bytes() == inlined, "without a word the mode stays"
-    gen("install", ours, "--yes", "--mode", "include")
+    assert gen("install", spec_path, "--yes").status == 0
+    assert config.read_bytes() == inlined, "without --mode, the mode stays"
+    gen("install", spec_path, "--yes", "--mode", "include")
     assert config.read_bytes() == included
 
 
-def test_inline_takes_the_sites_that_are_there_along(gen: Gen, home: Path, ours: str) -> None:
-    other = str(spec(Path(), "other"))
-    gen("install", ours, "--yes")
-    gen("install", other, "--yes", "--mode", "inline")
+def test_inline_mode_includes_the_sites_that_are_installed_already(
+    gen: Gen, home: Path, spec_path: str
+) -> None:
+    other_spec = str(spec(Path(), "other"))
+    gen("install", spec_path, "--yes")
+    gen("install", other_spec, "--yes", "--mode", "inline")
     text = (home / ".ssh/config").read_text("latin-1")
     assert "# >>> gen ours: managed" in text and "# >>> gen other: managed" in text
 
 
-def test_an_inline_site_that_moved_on_is_written_anew(gen: Gen, home: Path, ours: str) -> None:
-    gen("install", ours, "--yes", "--mode", "inline")
-    assert gen("install", ours, "--yes", "--user", "ada").status == 0
+def test_an_inline_block_is_updated_when_the_site_changes(
+    gen: Gen, home: Path, spec_path: str
+) -> None:
+    gen("install", spec_path, "--yes", "--mode", "inline")
+    assert gen("install", spec_path, "--yes", "--user", "ada").status == 0
     assert "    User ada\n" in (home / ".ssh/config").read_text("latin-1")
 
 
-def broken(home: Path) -> None:
+def unpaired_marker(home: Path) -> None:
     (home / ".ssh/config").write_text(
         "Host a\n# >>> gen: managed, do not edit between these lines >>>\n"
     )
 
 
-def theirs(home: Path) -> None:
+def foreign_file(home: Path) -> None:
     (home / ".ssh/gen.d").mkdir()
     (home / ".ssh/gen.d/ours.conf").write_text("# mine\n")
 
 
-def same_name(home: Path) -> None:
+def entry_of_the_same_name(home: Path) -> None:
     (home / ".ssh/config").write_text("Host x\n\nHost ours\n  User grace\n  Port 2222\n")
 
 
-def refused_by_ssh(home: Path) -> None:
+def unknown_option(home: Path) -> None:
     (home / ".ssh/config").write_text("Host x\n\n  Prot 22\n")
 
 
@@ -149,110 +153,114 @@ def utf16(home: Path) -> None:
     (home / ".ssh/config").write_bytes("Host x\n".encode("utf-16"))
 
 
-def folder(home: Path) -> None:
+def directory(home: Path) -> None:
     (home / ".ssh/config").unlink()
     (home / ".ssh/config").mkdir()
 
 
-def nowhere(home: Path) -> None:
+def dangling_link(home: Path) -> None:
     (home / ".ssh/config").unlink()
     (home / ".ssh/config").symlink_to("not-there")
 
 
 @pytest.mark.parametrize(
-    ("make", "words"),
+    ("make", "message"),
     [
         pytest.param(
-            broken,
+            unpaired_marker,
             "/.ssh/config:2: begins a block of gen that has no end; add the line # <<< gen <<<",
             id="markers",
         ),
         pytest.param(
-            theirs,
+            foreign_file,
             "/gen.d/ours.conf: was here before, and gen did not write it",
-            id="a file of theirs",
+            id="a file that gen did not write",
         ),
         pytest.param(
-            same_name,
+            entry_of_the_same_name,
             "~/.ssh/config:3: your entry ours would change: hostname ours → ours.example.org, ",
-            id="a host of theirs",
+            id="an entry of the same name",
         ),
         pytest.param(
-            refused_by_ssh, "~/.ssh/config:3: bad configuration option: prot", id="ssh refuses it"
+            unknown_option, "~/.ssh/config:3: bad configuration option: prot", id="ssh refuses it"
         ),
         pytest.param(utf16, "/.ssh/config:1: contains a NUL byte", id="UTF-16"),
-        pytest.param(folder, "/.ssh/config: is a directory", id="a folder"),
+        pytest.param(directory, "/.ssh/config: is a directory", id="a directory"),
         pytest.param(
-            nowhere,
+            dangling_link,
             "/.ssh/config: is a link to a file that does not exist; fix or remove the link\n",
-            id="a link that leads nowhere",
+            id="a dangling link",
         ),
     ],
 )
-def test_all_is_refused_before_anything_is_written(
-    gen: Gen, home: Path, ours: str, make: object, words: str
+def test_install_refuses_before_it_writes_anything(
+    gen: Gen, home: Path, spec_path: str, make: object, message: str
 ) -> None:
     assert callable(make)
     make(home)
     before = tree(home)
-    result = gen("install", ours, "--yes")
+    result = gen("install", spec_path, "--yes")
     assert (result.status, result.out) == (2, "")
-    assert words in result.err
+    assert message in result.err
     assert tree(home) == before
 
 
-@pytest.mark.parametrize("make", [theirs, same_name])
-def test_force_goes_on_and_keeps_a_backup(gen: Gen, home: Path, ours: str, make: object) -> None:
+@pytest.mark.parametrize("make", [foreign_file, entry_of_the_same_name])
+def test_force_replaces_the_file_and_keeps_a_backup(
+    gen: Gen, home: Path, spec_path: str, make: object
+) -> None:
     assert callable(make)
     make(home)
-    kept = {
+    originals = {
         (home / ".ssh/config").read_bytes(),
         *(file.read_bytes() for file in home.glob(".ssh/gen.d/*")),
     }
-    assert gen("install", ours, "--yes", "--force").status == 0
-    assert {file.read_bytes() for file in (home / ".local/state/gen/backup").iterdir()} == kept
+    assert gen("install", spec_path, "--yes", "--force").status == 0
+    assert {file.read_bytes() for file in (home / ".local/state/gen/backup").iterdir()} == originals
 
 
-def test_what_was_forced_away_is_forgotten(gen: Gen, home: Path, ours: str) -> None:
-    gen("install", ours, "--yes")
+def test_after_force_the_site_is_installed_as_before_the_edit(
+    gen: Gen, home: Path, spec_path: str
+) -> None:
+    gen("install", spec_path, "--yes")
     before = tree(home)
     (home / ".ssh/gen.d/ours.conf").write_text("# mine\n")
-    assert gen("install", ours, "--yes").status == 2
-    assert gen("install", ours, "--yes", "--force").status == 0
-    again = {name: what for name, what in tree(home).items() if "backup/" not in name}
-    assert again == {name: what for name, what in before.items() if "backup/" not in name}
-    assert gen("install", ours, "--yes").status == 0
+    assert gen("install", spec_path, "--yes").status == 2
+    assert gen("install", spec_path, "--yes", "--force").status == 0
+    later = {name: what for name, what in tree(home).items() if "backup/" not in name}
+    assert later == {name: what for name, what in before.items() if "backup/" not in name}
+    assert gen("install", spec_path, "--yes").status == 0
 
 
 @pytest.mark.parametrize("mode", ["include", "inline"])
-def test_an_edit_within_our_block_is_refused_and_forced_away(
-    gen: Gen, home: Path, ours: str, mode: str
+def test_an_edited_block_is_refused_and_replaced_with_force(
+    gen: Gen, home: Path, spec_path: str, mode: str
 ) -> None:
-    gen("install", ours, "--yes", "--mode", mode)
+    gen("install", spec_path, "--yes", "--mode", mode)
     config = home / ".ssh/config"
     good = config.read_bytes()
     config.write_bytes(good.replace(b"\n# <<< gen", b"\n# mine\n# <<< gen"))
-    refused = gen("install", ours, "--yes")
+    refused = gen("install", spec_path, "--yes")
     assert refused.status == 2
     assert f"{config}: the block of gen at line 1 was edited since gen wrote it" in refused.err
-    assert gen("install", ours, "--yes", "--force").status == 0
+    assert gen("install", spec_path, "--yes", "--force").status == 0
     assert config.read_bytes() == good
 
 
-def test_print_changes_nothing_and_what_it_prints_is_taken_over_later(
-    gen: Gen, home: Path, ours: str
+def test_print_changes_nothing_and_a_later_install_manages_the_printed_block(
+    gen: Gen, home: Path, spec_path: str
 ) -> None:
     before = tree(home)
-    printed = gen("install", ours, "--mode", "print")
+    printed = gen("install", spec_path, "--mode", "print")
     assert printed.status == 0
     assert tree(home) == before
     config = home / ".ssh/config"
-    own = config.read_bytes()
-    config.write_bytes(printed.out.encode() + own)
-    assert gen("install", ours, "--yes").status == 0
-    assert config.read_bytes() == printed.out.encode() + own
-    assert gen("install", ours, "--yes", "--mode", "include").status == 0
-    assert config.read_bytes() == BLOCK.encode() + own
+    user_content = config.read_bytes()
+    config.write_bytes(printed.out.encode() + user_content)
+    assert gen("install", spec_path, "--yes").status == 0
+    assert config.read_bytes() == printed.out.encode() + user_content
+    assert gen("install", spec_path, "--yes", "--mode", "include").status == 0
+    assert config.read_bytes() == BLOCK.encode() + user_content
 
 
 def read_only(home: Path) -> None:
@@ -280,35 +288,40 @@ def in_chezmoi(home: Path) -> None:
         pytest.param(in_chezmoi, "/.ssh/config is managed by chezmoi; add this to ", id="chezmoi"),
     ],
 )
-def test_a_config_that_somebody_else_keeps_is_left_to_the_person(
-    gen: Gen, home: Path, ours: str, make: object, reason: str
+def test_a_config_that_another_tool_makes_is_left_to_the_user(
+    gen: Gen, home: Path, spec_path: str, make: object, reason: str
 ) -> None:
     assert callable(make)
     make(home)
     config = home / ".ssh/config"
     before = config.read_bytes()
-    result = gen("install", ours, "--yes")
+    result = gen("install", spec_path, "--yes")
     assert (result.status, result.out) == (0, BLOCK)
     assert reason in result.err
     assert config.read_bytes() == before
     assert (home / ".ssh/gen.d/ours.conf").is_file()
-    assert json.loads(gen("install", ours, "--yes", "--json").out)["manual_change"]["add"] == BLOCK
+    assert (
+        json.loads(gen("install", spec_path, "--yes", "--json").out)["manual_change"]["add"]
+        == BLOCK
+    )
 
 
-def test_who_added_the_line_themselves_is_asked_no_more(gen: Gen, home: Path, ours: str) -> None:
+def test_a_user_who_added_the_line_gets_no_more_instructions(
+    gen: Gen, home: Path, spec_path: str
+) -> None:
     config = home / ".ssh/config"
     config.write_text(BLOCK + "Host mine\n")
     config.chmod(0o444)
-    result = gen("install", ours, "--yes")
+    result = gen("install", spec_path, "--yes")
     assert (result.status, result.out) == (0, "")
     assert "read-only" not in result.err
 
 
-def test_without_a_terminal_nothing_is_asked_and_nothing_written(
-    gen: Gen, home: Path, ours: str
+def test_without_a_terminal_and_without_yes_nothing_is_written(
+    gen: Gen, home: Path, spec_path: str
 ) -> None:
     before = tree(home)
-    result = gen("install", ours)
+    result = gen("install", spec_path)
     assert result.status == 2
     assert (
         "There is no terminal to ask on. Add --yes, or see the changes with --dry-run."
@@ -318,16 +331,16 @@ def test_without_a_terminal_nothing_is_asked_and_nothing_written(
     assert tree(home) == before
 
 
-def test_a_dry_run_prints_a_patch_and_writes_nothing(gen: Gen, home: Path, ours: str) -> None:
+def test_a_dry_run_prints_a_patch_and_writes_nothing(gen: Gen, home: Path, spec_path: str) -> None:
     before = tree(home)
-    result = gen("install", ours, "--dry-run")
+    result = gen("install", spec_path, "--dry-run")
     assert result.status == 0
     assert "+++ b/.ssh/gen.d/ours.conf\n" in result.out and "+++ b/.ssh/config\n" in result.out
     assert tree(home) == before
 
 
-def test_programs_read_what_was_done(gen: Gen, home: Path, ours: str) -> None:
-    report = json.loads(gen("install", ours, "--yes", "--json").out)
+def test_json_reports_the_changes(gen: Gen, home: Path, spec_path: str) -> None:
+    report = json.loads(gen("install", spec_path, "--yes", "--json").out)
     assert report["sites"] == ["ours"]
     assert [(file["path"], file["action"]) for file in report["files"]] == [
         (".ssh/gen.d/ours.conf", "create"),
@@ -338,18 +351,20 @@ def test_programs_read_what_was_done(gen: Gen, home: Path, ours: str) -> None:
     assert [Path(path).is_file() for path in report["backups"]] == [True]
 
 
-def test_a_spec_of_ones_own_is_found_from_anywhere_afterwards(
-    gen: Gen, home: Path, ours: str, monkeypatch: pytest.MonkeyPatch
+def test_the_users_spec_is_found_from_every_directory_after_the_installation(
+    gen: Gen, home: Path, spec_path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gen("install", ours, "--yes")
+    gen("install", spec_path, "--yes")
     monkeypatch.chdir("/")
     assert gen("show", "ours").status == 0
-    again = gen("install", "ours", "--yes")
-    assert again.status == 0
-    assert "same      ~/.config/gen/site_specs/ours.yaml" in again.err
+    later = gen("install", "ours", "--yes")
+    assert later.status == 0
+    assert "same      ~/.config/gen/site_specs/ours.yaml" in later.err
 
 
-def test_a_timer_that_no_manager_runs_is_told_and_its_units_are_there(gen: Gen, home: Path) -> None:
+def test_without_a_service_manager_the_units_are_installed_and_the_user_gets_the_command(
+    gen: Gen, home: Path
+) -> None:
     spec(Path(), auth=CERTIFICATE)
     result = gen("install", "ours.yaml", "--yes")
     assert result.status == 0
@@ -359,14 +374,14 @@ def test_a_timer_that_no_manager_runs_is_told_and_its_units_are_there(gen: Gen, 
     assert not (home / "Library").exists()
 
 
-def test_what_only_the_command_line_says_a_timer_will_not_know(gen: Gen, home: Path) -> None:
+def test_values_that_the_timer_will_not_know_are_listed(gen: Gen, home: Path) -> None:
     spec(Path(), auth=CERTIFICATE)
-    told = (
+    reminder = (
         "The timer and ssh run gen refresh ours, which reads only your profile."
         ' Add to the profile: user, --set title="Ours"'
     )
     changes = ("--set", "title=Ours")
-    assert told in gen("install", "ours.yaml", "--user", "ada", *changes, "--yes").err
+    assert reminder in gen("install", "ours.yaml", "--user", "ada", *changes, "--yes").err
     profile = home / ".config/gen/profile.yaml"
     profile.write_text("user: ada\nsites: {ours: {set: {title: Ours}}}\n")
     assert (
@@ -375,20 +390,22 @@ def test_what_only_the_command_line_says_a_timer_will_not_know(gen: Gen, home: P
     )
 
 
-def test_the_home_folder_of_somebody_else_is_refused(gen: Gen, home: Path, ours: str) -> None:
+def test_the_home_directory_of_another_user_is_refused(
+    gen: Gen, home: Path, spec_path: str
+) -> None:
     if os.geteuid():
-        pytest.skip("needs root, to give a folder away")
+        pytest.skip("needs root, to change the owner")
     os.chown(home, 1, 1)
-    result = gen("install", ours, "--yes")
+    result = gen("install", spec_path, "--yes")
     assert (result.status, "belongs to another user; run gen as its owner" in result.err) == (
         2,
         True,
     )
 
 
-def test_several_sites_are_installed_at_once(gen: Gen, home: Path, ours: str) -> None:
-    other = str(spec(Path(), "other"))
-    result = gen("install", ours, other, "--yes")
+def test_several_sites_are_installed_at_once(gen: Gen, home: Path, spec_path: str) -> None:
+    other_spec = str(spec(Path(), "other"))
+    result = gen("install", spec_path, other_spec, "--yes")
     assert result.status == 0
     assert sorted(path.name for path in (home / ".ssh/gen.d").iterdir()) == [
         "other.conf",
@@ -397,18 +414,18 @@ def test_several_sites_are_installed_at_once(gen: Gen, home: Path, ours: str) ->
     assert (home / ".ssh/config").read_text("latin-1").count(">>> gen") == 1
 
 
-def test_with_json_the_patch_is_no_part_of_what_programs_read(
-    gen: Gen, home: Path, ours: str, monkeypatch: pytest.MonkeyPatch
+def test_with_json_the_patch_goes_to_stderr(
+    gen: Gen, home: Path, spec_path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("generator.cli.install.agreed", lambda _: True)
-    result = gen("install", ours, "--json")
+    result = gen("install", spec_path, "--json")
     assert json.loads(result.out)["sites"]
     assert "+++ b/.ssh/config" in result.err
 
 
-def test_to_ask_what_a_name_comes_to_renews_no_certificate(tmp_path: Path) -> None:
-    renewing = compile_site(validate.site(CATALOGUE / "cscs-daint.yaml"), SiteProfile(user="ada"))
-    content = next(one.content for one in renewing if one.path.suffix == ".conf")
+def test_a_question_to_ssh_renews_no_certificate(tmp_path: Path) -> None:
+    artifacts = compile_site(validate.site(CATALOGUE / "cscs-daint.yaml"), SiteProfile(user="ada"))
+    content = next(artifact.content for artifact in artifacts if artifact.path.suffix == ".conf")
     assert b"gen refresh" in content
     files = Files(
         tmp_path,
@@ -421,15 +438,15 @@ def test_to_ask_what_a_name_comes_to_renews_no_certificate(tmp_path: Path) -> No
     assert copied.count(b"Match !all\n") == content.count(b"gen refresh")
 
 
-def test_a_site_that_is_named_twice_is_installed_once(gen: Gen, home: Path, ours: str) -> None:
-    report = json.loads(gen("install", ours, ours, "--yes", "--json").out)
+def test_a_site_that_is_named_twice_is_installed_once(gen: Gen, home: Path, spec_path: str) -> None:
+    report = json.loads(gen("install", spec_path, spec_path, "--yes", "--json").out)
     assert report["sites"] == ["ours"]
     assert gen("uninstall", "ours", "ours", "--yes").status == 0
 
 
-def test_permissions_that_ssh_refuses_are_told_where_nobody_is_asked(
-    gen: Gen, home: Path, ours: str
+def test_without_questions_loose_permissions_are_printed_with_the_command_that_fixes_them(
+    gen: Gen, home: Path, spec_path: str
 ) -> None:
     (home / ".ssh/config").chmod(0o666)
-    result = gen("install", ours, "--yes")
+    result = gen("install", spec_path, "--yes")
     assert (result.status, "; chmod 644 ~/.ssh/config\n" in result.err) == (0, True)

@@ -1,4 +1,4 @@
-"""`gen status`: what is installed in the home folder, and whether it still is as it was."""
+"""`gen status` compares the home directory with the record of the installation."""
 
 import json
 import os
@@ -22,7 +22,7 @@ def gen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
 
 @pytest.fixture
 def home(tmp_path: Path, gen: Gen) -> Path:
-    """A home folder with one site, of a spec that can be changed."""
+    """Return a home directory with one installed site, whose spec the test can change."""
     spec = tmp_path / "site_specs/ours.yaml"
     spec.parent.mkdir()
     spec.write_text(SPEC)
@@ -30,7 +30,7 @@ def home(tmp_path: Path, gen: Gen) -> Path:
     return tmp_path
 
 
-def test_a_site_that_is_as_it_was_installed(gen: Gen, home: Path) -> None:
+def test_an_unchanged_site_is_in_order(gen: Gen, home: Path) -> None:
     status, out, err = gen("status")
     assert (status, err) == (0, "")
     assert out.startswith("ours: ")
@@ -38,7 +38,7 @@ def test_a_site_that_is_as_it_was_installed(gen: Gen, home: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("do", "line", "todo"),
+    ("change", "line", "fix"),
     [
         pytest.param(
             lambda home: (home / ".ssh/gen.d/ours.conf").write_text("Host ours\n"),
@@ -62,28 +62,28 @@ def test_a_site_that_is_as_it_was_installed(gen: Gen, home: Path) -> None:
             lambda home: (home / "site_specs/ours.yaml").write_text(SPEC + "note: new\n"),
             "  the spec has changed: gen install ours",
             "  the spec has changed: gen install ours",
-            id="the spec moved on",
+            id="the spec changed",
         ),
         pytest.param(
             lambda home: (home / ".ssh/config").write_text("Host *\n"),
             "  ssh does not read it: ~/.ssh/config lacks our lines; gen install ours",
             "  ssh does not read it: ~/.ssh/config lacks our lines; gen install ours",
-            id="ssh does not see it",
+            id="ssh does not read it",
         ),
     ],
 )
-def test_what_is_not_as_it_was_is_told_with_what_mends_it(
-    gen: Gen, home: Path, do: Callable[[Path], object], line: str, todo: str
+def test_each_difference_is_shown_with_the_command_that_fixes_it(
+    gen: Gen, home: Path, change: Callable[[Path], object], line: str, fix: str
 ) -> None:
-    do(home)
+    change(home)
     status, out, _ = gen("status", "ours")
-    assert (status, out.splitlines()[1], out.splitlines()[-1]) == (1, line, todo)
+    assert (status, out.splitlines()[1], out.splitlines()[-1]) == (1, line, fix)
     assert all(len(text) <= 80 for text in out.splitlines())
     report = json.loads(gen("status", "--json").out)["installed"]
-    assert [one["site"] for one in report] == ["ours"]
+    assert [site["site"] for site in report] == ["ours"]
 
 
-def test_a_config_with_the_line_endings_of_windows_has_the_site(gen: Gen, tmp_path: Path) -> None:
+def test_a_config_with_windows_line_endings_is_read(gen: Gen, tmp_path: Path) -> None:
     (tmp_path / ".ssh").mkdir(mode=0o700)
     (tmp_path / ".ssh/config").write_bytes(b"Host a\r\n  User b\r\n")
     (tmp_path / "ours.yaml").write_text(SPEC)

@@ -1,6 +1,7 @@
-"""Our blocks in somebody's ssh config: what becomes of every other byte, and of ssh's answers for their hosts."""
+"""gen's blocks in the ssh config of a user, of which every other byte stays."""
 
 import random
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -31,8 +32,8 @@ INCLUDED = {"": INCLUDE}
 INLINED = {"mila": inline_body(CONF)}
 
 
-def test_the_text_of_the_markers_is_frozen() -> None:
-    """People search for it, and an older gen must be undone: change nothing here."""
+def test_the_text_of_the_markers_never_changes() -> None:
+    """Users search for it, and a newer gen has to remove the blocks of an older one."""
     assert arranged(b"", "config", INCLUDED) == (
         b"# >>> gen: managed, do not edit between these lines >>>\nInclude ~/.ssh/gen.d/*.conf\n# <<< gen <<<\n"
     )
@@ -51,10 +52,10 @@ def test_the_text_of_the_markers_is_frozen() -> None:
         pytest.param(
             b"# mine\nignoreunknown=Fancy\n",
             b"IgnoreUnknown x\n",
-            id="below the first of them, as ssh has it",
+            id="below the first IgnoreUnknown",
         ),
         pytest.param(
-            b"", b"Host a\nIgnoreUnknown Fancy\n", id="not below one that is a host's own"
+            b"", b"Host a\nIgnoreUnknown Fancy\n", id="not below the IgnoreUnknown of a host"
         ),
         pytest.param(b"", b"Host=a\nIgnoreUnknown Fancy\n", id="Host with an equals sign"),
         pytest.param(
@@ -62,30 +63,30 @@ def test_the_text_of_the_markers_is_frozen() -> None:
         ),
         pytest.param(b"", b"match all\nIgnoreUnknown Fancy\n", id="above the first Match"),
         pytest.param(
-            b"", b"IgnoreUnknown Fancy", id="above an IgnoreUnknown that no line ending follows"
+            b"", b"IgnoreUnknown Fancy", id="above an IgnoreUnknown without a line ending"
         ),
         pytest.param(BOM, b"Host a\n", id="behind a byte order mark"),
-        pytest.param(BOM, b"", id="a byte order mark and no more"),
+        pytest.param(BOM, b"", id="a byte order mark alone"),
         pytest.param(b"", b"# b\xfcro\nHost a", id="Latin-1, no final newline"),
         pytest.param(
             b"",
             b"# DevPod Start x\nIgnoreUnknown Fancy\nHost x\n# DevPod End x\n",
-            id="never within what another tool manages",
+            id="never inside the block of another tool",
         ),
         pytest.param(
             b"",
             b"#Include x\n# Host a\nIgnoreKnown 1\n",
-            id="comments and other keywords are no mark",
+            id="comments and other keywords do not count",
         ),
     ],
 )
-def test_the_block_goes_on_top_and_comes_out_again(before: bytes, after: bytes) -> None:
+def test_a_block_is_added_at_the_top_and_can_be_deleted(before: bytes, after: bytes) -> None:
     content = before + after
     assert arranged(content, "config", INCLUDED) == before + BLOCK + after
     assert arranged(before + BLOCK + after, "config", {}) == content
 
 
-def test_our_lines_end_as_those_of_the_file() -> None:
+def test_our_lines_have_the_line_ending_of_the_file() -> None:
     content = b"Host a\r\n  User b\r\n"
     installed = arranged(content, "config", INLINED)
     assert installed == MILA.replace(b"\n", b"\r\n") + content
@@ -94,22 +95,25 @@ def test_our_lines_end_as_those_of_the_file() -> None:
     assert arranged(installed, "config", {}) == content
 
 
-def test_a_block_stays_where_somebody_moved_it() -> None:
+def test_a_block_that_the_user_moved_stays_there() -> None:
     content = b"Host a\n" + BLOCK + b"Host b\n"
     assert arranged(content, "config", INCLUDED) == content
     assert arranged(content, "config", INLINED) == b"Host a\n" + MILA + b"Host b\n"
 
 
-def test_each_site_has_a_block_of_its_own_inline() -> None:
+def test_inline_mode_has_a_block_for_each_site() -> None:
     both = INLINED | {"musica": inline_body(b"Host musica\n")}
-    one, two = arranged(b"Host a\n", "config", INLINED), arranged(b"Host a\n", "config", both)
-    assert arranged(one, "config", both) == two
-    assert [block.site for block in managed_blocks(two, "config")] == ["mila", "musica"]
-    assert arranged(two, "config", INLINED) == one
-    assert arranged(two, "config", INCLUDED) == BLOCK + b"Host a\n"
+    mila_alone, mila_and_musica = (
+        arranged(b"Host a\n", "config", INLINED),
+        arranged(b"Host a\n", "config", both),
+    )
+    assert arranged(mila_alone, "config", both) == mila_and_musica
+    assert [block.site for block in managed_blocks(mila_and_musica, "config")] == ["mila", "musica"]
+    assert arranged(mila_and_musica, "config", INLINED) == mila_alone
+    assert arranged(mila_and_musica, "config", INCLUDED) == BLOCK + b"Host a\n"
 
 
-def test_a_new_text_replaces_the_old_one() -> None:
+def test_a_block_is_updated_in_its_position() -> None:
     installed = arranged(b"Host a\n", "config", {"mila": inline_body(b"Host mila\n")})
     assert arranged(installed, "config", INLINED) == MILA + b"Host a\n"
 
@@ -122,7 +126,7 @@ def test_a_new_text_replaces_the_old_one() -> None:
         pytest.param(MILA, Mode.INLINE, id="inline"),
     ],
 )
-def test_the_file_tells_its_mode(content: bytes, expected: Mode | None) -> None:
+def test_the_blocks_show_the_mode(content: bytes, expected: Mode | None) -> None:
     assert mode_of(content, "config") is expected
 
 
@@ -136,9 +140,9 @@ def test_the_file_tells_its_mode(content: bytes, expected: Mode | None) -> None:
         pytest.param(MILA.replace(b"mila", b"other"), "line 1", id="a site that was not installed"),
     ],
 )
-def test_an_edit_within_is_seen(content: bytes, fault: str | None) -> None:
-    found = edited(content, "config", {"mila": {digest(CONF), digest(b"")}})
-    assert found == (fault and f"the block of gen at {fault} was edited since gen wrote it")
+def test_an_edit_inside_a_block_is_detected(content: bytes, fault: str | None) -> None:
+    message = edited(content, "config", {"mila": {digest(CONF), digest(b"")}})
+    assert message == (fault and f"the block of gen at {fault} was edited since gen wrote it")
 
 
 @pytest.mark.parametrize(
@@ -156,21 +160,21 @@ def test_an_edit_within_is_seen(content: bytes, fault: str | None) -> None:
         pytest.param(
             BLOCK.replace(b">>> gen: managed", b">>> gen: handled"),
             [1, 3],
-            id="a marker that was changed",
+            id="an edited marker",
         ),
         pytest.param(b"Host a\n\xff\xfeH\0o\0", [2], id="UTF-16"),
         pytest.param(b"Host a\0\n", [1], id="a NUL byte"),
     ],
 )
-def test_markers_that_are_not_in_pairs_are_refused_with_their_lines(
-    content: bytes, lines: list[int]
-) -> None:
+def test_unpaired_markers_are_refused_with_their_lines(content: bytes, lines: list[int]) -> None:
     with pytest.raises(GenError) as refusal:
         arranged(content, "~/.ssh/config", {})
-    told = str(refusal.value).splitlines()
-    assert sorted(told[:-1]) == sorted(line for line in told if line.startswith("~/.ssh/config:"))
-    assert sorted(int(line.split(":")[1]) for line in told[:-1]) == sorted(lines)
-    assert told[-1] == "~/.ssh/config was not changed."
+    problems = str(refusal.value).splitlines()
+    assert sorted(problems[:-1]) == sorted(
+        line for line in problems if line.startswith("~/.ssh/config:")
+    )
+    assert sorted(int(line.split(":")[1]) for line in problems[:-1]) == sorted(lines)
+    assert problems[-1] == "~/.ssh/config was not changed."
 
 
 @pytest.mark.parametrize(
@@ -183,101 +187,113 @@ def test_markers_that_are_not_in_pairs_are_refused_with_their_lines(
         b"# gen <<<\n",
     ],
 )
-def test_words_of_others_are_no_markers(line: bytes) -> None:
+def test_similar_lines_are_not_taken_for_markers(line: bytes) -> None:
     assert managed_blocks(line, "config") == []
 
 
 COUNT = 2000
 
 
-def test_the_configs_are_of_every_kind() -> None:
-    """Else the property below would say little."""
-    every = list(cases(COUNT))
+def test_the_random_configs_cover_every_kind() -> None:
+    """Without this coverage, the next test would prove little."""
+    configs = list(cases(COUNT))
+    counts: Counter[str] = Counter()
+    for config in configs:
+        counts.update(_kinds(config))
+    assert min(counts.values()) >= 50, counts
+    assert len(counts) == 10
+    assert sum(config.content.count(b"\n") > 20000 for config in configs) == COUNT // 1000
+    assert len({config.content for config in configs}) > COUNT * 0.9
+
+
+def _kinds(config: Case) -> list[str]:
+    content = config.content
     kinds = {
-        "byte order mark": [one.content.startswith(BOM) for one in every],
-        "CRLF": [b"\r\n" in one.content for one in every],
-        "both endings": [
-            b"\r\n" in one.content and b"\n" in one.content.replace(b"\r\n", b"") for one in every
-        ],
-        "no final newline": [not one.content.endswith(b"\n") for one in every],
-        "no UTF-8": [b"\xfc" in one.content for one in every],
-        "IgnoreUnknown": [b"IgnoreUnknown" in one.content for one in every],
-        "Include": [bool(one.included) for one in every],
-        "Match": [b"match " in one.content.lower() for one in every],
-        "another tool": [
-            b"START-CODER" in one.content or b"DevPod" in one.content for one in every
-        ],
-        "empty": [not one.content.strip(BOM) for one in every],
+        "byte order mark": content.startswith(BOM),
+        "CRLF": b"\r\n" in content,
+        "both endings": b"\r\n" in content and b"\n" in content.replace(b"\r\n", b""),
+        "no final newline": not content.endswith(b"\n"),
+        "Latin-1": b"\xfc" in content,
+        "IgnoreUnknown": b"IgnoreUnknown" in content,
+        "Include": bool(config.included),
+        "Match": b"match " in content.lower(),
+        "another tool": b"START-CODER" in content or b"DevPod" in content,
+        "empty": not content.strip(BOM),
     }
-    assert min(map(sum, kinds.values())) >= 50, {kind: sum(found) for kind, found in kinds.items()}
-    assert sum(one.content.count(b"\n") > 20000 for one in every) == COUNT // 1000
-    assert len({one.content for one in every}) > COUNT * 0.9
+    return [kind for kind, applies in kinds.items() if applies]
 
 
 @pytest.mark.long
-def test_every_foreign_byte_is_kept_whatever_is_done() -> None:
-    """Install, again, inline, another site, back, out, each time with edits around the block: two thousand times."""
-    done = 0
-    for number, one in enumerate(cases(COUNT)):
+def test_every_foreign_byte_is_kept_through_installs_edits_and_uninstalls() -> None:
+    """Each of 2,000 configs goes through seven states, with edits around the blocks in between."""
+    states: list[dict[str, bytes]] = [
+        INCLUDED,
+        INCLUDED,
+        INLINED,
+        INLINED | {"musica": inline_body(b"Host musica\n")},
+        INLINED,
+        INCLUDED,
+        {},
+    ]
+    for number, config in enumerate(cases(COUNT)):
         draw = random.Random(f"edits {number}")  # noqa: S311 - the same each time
-        now, theirs = one.content, one.content
-        for wanted in (
-            INCLUDED,
-            INCLUDED,
-            INLINED,
-            INLINED | {"musica": inline_body(b"Host musica\n")},
-            INLINED,
-            INCLUDED,
-            {},
-        ):
-            again = arranged(now, "config", wanted)
-            assert _foreign(again) == theirs, number
-            assert {block.site for block in managed_blocks(again, "config")} == set(wanted), number
-            assert arranged(again, "config", wanted) == again, number
-            now, theirs = _edited_around(draw, again)
-            done += 1
-        assert now == theirs, number
-    assert done == COUNT * 7
+        content, foreign = config.content, config.content
+        for bodies in states:
+            installed = arranged(content, "config", bodies)
+            assert _foreign(installed) == foreign, number
+            sites = {block.site for block in managed_blocks(installed, "config")}
+            assert sites == set(bodies), number
+            assert arranged(installed, "config", bodies) == installed, number
+            content, foreign = _edited_around(draw, installed)
+        assert content == foreign, number
 
 
 def _foreign(content: bytes) -> bytes:
-    """Return what lies outside of the markers, by a reader of its own."""
-    kept, ours = [], False
+    """Return the bytes outside the markers, by a second implementation."""
+    foreign = b""
+    is_inside = False
     for line in content.splitlines(keepends=True):
-        word = line.removeprefix(BOM).lstrip()
-        if word.startswith(b"# >>> gen") and b"managed" in word:
-            ours = True
-            kept += [BOM] if line.startswith(BOM) else []
-        elif word.startswith(b"# <<< gen"):
-            ours = False
-        elif not ours:
-            kept.append(line)
-    return b"".join(kept)
+        text = line.removeprefix(BOM).lstrip()
+        if text.startswith(b"# >>> gen") and b"managed" in text:
+            is_inside = True
+            if line.startswith(BOM):
+                foreign += BOM
+        elif text.startswith(b"# <<< gen"):
+            is_inside = False
+        elif not is_inside:
+            foreign += line
+    return foreign
 
 
 def _edited_around(draw: random.Random, content: bytes) -> tuple[bytes, bytes]:
-    """Return a config with lines of others added, taken out or moved, and what is foreign in the result."""
+    """Return a config with new lines of the user, and the foreign bytes of it."""
     lines = content.splitlines(keepends=True)
-    free = [place for place in _free(lines) if place > 0 or not content.startswith(BOM)]
-    for place in sorted(draw.sample(free, k=min(len(free), draw.randrange(3))), reverse=True):
-        if place and not lines[place - 1].endswith(b"\n"):
+    offsets = list(_outside_blocks(lines))
+    if content.startswith(BOM):
+        offsets.remove(0)  # nothing goes in front of a byte order mark
+    count = min(len(offsets), draw.randrange(3))
+    for offset in sorted(draw.sample(offsets, k=count), reverse=True):
+        if offset and not lines[offset - 1].endswith(b"\n"):
             continue
-        new = draw.choice((b"Host new\n", b"\n", b"  # x\r\n", b"User b\xfc\n"))
-        lines[place:place] = [new]
+        line = draw.choice((b"Host new\n", b"\n", b"  # x\r\n", b"User b\xfc\n"))
+        lines.insert(offset, line)
     edited_content = b"".join(lines)
     return edited_content, _foreign(edited_content)
 
 
-def _free(lines: list[bytes]) -> Iterator[int]:
-    """Yield the places between lines that are not within a block of ours."""
-    ours = False
-    for place, line in enumerate(lines):
-        if not ours:
-            yield place
-        ours = b"# >>> gen" in line or (ours and b"# <<< gen" not in line)
+def _outside_blocks(lines: list[bytes]) -> Iterator[int]:
+    """Yield the offsets between lines that are outside gen's blocks."""
+    is_inside = False
+    for offset, line in enumerate(lines):
+        if not is_inside:
+            yield offset
+        if b"# >>> gen" in line:
+            is_inside = True
+        elif b"# <<< gen" in line:
+            is_inside = False
     yield len(lines)
 
 
-def test_a_case_is_the_same_each_time() -> None:
+def test_a_random_config_is_reproducible() -> None:
     assert case(7) == case(7) != case(8)
     assert isinstance(case(7), Case)

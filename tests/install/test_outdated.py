@@ -1,4 +1,4 @@
-"""An ssh that is too old for what a site's file asks of it; only its answer to -V is made up, by a script."""
+"""An ssh that is too old for a site's file. A script stands in for `ssh -V`."""
 
 from pathlib import Path
 
@@ -11,18 +11,18 @@ PINNED = b"Host mila\n    ProxyJump a\n    KnownHostsCommand /bin/sh -c 'echo' %
 
 @pytest.fixture
 def ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return where to put a script that stands in for ssh."""
+    """Return the path of the script that stands in for ssh."""
     monkeypatch.setenv("PATH", str(tmp_path))
     return tmp_path / "ssh"
 
 
-def said(ssh: Path, words: str) -> None:
-    ssh.write_text(f"#!/bin/sh\necho '{words}' >&2\n")
+def answer_with(ssh: Path, version: str) -> None:
+    ssh.write_text(f"#!/bin/sh\necho '{version}' >&2\n")
     ssh.chmod(0o700)
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("version", "message"),
     [
         pytest.param(
             "OpenSSH_8.4p1 Debian-5, OpenSSL 1.1.1n",
@@ -39,18 +39,18 @@ def said(ssh: Path, words: str) -> None:
         ),
     ],
 )
-def test_an_ssh_that_is_too_old_is_told_with_what_follows(
-    ssh: Path, words: str, message: str
+def test_an_ssh_that_is_too_old_is_reported_with_the_effect(
+    ssh: Path, version: str, message: str
 ) -> None:
-    said(ssh, words)
+    answer_with(ssh, version)
     assert outdated_client(PINNED) == (message,)
 
 
-@pytest.mark.parametrize("words", ["OpenSSH_8.5p1", "OpenSSH_10.0p2", "Dropbear v2022.83"])
-def test_one_that_is_new_enough_or_unknown_is_not(ssh: Path, words: str) -> None:
-    said(ssh, words)
+@pytest.mark.parametrize("version", ["OpenSSH_8.5p1", "OpenSSH_10.0p2", "Dropbear v2022.83"])
+def test_an_ssh_that_is_recent_or_unknown_is_not_reported(ssh: Path, version: str) -> None:
+    answer_with(ssh, version)
     assert outdated_client(PINNED) == ()
 
 
-def test_without_any_ssh_nothing_is_said_of_its_age(ssh: Path) -> None:
+def test_without_ssh_there_is_no_message(ssh: Path) -> None:
     assert outdated_client(PINNED) == ()

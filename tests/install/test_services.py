@@ -1,4 +1,4 @@
-"""The commands that start and stop a timer. launchd's run on no machine of these tests: here they are only read."""
+"""The commands that start and stop a timer. No test machine runs launchd, so its commands are only compared."""
 
 import sys
 from pathlib import Path
@@ -34,8 +34,8 @@ def test_systemd_forgets_the_units_after_they_are_gone() -> None:
     )
 
 
-def test_launchd_takes_an_agent_anew() -> None:
-    """Bootstrapping one that is loaded fails (launchctl(1)), so it is booted out first."""
+def test_launchd_unloads_an_agent_before_it_loads_it_again() -> None:
+    """Bootstrapping a loaded agent fails (launchctl(1))."""
     agent = "/home/ada/Library/LaunchAgents/gen-cert-musica.plist"
     assert services.start_commands("musica", HOME, launchd=True, user=501) == (
         ("launchctl", "bootout", "gui/501/gen-cert-musica"),
@@ -62,10 +62,11 @@ def test_each_system_gets_its_own_units(
     platform: str, units: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec = inputs.file(resources.CATALOGUE / "musica.yaml")
-    made = build(inputs.Inputs(spec, None, {}, ()))
+    compilation = build(inputs.Inputs(spec, None, {}, ()))
     monkeypatch.setattr(sys, "platform", platform)
-    placed = {
-        str(artifact.path) for artifact in plan.site_files(tmp_path, made, spec, INPUTS).artifacts
+    installed = {
+        str(artifact.path)
+        for artifact in plan.site_files(tmp_path, compilation, spec, INPUTS).artifacts
     }
-    assert {path for path in placed if "gen-cert" in path} == units
-    assert ".ssh/gen.d/musica.conf" in placed
+    assert {path for path in installed if "gen-cert" in path} == units
+    assert ".ssh/gen.d/musica.conf" in installed

@@ -1,4 +1,4 @@
-"""`gen uninstall`: the home folder as it was before the install, and nothing that somebody else did since is lost."""
+"""`gen uninstall` restores the home directory and keeps every later change of the user."""
 
 import json
 from collections.abc import Callable
@@ -14,8 +14,8 @@ from generator.install.record import EditorSetting, OptionalChanges
 STATE = ".local/state/gen"
 
 
-def nothing(home: Path) -> None:
-    """A home folder in which nobody has used ssh."""
+def empty_home(home: Path) -> None:
+    """Leave the home directory empty."""
 
 
 def config(content: bytes, mode: int = 0o600) -> Callable[[Path], None]:
@@ -27,14 +27,14 @@ def config(content: bytes, mode: int = 0o600) -> Callable[[Path], None]:
     return make
 
 
-def linked(home: Path) -> None:
+def config_link(home: Path) -> None:
     (home / "dotfiles").mkdir()
     (home / "dotfiles/config").write_bytes(b"Host a\n")
     (home / ".ssh").mkdir(mode=0o755)
     (home / ".ssh/config").symlink_to("../dotfiles/config")
 
 
-def lived_in(home: Path) -> None:
+def used_home(home: Path) -> None:
     for folder in (
         ".config/systemd/user/timers.target.wants",
         ".config/gen",
@@ -51,17 +51,17 @@ def lived_in(home: Path) -> None:
 @pytest.mark.parametrize(
     "make",
     [
-        pytest.param(nothing, id="an empty home"),
+        pytest.param(empty_home, id="an empty home"),
         pytest.param(config(b""), id="an empty config"),
         pytest.param(config(b"Host a\n  User b", 0o644), id="no final newline, readable by all"),
         pytest.param(config(b"IgnoreUnknown Fancy"), id="one line without an ending"),
         pytest.param(config(b"# b\xfcro\r\nHost a\r\n"), id="Latin-1 and CRLF"),
-        pytest.param(linked, id="a link"),
-        pytest.param(lived_in, id="folders that are there"),
+        pytest.param(config_link, id="a link"),
+        pytest.param(used_home, id="existing directories"),
     ],
 )
 @pytest.mark.parametrize("mode", ["include", "inline"])
-def test_the_home_folder_is_as_it_was_before(
+def test_uninstall_restores_the_home_directory(
     gen: Gen, home: Path, make: Callable[[Path], None], mode: str
 ) -> None:
     make(home)
@@ -69,13 +69,13 @@ def test_the_home_folder_is_as_it_was_before(
     before = tree(home)
     assert gen("install", "ours.yaml", "--yes").status == 0
     assert gen("install", "ours.yaml", "--yes", "--user", "ada", "--mode", mode).status == 0
-    refreshed(home)
+    leave_renewal_state(home)
     assert gen("uninstall", "ours", "--yes").status == 0
     assert tree(home) == before
 
 
-def refreshed(home: Path) -> None:
-    """Leave what `gen refresh` and a timer of systemd's leave."""
+def leave_renewal_state(home: Path) -> None:
+    """Write the files that `gen refresh` and a systemd timer leave."""
     for ending in ("json", "due", "lock"):
         (home / STATE / f"ours.{ending}").write_text("")
     stamps = home / ".local/share/systemd/timers"
@@ -84,8 +84,8 @@ def refreshed(home: Path) -> None:
 
 
 @pytest.fixture
-def two(gen: Gen, home: Path) -> Tree:
-    """Two sites installed; returns the home folder as it was."""
+def two_sites(gen: Gen, home: Path) -> Tree:
+    """Install two sites, and return the state of the home directory before."""
     config(b"Host a\n")(home)
     before = tree(home)
     specs = [str(spec(Path(), name)) for name in ("ours", "other")]
@@ -93,49 +93,49 @@ def two(gen: Gen, home: Path) -> Tree:
     return before
 
 
-def test_one_site_goes_and_the_other_stays(gen: Gen, home: Path, two: Tree) -> None:
+def test_one_of_two_sites_can_be_uninstalled(gen: Gen, home: Path, two_sites: Tree) -> None:
     assert gen("uninstall", "ours", "--yes").status == 0
     assert [path.name for path in (home / ".ssh/gen.d").iterdir()] == ["other.conf"]
     assert b"Include ~/.ssh/gen.d/*.conf\n" in (home / ".ssh/config").read_bytes()
     assert gen("uninstall", "other", "--yes").status == 0
-    assert tree(home) == two
+    assert tree(home) == two_sites
 
 
-def test_both_go_at_once(gen: Gen, home: Path, two: Tree) -> None:
+def test_two_sites_can_be_uninstalled_at_once(gen: Gen, home: Path, two_sites: Tree) -> None:
     assert gen("uninstall", "other", "ours", "--yes").status == 0
-    assert tree(home) == two
+    assert tree(home) == two_sites
 
 
-def test_what_was_edited_around_the_block_stays(gen: Gen, home: Path, two: Tree) -> None:
-    place = home / ".ssh/config"
-    place.write_bytes(b"# first\n" + place.read_bytes() + b"Host b\n")
+def test_edits_around_the_block_stay(gen: Gen, home: Path, two_sites: Tree) -> None:
+    config_path = home / ".ssh/config"
+    config_path.write_bytes(b"# first\n" + config_path.read_bytes() + b"Host b\n")
     gen("uninstall", "ours", "other", "--yes")
-    assert place.read_bytes() == b"# first\nHost a\nHost b\n"
+    assert config_path.read_bytes() == b"# first\nHost a\nHost b\n"
 
 
-def test_a_backup_of_lines_that_are_no_more_is_kept_and_told(
-    gen: Gen, home: Path, two: Tree
+def test_a_backup_of_lines_that_the_config_lacks_is_kept_and_listed(
+    gen: Gen, home: Path, two_sites: Tree
 ) -> None:
-    place = home / ".ssh/config"
-    place.write_bytes(place.read_bytes().replace(b"Host a\n", b"Host b\n"))
+    config_path = home / ".ssh/config"
+    config_path.write_bytes(config_path.read_bytes().replace(b"Host a\n", b"Host b\n"))
     result = gen("uninstall", "ours", "other", "--yes")
     backups = sorted((home / STATE / "backup").iterdir())
     assert b"Host a\n" in [backup.read_bytes() for backup in backups]
     assert f"  backup    ~/{backups[0].relative_to(home)}\n" in result.err
 
 
-def test_files_put_beside_ours_stay(gen: Gen, home: Path, two: Tree) -> None:
+def test_other_files_in_our_directory_stay(gen: Gen, home: Path, two_sites: Tree) -> None:
     (home / ".ssh/gen.d/mine.conf").write_text("# mine\n")
     assert gen("uninstall", "ours", "other", "--yes").status == 0
     assert [path.name for path in (home / ".ssh/gen.d").iterdir()] == ["mine.conf"]
 
 
-@pytest.mark.parametrize("place", [".ssh/gen.d/ours.conf", ".ssh/config"])
-def test_a_file_that_was_edited_is_refused_and_forced_away(
-    gen: Gen, home: Path, two: Tree, place: str
+@pytest.mark.parametrize("path", [".ssh/gen.d/ours.conf", ".ssh/config"])
+def test_an_edited_file_is_refused_and_deleted_with_force(
+    gen: Gen, home: Path, two_sites: Tree, path: str
 ) -> None:
-    edited = (home / place).read_bytes().replace(b"\n", b"\n# mine\n", 1)
-    (home / place).write_bytes(edited)
+    edited = (home / path).read_bytes().replace(b"\n", b"\n# mine\n", 1)
+    (home / path).write_bytes(edited)
     before = tree(home)
     result = gen("uninstall", "ours", "other", "--yes")
     assert (result.status, "edited since gen wrote it" in result.err) == (2, True)
@@ -144,9 +144,7 @@ def test_a_file_that_was_edited_is_refused_and_forced_away(
     assert edited in [backup.read_bytes() for backup in (home / STATE / "backup").iterdir()]
 
 
-def test_a_config_that_became_read_only_is_left_to_the_person(
-    gen: Gen, home: Path, two: Tree
-) -> None:
+def test_a_read_only_config_is_left_to_the_user(gen: Gen, home: Path, two_sites: Tree) -> None:
     (home / ".ssh/config").chmod(0o400)
     before = (home / ".ssh/config").read_bytes()
     result = gen("uninstall", "ours", "other", "--yes")
@@ -158,22 +156,22 @@ def test_a_config_that_became_read_only_is_left_to_the_person(
     assert not (home / ".ssh/gen.d").exists()
 
 
-def test_what_is_not_installed_is_told(gen: Gen, home: Path, two: Tree) -> None:
+def test_a_site_that_is_not_installed_is_refused(gen: Gen, home: Path, two_sites: Tree) -> None:
     before = tree(home)
     result = gen("uninstall", "mila", "--yes")
     assert (result.status, result.err) == (2, "mila: is not installed; installed: other, ours\n")
     assert tree(home) == before
 
 
-def test_a_home_folder_without_any_site_stays_untouched(gen: Gen, home: Path) -> None:
+def test_a_home_directory_without_a_site_does_not_change(gen: Gen, home: Path) -> None:
     before = tree(home)
     result = gen("uninstall", "mila", "--yes")
     assert (result.status, result.err) == (2, "mila: is not installed; no site is\n")
     assert tree(home) == before
 
 
-def test_without_a_terminal_nothing_is_asked_and_nothing_removed(
-    gen: Gen, home: Path, two: Tree
+def test_without_a_terminal_and_without_yes_nothing_is_deleted(
+    gen: Gen, home: Path, two_sites: Tree
 ) -> None:
     before = tree(home)
     assert gen("uninstall", "ours").status == 2
@@ -181,14 +179,14 @@ def test_without_a_terminal_nothing_is_asked_and_nothing_removed(
     assert tree(home) == before
 
 
-def test_programs_read_what_was_done(gen: Gen, home: Path, two: Tree) -> None:
+def test_json_reports_the_changes(gen: Gen, home: Path, two_sites: Tree) -> None:
     report = json.loads(gen("uninstall", "ours", "--yes", "--json").out)
     removed = [file["path"] for file in report["files"] if file["action"] == "delete"]
     assert sorted(removed) == [".config/gen/site_specs/ours.yaml", ".ssh/gen.d/ours.conf"]
 
 
 @pytest.mark.parametrize("purge", [False, True], ids=["kept", "purged"])
-def test_keys_are_kept_unless_they_are_purged(gen: Gen, home: Path, two: Tree, purge: bool) -> None:
+def test_keys_stay_without_purge(gen: Gen, home: Path, two_sites: Tree, purge: bool) -> None:
     keys = [home / ".ssh" / name for name in ("id_ours", "id_ours.pub")]
     for key in (*keys, home / ".ssh/id_mine"):
         key.write_text("")
@@ -197,9 +195,7 @@ def test_keys_are_kept_unless_they_are_purged(gen: Gen, home: Path, two: Tree, p
     assert (home / ".ssh/id_mine").exists()
 
 
-def test_a_key_that_another_site_uses_or_the_person_named_is_never_purged(
-    gen: Gen, home: Path
-) -> None:
+def test_a_key_of_another_site_or_of_the_user_is_never_purged(gen: Gen, home: Path) -> None:
     shared = {"method": "publickey", "key": "~/.ssh/id_shared"}
     specs = [str(spec(Path(), name, auth=shared)) for name in ("ours", "other")]
     gen("install", *specs, "--yes")
@@ -211,9 +207,7 @@ def test_a_key_that_another_site_uses_or_the_person_named_is_never_purged(
 
 
 @pytest.mark.parametrize("written", ["~/.ssh/id_ours", "{home}/.ssh/id_ours", '"%d/.ssh/id_ours"'])
-def test_a_key_that_an_entry_of_the_persons_names_is_never_purged(
-    gen: Gen, home: Path, written: str
-) -> None:
+def test_a_key_in_an_entry_of_the_user_is_never_purged(gen: Gen, home: Path, written: str) -> None:
     config(f"Host git\n  IdentityFile {written.format(home=home)}\n".encode())(home)
     gen("install", str(spec(Path())), "--yes")
     for name in ("id_ours", "id_ours.pub"):
@@ -223,7 +217,7 @@ def test_a_key_that_an_entry_of_the_persons_names_is_never_purged(
     assert sorted(path.name for path in (home / ".ssh").glob("id_*")) == ["id_ours", "id_ours.pub"]
 
 
-def test_a_key_that_the_person_named_by_its_whole_path_is_never_purged(
+def test_a_key_that_the_user_named_by_its_absolute_path_is_never_purged(
     gen: Gen, home: Path
 ) -> None:
     shared = {"method": "publickey", "key": "~/.ssh/id_shared"}
@@ -244,7 +238,7 @@ def test_a_key_that_the_person_named_by_its_whole_path_is_never_purged(
     ]
 
 
-def test_what_was_purged_is_told(gen: Gen, home: Path, two: Tree) -> None:
+def test_purged_files_are_listed(gen: Gen, home: Path, two_sites: Tree) -> None:
     for name in ("ours", "other"):
         (home / ".ssh" / f"id_{name}").write_text("")
     assert "  purged    ~/.ssh/id_ours\n" in gen("uninstall", "ours", "--purge", "--yes").err
@@ -252,10 +246,10 @@ def test_what_was_purged_is_told(gen: Gen, home: Path, two: Tree) -> None:
     assert report["purged"] == [str(home / ".ssh/id_other")]
 
 
-def test_a_spec_that_the_person_put_there_stays(gen: Gen, home: Path) -> None:
-    own = home / ".config/gen/site_specs"
-    own.mkdir(parents=True)
-    spec(own)
+def test_a_spec_that_the_user_put_there_stays(gen: Gen, home: Path) -> None:
+    specs = home / ".config/gen/site_specs"
+    specs.mkdir(parents=True)
+    spec(specs)
     before = tree(home)
     assert gen("install", "ours", "--yes").status == 0
     assert gen("install", "ours", "--yes", "--user", "ada").status == 0
@@ -263,7 +257,7 @@ def test_a_spec_that_the_person_put_there_stays(gen: Gen, home: Path) -> None:
     assert tree(home) == before
 
 
-def test_a_copy_that_came_along_goes_though_it_was_installed_from_again(
+def test_the_copy_of_a_spec_is_deleted_even_after_an_installation_from_the_copy(
     gen: Gen, home: Path
 ) -> None:
     before = tree(home)
@@ -273,16 +267,16 @@ def test_a_copy_that_came_along_goes_though_it_was_installed_from_again(
     assert tree(home) == before
 
 
-def test_a_question_says_what_would_be_done_and_not_that_it_was(
-    gen: Gen, home: Path, two: Tree, monkeypatch: pytest.MonkeyPatch
+def test_the_question_lists_the_files_to_delete_before_it_deletes_any(
+    gen: Gen, home: Path, two_sites: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (home / ".ssh/id_ours").write_text("")
     monkeypatch.setattr("generator.cli.uninstall.agreed", lambda _: False)
-    out = gen("uninstall", "ours", "--purge", "--json")
-    assert (out.status, out.out) == (0, "")
-    assert "  purge     ~/.ssh/id_ours\n" in out.err
-    assert "  delete    ~/.ssh/gen.d/ours.conf\n" in out.err
-    assert "removed" not in out.err
+    result = gen("uninstall", "ours", "--purge", "--json")
+    assert (result.status, result.out) == (0, "")
+    assert "  purge     ~/.ssh/id_ours\n" in result.err
+    assert "  delete    ~/.ssh/gen.d/ours.conf\n" in result.err
+    assert "removed" not in result.err
     assert (home / ".ssh/gen.d/ours.conf").exists()
 
 
@@ -334,7 +328,7 @@ SETTINGS = '"ours": {"settings": {"path": "%s", "created": true}}'
 )
 @pytest.mark.parametrize("command", ["install", "uninstall"])
 def test_a_tampered_home_record_is_refused_and_nothing_is_deleted(
-    gen: Gen, home: Path, two: Tree, command: str, content: str, problem: str
+    gen: Gen, home: Path, two_sites: Tree, command: str, content: str, problem: str
 ) -> None:
     path = home / STATE / "install/home.json"
     path.write_text(content)
@@ -366,7 +360,7 @@ def test_a_tampered_home_record_is_refused_and_nothing_is_deleted(
 )
 @pytest.mark.parametrize("command", ["install", "uninstall", "status"])
 def test_a_damaged_lock_is_refused_and_nothing_is_deleted(
-    gen: Gen, home: Path, two: Tree, command: str, content: str, problem: str
+    gen: Gen, home: Path, two_sites: Tree, command: str, content: str, problem: str
 ) -> None:
     path = home / STATE / "install/ours.lock"
     path.write_text(content)
@@ -379,7 +373,7 @@ def test_a_damaged_lock_is_refused_and_nothing_is_deleted(
     assert tree(home) == before
 
 
-def test_the_record_of_another_site_is_refused(gen: Gen, home: Path, two: Tree) -> None:
+def test_the_record_of_another_site_is_refused(gen: Gen, home: Path, two_sites: Tree) -> None:
     records = home / STATE / "install"
     (records / "ours.lock").write_bytes((records / "other.lock").read_bytes())
     result = gen("uninstall", "ours", "--yes", "--force")
@@ -390,18 +384,20 @@ def test_the_record_of_another_site_is_refused(gen: Gen, home: Path, two: Tree) 
     )
 
 
-def test_a_record_cannot_have_another_file_deleted(gen: Gen, home: Path, two: Tree) -> None:
-    lock = home / STATE / "install/ours.lock"
-    lock.write_text(lock.read_text().replace(".ssh/gen.d/ours.conf", ".ssh/config"))
+def test_a_record_cannot_have_another_file_deleted(gen: Gen, home: Path, two_sites: Tree) -> None:
+    lock_file = home / STATE / "install/ours.lock"
+    lock_file.write_text(lock_file.read_text().replace(".ssh/gen.d/ours.conf", ".ssh/config"))
     result = gen("uninstall", "ours", "--yes", "--force")
     assert result.status == 2
     assert result.err == (
-        f"{lock}: files..ssh/config: gen never writes this file for ours;"
+        f"{lock_file}: files..ssh/config: gen never writes this file for ours;"
         " delete this file, then run gen install ours --force\n"
     )
 
 
-def test_what_takes_back_a_site_goes_with_it(gen: Gen, home: Path, two: Tree) -> None:
+def test_the_record_of_optional_changes_is_deleted_with_the_site(
+    gen: Gen, home: Path, two_sites: Tree
+) -> None:
     for site in ("ours", "other"):
         path = home / ".config/Code/User/settings.json"
         changes = OptionalChanges(settings=EditorSetting(str(path), created=True))

@@ -1,4 +1,4 @@
-"""The time-out in VS Code's settings: one setting in, every other byte kept, and out again."""
+"""The timeout in VS Code's settings is added and deleted, and every other byte stays."""
 
 import json
 import re
@@ -33,27 +33,27 @@ SETTINGS = {
 
 
 def read(content: bytes) -> dict[str, object]:
-    """Read settings without comments that begin a line or end one, as the samples have them."""
+    """Return settings, without the kinds of comments that the samples have."""
     text = re.sub(r'("(?:\\.|[^"\\])*")|//.*|/\*.*?\*/', r"\1", content.decode("utf-8-sig"))
-    found = json.loads(re.sub(r",(\s*[}\]])", r"\1", text))
-    assert isinstance(found, dict)
-    return found
+    settings = json.loads(re.sub(r",(\s*[}\]])", r"\1", text))
+    assert isinstance(settings, dict)
+    return settings
 
 
 @pytest.mark.parametrize("content", SETTINGS.values(), ids=SETTINGS)
-def test_the_setting_goes_in_and_out_again_and_nothing_else_changes(content: bytes) -> None:
-    after = with_timeout(content, "settings.json")
-    assert after is not None
-    assert read(after) == {SETTING: 60} | read(content)
-    assert without_timeout(after, created=False) == content
+def test_the_setting_is_added_and_deleted_and_nothing_else_changes(content: bytes) -> None:
+    with_setting = with_timeout(content, "settings.json")
+    assert with_setting is not None
+    assert read(with_setting) == {SETTING: 60} | read(content)
+    assert without_timeout(with_setting, created=False) == content
 
 
-def test_without_a_file_one_is_made_and_taken_away_again() -> None:
-    made = with_timeout(None, "settings.json")
-    assert made is not None
-    assert made == b'{\n    "remote.SSH.connectTimeout": 60\n}\n'
-    assert without_timeout(made, created=True) is None
-    assert without_timeout(made, created=False) == b"{\n}\n"
+def test_a_missing_file_is_created_and_deleted_again() -> None:
+    created_file = with_timeout(None, "settings.json")
+    assert created_file is not None
+    assert created_file == b'{\n    "remote.SSH.connectTimeout": 60\n}\n'
+    assert without_timeout(created_file, created=True) is None
+    assert without_timeout(created_file, created=False) == b"{\n}\n"
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_without_a_file_one_is_made_and_taken_away_again() -> None:
         ),
     ],
 )
-def test_a_time_out_that_is_there_stays(content: bytes) -> None:
+def test_a_timeout_of_the_user_stays(content: bytes) -> None:
     assert with_timeout(content, "settings.json") is None
     assert without_timeout(content, created=True) == content
 
@@ -81,7 +81,9 @@ def test_a_time_out_that_is_there_stays(content: bytes) -> None:
         pytest.param(b'{"a": 1 /* no end }', id="a comment without its end"),
     ],
 )
-def test_a_file_that_cannot_be_changed_safely_is_refused_with_what_to_write(content: bytes) -> None:
+def test_a_file_that_gen_cannot_change_safely_is_refused_with_the_line_to_add(
+    content: bytes,
+) -> None:
     with pytest.raises(
         GenError,
         match=r"^settings\.json: is not a JSON object with comments; "
@@ -91,7 +93,7 @@ def test_a_file_that_cannot_be_changed_safely_is_refused_with_what_to_write(cont
 
 
 @pytest.mark.parametrize(
-    ("edited", "left"),
+    ("edited", "expected"),
     [
         pytest.param(
             b'{\n    "remote.SSH.connectTimeout": 600,\n "a": 1}',
@@ -106,11 +108,11 @@ def test_a_file_that_cannot_be_changed_safely_is_refused_with_what_to_write(cont
             b'{\n    "a": 1\n}',
             id="more was added",
         ),
-        pytest.param(b"not JSON at all", None, id="it is no JSON any more"),
+        pytest.param(b"not JSON at all", None, id="not JSON any more"),
     ],
 )
-def test_what_was_edited_meanwhile_stays_the_users(edited: bytes, left: bytes | None) -> None:
-    assert without_timeout(edited, created=True) == (edited if left is None else left)
+def test_later_edits_of_the_user_stay(edited: bytes, expected: bytes | None) -> None:
+    assert without_timeout(edited, created=True) == (edited if expected is None else expected)
 
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.text(max_size=9)
@@ -125,27 +127,27 @@ VALUES = st.recursive(
     st.sampled_from([None, 2, "\t"]),
     st.booleans(),
 )
-def test_any_settings_come_out_as_they_went_in(
+def test_adding_and_deleting_restores_any_settings(
     settings: dict[str, object], indent: int | str | None, crlf: bool
 ) -> None:
     text = json.dumps(settings, indent=indent, ensure_ascii=False).encode("utf-8", "replace")
     content = text.replace(b"\n", b"\r\n") if crlf else text
-    after = with_timeout(content, "settings.json")
+    with_setting = with_timeout(content, "settings.json")
     if SETTING in settings:
-        assert after is None
+        assert with_setting is None
     else:
-        assert after is not None
-        assert json.loads(after) == {SETTING: 60} | json.loads(content)
-        assert without_timeout(after, created=False) == content
+        assert with_setting is not None
+        assert json.loads(with_setting) == {SETTING: 60} | json.loads(content)
+        assert without_timeout(with_setting, created=False) == content
 
 
-def test_it_is_wanted_where_a_name_starts_a_job() -> None:
+def test_a_site_with_a_job_entry_needs_the_timeout() -> None:
     assert needs_timeout(b"Host mila-cpu\n    ConnectTimeout 600\n")
     assert not needs_timeout(b"Host musica\n    Port 22\n# ConnectTimeout\n")
 
 
 @pytest.mark.parametrize(
-    ("platform", "place"),
+    ("platform", "path"),
     [
         pytest.param("linux", "/home/ada/.config/Code/User/settings.json", id="Linux"),
         pytest.param(
@@ -154,5 +156,5 @@ def test_it_is_wanted_where_a_name_starts_a_job() -> None:
         pytest.param("win32", "/home/ada/AppData/Roaming/Code/User/settings.json", id="Windows"),
     ],
 )
-def test_the_settings_are_where_vs_code_keeps_them(platform: str, place: str) -> None:
-    assert settings_path(Path("/home/ada"), platform) == Path(place)
+def test_the_path_of_the_settings_is_that_of_vs_code(platform: str, path: str) -> None:
+    assert settings_path(Path("/home/ada"), platform) == Path(path)

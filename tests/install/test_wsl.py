@@ -1,4 +1,4 @@
-"""The copy for the Windows side of WSL; without Windows, Linux' ssh is the one that reads it here."""
+"""The copy of an ssh file for the Windows side of WSL. Here, the ssh of Linux reads it."""
 
 import subprocess
 from collections.abc import Callable
@@ -16,12 +16,12 @@ from generator.ssh.config_lines import lines
 
 @pytest.fixture
 def mila(ada: SiteProfile) -> bytes:
-    made = compile_site(validate.site(CATALOGUE / "mila.yaml"), ada)
-    return next(artifact.content for artifact in made if artifact.path.suffix == ".conf")
+    artifacts = compile_site(validate.site(CATALOGUE / "mila.yaml"), ada)
+    return next(artifact.content for artifact in artifacts if artifact.path.suffix == ".conf")
 
 
 @pytest.mark.parametrize(
-    ("version", "is_one"),
+    ("version", "expected"),
     [
         pytest.param(
             "Linux version 5.15.153.1-microsoft-standard-WSL2 (root@x) (gcc 11.2)", True, id="WSL 2"
@@ -34,17 +34,25 @@ def mila(ada: SiteProfile) -> bytes:
         ),
     ],
 )
-def test_wsl_is_known_by_its_kernel(version: str, is_one: bool) -> None:
-    assert is_wsl(version) == is_one
+def test_wsl_is_recognized_by_its_kernel(version: str, expected: bool) -> None:
+    assert is_wsl(version) == expected
 
 
-def test_no_connection_is_shared_and_no_shell_is_run(mila: bytes) -> None:
-    left = {line.keyword for line in lines(windows_copy(mila))}
-    assert not left & {"controlmaster", "controlpath", "controlpersist", "knownhostscommand"}
-    assert {"host", "hostname", "port", "user", "identityfile", "proxyjump", "proxycommand"} <= left
+def test_the_copy_shares_no_connection_and_runs_no_shell(mila: bytes) -> None:
+    keywords = {line.keyword for line in lines(windows_copy(mila))}
+    assert not keywords & {"controlmaster", "controlpath", "controlpersist", "knownhostscommand"}
+    assert {
+        "host",
+        "hostname",
+        "port",
+        "user",
+        "identityfile",
+        "proxyjump",
+        "proxycommand",
+    } <= keywords
 
 
-def test_where_a_key_was_pinned_it_is_asked_and_the_fingerprints_are_there_to_compare(
+def test_instead_of_a_pin_ssh_asks_and_the_fingerprints_are_in_comments(
     mila: bytes,
 ) -> None:
     copy = windows_copy(mila).decode()
@@ -61,34 +69,34 @@ def test_where_a_key_was_pinned_it_is_asked_and_the_fingerprints_are_there_to_co
     )  # each job has a key of its own
 
 
-def test_all_else_is_as_it_was(mila: bytes) -> None:
-    changed = {
+def test_other_lines_stay(mila: bytes) -> None:
+    adapted = {
         "controlmaster",
         "controlpath",
         "controlpersist",
         "knownhostscommand",
         "stricthostkeychecking",
     }
-    changed |= {"userknownhostsfile", "globalknownhostsfile"}
+    adapted |= {"userknownhostsfile", "globalknownhostsfile"}
 
-    def rest(content: bytes) -> list[str]:
+    def other_lines(content: bytes) -> list[str]:
         return [
-            f"{line.written} {line.value}" for line in lines(content) if line.keyword not in changed
+            f"{line.written} {line.value}" for line in lines(content) if line.keyword not in adapted
         ]
 
-    assert rest(windows_copy(mila)) == rest(mila)
+    assert other_lines(windows_copy(mila)) == other_lines(mila)
     plain = b"Host a\n    StrictHostKeyChecking ask\n    UserKnownHostsFile /dev/null\n"
     assert windows_copy(plain) == plain
 
 
-def test_ssh_takes_the_copy(mila: bytes, tmp_path: Path, need: Callable[..., None]) -> None:
+def test_ssh_accepts_the_copy(mila: bytes, tmp_path: Path, need: Callable[..., None]) -> None:
     need("ssh")
     copy = tmp_path / "mila.conf"
     copy.write_bytes(windows_copy(mila))
     command = ["ssh", "-G", "-F", str(copy), "mila"]
-    asked = subprocess.run(
+    answer = subprocess.run(
         command, capture_output=True, text=True, check=True, timeout=10, stdin=subprocess.DEVNULL
     )
     assert {"port 2222", "stricthostkeychecking ask", "controlmaster false"} <= set(
-        asked.stdout.splitlines()
+        answer.stdout.splitlines()
     )

@@ -1,4 +1,4 @@
-"""A scratch home folder: a site to install into it, and all that is in it as a value."""
+"""Specs to install into a scratch home directory, and the whole directory as a value."""
 
 import os
 import stat
@@ -12,21 +12,21 @@ Tree = Mapping[str, tuple[str, int, bytes | str]]
 
 
 def tree(home: Path) -> Tree:
-    """Return everything in a folder, itself too: kind, mode, and content or where a link leads."""
-    found: dict[str, tuple[str, int, bytes | str]] = {}
+    """Return a directory and everything below it: kind, mode, and content or target of a link."""
+    entries: dict[str, tuple[str, int, bytes | str]] = {}
     for path in [home, *sorted(home.rglob("*"))]:
         mode = stat.S_IMODE(path.lstat().st_mode)
         if path.is_symlink():
-            what: tuple[str, int, bytes | str] = ("link", 0, str(path.readlink()))
+            entry: tuple[str, int, bytes | str] = ("link", 0, str(path.readlink()))
         elif path.is_dir():
-            what = ("folder", mode, "")
+            entry = ("folder", mode, "")
         else:
-            what = ("file", mode, path.read_bytes())
-        found[os.path.relpath(path, home)] = what
-    return found
+            entry = ("file", mode, path.read_bytes())
+        entries[os.path.relpath(path, home)] = entry
+    return entries
 
 
-def spec(folder: Path, site: str = "ours", **more: Any) -> Path:
+def spec(directory: Path, site: str = "ours", **more: Any) -> Path:
     """Write the spec of a site with one host and no host keys, and return its path."""
     values = {
         "site": site,
@@ -34,11 +34,11 @@ def spec(folder: Path, site: str = "ours", **more: Any) -> Path:
         "hosts": {site: {"host": f"{site}.example.org"}},
         "auth": {"method": "publickey"},
     }
-    path = folder / f"{site}.yaml"
+    path = directory / f"{site}.yaml"
     with path.open("w") as file:
         YAML(typ="safe").dump(values | more, file)
     return path
 
 
 CERTIFICATE = {"method": "certificate", "command": ["get-certificate"], "lifetime": "1d"}
-"""A way to log in for which there is a timer."""
+"""An authentication method that has a timer."""

@@ -1,6 +1,7 @@
-"""What other tools write into an ssh config, and what a person does."""
+"""Parts of an ssh config that other tools write, and one that a user writes."""
 
-# As each tool writes it, shortened within.
+# As each tool writes its block, with a shorter body. generator/install/foreign_blocks.py names
+# the sources of the tools.
 TOOLS = {
     "coder": b"# ------------START-CODER-----------\n# This section is managed by coder. DO NOT EDIT.\n"
     b"Host coder.*\n\tConnectTimeout=0\n# ------------END-CODER------------\n",
@@ -60,4 +61,4 @@ Host cn-????
   User ada
   IdentityFile ~/.ssh/id_rsa_mila
 """
-MINE = b"# my own\nHost home\n    User ada\n\n"
+USER_LINES = b"# mine\nHost home\n    User ada\n\n"

@@ -1,4 +1,4 @@
-"""ssh configs as people have them, made from a number: the same number gives the same bytes."""
+"""Random ssh configs like those of users. The same number gives the same bytes."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ BOM = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True)
 class Case:
-    """A config with the files that it includes, and the hosts that somebody may ask for."""
+    """A config with the files that it includes, and some of its hosts."""
 
     content: bytes
     included: dict[str, bytes] = field(default_factory=dict)
@@ -17,7 +17,7 @@ class Case:
 
     @property
     def readable(self) -> bool:
-        """Tell whether ssh takes the file: a byte order mark is none of its blanks."""
+        """Return whether ssh accepts the file; it refuses a byte order mark."""
         return not self.content.startswith(BOM)
 
 
@@ -70,7 +70,7 @@ _MATCHES = (
 
 
 def case(number: int) -> Case:
-    """Return the config of a number; with each thousandth comes one of 20,000 lines."""
+    """Return the config of a number; each thousandth has 20,000 lines."""
     draw = random.Random(number)  # noqa: S311 - the same each time
     hosts = [f"{draw.choice(_WORDS)}{draw.randrange(90)}" for _ in range(draw.randrange(5))]
     lines: list[str] = []
@@ -85,12 +85,12 @@ def case(number: int) -> Case:
 
 
 def cases(count: int) -> Iterator[Case]:
-    """Yield so many configs."""
+    """Yield the first configs."""
     return map(case, range(count))
 
 
 def _head(draw: random.Random, lines: list[str], included: dict[str, bytes], number: int) -> None:
-    """Begin a file: comments, options for every host, an IgnoreUnknown with what it is for, an Include."""
+    """Add the start of a file: comments, options for every host, IgnoreUnknown, an Include."""
     parts: list[Callable[[], list[str]]] = [
         lambda: _comments(draw),
         lambda: draw.choices(_OPTIONS, k=draw.randrange(3)),
@@ -130,7 +130,7 @@ def _comments(draw: random.Random) -> list[str]:
 
 
 def _block(draw: random.Random, lines: list[str], host: str, hosts: list[str]) -> None:
-    """Add a Host, a Match, or what another tool manages."""
+    """Add a Host block, a Match block, or the block of another tool."""
     other = draw.choice(hosts)
     heads = (
         *(
@@ -162,7 +162,7 @@ def _block(draw: random.Random, lines: list[str], host: str, hosts: list[str]) -
 
 
 def _encoded(draw: random.Random, lines: list[str]) -> bytes:
-    """Return the lines as bytes: an encoding, line endings of one kind or of both, a last one or none."""
+    """Return the lines as bytes, with a random encoding, line endings and last line."""
     kind = draw.choice(("lf", "lf", "crlf", "mixed"))
     endings = [
         draw.choice((b"\n", b"\r\n")) if kind == "mixed" else b"\r\n" if kind == "crlf" else b"\n"

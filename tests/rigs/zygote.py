@@ -1,8 +1,8 @@
-"""A process that has imported gen and forks for each run of it, so that a run takes no time to start.
+"""A process that has imported gen and forks for each run, so that a run starts at once.
 
-Reads a JSON array for each run: the arguments of gen, the home folder, a file for its output, and whether to wait. It
-answers with the number of the process, stopped if it is to wait until somebody traces it and wakes it up, and then with
-its exit status.
+It reads a JSON array for each run: the arguments of gen, the home directory, the output file, and
+whether to wait. It prints the process id, and then the exit status. A process that waits is stopped
+until a tracer continues it.
 """
 
 import json
@@ -19,7 +19,7 @@ from generator.schema import rules  # noqa: F401
 
 
 def run(arguments: list[str], home: str, output: str, wait: bool) -> None:
-    """Be gen."""
+    """Run gen in this process."""
     os.environ["HOME"] = home
     os.chdir(Path(home).parent)
     file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -29,12 +29,12 @@ def run(arguments: list[str], home: str, output: str, wait: bool) -> None:
     sys.argv = ["gen", *arguments]
     if wait:
         os.kill(os.getpid(), signal.SIGSTOP)
-        time.sleep(0.02)  # whoever traces is there by now; nothing of what is traced is done before
+        time.sleep(0.02)  # the tracer is attached by now, and nothing traced has happened yet
     __main__.main()
 
 
 def serve() -> None:
-    """Fork for each line."""
+    """Fork for each line of stdin."""
     for line in sys.stdin:
         arguments, home, output, wait = json.loads(line)
         child = os.fork()

@@ -1,4 +1,4 @@
-"""The first login as a person does it: a terminal, the real ssh-keygen, and a real sshd that then takes the key."""
+"""The first login in a terminal, with the real ssh-keygen and a real sshd that accepts the key."""
 
 import os
 import select
@@ -37,26 +37,26 @@ offer_key_pair(first_login(account), Path(sys.argv[2]))
 @pytest.fixture
 def rig(tmp_path: Path, need: Callable[..., None]) -> Iterator[Rig]:
     need(*PROGRAMS, "setsid", root=True)
-    with Rig(tmp_path) as made:
-        yield made
+    with Rig(tmp_path) as new_rig:
+        yield new_rig
 
 
 class Terminal:
-    """A process with a terminal of its own, typed into by the test; what it shows is kept."""
+    """A process in a terminal of its own; the test types, and collects the output."""
 
     def __init__(self, *command: str) -> None:
         self.shown, self._seen = "", 0
         self._screen, inside = os.openpty()
-        words = ["setsid", "--ctty", "--wait", *command]
-        self._child = subprocess.Popen(words, stdin=inside, stdout=inside, stderr=inside)
+        text = ["setsid", "--ctty", "--wait", *command]
+        self._child = subprocess.Popen(text, stdin=inside, stdout=inside, stderr=inside)
         os.close(inside)
 
-    def expect(self, words: str) -> None:
-        """Wait until something is shown that was not before."""
+    def expect(self, text: str) -> None:
+        """Wait for a new text in the output."""
         deadline = time.monotonic() + 30
-        while words not in self.shown[self._seen :]:
-            assert time.monotonic() < deadline and self._read(), f"no {words!r} in {self.shown}"
-        self._seen = self.shown.index(words, self._seen) + len(words)
+        while text not in self.shown[self._seen :]:
+            assert time.monotonic() < deadline and self._read(), f"no {text!r} in {self.shown}"
+        self._seen = self.shown.index(text, self._seen) + len(text)
 
     def type(self, line: str) -> None:
         """Type a line; ssh-keygen throws away what was typed before it asks."""
@@ -77,11 +77,11 @@ class Terminal:
         ready, _, _ = select.select([self._screen], [], [], 30)
         assert ready, f"nothing more after {self.shown}"
         try:
-            new = os.read(self._screen, 4096)
+            output = os.read(self._screen, 4096)
         except OSError:  # Linux says so when the other side has ended
-            new = b""
-        self.shown += new.decode()
-        return bool(new)
+            output = b""
+        self.shown += output.decode()
+        return bool(output)
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def offered(rig: Rig) -> Iterator[Callable[..., Terminal]]:
 
 
 @pytest.mark.parametrize("kind", ["ed25519", "ecdsa"])
-def test_a_key_is_made_in_the_terminal_and_the_site_lets_in_whoever_has_it(
+def test_a_key_pair_made_in_the_terminal_logs_in(
     kind: KeyType, rig: Rig, offered: Callable[..., Terminal]
 ) -> None:
     key = rig.home / ".ssh" / "id_rig"
@@ -132,11 +132,11 @@ def test_a_key_is_made_in_the_terminal_and_the_site_lets_in_whoever_has_it(
     config = rig.directory / "out" / "ssh" / "rig.conf"
     assert not logged_in(rig.login(config))  # without the passphrase the key is no good
     agent = rig.agent()
-    unlocked(key, agent, rig.directory / "answer")
+    unlock(key, agent, rig.directory / "answer")
     assert logged_in(rig.login(config, SSH_AUTH_SOCK=agent))
 
 
-def test_one_command_leads_from_an_empty_home_to_a_login_by_the_plain_alias(rig: Rig) -> None:
+def test_one_command_leads_from_an_empty_home_to_a_login(rig: Rig) -> None:
     (rig.home / ".ssh").rmdir()
     key = rig.home / ".ssh" / "id_rig"
     server = rig.serve("login", ["ed25519-host"], f"AuthorizedKeysFile {key}.pub")
@@ -160,12 +160,12 @@ def test_one_command_leads_from_an_empty_home_to_a_login_by_the_plain_alias(rig:
     assert terminal.end() == 0, terminal.shown
     terminal.close()
     agent = rig.agent()
-    unlocked(key, agent, rig.directory / "answer")
+    unlock(key, agent, rig.directory / "answer")
     config = Path(TEST_USER.pw_dir, ".ssh/config")  # the scratch folder is mounted there for ssh
     assert logged_in(rig.login(config, SSH_AUTH_SOCK=agent))
 
 
-def test_entries_of_mila_init_are_offered_with_what_keeps_its_key_and_given_back_to_the_byte(
+def test_entries_of_mila_init_are_taken_over_and_restored(
     rig: Rig,
 ) -> None:
     config = rig.home / ".ssh" / "config"
@@ -191,8 +191,8 @@ def test_entries_of_mila_init_are_offered_with_what_keeps_its_key_and_given_back
     assert config.read_bytes() == MILA_INIT
 
 
-def unlocked(key: Path, agent: str, answer: Path) -> None:
-    """Put a key into an agent, as its owner would with the passphrase."""
+def unlock(key: Path, agent: str, answer: Path) -> None:
+    """Add a key to an agent with its passphrase."""
     answer.write_text(f"#!/bin/sh\necho '{PASSPHRASE}'\n")
     answer.chmod(0o700)
     asking = {"SSH_ASKPASS": str(answer), "SSH_ASKPASS_REQUIRE": "force", "SSH_AUTH_SOCK": agent}
@@ -201,7 +201,7 @@ def unlocked(key: Path, agent: str, answer: Path) -> None:
     )
 
 
-def test_for_a_site_that_signs_a_key_the_command_that_has_it_signed_comes_next(
+def test_a_site_that_signs_keys_shows_its_command_next(
     rig: Rig, offered: Callable[..., Terminal]
 ) -> None:
     terminal = offered(
@@ -214,7 +214,7 @@ def test_for_a_site_that_signs_a_key_the_command_that_has_it_signed_comes_next(
     assert terminal.shown.endswith("It works for a login after: clifton auth\r\n")
 
 
-def test_whoever_says_no_gets_no_key_and_the_command_for_later(
+def test_a_user_who_declines_gets_the_command_for_later(
     rig: Rig, offered: Callable[..., Terminal]
 ) -> None:
     terminal = offered(rig.serve("login", ["ed25519-host"]))
@@ -225,25 +225,25 @@ def test_whoever_says_no_gets_no_key_and_the_command_for_later(
     assert rig.files_of_ssh() == []
 
 
-def test_passphrases_that_differ_are_asked_again_by_ssh_keygen_itself(
+def test_ssh_keygen_asks_again_when_passphrases_differ(
     rig: Rig, offered: Callable[..., Terminal]
 ) -> None:
     terminal = offered(rig.serve("login", ["ed25519-host"]))
     terminal.expect("[y/N]: ")
     terminal.type("y")
-    for words, typed in (
+    for text, typed in (
         ("passphrase", "one"),
         ("again", "another"),
         ("Enter passphrase", ""),
         ("again", ""),
     ):
-        terminal.expect(words)
+        terminal.expect(text)
         terminal.type(typed)
     assert terminal.end() == 0
     assert rig.files_of_ssh() == ["id_rig", "id_rig.pub"]
 
 
-# What `gen install` offers at its end, and what `gen uninstall` takes back, for a site without a key pair of its own.
+# The offers at the end of `gen install`, and their undoing by `gen uninstall`, without a key pair.
 MORE = """
 import sys
 from pathlib import Path
@@ -267,7 +267,7 @@ SETTINGS = b'// mine\n{\n\t"editor.fontSize": 14, // big\n}\n'
 
 @dataclass(frozen=True)
 class Computer:
-    """A home folder, one of Windows, and a site's file; `run` starts the offer, and the second time takes it back."""
+    """A home directory, one of Windows, and a site's file. The first `run` offers, the second undoes."""
 
     folder: Path
     wsl: bool
@@ -299,32 +299,32 @@ class Computer:
         return Terminal("unshare", "--mount", "sh", "-c", script, "sh", str(kernel), *gen)
 
     def files(self) -> dict[str, tuple[int, bytes | None]]:
-        """Return every file and folder below both homes, with its mode."""
-        found = [path for home in (self.home, self.windows) for path in home.rglob("*")]
+        """Return the files and directories below both homes, with their modes."""
+        files_below = [path for home in (self.home, self.windows) for path in home.rglob("*")]
         return {
             str(path): (path.lstat().st_mode, path.read_bytes() if path.is_file() else None)
-            for path in found
+            for path in files_below
         }
 
 
 @pytest.fixture
 def computer(request: pytest.FixtureRequest, tmp_path: Path, need: Callable[..., None]) -> Computer:
     need("unshare", "setsid", root=True)
-    made = Computer(tmp_path, wsl=getattr(request, "param", False))
+    new_rig = Computer(tmp_path, wsl=getattr(request, "param", False))
     for home, settings in (
-        (made.home, ".config/Code/User"),
-        (made.windows, "AppData/Roaming/Code/User"),
+        (new_rig.home, ".config/Code/User"),
+        (new_rig.windows, "AppData/Roaming/Code/User"),
     ):
         (home / settings).mkdir(parents=True)
         (home / settings / "settings.json").write_bytes(SETTINGS)
-    (made.home / ".ssh").mkdir(mode=0o700)
+    (new_rig.home / ".ssh").mkdir(mode=0o700)
     header = "# Made by gen for mila; do not edit.\n"
     text = "Host mila\n    ControlMaster auto\nHost mila-cpu\n    ConnectTimeout 600\n"
     (tmp_path / "mila.conf").write_text(header + text)
-    return made
+    return new_rig
 
 
-def test_vs_codes_time_out_is_offered_set_and_taken_back_to_the_byte(computer: Computer) -> None:
+def test_the_timeout_of_vs_code_is_set_and_deleted_again(computer: Computer) -> None:
     before = computer.files()
     terminal = computer.run()
     terminal.expect("Set remote.SSH.connectTimeout to 60? [y/N]: ")
@@ -338,7 +338,7 @@ def test_vs_codes_time_out_is_offered_set_and_taken_back_to_the_byte(computer: C
     assert computer.files() == before
 
 
-def test_whoever_says_no_to_all_keeps_every_byte(computer: Computer) -> None:
+def test_a_user_who_declines_everything_keeps_every_byte(computer: Computer) -> None:
     (computer.home / ".ssh").chmod(0o755)
     before = computer.files()
     terminal = computer.run()
@@ -354,7 +354,7 @@ def test_whoever_says_no_to_all_keeps_every_byte(computer: Computer) -> None:
     assert computer.files() == before
 
 
-def test_permissions_are_mended_when_asked_for(computer: Computer) -> None:
+def test_permissions_are_fixed_on_request(computer: Computer) -> None:
     config = computer.home / ".ssh" / "config"
     config.write_text("Host a\n")
     config.chmod(0o666)
@@ -371,8 +371,8 @@ def test_permissions_are_mended_when_asked_for(computer: Computer) -> None:
 
 
 @pytest.mark.parametrize("computer", [True], ids=["WSL"], indirect=True)
-def test_in_wsl_the_windows_side_gets_its_copy_and_loses_it_again(computer: Computer) -> None:
-    """The kernel's name is put in place of the real one, and Windows is a folder."""
+def test_in_wsl_windows_gets_a_copy_that_uninstall_deletes(computer: Computer) -> None:
+    """A file stands in for /proc/version, and a directory for Windows."""
     before = computer.files()
     terminal = computer.run()
     terminal.expect("Your Windows home")
@@ -395,7 +395,7 @@ def test_in_wsl_the_windows_side_gets_its_copy_and_loses_it_again(computer: Comp
 
 
 @pytest.mark.parametrize("computer", [True], ids=["WSL"], indirect=True)
-def test_a_copy_that_was_edited_on_the_windows_side_stays(computer: Computer) -> None:
+def test_a_copy_that_was_edited_in_windows_stays(computer: Computer) -> None:
     terminal = computer.run()
     terminal.expect("Your Windows home")
     terminal.type(str(computer.windows))

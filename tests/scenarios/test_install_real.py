@@ -1,4 +1,4 @@
-"""`gen install` with the real parts: ssh by a plain alias, a user manager that runs the timer, sixteen at once."""
+"""`gen install` with a real sshd, a real user manager, and sixteen processes at once."""
 
 import json
 import subprocess
@@ -18,7 +18,7 @@ from usermanager import user_manager
 pytestmark = pytest.mark.system
 
 
-def test_sixteen_installs_at_once_all_end_up_installed(
+def test_sixteen_installations_at_once_all_succeed(
     tmp_path: Path, need: Callable[..., None]
 ) -> None:
     need(*PROGRAMS, root=True)
@@ -41,21 +41,23 @@ def test_sixteen_installs_at_once_all_end_up_installed(
         )
         for command in commands
     ]
-    told = [process.communicate(timeout=120)[1] for process in started]
-    assert [process.returncode for process in started] == [0] * 16, told
+    errors = [process.communicate(timeout=120)[1] for process in started]
+    assert [process.returncode for process in started] == [0] * 16, errors
     assert (person.home / ".ssh/config").read_bytes().count(b"# >>> gen") == 1
-    ask = person.run("sh", "-c", 'for site in "$@"; do ssh -G "$site"; done', "sh", *names).stdout
-    assert [f"hostname {name}.example.org" in ask for name in names] == [True] * 16
+    answers = person.run(
+        "sh", "-c", 'for site in "$@"; do ssh -G "$site"; done', "sh", *names
+    ).stdout
+    assert [f"hostname {name}.example.org" in answers for name in names] == [True] * 16
     assert person.gen("uninstall", *names, "--yes").returncode == 0
     assert tree(person.home) == before
 
 
 @pytest.mark.parametrize("site", ["mila", "musica"])
 @pytest.mark.parametrize("mode", ["include", "inline"])
-def test_a_person_logs_in_by_the_plain_alias(
+def test_a_user_logs_in_by_the_plain_alias(
     site: str, mode: str, tmp_path: Path, need: Callable[..., None]
 ) -> None:
-    """A spec of the site's name, since neither the site's host nor its host keys are to be had here."""
+    """The spec has the name of the site, and the host and the key of the test's sshd."""
     need(*SSHD, root=True)
     with Rig(tmp_path / "rig") as rig:
         server = rig.serve("login", ["ed25519-host"])
@@ -75,12 +77,12 @@ def test_a_person_logs_in_by_the_plain_alias(
             "auth": {"method": "publickey"},
             "multiplexing": "forbidden",
         }
-        ours = spec(tmp_path, site, **changes)
+        spec_path = spec(tmp_path, site, **changes)
         profile.write_text(
             json.dumps({"user": TEST_USER.pw_name, "identity_file": str(rig.key("ed25519-ada"))})
         )
         installed = person.gen(
-            "install", str(ours), "--profile", str(profile), "--mode", mode, "--yes"
+            "install", str(spec_path), "--profile", str(profile), "--mode", mode, "--yes"
         )
         assert installed.returncode == 0, installed.stderr
         result = person.run("ssh", "-o", "BatchMode=yes", site, "echo $SERVER")
@@ -90,18 +92,18 @@ def test_a_person_logs_in_by_the_plain_alias(
         assert tree(rig.home) == before
 
 
-def test_a_user_manager_runs_the_timer_and_forgets_it(
+def test_a_user_manager_runs_the_timer_until_it_is_uninstalled(
     tmp_path: Path, need: Callable[..., None]
 ) -> None:
     need(*MANAGER, root=True)
-    ours = spec(tmp_path, auth=CERTIFICATE | {"lifetime": "60s", "renew_before": "15s"})
+    spec_path = spec(tmp_path, auth=CERTIFICATE | {"lifetime": "60s", "renew_before": "15s"})
     with user_manager() as manager:
         stand_in = manager.write(".local/bin/gen", '#!/bin/sh\necho "$@" >> ~/.ran\n', 0o755)
         assert stand_in.is_file()
         before = tree(manager.home)
         gen = (sys.executable, "-m", "generator")
         package = f"PYTHONPATH={Path(__file__).parents[2]}"
-        installed = manager.run("env", package, *gen, "install", str(ours), "--yes")
+        installed = manager.run("env", package, *gen, "install", str(spec_path), "--yes")
         assert installed.returncode == 0, installed.stderr
         assert "does not run" not in installed.stderr
         assert manager.shown("gen-cert-ours.timer", "ActiveState") == "active"

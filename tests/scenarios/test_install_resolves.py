@@ -1,4 +1,4 @@
-"""What real ssh makes of foreign hosts does not change: three hundred configs before, with the Include, and inline."""
+"""ssh resolves the hosts of 300 random configs the same before, with the Include, and inline."""
 
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -28,35 +28,39 @@ done
 """
 
 
-def test_hosts_of_others_resolve_the_same_before_and_after(
+def test_foreign_hosts_resolve_the_same_before_and_after(
     tmp_path: Path, need: Callable[..., None]
 ) -> None:
     need(*PROGRAMS, root=True)
-    every = [
-        (number, one)
-        for number, one in enumerate(cases(COUNT))
-        if one.readable and one.content.count(b"\n") < 999
+    configs = [
+        (number, config)
+        for number, config in enumerate(cases(COUNT))
+        if config.readable and config.content.count(b"\n") < 999
     ]
-    halves = [every[::2], every[1::2]]
+    halves = [configs[::2], configs[1::2]]
     with ThreadPoolExecutor(2) as pool:
         answers = list(
             pool.map(lambda part: _answers(tmp_path / str(part), halves[part]), range(2))
         )
-    found = {**answers[0], **answers[1]}
-    foreign = {key: stages for key, stages in found.items() if key[1] != "mila"}
+    answers_by_host = {**answers[0], **answers[1]}
+    foreign = {key: stages for key, stages in answers_by_host.items() if key[1] != "mila"}
     assert len(foreign) > COUNT
     assert [stages for stages in foreign.values() if len(set(stages.values())) > 1] == []
     assert [
         stages["before"] for stages in foreign.values() if "terminating" in stages["before"]
     ] == []
-    ours = [
+    site_answers = [
         answer
-        for key, stages in found.items()
+        for key, stages in answers_by_host.items()
         if key[1] == "mila"
         for answer in list(stages.values())[1:]
     ]
-    # Some have a port for every host above their IgnoreUnknown: that wins, and `gen install` tells of it.
-    assert sum("port 2222\n" in answer for answer in ours) > 0.9 * len(ours) > COUNT / 8
+    # Some have a port for every host above their IgnoreUnknown: that wins, and `gen install` reports it.
+    assert (
+        sum("port 2222\n" in answer for answer in site_answers)
+        > 0.9 * len(site_answers)
+        > COUNT / 8
+    )
 
 
 def _answers(
@@ -66,39 +70,39 @@ def _answers(
     folder.mkdir()
     person = ShellUser(folder / "home")
     person.home.mkdir()
-    asked = [(number, stage, host) for number, stage, host in _stages(folder, part)]
-    given = "".join(f"{folder}/{number}-{stage} {host}\n" for number, stage, host in asked)
-    result = person.run("bash", "-c", _ASK, stdin=given)
+    questions = [(number, stage, host) for number, stage, host in _stages(folder, part)]
+    stdin = "".join(f"{folder}/{number}-{stage} {host}\n" for number, stage, host in questions)
+    result = person.run("bash", "-c", _ASK, stdin=stdin)
     assert result.returncode == 0, result.stderr
-    told = [_settings(answer) for answer in result.stdout.split("\n=== ")[1:]]
-    found: dict[tuple[int, str], dict[str, str]] = {}
-    for (number, stage, host), answer in zip(asked, told, strict=True):
-        found.setdefault((number, host), {})[stage] = answer
-    return found
+    outputs = [_settings(answer) for answer in result.stdout.split("\n=== ")[1:]]
+    answers_by_host: dict[tuple[int, str], dict[str, str]] = {}
+    for (number, stage, host), answer in zip(questions, outputs, strict=True):
+        answers_by_host.setdefault((number, host), {})[stage] = answer
+    return answers_by_host
 
 
 def _settings(answer: str) -> str:
-    """Return an answer without the question, and without IgnoreUnknown: ours has more in it."""
+    """Return an answer without its first line, and without IgnoreUnknown, to which gen adds."""
     lines = answer.strip("\n").split("\n")[1:]
     return "".join(f"{line}\n" for line in lines if not line.startswith("ignoreunknown "))
 
 
 def _stages(folder: Path, part: list[tuple[int, Case]]) -> Iterator[tuple[int, str, str]]:
-    """Write what `~/.ssh` is at each stage of a config, and yield the stages with each host to ask for."""
+    """Write `~/.ssh` for each stage of each config, and yield the stages with each host."""
     mila = validate.site(CATALOGUE / "mila.yaml")
     [conf] = [
         artifact.content for artifact in ssh_config.emit(Account(mila, SiteProfile(user="ada")))
     ]
-    wanted = {"before": {}, "include": {"": INCLUDE}, "inline": {"mila": inline_body(conf)}}
-    for number, one in part:
-        for stage, blocks in wanted.items():
-            place = folder / f"{number}-{stage}"
-            (place / "gen.d").mkdir(mode=0o700, parents=True)
-            (place / "gen.d/mila.conf").write_bytes(conf)
-            for name, content in one.included.items():
-                (place / name).write_bytes(content)
-            (place / "config").write_bytes(arranged(one.content, "config", blocks))
+    bodies = {"before": {}, "include": {"": INCLUDE}, "inline": {"mila": inline_body(conf)}}
+    for number, config in part:
+        for stage, blocks in bodies.items():
+            directory = folder / f"{number}-{stage}"
+            (directory / "gen.d").mkdir(mode=0o700, parents=True)
+            (directory / "gen.d/mila.conf").write_bytes(conf)
+            for name, content in config.included.items():
+                (directory / name).write_bytes(content)
+            (directory / "config").write_bytes(arranged(config.content, "config", blocks))
             for host in dict.fromkeys(
-                (*one.hosts[:2], *(["elsewhere", "mila"] if number % 4 == 0 else []))
+                (*config.hosts[:2], *(["elsewhere", "mila"] if number % 4 == 0 else []))
             ):
                 yield number, stage, host

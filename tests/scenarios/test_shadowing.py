@@ -1,4 +1,4 @@
-"""Hand-made ssh configurations beside Mila's file: real ssh tells what wins over it, with file and line."""
+"""ssh configurations beside Mila's file: ssh itself shows the lines that override it."""
 
 import subprocess
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ from sshd import TEST_USER
 from generator.compiler.compile import compile_site
 from generator.errors import GenError
 from generator.install.milatools import take_over
-from generator.install.shadowing import shadows
+from generator.install.shadowing import Shadow, shadows
 from generator.install.side_effects import name_changes, user_names
 from generator.loading import validate
 from generator.resources import CATALOGUE
@@ -21,34 +21,34 @@ from generator.ssh.effective_config import effective_settings
 
 pytestmark = pytest.mark.system
 
-# Below a block, an Include would be part of it.
+# Below a block, the Include would be part of the block.
 GEN = "Host *\n# >>> gen: managed, do not edit between these lines >>>\nInclude ~/.ssh/gen.d/*.conf\n# <<< gen <<<\n"
 LOGIN = "login.server.mila.quebec"
-# Of the system's files as Debian ships them.
+# The system's file as Debian ships it.
 SYSTEM = (
     "Include ssh_config.d/*.conf\nHost *\n    SendEnv LANG LC_*\n"
     "    HashKnownHosts yes\n    GSSAPIAuthentication yes\n"
 )
 MANY = "".join(f"Host host{n}\n    User u{n}\n    Port {n + 1}\n" for n in range(700))
 
-Place = Callable[[Mapping[str, str | bytes]], Files]
+WriteFiles = Callable[[Mapping[str, str | bytes]], Files]
 
 
 @pytest.fixture
 def mila(ada: SiteProfile) -> bytes:
-    """Mila's file, as ada gets it; without the nodes behind the balancer, to have fewer names to ask for."""
+    """Return Mila's file for ada, without the nodes behind the balancer: fewer names to ask for."""
     site = validate.site(CATALOGUE / "mila.yaml")
     balancer = site.hosts["mila"].model_copy(update={"nodes": None})
-    made = compile_site(site.model_copy(update={"hosts": {"mila": balancer}}), ada)
-    return next(artifact.content for artifact in made if artifact.path.suffix == ".conf")
+    artifacts = compile_site(site.model_copy(update={"hosts": {"mila": balancer}}), ada)
+    return next(artifact.content for artifact in artifacts if artifact.path.suffix == ".conf")
 
 
 @pytest.fixture
-def place(tmp_path: Path, mila: bytes, need: Callable[..., None]) -> Place:
-    """Put files below a home folder (`/…`: beside the system's file), and Mila's where gen puts it."""
+def write_files(tmp_path: Path, mila: bytes, need: Callable[..., None]) -> WriteFiles:
+    """Write files below `~/.ssh` (`/…`: beside the system's file), with Mila's installed."""
     need("ssh")
 
-    def put(files: Mapping[str, str | bytes]) -> Files:
+    def write(files: Mapping[str, str | bytes]) -> Files:
         home, etc = tmp_path / "home", tmp_path / "etc"
         written: dict[str, str | bytes] = {"/ssh_config": SYSTEM, "gen.d/mila.conf": mila, **files}
         for name, content in written.items():
@@ -58,7 +58,7 @@ def place(tmp_path: Path, mila: bytes, need: Callable[..., None]) -> Place:
             path.chmod(0o600)
         return Files(home, system=etc / "ssh_config")
 
-    return put
+    return write
 
 
 CONFLICTS = [
@@ -157,63 +157,63 @@ CONFLICTS = [
 
 
 @pytest.mark.parametrize(("files", "expected"), CONFLICTS)
-def test_what_wins_over_a_sites_file_is_named_with_file_and_line(
+def test_a_line_that_overrides_the_site_is_named_with_file_and_line(
     files: Mapping[str, str | bytes],
     expected: Mapping[str, tuple[str, str]],
-    place: Place,
+    write_files: WriteFiles,
     mila: bytes,
 ) -> None:
-    there = place(files)
-    found = shadows(there, mila)
-    places = {
-        str(one.place).removeprefix(str(there.system.parent)): (one.line, one.names)
-        for one in found
-    }
-    assert places.keys() == expected.keys()
-    for where, (line, name) in expected.items():
-        assert places[where][0] == line
-        assert name in places[where][1]
-    assert all(one.message.startswith(str(one.place)) for one in found)
+    written = write_files(files)
+    findings: dict[str, Shadow] = {}
+    for shadow in shadows(written, mila):
+        assert shadow.message.startswith(str(shadow.place))
+        findings[str(shadow.place).removeprefix(str(written.system.parent))] = shadow
+    assert findings.keys() == expected.keys()
+    for place, (line, name) in expected.items():
+        assert findings[place].line == line
+        assert name in findings[place].names
 
 
-def test_names_that_a_negation_leaves_out_are_not_among_those_it_holds_for(
-    place: Place, mila: bytes
+def test_names_that_a_negation_excludes_are_not_listed(
+    write_files: WriteFiles, mila: bytes
 ) -> None:
-    (found,) = shadows(
-        place({"config": f"Host * !mila !mila? !{LOGIN}\n  IdentitiesOnly no\n{GEN}"}), mila
+    (finding,) = shadows(
+        write_files({"config": f"Host * !mila !mila? !{LOGIN}\n  IdentitiesOnly no\n{GEN}"}), mila
     )
-    assert not {"mila", LOGIN} & set(found.names)
-    assert {"mila-cpu", "cn-????", "*.server.mila.quebec"} <= set(found.names)
+    assert not {"mila", LOGIN} & set(finding.names)
+    assert {"mila-cpu", "cn-????", "*.server.mila.quebec"} <= set(finding.names)
 
 
-def test_a_block_of_ours_that_is_below_a_host_line_is_not_read_and_that_is_said(
-    place: Place, mila: bytes
+def test_an_include_below_a_host_line_is_reported_as_not_applying(
+    write_files: WriteFiles, mila: bytes
 ) -> None:
     below = {"config": f"# mine\n\nHost work\n  User bob\n{GEN.removeprefix('Host *')}"}
     with pytest.raises(GenError) as error:
-        shadows(place(below), mila)
+        shadows(write_files(below), mila)
     assert (
         "~/.ssh/gen.d/mila.conf:3: this IgnoreUnknown has no effect below a Host or Match line; "
         "move the Include of this file to the top"
     ) in str(error.value).splitlines()
-    known = mila.replace(
+    conf = mila.replace(
         b"UseKeychain yes", b""
     )  # a site with no option that this ssh does not know
-    (found,) = shadows(place(below | {"gen.d/mila.conf": known}), known)
-    assert (found.place, found.effect) == ("~/.ssh/config:7", "does not apply")
-    assert {"mila", "mila-cpu", "cn-????"} <= set(found.names)
+    (finding,) = shadows(write_files(below | {"gen.d/mila.conf": conf}), conf)
+    assert (finding.place, finding.effect) == ("~/.ssh/config:7", "does not apply")
+    assert {"mila", "mila-cpu", "cn-????"} <= set(finding.names)
 
 
-def test_a_finding_says_what_wins_for_whom_and_what_to_do(place: Place, mila: bytes) -> None:
-    (found,) = shadows(place({"config": f"Host mila-cpu\n  ConnectTimeout 5\n{GEN}"}), mila)
-    assert found.message == (
+def test_the_message_names_the_line_the_value_the_names_and_the_fix(
+    write_files: WriteFiles, mila: bytes
+) -> None:
+    (finding,) = shadows(write_files({"config": f"Host mila-cpu\n  ConnectTimeout 5\n{GEN}"}), mila)
+    assert finding.message == (
         "~/.ssh/config:2: ConnectTimeout 5 overrides ConnectTimeout 600 for mila-cpu; "
         "delete it, or move it below gen's block into `Host *`"
     )
 
 
 @pytest.mark.parametrize(
-    ("files", "mend"),
+    ("files", "fix"),
     [
         pytest.param(
             {"config": f"User bob\n{GEN}"},
@@ -235,11 +235,11 @@ def test_a_finding_says_what_wins_for_whom_and_what_to_do(place: Place, mila: by
         ),
     ],
 )
-def test_what_to_do_depends_on_whose_the_line_is(
-    files: Mapping[str, str | bytes], mend: str, place: Place, mila: bytes
+def test_the_fix_depends_on_the_owner_of_the_line(
+    files: Mapping[str, str | bytes], fix: str, write_files: WriteFiles, mila: bytes
 ) -> None:
-    (found,) = shadows(place(files), mila)
-    assert found.fix.startswith(mend)
+    (finding,) = shadows(write_files(files), mila)
+    assert finding.fix.startswith(fix)
 
 
 @pytest.mark.parametrize(
@@ -276,15 +276,17 @@ def test_what_to_do_depends_on_whose_the_line_is(
         ),
     ],
 )
-def test_where_nothing_wins_nothing_is_found(
-    files: Mapping[str, str | bytes], place: Place, mila: bytes
+def test_without_an_override_there_is_no_finding(
+    files: Mapping[str, str | bytes], write_files: WriteFiles, mila: bytes
 ) -> None:
-    assert shadows(place(files), mila) == ()
+    assert shadows(write_files(files), mila) == ()
 
 
-def test_an_ignore_unknown_that_makes_ssh_refuse_ours_is_named(place: Place, mila: bytes) -> None:
+def test_an_ignore_unknown_that_makes_ssh_refuse_the_site_is_named(
+    write_files: WriteFiles, mila: bytes
+) -> None:
     with pytest.raises(GenError) as error:
-        shadows(place({"config": f"# mine\nIgnoreUnknown Foo\nFoo yes\n{GEN}"}), mila)
+        shadows(write_files({"config": f"# mine\nIgnoreUnknown Foo\nFoo yes\n{GEN}"}), mila)
     first, second, last = str(error.value).splitlines()[0], *str(error.value).splitlines()[-2:]
     assert first.startswith("~/.ssh/gen.d/mila.conf:") and first.endswith(
         "bad configuration option: usekeychain"
@@ -297,7 +299,7 @@ def test_an_ignore_unknown_that_makes_ssh_refuse_ours_is_named(place: Place, mil
 
 
 @pytest.mark.parametrize(
-    ("config", "name", "where", "option"),
+    ("config", "name", "place", "option"),
     [
         pytest.param(
             "Host mila\n  User bob\n",
@@ -322,47 +324,47 @@ def test_an_ignore_unknown_that_makes_ssh_refuse_ours_is_named(place: Place, mil
         ),
     ],
 )
-def test_a_name_of_the_users_that_ours_would_change_is_named(
-    config: str, name: str, where: str, option: str, place: Place, mila: bytes
+def test_an_entry_of_the_user_that_would_change_is_named(
+    config: str, name: str, place: str, option: str, write_files: WriteFiles, mila: bytes
 ) -> None:
-    after = place({"config": GEN + config})
+    after = write_files({"config": GEN + config})
     before = Files(
         after.home, {after.home / ".ssh/config": b"\n\n\n\n" + config.encode()}, after.system
     )
-    (found,) = name_changes(before, after, user_names(before), [mila])
-    assert (found.name, found.place) == (name, where)
-    assert option in {change.option for change in found.options}
-    assert found.message.startswith(f"{where}: your entry {name} would change: ")
+    (finding,) = name_changes(before, after, user_names(before), [mila])
+    assert (finding.name, finding.place) == (name, place)
+    assert option in {change.option for change in finding.options}
+    assert finding.message.startswith(f"{place}: your entry {name} would change: ")
 
 
-def test_a_change_is_told_with_what_matters_first_and_in_one_line(
-    place: Place, mila: bytes
+def test_the_message_shows_the_important_options_first_in_one_line(
+    write_files: WriteFiles, mila: bytes
 ) -> None:
-    after = place({"config": f"{GEN}Host mila\n  User bob\n"})
+    after = write_files({"config": f"{GEN}Host mila\n  User bob\n"})
     before = Files(
         after.home, {after.home / ".ssh/config": b"Host mila\n  User bob\n"}, after.system
     )
-    (found,) = name_changes(before, after, user_names(before), [mila])
-    start, _, count = found.message.removesuffix(" more").rpartition(" and ")
+    (finding,) = name_changes(before, after, user_names(before), [mila])
+    start, _, count = finding.message.removesuffix(" more").rpartition(" and ")
     assert start == (
         "~/.ssh/config:1: your entry mila would change: "
         "hostname mila → login.server.mila.quebec, port 22 → 2222, user bob → ada"
     )
-    assert int(count) == len(found.options) - 3
+    assert int(count) == len(finding.options) - 3
 
 
-def test_entries_of_mila_init_are_changed_by_ours_until_they_are_taken_over(
-    place: Place, mila: bytes
+def test_entries_of_mila_init_would_change_until_they_are_taken_over(
+    write_files: WriteFiles, mila: bytes
 ) -> None:
-    after = place({"config": GEN.encode() + MILA_INIT})
+    after = write_files({"config": GEN.encode() + MILA_INIT})
     config = after.home / ".ssh" / "config"
     before = Files(after.home, {config: MILA_INIT}, after.system)
-    assert [one.name for one in name_changes(before, after, user_names(before), [mila])] == [
+    assert [change.name for change in name_changes(before, after, user_names(before), [mila])] == [
         "mila",
         "mila-cpu",
     ]
-    taken = Files(after.home, {config: take_over(MILA_INIT)}, after.system)
-    assert name_changes(before, after, user_names(taken), [mila]) == ()
+    taken_over = Files(after.home, {config: take_over(MILA_INIT)}, after.system)
+    assert name_changes(before, after, user_names(taken_over), [mila]) == ()
     assert (
         shadows(
             Files(after.home, {config: GEN.encode() + take_over(MILA_INIT)}, after.system), mila
@@ -371,11 +373,11 @@ def test_entries_of_mila_init_are_changed_by_ours_until_they_are_taken_over(
     )
 
 
-def test_names_that_ours_does_not_touch_stay_and_so_do_those_that_are_new(
-    place: Place, mila: bytes
+def test_entries_that_the_site_does_not_match_do_not_change(
+    write_files: WriteFiles, mila: bytes
 ) -> None:
     config = "Include more\nHost work home\n  User bob\nHost *\n  ControlMaster auto\n"
-    after = place({"config": GEN + config, "more": "Host far\n  HostName 192.0.2.7\n"})
+    after = write_files({"config": GEN + config, "more": "Host far\n  HostName 192.0.2.7\n"})
     before = Files(after.home, {after.home / ".ssh/config": config.encode()}, after.system)
     assert user_names(before) == {
         "far": "~/.ssh/more:1",
@@ -385,15 +387,15 @@ def test_names_that_ours_does_not_touch_stay_and_so_do_those_that_are_new(
     assert name_changes(before, after, user_names(before), [mila]) == ()
 
 
-def test_among_very_many_names_the_one_that_ours_catches_is_found_soon(
-    place: Place, mila: bytes, monkeypatch: pytest.MonkeyPatch
+def test_among_many_entries_the_one_that_the_site_matches_is_found(
+    write_files: WriteFiles, mila: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("generator.install.side_effects._MAX_NAMES", 10)
     config = f"{MANY}Host gpu.server.mila.quebec\n  Port 7\n"
-    after = place({"config": GEN + config})
+    after = write_files({"config": GEN + config})
     before = Files(after.home, {after.home / ".ssh/config": config.encode()}, after.system)
     assert len(user_names(before)) == 701
-    assert [one.name for one in name_changes(before, after, user_names(before), [mila])] == [
+    assert [change.name for change in name_changes(before, after, user_names(before), [mila])] == [
         "gpu.server.mila.quebec"
     ]
 
@@ -405,15 +407,15 @@ def test_among_very_many_names_the_one_that_ours_catches_is_found_soon(
         for param in CONFLICTS
     ],
 )
-def test_the_copies_mean_what_the_files_themselves_mean(
+def test_ssh_reads_the_copies_as_it_reads_the_files(
     files: Mapping[str, str | bytes],
     names: tuple[str, ...],
-    place: Place,
+    write_files: WriteFiles,
     need: Callable[..., None],
 ) -> None:
-    """Ssh without -F reads the files where it looks for them: they are mounted there for this one command."""
+    """Without -F, ssh reads the usual paths: the files are mounted there for this one command."""
     need("unshare", root=True)
-    there = place(files)
+    written = write_files(files)
     script = 'mount --bind "$1" "$2" && mount --bind "$3" /etc/ssh && shift 3 && for n; do ssh -G "$n" && echo; done'
     command = [
         "unshare",
@@ -422,9 +424,9 @@ def test_the_copies_mean_what_the_files_themselves_mean(
         "-c",
         script,
         "sh",
-        str(there.home),
+        str(written.home),
         TEST_USER.pw_dir,
-        str(there.system.parent),
+        str(written.system.parent),
     ]
     done = subprocess.run(
         [*command, *names],
@@ -434,8 +436,9 @@ def test_the_copies_mean_what_the_files_themselves_mean(
         check=True,
         stdin=subprocess.DEVNULL,
     )
-    copied = effective_settings(sources(there), names)
+    copied = effective_settings(sources(written), names)
     for name, answer in zip(names, done.stdout.split("\n\n"), strict=False):
-        assert sorted(
-            f"{option} {value}" for option, values in copied[name].items() for value in values
-        ) == sorted(answer.splitlines())
+        settings: list[str] = []
+        for option, values in copied[name].items():
+            settings += [f"{option} {value}" for value in values]
+        assert sorted(settings) == sorted(answer.splitlines())

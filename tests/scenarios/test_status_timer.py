@@ -1,4 +1,4 @@
-"""`gen status` asks a real systemd user manager when it looks next."""
+"""`gen status` asks a real systemd user manager for the next run of the timer."""
 
 import json
 import sys
@@ -19,10 +19,10 @@ pytestmark = pytest.mark.system
 
 
 def status(manager: UserManager, *options: str) -> str:
-    own = f"PYTHONPATH={Path(generator.__file__).parents[1]}"
-    done = manager.run(
+    python_path = f"PYTHONPATH={Path(generator.__file__).parents[1]}"
+    process = manager.run(
         "env",
-        own,
+        python_path,
         "TZ=America/New_York",
         sys.executable,
         "-m",
@@ -31,8 +31,8 @@ def status(manager: UserManager, *options: str) -> str:
         "musica",
         *options,
     )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    assert process.returncode == 0, process.stderr
+    return process.stdout
 
 
 def test_status_shows_the_next_run_or_the_command_that_starts_the_timer(
@@ -51,6 +51,6 @@ def test_status_shows_the_next_run_or_the_command_that_starts_the_timer(
         assert line in status(manager).splitlines()
         manager.systemctl("start", "gen-cert-musica.timer")
         assert "  timer         next run at 20" in status(manager)
-        [found] = json.loads(status(manager, "--json"))["sites"]
-        assert found["timer"]["running"]
-        assert 0 <= found["timer"]["next_run"] - time.time() <= 15 * 60, "in UTC, whatever the zone"
+        [site_status] = json.loads(status(manager, "--json"))["sites"]
+        assert site_status["timer"]["running"]
+        assert 0 <= site_status["timer"]["next_run"] - time.time() <= 15 * 60, "in UTC, whatever the zone"
