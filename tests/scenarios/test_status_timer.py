@@ -53,4 +53,6 @@ def test_status_shows_the_next_run_or_the_command_that_starts_the_timer(
         assert "  timer         next run at 20" in status(manager)
         [site_status] = json.loads(status(manager, "--json"))["sites"]
         assert site_status["timer"]["running"]
-        assert 0 <= site_status["timer"]["next_run"] - time.time() <= 15 * 60, "in UTC, whatever the zone"
+        assert 0 <= site_status["timer"]["next_run"] - time.time() <= 15 * 60, (
+            "in UTC, whatever the zone"
+        )
