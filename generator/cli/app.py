@@ -197,13 +197,16 @@ def refresh(
 
     gen refresh musica --check --json
     """
-    from generator.cli.refresh import check, run
     from generator.loading.inputs import Choice
-    from generator.renewal.context import RefreshOptions
 
     choice = Choice(site, specs, profile, {}, ())
     if only_check:
+        from generator.cli.refresh_check import check
+
         raise typer.Exit(check(choice, as_json=json))
+    from generator.cli.refresh import run
+    from generator.renewal.context import RefreshOptions
+
     wanted = RefreshOptions(force, rotate, on_connect, bundle=ca_bundle)
     raise typer.Exit(run(choice, wanted, as_json=json))
 

@@ -5,20 +5,16 @@ import sys
 import threading
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
 
-from generator.cli.output import data, say
-from generator.codec import report
+from generator.cli.output import say
+from generator.cli.refresh_check import print_result
 from generator.errors import GenError
-from generator.formatting import clock, home, span
 from generator.loading.inputs import Choice
 from generator.renewal import renew, settings
-from generator.renewal.context import ON_CONNECT_LIMIT, RefreshOptions, now, secret_names
-from generator.renewal.key_files import certificate
-from generator.renewal.renew import RefreshResult
+from generator.renewal.context import ON_CONNECT_LIMIT, RefreshOptions, secret_names
+from generator.renewal.result import RefreshResult
 from generator.renewal.secret import keep_memory_private
 from generator.renewal.settings import Settings
-from generator.ssh.certificate import NEVER
 
 
 def run(choice: Choice, options: RefreshOptions, *, as_json: bool) -> int:
@@ -28,16 +24,8 @@ def run(choice: Choice, options: RefreshOptions, *, as_json: bool) -> int:
         return _on_connect(choice, options)
     terminal = sys.stdin.isatty() and sys.stderr.isatty()
     site_settings, result = _refresh(choice, replace(options, terminal=terminal))
-    _print(site_settings, result, as_json)
+    print_result(site_settings, result, as_json)
     return 0
-
-
-def check(choice: Choice, *, as_json: bool) -> int:
-    """Print how long the certificate of a site lasts, and return 1 if it is due; change nothing."""
-    site_settings = settings.read(choice, os.environ)
-    result = RefreshResult(False, False, certificate(site_settings.certificate))
-    _print(site_settings, result, as_json)
-    return int(renew.is_due(result.certificate, site_settings, now()))
 
 
 def _on_connect(choice: Choice, options: RefreshOptions) -> int:
@@ -77,54 +65,3 @@ def _give_up(site: str) -> None:
     with suppress(Exception):
         renew.record_timeout(site, message)
     os._exit(0)
-
-
-def _print(site_settings: Settings, result: RefreshResult, as_json: bool) -> None:
-    if as_json:
-        data(report(_record(site_settings, result)))
-        return
-    site = site_settings.site
-    for note in result.notes:
-        say(f"{site}: note: {note}")
-    if result.rotated:
-        say(f"{site}: credentials rotated")
-    say(f"{site}: {_validity(site_settings, result)}")
-
-
-def _validity(site_settings: Settings, result: RefreshResult) -> str:
-    """Return how long the certificate lasts, and what to do if it does not."""
-    site = site_settings.site
-    current = result.certificate
-    if not current:
-        path = home(site_settings.certificate)
-        return f"there is no certificate at {path}; get one with: gen refresh {site}"
-    if current.valid_after > now():
-        start = clock(current.valid_after)
-        return f"the certificate is not valid before {start}; is this machine's clock right?"
-    if current.end == NEVER:
-        return "the certificate is valid forever"
-    left = current.end - now()
-    end = clock(current.valid_before)
-    if left <= 0:
-        return f"the certificate expired at {end}; get a new one with: gen refresh {site}"
-    subject = "renewed, valid" if result.renewed else "the certificate is valid"
-    return f"{subject} until {end} ({span(left)})"
-
-
-def _record(site_settings: Settings, result: RefreshResult) -> dict[str, object]:
-    current = result.certificate
-    valid_before = None
-    seconds_left = None
-    if current:
-        valid_before = datetime.fromtimestamp(current.end, UTC).isoformat()
-        seconds_left = current.end - now()
-    return {
-        "site": site_settings.site,
-        "certificate": str(site_settings.certificate),
-        "valid_before": valid_before,
-        "seconds_left": seconds_left,
-        "due": renew.is_due(current, site_settings, now()),
-        "renewed": result.renewed,
-        "rotated": result.rotated,
-        "notes": list(result.notes),
-    }

@@ -16,7 +16,7 @@ from generator.install.plan import home_directory
 from generator.install.status import InstalledSite
 from generator.loading.catalogue import sites as sites_with_spec
 from generator.loading.inputs import Choice
-from generator.renewal.context import now
+from generator.renewal.clock import now
 from generator.renewal.failures import NoCertificateError
 from generator.renewal.secret import keep_memory_private
 from generator.renewal.status import RenewalStatus, Timer, renewal_status, sites

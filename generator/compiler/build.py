@@ -2,22 +2,26 @@
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from generator.compiler.account import Account
-from generator.compiler.compile import compilation
-from generator.compiler.result import Compilation
 from generator.loading import overrides, validate, yaml_document
 from generator.loading.inputs import File, Inputs
 from generator.schema.profile import Profile, SiteProfile
 
+if TYPE_CHECKING:
+    from generator.compiler.result import Compilation
+
 _BLANK_OR_COMMENT = re.compile(rb"(?m)^\s*(#.*)?$")
 
 
-def build(inputs: Inputs) -> Compilation:
+def build(inputs: Inputs) -> "Compilation":
     """Return the compilation of a site. The error lists every fault of spec, profile and options, one in each line."""
+    # gen refresh and gen status read only an account: they need no emitter, and no jinja2.
+    from generator.compiler.compile import compilation
+
     user, changes = account(inputs)
     return compilation(user.site, user.profile, changes, inputs.project)
 

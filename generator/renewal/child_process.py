@@ -6,7 +6,7 @@ from pathlib import Path
 from generator import programs
 from generator.errors import GenError
 from generator.formatting import last_line
-from generator.renewal.deadline import Deadline
+from generator.renewal.clock import Deadline
 from generator.renewal.secret import Secret
 
 _INHERITED = {

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from generator.errors import GenError
-from generator.renewal import child_process
-from generator.renewal.context import Run, now
-from generator.renewal.key_files import certificate
+from generator.renewal import certificate_file, child_process
+from generator.renewal.clock import now
+from generator.renewal.context import Run
 from generator.renewal.settings import Settings
 from generator.schema.auth import CommandCertificateAuth
 from generator.ssh.certificate import Certificate
@@ -24,7 +24,7 @@ def renew(run: Run, auth: CommandCertificateAuth) -> Certificate:
     """
     settings = run.settings
     files = _Files(settings, auth)
-    old = certificate(settings.certificate)
+    old = certificate_file.read(settings.certificate)
     try:
         try:
             _run(run, auth)
@@ -62,7 +62,7 @@ def _checked(
 ) -> Certificate:
     """Return the certificate that the command left, if it is a better one."""
     program = auth.command[0]
-    new = certificate(settings.certificate)
+    new = certificate_file.read(settings.certificate)
     if not new or not new.is_valid(now()) or not _is_for_key(new, settings):
         raise GenError(
             f"{program} left no valid certificate for {settings.key} at {settings.certificate}"

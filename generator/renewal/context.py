@@ -1,14 +1,13 @@
 """One run of `gen refresh`: its options, its secrets, and its time limit."""
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from generator.renewal import credentials
+from generator.renewal.clock import Deadline
 from generator.renewal.credentials import API_TOKEN, APP_PASSWORD, Credentials, Sources
-from generator.renewal.deadline import Deadline
 from generator.renewal.secret import Secret
 from generator.renewal.settings import Settings
 from generator.renewal.state import Store
@@ -104,8 +103,3 @@ def secret_names(settings: Settings) -> set[str]:
     if isinstance(settings.auth, CommandCertificateAuth) and settings.auth.secret:
         names.add(settings.auth.secret)
     return names
-
-
-def now() -> int:
-    """Return the seconds since 1970 by this machine's clock."""
-    return int(time.time())

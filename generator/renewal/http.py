@@ -21,7 +21,7 @@ import urllib3
 
 from generator import codec
 from generator.errors import GenError
-from generator.renewal.deadline import Deadline
+from generator.renewal.clock import Deadline
 from generator.renewal.failures import UnreachableError
 from generator.renewal.secret import Secret
 

@@ -9,9 +9,9 @@ from generator.errors import GenError
 from generator.formatting import clock, count, home
 from generator.loading.inputs import profile_name
 from generator.renewal import command, key_files, oidc
-from generator.renewal.context import HeldSecrets, Run, now
+from generator.renewal.clock import Deadline, now
+from generator.renewal.context import HeldSecrets, Run
 from generator.renewal.credentials import APP_PASSWORD
-from generator.renewal.deadline import Deadline
 from generator.renewal.failures import PersonNeededError
 from generator.renewal.http import Http, connected
 from generator.renewal.rotation import Rotation

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from generator.errors import GenError, os_errors_named
-from generator.files import read_regular
 from generator.renewal import child_process
-from generator.renewal.deadline import Deadline
+from generator.renewal.clock import Deadline
 from generator.renewal.settings import Settings
 from generator.ssh.certificate import Certificate, parse_certificate
 from generator.ssh.keys import key_blob
@@ -14,14 +13,6 @@ from generator.workspace import writer
 
 _INSTALL = "install the OpenSSH client"
 _OLD_STAYS = "the old certificate stays"
-
-
-def certificate(path: Path) -> Certificate | None:
-    """Return the certificate in a file, or ``None`` if there is none that can be read."""
-    try:
-        return parse_certificate(read_regular(path))
-    except (OSError, ValueError, GenError):
-        return None
 
 
 def public_key(

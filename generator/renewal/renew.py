@@ -2,35 +2,23 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from generator.errors import GenError, reason
 from generator.formatting import clock
-from generator.renewal import notify
-from generator.renewal.context import HeldSecrets, RefreshOptions, Run, new_run, now
+from generator.renewal import certificate_file, notify
+from generator.renewal.clock import Deadline, now
+from generator.renewal.context import HeldSecrets, RefreshOptions, Run, new_run
 from generator.renewal.credentials import rotation_due
-from generator.renewal.deadline import Deadline
 from generator.renewal.failures import PersonNeededError, UnreachableError
-from generator.renewal.key_files import certificate
+from generator.renewal.result import RefreshResult
 from generator.renewal.settings import DAY, Settings
 from generator.renewal.state import State, store
-from generator.schema.auth import CommandCertificateAuth
 from generator.ssh.certificate import Certificate
 from generator.workspace import writer
 
 _QUIET = 60  # seconds after a failure in which no connection tries again
-_CLOCK_TOLERANCE = 300  # seconds that the CA's clock may be ahead of this machine's
-
-
-@dataclass(frozen=True)
-class RefreshResult:
-    """The result of a run; `certificate` is the one in place."""
-
-    renewed: bool
-    rotated: bool
-    certificate: Certificate | None
-    notes: tuple[str, ...] = ()
 
 
 class _RecordedError(GenError):
@@ -51,7 +39,7 @@ def refresh(
     run = new_run(settings, options, environment, store(settings.site))
     if options.rotate and not settings.authentik:
         raise GenError(f"{settings.site}: has no credentials that can be rotated")
-    before = certificate(settings.certificate)
+    before = certificate_file.read(settings.certificate)
     state = run.store.read()
     try:
         secrets = run.secrets()
@@ -83,22 +71,6 @@ def record_timeout(site: str, message: str) -> None:
     files.write(replace(files.read(), finished=second, result="failed", message=message))
 
 
-def is_due(current: Certificate | None, settings: Settings, second: int) -> bool:
-    """Return whether a certificate must be renewed: it is missing, expires soon, or starts in the future."""
-    if not current:
-        return True
-    if current.valid_after > second + _CLOCK_TOLERANCE:
-        return True
-    return second >= due_time(current, settings)
-
-
-def due_time(current: Certificate, settings: Settings) -> int:
-    """Return the second from which a certificate is due."""
-    auth = settings.auth
-    each_connection = isinstance(auth, CommandCertificateAuth) and auth.each_connection
-    return current.due(settings.skew, clamped=not each_connection)
-
-
 def _locked(run: Run, before: Certificate | None, state: State) -> RefreshResult:
     """Do what is due under the lock, and record a failure before the next run gets the lock."""
     try:
@@ -118,13 +90,13 @@ def _renew_and_rotate(run: Run, before: Certificate | None, state: State) -> Ref
     _clean(run)
     # Another run may have done the work while this one waited for the lock.
     secrets = run.secrets()
-    current = certificate(run.settings.certificate)
+    current = certificate_file.read(run.settings.certificate)
     latest = run.store.read()
     _check_pause(run, latest)
     renewed = None
     notes: list[str] = []
     is_forced = run.options.force and current == before
-    if is_forced or is_due(current, run.settings, now()):
+    if is_forced or certificate_file.is_due(current, run.settings, now()):
         renewed, notes = issue.certificate(run, secrets, current)
         _write_due(run, renewed, secrets)
     _rotate(run, state)
@@ -154,8 +126,12 @@ def _needs_work(run: Run, current: Certificate | None, state: State, secrets: He
         is_valid = current is not None and current.is_valid(now())
         if is_valid and not run.is_unattended(secrets):
             return False  # only the user can renew it, and the connection works without
-        return run.options.force or is_due(current, run.settings, now())
-    if run.options.force or run.options.rotate or is_due(current, run.settings, now()):
+        return run.options.force or certificate_file.is_due(current, run.settings, now())
+    if (
+        run.options.force
+        or run.options.rotate
+        or certificate_file.is_due(current, run.settings, now())
+    ):
         return True
     return _has_leftovers(run, state) or _rotation_is_due(run, secrets, state)
 
@@ -225,7 +201,9 @@ def _write_due(run: Run, current: Certificate | None, secrets: HeldSecrets) -> N
     """Write from when ssh asks for a renewal: if only the user can renew, once the certificate has expired."""
     if current:
         unattended = run.is_unattended(secrets)
-        run.store.write_due(due_time(current, run.settings) if unattended else current.end)
+        run.store.write_due(
+            certificate_file.due_time(current, run.settings) if unattended else current.end
+        )
 
 
 def _scratch_files(run: Run) -> list[Path]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from generator import codec, paths
 from generator.errors import GenError, os_errors_named
 from generator.files import read_regular
-from generator.renewal.deadline import Deadline
+from generator.renewal.clock import Deadline
 from generator.workspace import writer
 
 

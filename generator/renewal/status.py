@@ -12,9 +12,8 @@ from typing import Literal
 from generator import paths, programs
 from generator.errors import GenError
 from generator.loading.inputs import Choice
-from generator.renewal import credentials, renew, settings
-from generator.renewal.context import now
-from generator.renewal.key_files import certificate
+from generator.renewal import certificate_file, credentials, settings
+from generator.renewal.clock import now
 from generator.renewal.settings import Settings
 from generator.renewal.state import store
 from generator.ssh.certificate import Certificate
@@ -68,14 +67,14 @@ def renewal_status(choice: Choice, environment: Mapping[str, str]) -> RenewalSta
     """
     site_settings = settings.read(choice, environment)
     expires, error = _app_password_expiry(site_settings)
-    current = certificate(site_settings.certificate)
+    current = certificate_file.read(site_settings.certificate)
     state = store(site_settings.site).read()
     return RenewalStatus(
         site=site_settings.site,
         certificate=site_settings.certificate,
         state=_certificate_state(site_settings, current, now()),
         valid_before=current.end if current else None,
-        due=renew.due_time(current, site_settings) if current else None,
+        due=certificate_file.due_time(current, site_settings) if current else None,
         last_result=state.result or None,
         last_run=state.finished or None,
         message=state.message or None,
@@ -110,7 +109,7 @@ def _certificate_state(
         return "unreadable" if site_settings.certificate.exists() else "missing"
     if second >= current.valid_before:
         return "expired"
-    return "due" if renew.is_due(current, site_settings, second) else "valid"
+    return "due" if certificate_file.is_due(current, site_settings, second) else "valid"
 
 
 def _app_password_expiry(site_settings: Settings) -> tuple[int | None, str | None]:

@@ -15,7 +15,7 @@ from generator import codec
 from generator.errors import GenError
 from generator.files import read_regular
 from generator.renewal import child_process
-from generator.renewal.deadline import Deadline
+from generator.renewal.clock import Deadline
 from generator.renewal.secret import Secret
 from generator.renewal.settings import Settings
 from generator.schema.auth import StepAuth

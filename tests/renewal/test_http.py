@@ -16,7 +16,7 @@ from ssl import PROTOCOL_TLS_SERVER, SSLContext
 import pytest
 
 from generator.errors import GenError
-from generator.renewal.deadline import Deadline
+from generator.renewal.clock import Deadline
 from generator.renewal.failures import UnreachableError
 from generator.renewal.http import Http, address, connected
 from generator.renewal.secret import Secret

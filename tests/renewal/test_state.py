@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from generator.errors import GenError
-from generator.renewal.deadline import Deadline
+from generator.renewal.clock import Deadline
 from generator.renewal.state import State, Store
 
 FULL = State(
