@@ -277,7 +277,7 @@ class Member:
             "ssh", "-F", str(config), "-o", "BatchMode=yes", *options, "rig", "echo $SERVER", **more
         )
 
-    def terminal(self, *words: str, timeout: float = 60) -> Iterator[str]:
+    def terminal(self, *words: str, timeout: float = 240) -> Iterator[str]:
         """Run a command in a terminal, yield all that it has written whenever there is more, and at last its status."""
         leader, follower = pty.openpty()
         process = subprocess.Popen(
@@ -296,12 +296,12 @@ class Member:
                 text += chunk
                 yield text
             self.said.append(text)
-            yield f"exit status {process.wait(timeout=10)}"
+            yield f"exit status {process.wait(timeout=60)}"
         finally:
             os.close(leader)
             if process.poll() is None:
                 process.kill()
-                process.wait(timeout=10)
+                process.wait(timeout=60)
 
     def spilled(self) -> list[str]:
         """Return where secrets are that do not belong there: what was printed, and every file of the person's."""

@@ -5,11 +5,12 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from waiting import wait_until
 
 from generator.compiler.artifact import Artifact
 
@@ -158,15 +159,13 @@ def _running(user: pwd.struct_passwd, home: Path, group: str, log: Path) -> Iter
         )
     manager = UserManager(user, home, child.pid)
     try:
-        deadline = time.monotonic() + 10
-        while not _is_up(manager):
-            assert child.poll() is None and time.monotonic() < deadline, log.read_text()
-            time.sleep(0.02)
+        wait_until(lambda: child.poll() is not None or _is_up(manager), log.read_text)
+        assert child.poll() is None, log.read_text()
         yield manager
     finally:
         child.terminate()
         try:
-            child.wait(timeout=10)
+            child.wait(timeout=60)
         finally:
             child.kill()
             subprocess.run(["unshare", "--mount", "sh", "-c", _END, "sh", group], check=True)

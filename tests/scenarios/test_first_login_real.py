@@ -53,7 +53,7 @@ class Terminal:
 
     def expect(self, text: str) -> None:
         """Wait for a new text in the output."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while text not in self.shown[self._seen :]:
             assert time.monotonic() < deadline and self._read(), f"no {text!r} in {self.shown}"
         self._seen = self.shown.index(text, self._seen) + len(text)
@@ -66,12 +66,12 @@ class Terminal:
         """Wait for the end, and return the status."""
         while self._read():
             pass
-        return self._child.wait(timeout=30)
+        return self._child.wait(timeout=120)
 
     def close(self) -> None:
         """Hang up, which ends whatever still waits for an answer."""
         os.close(self._screen)
-        self._child.wait(timeout=30)
+        self._child.wait(timeout=120)
 
     def _read(self) -> bool:
         ready, _, _ = select.select([self._screen], [], [], 30)
@@ -197,7 +197,7 @@ def unlock(key: Path, agent: str, answer: Path) -> None:
     answer.chmod(0o700)
     asking = {"SSH_ASKPASS": str(answer), "SSH_ASKPASS_REQUIRE": "force", "SSH_AUTH_SOCK": agent}
     subprocess.run(
-        ["ssh-add", "-q", str(key)], env=dict(os.environ) | asking, timeout=30, check=True
+        ["ssh-add", "-q", str(key)], env=dict(os.environ) | asking, timeout=120, check=True
     )
 
 

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from sshd import PROGRAMS as SSHD
 from sshd import TEST_USER, Rig
 from usermanager import PROGRAMS as MANAGER
 from usermanager import user_manager
+from waiting import wait_until
 
 pytestmark = pytest.mark.system
 
@@ -109,10 +109,7 @@ def test_a_user_manager_runs_the_timer_until_it_is_uninstalled(
         assert manager.shown("gen-cert-ours.timer", "ActiveState") == "active"
         assert manager.shown("gen-cert-ours.timer", "UnitFileState") == "enabled"
         assert "gen-cert-ours.timer" in manager.systemctl("list-timers", "--all")
-        end = time.monotonic() + 60
-        while not (manager.home / ".ran").exists():  # the timer looks each five seconds
-            assert time.monotonic() < end
-            time.sleep(0.1)
+        wait_until((manager.home / ".ran").exists)  # the timer runs every five seconds
         assert (manager.home / ".ran").read_text().startswith("refresh ours\n")
         removed = manager.run("env", package, *gen, "uninstall", "ours", "--yes")
         assert removed.returncode == 0, removed.stderr

@@ -529,7 +529,7 @@ def test_a_first_spec_has_the_way_that_ssh_takes(rig: Rig, gen: Gen) -> None:
     subprocess.run(
         ["ssh-keygen", "-q", "-H", "-f", str(known)],
         check=True,
-        timeout=20,
+        timeout=120,
         stderr=subprocess.DEVNULL,
     )
     config = f"""\

@@ -142,7 +142,7 @@ def test_twenty_at_once_make_one_token_request(member: Member) -> None:
 def visited(address: str, root: Path) -> None:
     """Open an address as a browser does, to the page that step shows at the end."""
     with urllib.request.urlopen(
-        address, context=ssl.create_default_context(cafile=str(root)), timeout=30
+        address, context=ssl.create_default_context(cafile=str(root)), timeout=120
     ) as page:
         assert b"Success" in page.read()
 

@@ -26,7 +26,7 @@ def keygen(*arguments: str | Path, **environment: str) -> str:
         check=True,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         env={**os.environ, **environment},
     )
     return process.stdout
