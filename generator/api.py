@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path, PurePosixPath
 
-from generator.cli import check as _check
-from generator.cli import review as _review
 from generator.cli import validate as _validate
 from generator.compiler.artifact import Artifact
 from generator.compiler.compile import compilation
@@ -18,9 +16,11 @@ from generator.loading.validate import Problem
 from generator.report.finding import Report
 from generator.report.format import Format
 from generator.report.rendered import rendered
+from generator.revisions.revision_report import revision_report
 from generator.schema import project as projects
 from generator.schema.profile import Profile
 from generator.schema.site import SiteSpec
+from generator.workspace.drift_report import drift_report
 
 
 def list_sites(specs: Path | None = None) -> dict[str, Path]:
@@ -115,7 +115,7 @@ def check(directory: str | Path = ".", *, today: date | None = None) -> Report:
     >>> [(finding.rule, finding.file) for finding in report.findings]  # doctest: +SKIP
     [('edited', 'deploy/ssh/mila.conf')]
     """
-    return _check.drift_report(Path(directory), today or date.today())
+    return drift_report(Path(directory), today or date.today())
 
 
 def review(
@@ -131,7 +131,7 @@ def review(
 
     >>> print(render(review("main"), "markdown"))  # doctest: +SKIP
     """
-    return _review.revision_report(base, head, Path(specs), today or date.today())
+    return revision_report(base, head, Path(specs), today or date.today())
 
 
 def render(report: Report, form: str = "text") -> str:

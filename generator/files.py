@@ -11,6 +11,8 @@ from typing import BinaryIO
 from generator.errors import GenError, os_errors_named
 
 SIZE_LIMIT = 16 * 1024 * 1024
+# Without O_NONBLOCK, to open a FIFO waits for a writer, and the check would come too late (fifo(7)).
+_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 _KINDS = {
     stat.S_IFIFO: "a FIFO",
     stat.S_IFSOCK: "a socket",
@@ -51,6 +53,25 @@ def read_regular(path: Path, limit: int = SIZE_LIMIT) -> bytes:
     return content
 
 
+def read_plain(path: str) -> tuple[bytes, int] | None:
+    """Return the bytes and the mode of a regular file that is not a link; ``None`` for everything else.
+
+    It is the fast way for many files, and takes text, since a Path for each of them costs more than to open it.
+    """
+    try:
+        descriptor = os.open(path, _FLAGS | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > SIZE_LIMIT:
+            return None
+        with open(descriptor, "rb", buffering=0, closefd=False) as file:
+            return file.read(), stat.S_IMODE(status.st_mode)
+    finally:
+        os.close(descriptor)
+
+
 def is_regular(path: Path) -> bool:
     """Return whether there is a regular file, links followed; refuse a FIFO, socket or device."""
     with os_errors_named(path):
@@ -63,8 +84,7 @@ def is_regular(path: Path) -> bool:
 
 
 def _open_without_waiting(path: Path) -> int:
-    # Without O_NONBLOCK, to open a FIFO waits for a writer, and the check would come too late (fifo(7)).
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    descriptor = os.open(path, _FLAGS)
     if stat.S_ISDIR(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))

@@ -13,8 +13,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from generator.loading import validate, yaml_document
-from generator.revisions.facts import Weight
-from generator.workspace.accepted_drift import Accepted
+from generator.schema.meta import Weight
+from generator.workspace.accepted_drift import AcceptedFile
 from generator.workspace.drift import Cause
 
 ROOT = Path(__file__).parent.parent
@@ -137,7 +137,7 @@ def test_pre_commit_accepts_the_configuration_of_the_page_which_has_every_hook(
 def test_the_accepted_drift_of_the_page_is_valid() -> None:
     [text] = examples_with("accepted")
     document = yaml_document.parse(text.encode(), "accepted.yaml")
-    [entry] = validate.validated(Accepted, document, "accepted.yaml").accepted
+    [entry] = validate.validated(AcceptedFile, document, "accepted.yaml").accepted
     assert entry.path == "ssh/musica.conf"
     assert entry.cause == Cause.EDITED
     assert entry.until == date(2026, 3, 31)

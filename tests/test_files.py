@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from generator.errors import GenError
-from generator.files import is_regular, read_regular
+from generator.files import is_regular, read_plain, read_regular
 
 
 @pytest.fixture
@@ -87,3 +87,23 @@ def test_a_file_may_be_as_large_as_the_limit(size: int, is_read: bool, tmp_path:
     with pytest.raises(GenError) as error:
         read_regular(path, limit=1024)
     assert str(error.value) == f"{path}: is larger than 1 KiB"
+
+
+def test_read_plain_returns_bytes_and_mode_of_a_regular_file(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"content")
+    path.chmod(0o640)
+    assert read_plain(str(path)) == (b"content", 0o640)
+
+
+@pytest.mark.parametrize("kind", ["missing", "directory", "link", "fifo"])
+def test_read_plain_returns_nothing_for_everything_else(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / kind
+    if kind == "directory":
+        path.mkdir()
+    elif kind == "link":
+        (tmp_path / "file").write_bytes(b"content")
+        path.symlink_to("file")
+    elif kind == "fifo":
+        os.mkfifo(path)
+    assert read_plain(str(path)) is None

@@ -30,7 +30,7 @@ RANK = {name: rank for rank, row in enumerate(ROWS) for name in row}
 # Directories whose modules only have functions from values to values, and the modules in them that
 # are not pure.
 PURE_DIRECTORIES = ("schema", "compiler", "report", "revisions")
-IMPURE_MODULES = {"revisions.git"}
+IMPURE_MODULES = {"revisions.git", "revisions.sides", "revisions.revision_report"}
 # The pure modules of the other directories.
 PURE_MODULES = {
     "loading.yaml_document",

@@ -1,32 +1,31 @@
-"""`gen diff [DIR]`: what `gen site --all` would change, as a patch for `git apply`. Imports nothing that writes."""
+"""`gen diff [DIR]`: print a patch that does what `gen site --all` would do. Imports nothing that writes."""
 
 from datetime import date
 from pathlib import Path, PurePosixPath
 
-from generator.cli.output import data, say
-from generator.workspace import accepted_drift
-from generator.workspace.patch import diff, hidden
-from generator.workspace.recompile import compare, found_in, known_in, recorded
+from generator.cli.output import patch, say
+from generator.workspace import recompile
+from generator.workspace.accepted_drift import accepted_files
+from generator.workspace.patch import diff, hides_secret
 
 
-def run(folder: Path, today: date) -> int:
-    """Print the patch, with paths from the folder and without what is accepted; 1 when there is something in it.
-
-    Raises:
-        GenError: there is nothing to compare, or a site cannot be.
-    """
-    patch, masked = "", []
-    spared = accepted_drift.spared(known_in(folder), folder, today)
-    for root, where in found_in(folder):
-        found = compare(root, where, recorded(root, where), folder)
-        changes = found.sparing(spared).repair()
-        patch += diff(changes, PurePosixPath(root.relative_to(folder)))
-        masked += [str(root / change.path) for change in changes if hidden(change)]
-    data(patch)
-    for file in masked:
-        say(
-            f"{file}: what looks like a secret is masked, so git apply will not take the patch of this file"
-        )
-    if patch:
-        say(f"\nNext: gen diff {folder} | git apply, or gen site --all --out {folder}")
-    return 1 if patch else 0
+def run(directory: Path, today: date) -> int:
+    """Print the patch, with paths relative to the directory and without accepted drift; return 1 if it has changes."""
+    text = ""
+    masked: list[Path] = []
+    accepted = accepted_files(recompile.accepted_drift(directory), directory, today)
+    for lock_file in recompile.survey(directory).locks:
+        lock = recompile.read_lock(lock_file, recompile.read_content(lock_file))
+        comparison = recompile.compare(lock_file, lock, directory)
+        changes = comparison.without_accepted(accepted).repair()
+        text += diff(changes, PurePosixPath(lock_file.directory.relative_to(directory)))
+        for change in changes:
+            if hides_secret(change):
+                masked.append(lock_file.directory / change.path)
+    patch(text)
+    for path in masked:
+        say(f"{path}: a line that looks like a secret is masked; git apply will refuse this file")
+    if not text:
+        return 0
+    say(f"\nNext: gen diff {directory} | git apply, or gen site --all --out {directory}")
+    return 1

@@ -1,10 +1,11 @@
-"""Changes to files as a person and a program see them: refused, previewed, listed."""
+"""Changes to files as users and programs see them: refusals, a preview, a list."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
-from generator.cli.output import data, say
+from generator.cli.output import patch, say
 from generator.errors import GenError
+from generator.formatting import count
 from generator.workspace.plan import Action, Change
 
 DONE = {
@@ -16,44 +17,51 @@ DONE = {
 }
 
 
-def refuse_conflicts(placed: Iterable[tuple[Path, Iterable[Change]]]) -> None:
-    """Refuse, before the first write, changes below some folders that would undo somebody's work.
+def refuse_conflicts(planned: Iterable[tuple[Path, Iterable[Change]]]) -> None:
+    """Refuse, before the first write, changes below directories that would undo somebody's work."""
+    lines = []
+    for root, changes in planned:
+        for change in changes:
+            if change.conflict:
+                lines.append(f"{root / change.path}: {change.conflict}")
+    if lines:
+        hint = (
+            "Nothing was written. --dry-run shows the difference;"
+            " --force replaces such files and keeps a backup."
+        )
+        raise GenError("\n".join([*lines, hint]))
 
-    Raises:
-        GenError: a line for each such file.
-    """
-    conflicts = [
-        f"{root / change.path}: {change.conflict}"
-        for root, changes in placed
-        for change in _refused(changes)
-    ]
-    if conflicts:
-        hint = "Nothing was written. --dry-run shows the difference; --force replaces such files and keeps a backup."
-        raise GenError("\n".join([*conflicts, hint]))
+
+def preview(planned: Sequence[tuple[Path, list[Change]]], out: Path) -> None:
+    """Print changes below directories as one patch, with paths relative to the directory `out`."""
+    # Only a preview needs difflib.
+    from generator.workspace.patch import diff, hides_secret
+
+    text = ""
+    masked: list[Path] = []
+    changes: list[Change] = []
+    for root, changes_below in planned:
+        text += diff(changes_below, PurePosixPath(root.relative_to(out)))
+        changes += changes_below
+        for change in changes_below:
+            if hides_secret(change):
+                masked.append(root / change.path)
+    patch(text)
+    for path in masked:
+        say(f"{path}: a line that looks like a secret is masked")
+    say(f"{_summary(changes)}; nothing was written")
 
 
-def preview(placed: Sequence[tuple[Path, list[Change]]], out: Path) -> None:
-    """Print changes below some folders as one patch, with paths from the folder `out`."""
-    from generator.workspace.patch import diff, hidden
-
-    data("".join(diff(changes, PurePosixPath(root.relative_to(out))) for root, changes in placed))
-    for root, changes in placed:
-        for change in filter(hidden, changes):
-            say(f"{root / change.path}: what looks like a secret is masked")
-    every = [change for _, changes in placed for change in changes]
-    todo = [change for change in every if change.action is not Action.KEEP]
-    conflicts = len(_refused(every))
+def _summary(changes: list[Change]) -> str:
+    pending = sum(change.action is not Action.KEEP for change in changes)
+    conflicts = sum(bool(change.conflict) for change in changes)
     refused = f", of which {conflicts} would be refused without --force" if conflicts else ""
-    say(f"{len(todo)} of {len(every)} files would change{refused}; nothing was written")
+    return f"{pending} of {count(len(changes), 'file')} would change{refused}"
 
 
 def listed(changes: Iterable[Change]) -> list[dict[str, str | None]]:
     """Return changes as programs read them."""
     return [
-        {"path": str(item.path), "action": item.action, "conflict": item.conflict}
-        for item in changes
+        {"path": str(change.path), "action": change.action, "conflict": change.conflict}
+        for change in changes
     ]
-
-
-def _refused(changes: Iterable[Change]) -> list[Change]:
-    return [change for change in changes if change.conflict]

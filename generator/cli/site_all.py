@@ -1,97 +1,131 @@
-"""`gen site --all`: make every site below a folder anew, from the inputs in its lock."""
+"""`gen site --all`: generate every site below a directory again, from the inputs in its lock."""
 
-import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path, PurePosixPath
 
+from generator import codec
 from generator.cli.file_changes import DONE, listed, preview, refuse_conflicts
 from generator.cli.output import data, say
 from generator.errors import GenError
-from generator.workspace import accepted_drift, lock, writer
+from generator.formatting import count
+from generator.workspace import lock, recompile, writer
+from generator.workspace.accepted_drift import accepted_files
 from generator.workspace.plan import Action
-from generator.workspace.recompile import Comparison, compare, content, found_in, known_in, recorded
+from generator.workspace.reader import LockFile
+from generator.workspace.recompile import Comparison
+
+_REMOVAL_HINT = (
+    "Nothing was written. Bring the spec back, or delete the files of such a site with --force."
+)
+
+
+@dataclass(frozen=True)
+class _Site:
+    """A site to write, and whether git left a merge conflict in its lock."""
+
+    comparison: Comparison
+    is_merge: bool
+
+    @property
+    def directory(self) -> Path:
+        return self.comparison.lock_file.directory
 
 
 def run(out: Path, *, dry_run: bool, force: bool, as_json: bool, today: date) -> int:
-    """Write every site; all faults and refusals are told before the first write.
+    """Write every site, unless one cannot be compiled or a file may not be replaced. Accepted drift stays.
 
-    A lock with a merge conflict is read as our side has it, and what git merged in its files gives way: the specs say
-    what they must be. A backup is kept of every file that neither side had. Drift that is accepted stays.
-
-    Raises:
-        GenError: no site was generated here, faults in specs, files that are not ours to replace, a write that failed.
+    Of a lock with a merge conflict, our side is read. Then the files that git merged give way to what the specs
+    compile to, and a backup is kept of every file that is on neither side.
     """
-    merged: list[Comparison] = []
-    found: list[Comparison] = []
+    sites = _read_sites(out, today)
+    if dry_run:
+        preview([(site.directory, site.comparison.changes) for site in sites], out)
+        return 0
+    if not force:
+        _refuse_removal(sites)
+        refuse_conflicts(
+            (site.directory, site.comparison.changes) for site in sites if not site.is_merge
+        )
+    backups = set[Path]()
+    for site in sites:
+        backups.update(site.directory / path for path in _write(site.comparison))
+    if as_json:
+        data(_json(sites, backups))
+    else:
+        _print_summary(sites, backups)
+    return 0
+
+
+def _read_sites(out: Path, today: date) -> list[_Site]:
+    sites: list[_Site] = []
     faults: list[str] = []
-    for root, where in found_in(out):
+    for lock_file in recompile.survey(out).locks:
         try:
-            in_conflict = lock.has_conflict_markers(content(root, where))
-            site = compare(root, where, (_ours if in_conflict else recorded)(root, where), out)
-            (merged if in_conflict else found).append(site)
+            sites.append(_read_site(lock_file, out))
         except GenError as error:
             faults.append(str(error))
     if faults:
         raise GenError("\n".join([*faults, "Nothing was written."]))
-    spared = accepted_drift.spared(known_in(out), out, today)
-    merged, found = ([site.sparing(spared) for site in sites] for sites in (merged, found))
-    every = sorted([*merged, *found], key=lambda site: (site.root, site.lock))
-    if dry_run:
-        preview([(site.root, site.changes) for site in every], out)
-        return 0
-    if not force:
-        _refuse_removal(every)
-        refuse_conflicts((site.root, site.changes) for site in found)
-    backups = {site.root / path for site in every for path in _write(site)}
-    if as_json:
-        data(_json(every, backups))
-    else:
-        _summary(every, backups)
-    return 0
+    accepted = accepted_files(recompile.accepted_drift(out), out, today)
+    return [_Site(site.comparison.without_accepted(accepted), site.is_merge) for site in sites]
 
 
-def _refuse_removal(every: list[Comparison]) -> None:
-    """Refuse to take away a site because its spec is not where it was: it may have moved, or be on another branch."""
-    gone = [site for site in every if site.made is None]
-    if gone:
-        lines = [
-            f"{site.root / site.lock}: its spec, {site.was.inputs.spec.path}, is gone or of another site"
-            for site in gone
-        ]
-        hint = "Nothing was written. Bring it back, or take the files of such a site away with --force."
-        raise GenError("\n".join([*lines, hint]))
+def _read_site(lock_file: LockFile, out: Path) -> _Site:
+    content = recompile.read_content(lock_file)
+    is_merge = lock.has_conflict_markers(content)
+    if is_merge:
+        content = lock.our_side(content)
+    comparison = recompile.compare(lock_file, recompile.read_lock(lock_file, content), out)
+    return _Site(comparison, is_merge)
 
 
-def _ours(root: Path, where: PurePosixPath) -> lock.Lock:
-    return lock.parse(lock.our_side(content(root, where)), str(root / where))
+def _refuse_removal(sites: Sequence[_Site]) -> None:
+    """Refuse to delete a site whose spec is gone: the spec may have moved, or be on another branch."""
+    lines = []
+    for site in sites:
+        comparison = site.comparison
+        if comparison.recompilation is None:
+            spec = comparison.lock.inputs.spec.path
+            lines.append(
+                f"{comparison.lock_file.full_path}: its spec, {spec}, is gone or belongs to another site"
+            )
+    if lines:
+        raise GenError("\n".join([*lines, _REMOVAL_HINT]))
 
 
-def _write(site: Comparison) -> list[PurePosixPath]:
-    record = site.record.artifact
-    return writer.apply(site.root, site.changes, site.lock, record.content if record else None)
+def _write(comparison: Comparison) -> list[PurePosixPath]:
+    artifact = comparison.lock_change.artifact
+    return writer.apply(
+        comparison.lock_file.directory,
+        comparison.changes,
+        comparison.lock_file.path,
+        artifact.content if artifact else None,
+    )
 
 
-def _summary(every: list[Comparison], backups: set[Path]) -> None:
-    changed = [
-        (site.root, change)
-        for site in every
-        for change in site.changes
-        if change.action is not Action.KEEP
-    ]
-    for root, change in changed:
-        say(f"  {DONE[change.action]:9} {root / change.path}")
+def _print_summary(sites: Sequence[_Site], backups: set[Path]) -> None:
+    written = 0
+    for site in sites:
+        for change in site.comparison.changes:
+            if change.action is not Action.KEEP:
+                written += 1
+                say(f"  {DONE[change.action]:9} {site.directory / change.path}")
     for backup in sorted(backups):
         say(f"  {'backup':9} {backup}")
-    say(
-        f"{len(every)} site{'s' if len(every) != 1 else ''} made anew, {len(changed)} files changed"
-    )
+    say(f"{count(len(sites), 'site')} regenerated, {count(written, 'file')} changed")
 
 
-def _json(every: list[Comparison], backups: set[Path]) -> str:
-    sites = [
-        {"site": site.was.site, "folder": str(site.root), "files": listed(site.changes)}
-        for site in every
-    ]
-    return json.dumps(
-        {"format_version": "1.0", "sites": sites, "backups": sorted(map(str, backups))}, indent=2
-    )
+def _json(sites: Sequence[_Site], backups: set[Path]) -> str:
+    entries = []
+    for site in sites:
+        comparison = site.comparison
+        entries.append(
+            {
+                "site": comparison.lock.site,
+                "directory": str(site.directory),
+                "files": listed(comparison.changes),
+            }
+        )
+    return codec.report({"sites": entries, "backups": sorted(map(str, backups))})

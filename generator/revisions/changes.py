@@ -1,18 +1,18 @@
-"""What a change of specs means for the people who log in: by meaning, the gravest first."""
+"""The changes of specs that matter to the users of a site, the gravest first."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 
 from generator.loading.yaml_document import Node
 from generator.report.finding import Finding, Level
-from generator.revisions.facts import PINS, Block, Weight, meaning
+from generator.revisions.facts import PINS, Block, SpecFact, meaning
 from generator.revisions.lint import aged
 from generator.schema.base import facts
+from generator.schema.meta import Weight
 from generator.schema.site import SiteSpec
-from generator.workspace.lock import Lock, RecordedInputs
 
-_LEVELS = {
+LEVELS = {
     Weight.TRUST: Level.ERROR,
     Weight.ACCESS: Level.WARNING,
     Weight.TUNING: Level.NOTE,
@@ -23,211 +23,177 @@ _ORDER = ("refused", Weight.TRUST, "unsourced", Weight.ACCESS, "aged", Weight.TU
 
 
 @dataclass(frozen=True)
-class Sheet:
-    """A spec at a revision: its file, where its values stand in it, and what it says."""
+class SpecFile:
+    """A spec at a revision: its path, its YAML document, and its content."""
 
     path: str
     document: Node
     site: SiteSpec
 
 
-def review(old: Mapping[str, Sheet], new: Mapping[str, Sheet], today: date) -> list[Finding]:
-    """Return what changes from the old specs to the new ones, both by the names of their sites."""
+def spec_changes(
+    old: Mapping[str, SpecFile], new: Mapping[str, SpecFile], today: date
+) -> list[Finding]:
+    """Return the changes between specs, both given by the names of their sites."""
     findings: list[Finding] = []
     for name in sorted({*old, *new}):
         if name not in new:
-            gone = old[name]
-            findings.append(
-                _finding(Weight.ACCESS, gone, "", f"the site {name} is no longer there")
-            )
+            findings.append(_finding(Weight.ACCESS, old[name], "", f"the site {name} was removed"))
         elif name not in old:
-            findings += [*_new(new[name]), *_unsourced(new[name], today)]
+            findings.append(_new_site(new[name]))
+            findings += _doubtful_sources(new[name], today)
         else:
-            findings += _changed(old[name], new[name])
+            findings += _changed_site(old[name], new[name])
     return ordered(findings)
 
 
-def lock_changes(old: Mapping[str, Lock], new: Mapping[str, Lock]) -> list[Finding]:
-    """Return the changes of the inputs that locks record: these redirect users although no spec changes."""
-    findings: list[Finding] = []
-    for path, lock in new.items():
-        previous = old[path].inputs if path in old else None
-        findings += _inputs_changes(path, lock, previous)
-    return findings
-
-
-def _inputs_changes(path: str, lock: Lock, previous: RecordedInputs | None) -> Iterator[Finding]:
-    """Yield a finding for each input that changed.
-
-    A new lock is compared with one that has the same spec, profile and project, and no overrides: those inputs are
-    what somebody asked for, while overrides and weak sources decide whom its users trust.
-    """
-    current = lock.inputs
-    base = previous or replace(
-        current, overrides=(), profile={**current.profile, "accept_unverified": False}
-    )
-    rows = (
-        (Weight.TRUST, "source spec", [base.spec.path], [current.spec.path]),
-        (Weight.TRUST, "overrides of the spec (--set)", base.overrides, current.overrides),
-        (Weight.TRUST, "acceptance of weak sources", _acceptance(base), _acceptance(current)),
-        (Weight.ACCESS, "user values", _user_values(base), _user_values(current)),
-        (Weight.ACCESS, "Dagster project", _project(base), _project(current)),
-    )
-    for weight, label, before, after in rows:
-        if before == after:
-            continue
-        details = [f"was {value}" for value in before] + [f"is {value}" for value in after]
-        yield Finding(
-            weight,
-            _LEVELS[weight],
-            f"{label} changed",
-            lock.site,
-            path,
-            path,
-            key=label,
-            details=tuple(details),
-        )
-
-
-def _acceptance(inputs: RecordedInputs) -> Sequence[str]:
-    return [str(inputs.profile.get("accept_unverified", False)).lower()]
-
-
-def _user_values(inputs: RecordedInputs) -> Sequence[str]:
-    values = inputs.profile.items()
-    return [f"{key}: {value}" for key, value in values if key != "accept_unverified"]
-
-
-def _project(inputs: RecordedInputs) -> Sequence[str]:
-    return [str(inputs.project.folder)] if inputs.project else []
-
-
 def ordered(findings: list[Finding]) -> list[Finding]:
-    """Return findings by weight, those of one weight as they were."""
+    """Return findings by weight; those of one weight keep their order."""
     return sorted(findings, key=lambda finding: _ORDER.index(finding.rule))
 
 
-def _new(sheet: Sheet) -> Iterator[Finding]:
-    """Yield one finding for a new site, which tells whom its people trust."""
-    blocks = meaning(sheet.site)
-    details = [
-        f"{block or 'site'}: {name} {', '.join(fact.value)}"
-        for block, facts in blocks.items()
-        for name, fact in facts.items()
-        if fact.weight is Weight.TRUST
-    ]
-    message = f"the site {sheet.site.site} is new; this is what people trust who use it"
-    yield _finding(Weight.TRUST, sheet, "", message, details)
+def _new_site(spec: SpecFile) -> Finding:
+    """Return one finding that lists everything that the users of a new site trust."""
+    details = []
+    for subject, block in meaning(spec.site).items():
+        for name, fact in block.items():
+            if fact.weight is Weight.TRUST:
+                details.append(f"{subject or 'site'}: {name} {', '.join(fact.value)}")
+    message = f"the site {spec.site.site} is new; its users trust all of this"
+    return _finding(Weight.TRUST, spec, "", message, details)
 
 
-def _unsourced(sheet: Sheet, today: date) -> Iterator[Finding]:
-    site = sheet.site
-    if not any(fact.source for _, fact in facts(site)):
-        message = f"the new site {site.site} says of no fact where it is from"
-        yield _named("unsourced", Level.WARNING, sheet, "", message)
-    for last, places in aged(site, today).items():
-        message = f"facts were last checked on {last}, more than a year ago"
+def _doubtful_sources(spec: SpecFile, today: date) -> Iterator[Finding]:
+    if not any(fact.source for _, fact in facts(spec.site)):
+        message = f"the new site {spec.site.site} names no source for any fact"
+        yield _named_finding("unsourced", Level.WARNING, spec, "", message)
+    for last_check, places in aged(spec.site, today).items():
+        message = f"facts were last checked on {last_check}, more than a year ago"
         listed = [".".join(keys) for keys in places]
-        yield _named("aged", Level.WARNING, sheet, listed[0], message, listed)
+        yield _named_finding("aged", Level.WARNING, spec, listed[0], message, listed)
 
 
-def _changed(old: Sheet, new: Sheet) -> Iterator[Finding]:
+def _changed_site(old: SpecFile, new: SpecFile) -> Iterator[Finding]:
     before, after = meaning(old.site), meaning(new.site)
-    names = [*after, *(name for name in before if name not in after)]
-    pins = [name for name in names if name.startswith(PINS)]
-    yield from _pins(old, new, {name: (before.get(name, {}), after.get(name, {})) for name in pins})
-    for name in names:
-        was, now = before.get(name, {}), after.get(name, {})
-        if name in pins:
-            was, now = _but_keys(was), _but_keys(now)
-        yield from (_facts if was and now else _whole)(new, name, was, now)
+    yield from _pin_changes(old, new, before, after)
+    for subject in _in_order(after, before):
+        old_block = _without_keys(subject, before.get(subject, {}))
+        new_block = _without_keys(subject, after.get(subject, {}))
+        if old_block and new_block:
+            yield from _fact_changes(new, subject, old_block, new_block)
+        elif new_block:
+            yield _block_change(new, f"{subject} was added", new_block)
+        elif old_block:
+            yield _block_change(new, f"{subject} was removed", old_block)
 
 
-def _but_keys(block: Block) -> Block:
+def _in_order(first: Mapping[str, object], second: Mapping[str, object]) -> list[str]:
+    """Return the names in the order of the first mapping, then those that only the second has."""
+    return [*first, *(name for name in second if name not in first)]
+
+
+def _without_keys(subject: str, block: Block) -> Block:
+    """Leave out the keys of a block of pins: `_pin_changes` reports them for all hosts at once."""
+    if not subject.startswith(PINS):
+        return block
     return {name: fact for name, fact in block.items() if name != "keys"}
 
 
-def _whole(sheet: Sheet, block: str, was: Block, now: Block) -> Iterator[Finding]:
-    """Yield one finding for a thing that came or went as a whole."""
-    facts = now or was
-    if not facts:
-        return
-    weight = min((fact.weight for fact in facts.values()), key=_WEIGHTS.index)
-    details = [f"{name}: {', '.join(fact.value)}" for name, fact in facts.items()]
-    place = next(iter(facts.values())).keys.rpartition(".")[0]
-    yield _finding(weight, sheet, place, f"{block} {'came' if now else 'went'}", details)
+def _block_change(spec: SpecFile, message: str, block: Block) -> Finding:
+    """Return one finding for a subject that was added or removed as a whole."""
+    weight = min((fact.weight for fact in block.values()), key=_WEIGHTS.index)
+    details = [f"{name}: {', '.join(fact.value)}" for name, fact in block.items()]
+    keys = next(iter(block.values())).keys.rpartition(".")[0]
+    return _finding(weight, spec, keys, message, details)
 
 
-def _facts(sheet: Sheet, block: str, was: Block, now: Block) -> Iterator[Finding]:
-    for name in [*now, *(name for name in was if name not in now)]:
-        before, after = was.get(name), now.get(name)
-        if before and after and before.same == after.same:
+def _fact_changes(
+    spec: SpecFile, subject: str, old_block: Block, new_block: Block
+) -> Iterator[Finding]:
+    for name in _in_order(new_block, old_block):
+        before, after = old_block.get(name), new_block.get(name)
+        label = f"{subject}: {name}".removeprefix(": ")
+        if before and after:
+            if before.comparable != after.comparable:
+                message = f"{label} changed"
+                yield _fact_finding(spec, after, message, f"{_joined(before)} → {_joined(after)}")
+        elif after:
+            yield _fact_finding(spec, after, f"{label} was added", _joined(after))
+        elif before:
+            yield _fact_finding(spec, before, f"{label} was removed", _joined(before))
+
+
+def _joined(fact: SpecFact) -> str:
+    return ", ".join(fact.value)
+
+
+def _fact_finding(spec: SpecFile, fact: SpecFact, message: str, detail: str) -> Finding:
+    return _finding(fact.weight, spec, fact.keys, message, [detail])
+
+
+def _pin_changes(
+    old: SpecFile, new: SpecFile, before: Mapping[str, Block], after: Mapping[str, Block]
+) -> Iterator[Finding]:
+    """Yield one finding for all hosts with the same change of host keys: a new key may be an attacker's."""
+    changes: dict[tuple[frozenset[str], frozenset[str]], list[str]] = {}
+    for subject in _in_order(after, before):
+        if not subject.startswith(PINS):
             continue
-        fact = after or before
-        if fact:
-            what = f"{block}: {name}".removeprefix(": ")
-            details = [f"was {', '.join(before.value)}"] if before else []
-            details += [f"is {', '.join(after.value)}"] if after else []
-            verb = "changed" if before and after else "came" if after else "went"
-            yield _finding(fact.weight, sheet, fact.keys, f"{what} {verb}", details)
+        old_keys, new_keys = _pinned_keys(before, subject), _pinned_keys(after, subject)
+        if old_keys != new_keys:
+            changes.setdefault((old_keys, new_keys), []).append(subject)
+    for (old_keys, new_keys), subjects in changes.items():
+        added, removed = sorted(new_keys - old_keys), sorted(old_keys - new_keys)
+        details = [f"added {key}" for key in added] + [f"removed {key}" for key in removed]
+        hosts = ", ".join(subject.removeprefix(PINS) for subject in subjects)
+        block = after.get(subjects[0]) or before[subjects[0]]
+        keys = _key_of_pin(new.site, block["keys"].keys, added)
+        # The page as it was known before: an attacker would change its address too.
+        page = old.site.docs or "the keys that the site publishes"
+        message = f"{PINS}{hosts} changed; a second person should compare them with {page}"
+        yield _finding(Weight.TRUST, new, keys, message, details)
 
 
-def _pins(old: Sheet, sheet: Sheet, blocks: Mapping[str, tuple[Block, Block]]) -> Iterator[Finding]:
-    """Yield one finding for all hosts whose keys came and went alike, since one of them may be an attacker's."""
-    alike: dict[tuple[frozenset[str], frozenset[str]], list[str]] = {}
-    for name, sides in blocks.items():
-        was, now = (frozenset(side["keys"].value if side else ()) for side in sides)
-        if was != now:
-            alike.setdefault((was, now), []).append(name)
-    for (was, now), names in alike.items():
-        details = [f"came {key}" for key in sorted(now - was)] + [
-            f"went {key}" for key in sorted(was - now)
-        ]
-        owners = ", ".join(name.removeprefix(PINS) for name in names)
-        compare = (
-            f"a second person should compare them with {old.site.docs or 'what the site publishes'}"
-        )
-        before, after = blocks[names[0]]
-        place = (after or before)["keys"].keys + _part(
-            sheet.site, (after or before)["keys"].keys, min(now - was, default="")
-        )
-        yield _finding(Weight.TRUST, sheet, place, f"{PINS}{owners} changed; {compare}", details)
+def _pinned_keys(blocks: Mapping[str, Block], subject: str) -> frozenset[str]:
+    return frozenset(blocks[subject]["keys"].value) if subject in blocks else frozenset()
 
 
-def _part(site: SiteSpec, keys: str, key: str) -> str:
-    """Return where in an entry of `host_keys` a key stands that came; nothing where keys only went."""
-    pins = site.host_keys.get(keys.rpartition(".")[2])
-    if pins is None or not key:
-        return ""
-    if key.startswith("host CA"):
-        return ".authorities"
-    return next(
-        (
-            f".fingerprints.{kind}"
-            for kind, several in pins.fingerprints.items()
-            if key.split()[1] in several
-        ),
-        ".keys",
-    )
+def _key_of_pin(site: SiteSpec, entry_keys: str, added: Sequence[str]) -> str:
+    """Return the key of the spec with the first added host key; the entry itself if keys were only removed."""
+    pins = site.host_keys.get(entry_keys.rpartition(".")[2])
+    if pins is None or not added:
+        return entry_keys
+    if added[0].startswith("host CA"):
+        return f"{entry_keys}.authorities"
+    digest = added[0].split()[1]
+    for kind, fingerprints in pins.fingerprints.items():
+        if digest in fingerprints:
+            return f"{entry_keys}.fingerprints.{kind}"
+    return f"{entry_keys}.keys"
 
 
 def _finding(
-    weight: Weight, sheet: Sheet, keys: str, message: str, details: list[str] | None = None
+    weight: Weight, spec: SpecFile, keys: str, message: str, details: Sequence[str] = ()
 ) -> Finding:
-    return _named(weight, _LEVELS[weight], sheet, keys, message, details)
+    return _named_finding(weight, LEVELS[weight], spec, keys, message, details)
 
 
-def _named(
-    rule: str, level: Level, sheet: Sheet, keys: str, message: str, details: list[str] | None = None
+def _named_finding(
+    rule: str,
+    level: Level,
+    spec: SpecFile,
+    keys: str,
+    message: str,
+    details: Sequence[str] = (),
 ) -> Finding:
     return Finding(
         rule=rule,
         level=level,
         message=message,
-        site=sheet.site.site,
-        file=sheet.path,
-        path=sheet.path,
-        line=sheet.document.at(keys).line,
+        site=spec.site.site,
+        file=spec.path,
+        path=spec.path,
+        line=spec.document.at(keys).line,
         key=keys,
-        details=tuple(details or ()),
+        details=tuple(details),
     )

@@ -1,4 +1,4 @@
-"""Files of a git repository at a revision. Nothing here changes the repository, or runs what it configures."""
+"""Read files of a git repository at a revision. Nothing here changes the repository, or runs what it configures."""
 
 import os
 from pathlib import PurePosixPath
@@ -6,72 +6,68 @@ from pathlib import PurePosixPath
 from generator import programs
 from generator.errors import GenError
 from generator.paths import LOCKS
+from generator.programs import Outcome
 
 _SECONDS = 120
-_OUTPUT_LIMIT = 64 * programs.OUTPUT_LIMIT
-"""A revision may have very many files, of which git lists the paths."""
+# The longest answer is the list of all files of a large repository.
+_OUTPUT_LIMIT = 256 * 1024 * 1024
 
 
 def commit(revision: str) -> str:
-    """Return the commit that a revision names.
-
-    Raises:
-        GenError: there is none, or this is no repository.
-    """
-    result = _run("rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}")
-    if result.status == 0:
-        return result.stdout.decode().strip()
-    if b"not a git repository" in result.stderr:
+    """Return the commit that a revision names."""
+    outcome = _git("rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}")
+    if outcome.status == 0:
+        return outcome.text.strip()
+    if "not a git repository" in outcome.errors:
         raise GenError(
-            "gen review compares revisions of a git repository, and this folder is in none"
+            "gen review compares revisions of a git repository, and this directory is not in one"
         )
     raise GenError(
-        f"{revision}: no such revision here; git fetch it first (in CI, with the whole history)"
+        f"{revision}: there is no such revision here; fetch it with git fetch"
+        " (in CI, check out the whole history)"
     )
 
 
 def top() -> str:
-    """Return the folder that the whole work tree is in."""
-    return (
-        _run("rev-parse", "--show-toplevel")
-        .stdout.decode(errors="surrogateescape")
-        .removesuffix("\n")
-    )
+    """Return the top directory of the work tree."""
+    output = _git("rev-parse", "--show-toplevel").stdout
+    return output.decode(errors="surrogateescape").removesuffix("\n")
 
 
 def fork(base: str, head: str) -> str:
-    """Return the commit at which two parted, which is what a pull request starts from; `base` where they have none."""
-    result = _run("merge-base", base, head)
-    return result.stdout.decode().strip() if result.status == 0 else base
+    """Return the last common commit, from which a pull request starts; `base` if there is none."""
+    outcome = _git("merge-base", base, head)
+    return outcome.text.strip() if outcome.status == 0 else base
 
 
-def specs(revision: str, folder: str) -> dict[str, bytes]:
-    """Return the specs right below a folder at a commit, by their paths from here."""
-    listed = _listed(revision, "--", f"{folder}/")
-    return {name: blob(revision, name) or b"" for name in listed if name.endswith(".yaml")}
+def specs(revision: str, directory: str) -> dict[str, bytes]:
+    """Return the specs right below a directory at a commit, by their paths from the current directory."""
+    paths = _paths(revision, "--", f"{directory}/")
+    return {path: blob(revision, path) or b"" for path in paths if path.endswith(".yaml")}
 
 
 def locks(revision: str) -> dict[str, bytes]:
-    """Return every lock at a commit, here and below, by their paths from here."""
-    listed = [name for name in _listed(revision, "-r") if PurePosixPath(name).match(str(LOCKS))]
-    return {name: blob(revision, name) or b"" for name in listed}
+    """Return every lock in or below the current directory at a commit."""
+    contents = {}
+    for path in _paths(revision, "-r"):
+        if PurePosixPath(path).match(str(LOCKS)):
+            contents[path] = blob(revision, path) or b""
+    return contents
 
 
 def blob(revision: str, path: str) -> bytes | None:
-    """Return a file at a commit, if it was there; its path is from here."""
-    result = _run("cat-file", "blob", f"{revision}:./{path}")
-    return result.stdout if result.status == 0 else None
+    """Return the content of a file at a commit, if it existed."""
+    outcome = _git("cat-file", "blob", f"{revision}:./{path}")
+    return outcome.stdout if outcome.status == 0 else None
 
 
-def _listed(revision: str, *arguments: str) -> list[str]:
-    listed = _run("ls-tree", "-z", "--name-only", revision, *arguments).stdout.decode(
-        errors="surrogateescape"
-    )
-    return listed.split("\0")
+def _paths(revision: str, *arguments: str) -> list[str]:
+    outcome = _git("ls-tree", "-z", "--name-only", revision, *arguments)
+    return outcome.stdout.decode(errors="surrogateescape").split("\0")
 
 
-def _run(*arguments: str) -> programs.Outcome:
-    # gen reads git's messages, and must not fetch the files that a partial clone lacks.
+def _git(*arguments: str) -> Outcome:
+    # LC_ALL: `commit` reads a message. GIT_NO_LAZY_FETCH: a partial clone would fetch what it lacks.
     environment = {**os.environ, "LC_ALL": "C", "GIT_NO_LAZY_FETCH": "1"}
     return programs.run(
         ["git", *arguments],

@@ -1,151 +1,181 @@
-"""What a reviewer would ask about a spec that is sound: sources, days, pins, and what other sites have too."""
+"""The questions that a reviewer would ask about a valid spec: sources, dates, host keys, and clashes between sites."""
 
 from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 
 from generator.errors import Fault
+from generator.formatting import count
 from generator.revisions.facts import overlap
-from generator.schema.base import facts
+from generator.schema.base import Fact, facts
 from generator.schema.rules import aliases
 from generator.schema.site import SiteSpec
 from generator.ssh.patterns import matches
 
-_OLD = timedelta(days=365)
+_YEAR = timedelta(days=365)
+
+Keys = tuple[str, ...]
 
 
 def questions(site: SiteSpec, others: Mapping[str, SiteSpec], today: date) -> list[Fault]:
-    """Return every question, with the keys that it is about; the other sites are those it must live beside."""
-    return [
-        *_unsourced(site),
-        *_undated(site, today),
-        *(_old(last, places) for last, places in aged(site, today).items()),
-        *_weak(site),
-        *_unpinned(site),
-        *(
-            fault
-            for name, other in others.items()
-            if name != site.site
-            for fault in _clashes(site, other)
-        ),
-    ]
+    """Return every question about a spec; the others are the sites that a user may have beside it."""
+    faults = [*_missing_sources(site), *_undated_sources(site, today)]
+    for last_check, places in aged(site, today).items():
+        faults.append(_aged_question(last_check, places))
+    faults += [*_weak_hosts(site), *_missing_pins(site), *_weak_pins(site)]
+    for name, other in others.items():
+        if name != site.site:
+            faults += _clashes(site, other)
+    return faults
 
 
-def aged(site: SiteSpec, today: date) -> dict[date, list[tuple[str, ...]]]:
-    """Return the keys of facts that nobody checked for a year, by the day of the last check."""
-    found: dict[date, list[tuple[str, ...]]] = {}
+def aged(site: SiteSpec, today: date) -> dict[date, list[Keys]]:
+    """Return the keys of facts that were not checked for a year, by the date of the last check."""
+    places: dict[date, list[Keys]] = {}
     for keys, fact in facts(site):
-        read = (
-            [fact.checked] if fact.checked else [site.sources[name].checked for name in fact.source]
-        )
-        last = max(filter(None, read), default=today)
-        if today - last > _OLD:
-            found.setdefault(last, []).append(keys)
-    return dict(sorted(found.items()))
+        last_check = _last_check(site, fact, today)
+        if today - last_check > _YEAR:
+            places.setdefault(last_check, []).append(keys)
+    return dict(sorted(places.items()))
 
 
-def _old(last: date, places: list[tuple[str, ...]]) -> Fault:
-    others = f", as {len(places) - 1} more facts were" if len(places) > 1 else ""
-    return Fault(places[0], f"does this still hold? It was last checked on {last}{others}")
+def _last_check(site: SiteSpec, fact: Fact, default: date) -> date:
+    if fact.checked:
+        return fact.checked
+    dates = [site.sources[name].checked for name in fact.source]
+    return max((day for day in dates if day), default=default)
 
 
-def _unsourced(site: SiteSpec) -> Iterator[Fault]:
+def _aged_question(last_check: date, places: list[Keys]) -> Fault:
+    question = f"does this still hold? It was last checked on {last_check}"
+    others = len(places) - 1
+    if others:
+        question += f", like {count(others, 'other fact')}"
+    return Fault(places[0], question)
+
+
+def _missing_sources(site: SiteSpec) -> Iterator[Fault]:
     sourced = [keys for keys, fact in facts(site) if fact.source]
     for keys, fact in facts(site):
-        if fact.model_fields_set and not any(keys[: len(above)] == above for above in sourced):
+        # The source of an enclosing block counts.
+        is_sourced = any(keys[: len(above)] == above for above in sourced)
+        if fact.model_fields_set and not is_sourced:
             yield Fault(keys, "where is this from? It has no source")
 
 
-def _undated(site: SiteSpec, today: date) -> Iterator[Fault]:
+def _undated_sources(site: SiteSpec, today: date) -> Iterator[Fault]:
     cited = {name for _, fact in facts(site) for name in fact.source}
+    dates: list[tuple[Keys, date | None]] = []
     for name, source in site.sources.items():
+        keys: Keys = ("sources", name)
+        dates.append((keys, source.checked))
         if name in cited and not (source.checked or source.weak):
-            yield Fault(("sources", name), "when was this read? Its checked is missing")
-    days = [(("sources", name), source.checked) for name, source in site.sources.items()]
-    for keys, day in [*days, *((keys, fact.checked) for keys, fact in facts(site))]:
+            yield Fault(keys, "when was this read? It has no date (checked)")
+    for keys, fact in facts(site):
+        dates.append((keys, fact.checked))
+    for keys, day in dates:
         if day and day > today:
-            yield Fault((*keys, "checked"), f"is this right? {day} is still to come")
+            yield Fault((*keys, "checked"), f"is this date right? {day} is in the future")
 
 
-def _weak(site: SiteSpec) -> Iterator[Fault]:
+def _weak_hosts(site: SiteSpec) -> Iterator[Fault]:
     for alias, host in site.hosts.items():
         reasons = [site.sources[name].weak or "" for name in host.source]
         if reasons and all(reasons):
-            hint = f"What is known of this machine is weak: {', '.join(reasons)}"
-            yield Fault(("hosts", alias), f"is there a better source? {hint}")
+            question = f"is there a better source? All sources are weak: {', '.join(reasons)}"
+            yield Fault(("hosts", alias), question)
 
 
-def _unpinned(site: SiteSpec) -> Iterator[Fault]:
+def _missing_pins(site: SiteSpec) -> Iterator[Fault]:
     pinned = {entry for keys in site.host_keys.values() for entry in keys.hosts}
     for alias in site.hosts:
         if alias not in pinned:
-            yield Fault(
-                ("hosts", alias), "does the site publish host keys? None is pinned, so ssh asks"
-            )
+            question = "does the site publish host keys? The spec has none, so ssh asks the user"
+            yield Fault(("hosts", alias), question)
+
+
+def _weak_pins(site: SiteSpec) -> Iterator[Fault]:
     for name, keys in site.host_keys.items():
         if site.unverified(keys):
             reasons = ", ".join(site.sources[source].weak or "" for source in keys.source)
-            yield Fault(
-                ("host_keys", name),
-                f"is there a better source? These keys are not pinned unasked: {reasons}",
+            question = (
+                f"is there a better source? gen does not pin these keys by default: {reasons}"
             )
+            yield Fault(("host_keys", name), question)
 
 
 def _clashes(site: SiteSpec, other: SiteSpec) -> Iterator[Fault]:
-    theirs = {alias.lower() for _, alias in aliases(other)}
-    machines = {machine.host_name.lower() for machine in other.machines()}
+    yield from _alias_clashes(site, other)
+    yield from _shared_hosts(site, other)
+    yield from _host_clashes(site, other)
+    yield from _pattern_clashes(site, other)
+
+
+def _alias_clashes(site: SiteSpec, other: SiteSpec) -> Iterator[Fault]:
+    other_aliases = {alias.lower() for _, alias in aliases(other)}
+    other_hosts = {machine.host_name.lower() for machine in other.machines()}
     for keys, alias in aliases(site):
-        if alias.lower() in theirs:
-            yield Fault(keys, f"the alias {alias} is also one of {other.site}")
-        if alias.lower() in machines:
+        if alias.lower() in other_aliases:
+            yield Fault(keys, f"the alias {alias} is also an alias of {other.site}")
+        if alias.lower() in other_hosts:
             yield Fault(keys, f"the alias {alias} is a host name of {other.site}")
-    yield from _shared(site, other)
+
+
+def _host_clashes(site: SiteSpec, other: SiteSpec) -> Iterator[Fault]:
+    other_aliases = {alias.lower() for _, alias in aliases(other)}
     for machine in site.machines():
-        entry, host_name = machine.entry, machine.host_name
-        if host_name.lower() in theirs:
-            yield Fault(("hosts", entry), f"the host name {host_name} is an alias of {other.site}")
+        keys, host_name = ("hosts", machine.entry), machine.host_name
+        if host_name.lower() in other_aliases:
+            yield Fault(keys, f"the host name {host_name} is an alias of {other.site}")
         for group, nodes in other.compute.items():
             for name in dict.fromkeys((machine.alias, host_name)):
                 if matches(nodes.patterns(), name):
-                    yield Fault(
-                        ("hosts", entry),
-                        f"{name} is caught by the patterns of {other.site}, compute.{group}",
-                    )
+                    yield Fault(keys, f"compute.{group} of {other.site} has a pattern for {name}")
+
+
+def _pattern_clashes(site: SiteSpec, other: SiteSpec) -> Iterator[Fault]:
+    other_names = set[str]()
+    for machine in other.machines():
+        other_names |= {machine.alias, machine.host_name}
     for group, nodes in site.compute.items():
-        names = set[str]()
-        for machine in other.machines():
-            names |= {machine.alias, machine.host_name}
-        caught = sorted(name for name in names if matches(nodes.patterns(), name))
-        if caught:
-            yield Fault(
-                ("compute", group), f"the patterns catch {', '.join(caught)} of {other.site}"
+        matching = sorted(name for name in other_names if matches(nodes.patterns(), name))
+        if matching:
+            names = ", ".join(matching)
+            yield Fault(("compute", group), f"the patterns match {names} of {other.site}")
+        if any(overlap(nodes, other_nodes) for other_nodes in other.compute.values()):
+            question = f"nodes of {other.site} have the same names; set common: true"
+            yield Fault(("compute", group), question)
+
+
+def _shared_hosts(site: SiteSpec, other: SiteSpec) -> Iterator[Fault]:
+    """Ask about a machine of two sites with different settings."""
+    entries, other_entries = _entries_by_host(site), _entries_by_host(other)
+    for host, entry in entries.items():
+        if host not in other_entries:
+            continue
+        settings = _settings(site, entry)
+        other_settings = _settings(other, other_entries[host])
+        differing = [name for name in settings if settings[name] != other_settings[name]]
+        if differing:
+            question = (
+                f"{host} is also a host of {other.site}, with another {' and '.join(differing)};"
+                " ssh takes the first"
             )
-        if any(overlap(nodes, their) for their in other.compute.values()):
-            yield Fault(
-                ("compute", group), f"nodes of {other.site} are called so too; set common: true"
-            )
+            yield Fault(("hosts", entry), question)
 
 
-def _shared(site: SiteSpec, other: SiteSpec) -> Iterator[Fault]:
-    """Ask about machines of two sites; of several entries of a site with one host name ssh takes the first."""
-    mine, theirs = (
-        {machine.host_name.lower(): machine.entry for machine in reversed(one.machines())}
-        for one in (site, other)
-    )
-    for host in (name for name in mine if name in theirs):
-        ours, others = _reached(site, mine[host]), _reached(other, theirs[host])
-        if differ := [name for name in ours if ours[name] != others[name]]:
-            message = f"{host} is a host of {other.site} too, with another {' and '.join(differ)}"
-            yield Fault(("hosts", mine[host]), f"{message}; ssh takes the first")
+def _entries_by_host(site: SiteSpec) -> dict[str, str]:
+    """Return the entry of each host name; of several entries ssh takes the first."""
+    return {machine.host_name.lower(): machine.entry for machine in reversed(site.machines())}
 
 
-def _reached(site: SiteSpec, entry: str) -> dict[str, object]:
-    """Return how a machine is reached, apart from the names that the site has for things."""
+def _settings(site: SiteSpec, entry: str) -> dict[str, object]:
+    """Return the settings of a connection, without the names that a site has for things."""
     host = site.hosts[entry]
-    named = {machine.alias: machine.host_name.lower() for machine in site.machines()}
+    host_names = {machine.alias: machine.host_name.lower() for machine in site.machines()}
     auth = site.auth_of(host).model_dump_json(exclude={"source", "checked", "note"})
     return {
         "port": host.port,
-        "via": named.get(host.via or ""),
+        "via": host_names.get(host.via or ""),
         "auth": auth.replace("{site}", site.site),
         "user": host.user.replace("{site}", site.site),
     }

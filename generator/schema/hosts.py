@@ -172,7 +172,7 @@ class Authority(Model):
 class HostKeys(Fact):
     """What a set of machines prove themselves with. Any key that is listed is accepted, all others are refused."""
 
-    source: Annotated[Several[Label], Field(min_length=1)]
+    source: Annotated[Several[Label], Field(min_length=1), Meta(weight=Weight.PROSE)]
     """Names of entries in `sources`; a host key without a source is not accepted."""
     hosts: Several[Alias]
     """Names of entries in `hosts` (with their nodes) and `compute`."""

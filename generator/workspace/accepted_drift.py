@@ -11,79 +11,87 @@ from pydantic import Field
 from generator.loading.yaml_document import Node
 from generator.paths import ACCEPTED_DRIFT
 from generator.report.finding import Finding, Level
-from generator.schema.base import Model
+from generator.schema.base import Day, Model
 from generator.schema.text_types import Text
 from generator.workspace.drift import Cause
 
 
-class Entry(Model):
+class AcceptedEntry(Model):
     """One file that may differ for one cause."""
 
     path: Text
-    """The file, from the folder that is checked."""
+    """The file, relative to the directory that is checked."""
     cause: Annotated[Cause, Field(strict=False)]
-    """What made it differ: edited, stale, missing, orphaned, mode."""
+    """Why it differs: edited, stale, missing, orphaned, mode."""
     reason: Text
-    """Why that is well for now."""
-    until: Annotated[date, Field(strict=False)]
-    """The last day on which it is (YYYY-MM-DD)."""
+    """Why the team accepts that."""
+    until: Day
+    """The last day of the acceptance (YYYY-MM-DD)."""
+
+    def covers(self, today: date) -> bool:
+        """Return whether the acceptance has not expired."""
+        return today <= self.until
 
 
-class Accepted(Model):
-    """All entries."""
+class AcceptedFile(Model):
+    """The content of `.gen/accepted.yaml`."""
 
-    accepted: tuple[Entry, ...] = ()
+    accepted: tuple[AcceptedEntry, ...] = ()
 
 
 @dataclass(frozen=True)
-class Known:
-    """The entries of a folder, and the document that they were read from."""
+class AcceptedDrift:
+    """The entries of a directory, and the document that they were read from."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[AcceptedEntry, ...]
     document: Node
 
 
-def spared(known: Known | None, folder: Path, today: date) -> set[tuple[str, str]]:
-    """Return the files that may differ for now, each with the cause that is accepted."""
-    entries = known.entries if known else ()
-    return {(str(folder / entry.path), entry.cause) for entry in entries if entry.until >= today}
+def accepted_files(
+    accepted: AcceptedDrift | None, directory: Path, today: date
+) -> set[tuple[str, str]]:
+    """Return the files that may differ today, each with the accepted cause."""
+    entries = accepted.entries if accepted else ()
+    return {(str(directory / item.path), item.cause) for item in entries if item.covers(today)}
 
 
-def settle(findings: Sequence[Finding], known: Known, folder: Path, today: date) -> list[Finding]:
-    """Return the findings, those that are accepted as notes, and one for each entry that has expired or is not needed.
-
-    Whether an entry is needed cannot be told while something could not be compared.
-    """
+def settle(
+    findings: Sequence[Finding], accepted: AcceptedDrift, directory: Path, today: date
+) -> list[Finding]:
+    """Return the findings with the accepted ones as notes, and an error for each expired or unused entry."""
     settled = list(findings)
-    more = []
-    where = str(folder / ACCEPTED_DRIFT)
-    told = not any(item.rule == "refused" for item in findings)
-    for number, entry in enumerate(known.entries):
-        file = str(folder / entry.path)
-        at = [i for i, item in enumerate(settled) if (item.file, item.rule) == (file, entry.cause)]
-        line = known.document.find(("accepted", number))[1].line
-        about = f"{file} ({entry.cause})"
-        if not at and told:
-            more.append(
-                _entry("unused", f"{about} does not drift; take the entry out", where, line)
-            )
-        elif at and entry.until < today:
-            more.append(
-                _entry(
-                    "expired",
-                    f"{about} was accepted until {entry.until}: {entry.reason}",
-                    where,
-                    line,
-                )
-            )
-        for i in at if entry.until >= today else ():
-            item = settled[i]
-            message = f"{item.message}; accepted until {entry.until}: {entry.reason}"
-            settled[i] = replace(item, level=Level.NOTE, message=message)
-    return [*settled, *more]
+    errors = []
+    # While a site could not be compared, an entry that looks unused may be needed.
+    is_complete = not any(finding.rule == "refused" for finding in findings)
+    for number, entry in enumerate(accepted.entries):
+        file = str(directory / entry.path)
+        line = accepted.document.find(("accepted", number))[1].line
+        matches = _matches(settled, file, entry.cause)
+        if entry.covers(today):
+            for index in matches:
+                settled[index] = _as_note(settled[index], entry)
+        elif matches:
+            message = f"{file} ({entry.cause}) was accepted until {entry.until}: {entry.reason}"
+            errors.append(_error("expired", message, directory, line))
+        if not matches and is_complete:
+            message = f"{file} ({entry.cause}) does not drift; delete this entry"
+            errors.append(_error("unused", message, directory, line))
+    return settled + errors
 
 
-def _entry(rule: str, message: str, where: str, line: int) -> Finding:
-    return Finding(
-        rule, Level.ERROR, message, site="", file=where, path=where, line=line, key=message
-    )
+def _matches(findings: Sequence[Finding], file: str, cause: Cause) -> list[int]:
+    matches = []
+    for index, finding in enumerate(findings):
+        if (finding.file, finding.rule) == (file, cause):
+            matches.append(index)
+    return matches
+
+
+def _as_note(finding: Finding, entry: AcceptedEntry) -> Finding:
+    message = f"{finding.message}; accepted until {entry.until}: {entry.reason}"
+    return replace(finding, level=Level.NOTE, message=message)
+
+
+def _error(rule: str, message: str, directory: Path, line: int) -> Finding:
+    path = str(directory / ACCEPTED_DRIFT)
+    return Finding(rule, Level.ERROR, message, "", file=path, path=path, line=line, key=message)

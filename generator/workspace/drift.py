@@ -1,4 +1,4 @@
-"""Why a managed file is not what its spec compiles to."""
+"""The cause of each difference between a managed file and its artifact."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,12 +6,16 @@ from enum import StrEnum
 
 from generator.compiler.artifact import Artifact
 from generator.compiler.digests import digest
+from generator.formatting import listed
 from generator.workspace.lock import Lock, RecordedInputs, Written
 from generator.workspace.plan import Action, Actual, Change
 
+# git keeps these mode bits only; the umask decides about the others at a checkout.
+_EXECUTABLE = 0o111
+
 
 class Cause(StrEnum):
-    """What made a file differ."""
+    """Why a file differs."""
 
     EDITED = "edited"
     STALE = "stale"
@@ -28,97 +32,102 @@ class Drift:
     cause: Cause
     reason: str
     keys: tuple[str, ...] = ()
-    """Keys of the spec that moved, where that is the reason."""
+    """The changed keys of the spec, if they are the reason."""
 
 
 @dataclass(frozen=True)
-class Moved:
-    """Which inputs are not what they were when the site was generated."""
+class InputChanges:
+    """The inputs that changed since a site was generated."""
 
     keys: tuple[str, ...]
-    gen: str | None
+    gen_version: str
+    """`OLD → NEW`, or empty."""
     templates: bool
 
     def __bool__(self) -> bool:
-        return bool(self.keys or self.gen or self.templates)
+        return bool(self.keys or self.gen_version or self.templates)
 
     def __str__(self) -> str:
-        what = [f"the spec ({_few(self.keys)})"] if self.keys else []
-        what += [f"the version of gen ({self.gen})"] if self.gen else []
-        what += ["the templates"] if self.templates else []
-        return " and ".join(what)
+        parts = []
+        if self.keys:
+            parts.append(f"the spec ({listed(self.keys)})")
+        if self.gen_version:
+            parts.append(f"the version of gen ({self.gen_version})")
+        if self.templates:
+            parts.append("the templates")
+        return " and ".join(parts)
 
 
-def moved(was: RecordedInputs, now: RecordedInputs) -> Moved:
-    """Return what differs between two recipes of a site."""
-    old, new = was.spec.key_digests, now.spec.key_digests
-    keys = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
-    return Moved(
-        keys=tuple(keys),
-        gen=f"{was.gen_version} → {now.gen_version}"
-        if was.gen_version != now.gen_version
-        else None,
-        templates=was.templates_digest != now.templates_digest,
+def input_changes(recorded: RecordedInputs, current: RecordedInputs) -> InputChanges:
+    """Return the differences between the inputs in a lock and those of now."""
+    old, new = recorded.spec.key_digests, current.spec.key_digests
+    versions = ""
+    if recorded.gen_version != current.gen_version:
+        versions = f"{recorded.gen_version} → {current.gen_version}"
+    return InputChanges(
+        keys=tuple(sorted(key for key in {*old, *new} if old.get(key) != new.get(key))),
+        gen_version=versions,
+        templates=recorded.templates_digest != current.templates_digest,
     )
 
 
-def drifts(was: Lock, now: RecordedInputs | None, changes: list[Change]) -> Iterator[Drift]:
-    """Yield what a change of a plan would mend; a recipe of ``None`` says that the spec is gone."""
-    since = moved(was.inputs, now) if now else None
+def drifts(lock: Lock, current: RecordedInputs | None, changes: list[Change]) -> Iterator[Drift]:
+    """Yield the drift that each change of a plan would end; `current` is ``None`` if the spec is gone."""
+    inputs = input_changes(lock.inputs, current) if current else None
     for change in changes:
-        if found := _drift(was, since, change):
-            yield found
+        drift = _drift(lock, inputs, change)
+        if drift:
+            yield drift
 
 
-def _drift(was: Lock, since: Moved | None, change: Change) -> Drift | None:
+def _drift(lock: Lock, inputs: InputChanges | None, change: Change) -> Drift | None:
     match change:
         case Change(action=Action.CREATE):
-            if change.path in was.files:
+            if change.path in lock.files:
                 return Drift(change, Cause.MISSING, "was deleted")
-            return _stale(change, since, "is not there yet")
-        case Change(action=Action.UPDATE, actual=Actual() as found, artifact=Artifact() as wanted):
-            return _differs(change, since, was.files.get(change.path), found, wanted)
+            return _stale(change, inputs, "does not exist yet")
+        case Change(action=Action.UPDATE, actual=Actual() as file, artifact=Artifact() as artifact):
+            return _different(change, inputs, lock.files.get(change.path), file, artifact)
         case Change(action=Action.DELETE):
-            why = (
-                "is generated no more"
-                if since is not None
-                else f"its spec, {was.inputs.spec.path}, is gone or of another site now"
-            )
-            return Drift(
-                change, Cause.ORPHANED, f"{why}; {change.conflict}" if change.conflict else why
-            )
-        case Change(action=Action.CHMOD, actual=Actual() as found, artifact=Artifact() as wanted):
-            if (
-                found.mode ^ wanted.mode
-            ) & 0o111:  # the bits that git keeps; a checkout has all others from the umask
-                return Drift(
-                    change, Cause.MODE, f"its mode is {found.mode:04o}, not {wanted.mode:04o}"
-                )
+            return _orphaned(lock, inputs, change)
+        case Change(action=Action.CHMOD, actual=Actual() as file, artifact=Artifact() as artifact):
+            if (file.mode ^ artifact.mode) & _EXECUTABLE:
+                reason = f"its mode is {file.mode:04o}, not {artifact.mode:04o}"
+                return Drift(change, Cause.MODE, reason)
     return None
 
 
-def _differs(
-    change: Change, since: Moved | None, was: Written | None, found: Actual, wanted: Artifact
+def _different(
+    change: Change,
+    inputs: InputChanges | None,
+    entry: Written | None,
+    file: Actual,
+    artifact: Artifact,
 ) -> Drift:
-    if was and digest(found.content) == was.sha256:
-        if since:
-            return _stale(change, since, "is not what the spec compiles to")
+    if entry and digest(file.content) == entry.sha256:
+        if inputs:
+            return _stale(change, inputs, "differs from the compiled spec")
         return Drift(change, Cause.EDITED, "was edited, and its digest in the lock with it")
-    if found.content.replace(b"\r\n", b"\n") == wanted.content:
-        return Drift(
-            change,
-            Cause.EDITED,
-            "has line ends of Windows, and nothing else; .gitattributes prevents that",
+    if file.content.replace(b"\r\n", b"\n") == artifact.content:
+        reason = (
+            "has the line ends of Windows and no other difference; .gitattributes prevents that"
         )
-    also = f"; since then {since} changed" if since else ""
-    return Drift(change, Cause.EDITED, f"{change.conflict}{also}")
+        return Drift(change, Cause.EDITED, reason)
+    reason = change.conflict or ""
+    if inputs:
+        reason += f"; since then {inputs} changed"
+    return Drift(change, Cause.EDITED, reason)
 
 
-def _stale(change: Change, since: Moved | None, what: str) -> Drift:
-    return Drift(
-        change, Cause.STALE, f"{what}: {since or 'the lock'} changed", since.keys if since else ()
-    )
+def _orphaned(lock: Lock, inputs: InputChanges | None, change: Change) -> Drift:
+    reason = "is no longer generated"
+    if inputs is None:
+        reason = f"its spec, {lock.inputs.spec.path}, is gone or belongs to another site"
+    if change.conflict:
+        reason += f"; {change.conflict}"
+    return Drift(change, Cause.ORPHANED, reason)
 
 
-def _few(keys: tuple[str, ...]) -> str:
-    return ", ".join(keys[:3]) + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")
+def _stale(change: Change, inputs: InputChanges | None, difference: str) -> Drift:
+    reason = f"{difference}: {inputs or 'the lock'} changed"
+    return Drift(change, Cause.STALE, reason, inputs.keys if inputs else ())

@@ -1,4 +1,4 @@
-"""Changes as a patch that `git apply` takes, but for files with what looks like a secret: that is masked."""
+"""Show changes as a patch that `git apply` takes; a line that looks like a secret is masked."""
 
 from collections.abc import Iterable, Iterator
 from difflib import unified_diff
@@ -7,64 +7,69 @@ from pathlib import PurePosixPath
 from generator.workspace.plan import Action, Change
 from generator.workspace.redaction import masked
 
+_NO_NEWLINE = "\\ No newline at end of file\n"
+# git writes a control character in a path as an octal escape (git-config(1), core.quotePath).
+_ESCAPES = {number: f"\\{number:03o}" for number in range(32)}
+_ESCAPES |= {ord('"'): '\\"', ord("\\"): "\\\\"}
 
-def diff(changes: Iterable[Change], folder: PurePosixPath) -> str:
-    """Return the patch, empty when nothing changes; `folder` goes in front of every path.
 
-    Of modes it has the executable bit, which is all that git keeps. Bytes that are no UTF-8 are surrogates in it.
+def diff(changes: Iterable[Change], directory: PurePosixPath) -> str:
+    """Return the patch, empty when nothing changes; `directory` is put in front of every path.
+
+    Of modes it has the executable bit, which is all that git keeps. Bytes that are not UTF-8 are surrogates in it.
     """
-    return "".join(line for change in changes for line in _patch(change, folder / change.path))
+    lines: list[str] = []
+    for change in changes:
+        lines += _patch(change, directory / change.path)
+    return "".join(lines)
 
 
-def hidden(change: Change) -> bool:
-    """Tell whether a secret is masked in a change, so that `git apply` will not find the line."""
+def hides_secret(change: Change) -> bool:
+    """Return whether the patch of a change has a masked line, which `git apply` will not find in the file."""
     before, after = _sides(change)
     return _masked(change, before, after) != before
 
 
 def _masked(change: Change, before: list[str], after: list[str]) -> list[str]:
-    """Mask what somebody may have typed; a file that is as gen wrote it has no secret."""
+    """Mask what somebody may have typed. gen writes no secret, so a file as gen wrote it has none."""
     if change.conflict is None:
         return before
-    return masked(before, after, assigned=change.path.name.startswith(".env"))
+    return masked(before, after, is_env_file=change.path.name.startswith(".env"))
 
 
 def _sides(change: Change) -> tuple[list[str], list[str]]:
-    return (
-        _lines(change.actual.content if change.actual else b""),
-        _lines(change.artifact.content if change.artifact else b""),
-    )
+    before = _lines(change.actual.content) if change.actual else []
+    after = _lines(change.artifact.content) if change.artifact else []
+    return before, after
 
 
 def _patch(change: Change, path: PurePosixPath) -> Iterator[str]:
     if change.action is Action.KEEP:
         return
     before, after = _sides(change)
-    old = _git_mode(change.actual.mode) if change.actual else None
-    new = _git_mode(change.artifact.mode) if change.artifact else None
-    if before == after and old == new:
+    old_mode = _git_mode(change.actual.mode) if change.actual else None
+    new_mode = _git_mode(change.artifact.mode) if change.artifact else None
+    if before == after and old_mode == new_mode:
         return
-    ours, theirs = _quoted(f"a/{path}"), _quoted(f"b/{path}")
-    yield f"diff --git {ours} {theirs}\n"
-    if old is None:
-        yield f"new file mode {new}\n"
-    elif new is None:
-        yield f"deleted file mode {old}\n"
-    elif old != new:
-        yield f"old mode {old}\nnew mode {new}\n"
-    names = ("/dev/null" if old is None else ours, "/dev/null" if new is None else theirs)
-    for line in unified_diff(_masked(change, before, after), after, *names):
-        yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
+    old_name, new_name = _quoted(f"a/{path}"), _quoted(f"b/{path}")
+    yield f"diff --git {old_name} {new_name}\n"
+    if old_mode is None:
+        yield f"new file mode {new_mode}\n"
+        old_name = "/dev/null"
+    elif new_mode is None:
+        yield f"deleted file mode {old_mode}\n"
+        new_name = "/dev/null"
+    elif old_mode != new_mode:
+        yield f"old mode {old_mode}\nnew mode {new_mode}\n"
+    for line in unified_diff(_masked(change, before, after), after, old_name, new_name):
+        yield line if line.endswith("\n") else f"{line}\n{_NO_NEWLINE}"
 
 
 def _quoted(path: str) -> str:
-    """Return a path as git writes it: in quotes, with escapes, where it could be read otherwise."""
+    """Return a path as git writes it: in quotes, with escapes, if it could be read otherwise."""
     if path.isprintable() and '"' not in path and "\\" not in path:
         return path
-    special = {ord('"'): '\\"', ord("\\"): "\\\\"} | {
-        number: f"\\{number:03o}" for number in range(32)
-    }
-    return f'"{path.translate(special)}"'
+    return f'"{path.translate(_ESCAPES)}"'
 
 
 def _git_mode(mode: int) -> str:
@@ -72,8 +77,7 @@ def _git_mode(mode: int) -> str:
 
 
 def _lines(content: bytes) -> list[str]:
-    """Split at line feeds only: a carriage return or a form feed is part of its line, as it is to git."""
-    text = content.decode("utf-8", "surrogateescape")
-    return [line + "\n" for line in text.split("\n")[:-1]] + (
-        [last] if (last := text.rpartition("\n")[2]) else []
-    )
+    """Split at line feeds only: to git, a carriage return or a form feed is part of its line."""
+    *complete, last = content.decode("utf-8", "surrogateescape").split("\n")
+    lines = [f"{line}\n" for line in complete]
+    return [*lines, last] if last else lines

@@ -1,4 +1,7 @@
-"""should be × is × was → changes. `gen site` applies them, every report shows them; there is no other comparison."""
+"""Compare artifacts, files on disk and the lock: `plan` returns the one list of changes that every command uses.
+
+`gen site` applies the changes, `gen diff` prints them, `gen check` reports them.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +14,7 @@ from generator.workspace.lock import Written
 
 
 class Action(StrEnum):
-    """What is to be done with a file."""
+    """The action that a file needs."""
 
     CREATE = "create"
     UPDATE = "update"
@@ -22,7 +25,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True)
 class Actual:
-    """A file as it is on disk."""
+    """A file on disk."""
 
     content: bytes
     mode: int
@@ -30,13 +33,14 @@ class Actual:
 
 @dataclass(frozen=True)
 class Change:
-    """What is to be done with one file, from what to what; `conflict` says whose work that would undo."""
+    """The action for one file, with the file on disk and the artifact that replaces it."""
 
     path: PurePosixPath
     action: Action
     actual: Actual | None = None
     artifact: Artifact | None = None
     conflict: str | None = None
+    """Why the action would undo somebody's work, if it would."""
 
 
 def plan(
@@ -44,32 +48,35 @@ def plan(
     actual: Mapping[PurePosixPath, Actual],
     written: Mapping[PurePosixPath, Written],
 ) -> list[Change]:
-    """Return a change for every artifact, then one for every file that was ours and is generated no more."""
-    changes = [
-        _change(artifact, actual.get(artifact.path), written.get(artifact.path))
-        for artifact in artifacts
-    ]
-    wanted = {artifact.path for artifact in artifacts}
-    for path, was in written.items():
-        found = actual.get(path)
-        if path not in wanted and found:
-            changes.append(Change(path, Action.DELETE, found, conflict=_conflict(found, was)))
+    """Return a change for every artifact, then one for every recorded file that gen no longer generates."""
+    changes = []
+    for artifact in artifacts:
+        path = artifact.path
+        changes.append(_change(artifact, actual.get(path), written.get(path)))
+    generated = {artifact.path for artifact in artifacts}
+    for path, entry in written.items():
+        file = actual.get(path)
+        if file and path not in generated:
+            changes.append(Change(path, Action.DELETE, file, conflict=_conflict(file, entry)))
     return changes
 
 
-def _change(artifact: Artifact, found: Actual | None, was: Written | None) -> Change:
-    if artifact.owner is Owner.SEEDED and (found or was):
-        return Change(artifact.path, Action.KEEP, found, artifact)
-    if found is None:
-        return Change(artifact.path, Action.CREATE, None, artifact)
-    if found.content != artifact.content:
-        return Change(artifact.path, Action.UPDATE, found, artifact, _conflict(found, was))
-    return Change(
-        artifact.path, Action.KEEP if found.mode == artifact.mode else Action.CHMOD, found, artifact
-    )
+def _change(artifact: Artifact, file: Actual | None, entry: Written | None) -> Change:
+    path = artifact.path
+    if artifact.owner is Owner.SEEDED and (file or entry):
+        return Change(path, Action.KEEP, file, artifact)
+    if file is None:
+        return Change(path, Action.CREATE, None, artifact)
+    if file.content != artifact.content:
+        return Change(path, Action.UPDATE, file, artifact, _conflict(file, entry))
+    if file.mode != artifact.mode:
+        return Change(path, Action.CHMOD, file, artifact)
+    return Change(path, Action.KEEP, file, artifact)
 
 
-def _conflict(found: Actual, was: Written | None) -> str | None:
-    if was is None:
+def _conflict(file: Actual, entry: Written | None) -> str | None:
+    if entry is None:
         return "was here before, and gen did not write it"
-    return None if digest(found.content) == was.sha256 else "was edited since gen wrote it"
+    if digest(file.content) != entry.sha256:
+        return "was edited since gen wrote it"
+    return None

@@ -1,101 +1,171 @@
-"""Files as they are, read below one folder and nowhere else."""
+"""Read files below one directory and nowhere else."""
 
 import os
+import stat
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from generator.errors import GenError, os_errors_named
+from generator.files import SIZE_LIMIT, open_regular, read_plain
 from generator.paths import HEADER_WITHIN, LOCKS, OUTPUT_STATE, has_header, is_generated_path
 from generator.workspace.plan import Actual
+
+
+@dataclass(frozen=True, order=True)
+class LockFile:
+    """A lock below a directory: the output directory, and the path of the lock in it."""
+
+    directory: Path
+    path: PurePosixPath
+
+    @property
+    def full_path(self) -> Path:
+        """The path of the lock as a user knows it."""
+        return self.directory / self.path
+
+
+@dataclass(frozen=True)
+class Survey:
+    """The locks below a directory, and the files that have the name of a generated file."""
+
+    locks: list[LockFile]
+    candidates: list[Path]
 
 
 def actual(
     root: Path, paths: Iterable[PurePosixPath], *, fenced: bool = True
 ) -> dict[PurePosixPath, Actual]:
-    """Return those of the files below a folder that are there; a link may lead out of it only if not `fenced`.
+    """Return the existing ones of these files below a directory.
 
-    Raises:
-        GenError: a file cannot be read, is no file, or leads out of the folder.
+    A link may lead out of the directory only if not `fenced`.
     """
-    found, top = {}, os.path.realpath(root)
+    top = os.path.realpath(root)
+    real_directories = {"": top}
+    files = {}
     for path in paths:
-        place = _real(root, top, path, fenced)
-        with (
-            os_errors_named(root / path),
-            suppress(FileNotFoundError, NotADirectoryError),
-            place.open("rb") as file,
-        ):
-            found[path] = Actual(file.read(), os.fstat(file.fileno()).st_mode & 0o7777)
-    return found
+        text = str(path)
+        file = _plain_file(text, real_directories)
+        if file is None:
+            file = _other_file(root, top, path, fenced)
+        if file:
+            files[path] = file
+    return files
 
 
-def locks(root: Path) -> list[tuple[Path, PurePosixPath]]:
-    """Return each folder that was generated into with each lock in it, in order; links to folders are not followed.
+def _plain_file(path: str, real_directories: dict[str, str]) -> Actual | None:
+    """Return a regular file that no link leads to; ``None`` for everything that needs a closer look."""
+    parent, _, name = path.rpartition("/")
+    directory = _plain_directory(parent, real_directories)
+    if directory is None or name == ".git":
+        return None
+    plain = read_plain(f"{directory}/{name}")
+    return Actual(*plain) if plain else None
 
-    Raises:
-        GenError: a folder has a name that would not be one line of a message.
+
+def _plain_directory(path: str, real_directories: dict[str, str]) -> str | None:
+    """Return the real path of a directory that no link leads to, and remember it.
+
+    realpath(3) looks at every component of every path. That was most of the time of `gen check`.
     """
-    found = []
-    for folder, below, _ in os.walk(root):
-        below[:] = sorted(name for name in below if name != ".git")
-        if OUTPUT_STATE.name in below:
-            found += [(Path(folder), where) for where in _locks(root, Path(folder))]
-            below.remove(OUTPUT_STATE.name)
-    return sorted(found)
+    if path in real_directories:
+        return real_directories[path]
+    parent, _, name = path.rpartition("/")
+    directory = _plain_directory(parent, real_directories)
+    if directory is None or name in ("", "..", ".git"):
+        return None
+    candidate = f"{directory}/{name}"
+    if os.path.islink(candidate):  # noqa: PTH114 - a Path for each of many directories takes longer
+        return None
+    real_directories[path] = candidate
+    return candidate
 
 
-def _locks(root: Path, folder: Path) -> list[PurePosixPath]:
-    if not str(folder).isprintable():
-        raise GenError(
-            f"{str(folder)!r}: its name holds a character that cannot be printed; rename it"
-        )
-    gen = folder / OUTPUT_STATE
-    if not within(gen, root):
-        return [OUTPUT_STATE]  # not looked into; whoever reads it is told that it leads out
-    return [OUTPUT_STATE / path.name for path in sorted(gen.glob(LOCKS.name))]
+def _other_file(root: Path, top: str, path: PurePosixPath, fenced: bool) -> Actual | None:
+    """Return a file that may be a link; refuse what is not a regular file."""
+    real_path = _real(root, top, path, fenced)
+    with (
+        os_errors_named(root / path),
+        suppress(FileNotFoundError, NotADirectoryError),
+        open_regular(real_path) as file,
+    ):
+        content = file.read(SIZE_LIMIT + 1)
+        if len(content) > SIZE_LIMIT:
+            raise GenError(f"{root / path}: is larger than {SIZE_LIMIT // 1024 // 1024} MiB")
+        return Actual(content, os.fstat(file.fileno()).st_mode & 0o7777)
+    return None
 
 
-def strays(root: Path, known: set[Path]) -> list[Path]:
-    """Return the files of ours below a folder that no lock knows of, by their first line."""
-    found = []
-    for folder, below, files in os.walk(root):
-        if "pyvenv.cfg" in files and folder != str(root):  # installed programs
-            below.clear()
+def survey(root: Path) -> Survey:
+    """Walk once through a directory; links to directories are not followed."""
+    locks: list[LockFile] = []
+    candidates: list[Path] = []
+    # Directories of installed programs: they may hold whole checkouts, but no files of this user's sites.
+    installed: set[str] = set()
+    for directory, subdirectories, files in os.walk(root):
+        subdirectories[:] = sorted(name for name in subdirectories if name != ".git")
+        if OUTPUT_STATE.name in subdirectories:
+            subdirectories.remove(OUTPUT_STATE.name)
+            locks += _locks(root, Path(directory))
+        parent, name = os.path.split(directory)
+        is_environment = "pyvenv.cfg" in files and directory != str(root)
+        if is_environment or name == ".pixi" or parent in installed:
+            installed.add(directory)
             continue
-        below[:] = sorted(set(below) - {".git", OUTPUT_STATE.name, ".pixi"})
-        inner = os.path.basename(folder)  # noqa: PTH119 - a path for each of many files would take longer
-        found += [Path(folder, name) for name in sorted(files) if is_generated_path(inner, name)]
-    return [path for path in found if path not in known and _is_ours(path)]
+        for file in sorted(files):
+            if is_generated_path(name, file):
+                candidates.append(Path(directory, file))
+    return Survey(sorted(locks), candidates)
 
 
-def _is_ours(path: Path) -> bool:
-    if path.is_symlink():
-        return False
-    with os_errors_named(path), path.open("rb") as file:
-        return has_header(file.read(HEADER_WITHIN))
+def locks(root: Path) -> list[LockFile]:
+    """Return every lock below a directory."""
+    return survey(root).locks
+
+
+def _locks(root: Path, directory: Path) -> list[LockFile]:
+    if not str(directory).isprintable():
+        raise GenError(
+            f"{str(directory)!r}: the name has a character that cannot be printed; rename it"
+        )
+    state = directory / OUTPUT_STATE
+    if not within(state, root):
+        # A link out of the root: listed, so that reading it is refused and a user hears of it.
+        return [LockFile(directory, OUTPUT_STATE)]
+    return [LockFile(directory, OUTPUT_STATE / file.name) for file in state.glob(LOCKS.name)]
+
+
+def strays(candidates: Iterable[Path], recorded: set[Path]) -> list[Path]:
+    """Return the candidates that gen wrote, by their header, and that no lock records."""
+    return [path for path in candidates if path not in recorded and _has_header(path)]
+
+
+def _has_header(path: Path) -> bool:
+    with os_errors_named(path):
+        # A link, FIFO or device is not what gen wrote.
+        if not stat.S_ISREG(path.lstat().st_mode):
+            return False
+        with open_regular(path) as file:
+            return has_header(file.read(HEADER_WITHIN))
 
 
 def real(root: Path, path: PurePosixPath, *, fenced: bool = True) -> Path:
-    """Follow links to the real file, which must be below the real folder where that is `fenced`.
-
-    Raises:
-        GenError: it is not, or there is none.
-    """
+    """Return the real path of a file; if `fenced`, refuse one that is not below the real directory."""
     return _real(root, os.path.realpath(root), path, fenced)
 
 
 def _real(root: Path, top: str, path: PurePosixPath, fenced: bool) -> Path:
-    place = Path(os.path.realpath(Path(top, path)))
-    if fenced and not place.is_relative_to(top):
+    real_path = Path(os.path.realpath(Path(top, path)))
+    if fenced and not real_path.is_relative_to(top):
         raise GenError(f"{root / path}: is a link that leads out of {root}; remove it")
-    if fenced and ".git" in place.relative_to(top).parts:
-        raise GenError(f"{root / path}: leads into git's own folder; remove it")
-    if place.is_symlink():
+    if fenced and ".git" in real_path.relative_to(top).parts:
+        raise GenError(f"{root / path}: leads into the .git directory; remove it")
+    if real_path.is_symlink():
         raise GenError(f"{root / path}: is a link that leads to itself; remove it")
-    return place
+    return real_path
 
 
-def within(place: Path, root: Path) -> bool:
-    """Tell whether a place, links followed, is below a folder; a link to itself is where it stands."""
-    return Path(os.path.realpath(place)).is_relative_to(os.path.realpath(root))
+def within(path: Path, root: Path) -> bool:
+    """Return whether a path, links followed, is below a directory."""
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))

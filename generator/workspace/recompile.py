@@ -1,14 +1,17 @@
-"""A folder that was generated into, compared with what its lock's inputs compile to now: no profile, no options."""
+"""Compile a site again from the inputs in its lock, and compare the result with the files on disk.
+
+No profile and no option takes part, so the result is the same for every user and in CI.
+"""
 
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from pathlib import Path, PurePosixPath
+from functools import cached_property, lru_cache
+from pathlib import Path
 
 from pydantic import ValidationError
 
-from generator import __version__, paths
+from generator import __version__, files, paths
 from generator.compiler import compiled_templates, digests
 from generator.compiler.artifact import Artifact
 from generator.compiler.compile import compile_site
@@ -20,15 +23,16 @@ from generator.schema.profile import SiteProfile
 from generator.schema.site import SiteSpec
 from generator.workspace import lock as locks
 from generator.workspace import reader
-from generator.workspace.accepted_drift import Accepted, Known
+from generator.workspace.accepted_drift import AcceptedDrift, AcceptedFile
 from generator.workspace.drift import Drift, drifts
-from generator.workspace.lock import Lock, RecordedInputs, RecordedSpec
+from generator.workspace.lock import Lock, RecordedInputs
 from generator.workspace.plan import Action, Actual, Change, plan
+from generator.workspace.reader import LockFile
 
 
 @dataclass(frozen=True)
-class Made:
-    """What the inputs of a lock compile to now."""
+class Recompilation:
+    """The artifacts that the inputs of a lock compile to now."""
 
     inputs: RecordedInputs
     spec: Path
@@ -38,163 +42,147 @@ class Made:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A site in a folder: as its lock tells it, as it would be made now, and what that would change."""
+    """A site in a directory: its lock, its artifacts of now, and the changes that would make the files match."""
 
-    root: Path
-    lock: PurePosixPath
-    was: Lock
-    made: Made | None
-    """``None`` where the spec is gone."""
+    lock_file: LockFile
+    lock: Lock
+    lock_actual: Actual | None
+    """The lock as a file on disk."""
+    recompilation: Recompilation | None
+    """``None`` if the spec is gone."""
     changes: list[Change]
-    record: Change
-    """What becomes of the lock."""
+    accepts_drift: bool = False
+    """Whether changes were left out because a team accepts the drift."""
+
+    @cached_property
+    def lock_change(self) -> Change:
+        """The change of the lock. `gen check` does not need it, and to encode a lock takes time."""
+        path, actual = self.lock_file.path, self.lock_actual
+        if self.accepts_drift and actual:
+            # A lock as of now would hide which input made the accepted file stale.
+            return Change(path, Action.KEEP, actual, Artifact(path, actual.content, 0o644))
+        if self.recompilation is None:
+            return Change(path, Action.DELETE, actual)
+        content = locks.encode(
+            self.lock.site, self.recompilation.artifacts, self.recompilation.inputs
+        )
+        is_same = actual is not None and actual.content == content
+        action = Action.KEEP if is_same else Action.UPDATE
+        return Change(path, action, actual, Artifact(path, content, 0o644))
 
     def drifts(self) -> list[Drift]:
-        """Return what drifts; a lock does only when it is all that is left of a site."""
-        return list(drifts(self.was, self.made.inputs if self.made else None, self._compared()))
+        """Return the drift of every file; of the lock only if nothing else is left of a site."""
+        if self.recompilation:
+            return list(drifts(self.lock, self.recompilation.inputs, self.changes))
+        return list(drifts(self.lock, None, [*self.changes, self.lock_change]))
 
-    def sparing(self, spared: set[tuple[str, str]]) -> "Comparison":
-        """Return the comparison without the changes to files that may drift; the lock stays, to tell why they do."""
-        found = self.drifts() if spared else []
-        left = {
-            drift.change.path
-            for drift in found
-            if (str(self.root / drift.change.path), drift.cause) in spared
-        }
-        if not left:
+    def without_accepted(self, accepted: set[tuple[str, str]]) -> "Comparison":
+        """Return the comparison without the changes to files whose drift is accepted."""
+        accepted_paths = set()
+        for drift in self.drifts() if accepted else ():
+            path = drift.change.path
+            if (str(self.lock_file.directory / path), drift.cause) in accepted:
+                accepted_paths.add(path)
+        if not accepted_paths:
             return self
-        record = replace(self.record, action=Action.KEEP, artifact=_as_it_is(self.record))
-        return replace(
-            self,
-            changes=[change for change in self.changes if change.path not in left],
-            record=record,
-        )
+        changes = [change for change in self.changes if change.path not in accepted_paths]
+        return replace(self, changes=changes, accepts_drift=True)
 
     def repair(self) -> list[Change]:
-        """Return the changes that end the drift, that of the lock among them; nothing where nothing drifts."""
+        """Return the changes that end the drift, with the change of the lock; none if nothing drifts."""
         drifting = {drift.change.path for drift in self.drifts()}
-        mended = [change for change in self.changes if change.path in drifting]
-        return [*mended, self.record] if drifting else []
-
-    def _compared(self) -> list[Change]:
-        return self.changes if self.made else [*self.changes, self.record]
-
-
-def _as_it_is(lock: Change) -> Artifact | None:
-    return Artifact(lock.path, lock.actual.content, 0o644) if lock.actual else None
+        if not drifting:
+            return []
+        changes = [change for change in self.changes if change.path in drifting]
+        return [*changes, self.lock_change]
 
 
-def found_in(folder: Path) -> list[tuple[Path, PurePosixPath]]:
-    """Return each folder below one that a site was generated into, with the site's lock.
-
-    Raises:
-        GenError: there is none, or no such folder.
-    """
-    if not folder.is_dir():
-        raise GenError(f"{folder}: is no folder")
-    if places := reader.locks(folder):
-        return places
-    raise GenError(
-        f"{folder}: no site was generated here or below (gen site SITE --out {folder} does it)"
-    )
+def survey(directory: Path) -> reader.Survey:
+    """Return the locks below a directory; refuse a directory without any."""
+    if not directory.is_dir():
+        raise GenError(f"{directory}: is not a directory")
+    result = reader.survey(directory)
+    if not result.locks:
+        raise GenError(
+            f"{directory}: has no generated site; generate one with: gen site SITE --out {directory}"
+        )
+    return result
 
 
-def known_in(folder: Path) -> Known | None:
-    """Return the drift that is accepted in a folder.
-
-    Raises:
-        GenError: the list cannot be read, or has faults.
-    """
-    where = paths.ACCEPTED_DRIFT
-    file = reader.actual(folder, [where]).get(where)
+def accepted_drift(directory: Path) -> AcceptedDrift | None:
+    """Return the drift that is accepted in a directory."""
+    path = paths.ACCEPTED_DRIFT
+    file = reader.actual(directory, [path]).get(path)
     if file is None:
         return None
-    name = str(folder / where)
+    name = str(directory / path)
     root = document.parse(file.content, name)
-    return Known(validate.validated(Accepted, root, name).accepted, root)
+    return AcceptedDrift(validate.validated(AcceptedFile, root, name).accepted, root)
 
 
-def recorded(root: Path, where: PurePosixPath) -> Lock:
-    """Read a lock.
-
-    Raises:
-        GenError: it cannot be read, or is not the lock of the site that its name says.
-    """
-    was = locks.parse(content(root, where), str(root / where))
-    if paths.lock(was.site) != where:
-        raise GenError(f"{root / where}: is the lock of another site, {was.site}")
-    return was
+def read_lock(lock_file: LockFile, content: bytes) -> Lock:
+    """Return the lock in a file; refuse one whose site is not that of its name."""
+    lock = locks.parse(content, str(lock_file.full_path))
+    if paths.lock(lock.site) != lock_file.path:
+        raise GenError(f"{lock_file.full_path}: is the lock of another site, {lock.site}")
+    return lock
 
 
-def content(root: Path, where: PurePosixPath) -> bytes:
-    """Return the bytes of a lock.
-
-    Raises:
-        GenError: it cannot be read.
-    """
-    found = reader.actual(root, [where]).get(where)
-    if found is None:
-        raise GenError(f"{root / where}: is a link that leads nowhere; remove it")
-    return found.content
+def read_content(lock_file: LockFile) -> bytes:
+    """Return the bytes of a lock."""
+    file = reader.actual(lock_file.directory, [lock_file.path]).get(lock_file.path)
+    if file is None:
+        raise GenError(f"{lock_file.full_path}: is a link that leads nowhere; remove it")
+    return file.content
 
 
-def compare(root: Path, where: PurePosixPath, was: Lock, within: Path) -> Comparison:
-    """Compile a site again from the inputs in its lock, and compare.
-
-    Raises:
-        GenError: faults in the spec or in the lock's inputs, or a spec that is not below the folder `within`.
-    """
-    made = _made(root, where, was, within)
-    artifacts = made.artifacts if made else []
-    actual = reader.actual(root, {where, *(artifact.path for artifact in artifacts), *was.files})
-    changes = plan(artifacts, actual, was.files)
-    return Comparison(root, where, was, made, changes, _record(where, actual.get(where), was, made))
+def compare(lock_file: LockFile, lock: Lock, within: Path) -> Comparison:
+    """Compile a site again and compare; the spec must be below the directory `within`."""
+    recompilation = _recompilation(lock_file, lock, within)
+    artifacts = recompilation.artifacts if recompilation else []
+    compared = {lock_file.path, *(artifact.path for artifact in artifacts), *lock.files}
+    actual = reader.actual(lock_file.directory, compared)
+    changes = plan(artifacts, actual, lock.files)
+    return Comparison(lock_file, lock, actual.get(lock_file.path), recompilation, changes)
 
 
-def _record(where: PurePosixPath, found: Actual | None, was: Lock, made: Made | None) -> Change:
-    if made is None:
-        return Change(where, Action.DELETE, found)
-    lock = Artifact(where, locks.encode(was.site, made.artifacts, made.inputs), 0o644)
-    same = found is not None and found.content == lock.content
-    return Change(where, Action.KEEP if same else Action.UPDATE, found, lock)
-
-
-def _made(root: Path, where: PurePosixPath, was: Lock, within: Path) -> Made | None:
-    spec = _spec(root, where, was.inputs.spec, within)
-    if spec is None:
+def _recompilation(lock_file: LockFile, lock: Lock, within: Path) -> Recompilation | None:
+    path = _spec(lock_file, lock, within)
+    if path is None:
         return None
-    text = inputs.file(spec).content
-    node, site, keys = _site(text, str(spec), was.inputs.overrides)
-    if site.site != was.site:
+    content = inputs.file(path).content
+    node, site, key_digests = _site(content, str(path), lock.inputs.overrides)
+    if site.site != lock.site:
         return None
-    recorded_spec = replace(was.inputs.spec, sha256=digests.digest(text), key_digests=keys)
-    now = replace(
-        was.inputs,
-        gen_version=__version__,
-        templates_digest=compiled_templates.DIGEST,
-        spec=recorded_spec,
+    spec = replace(lock.inputs.spec, sha256=digests.digest(content), key_digests=key_digests)
+    current = replace(
+        lock.inputs, gen_version=__version__, templates_digest=compiled_templates.DIGEST, spec=spec
     )
-    artifacts = compile_site(site, _profile(was.inputs, str(root / where)), now.project)
-    return Made(now, spec, node, artifacts)
+    profile = _profile(lock.inputs, str(lock_file.full_path))
+    artifacts = compile_site(site, profile, current.project)
+    return Recompilation(current, path, node, artifacts)
 
 
-def _spec(root: Path, where: PurePosixPath, recorded: RecordedSpec, within: Path) -> Path | None:
-    """Return where the spec is, if there still is one."""
+def _spec(lock_file: LockFile, lock: Lock, within: Path) -> Path | None:
+    """Return the path of the spec, if it still exists."""
+    recorded = lock.inputs.spec
     if recorded.catalogue_name is not None:
         return catalogue.shipped().get(recorded.catalogue_name)
-    path = Path(os.path.normpath(root / recorded.path))
+    path = Path(os.path.normpath(lock_file.directory / recorded.path))
     if not reader.within(path, within):
         raise GenError(
-            f"{root / where}: its spec, {recorded.path}, is not below {within}; name a folder that holds both"
+            f"{lock_file.full_path}: its spec, {recorded.path}, is not below {within};"
+            " name a directory that holds both"
         )
-    return path if path.is_file() else None
+    return path if files.is_regular(path) else None
 
 
+# Many directories may be generated from one spec.
 @lru_cache(maxsize=256)
 def _site(
     content: bytes, name: str, changes: tuple[str, ...]
 ) -> tuple[Node, SiteSpec, Mapping[str, str]]:
-    """Return a spec that many folders may have been generated from, with the digests of its values."""
+    """Return a spec and the digests of its values."""
     node = document.parse(content, name)
     site = validate.spec(node, name, [overrides.change(text) for text in changes])
     return node, site, digests.key_digests(site.model_dump(mode="json", exclude_defaults=True))

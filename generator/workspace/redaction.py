@@ -1,35 +1,46 @@
-"""Secrets that somebody typed into a file of ours: shown to nobody who reads a diff."""
+"""Mask secrets that somebody typed into a generated file, so that no diff shows them."""
 
 import re
 
 _MASK = "********"
 _NAMED = re.compile(
-    r"(?i)(?P<name>(?:passw(?:or)?d|passphrase|secret|token|credential|(?:api|access|private)_?key|_pat\b|bearer)"
+    r"(?i)(?P<name>"
+    r"(?:passw(?:or)?d|passphrase|secret|token|credential|(?:api|access|private)_?key|_pat\b|bearer)"
     r"[^\s=:]*[\s=:]+)(?!(?:yes|no)\b)\S.*"
 )
 _ASSIGNED = re.compile(r"(?P<name>^[^#=]*=)\S.*")
 _IN_ADDRESS = re.compile(r"(?P<name>://[^/\s:@]*:)[^/\s@]+(?=@)")
-_KEY_STARTS, _KEY_ENDS = re.compile("-----BEGIN .*PRIVATE KEY"), "-----END "
+_KEY_START = re.compile("-----BEGIN .*PRIVATE KEY")
+_KEY_END = "-----END "
 
 
-def masked(lines: list[str], ours: list[str], assigned: bool) -> list[str]:
-    """Return the lines with what looks like a secret masked, but for those that gen itself writes: it writes none.
+def masked(lines: list[str], generated: list[str], is_env_file: bool) -> list[str]:
+    """Return the lines with everything masked that looks like a secret; `generated` are the lines that gen writes.
 
-    With `assigned`, so does the value of every variable that gen does not write: people put them into `.env` files.
+    In a `.env` file, the value of every variable that gen does not write is masked: users put secrets there.
     """
-    known = {line.partition("=")[0] for line in ours}
-    result, inside = [], False
+    own_names = {line.partition("=")[0] for line in generated}
+    result = []
+    in_key = False
     for line in lines:
-        inside = inside or bool(_KEY_STARTS.search(line))
-        foreign = assigned and line.partition("=")[0] not in known
-        result.append(line if line in ours else _mask(line, inside, foreign))
-        inside = inside and _KEY_ENDS not in line
+        in_key = in_key or bool(_KEY_START.search(line))
+        if line in generated:
+            result.append(line)
+        else:
+            is_foreign = is_env_file and line.partition("=")[0] not in own_names
+            result.append(_mask(line, in_key, is_foreign))
+        in_key = in_key and _KEY_END not in line
     return result
 
 
-def _mask(line: str, inside_key: bool, foreign: bool) -> str:
+def _mask(line: str, in_key: bool, is_foreign: bool) -> str:
     text = line.rstrip("\r\n")
-    hidden = _MASK if inside_key else text
-    for pattern in (_NAMED, _IN_ADDRESS, *([_ASSIGNED] if foreign else [])):
-        hidden = pattern.sub(rf"\g<name>{_MASK}", hidden)
-    return hidden + line[len(text) :]
+    line_end = line[len(text) :]
+    if in_key:
+        return _MASK + line_end
+    patterns = [_NAMED, _IN_ADDRESS]
+    if is_foreign:
+        patterns.append(_ASSIGNED)
+    for pattern in patterns:
+        text = pattern.sub(rf"\g<name>{_MASK}", text)
+    return text + line_end

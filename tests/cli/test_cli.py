@@ -81,7 +81,7 @@ def test_all_sites_of_a_tree_are_made_anew_for_whom_they_were_made_before(
     assert (result.status, files()) == (0, before)
     assert (
         result.err
-        == "  mode      ssh/musica.conf\n  new       a/b/.env.mila\n2 sites made anew, 2 files changed\n"
+        == "  mode      ssh/musica.conf\n  new       a/b/.env.mila\n2 sites regenerated, 2 files changed\n"
     )
 
 
@@ -128,6 +128,9 @@ def test_all_can_be_previewed(gen: Gen) -> None:
     assert (result.status, files()) == (0, before)
 
 
+NO_SITE = "has no generated site; generate one with: gen site SITE --out"
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -142,12 +145,24 @@ def test_all_can_be_previewed(gen: Gen) -> None:
             "reads its values from the locks; remove --set",
             id="options",
         ),
-        pytest.param(["site", "--all"], "no site was generated here or below", id="all of nothing"),
-        pytest.param(["check"], "no site was generated here or below", id="check of nothing"),
-        pytest.param(["diff"], "no site was generated here or below", id="diff of nothing"),
-        pytest.param(["check", "nowhere"], "nowhere: is no folder", id="check of no folder"),
         pytest.param(
-            ["review", "main"], "and this folder is in none", id="review of no repository"
+            ["site", "--all"],
+            NO_SITE,
+            id="all of nothing",
+        ),
+        pytest.param(
+            ["check"],
+            NO_SITE,
+            id="check of nothing",
+        ),
+        pytest.param(
+            ["diff"],
+            NO_SITE,
+            id="diff of nothing",
+        ),
+        pytest.param(["check", "nowhere"], "nowhere: is not a directory", id="check of no folder"),
+        pytest.param(
+            ["review", "main"], "this directory is not in one", id="review of no repository"
         ),
         pytest.param(
             ["check", "--format", "xml"], "'xml' is not one of", id="no format that there is"
@@ -511,7 +526,8 @@ def test_validate_asks_what_a_reviewer_would_with_strict(gen: Gen) -> None:
     result = gen("validate", "--strict", spec)
     assert (result.status, result.out) == (1, "")
     assert (
-        "hosts.vulcan: does the site publish host keys? None is pinned, so ssh asks" in result.err
+        "hosts.vulcan: does the site publish host keys? The spec has none, so ssh asks"
+        in result.err
     )
     assert result.err.endswith("1 checked, all sound, 1 open question\n")
     [check] = json.loads(gen("validate", "--strict", "--json", spec).out)["files"]

@@ -9,7 +9,8 @@ from generator import resources
 from generator.compiler.account import Account
 from generator.compiler.emitters import ssh_config
 from generator.loading import validate
-from generator.revisions.facts import Weight, meaning
+from generator.revisions.facts import meaning
+from generator.schema.meta import Weight
 from generator.schema.profile import SiteProfile
 from generator.schema.site import SiteSpec
 

@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 from generator.codec import FORMAT_VERSION
 from generator.report import json as json_format
 from generator.report.finding import Finding, Level, Report
-from generator.revisions.facts import Weight
+from generator.schema.meta import Weight
 from generator.workspace.drift import Cause
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs/report.schema.json").read_text())

@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 
 from generator.loading import validate, yaml_document
 from generator.report.finding import Finding
-from generator.revisions.changes import Sheet, review
+from generator.revisions.changes import SpecFile, spec_changes
 from generator.ssh.keys import fingerprint
 
 TODAY = date(2026, 6, 15)
@@ -56,17 +56,17 @@ SPEC: dict[str, Any] = {
 Change = Callable[[dict[str, Any]], object]
 
 
-def sheet(data: dict[str, Any], path: str = "site_specs/hpc.yaml") -> dict[str, Sheet]:
+def specs(data: dict[str, Any], path: str = "site_specs/hpc.yaml") -> dict[str, SpecFile]:
     stream = BytesIO()
     YAML().dump(data, stream)  # in the order of the keys, which typ="safe" would sort
     root = yaml_document.parse(stream.getvalue(), path)
-    return {data["site"]: Sheet(path, root, validate.spec(root, path))}
+    return {data["site"]: SpecFile(path, root, validate.spec(root, path))}
 
 
 def found(change: Change) -> list[Finding]:
     new = copy.deepcopy(SPEC)
     change(new)
-    return review(sheet(SPEC), sheet(new), TODAY)
+    return spec_changes(specs(SPEC), specs(new), TODAY)
 
 
 def put(value: Any, *keys: str) -> Change:
@@ -103,90 +103,90 @@ def turned_round(data: dict[str, Any]) -> None:
             put({"ed25519": OTHER}, "host_keys", "all", "fingerprints"),
             "trust",
             "host keys of hpc, gate changed; a second person should compare them with https://hpc.example.org",
-            (f"came ed25519 {OTHER}", f"went ed25519 {PIN}"),
+            (f"added ed25519 {OTHER}", f"removed ed25519 {PIN}"),
             id="a fingerprint",
         ),
         pytest.param(
             put([{"hosts": "*.example.org", "key": KEY}], "host_keys", "all", "authorities"),
             "trust",
             "host keys of hpc, gate changed; a second person should compare them with https://hpc.example.org",
-            (f"came host CA for *.example.org: {fingerprint(KEY)}",),
+            (f"added host CA for *.example.org: {fingerprint(KEY)}",),
             id="a host CA",
         ),
         pytest.param(
             put("mail", "host_keys", "all", "source"),
             "trust",
             "host keys of hpc: pinned changed",
-            ("was yes", "is only when a person accepts weak sources"),
+            ("yes → only if a user accepts weak sources",),
             id="pins from a weak source",
         ),
         pytest.param(
             put("evil.example.org", "hosts", "hpc", "host"),
             "trust",
             "host hpc: host changed",
-            ("was login.example.org", "is evil.example.org"),
+            ("login.example.org → evil.example.org",),
             id="a host name",
         ),
         pytest.param(
             put(22, "hosts", "gate", "port"),
             "trust",
             "host gate: port changed",
-            ("was 2222", "is 22"),
+            ("2222 → 22",),
             id="a port",
         ),
         pytest.param(
             put("gate", "hosts", "hpc", "via"),
             "trust",
-            "host hpc: via came",
-            ("is gate",),
+            "host hpc: via was added",
+            ("gate",),
             id="a jump host",
         ),
         pytest.param(
             put(True, "hosts", "hpc", "forward_agent"),
             "trust",
             "host hpc: forward_agent changed",
-            ("was false", "is true"),
+            ("false → true",),
             id="the agent",
         ),
         pytest.param(
             put("https://ca.example.com", "auth", "ca_url"),
             "trust",
             "auth.ca_url changed",
-            ("was https://ca.example.org", "is https://ca.example.com"),
+            ("https://ca.example.org → https://ca.example.com",),
             id="a CA's address",
         ),
         pytest.param(
             put("1" * 64, "auth", "ca_fingerprint"),
             "trust",
             "auth.ca_fingerprint changed",
-            (f"was {'0' * 64}", f"is {'1' * 64}"),
+            (f"{'0' * 64} → {'1' * 64}",),
             id="a CA's fingerprint",
         ),
         pytest.param(
             put("curl-job", "jobs", "hpc-job", "proxy"),
             "trust",
             "job hpc-job: proxy changed",
-            ("was start-job", "is curl-job"),
+            ("start-job → curl-job",),
             id="a command that is run at a login",
         ),
         pytest.param(
             put("curl x", "ray", "pre_start_commands"),
             "trust",
             "ray.pre_start_commands changed",
-            ("was ulimit -n 65536", "is curl x"),
+            ("ulimit -n 65536 → curl x",),
             id="a command that is run in a job",
         ),
         pytest.param(
             put("gate", "compute", "nodes", "through"),
             "trust",
             "compute nodes cn-* gpu-*: through changed",
-            ("was hpc", "is gate"),
+            ("hpc → gate",),
             id="the jump host of compute nodes",
         ),
         pytest.param(
             put({"host": "new.example.org"}, "hosts", "new"),
             "trust",
-            "host new came",
+            "host new was added",
             (
                 "host: new.example.org",
                 "role: login",
@@ -200,56 +200,56 @@ def turned_round(data: dict[str, Any]) -> None:
             put("48:00:00", "slurm", "walltime"),
             "access",
             "queues: walltime changed",
-            ("was 24:00:00", "is 48:00:00"),
+            ("24:00:00 → 48:00:00",),
             id="a walltime",
         ),
         pytest.param(
             put(["long", "normal"], "slurm", "partitions", "cpu", "qos"),
             "access",
             "partition cpu: qos changed",
-            ("was normal, long", "is long, normal"),
+            ("normal, long → long, normal",),
             id="another QoS first",
         ),
         pytest.param(
             put(["a"], "slurm", "partitions", "cpu", "accounts"),
             "access",
             "partition cpu: accounts changed",
-            ("was a, b", "is a"),
+            ("a, b → a",),
             id="an account",
         ),
         pytest.param(
             put("/scratch/{user}", "deployment", "base_path"),
             "access",
             "deployment.base_path changed",
-            ("was /home/{user}", "is /scratch/{user}"),
+            ("/home/{user} → /scratch/{user}",),
             id="a deployment path",
         ),
         pytest.param(
             put(8266, "ray", "dashboard_port"),
             "tuning",
             "ray.dashboard_port changed",
-            ("was 8265", "is 8266"),
+            ("8265 → 8266",),
             id="Ray",
         ),
         pytest.param(
             put({"interval": 30}, "hosts", "hpc", "keepalive"),
             "tuning",
             "host hpc: keepalive.interval changed",
-            ("was 60", "is 30"),
+            ("60 → 30",),
             id="keepalives",
         ),
         pytest.param(
             put("Our cluster", "title"),
             "prose",
             "title changed",
-            ("was A cluster", "is Our cluster"),
+            ("A cluster → Our cluster",),
             id="a title",
         ),
         pytest.param(
             put("busy", "hosts", "hpc", "note"),
             "prose",
-            "host hpc: note came",
-            ("is busy",),
+            "host hpc: note was added",
+            ("busy",),
             id="a note of a host",
         ),
     ],
@@ -312,7 +312,7 @@ def test_another_host_first_is_another_usual_host() -> None:
     assert (finding.rule, finding.message, finding.details) == (
         "access",
         "usual host: alias changed",
-        ("was hpc", "is gate"),
+        ("hpc → gate",),
     )
 
 
@@ -322,7 +322,7 @@ def test_a_whole_key_says_the_same_as_its_fingerprint() -> None:
     del old["host_keys"]["all"]["fingerprints"], new["host_keys"]["all"]["fingerprints"]
     old["host_keys"]["all"]["keys"] = KEY
     new["host_keys"]["all"]["fingerprints"] = {"ed25519": fingerprint(KEY)}
-    assert review(sheet(old), sheet(new), TODAY) == []
+    assert spec_changes(specs(old), specs(new), TODAY) == []
 
 
 def test_the_gravest_comes_first() -> None:
@@ -338,17 +338,17 @@ def test_the_gravest_comes_first() -> None:
 def test_a_finding_points_at_the_line_of_its_key() -> None:
     new = copy.deepcopy(SPEC)
     new["hosts"]["gate"]["port"] = 22
-    sheets = sheet(new)
-    [finding] = review(sheet(SPEC), sheets, TODAY)
+    sheets = specs(new)
+    [finding] = spec_changes(specs(SPEC), sheets, TODAY)
     assert finding.line == sheets["hpc"].document.at("hosts.gate.port").line > 1
     assert (finding.path, finding.key) == ("site_specs/hpc.yaml", "hosts.gate.port")
 
 
 def test_a_new_site_says_whom_its_people_trust() -> None:
-    [finding] = review({}, sheet(SPEC), TODAY)
+    [finding] = spec_changes({}, specs(SPEC), TODAY)
     assert (finding.rule, finding.message) == (
         "trust",
-        "the site hpc is new; this is what people trust who use it",
+        "the site hpc is new; its users trust all of this",
     )
     assert f"host keys of hpc: keys ed25519 {PIN}" in finding.details
     assert "site: auth.ca_url https://ca.example.org" in finding.details
@@ -358,7 +358,10 @@ def test_a_new_site_says_whom_its_people_trust() -> None:
 def test_a_new_site_without_sources_is_a_finding() -> None:
     new = copy.deepcopy(SPEC)
     del new["sources"], new["host_keys"], new["hosts"]["hpc"]["source"]
-    assert [finding.rule for finding in review({}, sheet(new), TODAY)] == ["trust", "unsourced"]
+    assert [finding.rule for finding in spec_changes({}, specs(new), TODAY)] == [
+        "trust",
+        "unsourced",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -371,7 +374,7 @@ def test_a_new_site_without_sources_is_a_finding() -> None:
 def test_a_new_site_with_facts_older_than_a_year_is_a_finding(day: str, aged: bool) -> None:
     new = copy.deepcopy(SPEC)
     new["sources"]["docs"]["checked"] = day
-    rules = {finding.rule: finding for finding in review({}, sheet(new), TODAY)}
+    rules = {finding.rule: finding for finding in spec_changes({}, specs(new), TODAY)}
     assert ("aged" in rules) is aged
     if aged:
         assert rules["aged"].message == f"facts were last checked on {day}, more than a year ago"
@@ -382,23 +385,23 @@ def test_a_fact_that_was_checked_later_than_its_source_is_not_old() -> None:
     new = copy.deepcopy(SPEC)
     new["sources"]["docs"]["checked"] = "2020-01-01"
     new["hosts"]["hpc"]["checked"] = new["host_keys"]["all"]["checked"] = "2026-06-01"
-    assert [finding.rule for finding in review({}, sheet(new), TODAY)] == ["trust"]
+    assert [finding.rule for finding in spec_changes({}, specs(new), TODAY)] == ["trust"]
 
 
 def test_a_site_that_is_no_longer_there_is_a_finding() -> None:
-    [finding] = review(sheet(SPEC), {}, TODAY)
-    assert (finding.rule, finding.message) == ("access", "the site hpc is no longer there")
+    [finding] = spec_changes(specs(SPEC), {}, TODAY)
+    assert (finding.rule, finding.message) == ("access", "the site hpc was removed")
 
 
 def test_a_file_by_another_name_is_silent() -> None:
-    assert review(sheet(SPEC), sheet(SPEC, "site_specs/moved.yaml"), TODAY) == []
+    assert spec_changes(specs(SPEC), specs(SPEC, "site_specs/moved.yaml"), TODAY) == []
 
 
 def test_the_name_of_an_entry_does_not_make_light_of_what_changes_in_it() -> None:
     old, new = copy.deepcopy(SPEC), copy.deepcopy(SPEC)
     old["hosts"]["keepalive"] = {"host": "a.example.org"}
     new["hosts"]["keepalive"] = {"host": "b.example.org"}
-    assert [finding.rule for finding in review(sheet(old), sheet(new), TODAY)] == ["trust"]
+    assert [finding.rule for finding in spec_changes(specs(old), specs(new), TODAY)] == ["trust"]
 
 
 def in_turn(groups: list[str]) -> dict[str, Any]:
@@ -423,7 +426,7 @@ def in_turn(groups: list[str]) -> dict[str, Any]:
 def test_an_order_that_decides_is_told(
     before: list[str], after: list[str], rules: list[str]
 ) -> None:
-    found = review(sheet(in_turn(before)), sheet(in_turn(after)), TODAY)
+    found = spec_changes(specs(in_turn(before)), specs(in_turn(after)), TODAY)
     assert [finding.rule for finding in found] == rules
 
 
@@ -434,6 +437,6 @@ def test_the_order_of_two_ways_into_one_host_is_told() -> None:
         SPEC | {"hosts": usual | ways},
         SPEC | {"hosts": usual | dict(reversed(ways.items()))},
     )
-    assert [finding.message for finding in review(sheet(old), sheet(new), TODAY)] == [
+    assert [finding.message for finding in spec_changes(specs(old), specs(new), TODAY)] == [
         "order: hosts changed"
     ]

@@ -68,13 +68,13 @@ def host(**more: Any) -> dict[str, Any]:
         pytest.param(
             {"hosts": host(source="old"), "deployment": {"base_path": "/x", "source": "old"}},
             [
-                "hosts.hpc: does this still hold? It was last checked on 2025-06-14, as 1 more facts were"
+                "hosts.hpc: does this still hold? It was last checked on 2025-06-14, like 1 other fact"
             ],
             id="several old facts are one question",
         ),
         pytest.param(
             {"host_keys": {}},
-            ["hosts.hpc: does the site publish host keys? None is pinned, so ssh asks"],
+            ["hosts.hpc: does the site publish host keys? The spec has none, so ssh asks the user"],
             id="a host without pins",
         ),
         pytest.param(
@@ -84,13 +84,13 @@ def host(**more: Any) -> dict[str, Any]:
                 }
             },
             [
-                "host_keys.login: is there a better source? These keys are not pinned unasked: not signed"
+                "host_keys.login: is there a better source? gen does not pin these keys by default: not signed"
             ],
             id="pins from a weak source",
         ),
         pytest.param(
             {"hosts": host(source="undated"), "slurm": {"source": "undated"}},
-            ["sources.undated: when was this read? Its checked is missing"],
+            ["sources.undated: when was this read? It has no date (checked)"],
             id="a source without a day is one question",
         ),
         pytest.param(
@@ -98,19 +98,17 @@ def host(**more: Any) -> dict[str, Any]:
                 "sources": SOURCES | {"ahead": {"ref": "a page", "checked": AHEAD}},
                 "hosts": host(source="ahead"),
             },
-            ["sources.ahead.checked: is this right? 2026-06-16 is still to come"],
+            ["sources.ahead.checked: is this date right? 2026-06-16 is in the future"],
             id="a source of a day to come",
         ),
         pytest.param(
             {"hosts": host(checked=AHEAD)},
-            ["hosts.hpc.checked: is this right? 2026-06-16 is still to come"],
+            ["hosts.hpc.checked: is this date right? 2026-06-16 is in the future"],
             id="a fact that was compared on a day to come",
         ),
         pytest.param(
             {"hosts": host(source=["mail", "hearsay"])},
-            [
-                "hosts.hpc: is there a better source? What is known of this machine is weak: not signed, undated"
-            ],
+            ["hosts.hpc: is there a better source? All sources are weak: not signed, undated"],
             id="a host from weak sources alone",
         ),
         pytest.param(
@@ -138,25 +136,25 @@ NODES = {"match": "cn-???", "through": "hpc", "source": "docs"}
         pytest.param(
             site(),
             site("other", hosts={"HPC": {"host": "x.example.org"}}, host_keys={}),
-            ["hosts.hpc: the alias hpc is also one of other"],
+            ["hosts.hpc: the alias hpc is also an alias of other"],
             id="an alias",
         ),
         pytest.param(
             site(),
             site("other", compute={"n": {"match": "hp?", "through": "other"}}),
-            ["hosts.hpc: hpc is caught by the patterns of other, compute.n"],
+            ["hosts.hpc: compute.n of other has a pattern for hpc"],
             id="their patterns catch our alias",
         ),
         pytest.param(
             site(compute={"n": NODES | {"match": "oth*"}}),
             site("other"),
-            ["compute.n: the patterns catch other, other.example.org of other"],
+            ["compute.n: the patterns match other, other.example.org of other"],
             id="our patterns catch their alias and host",
         ),
         pytest.param(
             site(compute={"n": NODES}),
             site("other", compute={"n": {"match": "cn*", "through": "other"}}),
-            ["compute.n: nodes of other are called so too; set common: true"],
+            ["compute.n: nodes of other have the same names; set common: true"],
             id="patterns that match one name",
         ),
         pytest.param(
@@ -178,7 +176,7 @@ NODES = {"match": "cn-???", "through": "hpc", "source": "docs"}
             ),
             site("other"),
             [
-                "hosts.Other.example.org: does the site publish host keys? None is pinned, so ssh asks",
+                "hosts.Other.example.org: does the site publish host keys? The spec has none, so ssh asks the user",
                 "hosts.Other.example.org: the alias Other.example.org is a host name of other",
             ],
             id="our alias is their host name",
@@ -201,7 +199,7 @@ NODES = {"match": "cn-???", "through": "hpc", "source": "docs"}
                 }
             ),
             site("other"),
-            ["jobs.other: the alias other is also one of other"],
+            ["jobs.other: the alias other is also an alias of other"],
             id="the alias of our job",
         ),
     ],
@@ -246,7 +244,7 @@ def test_a_machine_of_two_sites_is_reached_alike(
         keys = {"login": {"hosts": list(hosts), "fingerprints": {"ed25519": PIN}, "source": "docs"}}
         return site(name, hosts=hosts, host_keys=keys, auth=ONE_KEY)
 
-    clash = f"hosts.mine: shared.example.org is a host of their too, with another {expected}; ssh takes the first"
+    clash = f"hosts.mine: shared.example.org is also a host of their, with another {expected}; ssh takes the first"
     found = [
         line for line in asked(of("mine", mine), of("their", theirs)) if "still hold" not in line
     ]
@@ -328,5 +326,5 @@ def test_a_spec_is_compared_with_those_of_its_folder(
     mine.with_name("broken.yaml").write_text("site: broken\n")
     assert validate.run([mine], strict=True, as_json=False, today=TODAY) == 1
     found = capsys.readouterr().err
-    assert "hosts.same-alias: the alias same-alias is also one of mine-b\n" in found
+    assert "hosts.same-alias: the alias same-alias is also an alias of mine-b\n" in found
     assert "broken" not in found

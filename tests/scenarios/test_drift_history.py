@@ -420,7 +420,7 @@ def test_a_folder_with_nothing_generated_is_told(look: Gen, tmp_path: Path, comm
     assert (result.status, result.out) == (2, "")
     assert (
         result.err
-        == "../empty: no site was generated here or below (gen site SITE --out ../empty does it)\n"
+        == "../empty: has no generated site; generate one with: gen site SITE --out ../empty\n"
     )
 
 
@@ -430,7 +430,7 @@ def test_a_folder_that_is_none_is_told(look: Gen, command: str) -> None:
     assert (result.status, result.out, result.err) == (
         2,
         "",
-        "site_specs/aster.yaml: is no folder\n",
+        "site_specs/aster.yaml: is not a directory\n",
     )
 
 
@@ -439,7 +439,7 @@ def test_a_folder_that_holds_files_but_not_their_specs_is_told(look: Gen, comman
     result = look(command, "teams/a")
     assert result.status == 2
     assert (
-        "its spec, ../../site_specs/cedar.yaml, is not below teams/a; name a folder that holds both"
+        "its spec, ../../site_specs/cedar.yaml, is not below teams/a; name a directory that holds both"
         in (result.out + result.err)
     )
 
@@ -629,7 +629,7 @@ def test_a_patch_with_a_mask_says_that_it_will_not_apply(look: Gen) -> None:
     assert "-SLURM_EDGE_NODE_PASSWORD=********\n" in result.out
     assert "-    # by hand\n" in result.out
     assert (
-        ".env.aster: what looks like a secret is masked, so git apply will not take the patch"
+        ".env.aster: a line that looks like a secret is masked; git apply will refuse this file"
         in result.err
     )
     assert "ssh/aster.conf" not in result.err
@@ -719,7 +719,10 @@ def test_a_checkout_with_line_ends_of_windows_is_told_as_what_it_is(
     findings = json.loads(result.out)["findings"]
     assert result.status == 1
     assert {(item["rule"], item["message"]) for item in findings} == {
-        ("edited", "has line ends of Windows, and nothing else; .gitattributes prevents that")
+        (
+            "edited",
+            "has the line ends of Windows and no other difference; .gitattributes prevents that",
+        )
     }
     assert len(findings) == sum(
         len(json.loads(lock(site).read_bytes())["files"]) for site in history.SPECS
@@ -839,43 +842,45 @@ ATTACKS = {
     "a fingerprint is another one": Attack(
         rf"{_GROUP}ed25519: )\S+$",
         rf"\g<1>{THEIRS}",
-        f"came ed25519 {THEIRS}",
+        f"added ed25519 {THEIRS}",
         f"ed25519: {THEIRS}",
     ),
     "a fingerprint is added": Attack(
-        rf"{_GROUP}ecdsa: )(\S+)$", rf"\1[\2, {THEIRS}]", f"came ecdsa {THEIRS}", "ecdsa: ["
+        rf"{_GROUP}ecdsa: )(\S+)$", rf"\1[\2, {THEIRS}]", f"added ecdsa {THEIRS}", "ecdsa: ["
     ),
     "a whole key is added": Attack(
         r"^(    hosts: \[aster.*\n)",
         rf"\1    keys: [{OTHER_KEY}]\n",
-        "came ed25519 SHA256:",
+        "added ed25519 SHA256:",
         "keys: [",
     ),
     "an authority is added": Attack(
         r"^(    hosts: \[aster.*\n)",
         rf"\1    authorities: {{ hosts: '*.aster.example', key: {OTHER_KEY} }}\n",
-        "came host CA for *.aster.example: SHA256:",
+        "added host CA for *.aster.example: SHA256:",
         "authorities: {",
     ),
     "a group of hosts loses one": Attack(
-        r"hosts: \[(aster|aster-data), \S+\]$", r"hosts: [\1]", "went ed25519 SHA256:"
+        r"hosts: \[(aster|aster-data), \S+\]$", r"hosts: [\1]", "removed ed25519 SHA256:"
     ),
     "a source became weak": Attack(
         r"(aster/docs:login\.md@0a1b2c3.), checked: 2026-05-01 \}",
         r"\1, weak: read in a hurry }",
-        "is only when a person accepts weak sources",
+        "→ only if a user accepts weak sources",
     ),
     "a host is another machine": Attack(
         r"^    host: data\.aster\.example$",
         "    host: data.aster.evil",
-        "is data.aster.evil",
+        "data.aster.example → data.aster.evil",
         "host: data.aster.evil",
     ),
-    "a port is another one": Attack(r"^    port: 2222$", "    port: 2223", "is 2223", "port: 2223"),
+    "a port is another one": Attack(
+        r"^    port: 2222$", "    port: 2223", "2222 → 2223", "port: 2223"
+    ),
     "a jump host comes": Attack(
         r"^    port: 2222$",
         "    port: 2222\n    via: aster-data",
-        "is aster-data",
+        "aster-data",
         "via: aster-data",
     ),
     "nodes are other machines": Attack(
@@ -884,15 +889,15 @@ ATTACKS = {
     "the agent is lent": Attack(
         r"^    role: transfer$",
         "    role: transfer\n    forward_agent: true",
-        "is true",
+        "false → true",
         "forward_agent: true",
     ),
     "compute nodes are others": Attack(r'"%h\.aster\.example"', '"%h.aster.evil"', "%h.aster.evil"),
     "a command is another one": Attack(
-        r"/opt/site/slurm-proxy", "/tmp/slurm-proxy", "is /tmp/slurm-proxy aster-cpu", "proxy: "
+        r"/opt/site/slurm-proxy", "/tmp/slurm-proxy", "→ /tmp/slurm-proxy aster-cpu", "proxy: "
     ),
     "a command comes before Ray": Attack(
-        r"ulimit -n 65536", "ulimit -n 65536; id", "is ulimit -n 65536; id", "pre_start_commands:"
+        r"ulimit -n 65536", "ulimit -n 65536; id", "→ ulimit -n 65536; id", "pre_start_commands:"
     ),
 }
 
@@ -1071,7 +1076,7 @@ def test_a_new_spec_says_whom_to_trust_and_where_that_is_from(
     spec("fern").write_text(NEW.format(sources=sources, cited=", source: a" if sources else ""))
     findings = proposed(look)
     assert [item["rule"] for item in findings] == rules
-    assert findings[0]["message"] == "the site fern is new; this is what people trust who use it"
+    assert findings[0]["message"] == "the site fern is new; its users trust all of this"
 
 
 def test_a_new_spec_with_faults_is_refused(look: Gen) -> None:
@@ -1097,16 +1102,16 @@ def test_a_site_that_goes_and_one_that_is_renamed(look: Gen) -> None:
     history.remove_a_site()
     spec("elder").rename(spec("eldest"))
     assert [(item["rule"], item["message"]) for item in proposed(look)] == [
-        ("access", "the site cedar is no longer there")
+        ("access", "the site cedar was removed")
     ]
 
 
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        pytest.param(("nowhere",), "nowhere: no such revision here", id="no revision"),
+        pytest.param(("nowhere",), "nowhere: there is no such revision here", id="no revision"),
         pytest.param(("--output=x", "main"), "", id="an option of git's"),
-        pytest.param(("main", "--specs", "docs"), "docs: holds no specs", id="no specs"),
+        pytest.param(("main", "--specs", "docs"), "docs: has no specs", id="no specs"),
     ],
 )
 def test_a_review_of_nothing_is_told(look: Gen, arguments: tuple[str, ...], problem: str) -> None:
@@ -1152,7 +1157,7 @@ def test_two_specs_of_one_site_are_refused(look: Gen) -> None:
     history.replace(spec("aster"), "port: 2222", "port: 2223")
     result = look("review", "main")
     assert result.status == 2
-    assert "site: aster is also that of" in result.out
+    assert "site: aster is also the site of" in result.out
 
 
 def test_a_file_of_ours_that_no_lock_tells_of_is_drift(look: Gen) -> None:
@@ -1160,7 +1165,7 @@ def test_a_file_of_ours_that_no_lock_tells_of_is_drift(look: Gen) -> None:
     result = look("check")
     assert result.status == 1
     assert (
-        "ssh/aster.conf:1: orphaned: no lock tells of it: it was copied here, or its lock is gone"
+        "ssh/aster.conf:1: orphaned: no lock records this file: it was copied here, or its lock is gone"
         in result.out
     )
 

@@ -8,7 +8,7 @@ import pytest
 from generator.errors import GenError
 from generator.loading import validate, yaml_document
 from generator.report.finding import Finding, Level
-from generator.workspace.accepted_drift import Accepted, Known, settle, spared
+from generator.workspace.accepted_drift import AcceptedDrift, AcceptedFile, accepted_files, settle
 
 TODAY = date(2026, 6, 15)
 DRIFT = Finding(
@@ -19,8 +19,8 @@ ENTRY = "accepted:\n  - { path: ssh/mila.conf, cause: edited, reason: a trial, u
 
 def settled(text: str, *findings: Finding) -> list[tuple[str, Level, str, int]]:
     root = yaml_document.parse(text.encode(), "accepted.yaml")
-    known = Known(validate.validated(Accepted, root, "accepted.yaml").accepted, root)
-    found = settle(findings, known, Path("deploy"), TODAY)
+    accepted = AcceptedDrift(validate.validated(AcceptedFile, root, "accepted.yaml").accepted, root)
+    found = settle(findings, accepted, Path("deploy"), TODAY)
     return [(item.rule, item.level, item.message, item.line) for item in found]
 
 
@@ -47,7 +47,7 @@ def test_after_that_day_it_is_drift_again_and_the_entry_is_named() -> None:
 @pytest.mark.parametrize("cause", [None, "stale"])
 def test_an_entry_that_nothing_needs_is_named(until: str, cause: str | None) -> None:
     others = [Finding(cause, Level.ERROR, "x", "mila", DRIFT.file, DRIFT.path)] if cause else []
-    unused = "deploy/ssh/mila.conf (edited) does not drift; take the entry out"
+    unused = "deploy/ssh/mila.conf (edited) does not drift; delete this entry"
     assert settled(ENTRY % until, *others)[-1] == ("unused", Level.ERROR, unused, 2)
     assert [level for _, level, _, _ in settled(ENTRY % until, *others)] == [Level.ERROR] * (
         1 + len(others)
@@ -78,10 +78,10 @@ def test_an_entry_with_a_fault_is_refused(text: str, fault: str) -> None:
 
 def test_a_file_is_spared_until_the_day_is_over() -> None:
     root = yaml_document.parse((ENTRY % "2026-06-15").encode(), "accepted.yaml")
-    known = Known(validate.validated(Accepted, root, "accepted.yaml").accepted, root)
-    assert spared(known, Path("deploy"), TODAY) == {("deploy/ssh/mila.conf", "edited")}
-    assert spared(known, Path("deploy"), date(2026, 6, 16)) == set()
-    assert spared(None, Path("deploy"), TODAY) == set()
+    accepted = AcceptedDrift(validate.validated(AcceptedFile, root, "accepted.yaml").accepted, root)
+    assert accepted_files(accepted, Path("deploy"), TODAY) == {("deploy/ssh/mila.conf", "edited")}
+    assert accepted_files(accepted, Path("deploy"), date(2026, 6, 16)) == set()
+    assert accepted_files(None, Path("deploy"), TODAY) == set()
 
 
 def test_nothing_is_called_unused_while_something_could_not_be_compared() -> None:

@@ -37,7 +37,7 @@ def found(
     return [(drift.cause, drift.reason) for drift in drifts(Lock("mila", WAS, files), now, changes)]
 
 
-STALE = "is not what the spec compiles to"
+STALE = "differs from the compiled spec"
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_a_file_is_stale_when_an_input_moved_and_nobody_edited_it(
             b"new\n",
             (
                 Cause.EDITED,
-                "has line ends of Windows, and nothing else; .gitattributes prevents that",
+                "has the line ends of Windows and no other difference; .gitattributes prevents that",
             ),
             id="line ends",
         ),
@@ -120,7 +120,7 @@ def test_a_file_is_stale_when_an_input_moved_and_nobody_edited_it(
             None,
             MOVED,
             None,
-            (Cause.STALE, "is not there yet: the spec (hosts.mila.port) changed"),
+            (Cause.STALE, "does not exist yet: the spec (hosts.mila.port) changed"),
             id="new since the spec moved",
         ),
         pytest.param(
@@ -142,18 +142,23 @@ def test_a_file_that_should_be_there(
     ("actual", "now", "expected"),
     [
         pytest.param(
-            OLD, MOVED, [(Cause.ORPHANED, "is generated no more")], id="generated no more"
+            OLD, MOVED, [(Cause.ORPHANED, "is no longer generated")], id="generated no more"
         ),
         pytest.param(
             OLD,
             WAS,
-            [(Cause.ORPHANED, "is generated no more")],
+            [(Cause.ORPHANED, "is no longer generated")],
             id="only the lock says that it ever was",
         ),
         pytest.param(
             OLD,
             None,
-            [(Cause.ORPHANED, "its spec, site_specs/mila.yaml, is gone or of another site now")],
+            [
+                (
+                    Cause.ORPHANED,
+                    "its spec, site_specs/mila.yaml, is gone or belongs to another site",
+                )
+            ],
             id="the spec of its site is gone",
         ),
         pytest.param(
@@ -162,7 +167,7 @@ def test_a_file_that_should_be_there(
             [
                 (
                     Cause.ORPHANED,
-                    "its spec, site_specs/mila.yaml, is gone or of another site now; was edited since gen wrote it",
+                    "its spec, site_specs/mila.yaml, is gone or belongs to another site; was edited since gen wrote it",
                 )
             ],
             id="edited, too",

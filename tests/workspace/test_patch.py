@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from generator.compiler.artifact import Artifact
-from generator.workspace.patch import diff, hidden
+from generator.workspace.patch import diff, hides_secret
 from generator.workspace.plan import Action, Actual, Change
 
 NAME = PurePosixPath("ssh/mila.conf")
@@ -119,8 +119,8 @@ def test_what_stays_is_no_patch() -> None:
 def test_a_secret_is_masked_where_it_goes_and_told() -> None:
     made = change(b"A=1\nAPI_TOKEN=abc\n", b"A=1\n", conflict="was edited")
     assert "-API_TOKEN=********\n" in diff([made], PurePosixPath())
-    assert hidden(made)
-    assert not hidden(change(b"A=1\n", b"A=2\n"))
+    assert hides_secret(made)
+    assert not hides_secret(change(b"A=1\n", b"A=2\n"))
 
 
 def test_what_gen_writes_itself_is_no_secret() -> None:
@@ -130,4 +130,4 @@ def test_what_gen_writes_itself_is_no_secret() -> None:
         conflict="was edited",
     )
     assert "********" not in diff([made], PurePosixPath())
-    assert not hidden(made)
+    assert not hides_secret(made)

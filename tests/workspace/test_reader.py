@@ -18,7 +18,8 @@ def test_every_lock_below_a_folder_is_found_in_order(tmp_path: Path) -> None:
     for name in ("b/.gen/mila.lock", ".gen/musica.lock", ".gen/mila.lock", "a/c/.gen/x.lock"):
         put(tmp_path / name)
     assert [
-        (str(root.relative_to(tmp_path)), where.name) for root, where in reader.locks(tmp_path)
+        (str(lock.directory.relative_to(tmp_path)), lock.path.name)
+        for lock in reader.locks(tmp_path)
     ] == [
         (".", "mila.lock"),
         (".", "musica.lock"),
@@ -58,9 +59,9 @@ def test_a_lock_that_is_a_link_out_of_the_folder_is_found_but_not_read(
     root = tmp_path / "root"
     (root / link).parent.mkdir(parents=True)
     (root / link).symlink_to(outside if link.endswith(".lock") else outside.parent)
-    [(folder, where)] = reader.locks(root)
+    [lock] = reader.locks(root)
     with pytest.raises(GenError, match="is a link that leads out of"):
-        reader.actual(folder, [where])
+        reader.actual(lock.directory, [lock.path])
 
 
 @pytest.mark.parametrize(
@@ -77,7 +78,10 @@ def test_what_programs_are_installed_in_holds_no_strays(
     put(tmp_path / beside)
     for name in ("env/ssh/mila.conf", ".pixi/ssh/mila.conf"):
         put(tmp_path / name).write_text("# Made by gen for mila\n")
-    assert [str(path.relative_to(tmp_path)) for path in reader.strays(tmp_path, set())] == expected
+    assert [
+        str(path.relative_to(tmp_path))
+        for path in reader.strays(reader.survey(tmp_path).candidates, set())
+    ] == expected
 
 
 def test_a_link_within_the_folder_is_followed(tmp_path: Path) -> None:

@@ -46,13 +46,13 @@ M = "********"
     ],
 )
 def test_a_line(line: str, shown: str) -> None:
-    assert masked([line], [], assigned=False) == [shown]
+    assert masked([line], [], is_env_file=False) == [shown]
 
 
 def test_a_line_of_our_own_is_shown_whatever_its_name() -> None:
     line = "ASC_OIDC_TOKEN_URL=https://auth.example.org/token/\n"
-    assert masked([line], [line], assigned=True) == [line]
-    assert masked([line], [], assigned=False) == [f"ASC_OIDC_TOKEN_URL={M}\n"]
+    assert masked([line], [line], is_env_file=True) == [line]
+    assert masked([line], [], is_env_file=False) == [f"ASC_OIDC_TOKEN_URL={M}\n"]
 
 
 def test_a_private_key_is_masked_from_its_first_line_to_its_last() -> None:
@@ -62,7 +62,7 @@ def test_a_private_key_is_masked_from_its_first_line_to_its_last() -> None:
         '-----END OPENSSH PRIVATE KEY-----"\n',
         "z\n",
     ]
-    assert masked(lines, [], assigned=True) == [f"{M}\n", f"{M}\n", f"{M}\n", "z\n"]
+    assert masked(lines, [], is_env_file=True) == [f"{M}\n", f"{M}\n", f"{M}\n", "z\n"]
 
 
 def test_a_certificate_and_a_public_key_are_no_secrets() -> None:
@@ -72,15 +72,15 @@ def test_a_certificate_and_a_public_key_are_no_secrets() -> None:
         "-----END CERTIFICATE-----\n",
         "ssh-ed25519 AAAA\n",
     ]
-    assert masked(lines, [], assigned=True) == lines
+    assert masked(lines, [], is_env_file=True) == lines
 
 
 def test_in_an_environment_file_the_value_of_every_variable_that_gen_does_not_write_is_masked() -> (
     None
 ):
     lines = ["SLURM_QOS=mine\n", "WANDB=abc\n"]
-    assert masked(lines, ["SLURM_QOS=ours\n"], assigned=True) == [
+    assert masked(lines, ["SLURM_QOS=ours\n"], is_env_file=True) == [
         "SLURM_QOS=mine\n",
         f"WANDB={M}\n",
     ]
-    assert masked(lines, [], assigned=False) == lines
+    assert masked(lines, [], is_env_file=False) == lines

@@ -1,0 +1,114 @@
+"""Report the drift of every site below a directory."""
+
+from collections.abc import Iterator
+from datetime import date
+from itertools import zip_longest
+from pathlib import Path
+
+from generator import paths
+from generator.errors import GenError
+from generator.report.finding import Finding, Level, Report, refusals
+from generator.workspace import reader, recompile
+from generator.workspace.accepted_drift import settle
+from generator.workspace.drift import Drift
+from generator.workspace.plan import Change
+from generator.workspace.reader import LockFile
+from generator.workspace.recompile import Comparison
+
+
+def drift_report(directory: Path, today: date) -> Report:
+    """Compare every site below a directory with the artifacts that its lock's inputs compile to now."""
+    survey = recompile.survey(directory)
+    findings = list(_findings(directory, survey))
+    try:
+        accepted = recompile.accepted_drift(directory)
+        if accepted:
+            findings = settle(findings, accepted, directory, today)
+    except GenError as error:
+        findings += refusals(error, str(directory / paths.ACCEPTED_DRIFT), "")
+    return Report("drift", len(survey.locks), tuple(findings))
+
+
+def _findings(directory: Path, survey: reader.Survey) -> Iterator[Finding]:
+    """Yield the drift of each site, or why it could not be compared; then the files that no lock records."""
+    recorded = set[Path]()
+    are_locks_readable = True
+    for lock_file in survey.locks:
+        try:
+            lock = recompile.read_lock(lock_file, recompile.read_content(lock_file))
+        except GenError as error:
+            are_locks_readable = False
+            yield from _refusals(lock_file, error)
+            continue
+        recorded.update(lock_file.directory / path for path in lock.files)
+        try:
+            comparison = recompile.compare(lock_file, lock, directory)
+        except GenError as error:
+            yield from _refusals(lock_file, error)
+            continue
+        for drift in comparison.drifts():
+            yield _finding(comparison, drift)
+    # An unreadable lock, reported above, may record the files that look like strays.
+    if are_locks_readable:
+        for path in reader.strays(survey.candidates, recorded):
+            yield _stray(path)
+
+
+def _refusals(lock_file: LockFile, error: GenError) -> list[Finding]:
+    return refusals(error, str(lock_file.full_path), lock_file.path.stem)
+
+
+def _stray(path: Path) -> Finding:
+    message = "no lock records this file: it was copied here, or its lock is gone"
+    name = str(path)
+    return Finding("orphaned", Level.ERROR, message, "", file=name, path=name, key=name)
+
+
+def _finding(comparison: Comparison, drift: Drift) -> Finding:
+    locations = _locations(comparison, drift)
+    path, line = locations[0]
+    details: list[str] = []
+    if len(locations) > 1:
+        for key, (key_path, key_line) in zip(drift.keys, locations, strict=True):
+            details.append(f"{key_path}:{key_line}: {key}")
+    return Finding(
+        rule=drift.cause,
+        level=Level.ERROR,
+        message=drift.reason,
+        site=comparison.lock.site,
+        file=str(comparison.lock_file.directory / drift.change.path),
+        path=str(path),
+        line=line,
+        key=drift.keys[0] if drift.keys else "",
+        details=tuple(details),
+    )
+
+
+def _locations(comparison: Comparison, drift: Drift) -> list[tuple[Path, int]]:
+    """Return where to look: the changed keys of the spec, else the first differing line, else the entry in the lock."""
+    recompilation = comparison.recompilation
+    is_from_catalogue = comparison.lock.inputs.spec.catalogue_name is not None
+    if drift.keys and recompilation and not is_from_catalogue:
+        document = recompilation.document
+        return [(recompilation.spec, document.at(key).line) for key in drift.keys]
+    lock_file = comparison.lock_file
+    if drift.change.actual:
+        return [(lock_file.directory / drift.change.path, _first_difference(drift.change))]
+    lock_content = comparison.lock_actual.content if comparison.lock_actual else b""
+    return [(lock_file.full_path, _entry_line(lock_content, f'"{drift.change.path}": {{'))]
+
+
+def _first_difference(change: Change) -> int:
+    actual = change.actual.content.split(b"\n") if change.actual else []
+    expected = change.artifact.content.split(b"\n") if change.artifact else []
+    for number, (left, right) in enumerate(zip_longest(actual, expected), 1):
+        if left != right:
+            return number
+    return 1
+
+
+def _entry_line(lock_content: bytes, entry: str) -> int:
+    for number, line in enumerate(lock_content.splitlines(), 1):
+        if line.strip() == entry.encode():
+            return number
+    return 1
