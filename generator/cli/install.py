@@ -102,14 +102,14 @@ def run(
         if is_interactive:
             _offer_first_login(home, site_files)
         _remarks(choice, site_files)
-        next_steps.forgotten(site_files.compilation, earlier_locks.get(site_files.name))
-        next_steps.unattended(site_files.compilation, choice)
+        next_steps.print_omitted_options(site_files.compilation, earlier_locks.get(site_files.name))
+        next_steps.print_renewal_values(site_files.compilation, choice)
         _first_steps(site_files)
     return 0
 
 
 def _site_files(given: inputs.Inputs, home: Path) -> SiteFiles:
-    compilation = next_steps.compiled(given)
+    compilation = next_steps.compilation_of(given)
     recorded = site.recorded_inputs(given, compilation, home)
     return planning.site_files(home, compilation, given.spec, recorded)
 
@@ -299,7 +299,7 @@ def _remarks(choice: inputs.Choice, site_files: SiteFiles) -> None:
     compilation = site_files.compilation
     # `home` is a value of .env files only, which gen install does not write.
     gaps = tuple(gap for gap in compilation.gaps if gap.name != "home")
-    next_steps.about(replace(compilation, gaps=gaps), choice)
+    next_steps.print_remarks(replace(compilation, gaps=gaps), choice)
 
 
 def _first_steps(site_files: SiteFiles) -> None:

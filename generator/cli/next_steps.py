@@ -15,14 +15,14 @@ _CERTIFICATE_KEYS = ("user", "email", "identity_file")
 """The keys of the profile that a certificate depends on."""
 
 
-def compiled(chosen_inputs: inputs.Inputs) -> Compilation:
+def compilation_of(chosen_inputs: inputs.Inputs) -> Compilation:
     """Compile a site. Only this imports pydantic: a command that ends before should start fast."""
     from generator.compiler.build import build
 
     return build(chosen_inputs)
 
 
-def about(compilation: Compilation, choice: inputs.Choice) -> None:
+def print_remarks(compilation: Compilation, choice: inputs.Choice) -> None:
     """Print the status of the site, the missing values, and the host keys that are not pinned."""
     if compilation.status:
         say(f"\nStatus of the site: {compilation.status}")
@@ -43,7 +43,7 @@ def _print_missing_values(compilation: Compilation, choice: inputs.Choice) -> No
         say(f"  {gap.name + ':':11}{gap.meaning}{option}")
 
 
-def forgotten(compilation: Compilation, previous: lock.Lock | None) -> None:
+def print_omitted_options(compilation: Compilation, previous: lock.Lock | None) -> None:
     """Print the values of the last run that this one does not have: options are easily forgotten."""
     if previous is None:
         return
@@ -61,13 +61,13 @@ def forgotten(compilation: Compilation, previous: lock.Lock | None) -> None:
         )
 
 
-def unattended(compilation: Compilation, choice: inputs.Choice) -> None:
+def print_renewal_values(compilation: Compilation, choice: inputs.Choice) -> None:
     """Print the values that the renewal of a certificate will lack: it reads the profile, and no options."""
     has_options = choice.changes or any(choice.options.values())
     has_units = any(artifact.path.parent.name == "systemd" for artifact in compilation.artifacts)
     if not (has_options and has_units):
         return
-    from_profile = compiled(inputs.read(replace(choice, options={}, changes=())))
+    from_profile = compilation_of(inputs.read(replace(choice, options={}, changes=())))
     missing: list[str] = []
     for key in _CERTIFICATE_KEYS:
         if compilation.profile.get(key) != from_profile.profile.get(key):

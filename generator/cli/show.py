@@ -1,15 +1,18 @@
 """`gen show SITE`: everything that a spec says about a site, on one page."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from generator import codec
 from generator.cli.output import data, width
 from generator.cli.table import table
 from generator.loading import catalogue, validate
 from generator.schema.auth import preferred_authentications
-from generator.schema.base import Fact, Model, facts
+from generator.schema.base import Fact, facts
 from generator.schema.hosts import HostKeys
+from generator.schema.meta import meta
 from generator.schema.placeholders import PLACEHOLDERS
 from generator.schema.site import SiteSpec
 from generator.schema.slurm import Partition
@@ -29,36 +32,53 @@ _PRINTED: Mapping[str, set[str]] = {
     "slurm.qos_limits": {"purpose", "max_walltime", "source"},
     "filesystems": {"path", "quota", "source"},
 }
-_SENTENCES: Mapping[str, str] = {
-    "slurm.routed: yes": "jobs name no partition",
-    "slurm.qos_required: yes": "jobs must name a QoS",
-    "slurm.accounts.required: yes": "jobs must name an account",
-    "slurm.accounts.required: no": "jobs need not name an account",
-    "site.multiplexing: forbidden": "one connection cannot carry several sessions",
-    "site.multiplexing: required": "sessions must share one connection",
-    "site.compute_internet: yes": "compute nodes reach the internet",
-    "site.compute_internet: no": "compute nodes do not reach the internet",
-}
 # Placeholders that gen fills in by itself.
 _AUTOMATIC = ("site", "initial")
 
 Row = tuple[str, ...]
+Keys = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Spec:
+    """A site, with what its spec sets: to dump the site once is faster than to dump each block."""
+
+    site: SiteSpec
+    values: Mapping[str, Any]
+    facts: Mapping[Keys, Fact]
+    """Every block that may have a source, by its keys."""
+
+    def settings(self, keys: Keys, excluded: set[str]) -> list[str]:
+        """Return what the spec sets in a block, as `key: value`; the facts below it have entries of their own."""
+        values: Any = self.values
+        for key in keys:
+            values = values.get(key, {})
+        settings: list[str] = []
+        for name, value in values.items():
+            if name not in excluded and not self._has_facts((*keys, name)):
+                settings += _flat(name, value)
+        return settings
+
+    def _has_facts(self, keys: Keys) -> bool:
+        return any(path[: len(keys)] == keys for path in self.facts)
 
 
 def run(name: str, specs: Path | None, as_json: bool) -> int:
     """Print a site: its validated spec as JSON, or a page of tables."""
     site = validate.site(catalogue.spec(name, specs))
+    spec = _Spec(site, site.model_dump(mode="json", exclude_defaults=True), dict(facts(site)))
     if as_json:
-        data(codec.report({"spec": site.model_dump(mode="json", exclude_defaults=True)}))
+        data(codec.report({"spec": spec.values}))
     else:
-        data("\n\n".join(_sections(site)))
+        data("\n\n".join(_sections(spec)))
     return 0
 
 
-def _sections(site: SiteSpec) -> Iterator[str]:
+def _sections(spec: _Spec) -> Iterator[str]:
+    site = spec.site
     yield _heading(site)
     yield _section("Hosts", ("alias", "host", "port", "through", "source"), _hosts(site))
-    yield _authentication(site)
+    yield _authentication(spec)
     if site.host_keys:
         yield _section("Host keys", ("of", "key", "pinned", "source"), _host_keys(site))
     if site.slurm.partitions:
@@ -69,7 +89,7 @@ def _sections(site: SiteSpec) -> Iterator[str]:
         yield _section("QoS", ("name", "purpose", "walltime", "source"), _qos(site))
     if site.filesystems:
         yield _section("File systems", ("name", "path", "quota", "source"), _filesystems(site))
-    if notes := list(_notes(site)):
+    if notes := list(_notes(spec)):
         yield _section("Notes", ("about", "note"), notes)
     if values := _user_values(site):
         yield f"Your values: {values}"
@@ -104,9 +124,10 @@ def _hosts(site: SiteSpec) -> list[Row]:
     return rows
 
 
-def _authentication(site: SiteSpec) -> str:
-    lines = [f"Authentication: {site.auth.method} ({preferred_authentications(site.auth)})"]
-    for setting in _settings(site.auth, {"method", "note"}):
+def _authentication(spec: _Spec) -> str:
+    auth = spec.site.auth
+    lines = [f"Authentication: {auth.method} ({preferred_authentications(auth)})"]
+    for setting in spec.settings(("auth",), {"method", "note"}):
         lines.append(f"  {setting}")
     return "\n".join(lines)
 
@@ -159,35 +180,35 @@ def _filesystems(site: SiteSpec) -> list[Row]:
     return rows
 
 
-def _notes(site: SiteSpec) -> Iterator[Row]:
+def _notes(spec: _Spec) -> Iterator[Row]:
     """Yield what the spec says about each entry and no other section prints: its note, then its settings."""
-    blocks: list[tuple[tuple[str, ...], SiteSpec | Fact]] = [((), site), *facts(site)]
-    for keys, block in blocks:
+    blocks: dict[Keys, SiteSpec | Fact] = {(): spec.site, **spec.facts}
+    for keys, block in blocks.items():
         about = ".".join(keys) or "site"
         printed = _PRINTED.get(about, _PRINTED.get(".".join(keys[:-1]), set()))
         if block.note and "note" not in printed:
             yield about, block.note
         if about == "auth":  # it has a section of its own
             continue
-        settings: list[str] = []
-        origin: list[str] = []
-        for setting in _settings(block, printed | {"note"}):
-            if sentence := _SENTENCES.get(f"{about}.{setting}"):
-                yield about, sentence
-            elif setting.startswith(("source:", "checked:")):
-                origin.append(setting)
-            else:
-                settings.append(setting)
-        if settings or origin:
-            yield about, "\n".join([*settings, *origin])
+        sentences = _sentences(block)
+        for sentence in sentences.values():
+            yield about, sentence
+        settings = spec.settings(keys, {*printed, "note", *sentences})
+        # The source of an entry comes last.
+        settings.sort(key=lambda setting: setting.startswith(("source:", "checked:")))
+        if settings:
+            yield about, "\n".join(settings)
 
 
-def _settings(model: Model, excluded: set[str]) -> Iterator[str]:
-    """Yield what a spec sets in a model, as `key: value`; the facts below it have entries of their own."""
-    with_facts = {name for name, value in model if any(True for _ in facts(value))}
-    values = model.model_dump(mode="json", exclude_defaults=True, exclude={*excluded, *with_facts})
-    for key, value in values.items():
-        yield from _flat(key, value)
+def _sentences(block: SiteSpec | Fact) -> dict[str, str]:
+    """Return the fields of a block whose value says something in words, with these words."""
+    sentences: dict[str, str] = {}
+    for name in type(block).model_fields:
+        words = meta(type(block), name).sentences
+        # Only a value with words is sure to have a hash.
+        if words and name in block.model_fields_set and (value := getattr(block, name)) in words:
+            sentences[name] = words[value]
+    return sentences
 
 
 def _flat(key: str, value: object) -> Iterator[str]:

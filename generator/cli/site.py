@@ -37,7 +37,7 @@ def run(
     previous_project = previous.inputs.project if previous else None
     project = site_project.selected(project_choice, out, site, previous)
     chosen_inputs = replace(chosen_inputs, project=project)
-    compilation = next_steps.compiled(chosen_inputs)
+    compilation = next_steps.compilation_of(chosen_inputs)
     if isinstance(project_choice, Path) or site_project.is_seeded(out, project, previous_project):
         compilation = replace(compilation, artifacts=_managed(compilation.artifacts))
 
@@ -59,10 +59,10 @@ def run(
         data(_json(compilation, changes, backups))
         return 0
     _print_changes(compilation, out, changes, backups)
-    next_steps.about(compilation, choice)
+    next_steps.print_remarks(compilation, choice)
     _print_next_steps(compilation, out, project)
-    next_steps.forgotten(compilation, previous)
-    next_steps.unattended(compilation, choice)
+    next_steps.print_omitted_options(compilation, previous)
+    next_steps.print_renewal_values(compilation, choice)
     return 0
 
 
