@@ -96,8 +96,11 @@ def spec_file(tmp_path: Path) -> Callable[[Mapping[str, Any]], Path]:
 
     def write(data: Mapping[str, Any]) -> Path:
         path = tmp_path / f"{data.get('site', 'spec')}.yaml"
+        yaml = YAML(typ="safe")
+        # A value that stands in two places would become an anchor and an alias, which specs do not have.
+        yaml.representer.ignore_aliases = lambda *_: True
         with path.open("w") as file:
-            YAML(typ="safe").dump(dict(data), file)
+            yaml.dump(dict(data), file)
         return path
 
     return write
