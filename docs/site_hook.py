@@ -1,4 +1,4 @@
-"""What mkdocs runs while it builds the documentation site: pages from the specs and from files outside docs/."""
+"""The hook of mkdocs: adds the pages that come from the specs and from files outside docs/."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,40 +12,39 @@ from site_pages.page import page
 from generator.loading import validate
 from generator.resources import CATALOGUE
 
-_SITES = "sites/index.md"
+_OVERVIEW = "sites/index.md"
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Put the page of every site below the overview in the navigation."""
-    pages = [_SITES, *(f"sites/{path.stem}.md" for path in _specs(config))]
-    config.nav = [
-        {title: pages if target == _SITES else target}
-        for entry in config.nav or []
-        for title, target in entry.items()
-    ]
+    """Add the page of every site to the navigation, below the overview."""
+    pages = [_OVERVIEW, *(f"sites/{path.stem}.md" for path in _specs(config))]
+    navigation = []
+    for entry in config.nav or []:
+        for title, target in entry.items():
+            navigation.append({title: pages if target == _OVERVIEW else target})
+    config.nav = navigation
     return config
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages that are made."""
-    for place, content in _made(config).items():
-        files.append(File.generated(config, place, content=content))
+    """Add the generated pages."""
+    for path, content in _pages(config).items():
+        files.append(File.generated(config, path, content=content))
     return files
 
 
-def _made(config: MkDocsConfig) -> Mapping[str, str]:
+def _pages(config: MkDocsConfig) -> Mapping[str, str]:
     root = Path(config.docs_dir).parent
+    pages = {}
+    for source, path in guides.PAGES.items():
+        pages[path] = guides.page((root / source).read_text("utf-8"))
     sites = [validate.site(path) for path in _specs(config)]
-    return {
-        **{
-            place: guides.page((root / name).read_text("utf-8"))
-            for name, place in guides.PAGES.items()
-        },
-        _SITES: overview(sites),
-        **{f"sites/{site.site}.md": page(site) for site in sites},
-    }
+    pages[_OVERVIEW] = overview(sites)
+    for site in sites:
+        pages[f"sites/{site.site}.md"] = page(site)
+    return pages
 
 
 def _specs(config: MkDocsConfig) -> list[Path]:
-    """Return the specs of the folder that `extra.specs` names, else of the catalogue."""
+    """Return the specs in the directory that `extra.specs` names, or those of the catalogue."""
     return sorted(Path(config.extra.get("specs", CATALOGUE)).glob("*.yaml"))

@@ -1,4 +1,4 @@
-"""The pages of the documentation site: they say all that a spec says, and no text of a spec breaks out of them."""
+"""The pages of the documentation site: they have every text of a spec, and no text becomes markup."""
 
 import re
 import xml.etree.ElementTree as ET
@@ -13,11 +13,11 @@ from typing import Any
 import markdown
 import pytest
 from site_pages import guides
+from site_pages.labels import gpus, host_keys, login
 from site_pages.markup import code, link, paragraph, prose, table, text
 from site_pages.overview import HEADINGS, overview
 from site_pages.page import page
-from site_pages.topology import picture, places
-from site_pages.words import gpus, host_keys, login
+from site_pages.topology import picture, tree
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
@@ -40,7 +40,7 @@ def shipped_site(name: str) -> SiteSpec:
 
 @cache
 def as_html(source: str) -> str:
-    """Render a page as mkdocs does, with the extensions of mkdocs.yml; what stands above the page is taken off."""
+    """Render a page without its front matter as mkdocs does, with the extensions of mkdocs.yml."""
     body = re.sub(r"\A---\n.*?\n---\n", "", source, flags=re.DOTALL)
     extensions = [
         "admonition",
@@ -53,12 +53,12 @@ def as_html(source: str) -> str:
     return markdown.markdown(body, extensions=extensions)
 
 
-def drawn(site: SiteSpec) -> ET.Element:
-    return ET.fromstring(picture(site))  # noqa: S314 - made here a moment ago
+def svg_of(site: SiteSpec) -> ET.Element:
+    return ET.fromstring(picture(site))  # noqa: S314 - our own output
 
 
 class Reader(HTMLParser):
-    """Collects what a person reads, and the elements and attributes that it is made of."""
+    """Collects the text of a page, and its elements and attributes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ class Reader(HTMLParser):
         self.parts.append(data)
 
     @property
-    def words(self) -> str:
+    def visible_text(self) -> str:
         return " ".join("".join(self.parts).split())
 
 
@@ -86,7 +86,7 @@ def read(html: str) -> Reader:
 
 
 def leaves(value: object, keys: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Yield every text of a spec with the keys that lead to it."""
+    """Yield every text of a spec with its key path."""
     if isinstance(value, Mapping):
         for key, item in value.items():
             yield from leaves(item, (*keys, key))
@@ -97,20 +97,21 @@ def leaves(value: object, keys: tuple[str, ...] = ()) -> Iterator[tuple[tuple[st
         yield keys, value
 
 
-# Whole keys are shown as fingerprints; words of the spec's own language as words of the page; files of a source apart.
-OTHERWISE = {"keys", "key", "method", "role", "asks", "then", "ref", "state", "docs"}
+# The page shows fingerprints instead of whole keys, its own words for some values, and links for sources.
+SHOWN_DIFFERENTLY = {"keys", "key", "method", "role", "asks", "then", "ref", "state", "docs"}
 
 
-def worth_reading(site: SiteSpec) -> Iterator[str]:
+def visible_texts(site: SiteSpec) -> Iterator[str]:
+    """Yield every text of a spec that its page must show as it is."""
     for keys, value in leaves(site.model_dump(mode="json", exclude_defaults=True)):
-        if not OTHERWISE & {keys[-1]} or keys[-2:] == ("auth", "key"):
+        if keys[-1] not in SHOWN_DIFFERENTLY or keys[-2:] == ("auth", "key"):
             yield value
 
 
 def example(**changes: Any) -> SiteSpec:
-    """Return a small site with something in every place where a person may write a text."""
+    """Return a small site with a text in every field that takes one."""
     fact = {"source": ["doc"], "note": "a note"}
-    given: dict[str, Any] = {
+    spec: dict[str, Any] = {
         "site": "example",
         "title": "Example",
         "operator": "An operator",
@@ -145,7 +146,7 @@ def example(**changes: Any) -> SiteSpec:
         "filesystems": {"home": {"path": "/home/<user>", "quota": "a quota", **fact}},
         "http_api": {"kind": "an API", "url": "https://api.example.org/", **fact},
     }
-    return SiteSpec.model_validate(given | changes)
+    return SiteSpec.model_validate(spec | changes)
 
 
 HOSTILE = {
@@ -175,45 +176,48 @@ HOSTILE = {
 }
 
 
-def filled(value: Any, words: str) -> Any:
-    """Put hostile words in the place of each free text of the example."""
-    free = {
-        "note",
-        "operator",
-        "network",
-        "submit",
-        "form",
-        "reservations",
-        "quota",
-        "kind",
-        "gpu",
-        "weak",
-        "path",
-        "ref",
-    }
-    lists = {"key_options", "pre_start_commands"}
+FREE_TEXTS = {
+    "note",
+    "operator",
+    "network",
+    "submit",
+    "form",
+    "reservations",
+    "quota",
+    "kind",
+    "gpu",
+    "weak",
+    "path",
+    "ref",
+}
+FREE_LISTS = {"key_options", "pre_start_commands"}
+
+
+def filled(value: Any, replacement: str) -> Any:
+    """Return the example with every free text replaced."""
     if not isinstance(value, dict):
         return value
-    return {
-        key: words if key in free else [words] if key in lists else filled(item, words)
-        for key, item in value.items()
-    }
+    result: dict[str, Any] = {}
+    for key, item in value.items():
+        if key in FREE_TEXTS:
+            result[key] = replacement
+        elif key in FREE_LISTS:
+            result[key] = [replacement]
+        else:
+            result[key] = filled(item, replacement)
+    return result
 
 
 @pytest.mark.parametrize("name", SITES)
-def test_every_text_of_a_spec_is_on_its_page(name: str) -> None:
+def test_the_page_has_every_text_of_a_spec(name: str) -> None:
     site = shipped_site(name)
-    shown = read(as_html(page(site))).words
-    missing = [
-        words
-        for words in worth_reading(site)
-        if " ".join(words.replace("`", "").split()).rstrip(".") not in shown
-    ]
-    assert missing == []
+    shown = read(as_html(page(site))).visible_text
+    for value in visible_texts(site):
+        assert " ".join(value.replace("`", "").split()).rstrip(".") in shown
 
 
 @pytest.mark.parametrize("name", SITES)
-def test_every_source_of_a_spec_is_on_its_page_with_a_place_to_link_to(name: str) -> None:
+def test_the_page_has_every_source_with_an_anchor(name: str) -> None:
     site, html = shipped_site(name), as_html(page(shipped_site(name)))
     for label, source in site.sources.items():
         assert f'id="source-{label}"' in html
@@ -224,22 +228,23 @@ def test_every_source_of_a_spec_is_on_its_page_with_a_place_to_link_to(name: str
 
 
 @pytest.mark.parametrize("name", SITES)
-def test_no_markdown_is_left_in_what_a_person_reads(name: str) -> None:
-    shown = read(as_html(page(shipped_site(name)))).words
+def test_the_visible_text_has_no_markdown(name: str) -> None:
+    shown = read(as_html(page(shipped_site(name)))).visible_text
     assert not re.search(r"\]\(|&#\d+;|<span|\*\*|\| ---", shown)
 
 
 @pytest.mark.parametrize("words", HOSTILE.values(), ids=HOSTILE)
 def test_no_text_of_a_spec_adds_an_element_to_its_page(words: str) -> None:
-    harmless = example()
-    document = filled(harmless.model_dump(mode="json", exclude_defaults=True), words)
+    document = filled(example().model_dump(mode="json", exclude_defaults=True), words)
+    harmless_document = filled(document, "some words")
     hostile = SiteSpec.model_validate(document, strict=False)
-    as_it_should = SiteSpec.model_validate(filled(document, "some words"), strict=False)
-    page_of, should = read(as_html(page(hostile))), read(as_html(page(as_it_should)))
+    harmless = SiteSpec.model_validate(harmless_document, strict=False)
+    hostile_page = read(as_html(page(hostile)))
+    harmless_page = read(as_html(page(harmless)))
     # A backtick makes code, and a line of a picture that is cut has a tooltip.
-    free = Counter(code=99, title=99)
-    assert page_of.tags - free == should.tags - free
-    assert page_of.attributes == should.attributes
+    allowed = Counter(code=99, title=99)
+    assert hostile_page.tags - allowed == harmless_page.tags - allowed
+    assert hostile_page.attributes == harmless_page.attributes
 
 
 @pytest.mark.parametrize("words", HOSTILE.values(), ids=HOSTILE)
@@ -249,16 +254,16 @@ def test_a_hostile_text_is_shown_letter_by_letter(words: str) -> None:
         link(text(words), "https://example.org/"),
         "\n".join(paragraph(text(words))),
     ):
-        assert " ".join(words.split()) == read(as_html(source)).words
+        assert " ".join(words.split()) == read(as_html(source)).visible_text
 
 
 @pytest.mark.parametrize("words", HOSTILE.values(), ids=HOSTILE)
-def test_a_hostile_title_stays_a_title(words: str) -> None:
+def test_a_hostile_title_stays_text(words: str) -> None:
     title = words.replace("\\", "")
     site = example(title=title)
     html = read(as_html(page(site)))
     assert html.tags["script"] == html.tags["img"] == 0
-    assert " ".join(title.split()) in html.words
+    assert " ".join(title.split()) in html.visible_text
     assert "\n" not in page(site).split("\n")[1]
     assert "<" not in page(site).split("\n")[1]
 
@@ -270,7 +275,7 @@ def test_a_hostile_cell_stays_one_cell(words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "address"),
+    ("words", "url"),
     [
         ("see https://example.org/a.", "https://example.org/a"),
         ("(https://example.org/a(b))", "https://example.org/a%28b"),
@@ -278,11 +283,9 @@ def test_a_hostile_cell_stays_one_cell(words: str) -> None:
         ("https://example.org/?a=1&b=2#c", "https://example.org/?a=1&amp;b=2#c"),
     ],
 )
-def test_an_address_in_a_sentence_becomes_a_link_that_stays_in_its_quotes(
-    words: str, address: str
-) -> None:
-    assert f'href="{address}"' in as_html(prose(words))
-    assert words == read(as_html(prose(words))).words
+def test_a_url_in_a_sentence_becomes_a_link(words: str, url: str) -> None:
+    assert f'href="{url}"' in as_html(prose(words))
+    assert words == read(as_html(prose(words))).visible_text
 
 
 def test_backticks_in_a_sentence_make_code() -> None:
@@ -292,7 +295,7 @@ def test_backticks_in_a_sentence_make_code() -> None:
     )
 
 
-def test_a_table_has_only_columns_that_hold_something() -> None:
+def test_a_table_omits_empty_columns() -> None:
     lines = list(table(("one", "two", "three"), [("a", "", "c"), ("d", "", "")]))
     assert lines == ["| one | three |", "| --- | --- |", "| a | c |", "| d |  |", ""]
     assert list(table(("one",), [])) == []
@@ -301,15 +304,15 @@ def test_a_table_has_only_columns_that_hold_something() -> None:
 @pytest.mark.parametrize("name", SITES)
 def test_a_picture_names_every_host_with_its_port(name: str) -> None:
     site = shipped_site(name)
-    words = ["".join(element.itertext()) for element in drawn(site).iter(f"{SVG}text")]
+    words = ["".join(element.itertext()) for element in svg_of(site).iter(f"{SVG}text")]
     for alias, host in site.hosts.items():
         assert any(line.startswith(alias) for line in words)
         assert any(line.endswith(f"port {host.port}") for line in words)
 
 
 @pytest.mark.parametrize("name", SITES)
-def test_a_picture_is_told_in_words_for_those_who_do_not_see_it(name: str) -> None:
-    svg = drawn(shipped_site(name))
+def test_a_picture_has_a_description_for_screen_readers(name: str) -> None:
+    svg = svg_of(shipped_site(name))
     [title, words] = svg.attrib["aria-labelledby"].split()
     assert svg.attrib["role"] == "img"
     assert (svg[0].tag, svg[0].attrib["id"]) == (f"{SVG}title", title)
@@ -319,64 +322,69 @@ def test_a_picture_is_told_in_words_for_those_who_do_not_see_it(name: str) -> No
 
 
 @pytest.mark.parametrize("name", SITES)
-def test_no_two_boxes_of_a_picture_overlap_and_all_are_inside(name: str) -> None:
-    svg = drawn(shipped_site(name))
+def test_the_boxes_of_a_picture_do_not_overlap_and_are_inside(name: str) -> None:
+    svg = svg_of(shipped_site(name))
     width, height = (int(number) for number in svg.attrib["viewBox"].split()[2:])
-    boxes = [
-        {key: int(box.attrib[key]) for key in ("x", "y", "width", "height")}
-        for box in svg.iter(f"{SVG}rect")
-    ]
+    boxes = list(svg.iter(f"{SVG}rect"))
     for above, below in pairwise(boxes):
-        assert above["y"] + above["height"] < below["y"]
-    assert all(
-        box["x"] + box["width"] < width and box["y"] + box["height"] < height for box in boxes
-    )
+        assert end(above, "y", "height") < int(below.attrib["y"])
+    for box in boxes:
+        assert end(box, "x", "width") < width
+        assert end(box, "y", "height") < height
 
 
-def test_machines_behind_a_jump_host_are_drawn_behind_it() -> None:
-    [triton, *_, kosh] = places(shipped_site("triton")).behind
-    assert [place.name for place in kosh.behind] == ["triton-outside", "triton-code-outside"]
-    assert [place.name for place in triton.behind] == ["compute nodes"]
+def end(box: ET.Element, start: str, size: str) -> int:
+    """Return the coordinate at which a box ends."""
+    return int(box.attrib[start]) + int(box.attrib[size])
 
 
-def test_a_way_through_one_of_several_nodes_starts_at_the_host_that_has_them() -> None:
+def test_a_machine_is_drawn_behind_its_jump_host() -> None:
+    [triton, *_, kosh] = tree(shipped_site("triton")).behind
+    assert [node.name for node in kosh.behind] == ["triton-outside", "triton-code-outside"]
+    assert [node.name for node in triton.behind] == ["compute nodes"]
+
+
+def test_a_route_through_a_node_starts_at_the_host_of_the_node() -> None:
     hosts = {
         "ex": {"host": "ex.org", "nodes": {"alias": "ex{n}", "host": "n{n}.ex.org", "n": "1-2"}}
     }
     site = example(
         hosts=hosts, compute={"c": {"match": ["c?"], "through": "ex2"}}, jobs={}, host_keys={}
     )
-    assert [place.name for place in places(site).behind[0].behind] == ["c?"]
+    assert [node.name for node in tree(site).behind[0].behind] == ["c?"]
 
 
-def test_a_line_that_is_too_long_is_cut_and_whole_in_a_tooltip() -> None:
+def test_a_long_line_is_cut_and_complete_in_a_tooltip() -> None:
     long = "from " + "everywhere " * 20
     site = example(
         hosts={"ex": {"host": "ex.org", "network": long}}, compute={}, jobs={}, host_keys={}
     )
-    svg = drawn(site)
+    svg = svg_of(site)
     [cut] = [element for element in svg.iter(f"{SVG}text") if len(element)]
     assert cut[0].text == long
     assert (cut[0].tail or "").endswith("…")
 
 
-def test_host_keys_from_weak_sources_are_shown_as_such_with_the_reason() -> None:
+def test_host_keys_from_a_weak_source_have_the_reason() -> None:
     [row] = (line for line in page(shipped_site("musica")).splitlines() if "SHA256:gzX5" in line)
     assert "no, unverified: read as an undated excerpt" in row
 
 
-def test_hosts_without_host_keys_are_named() -> None:
-    assert "No host keys are known of <code>nibi-robot</code>" in page(shipped_site("nibi"))
+def test_the_page_names_hosts_without_host_keys() -> None:
+    assert (
+        "The spec has no host keys of <code>nibi-robot</code>: ssh asks at the first connection."
+        in page(shipped_site("nibi"))
+    )
 
 
-def test_a_site_that_ends_says_so_on_top() -> None:
+def test_a_site_that_closes_has_a_warning_at_the_top() -> None:
     assert '!!! warning "This site is retiring, until 2026-12-31"\n\n    a note. Source: ' in page(
         example()
     )
     assert '!!! warning "This site is retired"\n\n\n' in page(example(status={"state": "retired"}))
 
 
-def test_commands_are_those_of_the_first_login() -> None:
+def test_the_commands_are_those_of_the_first_login() -> None:
     [commands] = re.findall(r"```sh\n(.*?)```", page(shipped_site("mila")), re.DOTALL)
     assert commands.splitlines() == [
         "gen site mila --out . --user USER",
@@ -386,7 +394,7 @@ def test_commands_are_those_of_the_first_login() -> None:
 
 
 @pytest.mark.parametrize("name", SITES)
-def test_what_is_not_known_of_the_reader_stands_in_capitals_in_commands(name: str) -> None:
+def test_the_commands_have_no_placeholder(name: str) -> None:
     [commands] = re.findall(r"```sh\n(.*?)```", page(shipped_site(name)), re.DOTALL)
     assert "{" not in commands
 
@@ -400,7 +408,7 @@ def test_what_is_not_known_of_the_reader_stands_in_capitals_in_commands(name: st
         ("nibi", "pinned in part"),
     ],
 )
-def test_the_overview_tells_whether_host_keys_are_pinned(name: str, state: str) -> None:
+def test_the_overview_says_whether_host_keys_are_pinned(name: str, state: str) -> None:
     assert host_keys(shipped_site(name)) == state
 
 
@@ -414,11 +422,11 @@ def test_the_overview_tells_whether_host_keys_are_pinned(name: str, state: str) 
         ("a new kind", ["a new kind"]),
     ],
 )
-def test_kinds_of_gpu_are_named_the_same_at_every_site(gpu: str, kinds: list[str]) -> None:
+def test_a_kind_of_gpu_has_the_same_name_at_every_site(gpu: str, kinds: list[str]) -> None:
     assert gpus(example(slurm={"partitions": {"batch": {"gpu": gpu}}})) == kinds
 
 
-def test_a_second_factor_is_part_of_the_login() -> None:
+def test_the_login_label_includes_a_second_factor() -> None:
     assert login(PublicKeyAuth(method="publickey")) == "key"
     assert (
         login(PublicKeyAuth(method="publickey", then="keyboard-interactive"))
@@ -431,7 +439,7 @@ def test_the_overview_has_a_row_for_every_site() -> None:
     assert re.findall(r'<td><a href="([\w-]+)\.md">\1</a></td>', html) == SITES
 
 
-def test_cards_on_a_narrow_screen_name_the_columns_of_the_overview() -> None:
+def test_the_labels_on_a_narrow_screen_are_the_headings_of_the_overview() -> None:
     labels = re.findall(
         r'td:nth-child\((\d)\)::before \{\s+content: "([^"]+)"',
         (DOCS / "assets/sites.css").read_text(),
@@ -442,7 +450,7 @@ def test_cards_on_a_narrow_screen_name_the_columns_of_the_overview() -> None:
 
 
 @pytest.mark.parametrize(
-    ("there", "here"),
+    ("in_repository", "on_site"),
     [
         ("[guide](docs/adding-a-site.md)", "[guide](adding-a-site.md)"),
         ("[a part](docs/spec-reference.md#host)", "[a part](spec-reference.md#host)"),
@@ -453,19 +461,19 @@ def test_cards_on_a_narrow_screen_name_the_columns_of_the_overview() -> None:
         ("the [table](generator/compile.py) there", "the table there"),
     ],
 )
-def test_links_of_the_repository_hold_on_the_site(there: str, here: str) -> None:
-    assert guides.page(there) == here
+def test_links_of_the_repository_become_links_of_the_site(in_repository: str, on_site: str) -> None:
+    assert guides.page(in_repository) == on_site
 
 
 class Page(SingleFileSnapshotExtension):
-    """A snapshot that opens as the page that it is."""
+    """A snapshot in a Markdown file."""
 
     _write_mode = WriteMode.TEXT
     file_extension = "md"
 
 
 class Picture(Page):
-    """A snapshot that opens as the picture that it is."""
+    """A snapshot in an SVG file."""
 
     file_extension = "svg"
 

@@ -1,1 +1,1 @@
-"""The pages of the documentation site that are made from the specs: pure functions from a site to Markdown."""
+"""The pages of the documentation site that are generated from the specs: functions from a site to Markdown."""

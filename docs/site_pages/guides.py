@@ -1,23 +1,27 @@
-"""Pages of the repository that stand outside docs/, made fit for the site."""
+"""The pages of the site that come from files outside docs/."""
 
 import re
 from collections.abc import Mapping
 
-# What a file of the repository is on the site, each from the root of both.
+# The path in the repository and the path on the site.
 PAGES: Mapping[str, str] = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md"}
 _LINK = re.compile(r"\[([^\]]+)\]\(([^)#\s]+)(#[^)\s]*)?\)")
 
 
 def page(markdown: str) -> str:
-    """Return a page with links that hold on the site; one to a file that the site lacks is left as its words."""
+    """Return a page with its links changed to those of the site.
 
-    def moved(found: re.Match[str]) -> str:
-        words, target, anchor = found[1], found[2], found[3] or ""
-        if "://" in target:
-            return found[0]
-        place = PAGES.get(target) or (
-            target.removeprefix("docs/") if target.startswith("docs/") else None
-        )
-        return f"[{words}]({place}{anchor})" if place else words
+    A link to a file that the site does not have becomes plain text.
+    """
+    return _LINK.sub(_site_link, markdown)
 
-    return _LINK.sub(moved, markdown)
+
+def _site_link(link: re.Match[str]) -> str:
+    label, target, anchor = link[1], link[2], link[3] or ""
+    if "://" in target:
+        return link[0]
+    if target in PAGES:
+        return f"[{label}]({PAGES[target]}{anchor})"
+    if target.startswith("docs/"):
+        return f"[{label}]({target.removeprefix('docs/')}{anchor})"
+    return label

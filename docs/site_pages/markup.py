@@ -1,61 +1,78 @@
-"""Markdown that no text of a spec can break out of: what has a meaning there is written as a character reference."""
+"""Markdown that shows every text of a spec letter by letter: characters with a meaning become references."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import quote
 
 _PLAIN = " ,.:;()/-–…@%?'"
-_ADDRESS = "%/:?#@&=+,;~.$-"
-_LINK = re.compile(r"https?://[^\s<>\"'`\\]*[^\s<>\"'`\\.,;:()]")
-_PROSE = re.compile(rf"`([^`]+)`|({_LINK.pattern})")
+_SAFE_IN_URL = "%/:?#@&=+,;~.$-"
+_URL = re.compile(r"https?://[^\s<>\"'`\\]*[^\s<>\"'`\\.,;:()]")
+_CODE_OR_URL = re.compile(rf"`([^`]+)`|({_URL.pattern})")
 
 
 def text(value: str) -> str:
     """Return a text as Markdown that shows it letter by letter."""
-    return "".join(
-        char if char.isalnum() or char in _PLAIN else f"&#{ord(char)};" for char in value
-    )
+    parts = []
+    for char in value:
+        is_plain = char.isalnum() or char in _PLAIN
+        parts.append(char if is_plain else f"&#{ord(char)};")
+    return "".join(parts)
 
 
 def code(value: str) -> str:
-    """Return a text in the type of commands and names."""
+    """Return a text as code."""
     return f"<code>{text(value)}</code>"
 
 
-def link(label: str, target: str) -> str:
-    """Return a link; the label is Markdown already."""
-    return f"[{label}]({quote(target, safe=_ADDRESS)})"
+def link(label: str, url: str) -> str:
+    """Return a link. The label is Markdown already."""
+    return f"[{label}]({quote(url, safe=_SAFE_IN_URL)})"
 
 
 def prose(value: str) -> str:
-    """Return a sentence of a spec: addresses become links, what stands in backticks becomes code, all else is text."""
-    parts, end = list[str](), 0
-    for found in _PROSE.finditer(value):
-        parts += [text(value[end : found.start()])]
-        parts += [code(found[1]) if found[1] else link(text(found[2]), found[2])]
-        end = found.end()
-    return "".join([*parts, text(value[end:])])
+    """Return a sentence of a spec: URLs become links, text in backticks becomes code."""
+    parts: list[str] = []
+    end = 0
+    for match in _CODE_OR_URL.finditer(value):
+        parts.append(text(value[end : match.start()]))
+        if match[1]:
+            parts.append(code(match[1]))
+        else:
+            parts.append(link(text(match[2]), match[2]))
+        end = match.end()
+    parts.append(text(value[end:]))
+    return "".join(parts)
 
 
 def paragraph(markdown: str) -> Iterator[str]:
-    """Yield the lines of a paragraph: at its start a digit would begin a list, a space code, a colon a definition."""
+    """Yield the lines of a paragraph.
+
+    At its start a digit would begin a list, a space code and a colon a definition, so a reference replaces them.
+    """
     first = markdown[0]
-    yield markdown if first.isalpha() or first in "&[<*" else f"&#{ord(first)};{markdown[1:]}"
+    if first.isalpha() or first in "&[<*":
+        yield markdown
+    else:
+        yield f"&#{ord(first)};{markdown[1:]}"
     yield ""
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """Yield the lines of a table of those columns that hold something; nothing when there is no row."""
+    """Yield the lines of a table without its empty columns, or nothing if it has no rows."""
     filled = [row for row in rows if any(row)]
-    used = [column for column in range(len(headings)) if any(row[column] for row in filled)]
-    if not used:
+    columns = []
+    for column in range(len(headings)):
+        if any(row[column] for row in filled):
+            columns.append(column)
+    if not columns:
         return
     for row in [headings, ["---"] * len(headings), *filled]:
-        yield "| " + " | ".join(row[column] for column in used) + " |"
+        yield "| " + " | ".join(row[column] for column in columns) + " |"
     yield ""
 
 
 def bullets(items: Iterable[str]) -> Iterator[str]:
-    """Yield the lines of a list; nothing when it is empty."""
+    """Yield the lines of a list, or nothing if it is empty."""
     lines = [f"- {item}" for item in items]
-    yield from [*lines, ""] if lines else []
+    if lines:
+        yield from [*lines, ""]

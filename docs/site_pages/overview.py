@@ -1,14 +1,14 @@
-"""The table of all sites."""
+"""The page with the table of all sites."""
 
 import json
 from collections.abc import Iterator, Sequence
 
 from generator.schema.site import SiteSpec
+from site_pages.labels import gpus, host_keys, login, status
 from site_pages.markup import link, table, text
-from site_pages.words import gpus, host_keys, login, status
 
 HEADINGS = ("site", "name", "country", "login", "GPU", "host keys", "status")
-_ABOUT = {
+_FRONT_MATTER = {
     "title": "Sites",
     "description": "Every site of the catalogue, to sort and to filter",
     "hide": ["toc"],
@@ -21,23 +21,27 @@ def overview(sites: Sequence[SiteSpec]) -> str:
 
 
 def _lines(sites: Sequence[SiteSpec]) -> Iterator[str]:
-    yield from ["---", *(f"{key}: {json.dumps(value)}" for key, value in _ABOUT.items()), "---", ""]
-    yield from ["# Sites", ""]
-    yield f"The catalogue has {len(sites)} sites. The name of each leads to its page."
+    yield "---"
+    for key, value in _FRONT_MATTER.items():
+        yield f"{key}: {json.dumps(value)}"
+    yield from ["---", "", "# Sites", ""]
+    yield f"The catalogue has {len(sites)} sites. The name of each site links to its page."
     yield from ["", '<div class="sites" markdown="1">', ""]
-    yield from table(HEADINGS, map(_row, sites))
+    yield from table(HEADINGS, [_row(site) for site in sites])
     yield from ["</div>", ""]
-    yield "**Host keys** are *pinned* where the centre itself publishes them: ssh accepts these and no others."
-    yield "*Unverified* ones were read in a weak source, and are pinned only for those who compared them"
-    yield "(`--accept-unverified`). Where a kind of **GPU** is missing, the spec names none; the notes on a site's page"
-    yield "may. Countries are those of ISO 3166."
+    yield "**Host keys** are *pinned* if the site itself publishes them: ssh accepts these and no others."
+    yield "*Unverified* keys come from a weak source. gen pins them only for users who compared them"
+    yield "(`--accept-unverified`). If the kind of **GPU** is missing, the spec names none; the notes on the page of"
+    yield "the site may. Countries are those of ISO 3166."
 
 
 def _row(site: SiteSpec) -> list[str]:
-    operator = f"<br><small>{text(site.operator)}</small>" if site.operator else ""
+    name = text(site.title)
+    if site.operator:
+        name += f"<br><small>{text(site.operator)}</small>"
     return [
         link(text(site.site), f"{site.site}.md"),
-        text(site.title) + operator,
+        name,
         text(site.country or ""),
         text(login(site.auth_of(site.usual_host.host))),
         text(", ".join(gpus(site))),

@@ -1,7 +1,8 @@
-"""A site as a picture: you, the machines to jump through, those to log in to, and what lies behind, as SVG.
+"""A picture of a site as SVG: the user, the jump hosts, the login nodes and the machines behind them.
 
-The picture is a tree, one machine below the other, each further in than the one it is reached through: so it stays
-readable on a narrow screen, whatever number of machines there are. Its colours are those of the page around it.
+The picture is a tree. Each machine is below the one that it is reached through, and further to the
+right, so the picture fits on a narrow screen with any number of machines. It uses the colours of the
+page around it.
 """
 
 import xml.etree.ElementTree as ET
@@ -10,26 +11,27 @@ from dataclasses import dataclass, field
 
 from generator.schema.hosts import Compute, Host
 from generator.schema.site import SiteSpec
-from site_pages.words import ROLES, login
+from site_pages.labels import ROLES, login
 
 _WIDTH, _INDENT, _GAP, _PADDING, _LINE = 372, 22, 12, 10, 17
-_WIDE, _NARROW = 7.4, 6.7  # widths of a letter of the first line, and of one of the further lines
+# Width of a letter in the first line of a box, and in its other lines.
+_WIDE, _NARROW = 7.4, 6.7
 
 
 @dataclass
-class Place:
+class Node:
     """A box of the picture, and the boxes that are reached through it."""
 
     kind: str
     name: str
     tag: str
     lines: list[str] = field(default_factory=list)
-    behind: list["Place"] = field(default_factory=list)
+    behind: list["Node"] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class _Box:
-    place: Place
+    node: Node
     depth: int
     top: int
 
@@ -38,111 +40,117 @@ class _Box:
         return 1 + self.depth * _INDENT
 
     @property
+    def width(self) -> int:
+        return _WIDTH - 1 - self.left
+
+    @property
     def height(self) -> int:
-        return 2 * _PADDING + _LINE * (1 + len(self.place.lines)) - 4
+        return 2 * _PADDING + _LINE * (1 + len(self.node.lines)) - 4
 
     @property
     def middle(self) -> int:
         return self.top + self.height // 2
 
 
-def places(site: SiteSpec) -> Place:
-    """Return the person who logs in, with everything that is reached from there."""
-    you = Place("you", "you", "your machine")
+def tree(site: SiteSpec) -> Node:
+    """Return the node of the user, with all machines behind it."""
+    user = Node("you", "you", "your machine")
     hosts = {alias: _host(site, alias, host) for alias, host in site.hosts.items()}
-    owner = {machine.alias: machine.entry for machine in site.machines()}
+    # A machine may be reached through one of the nodes of a host.
+    by_alias = {machine.alias: hosts[machine.entry] for machine in site.machines()}
     for alias, host in site.hosts.items():
-        (hosts[owner[host.via]] if host.via else you).behind.append(hosts[alias])
+        nearer = by_alias[host.via] if host.via else user
+        nearer.behind.append(hosts[alias])
     for alias, job in site.jobs.items():
-        hosts[owner[job.through]].behind.append(
-            Place("job", alias, "Slurm job", ["started by logging in"])
-        )
+        node = Node("job", alias, "Slurm job", ["started by logging in"])
+        by_alias[job.through].behind.append(node)
     for group in site.compute.values():
-        hosts[owner[group.through]].behind.append(_compute(group))
+        by_alias[group.through].behind.append(_compute(group))
     if not site.compute:
-        hosts[site.usual_host.entry].behind.append(
-            Place("slurm", "compute nodes", "by Slurm", ["sbatch, srun"])
-        )
-    return you
+        node = Node("slurm", "compute nodes", "by Slurm", ["sbatch, srun"])
+        hosts[site.usual_host.entry].behind.append(node)
+    return user
 
 
-def _host(site: SiteSpec, alias: str, host: Host) -> Place:
+def _host(site: SiteSpec, alias: str, host: Host) -> Node:
     lines = [host.host, login(site.auth_of(host))]
     if host.nodes:
         lines.append(f"nodes {host.nodes.alias.replace('{n}', f'[{host.nodes.n}]')}")
     if host.network:
         lines.append(host.network)
-    return Place(host.role, alias, f"{ROLES[host.role]}, port {host.port}", lines)
+    return Node(host.role, alias, f"{ROLES[host.role]}, port {host.port}", lines)
 
 
-def _compute(group: Compute) -> Place:
-    wanted = [name for name in group.match if not name.startswith("!")]
+def _compute(group: Compute) -> Node:
+    names = " ".join(name for name in group.match if not name.startswith("!"))
     lines = [group.host] if group.host else []
-    return Place("compute", " ".join(wanted), f"compute, port {group.port}", lines)
+    return Node("compute", names, f"compute, port {group.port}", lines)
 
 
-def told(place: Place) -> str:
-    """Return the picture in words, for those who do not see it."""
-    ways = [
-        f"{at.name} leads to {', '.join(map(_said, at.behind))}" for at in _all(place) if at.behind
-    ]
-    return "; ".join(ways) + "."
+def description(root: Node) -> str:
+    """Return the picture as text, for screen readers."""
+    sentences = []
+    for node in _all_nodes(root):
+        if node.behind:
+            targets = ", ".join(_label(target) for target in node.behind)
+            sentences.append(f"from {node.name} to {targets}")
+    return "; ".join(sentences) + "."
 
 
-def _said(place: Place) -> str:
-    return f"{place.name} ({', '.join([place.tag, *place.lines])})"
+def _label(node: Node) -> str:
+    return f"{node.name} ({', '.join([node.tag, *node.lines])})"
 
 
-def _all(place: Place) -> Iterator[Place]:
-    yield place
-    for one in place.behind:
-        yield from _all(one)
+def _all_nodes(node: Node) -> Iterator[Node]:
+    yield node
+    for child in node.behind:
+        yield from _all_nodes(child)
 
 
 def picture(site: SiteSpec) -> str:
     """Return the picture of a site as an SVG element."""
-    you = places(site)
-    boxes = list(_boxes(you, 0, 1))
+    root = tree(site)
+    boxes = list(_boxes(root, 0, 1))
     height = boxes[-1].top + boxes[-1].height + 1
-    ids = [f"way-in-{site.site}-{part}" for part in ("title", "words")]
+    title_id, description_id = f"way-in-{site.site}-title", f"way-in-{site.site}-words"
     svg = ET.Element(
         "svg",
         {
             "xmlns": "http://www.w3.org/2000/svg",
             "viewBox": f"0 0 {_WIDTH} {height}",
             "role": "img",
-            "aria-labelledby": " ".join(ids),
+            "aria-labelledby": f"{title_id} {description_id}",
             "fill": "none",
             "stroke": "currentColor",
             "font-family": "system-ui, sans-serif",
             "font-size": "12",
         },
     )
-    ET.SubElement(svg, "title", {"id": ids[0]}).text = f"The way into {site.title}"
-    ET.SubElement(svg, "desc", {"id": ids[1]}).text = told(you)
-    by_place = {id(box.place): box for box in boxes}
+    ET.SubElement(svg, "title", {"id": title_id}).text = f"The route to {site.title}"
+    ET.SubElement(svg, "desc", {"id": description_id}).text = description(root)
+    box_of = {id(box.node): box for box in boxes}
     for box in boxes:
         start = box.top + box.height
-        for one in box.place.behind:
-            start = _draw_way(svg, box.left + _INDENT // 2, start, by_place[id(one)])
+        for child in box.node.behind:
+            start = _draw_arrow(svg, box.left + _INDENT // 2, start, box_of[id(child)])
     for box in boxes:
         _draw_box(svg, box)
     ET.indent(svg, " ")
     return ET.tostring(svg, encoding="unicode")
 
 
-def _boxes(place: Place, depth: int, top: int) -> Iterator[_Box]:
-    box = _Box(place, depth, top)
+def _boxes(node: Node, depth: int, top: int) -> Iterator[_Box]:
+    box = _Box(node, depth, top)
     yield box
     top += box.height + _GAP
-    for one in place.behind:
-        for below in _boxes(one, depth + 1, top):
+    for child in node.behind:
+        for below in _boxes(child, depth + 1, top):
             yield below
             top = below.top + below.height + _GAP
 
 
-def _draw_way(svg: ET.Element, x: int, start: int, end: _Box) -> int:
-    """Draw the way to a box, and return where the one to the next box leaves it."""
+def _draw_arrow(svg: ET.Element, x: int, start: int, end: _Box) -> int:
+    """Draw the arrow to a box, and return the y at which the arrow to the next box starts."""
     y = end.middle
     bend = f"M{x} {start}V{y - 6}q0 6 6 6H{end.left - 1}"
     head = f"M{end.left - 6} {y - 4}L{end.left - 1} {y}L{end.left - 6} {y + 4}"
@@ -151,41 +159,35 @@ def _draw_way(svg: ET.Element, x: int, start: int, end: _Box) -> int:
 
 
 def _draw_box(svg: ET.Element, box: _Box) -> None:
-    place, width = box.place, _WIDTH - 1 - box.left
-    group = ET.SubElement(svg, "g", {"class": f"place {place.kind}"})
-    size = {
+    node = box.node
+    group = ET.SubElement(svg, "g", {"class": f"place {node.kind}"})
+    frame = {
         "x": str(box.left),
         "y": str(box.top),
-        "width": str(width),
+        "width": str(box.width),
         "height": str(box.height),
         "rx": "6",
     }
-    ET.SubElement(
-        group, "rect", size | ({"stroke-dasharray": "4 3"} if place.kind == "slurm" else {})
-    )
-    inside = width - 2 * _PADDING
-    base = box.top + _PADDING + 11
-    bold = {"x": str(box.left + _PADDING), "y": str(base), "font-weight": "600", "font-size": "13"}
-    room = int((inside - _NARROW * (len(place.tag) + 1)) / _WIDE)
-    _write(group, place.name, room, bold)
-    right = {
-        "x": str(box.left + width - _PADDING),
-        "y": str(base),
-        "text-anchor": "end",
-        "class": "tag",
-    }
-    _write(group, place.tag, len(place.tag), right)
-    for number, line in enumerate(place.lines, start=1):
-        at = {"x": str(box.left + _PADDING), "y": str(base + number * _LINE)}
-        _write(group, line, int(inside / _NARROW), at)
+    if node.kind == "slurm":
+        frame["stroke-dasharray"] = "4 3"
+    ET.SubElement(group, "rect", frame)
+    inside = box.width - 2 * _PADDING
+    x, y = str(box.left + _PADDING), box.top + _PADDING + 11
+    room = int((inside - _NARROW * (len(node.tag) + 1)) / _WIDE)
+    name = {"x": x, "y": str(y), "font-weight": "600", "font-size": "13"}
+    _write(group, node.name, room, name)
+    tag = {"x": str(box.left + box.width - _PADDING), "y": str(y)}
+    _write(group, node.tag, len(node.tag), {**tag, "text-anchor": "end", "class": "tag"})
+    for number, line in enumerate(node.lines, start=1):
+        _write(group, line, int(inside / _NARROW), {"x": x, "y": str(y + number * _LINE)})
 
 
-def _write(group: ET.Element, words: str, room: int, attributes: dict[str, str]) -> None:
-    """Write a line, cut to its room; the whole of it then stands in a tooltip."""
+def _write(group: ET.Element, line: str, room: int, attributes: dict[str, str]) -> None:
+    """Write a line. If it is cut, a tooltip shows all of it."""
     element = ET.SubElement(group, "text", {"fill": "currentColor", "stroke": "none", **attributes})
-    if len(words) <= room:
-        element.text = words
+    if len(line) <= room:
+        element.text = line
         return
     tooltip = ET.SubElement(element, "title")
-    tooltip.text = words
-    tooltip.tail = words[: room - 1] + "…"
+    tooltip.text = line
+    tooltip.tail = line[: room - 1] + "…"

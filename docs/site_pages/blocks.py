@@ -1,0 +1,203 @@
+"""The blocks and values of a spec as Markdown: lists, tables and sentences."""
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
+from datetime import date
+
+from generator.schema.auth import (
+    AgentAuth,
+    CommandCertificateAuth,
+    KerberosAuth,
+    KeyboardAuth,
+    PublicKeyAuth,
+    StepAuth,
+)
+from generator.schema.base import Fact, Model
+from generator.schema.descriptions import descriptions
+from site_pages.labels import ROLES, login
+from site_pages.markup import bullets, code, link, paragraph, prose, table, text
+
+# Headings of columns, where the key does not read well.
+_HEADINGS = {
+    "qos": "QoS",
+    "gpu": "GPU",
+    "gpus_per_node": "GPUs per node",
+    "cores_per_gpu": "cores per GPU",
+    "gres": "GRES type",
+    "mem": "memory",
+    "n": "numbers",
+    "named": "to be named",
+    "interval": "seconds between probes",
+    "count": "unanswered probes",
+}
+# Labels in lists, where they are shorter than the description of the field.
+_LABELS = {
+    "host": "host name",
+    "role": "purpose",
+    "port": "port",
+    "via": "jump through",
+    "through": "jump through",
+    "nodes": "nodes behind it",
+    "auth": "login",
+    "keepalive": "keepalive",
+    "architecture": "processor",
+    "network": "reached",
+    "match": "names",
+    "also": "further names",
+}
+# Fields with text in the site's own language. All other texts are names or commands.
+_PROSE_FIELDS = {
+    "note",
+    "network",
+    "submit",
+    "form",
+    "reservations",
+    "quota",
+    "gpu",
+    "gpus",
+    "kind",
+    "method",
+    "then",
+    "asks",
+}
+_COMMAND_FIELDS = {"command", "fill"}
+_END_OF_LABEL = re.compile(r"; | \(|\.$")
+
+
+@dataclass(frozen=True)
+class _FieldValue:
+    """A field that has a value of its own, and not its default."""
+
+    name: str
+    value: object
+    description: str
+    """The first part of the field's description."""
+
+
+def _field_values(model: Model, always: Set[str] = frozenset()) -> Iterator[_FieldValue]:
+    """Yield the fields that differ from their defaults, and those that are always shown."""
+    texts = descriptions(type(model))
+    for name, field in type(model).model_fields.items():
+        value = getattr(model, name)
+        if name in always or field.is_required() or value != field.get_default():
+            description = _END_OF_LABEL.split(texts.get(name, name), maxsplit=1)[0]
+            yield _FieldValue(name, value, description)
+
+
+def details(
+    model: Model | None,
+    title: str = "",
+    skipped: Set[str] = frozenset(),
+    always: Set[str] = frozenset(),
+) -> Iterator[str]:
+    """Yield the fields of a block as a list, with its note, date and source below."""
+    if model is None:
+        return
+    items = []
+    for field in _field_values(model, always):
+        if field.name not in skipped and field.name not in Fact.model_fields:
+            label = _LABELS.get(field.name) or prose(field.description)
+            items.append(f"{label}: {value_text(field.name, field.value)}")
+    remark = remarks(model) if isinstance(model, Fact) else ""
+    if title and (items or remark):
+        yield from paragraph(f"**{title}**")
+    yield from bullets(items)
+    if remark:
+        yield from paragraph(remark)
+
+
+def facts_table(facts: Mapping[str, Fact]) -> Iterator[str]:
+    """Yield a table with a row for each fact, and a column for each of their fields."""
+    columns: list[str] = []
+    for fact in facts.values():
+        for key in type(fact).model_fields:
+            if key not in columns and key not in Fact.model_fields:
+                columns.append(key)
+    columns += ["note", "source", "checked"]
+    rows = []
+    for name, fact in facts.items():
+        values = {field.name: field.value for field in _field_values(fact)}
+        rows.append([code(name), *(value_text(key, values.get(key)) for key in columns)])
+    yield from table(["name", *(_heading(key) for key in columns)], rows)
+
+
+def _heading(key: str) -> str:
+    return _HEADINGS.get(key, key.replace("_", " "))
+
+
+def remarks(fact: Fact) -> str:
+    """Return note, date and sources of a fact as sentences."""
+    sentences = []
+    if fact.note:
+        sentences.append(prose(fact.note).rstrip("."))
+    if fact.checked:
+        sentences.append(f"Checked {fact.checked}")
+    if fact.source:
+        sentences.append(f"Source: {source_links(fact.source)}")
+    return ". ".join(sentences) + "." if sentences else ""
+
+
+def source_links(names: Sequence[str]) -> str:
+    """Return links to the sources at the end of the page."""
+    return ", ".join(link(text(name), f"#source-{name}") for name in names)
+
+
+def value_text(key: str, value: object) -> str:
+    """Return a value of the spec for readers."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else "no"
+        case int() | date():
+            return text(str(value))
+        case tuple():
+            return _tuple_text(key, value)
+        case KeyboardAuth():
+            return ", ".join([text(login(value)), *_fields(value, skipped={"method", "asks"})])
+        case PublicKeyAuth() | KerberosAuth() | AgentAuth() | StepAuth() | CommandCertificateAuth():
+            return ", ".join([text(login(value)), *_fields(value, skipped={"method"})])
+        case Model():
+            return ", ".join(_fields(value))
+        case Mapping():
+            entries = []
+            for name, item in value.items():
+                entries.append(f"{code(name)} {value_text('', item)}".rstrip())
+            return "; ".join(entries)
+        case _:
+            return _string_text(key, str(value))
+
+
+def _tuple_text(key: str, values: tuple[object, ...]) -> str:
+    if key == "source":
+        return source_links([str(name) for name in values])
+    if key in _COMMAND_FIELDS:
+        return code(shlex.join(str(word) for word in values))
+    texts = [value_text(key, value) for value in values]
+    if any(isinstance(value, Model) for value in values):
+        return _wide("; ".join(texts))
+    return ", ".join(texts)
+
+
+def _fields(model: Model, skipped: Set[str] = frozenset()) -> Iterator[str]:
+    """Yield the fields of a block within a block."""
+    for field in _field_values(model):
+        if field.name not in skipped:
+            yield f"{_heading(field.name)} {value_text(field.name, field.value)}"
+
+
+def _string_text(key: str, value: str) -> str:
+    if key == "role":
+        return ROLES[value]
+    if key == "note":
+        return _wide(prose(value))
+    if key in _PROSE_FIELDS or value.startswith(("http://", "https://")):
+        return prose(value)
+    return text(value) if value.isalpha() else code(value)
+
+
+def _wide(markdown: str) -> str:
+    """Return a text that keeps a readable width in a table."""
+    return f'<span class="note">{markdown}</span>'
