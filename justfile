@@ -20,10 +20,11 @@ lint:
 snapshots:
     {{python}} -m pytest --snapshot-update
 
-# write the schema and the reference from the models
+# write the schema and the reference from the models, and the index of the catalogue from the specs
 docs:
     {{python}} -m generator schema > docs/site-spec.schema.json
     {{python}} docs/spec_reference.py > docs/spec-reference.md
+    {{python}} docs/catalogue_index.py > site_specs/index.json
 
 # `just bench startup`, `catalogue`, `drift`, `on_connect` or `scaffold`
 bench name:

@@ -2,16 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from generator import codec
 from generator.cli.output import data, say, width
 from generator.cli.table import table
 from generator.errors import GenError, near
 from generator.loading import catalogue
-
-if TYPE_CHECKING:
-    from generator.schema.site import SiteSpec
+from generator.loading.index import Summary, summary
 
 
 @dataclass(frozen=True)
@@ -25,7 +22,7 @@ class Filter:
     """Part of the name of a GPU; empty for any GPU."""
     pinned: bool | None = None
 
-    def accepts(self, site: "Summary") -> bool:
+    def accepts(self, site: Summary) -> bool:
         """Return whether a site is listed."""
         if self.country is not None and site.country.lower() != self.country.lower():
             return False
@@ -36,27 +33,13 @@ class Filter:
         return self.pinned is None or self.pinned == (site.pinned in ("yes", "in part"))
 
 
-@dataclass(frozen=True)
-class Summary:
-    """What the list says about a site; the fields are the keys of `--json`."""
-
-    site: str
-    title: str
-    country: str
-    login: str
-    gpus: tuple[str, ...]
-    pinned: str
-    status: str
-    host: str
-
-
 def run(specs: Path | None, site_filter: Filter, as_json: bool) -> int:
     """Print a line for each site. The status is 2 if a spec has faults; they are printed on stderr."""
     paths = catalogue.sites(specs)
     sites: list[Summary] = []
     for name, path in paths.items():
         try:
-            sites.append(_summary(name, path))
+            sites.append(summary(name, path))
         except GenError as error:
             say(str(error))
     _check_method(site_filter.login, {site.login for site in sites})
@@ -67,22 +50,6 @@ def run(specs: Path | None, site_filter: Filter, as_json: bool) -> int:
         data(_table(chosen))
         say(f"{len(chosen)} of {len(paths)} sites. Next: gen show SITE, or gen site SITE --out .")
     return 0 if len(sites) == len(paths) else 2
-
-
-def _summary(name: str, path: Path) -> Summary:
-    from generator.loading import validate
-
-    site: SiteSpec = validate.site(path)
-    return Summary(
-        site=name,
-        title=site.title,
-        country=site.country or "",
-        login=site.auth.method,
-        gpus=tuple(site.slurm.gpu_kinds()),
-        pinned=site.pinned(),
-        status=site.status.state,
-        host=site.usual_host.host_name,
-    )
 
 
 def _check_method(login: str | None, methods: set[str]) -> None:

@@ -27,11 +27,13 @@ _NO_TEXT = re.compile(
 # Where libyaml and ruamel may read the same text differently. tests/loading/test_yaml_readers.py looks for more.
 _READ_DIFFERENTLY = re.compile(
     r"""
-      [\t\r\\]   # a tab ends a word for libyaml only; old Macs' line ends; escapes within quotes
-    | ^%         # a directive
-    | (?:^|[\s,\[{:])!  # a tag
-    | ["']:\S    # a value right behind a key in quotes
-    | [\[{,]\s*[:?]  # a word in a flow that starts with an indicator, as in [::1]
+      [\t\r\\]                          # a tab ends a word for libyaml only; line ends of old Macs; escapes
+    | ^%                                # a directive
+    | (?:^|[\s,\[{:])!                   # a tag
+    | ["']:\S                           # a value right behind a key in quotes
+    | [\[{,]\s*[:?]                     # a word that starts with an indicator, in a flow: [::1]
+    | [|>][-+0-9]*\#                    # a remark right behind the indicator of a block scalar
+    | [|>][-+0-9]*\ *(?:\#.*)?\n\ *\n   # a block scalar that starts with a blank line
     """,
     re.MULTILINE | re.VERBOSE,
 )

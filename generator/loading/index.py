@@ -1,0 +1,97 @@
+"""What `gen list` says about each spec, kept in `site_specs/index.json` so that it need not read 39 specs as YAML.
+
+The index has the digest of each spec. A spec that has changed, or that is not in the index, is read itself: a stale
+index costs time and never shows anything that a spec does not say. `just docs` writes the index again.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from generator import codec
+from generator.errors import GenError
+from generator.loading import catalogue, inputs
+from generator.resources import CATALOGUE
+
+if TYPE_CHECKING:
+    from generator.schema.site import SiteSpec
+
+PATH = CATALOGUE / "index.json"
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What the list says about a site; the fields are the keys of `gen list --json`."""
+
+    site: str
+    title: str
+    country: str
+    login: str
+    """Login method."""
+    gpus: tuple[str, ...]
+    pinned: str
+    status: str
+    host: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A spec of the index."""
+
+    sha256: str
+    summary: Summary
+
+
+@dataclass(frozen=True)
+class Index:
+    """The index: its entries by the name of the site."""
+
+    specs: Mapping[str, Entry] = field(default_factory=dict)
+
+
+def summary(name: str, path: Path) -> Summary:
+    """Return what the list says about a spec: from the index if it knows this very text, else from the spec."""
+    file = inputs.file(path)
+    entry = _index().specs.get(name)
+    if entry and entry.sha256 == sha256(file.content).hexdigest():
+        return entry.summary
+    return _summary(name, file)
+
+
+def text() -> str:
+    """Return the index of the specs that ship with gen, as `site_specs/index.json` has it."""
+    specs: dict[str, Entry] = {}
+    for name, path in catalogue.shipped().items():
+        file = inputs.file(path)
+        specs[name] = Entry(sha256(file.content).hexdigest(), _summary(name, file))
+    return codec.dump(Index(specs)).decode()
+
+
+@cache
+def _index() -> Index:
+    """Return the index; an empty one if the file is missing or damaged, for the specs have everything that it has."""
+    try:
+        return codec.load(Index, inputs.file(PATH).content, str(PATH))
+    except GenError:
+        return Index()
+
+
+def _summary(name: str, file: inputs.File) -> Summary:
+    # Both take longer to import than the index takes to read.
+    from generator.loading import validate, yaml_document
+
+    path = str(file.path)
+    site: SiteSpec = validate.spec(yaml_document.parse(file.content, path), path)
+    return Summary(
+        site=name,
+        title=site.title,
+        country=site.country or "",
+        login=site.auth.method,
+        gpus=site.slurm.gpu_kinds(),
+        pinned=site.pinned(),
+        status=site.status.state,
+        host=site.usual_host.host_name,
+    )
