@@ -1,7 +1,10 @@
-"""Compile the templates to Python: `python templates/compile.py` writes `generator/compiler/compiled_templates.py`.
+"""Compile the templates to Python: write `generator/compiler/compiled_templates.py`.
 
-Importing jinja2 takes five times as long as Python needs to start. So gen runs the compiled templates, and only this
-program and the tests import jinja2. A test fails if the compiled templates are not up to date.
+Run `python templates/compile.py` after a change of a template.
+
+Importing jinja2 takes five times as long as Python needs to start. So gen runs the compiled
+templates, and only this program and the tests import jinja2. A test fails if the compiled templates
+are not up to date.
 """
 
 import sys
@@ -24,7 +27,10 @@ ENVIRONMENT = Environment(
 )
 
 HEAD = '''\
-"""The templates of `templates/` as Python. Do not edit: `python templates/compile.py` writes this file."""
+"""The templates of `templates/` as Python.
+
+Do not edit: `python templates/compile.py` writes this file.
+"""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""The pages of the documentation site: they have every text of a spec, and no text becomes markup."""
+"""The pages of the site: they have every text of a spec, and no text becomes markup."""
 
 import re
 import xml.etree.ElementTree as ET
@@ -97,7 +97,8 @@ def leaves(value: object, keys: tuple[str, ...] = ()) -> Iterator[tuple[tuple[st
         yield keys, value
 
 
-# The page shows fingerprints instead of whole keys, its own words for some values, and links for sources.
+# The page shows fingerprints instead of whole keys, its own words for some values, and links for
+# sources.
 SHOWN_DIFFERENTLY = {"keys", "key", "method", "role", "asks", "then", "ref", "state", "docs"}
 
 
@@ -152,7 +153,9 @@ def example(**changes: Any) -> SiteSpec:
 HOSTILE = {
     "an element": "<script>alert(1)</script><img src=x onerror=alert(1)>",
     "ends of elements": "</code></figure></svg></title></text>--><b>bold</b>",
-    "links and pictures": "[click](javascript:alert(1)) ![x](//evil.example/x) <javascript:alert(1)> [a][b]",
+    "links and pictures": (
+        "[click](javascript:alert(1)) ![x](//evil.example/x) <javascript:alert(1)> [a][b]"
+    ),
     "emphasis": "**bold** _thin_ ~~gone~~ ^up^ ==marked==",
     "columns": "a | b | c ||",
     "backticks": "`` ` ``` odd ` number",

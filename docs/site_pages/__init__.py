@@ -1,1 +1,1 @@
-"""The pages of the documentation site that are generated from the specs: functions from a site to Markdown."""
+"""Generate pages of the documentation site: functions from a site to Markdown."""

@@ -1,4 +1,7 @@
-"""Markdown that shows every text of a spec letter by letter: characters with a meaning become references."""
+"""Markdown that shows every text of a spec letter by letter.
+
+A character with a meaning in Markdown is written as a character reference.
+"""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -47,7 +50,8 @@ def prose(value: str) -> str:
 def paragraph(markdown: str) -> Iterator[str]:
     """Yield the lines of a paragraph.
 
-    At its start a digit would begin a list, a space code and a colon a definition, so a reference replaces them.
+    At its start a digit would begin a list, a space code and a colon a definition, so a reference
+    replaces them.
     """
     first = markdown[0]
     if first.isalpha() or first in "&[<*":

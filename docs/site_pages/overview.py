@@ -29,10 +29,10 @@ def _lines(sites: Sequence[SiteSpec]) -> Iterator[str]:
     yield from ["", '<div class="sites" markdown="1">', ""]
     yield from table(HEADINGS, [_row(site) for site in sites])
     yield from ["</div>", ""]
-    yield "**Host keys** are *pinned* if the site itself publishes them: ssh accepts these and no others."
-    yield "*Unverified* keys come from a weak source. gen pins them only for users who compared them"
-    yield "(`--accept-unverified`). If the kind of **GPU** is missing, the spec names none; the notes on the page of"
-    yield "the site may. Countries are those of ISO 3166."
+    yield "**Host keys** are *pinned* if the site itself publishes them: ssh accepts these and no"
+    yield "others. *Unverified* keys come from a weak source. gen pins them only for users who compared them"
+    yield "(`--accept-unverified`). If the kind of **GPU** is missing, the spec names none; the notes on"
+    yield "the page of the site may. Countries are those of ISO 3166."
 
 
 def _row(site: SiteSpec) -> list[str]:

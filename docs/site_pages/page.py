@@ -1,4 +1,4 @@
-"""The page of one site: everything that its spec says, for a user who wants to log in and to submit jobs."""
+"""The page of one site: its whole spec, for a user who wants to log in and to submit jobs."""
 
 import json
 import re

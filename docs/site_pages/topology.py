@@ -1,8 +1,8 @@
-"""A picture of a site as SVG: the user, the jump hosts, the login nodes and the machines behind them.
+"""A picture of a site as SVG: the user, jump hosts, login nodes and the machines behind them.
 
 The picture is a tree. Each machine is below the one that it is reached through, and further to the
-right, so the picture fits on a narrow screen with any number of machines. It uses the colours of the
-page around it.
+right, so the picture fits on a narrow screen with any number of machines. It uses the colours of
+the page around it.
 """
 
 import xml.etree.ElementTree as ET

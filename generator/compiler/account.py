@@ -14,7 +14,10 @@ A = TypeVar("A", bound=Fact)
 
 @dataclass(frozen=True)
 class Account:
-    """A user at one site. An emitter passes every text of the spec through `fill` before it writes it."""
+    """A user at one site.
+
+    An emitter passes every text of the spec through `fill` before it writes it.
+    """
 
     site: SiteSpec
     profile: SiteProfile
@@ -33,7 +36,7 @@ class Account:
         }
 
     def fill(self, text: str) -> str | None:
-        """Return a text with its placeholders replaced, or ``None`` if one of their values is unknown."""
+        """Return a text with its placeholders replaced, or ``None`` if a value is unknown."""
         return expand(text, self.values())
 
     def missing(self, text: str) -> list[str]:
@@ -50,8 +53,8 @@ class Account:
     def key(self, auth: Auth) -> str | None:
         """Return the path of the private key, or ``None`` if the method has no key file.
 
-        The profile's key replaces the site's usual key, but not a key that the spec has for another purpose (the key of
-        an automation host).
+        The profile's key replaces the site's usual key, but not a key that the spec has for another
+        purpose (the key of an automation host).
         """
         if not isinstance(auth, WithKey):
             return None
@@ -63,7 +66,8 @@ class Account:
     def resolved(self, auth: A) -> A:
         """Return an auth model with its placeholders filled in and its key as `key` returns it.
 
-        A text that needs an unknown value keeps its placeholders: pass it to `missing` for the names of the values.
+        A text that needs an unknown value keeps its placeholders: pass it to `missing` for the
+        names of the values.
         """
         resolved = filled(auth, self.fill)
         if not isinstance(auth, WithKey):
@@ -71,7 +75,7 @@ class Account:
         return resolved.model_copy(update={"key": self.key(auth) or auth.key})
 
     def certificate(self, auth: Auth) -> str | None:
-        """Return the path of the certificate: the spec's own, else beside the key, where step writes it."""
+        """Return the path of the certificate: the path in the spec, else beside the key."""
         if isinstance(auth, CommandCertificateAuth) and auth.certificate:
             return self.fill(auth.certificate)
         if not isinstance(auth, StepAuth | CommandCertificateAuth):

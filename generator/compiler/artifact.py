@@ -1,4 +1,4 @@
-"""The generated file as a value: the compiler makes it; everything else writes, compares or reports it."""
+"""The generated file as a value. The compiler makes it; others write, compare or report it."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,8 +18,8 @@ class Owner(StrEnum):
 class Artifact:
     """A generated file.
 
-    `path` is relative to the output directory. `install_to` is relative to the home directory; it is ``None`` for a
-    file that `gen install` does not copy.
+    `path` is relative to the output directory. `install_to` is relative to the home directory; it
+    is ``None`` for a file that `gen install` does not copy.
     """
 
     path: PurePosixPath

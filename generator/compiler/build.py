@@ -18,7 +18,10 @@ _BLANK_OR_COMMENT = re.compile(rb"(?m)^\s*(#.*)?$")
 
 
 def build(inputs: Inputs) -> "Compilation":
-    """Return the compilation of a site. The error lists every fault of spec, profile and options, one in each line."""
+    """Return the compilation of a site.
+
+    The error lists every fault of spec, profile and options, one in each line.
+    """
     # gen refresh and gen status read only an account: they need no emitter, and no jinja2.
     from generator.compiler.compile import compilation
 
@@ -31,7 +34,8 @@ def account(
 ) -> tuple[Account, list[overrides.Change]]:
     """Return the user's account at the site, and the changes that were applied to the spec.
 
-    `more_changes` takes the data of the spec and returns further changes, which win over the others.
+    `more_changes` takes the data of the spec and returns further changes, which win over the
+    others.
     """
     profile = _profile(inputs.profile)
     document = yaml_document.parse(inputs.spec.content, str(inputs.spec.path))

@@ -37,7 +37,7 @@ _HOME_MEANING = "your home directory, for paths in .env files (as in /home/ada)"
 def compile_site(
     site: SiteSpec, profile: SiteProfile, project: Project | None = None
 ) -> list[Artifact]:
-    """Return every managed artifact of a site in the order of the emitters, and then those of a project."""
+    """Return every managed artifact of a site: in the order of the emitters, then the project's."""
     account = Account(site, profile)
     artifacts: list[Artifact] = []
     if not (project and project.alone):
@@ -63,7 +63,7 @@ def compilation(
     changes: Sequence[Change] = (),
     project: Project | None = None,
 ) -> Compilation:
-    """Return the artifacts of a site with the seeds of a new project, and the facts to report about them."""
+    """Return the artifacts of a site and of a new project, and the facts to report about them."""
     account = Account(site, profile)
     artifacts = compile_site(site, profile, project)
     gaps: list[Gap] = []

@@ -1,7 +1,8 @@
-"""The certificate check before each connection: a shell command that ssh runs (ssh_config(5), `Match exec`).
+"""The certificate check before each connection: a shell command in `Match exec` (ssh_config(5)).
 
-`gen refresh` writes the second from which the certificate is due into `~/.local/state/gen/SITE.due`. Until then the
-command starts no program but `date`. ssh waits for the command, and gives it /dev/null as its input and output.
+`gen refresh` writes the second from which the certificate is due into
+`~/.local/state/gen/SITE.due`. Until then the command starts no program but `date`. ssh waits for
+the command, and gives it /dev/null as its input and output.
 """
 
 from collections.abc import Iterable
@@ -13,15 +14,17 @@ from generator.ssh.config_files import RENEWAL_COMMAND
 
 # $0 is the site, $1 the certificate below the home directory.
 #
-# The user's own shell, which may be fish or csh, sees the whole script as one word in single quotes; for ssh it is part
-# of a word in double quotes. So the script may hold no quotes of either kind, no backslash and no exclamation mark. Its
-# first two commands have the effect of quotes around every variable.
+# The user's own shell, which may be fish or csh, sees the whole script as one word in single
+# quotes; for ssh it is part of a word in double quotes. So the script may hold no quotes of either
+# kind, no backslash and no exclamation mark. Its first two commands have the effect of quotes
+# around every variable.
 _SCRIPT = (
     "IFS=",
     "set -f",
     # gen would read the specs of the current directory, which may belong to another user.
     "cd $HOME/ 2>/dev/null || exit",
-    f"{{ [ -e $1 ] && read due <{renewal_due('$0')} && [ $(date +%s) -lt $due ]; }} 2>/dev/null && exit",
+    f"{{ [ -e $1 ] && read due <{renewal_due('$0')} && [ $(date +%s) -lt $due ]; }} 2>/dev/null"
+    " && exit",
     # A program that a desktop starts has a short PATH.
     "PATH=$PATH:$HOME/.local/bin:/opt/homebrew/bin:/usr/local/bin",
     # Not with exec: ssh gives up if the command dies of a signal.
@@ -50,8 +53,8 @@ def match_criteria(
     command = command.replace("%", "%%")
     criteria = []
     for names in _pattern_lists(host_names):
-        # ssh reads its files a second time if CanonicalizeHostname is on: `!canonical` skips the second run. `!final`
-        # would request such a second reading (OpenSSH 8.0).
+        # ssh reads its files a second time if CanonicalizeHostname is on: `!canonical` skips the
+        # second run. `!final` would request such a second reading (OpenSSH 8.0).
         criteria.append(f'!canonical originalhost {",".join(names)} exec "{command}"')
     return criteria
 
@@ -59,8 +62,8 @@ def match_criteria(
 def _pattern_lists(host_names: Iterable[list[str]]) -> list[list[str]]:
     """Return the pattern list of each `Match` line.
 
-    A negated pattern excludes a name from its whole list (ssh_config(5), PATTERNS). So a block that has one gets its
-    own line, and all other blocks share the first line.
+    A negated pattern excludes a name from its whole list (ssh_config(5), PATTERNS). So a block that
+    has one gets its own line, and all other blocks share the first line.
     """
     shared: list[str] = []
     separate: list[list[str]] = []

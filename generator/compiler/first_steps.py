@@ -34,7 +34,7 @@ def first_login(account: Account) -> FirstLogin:
 
 
 def _keygen_command(auth: Auth, key: str | None) -> str | None:
-    """Return the command that makes the key pair, or ``None`` if the user needs no key or another command makes it."""
+    """Return the command that makes the key pair, if the user must make one."""
     key_type: str = _DEFAULT_KEY_TYPE
     match auth:
         case PublicKeyAuth():
@@ -68,20 +68,21 @@ def _step_commands(account: Account, auth: StepAuth, key: str | None) -> list[st
     if auth.provisioner:
         certificate += ["--provisioner", auth.provisioner]
     certificate += ["--no-password", "--insecure"]
-    # step makes a new key pair too. It may overwrite the key that gen chose for the site, but not a key of the profile.
+    # step makes a new key pair too. It may overwrite the key that gen chose for the site, but not a
+    # key of the profile.
     if key == account.fill(auth.key):
         certificate.append("--force")
     return [_pasteable(*bootstrap), _pasteable(*certificate)]
 
 
 def _filled(account: Account, text: str) -> str:
-    """Return a text with its placeholders replaced; an unknown value is written in capitals (`USER`)."""
+    """Return a text with its placeholders replaced, unknown values in capitals (`USER`)."""
     values = {name: value or name.upper() for name, value in account.values().items()}
     return expand(text, values) or text
 
 
 def _pasteable(*words: str | None) -> str:
-    """Return a command with its words quoted for the shell; a `~/` in front stays, so that the shell expands it."""
+    """Return a command with its words quoted for the shell, except a leading `~/`."""
     quoted = []
     for word in words:
         if not word:

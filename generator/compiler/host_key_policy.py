@@ -17,11 +17,11 @@ class Pins:
     authorities: tuple[Authority, ...]
     """Keys that sign host keys."""
     algorithms: str | None
-    """HostKeyAlgorithms that match the pinned keys; ``None`` with authorities alone: ssh prefers certificates."""
+    """HostKeyAlgorithms for the pinned keys; ``None`` with authorities alone, as in ssh's default."""
 
 
 def fingerprints(keys: HostKeys) -> Iterator[tuple[Algorithm, str]]:
-    """Yield algorithm and fingerprint of every host key, also of whole keys, but not of authorities."""
+    """Yield algorithm and fingerprint of every host key, but not of authorities."""
     for kind, pinned in keys.fingerprints.items():
         for value in pinned:
             yield kind, value
@@ -30,12 +30,12 @@ def fingerprints(keys: HostKeys) -> Iterator[tuple[Algorithm, str]]:
 
 
 def trusted(account: Account, keys: HostKeys) -> bool:
-    """Return whether gen pins these host keys: one of their sources is strong, or the user accepts weak sources."""
+    """Return whether gen pins these keys: a source is strong, or the user accepts weak sources."""
     return account.profile.accept_unverified or not account.site.unverified(keys)
 
 
 def pins(account: Account, entry: str) -> Pins | None:
-    """Return the pins of an entry of `hosts` or `compute`, or ``None`` if the spec has no trusted keys for it."""
+    """Return the trusted pins of an entry of `hosts` or `compute`, if the spec has any."""
     for keys in account.site.host_keys.values():
         if entry in keys.hosts and trusted(account, keys):
             pinned = tuple(dict.fromkeys(value for _, value in fingerprints(keys)))
@@ -58,7 +58,8 @@ def _algorithms(keys: HostKeys) -> str | None:
 
 
 def known_hosts_name(name: str, port: int) -> str:
-    """Return a host as known_hosts names it: in lowercase, because ssh looks it up so (sshd(8), SSH_KNOWN_HOSTS)."""
+    """Return a host as known_hosts names it (sshd(8), SSH_KNOWN_HOSTS_FILE_FORMAT)."""
+    # ssh looks a name up in lowercase.
     if port == 22:
         return name.lower()
     if name.startswith("!"):
@@ -69,8 +70,9 @@ def known_hosts_name(name: str, port: int) -> str:
 def host_key_settings(pinned: Pins | None, port: int) -> list[tuple[str, str]]:
     """Return the settings that make ssh accept the pinned keys only, or ask if nothing is pinned.
 
-    ssh runs KnownHostsCommand (OpenSSH 8.5) with the host's name for known_hosts and the key's type, base64 and
-    fingerprint. It reads the output as lines of known_hosts. An older client ignores the command and refuses the host.
+    ssh runs KnownHostsCommand (OpenSSH 8.5) with the host's name for known_hosts and the key's
+    type, base64 and fingerprint. It reads the output as lines of known_hosts. An older client
+    ignores the command and refuses the host.
     """
     if pinned is None:
         return [("StrictHostKeyChecking", "ask")]

@@ -8,7 +8,8 @@ from generator.schema.text_types import seconds
 
 _DEFAULT_SKEW = 30 * 60
 _SHORTEST_SKEW = 15
-# Each divides a minute, an hour or a day, so that a calendar expression of systemd.time(7) can name it.
+# Each divides a minute, an hour or a day, so that a calendar expression of systemd.time(7) can name
+# it.
 _PERIODS = (5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 14400, 21600)
 
 
@@ -21,7 +22,8 @@ class Schedule:
     period: int
     """Time between two checks: at most a third of the skew.
 
-    Two checks then fall within the skew whatever their delays are, so that the second makes up for a first that failed.
+    Two checks then fall within the skew whatever their delays are, so that the second makes up for
+    a first that failed.
     """
     delay: int
     """Largest random delay of a check, so that the users of a site do not all renew at once."""
@@ -51,7 +53,8 @@ def timed_auth(site: SiteSpec) -> StepAuth | CommandCertificateAuth | None:
 def schedule(auth: StepAuth | CommandCertificateAuth) -> Schedule:
     """Return when to check a certificate.
 
-    Without `renew_before` the skew is a quarter of the lifetime; without a lifetime either, it is half an hour.
+    Without `renew_before` the skew is a quarter of the lifetime; without a lifetime either, it is
+    half an hour.
     """
     if auth.renew_before:
         skew = seconds(auth.renew_before)

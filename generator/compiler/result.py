@@ -1,4 +1,4 @@
-"""The result of compiling a site: the artifacts, and the facts that a command reports about them."""
+"""The result of compiling a site: the artifacts, and the facts to report about them."""
 
 from dataclasses import dataclass
 
@@ -24,7 +24,10 @@ class Unpinned:
 
 @dataclass(frozen=True)
 class FirstLogin:
-    """The commands before the first login, ready to paste. An unknown value is written in capitals."""
+    """The commands before the first login, ready to paste.
+
+    An unknown value is written in capitals.
+    """
 
     alias: str
     key: str | None

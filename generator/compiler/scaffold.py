@@ -1,8 +1,8 @@
 """Render the cookiecutter template of the Dagster project.
 
-gen replaces the placeholders itself, because importing cookiecutter takes nine times as long as Python needs to start.
-So the template uses no more of Jinja than `{{ cookiecutter.NAME }}`. A test compares all files with those that the
-`cookiecutter` command makes.
+gen replaces the placeholders itself, because importing cookiecutter takes nine times as long as
+Python needs to start. So the template uses no more of Jinja than `{{ cookiecutter.NAME }}`. A test
+compares all files with those that the `cookiecutter` command makes.
 """
 
 import json

@@ -1,1 +1,1 @@
-"""Write a report as text: each format is a pure function, and none reads a file or decides anything."""
+"""Write a report as text. Each format is a function that reads no file and decides nothing."""

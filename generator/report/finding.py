@@ -31,9 +31,9 @@ class Finding:
     message: str
     site: str
     file: str
-    """The file that the finding is about."""
+    """The file that the finding is about, relative to the directory where gen runs."""
     path: str
-    """The file to open, relative to the directory where gen runs: the spec, if one of its keys is the reason."""
+    """The file to open: the spec, if one of its keys is the reason."""
     line: int = 1
     key: str = ""
     """The key of the spec that the finding is about, if there is one."""
@@ -53,13 +53,16 @@ class Report:
 
 
 def full_message(finding: Finding) -> str:
-    """Return the file and the message of a finding in one line, then each detail in its own line."""
+    """Return the file and the message of a finding in one line, then a line for each detail."""
     lines = [f"{finding.file}: {finding.message}", *finding.details]
     return "\n".join(map(printable, lines))
 
 
 def refusals(error: GenError, path: str, site: str) -> list[Finding]:
-    """Return a finding for each line of an error. A line may begin with a file and a line number."""
+    """Return a finding for each line of an error.
+
+    A line may begin with a file and a line number.
+    """
     return [_refusal(problem, path, site) for problem in str(error).splitlines()]
 
 

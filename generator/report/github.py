@@ -18,8 +18,8 @@ def _command(finding: Finding) -> str:
     return f"::{_COMMANDS[finding.level]} file={file},line={finding.line},title={title}::{message}"
 
 
-# The escapes are those of actions/toolkit (packages/core/src/command.ts). GitHub undoes them, so a line break shows as
-# one, and no text can start a command of its own.
+# The escapes are those of actions/toolkit (packages/core/src/command.ts). GitHub undoes them, so a
+# line break shows as one, and no text can start a command of its own.
 def _escaped_message(text: str) -> str:
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 

@@ -7,5 +7,8 @@ from generator.report.finding import Report, counts
 
 
 def render(report: Report) -> str:
-    """Return one JSON object. The first number of its `format_version` grows when programs must adapt."""
+    """Return one JSON object.
+
+    The first number of its `format_version` grows when programs must adapt.
+    """
     return codec.report({**asdict(report), "counts": counts(report)})

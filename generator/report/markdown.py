@@ -1,4 +1,7 @@
-"""A report as a comment on a pull request. Foreign text is written as code, where Markdown has no markup."""
+"""A report as a comment on a pull request.
+
+Foreign text is written as code, where Markdown has no markup.
+"""
 
 import re
 from collections.abc import Iterator
@@ -22,12 +25,18 @@ _HEADINGS = {
 
 
 def marker(report: Report) -> str:
-    """Return the first line, an invisible comment. The next run finds the comment to update by it."""
+    """Return the first line, an invisible comment.
+
+    The next run finds the comment to update by it.
+    """
     return f"<!-- gen:{report.kind} -->"
 
 
 def render(report: Report) -> str:
-    """Return the comment. It ends after a whole finding if all of them would be too long for GitHub."""
+    """Return the comment.
+
+    It ends after a whole finding if all of them would be too long for GitHub.
+    """
     lines = [marker(report), f"### {_HEADINGS[report.kind]}", "", f"{summary(report)}.", ""]
     length = sum(map(len, lines))
     for number, finding in enumerate(report.findings):
@@ -70,7 +79,7 @@ def _patch(patch: str) -> Iterator[str]:
 
 
 def _prose(text: str) -> str:
-    """Return a sentence in which everything but plain words is code: names, numbers, mentions, markup."""
+    """Return a sentence with everything but plain words as code: names, mentions, markup."""
     runs = groupby(text.split(), key=lambda word: bool(_PLAIN_WORD.fullmatch(word)))
     parts = []
     for is_plain, words in runs:
@@ -80,7 +89,10 @@ def _prose(text: str) -> str:
 
 
 def _code(text: str) -> str:
-    """Return a text as inline code. Its backticks are more than the longest row in the text, so that none ends it."""
+    """Return a text as inline code.
+
+    Its backticks are more than the longest row in the text, so that none ends it.
+    """
     shown = printable(text) or " "
     ticks = "`" * (1 + _longest_backticks(shown))
     if shown.startswith("`") or shown.endswith("`"):

@@ -49,7 +49,8 @@ def _result(finding: Finding, rules: list[str], kind: str) -> dict[str, object]:
 def _fingerprint(finding: Finding, kind: str) -> str:
     """Return a digest that stays the same while a finding persists, even if its line moves.
 
-    A file drifts once for each cause, but a review may say several things about one key: there the message counts too.
+    A file drifts once for each cause, but a review may say several things about one key: there the
+    message counts too.
     """
     parts = [finding.rule, finding.site, finding.file, finding.key]
     if kind == "review":

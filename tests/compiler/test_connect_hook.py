@@ -1,4 +1,7 @@
-"""The names, sites and users for which ssh checks the certificate. The scenarios test the check with ssh itself."""
+"""The names, sites and users for which ssh checks the certificate.
+
+The scenarios test the check with ssh itself.
+"""
 
 import re
 from typing import Any
@@ -146,7 +149,7 @@ def test_the_command_differs_only_in_the_site_and_the_certificate(
 
 
 def test_the_command_has_no_character_that_ssh_or_a_shell_would_change() -> None:
-    """Versions of ssh differ in a backslash within double quotes; csh expands a ! even in single quotes."""
+    """Versions of ssh read a backslash differently; csh expands a ! even in single quotes."""
     (line,) = match_lines(validate.site(resources.CATALOGUE / "musica.yaml"))
     _, command, end_of_line = line.split('"')
     _, script, site_name, certificate, end = command.split("'")

@@ -1,4 +1,4 @@
-"""The Dagster project: its compiled file, its seeds, and its template, which cookiecutter renders too."""
+"""The Dagster project: its compiled file, its seeds, and its cookiecutter template."""
 
 import ast
 import re
@@ -396,7 +396,10 @@ def test_the_option_no_project_writes_no_project(gen: Gen, tmp_path: Path) -> No
 def test_the_pins_of_a_jump_host_reach_its_own_ssh(
     need: Callable[..., None], tmp_path: Path
 ) -> None:
-    """The first ssh expands the `%` of its ProxyCommand. A script in place of the second ssh shows its options."""
+    """The first ssh expands the `%` of its ProxyCommand.
+
+    A script in place of the second ssh shows its options.
+    """
     need("ssh")
     mila = Account(site("mila"), SiteProfile())
     pins: Any = dagster_project._trust

@@ -1,4 +1,4 @@
-"""The schedule of a timer: in time for any lifetime, and only for a certificate that a timer can renew."""
+"""The schedule of a timer: in time for any lifetime of a certificate."""
 
 import math
 
@@ -74,7 +74,7 @@ durations = st.builds("{}{}".format, counts, st.sampled_from("smhd")).filter(
 
 @st.composite
 def auths(draw: st.DrawFn) -> CommandCertificateAuth:
-    """Draw an authentication that a spec can have: at least 15 seconds, and a skew shorter than the lifetime."""
+    """Draw valid durations: at least 15 seconds, and a skew shorter than the lifetime."""
     lifetime = draw(st.none() | durations)
     renew_before = draw(st.none() | durations)
     if lifetime and renew_before and seconds(renew_before) >= seconds(lifetime):
@@ -83,7 +83,7 @@ def auths(draw: st.DrawFn) -> CommandCertificateAuth:
 
 
 def latest_checks(plan: Schedule, due: int) -> list[int]:
-    """Return the latest time of the next two checks of a certificate that is due from a given second."""
+    """Return the latest time of the next two checks after a certificate becomes due."""
     first = math.ceil(due / plan.period) * plan.period
     return [tick + plan.delay + ACCURACY for tick in (first, first + plan.period)]
 

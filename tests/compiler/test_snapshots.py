@@ -32,8 +32,8 @@ def test_artifacts_for_a_known_user(
         assert_artifact(artifact, snapshot)
 
 
-# musica has certificates and pins from a weak source, mila has nodes, jobs and pins from a strong source, and
-# isambard-ai has jump hosts and user names with a placeholder for the project.
+# musica has certificates and pins from a weak source, mila has nodes, jobs and pins from a strong
+# source, and isambard-ai has jump hosts and user names with a placeholder for the project.
 @pytest.mark.parametrize("site", ["musica", "mila", "isambard-ai"])
 def test_artifacts_for_an_unknown_user(site: str, snapshot: SnapshotAssertion) -> None:
     for artifact in compile_site(validate.site(CATALOGUE / f"{site}.yaml"), SiteProfile()):

@@ -1,4 +1,4 @@
-"""A comment on a pull request, read by a CommonMark parser: foreign text is code, and never markup."""
+"""A comment on a pull request, read by a CommonMark parser: foreign text is never markup."""
 
 import re
 from collections.abc import Iterator

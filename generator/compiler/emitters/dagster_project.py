@@ -1,7 +1,8 @@
-"""A Dagster project for a site: one managed file with the facts of the site, and seeds for everything else.
+"""A Dagster project for a site: one managed file with the facts of the site, and seeds.
 
-The tables of the TOML file are fields of dagster-slurm's classes. The file has no value of a user, so a team can share
-it; those values come from the environment. dagster-slurm puts `extra_opts` first, and ssh uses the first value.
+The tables of the TOML file are fields of dagster-slurm's classes. The file has no value of a user,
+so a team can share it; those values come from the environment. dagster-slurm puts `extra_opts`
+first, and ssh uses the first value.
 """
 
 import json
@@ -48,7 +49,10 @@ def emit(account: Account, project: Project) -> Iterator[Artifact]:
 
 
 def seeds(site: SiteSpec, project: Project) -> Iterator[Artifact]:
-    """Yield all other files of a new project. They hold no facts of the site but its name and alias."""
+    """Yield all other files of a new project.
+
+    They hold no facts of the site but its name and alias.
+    """
     files = scaffold.files(_name(project), project.package, site.site, site.usual_host.alias)
     for path, content in files.items():
         yield Artifact(project.folder / path, content, 0o644, owner=Owner.SEEDED)
@@ -85,7 +89,8 @@ def _login(account: Account, route: list[Machine]) -> Fields:
         needs.append("SLURM_EDGE_NODE_HOST")
     if site.slurm.accounts.required and not site.slurm.accounts.default:
         needs.append("SLURM_ACCOUNT")
-    # gen renews the certificate of the site, which is not the one of a host with its own authentication.
+    # gen renews the certificate of the site, which is not the one of a host with its own
+    # authentication.
     renewal_auth = timed_auth(site)
     is_renewed = renewal_auth is not None and renewal_auth is site.auth_of(host)
     return {
@@ -134,7 +139,10 @@ def _ssh(account: Account, machine: Machine) -> Fields:
 
 
 def _jump_host(account: Account, behind: Host, jump: Machine) -> Fields:
-    """Return the fields of a jump host. Its user and key are those of the site unless they differ."""
+    """Return the fields of a jump host.
+
+    Its user and key are those of the site unless they differ.
+    """
     site, host = account.site, jump.host
     fields: Fields = {"host": account.fill(jump.host_name), "port": host.port}
     if _prompt(site.auth_of(host)):
@@ -182,16 +190,20 @@ def _request(slurm: Slurm, request: Request) -> Fields:
 
 
 def _site_defaults(slurm: Slurm) -> Fields:
-    """Return the site's account, and an empty `mem` if jobs must not ask for memory, as dagster-slurm would."""
+    """Return the site's account, and an empty `mem` if jobs must not ask for memory."""
     fields: Fields = {"account": slurm.accounts.default}
     refused_options = {*slurm.forbidden_options, *slurm.ignored_options}
+    # Without `mem` dagster-slurm asks for its own default.
     if refused_options & {"--mem", "--mem-per-cpu"}:
         fields["mem"] = ""
     return fields
 
 
 def _development_request(slurm: Slurm) -> Fields:
-    """Return the fields that differ in a job for development. A partition brings its own QoS, or none."""
+    """Return the fields that differ in a job for development.
+
+    A partition brings its own QoS, or none.
+    """
     if not slurm.devel.model_fields_set:
         return {}
     fields = _request(slurm, slurm.devel)
@@ -222,7 +234,8 @@ def _toml_fields(fields: Fields) -> dict[str, str | list[str]]:
 
 
 def _toml(value: Value) -> str | list[str]:
-    """Return a value as TOML, whose strings are those of JSON, or the items of a long list as TOML."""
+    """Return a value as TOML, or the items of a long list."""
     if isinstance(value, list) and sum(map(len, value)) > _MAX_LIST_LINE:
+        # A string of JSON is a string of TOML.
         return [json.dumps(item, ensure_ascii=False) for item in value]
     return json.dumps(value, ensure_ascii=False)

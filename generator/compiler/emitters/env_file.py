@@ -18,13 +18,17 @@ from generator.errors import GenError
 from generator.schema.auth import Authentik, Oidc, StepAuth
 from generator.schema.text_types import seconds
 
-# No reader cuts, expands, escapes or strips these characters. A shell expands ~ at the start and after a colon.
+# No reader cuts, expands, escapes or strips these characters. A shell expands ~ at the start and
+# after a colon.
 _UNAMBIGUOUS = re.compile(r"(?!~)(?:\w|[@%+=,./-]|:(?!~)|~)*")
 
 
 @dataclass(frozen=True)
 class Variable:
-    """A line of the file. If the value is ``None``, a comment names the missing keys of the profile instead."""
+    """A line of the file.
+
+    If the value is ``None``, a comment names the missing keys of the profile instead.
+    """
 
     name: str
     value: str | None
@@ -52,8 +56,8 @@ def env_content(site: str, header: str, lines: list[Variable]) -> bytes:
     for line in lines:
         if line.value is not None and not _UNAMBIGUOUS.fullmatch(line.value):
             raise AmbiguousValueError(
-                f"{site}: {line.name}: {line.value!r}: a shell, systemd, docker and dotenv read this value"
-                " differently; use only letters, digits and @%+=:,./_-, and no ~ in front"
+                f"{site}: {line.name}: {line.value!r}: a shell, systemd, docker and dotenv read this"
+                " value differently; use only letters, digits and @%+=:,./_-, and no ~ in front"
             )
     return "".join(compiled_templates.env(header=header, variables=lines)).encode()
 
@@ -114,7 +118,8 @@ def _certificate(account: Account) -> Iterator[Variable]:
     certificate = account.certificate(auth) or f"{auth.key}-cert.pub"
     yield _path(account, f"{prefix}_STEP_CERT_PATH", certificate)
     if auth.renew_before:
-        # The unit of this variable is a minute. Rounded up, so that it is never later than the timer.
+        # The unit of this variable is a minute. Rounded up, so that it is never later than the
+        # timer.
         minutes = math.ceil(seconds(auth.renew_before) / 60)
         yield Variable(f"{prefix}_STEP_REFRESH_SKEW", str(minutes))
     if auth.authentik:
@@ -152,7 +157,8 @@ def _text(account: Account, name: str, template: str, comment: str | None = None
 def _path(account: Account, name: str, path: str, comment: str | None = None) -> Variable:
     """Return a variable whose value is a path, with `~` replaced by the profile's home directory.
 
-    Only a shell expands `~`; the other readers keep it. Without `home` in the profile the path is unknown.
+    Only a shell expands `~`; the other readers keep it. Without `home` in the profile the path is
+    unknown.
     """
     missing = account.missing(path)
     filled = account.fill(path)

@@ -1,6 +1,7 @@
-"""`ssh/SITE.known_hosts`: the pins for clients that do not run KnownHostsCommand (dagster-slurm, paramiko).
+"""`ssh/SITE.known_hosts`: the pins for clients other than ssh (dagster-slurm, paramiko).
 
-A fingerprint is a hash, so only whole keys and authorities can be written here.
+They do not run KnownHostsCommand. A fingerprint is a hash, so only whole keys and authorities can
+be written here.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""`launchd/gen-cert-SITE.plist`: the launchd agent that does on macOS what the systemd timer does on Linux."""
+"""`launchd/gen-cert-SITE.plist`: the launchd agent that renews a certificate on macOS."""
 
 from collections.abc import Iterator
 
@@ -23,10 +23,12 @@ def emit(account: Account) -> Iterator[Artifact]:
     site = account.site.site
     agent = {
         "Label": paths.agent_label(site),
-        # launchd expands neither ~ nor $HOME, and its PATH has no directory of the user. A shell expands both.
+        # launchd expands neither ~ nor $HOME, and its PATH has no directory of the user. A shell
+        # expands both.
         "ProgramArguments": ["/bin/sh", "-c", f"{_ENVIRONMENT} exec gen refresh {site}"],
         "EnvironmentVariables": {"TZ": "UTC"},
-        # launchd runs a job that a sleeping Mac missed when the Mac wakes, as Persistent= does (launchd.plist(5)).
+        # launchd runs a job that a sleeping Mac missed when the Mac wakes, as Persistent= does
+        # (launchd.plist(5)).
         "StartInterval": schedule(auth).period,
         "RunAtLoad": True,
         "ProcessType": "Background",

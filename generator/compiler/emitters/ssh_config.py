@@ -1,7 +1,8 @@
 """`ssh/SITE.conf`: a Host block for every name that a user or a program may give to ssh.
 
-The file works where gen writes it (`ssh -F FILE`) and when it is included. In ssh_config the first value wins, so names
-come before patterns. An unknown keyword makes ssh refuse every host, so IgnoreUnknown comes first.
+The file works where gen writes it (`ssh -F FILE`) and when it is included. In ssh_config the first
+value wins, so names come before patterns. An unknown keyword makes ssh refuse every host, so
+IgnoreUnknown comes first.
 """
 
 from collections.abc import Iterator
@@ -24,7 +25,10 @@ Setting = tuple[str, str]
 
 @dataclass
 class Block:
-    """A Host block: its names, and the keyword and value of each line. Without names it is only a comment."""
+    """A Host block: its names, and the keyword and value of each line.
+
+    Without names it is only a comment.
+    """
 
     names: list[str]
     settings: list[Setting] = field(default_factory=list)
@@ -55,7 +59,8 @@ def blocks(account: Account) -> Iterator[Block]:
     site = account.site
     missing = _missing_in_routes(account)
     host_names: set[str] = set()
-    # A half-filled name would be a syntax error or a wrong name for ssh, so a comment replaces such a block.
+    # A half-filled name would be a syntax error or a wrong name for ssh, so a comment replaces such
+    # a block.
     for entry, host in site.hosts.items():
         if missing[entry]:
             yield Block([], comments=_omission(entry, missing[entry]))
@@ -83,7 +88,7 @@ def _renewal_criteria(account: Account, host_blocks: list[Block]) -> list[str]:
 
 
 def _refuse_equal_aliases(account: Account) -> None:
-    """Refuse two aliases that are equal after their placeholders are replaced: ssh would always use the first."""
+    """Refuse two aliases that are equal for this user: ssh would always use the first."""
     site = account.site
     aliases = [machine.alias for machine in site.machines()]
     seen: dict[str, str] = {}
@@ -127,7 +132,7 @@ def _merged(first: list[str], second: list[str]) -> list[str]:
 
 
 def _omission(name: str, missing: list[str]) -> list[str]:
-    """Return a comment that names an omitted line or block, and the keys of the profile that it needs."""
+    """Return a comment that names an omission and the keys of the profile that it needs."""
     if not missing:
         return []
     return [f"{name} is left out: it needs {', '.join(missing)}"]
@@ -136,7 +141,8 @@ def _omission(name: str, missing: list[str]) -> list[str]:
 def _host(account: Account, entry: str, host: Host, host_names: set[str]) -> Iterator[Block]:
     """Yield a block with the HostName of each machine, then one with the settings that they share.
 
-    A host name may belong to two entries (one port for keys, one for passwords). It then stands for the first entry.
+    A host name may belong to two entries (one port for keys, one for passwords). It then stands for
+    the first entry.
     """
     shared: list[str] = []
     for machine in host.machines(entry):
@@ -171,9 +177,10 @@ def _host_settings(account: Account, entry: str, host: Host) -> list[Setting]:
 
 
 def _socket_suffix(site: SiteSpec, entry: str) -> str:
-    """Return a suffix that keeps an entry's shared connection apart from those of earlier entries for the same machine.
+    """Return a suffix that keeps apart the shared connections of entries for the same machine.
 
-    Two entries may differ in authentication or agent forwarding, and a shared connection ignores the second one's.
+    Two entries may differ in authentication or agent forwarding, and a shared connection ignores
+    the second one's.
     """
     addresses = [(host.host, host.port) for host in site.hosts.values()]
     position = list(site.hosts).index(entry)
@@ -185,7 +192,10 @@ def _compute(account: Account, group: str, nodes: Compute) -> Iterator[Block]:
     through = account.fill(nodes.through) or ""
     if nodes.common:
         names = " ".join(nodes.match)
-        comment = f"compute nodes {names}; other sites use these names too, so type: ssh -J {through} USER@NODE"
+        comment = (
+            f"compute nodes {names}; other sites use these names too,"
+            f" so type: ssh -J {through} USER@NODE"
+        )
         yield Block([], comments=[comment])
     elif nodes.host:
         # The short patterns match full names as well, which would get their domain a second time.
@@ -223,7 +233,8 @@ def _job(account: Account, alias: str, job: JobEntry) -> Block:
         ("LogLevel", "ERROR"),
     ]
     comments = [
-        f"Starts or joins a Slurm job on {account.site.site}. `ssh {through}` must work without -F.",
+        f"Starts or joins a Slurm job on {account.site.site}."
+        f" `ssh {through}` must work without -F.",
         f"Each job has a new host key, so ssh checks only the host key of {through} on the way.",
     ]
     return Block([account.fill(alias) or ""], settings, comments)

@@ -1,4 +1,4 @@
-"""`systemd/gen-cert-SITE.service` and `.timer`: renew the SSH certificate, if users log in with one."""
+"""`systemd/gen-cert-SITE.service` and `.timer`: renew the SSH certificate of a site."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,7 @@
-"""The lines of `ssh/SITE.conf` for a spec and a profile. The scenarios test how ssh itself reads them."""
+"""The lines of `ssh/SITE.conf` for a spec and a profile.
+
+The scenarios test how ssh itself reads them.
+"""
 
 import json
 from collections.abc import Mapping
@@ -364,7 +367,7 @@ INCOMPLETE: Mapping[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("incomplete", INCOMPLETE.values(), ids=INCOMPLETE)
 def test_a_block_without_a_complete_name_or_route_is_left_out(incomplete: dict[str, Any]) -> None:
-    """Half a block would leave a name without pins, or a keyword without a value, which ssh refuses."""
+    """Half a block would have a name without pins, or a keyword without a value."""
     assert parsed(site(**incomplete)).hosts() == ()
     assert "is left out: it needs project\n" in text(site(**incomplete))
 
@@ -441,7 +444,8 @@ def about_host_keys(host: Settings) -> Settings:
                 "authorities": {"hosts": "*.example.org", "key": KEY},
                 "fingerprints": {"ed25519": OTHER},
             },
-            f"""'case "$3" in {OTHER}) echo "$0 $1 $2";; esac; echo "@cert-authority *.example.org {KEY}"'""",
+            f"""'case "$3" in {OTHER}) echo "$0 $1 $2";; esac;"""
+            f""" echo "@cert-authority *.example.org {KEY}"'""",
             f"{CERTIFICATES},ssh-ed25519",
             id="an authority and a fingerprint",
         ),

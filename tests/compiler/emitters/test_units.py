@@ -1,4 +1,4 @@
-"""The units of systemd and launchd that renew a certificate: their command, their schedule, and their sites."""
+"""The units of systemd and launchd that renew a certificate: command, schedule, and sites."""
 
 import plistlib
 import re
