@@ -22,8 +22,10 @@ _KINDS = {
 
 
 @contextmanager
-def open_regular(path: Path) -> Iterator[BinaryIO]:
+def open_regular(path: Path, name: Path | None = None) -> Iterator[BinaryIO]:
     """Open a regular file to read it, and refuse a FIFO, socket or device: to read it could take for ever.
+
+    `name` is the path as the user knows it, if `path` is one that links lead to.
 
     /dev/null is an empty file, as for the programs whose configuration users link to it.
 
@@ -33,10 +35,10 @@ def open_regular(path: Path) -> Iterator[BinaryIO]:
     try:
         descriptor = _open_without_waiting(path)
     except OSError:
-        _refuse_other_kinds(path, path.stat())  # a socket cannot be opened at all (ENXIO)
+        _refuse_other_kinds(name or path, path.stat())  # a socket cannot be opened at all (ENXIO)
         raise
     with open(descriptor, "rb") as file:  # noqa: PTH123 - it has no path
-        _refuse_other_kinds(path, os.fstat(descriptor))
+        _refuse_other_kinds(name or path, os.fstat(descriptor))
         yield file
 
 

@@ -111,7 +111,7 @@ def _write_windows_copy(windows_home: Path, site: str, conf: bytes) -> WindowsCo
     if present is not None and not paths.has_header(present):
         raise GenError(f"{path}: exists and was not written by gen; move it away")
     with os_errors_named(path):
-        writer.make(path, content, 0o600)
+        writer.write_file(path, content, 0o600)
     say(f"  new       {path}")
     say(f"  Add at the top of {windows_home / paths.SSH_CONFIG}: Include gen.d/*.conf")
     say("  Copy your key pair there yourself.")
@@ -180,7 +180,7 @@ def _replace(path: Path, content: bytes) -> None:
     with os_errors_named(path):
         if target.exists():
             mode = target.stat().st_mode & 0o7777
-        writer.make(target, content, mode)
+        writer.write_file(target, content, mode)
 
 
 def _content(path: Path) -> bytes | None:

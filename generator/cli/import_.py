@@ -44,7 +44,7 @@ def run(
         spec["slurm"] = spec_blocks.slurm(queues, fix_spec.SOURCE)
     content = fresh(spec).encode()
     validate.spec(yaml_document.parse(content, str(path)), str(path))
-    writer.make(path, content, 0o644)
+    writer.write_file(path, content, 0o644)
     say(f"  new       {path}")
     _print_next_steps(site, alias, path, spec)
     return 0

@@ -106,7 +106,7 @@ def run(site: str, overrides: tuple[str, ...], specs: Path, today: date) -> int:
         answers.append(Change(("hosts", site, "source"), "login", ""))
     spec = _spec(answers, site)
     validate.spec(yaml_document.parse(spec.encode(), str(path)), str(path))
-    writer.make(path, spec.encode(), 0o644)
+    writer.write_file(path, spec.encode(), 0o644)
     say(f"  new       {path}")
     say(f"\nNext: add what the documentation says about host keys and queues to {path}, then:")
     say(f"  gen validate --strict {shlex.quote(str(path))}")

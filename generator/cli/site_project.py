@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from generator import paths
 from generator.errors import GenError
+from generator.files import read_regular
 from generator.schema import project as names
 from generator.schema.project import Project
 from generator.workspace import lock, reader
@@ -83,6 +84,6 @@ def _directories_with_its_locks(directory: Path) -> Iterator[Path]:
     for parent in (directory, *directory.parents):
         for path in sorted(parent.glob(str(paths.LOCKS))):
             with suppress(GenError, OSError):  # a lock that cannot be read belongs to another tool
-                project = lock.parse(path.read_bytes(), str(path)).inputs.project
+                project = lock.parse(read_regular(path), str(path)).inputs.project
                 if project and (parent / project.folder).resolve() == directory:
                     yield parent

@@ -38,7 +38,7 @@ def exclusive(home: Path, files: Iterable[PurePosixPath]) -> Iterator[list[str]]
     # Only the directories of the lock: the record of the others has to be written first.
     for name in missing:
         if paths.INSTALL_LOCK.is_relative_to(name):
-            writer.make_private([home / name])
+            writer.make_private_directories([home / name])
     with writer.locked(home / paths.INSTALL_LOCK):
         _delete_scratch_files(home)
         try:
@@ -63,7 +63,7 @@ def install(home: Path, plan: HomePlan, missing: list[str]) -> list[Path]:
     for directory in _parents(change.path for change in plan.files):
         # The directories of the user keep their mode; those of gen get 0700 whatever the umask.
         if str(directory) in home_record.directories:
-            writer.make_private([home / directory])
+            writer.make_private_directories([home / directory])
     backups = _back_up(home, plan.files)
     _write(home, [*_without_conflicts(plan.files), *plan.records])
     return backups
@@ -148,7 +148,7 @@ def _delete_scratch_files(home: Path) -> None:
     directories = set(map(_real_directory, [home / path for path in written]))
     for directory in directories:
         with os_errors_named(directory):
-            writer.clear(directory)
+            writer.remove_scratch_files(directory)
 
 
 def _real_directory(path: Path) -> Path:
@@ -172,7 +172,7 @@ def _back_up(home: Path, changes: Iterable[Change]) -> list[Path]:
         name = f"{digest(change.actual.content)[:8]}.{edited}{change.path.name}"
         backup = home / paths.HOME_BACKUPS / name
         with os_errors_named(backup):
-            writer.keep(backup, change.actual.content, _MAX_BACKUPS)
+            writer.write_backup(backup, change.actual.content, _MAX_BACKUPS)
         backups.append(backup)
     return backups
 

@@ -55,7 +55,7 @@ def loose_permissions(home: Path) -> tuple[LoosePermission, ...]:
 def tighten(permissions: Iterable[LoosePermission]) -> None:
     """Set the proposed modes; links are followed."""
     for permission in permissions:
-        writer.restrict(permission.path, permission.mode)
+        writer.set_mode(permission.path, permission.mode)
 
 
 def _check(home: Path, path: Path, forbidden: int, problem: str) -> Iterator[LoosePermission]:

@@ -128,7 +128,7 @@ def save(path: Path, credentials: Credentials, scratch_name: str) -> None:
 def write_secret_file(path: Path, text: str, scratch_name: str) -> None:
     """Replace a file of secrets by way of a name that the next run knows and deletes."""
     with os_errors_named(path):
-        writer.private(path, text.encode(), 0o600, path.with_name(scratch_name))
+        writer.write_private(path, text.encode(), 0o600, path.with_name(scratch_name))
 
 
 def rotation_due(credentials: Credentials, skew: int, rotated: int, now: int) -> bool:

@@ -118,7 +118,7 @@ def _by_step(
         raise GenError(f"{settings.site}: your email is not known; add it to {profile_name()}")
     public_key_line = key_files.public_key(settings, work, run.environment, run.deadline)
     public_key = work / "key.pub"
-    writer.make(public_key, public_key_line, 0o600)
+    writer.write_file(public_key, public_key_line, 0o600)
     ca = authority(run)
     ca.bootstrap()
     if auth.oidc and run.is_unattended(secrets):

@@ -30,7 +30,9 @@ def public_key(
         options = ("-q", "-t", "ed25519", "-N", "", "-C", settings.site, "-f", str(created))
         child_process.output(("ssh-keygen", *options), inherited, deadline, install=_INSTALL)
         with os_errors_named(key):
-            writer.private(key, created.read_bytes(), 0o600, key.with_name(settings.scratch_name))
+            writer.write_private(
+                key, created.read_bytes(), 0o600, key.with_name(settings.scratch_name)
+            )
     if is_new or not public.exists():
         command = ("ssh-keygen", "-y", "-P", "", "-f", str(key))
         try:
@@ -91,4 +93,6 @@ def put_in_place(settings: Settings, path: Path) -> None:
     for target in (settings.certificate, settings.certificate_copy):
         if target:
             with os_errors_named(target):
-                writer.private(target, content, 0o644, target.with_name(settings.scratch_name))
+                writer.write_private(
+                    target, content, 0o644, target.with_name(settings.scratch_name)
+                )

@@ -60,7 +60,7 @@ class Store:
         """Replace the state file."""
         path = self._path("json")
         with os_errors_named(path):
-            writer.private(path, codec.dump(state), 0o600)
+            writer.write_private(path, codec.dump(state), 0o600)
 
     def write_due(self, second: int) -> None:
         """Write from when ssh asks for a renewal; without the file, ssh asks at each connection."""
@@ -68,7 +68,7 @@ class Store:
         line = f"{second}\n".encode()
         with suppress(OSError):
             if not path.is_file() or path.read_bytes() != line:
-                writer.private(path, line, 0o600)
+                writer.write_private(path, line, 0o600)
 
     @contextmanager
     def lock(self, deadline: Deadline) -> Iterator[None]:
@@ -81,7 +81,7 @@ class Store:
         """Make an empty private directory for the block; one that a killed run left is deleted first."""
         path = self._path("work")
         self.clean()
-        writer.make_private([path])
+        writer.make_private_directories([path])
         try:
             yield path
         finally:
@@ -95,7 +95,7 @@ class Store:
         """Delete what a killed run left; call it only under the lock."""
         shutil.rmtree(self._path("work"), ignore_errors=True)
         with suppress(OSError):
-            writer.clear(self.directory)
+            writer.remove_scratch_files(self.directory)
 
     def _path(self, suffix: str) -> Path:
         return self.directory / f"{self.site}.{suffix}"

@@ -58,7 +58,7 @@ def _written(value: object) -> object:
         isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value)
     ):
         return value
-    raise ValueError("is not a day (YYYY-MM-DD)")
+    raise ValueError("is not a date; write it as YYYY-MM-DD")
 
 
 Day = Annotated[date, Field(strict=False), BeforeValidator(_written)]

@@ -88,7 +88,7 @@ def _other_file(root: Path, top: str, path: PurePosixPath, fenced: bool) -> Actu
     with (
         os_errors_named(root / path),
         suppress(FileNotFoundError, NotADirectoryError),
-        open_regular(real_path) as file,
+        open_regular(real_path, root / path) as file,
     ):
         content = file.read(SIZE_LIMIT + 1)
         if len(content) > SIZE_LIMIT:

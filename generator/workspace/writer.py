@@ -1,4 +1,4 @@
-"""Changes made to files: the only module that writes any."""
+"""Write files: the only module that changes any file of the user."""
 
 import fcntl
 import os
@@ -9,101 +9,111 @@ from pathlib import Path, PurePosixPath
 
 from generator.compiler.digests import digest
 from generator.errors import GenError, os_errors_named
+from generator.files import is_regular
 from generator.paths import OUTPUT_BACKUPS
 from generator.workspace.plan import Action, Actual, Change
 from generator.workspace.reader import real
 
-_PATIENCE = 60  # seconds: nobody holds a lock while a person is asked
+# gen holds no lock while it asks the user, so a longer wait means that another gen hangs.
+_LOCK_SECONDS = 60
+_POLL_SECONDS = 0.05
 
 
 def apply(
-    root: Path, changes: Iterable[Change], lock: PurePosixPath, record: bytes | None
+    root: Path, changes: Iterable[Change], lock: PurePosixPath, content: bytes | None
 ) -> list[PurePosixPath]:
-    """Make the changes, then write the lock, or take it away when there is no site any more.
+    """Make the changes, then write the lock; without a content, delete the lock. Return the paths of the backups.
 
-    Returns the backups of what somebody else had written.
-
-    Each file is replaced as a whole, its mode set before its content; a crash leaves the old or the new one, and the
-    next run goes on from there.
-
-    Raises:
-        GenError: a file cannot be written.
+    A backup holds what somebody else had written. Each file is replaced as a whole. After a crash, each file is the
+    old or the new one, and the next run completes the rest.
     """
-    _refuse_unwritable(real(root, lock).parent)
+    lock_path = real(root, lock)
+    _refuse_unwritable(lock_path)
     backups = carry_out(root, changes)
     with os_errors_named(root / lock):
-        if record is None:
+        if content is None:
             (root / lock).unlink(missing_ok=True)
         else:
-            _write(root, real(root, lock), record, 0o644)
+            _write(root, lock_path, content, 0o644)
     return backups
 
 
 def carry_out(root: Path, changes: Iterable[Change], *, fenced: bool = True) -> list[PurePosixPath]:
-    """Make the changes in their order, and return the backups of what somebody else had written.
+    """Make the changes in their order, and return the paths of the backups of what somebody else had written.
 
-    In a home folder a link may lead out of it: not `fenced`.
-
-    Raises:
-        GenError: a file cannot be written; of one that could be told beforehand, nothing is.
+    In a home directory a link may lead out of it: not `fenced`. If one file is unwritable, nothing is written.
     """
-    changes = [change for change in changes if change.action is not Action.KEEP]
-    for change in changes:
-        _refuse_unwritable(real(root, change.path, fenced=fenced).parent)
+    pending = [change for change in changes if change.action is not Action.KEEP]
+    for change in pending:
+        _refuse_unwritable(real(root, change.path, fenced=fenced))
     backups = []
-    for change in changes:
-        place = real(root, change.path, fenced=fenced)
+    for change in pending:
+        path = real(root, change.path, fenced=fenced)
         with os_errors_named(root / change.path):
             if change.conflict and change.actual:
-                backups.append(_keep(root, change.path, change.actual))
-            if change.action in (Action.CREATE, Action.UPDATE) and change.artifact:
-                _write(root, place, change.artifact.content, change.artifact.mode)
-            elif change.action is Action.CHMOD and change.artifact:
-                place.chmod(change.artifact.mode)
-            elif change.action is Action.DELETE:
-                (root / change.path).unlink(missing_ok=True)
+                backups.append(_back_up(root, change.path, change.actual))
+            _carry_out(root, path, change)
     return backups
 
 
-def _refuse_unwritable(folder: Path) -> None:
-    """Refuse, before the first write, a folder that cannot be written to or made: half of the files would be new."""
-    there = next(place for place in (folder, *folder.parents) if place.exists())
-    if not there.is_dir():
-        raise GenError(f"{there}: is a file, where a folder has to be; move it away")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise GenError(f"{there}: permission denied")
+def _carry_out(root: Path, path: Path, change: Change) -> None:
+    match change.action, change.artifact:
+        case Action.DELETE, _:
+            # The file itself, which may be a link, and not the file that it leads to.
+            (root / change.path).unlink(missing_ok=True)
+        case Action.CHMOD, artifact if artifact:
+            path.chmod(artifact.mode)
+        case _, artifact if artifact:
+            _write(root, path, artifact.content, artifact.mode)
 
 
-def _keep(root: Path, path: PurePosixPath, found: Actual) -> PurePosixPath:
-    """Put a copy aside, where git does not see it: people write secrets into files."""
-    copy = OUTPUT_BACKUPS / path.parent / f"{path.name}.{digest(found.content)[:8]}"
+def _refuse_unwritable(path: Path) -> None:
+    """Refuse, before the first write, a file that cannot be written: later, half of the files would be new."""
+    is_regular(path)  # refuses a FIFO, socket or device
+    directory = next(parent for parent in path.parents if parent.exists())
+    if not directory.is_dir():
+        raise GenError(f"{directory}: is a file, but gen needs a directory here; move it away")
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise GenError(f"{directory}: permission denied")
+
+
+def _back_up(root: Path, path: PurePosixPath, actual: Actual) -> PurePosixPath:
+    """Copy a file to where git does not see it: users write secrets into files."""
+    backup = OUTPUT_BACKUPS / path.parent / f"{path.name}.{digest(actual.content)[:8]}"
     _write(root, real(root, OUTPUT_BACKUPS / ".gitignore"), b"*\n", 0o644)
-    _write(root, real(root, copy), found.content, 0o600)
-    return copy
+    _write(root, real(root, backup), actual.content, 0o600)
+    return backup
 
 
-def _write(root: Path, place: Path, content: bytes, mode: int) -> None:
-    if place.is_file() and place.read_bytes() == content and place.stat().st_mode & 0o7777 == mode:
+def _write(root: Path, path: Path, content: bytes, mode: int) -> None:
+    if _is_as(path, content, mode):
         return
-    _make_folders(root.resolve(), place.parent)
-    replace(place, content, mode)
+    _make_directories(root.resolve(), path.parent)
+    replace(path, content, mode)
+
+
+def _is_as(path: Path, content: bytes, mode: int) -> bool:
+    if not path.is_file():
+        return False
+    return path.read_bytes() == content and path.stat().st_mode & 0o7777 == mode
 
 
 def replace(path: Path, content: bytes, mode: int, scratch: Path | None = None) -> None:
-    """Put a file in place as a whole, its mode set before its content.
+    """Replace a file as a whole. Its mode is set before its content.
 
-    It is written beside first, under a name of chance, or under one by which the caller finds what a kill left.
+    The content goes to a scratch file in the same directory first: with a random name, or with a name by which the
+    caller finds it after a crash.
 
     Raises:
-        OSError: it cannot be written; what was there before still is.
+        OSError: the file cannot be written; its old content is still there.
     """
     if scratch:
         scratch.unlink(missing_ok=True)
     else:
         scratch = path.parent / f".gen-{os.getpid()}-{os.urandom(8).hex()}.tmp"
-    handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
-        with os.fdopen(handle, "wb") as file:
+        with os.fdopen(descriptor, "wb") as file:
             os.fchmod(file.fileno(), mode)
             file.write(content)
             file.flush()
@@ -112,105 +122,96 @@ def replace(path: Path, content: bytes, mode: int, scratch: Path | None = None) 
     except BaseException:
         scratch.unlink(missing_ok=True)
         raise
-    _sync(path.parent)
+    _sync_directory(path.parent)
 
 
-def _sync(folder: Path) -> None:
-    """Have a new name survive a power cut; not every file system can, and the file is whole without it."""
+def _sync_directory(directory: Path) -> None:
+    """Have a new name survive a power cut. Not every file system can do that, and the file is whole without it."""
     with suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            os.fsync(handle)
+            os.fsync(descriptor)
         finally:
-            os.close(handle)
+            os.close(descriptor)
 
 
-def clear(folder: Path) -> None:
-    """Remove what a run that was killed has left in a folder of its writing."""
-    for scratch in folder.glob(".gen-*-*.tmp"):
-        number = scratch.name.split("-")[1]
-        if number.isdigit() and not _runs(int(number)):
+def remove_scratch_files(directory: Path) -> None:
+    """Remove the scratch files that a killed run of gen left in a directory."""
+    for scratch in directory.glob(".gen-*-*.tmp"):
+        process = scratch.name.split("-")[1]
+        if process.isdigit() and not _is_running(int(process)):
             scratch.unlink(missing_ok=True)
 
 
-def _runs(process: int) -> bool:
+def _is_running(process: int) -> bool:
     try:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):
         return False
-    except PermissionError:  # somebody else's
+    except PermissionError:  # a process of another user
         pass
     return True
 
 
-def make(path: Path, content: bytes, mode: int) -> None:
-    """Put a file in place, and the folders on the way to it as the umask has them.
+def write_file(path: Path, content: bytes, mode: int) -> None:
+    """Write a file, and make its missing parent directories as the umask has them.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     replace(path, content, mode)
 
 
-def private(path: Path, content: bytes, mode: int, scratch: Path | None = None) -> None:
-    """Put a file in place, in a folder that nobody else looks into where there is none yet.
+def write_private(path: Path, content: bytes, mode: int, scratch: Path | None = None) -> None:
+    """Write a file, and make its missing parent directories for the user alone.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     replace(path, content, mode, scratch)
 
 
-def keep(entry: Path, content: bytes, most: int) -> None:
-    """Put a private file into a private folder, which holds so many of its kind; the oldest make room.
+def write_backup(path: Path, content: bytes, most: int) -> None:
+    """Write a private file; remove the oldest files with the same suffix, so that at most so many are there.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
-    entry.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    old = sorted(entry.parent.glob(f"*{entry.suffix}"), key=lambda path: path.stat().st_mtime_ns)
-    for path in old[: max(0, len(old) - most + 1)]:
-        path.unlink(missing_ok=True)
-    replace(entry, content, 0o600)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    backups = list(path.parent.glob(f"*{path.suffix}"))
+    backups.sort(key=lambda backup: backup.stat().st_mtime_ns)
+    surplus = max(0, len(backups) - most + 1)
+    for backup in backups[:surplus]:
+        backup.unlink(missing_ok=True)
+    replace(path, content, 0o600)
 
 
-def _make_folders(root: Path, folder: Path) -> None:
-    """Make the folders on the way with a mode that does not depend on the umask."""
-    for missing in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
-        missing.mkdir(exist_ok=True)  # another run may have been sooner
-        if missing.is_relative_to(root):
-            missing.chmod(0o755)
+def _make_directories(root: Path, directory: Path) -> None:
+    """Make missing directories with a mode that does not depend on the umask."""
+    missing = [path for path in (directory, *directory.parents) if not path.exists()]
+    for path in reversed(missing):
+        path.mkdir(exist_ok=True)  # another run may have made it
+        if path.is_relative_to(root):
+            path.chmod(0o755)
 
 
-def make_private(folders: Iterable[Path]) -> None:
-    """Make folders, outermost first, that nobody else looks into.
-
-    Raises:
-        GenError: one cannot be made.
-    """
-    for folder in folders:
-        with os_errors_named(folder):
-            folder.mkdir(mode=0o700, exist_ok=True)
+def make_private_directories(directories: Iterable[Path]) -> None:
+    """Make directories for the user alone; the outermost comes first."""
+    for directory in directories:
+        with os_errors_named(directory):
+            directory.mkdir(mode=0o700, exist_ok=True)
 
 
-def restrict(path: Path, mode: int) -> None:
-    """Set the mode of a file of the person's.
-
-    Raises:
-        GenError: it belongs to somebody else.
-    """
+def set_mode(path: Path, mode: int) -> None:
+    """Set the mode of a file of the user."""
     with os_errors_named(path):
         path.chmod(mode)
 
 
 def remove(path: Path) -> None:
-    """Remove a file, or a folder if it is empty; a folder that is not stays.
-
-    Raises:
-        GenError: it cannot be removed.
-    """
+    """Remove a file or an empty directory; leave a directory with content."""
     with os_errors_named(path), suppress(FileNotFoundError):
         if not path.is_dir() or path.is_symlink():
             path.unlink()
@@ -219,33 +220,34 @@ def remove(path: Path) -> None:
 
 
 @contextmanager
-def locked(file: Path, seconds: float = _PATIENCE) -> Iterator[None]:
-    """Let one process at a time into the block; whoever removes the file in it makes those who wait begin anew.
+def locked(file: Path, seconds: float = _LOCK_SECONDS) -> Iterator[None]:
+    """Let one process at a time into the block; wait so long for another one.
 
-    Raises:
-        GenError: another process has been in it for so long, or the file cannot be made.
+    The block may remove the file: then the processes that wait for it start with a new one.
     """
     with os_errors_named(file):
-        handle = _own(file, seconds)
+        descriptor = _lock(file, seconds)
     try:
         yield
     finally:
-        os.close(handle)
+        os.close(descriptor)
 
 
-def _own(file: Path, seconds: float) -> int:
-    end = time.monotonic() + seconds
+def _lock(file: Path, seconds: float) -> int:
+    deadline = time.monotonic() + seconds
     while True:
+        is_regular(file)  # refuses a FIFO, socket or device
         try:
             file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
         except FileNotFoundError:
-            continue  # its folder went meanwhile
+            continue  # another process has just removed the directory
         with suppress(FileNotFoundError, BlockingIOError):
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.path.samestat(os.fstat(handle), file.stat()):
-                return handle
-        os.close(handle)
-        if time.monotonic() > end:
-            raise GenError(f"{file}: another gen is still at work; let it end, then run this again")
-        time.sleep(0.05)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Without this, we would hold a lock on a file that another process has removed.
+            if os.path.samestat(os.fstat(descriptor), file.stat()):
+                return descriptor
+        os.close(descriptor)
+        if time.monotonic() > deadline:
+            raise GenError(f"{file}: another gen is still running; wait for it, then try again")
+        time.sleep(_POLL_SECONDS)

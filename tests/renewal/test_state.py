@@ -155,7 +155,7 @@ def test_a_run_does_not_wait_longer_than_its_deadline_for_the_lock(store: Store)
             time.sleep(0.01)
         begin = time.monotonic()
         with (
-            pytest.raises(GenError, match="another gen is still at work"),
+            pytest.raises(GenError, match="another gen is still running"),
             store.lock(Deadline(0.3)),
         ):
             pass

@@ -301,7 +301,7 @@ def test_two_runs_may_make_the_same_folder(tmp_path: Path, monkeypatch: pytest.M
     real = Path.exists
     (tmp_path / "ssh").mkdir()
     monkeypatch.setattr(Path, "exists", lambda path: path.name != "ssh" and real(path))
-    writer._make_folders(tmp_path, tmp_path / "ssh")
+    writer._make_directories(tmp_path, tmp_path / "ssh")
 
 
 # `files` opens files for reading only. The other two write what ssh is asked about to a temporary directory.

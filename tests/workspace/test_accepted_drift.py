@@ -10,7 +10,7 @@ from generator.loading import validate, yaml_document
 from generator.report.finding import Finding, Level
 from generator.workspace.accepted_drift import AcceptedDrift, AcceptedFile, accepted_files, settle
 
-TODAY = date(2026, 6, 15)
+TOday = date(2026, 6, 15)
 DRIFT = Finding(
     "edited", Level.ERROR, "was edited", "mila", "deploy/ssh/mila.conf", "deploy/ssh/mila.conf", 3
 )
@@ -20,7 +20,7 @@ ENTRY = "accepted:\n  - { path: ssh/mila.conf, cause: edited, reason: a trial, u
 def settled(text: str, *findings: Finding) -> list[tuple[str, Level, str, int]]:
     root = yaml_document.parse(text.encode(), "accepted.yaml")
     accepted = AcceptedDrift(validate.validated(AcceptedFile, root, "accepted.yaml").accepted, root)
-    found = settle(findings, accepted, Path("deploy"), TODAY)
+    found = settle(findings, accepted, Path("deploy"), TOday)
     return [(item.rule, item.level, item.message, item.line) for item in found]
 
 
@@ -57,7 +57,21 @@ def test_an_entry_that_nothing_needs_is_named(until: str, cause: str | None) -> 
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        pytest.param(ENTRY % "soon", "accepted.yaml:2: accepted.0.until: ", id="no date"),
+        pytest.param(
+            ENTRY % "soon",
+            "accepted.yaml:2: accepted.0.until: is not a date; write it as YYYY-MM-DD",
+            id="no date",
+        ),
+        pytest.param(
+            ENTRY % "86400",
+            "accepted.yaml:2: accepted.0.until: is not a date; write it as YYYY-MM-DD",
+            id="seconds since 1970",
+        ),
+        pytest.param(
+            ENTRY % "2026-06-15T12:00:00",
+            "accepted.yaml:2: accepted.0.until: is not a date; write it as YYYY-MM-DD",
+            id="a time",
+        ),
         pytest.param(
             "accepted:\n  - { path: a, cause: edited, until: 2026-01-01 }",
             "accepted.yaml:2: accepted.0.reason: is missing",
@@ -79,9 +93,9 @@ def test_an_entry_with_a_fault_is_refused(text: str, fault: str) -> None:
 def test_a_file_is_spared_until_the_day_is_over() -> None:
     root = yaml_document.parse((ENTRY % "2026-06-15").encode(), "accepted.yaml")
     accepted = AcceptedDrift(validate.validated(AcceptedFile, root, "accepted.yaml").accepted, root)
-    assert accepted_files(accepted, Path("deploy"), TODAY) == {("deploy/ssh/mila.conf", "edited")}
+    assert accepted_files(accepted, Path("deploy"), TOday) == {("deploy/ssh/mila.conf", "edited")}
     assert accepted_files(accepted, Path("deploy"), date(2026, 6, 16)) == set()
-    assert accepted_files(None, Path("deploy"), TODAY) == set()
+    assert accepted_files(None, Path("deploy"), TOday) == set()
 
 
 def test_nothing_is_called_unused_while_something_could_not_be_compared() -> None:

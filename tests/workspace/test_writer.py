@@ -128,7 +128,8 @@ def test_a_file_where_a_folder_has_to_be_is_refused_before_anything_is_written(
     other = Artifact(PurePosixPath(".env.mila"), b"A=1\n", 0o600)
     artifacts = [other, Artifact(CONF, b"new\n", 0o600)]
     with pytest.raises(
-        GenError, match=f"{name}: is a file, where a folder has to be; move it away|not a directory"
+        GenError,
+        match=f"{name}: is a file, but gen needs a directory here; move it away|not a directory",
     ):
         writer.apply(tmp_path, plan(artifacts, {}, {}), LOCK, b"{}\n")
     assert [path.name for path in tmp_path.iterdir()] == [name]
