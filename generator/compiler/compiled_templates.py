@@ -1,4 +1,7 @@
-"""The templates of `templates/` as Python. Do not edit: `python templates/compile.py` writes this file."""
+"""The templates of `templates/` as Python.
+
+Do not edit: `python templates/compile.py` writes this file.
+"""
 
 from collections.abc import Iterator
 from typing import Any
