@@ -164,6 +164,11 @@ def installed_lock(site: str) -> PurePosixPath:
     return INSTALL_RECORDS / f"{site}.lock"
 
 
+def installed_spec_copy(site: str) -> PurePosixPath:
+    """Return the path of the copy of the spec from which a site was installed."""
+    return INSTALL_RECORDS / f"{site}.yaml"
+
+
 def installed_files(site: str) -> list[PurePosixPath]:
     """Return every path that `gen install` may write for a site, without its lock."""
     return [

@@ -1,7 +1,7 @@
 """`gen install SITE…`: install files, add one line to the ssh config, and start the timers."""
 
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -44,6 +44,8 @@ class _Request:
 
     home: Path
     sites: list[SiteFiles]
+    secrets: Mapping[str, tuple[str, ...]]
+    """By site: the secrets that exist before the installation."""
     mode: Mode | None
     consent: Consent
 
@@ -77,8 +79,14 @@ def run(
     """Install some sites; every refusal comes before the first write."""
     home = planning.home_directory()
     choices = list({choice.site: choice for choice in choices}.values())
-    sites = [_site_files(inputs.read(choice), home) for choice in choices]
-    request = _Request(home, sites, mode, consent)
+    sites: list[SiteFiles] = []
+    secrets: dict[str, tuple[str, ...]] = {}
+    for choice in choices:
+        given = inputs.read(choice)
+        site_files = _site_files(given, home)
+        sites.append(site_files)
+        secrets[site_files.name] = _existing_secrets(given, home)
+    request = _Request(home, sites, secrets, mode, consent)
     if mode is Mode.PRINT:
         _print(request)
         return 0
@@ -114,6 +122,16 @@ def _site_files(given: inputs.Inputs, home: Path) -> SiteFiles:
     return planning.site_files(home, compilation, given.spec, recorded)
 
 
+def _existing_secrets(given: inputs.Inputs, home: Path) -> tuple[str, ...]:
+    """Return the secrets of the site that are in the home directory already."""
+    # Imported only here, because both import pydantic.
+    from generator.compiler.build import account
+    from generator.install.purge import secrets
+
+    site_account, _ = account(given)
+    return tuple(str(path.relative_to(home)) for path in secrets(home, site_account))
+
+
 def _install(request: _Request, *, as_json: bool) -> _Installation | None:
     """Install the sites, ``None`` if the user does not agree.
 
@@ -138,7 +156,7 @@ def _install(request: _Request, *, as_json: bool) -> _Installation | None:
         checked = confirmed or _checked_plan(request)
         for name in _sites_without_timer(checked.plan, request.sites):
             services.stop(name)
-        backups = apply.install(request.home, checked.plan, missing)
+        backups = apply.install(request.home, checked.plan, missing, request.secrets)
     timers = {name: services.start(name, request.home) for name in timed}
     return _Installation(checked, backups, timers)
 

@@ -68,7 +68,7 @@ def _renewals(
     renewals = {}
     errors = []
     for name in names:
-        if site is None and name not in with_spec:
+        if site is None and name not in with_spec and name not in installed:
             say(f"{name}: note: was renewed here once, and no longer has a spec")
             continue
         try:

@@ -20,7 +20,9 @@ class _Removal:
     """What an uninstallation deletes."""
 
     plan: HomePlan
-    secrets: list[Path]
+    secrets: tuple[Path, ...] = ()
+    kept_secrets: tuple[str, ...] = ()
+    """Messages about secrets that stay in spite of --purge."""
 
 
 def run(
@@ -57,17 +59,23 @@ def _removal(home: Path, sites: Sequence[str], consent: Consent, *, purge: bool)
     if not consent.force:
         file_changes.refuse_conflicts([(home, plan.files)])
     if not purge:
-        return _Removal(plan, [])
+        return _Removal(plan)
     # Imported only here, because it imports pydantic.
-    from generator.install.purge import secrets_to_delete
+    from generator.install.purge import purge as secrets_of
 
-    return _Removal(plan, secrets_to_delete(home, sites, plan))
+    secrets = secrets_of(home, sites, plan)
+    kept: list[str] = []
+    for secret in secrets.kept:
+        kept.append(f"~/{secret.path.relative_to(home)} stays: {secret.reason}")
+    return _Removal(plan, secrets.deleted, tuple(kept))
 
 
 def _show(home: Path, removal: _Removal, *, as_json: bool) -> None:
     """Show what will be deleted; files that only change are shown as a patch."""
     for secret in removal.secrets:
         say(f"  {'purge':9} ~/{secret.relative_to(home)}")
+    for message in removal.kept_secrets:
+        say(f"  {message}")
     changed = []
     for change in removal.plan.files:
         if change.action is Action.DELETE:
@@ -98,6 +106,8 @@ def _carry_out(home: Path, sites: Sequence[str], removal: _Removal) -> list[Path
 def _summary(home: Path, removal: _Removal, backups: list[Path]) -> None:
     for secret in removal.secrets:
         say(f"  {'purged':9} ~/{secret.relative_to(home)}")
+    for message in removal.kept_secrets:
+        say(f"  {message}")
     for change in removal.plan.changes:
         say(f"  {file_changes.DONE[change.action]:9} ~/{change.path}")
     for backup in backups:
@@ -115,5 +125,6 @@ def _json(sites: Sequence[str], removal: _Removal, backups: list[Path]) -> str:
             "manual_change": removal.plan.manual_reason,
             "backups": backups,
             "purged": removal.secrets,
+            "kept_secrets": removal.kept_secrets,
         }
     )

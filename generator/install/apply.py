@@ -1,6 +1,6 @@
 """Carry out a plan in a home directory: one process at a time, records first, with backups."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -56,9 +56,16 @@ def refuse_if_changed(plan: HomePlan) -> None:
         raise GenError(f"{names}\nNothing was written. Run the command again.")
 
 
-def install(home: Path, plan: HomePlan, missing: list[str]) -> list[Path]:
-    """Carry out an installation, and return the backups that it made."""
+def install(
+    home: Path, plan: HomePlan, missing: list[str], secrets: Mapping[str, tuple[str, ...]]
+) -> list[Path]:
+    """Carry out an installation, and return the backups that it made.
+
+    `secrets` are the ones that exist already, by site.
+    """
     home_record = _with_directories(record.home_record(home), missing, _creates_config(plan))
+    # A later installation of the same site finds the secrets that were made since the first one.
+    home_record = replace(home_record, earlier_secrets={**secrets, **home_record.earlier_secrets})
     _write(home, [_home_record_change(home, home_record), *plan.intents])
     for directory in _parents(change.path for change in plan.files):
         # The directories of the user keep their mode; those of gen get 0700 whatever the umask.
@@ -91,12 +98,9 @@ def uninstall(home: Path, plan: HomePlan, secrets: Iterable[Path] = ()) -> list[
     if not plan.remaining:
         _delete_needless_backups(home)
     home_record = record.home_record(home)
-    remaining: dict[str, OptionalChanges] = {}
-    for site, changes in home_record.optional_changes.items():
-        if site in plan.remaining:
-            remaining[site] = changes
-    if remaining != home_record.optional_changes:
-        _write(home, [_home_record_change(home, replace(home_record, optional_changes=remaining))])
+    remaining = _without_other_sites(home_record, plan.remaining)
+    if remaining != home_record:
+        _write(home, [_home_record_change(home, remaining)])
     _write(home, plan.records)
     return sorted((home / paths.HOME_BACKUPS).glob("*"))
 
@@ -107,6 +111,18 @@ def _write(home: Path, changes: Iterable[Change]) -> None:
 
 def _home_record_change(home: Path, home_record: HomeRecord) -> Change:
     return put(home, paths.INSTALL_RECORD, record.encoded(home_record))
+
+
+def _without_other_sites(home_record: HomeRecord, sites: Collection[str]) -> HomeRecord:
+    """Return the record with the entries of these sites alone."""
+    changes: dict[str, OptionalChanges] = {}
+    secrets: dict[str, tuple[str, ...]] = {}
+    for site in sites:
+        if site in home_record.optional_changes:
+            changes[site] = home_record.optional_changes[site]
+        if site in home_record.earlier_secrets:
+            secrets[site] = home_record.earlier_secrets[site]
+    return replace(home_record, optional_changes=changes, earlier_secrets=secrets)
 
 
 def _creates_config(plan: HomePlan) -> bool:

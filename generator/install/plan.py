@@ -34,6 +34,8 @@ class SiteFiles:
     compilation: Compilation
     artifacts: list[Artifact]
     inputs: RecordedInputs
+    spec: bytes
+    """Content of the spec, which the record keeps a copy of."""
 
     @property
     def name(self) -> str:
@@ -111,7 +113,7 @@ def site_files(
     copy = paths.installed_spec(compilation.site)
     if not _ships_with_gen(spec) and not _is_users_own(home, compilation.site, copy, spec):
         artifacts.append(Artifact(copy, spec.content, 0o644))
-    return SiteFiles(compilation, artifacts, inputs)
+    return SiteFiles(compilation, artifacts, inputs, spec.content)
 
 
 def _ships_with_gen(spec: File) -> bool:
@@ -143,6 +145,7 @@ def installation(
         changes = _site_changes(home, site, locks.get(site.name))
         files += changes
         intents.append(_record(home, site, map(_during_change, changes)))
+        intents.append(put(home, paths.installed_spec_copy(site.name), site.spec))
         records.append(_record(home, site, site.artifacts))
     confs = _confs(home, locks)
     for site in sites:
@@ -190,7 +193,11 @@ def uninstallation(home: Path, sites: Sequence[str]) -> HomePlan:
         if not manual_reason:
             # First, so that ssh never reads an Include of files that are gone.
             files.insert(0, change)
-    records = [Change(paths.installed_lock(site), Action.DELETE) for site in sites]
+    records: list[Change] = []
+    for site in sites:
+        # The lock goes last: as long as it is there, the site counts as installed.
+        for path in (paths.installed_spec_copy(site), paths.installed_lock(site)):
+            records.append(Change(path, Action.DELETE))
     return HomePlan([], files, records, remaining, content, inputs, manual_reason)
 
 
@@ -206,7 +213,8 @@ def _snapshot(home: Path, sites: Iterable[SiteFiles]) -> Snapshot:
     names = {site.name for site in sites} | set(record.installed(home))
     inputs = {paths.SSH_CONFIG, paths.INSTALL_RECORDS, paths.INSTALL_RECORD}
     for name in names:
-        inputs.update((paths.installed_lock(name), *paths.installed_files(name)))
+        inputs.update((paths.installed_lock(name), paths.installed_spec_copy(name)))
+        inputs.update(paths.installed_files(name))
     files = set(map(home.joinpath, inputs))
     # Files that the user's config includes decide whether an entry of theirs would change.
     files.update(_ssh_config_files(home))

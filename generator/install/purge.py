@@ -1,38 +1,124 @@
-"""The secrets of a site, which `gen uninstall` keeps unless the user adds `--purge`."""
+"""The secrets of a site, which `gen uninstall` keeps unless the user adds `--purge`.
 
-from collections.abc import Iterable, Iterator, Sequence
+gen deletes a secret only if the spec of the installation names it, if it is where gen and its
+proposals put secrets, and if it did not exist before the installation.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from generator import paths
 from generator.compiler.account import Account
+from generator.compiler.digests import digest
+from generator.errors import GenError, os_errors_named
+from generator.files import is_regular, read_regular
 from generator.install import managed_blocks, record
 from generator.install.plan import HomePlan
-from generator.loading import catalogue, validate
+from generator.loading import validate
 from generator.schema.auth import StepAuth
 from generator.schema.profile import SiteProfile
 from generator.ssh.config_files import Files, sources, walk
+from generator.workspace.lock import Lock
+
+_DIRECTORIES = (paths.SSH, paths.USER_CONFIG)
+# The keys that ssh offers to every host (ssh_config(5), IdentityFile), and older ones.
+_DEFAULT_KEYS = {
+    f"{name}{ending}"
+    for name in (
+        "identity",
+        "id_rsa",
+        "id_dsa",
+        "id_ecdsa",
+        "id_ecdsa_sk",
+        "id_ed25519",
+        "id_ed25519_sk",
+        "id_xmss",
+    )
+    for ending in ("", ".pub", "-cert.pub")
+}
 
 
-def secrets_to_delete(home: Path, sites: Sequence[str], plan: HomePlan) -> list[Path]:
-    """Return the keys, certificates and credentials that only these sites use.
+@dataclass(frozen=True)
+class KeptSecret:
+    """A secret that the spec names and that gen does not delete."""
 
-    A file stays if another site uses it, or if the user named it: with `--identity-file`, or in
-    their own ssh configuration as it is after the uninstallation.
-    """
-    used = set(_secrets(home, plan.remaining))
-    for path in (*_chosen_keys(home), *_configured_keys(home, sites, plan)):
-        key = _in_home(home, path)
-        used.update((key, Path(f"{key}.pub"), Path(f"{key}-cert.pub")))
-    secrets: list[Path] = []
-    for secret in dict.fromkeys(_secrets(home, sites)):
-        if secret not in used and secret.is_file():
-            secrets.append(secret)
-    return secrets
+    path: Path
+    reason: str
 
 
-def _chosen_keys(home: Path) -> Iterator[str]:
+@dataclass(frozen=True)
+class Purge:
+    """The secrets of some sites, which exist in the home directory."""
+
+    deleted: tuple[Path, ...]
+    kept: tuple[KeptSecret, ...]
+
+
+def purge(home: Path, sites: Sequence[str], plan: HomePlan) -> Purge:
+    """Return the keys, certificates and credentials to delete with some sites."""
+    users = _users(home, sites, plan)
+    earlier = record.home_record(home).earlier_secrets
+    locks = record.installed(home)
+    deleted: dict[Path, None] = {}
+    kept: dict[Path, KeptSecret] = {}
+    for site in sites:
+        for path in secrets(home, _account(home, locks[site])):
+            reason = _reason_to_keep(home, path, users)
+            if str(path.relative_to(home)) in earlier.get(site, ()):
+                reason = reason or "it existed before the site was installed"
+            if reason:
+                kept[path] = KeptSecret(path, reason)
+            else:
+                deleted[path] = None
+    return Purge(tuple(deleted), tuple(kept.values()))
+
+
+def secrets(home: Path, account: Account) -> list[Path]:
+    """Return the existing secrets of a site; paths outside the home directory are left out."""
+    found: list[Path] = []
+    for path in _paths(account):
+        file = home / path.removeprefix("~/")
+        if path.startswith("~/") and ".." not in file.parts and is_regular(file):
+            found.append(file)
+    return list(dict.fromkeys(found))
+
+
+def _reason_to_keep(home: Path, path: Path, users: Mapping[Path, str]) -> str | None:
+    if path in users:
+        return f"{users[path]} uses it"
+    if path.name in _DEFAULT_KEYS:
+        return "it is a default key of ssh, so other hosts may need it"
+    if not any(path.is_relative_to(home / directory) for directory in _DIRECTORIES):
+        return "it is neither in ~/.ssh nor in ~/.config"
+    return None
+
+
+def _users(home: Path, sites: Iterable[str], plan: HomePlan) -> dict[Path, str]:
+    """Return the secrets that are in use elsewhere, each with its user."""
+    users: dict[Path, str] = {}
+    locks = record.installed(home)
+    for site in plan.remaining:
+        for path in secrets(home, _account(home, locks[site])):
+            users[path] = site
+    for key in _chosen_keys(locks.values()):
+        users.update(_with_companions(home, key, "your --identity-file"))
+    for key in _configured_keys(home, sites, plan):
+        users.update(_with_companions(home, key, "your ssh configuration"))
+    return users
+
+
+def _with_companions(home: Path, key: str, user: str) -> dict[Path, str]:
+    """Return a key as a spec or an ssh config writes it, with its public half and certificate."""
+    for prefix in ("~/", "%d/", "${HOME}/"):
+        key = key.removeprefix(prefix)
+    path = home / key  # an absolute path stays as it is
+    return {Path(f"{path}{ending}"): user for ending in ("", ".pub", "-cert.pub")}
+
+
+def _chosen_keys(locks: Iterable[Lock]) -> Iterator[str]:
     """Yield the keys that the user named when they installed a site."""
-    for site_lock in record.installed(home).values():
+    for site_lock in locks:
         key = site_lock.inputs.profile.get("identity_file")
         if key:
             yield str(key)
@@ -51,24 +137,21 @@ def _configured_keys(home: Path, sites: Iterable[str], plan: HomePlan) -> Iterat
             yield from line.arguments[:1]
 
 
-def _secrets(home: Path, sites: Iterable[str]) -> Iterator[Path]:
-    locks = record.installed(home)
-    for name in sites:
-        profile = SiteProfile.model_validate(dict(locks[name].inputs.profile))
-        site = validate.site(catalogue.spec(name, None))
-        for path in _site_secrets(Account(site, profile)):
-            if path.startswith("~/") and ".." not in path.split("/"):
-                yield _in_home(home, path)
+def _account(home: Path, site_lock: Lock) -> Account:
+    """Return the account of an installation: the recorded spec, with the recorded profile."""
+    copy = home / paths.installed_spec_copy(site_lock.site)
+    with os_errors_named(copy):
+        content = read_regular(copy)
+    if digest(content) != site_lock.inputs.spec.sha256:
+        raise GenError(
+            f"{copy}: is not the spec that was installed; "
+            f"run gen install {site_lock.site}, then try again"
+        )
+    profile = SiteProfile.model_validate(dict(site_lock.inputs.profile))
+    return Account(validate.site(copy), profile)
 
 
-def _in_home(home: Path, path: str) -> Path:
-    """Return a path of a spec or an ssh config; an absolute one stays as it is."""
-    for prefix in ("~/", "%d/", "${HOME}/"):
-        path = path.removeprefix(prefix)
-    return home / path
-
-
-def _site_secrets(account: Account) -> Iterator[str]:
+def _paths(account: Account) -> Iterator[str]:
     """Yield the secrets that the spec names; a key that the user named is not the site's."""
     site = account.site
     for auth in (site.auth, *map(site.auth_of, site.hosts.values())):

@@ -49,6 +49,8 @@ class HomeRecord:
     """gen created the ssh config."""
     optional_changes: Mapping[str, OptionalChanges] = field(default_factory=dict)
     """By site."""
+    earlier_secrets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By site: the secrets that its spec names and that existed before its installation."""
 
 
 def installed(home: Path) -> dict[str, Lock]:

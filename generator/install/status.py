@@ -5,14 +5,18 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from generator import formatting, paths
-from generator.compiler.digests import digest
+from generator.compiler.digests import digest, key_digests
 from generator.errors import GenError
+from generator.files import read_regular
 from generator.install import record
 from generator.install.managed_blocks import INCLUDED
-from generator.loading import catalogue
+from generator.loading.inputs import File, Inputs
+from generator.resources import CATALOGUE
 from generator.ssh.config_lines import lines
 from generator.workspace import reader
 from generator.workspace.lock import Lock
+
+_MAX_KEYS = 5
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,8 @@ class InstalledSite:
     drift: tuple[InstalledDrift, ...]
     stale: bool
     """The spec changed since the installation."""
+    changed_keys: tuple[str, ...]
+    """Keys of the spec whose values changed."""
     read_by_ssh: bool
     """The ssh config has the site, through its Include or its own Host blocks."""
 
@@ -51,11 +57,16 @@ def installed_sites(home: Path) -> dict[str, InstalledSite]:
 
 
 def _installed_site(home: Path, site_lock: Lock, config: bytes) -> InstalledSite:
+    newer_spec = _newer_spec(home, site_lock)
+    changed_keys: tuple[str, ...] = ()
+    if newer_spec:
+        changed_keys = tuple(_changed_keys(site_lock, newer_spec))
     return InstalledSite(
         site=site_lock.site,
         files=len(site_lock.files),
         drift=tuple(_drift(home, site_lock)),
-        stale=_is_stale(site_lock),
+        stale=newer_spec is not None,
+        changed_keys=changed_keys,
         read_by_ssh=_is_read_by_ssh(site_lock.site, config),
     )
 
@@ -83,13 +94,36 @@ def _name(path: PurePosixPath) -> str:
     return f"~/{path}"
 
 
-def _is_stale(site_lock: Lock) -> bool:
-    """Return whether the catalogue has another spec now; a deleted spec changes nothing."""
+def _newer_spec(home: Path, site_lock: Lock) -> File | None:
+    """Return the spec that the site was installed from, if it has changed since; else ``None``.
+
+    A deleted spec changes nothing: the record has a copy of it.
+    """
+    name = site_lock.inputs.spec.catalogue_name
+    path = CATALOGUE / f"{name}.yaml" if name else home.resolve() / site_lock.inputs.spec.path
     try:
-        content = catalogue.spec(site_lock.site, None).read_bytes()
+        content = read_regular(path)
     except (GenError, OSError):
-        return False
-    return digest(content) != site_lock.inputs.spec.sha256
+        return None
+    if digest(content) == site_lock.inputs.spec.sha256:
+        return None
+    return File(path, content)
+
+
+def _changed_keys(site_lock: Lock, spec: File) -> list[str]:
+    """Return the keys with another value than at the installation, none if the spec has errors."""
+    # Imported only here, because it imports pydantic.
+    from generator.compiler.build import account
+
+    try:
+        new_account, _ = account(Inputs(spec, None, {}, site_lock.inputs.overrides))
+    except GenError:
+        return []
+    values = new_account.site.model_dump(mode="json", exclude_defaults=True)
+    new_digests = key_digests(values)
+    old_digests = site_lock.inputs.spec.key_digests
+    changed = set(new_digests.items()) ^ set(old_digests.items())
+    return sorted({key for key, _ in changed})
 
 
 def status_lines(site: InstalledSite) -> Iterator[str]:
@@ -97,6 +131,10 @@ def status_lines(site: InstalledSite) -> Iterator[str]:
     yield f"{site.site}: {formatting.count(site.files, 'file')} installed"
     for drift in site.drift:
         yield f"  {drift.cause:9} {drift.path}"
+    for key in site.changed_keys[:_MAX_KEYS]:
+        yield f"  {'newer':9} {key}"
+    if len(site.changed_keys) > _MAX_KEYS:
+        yield f"  {'newer':9} and {len(site.changed_keys) - _MAX_KEYS} more keys of the spec"
     if site.drift or site.stale:
         yield f"  {_reason(site)}: gen install {site.site}{_force(site)}"
     if not site.read_by_ssh:

@@ -29,6 +29,21 @@ def _installed() -> list[Path]:
         return []
 
 
+def installed_copy(site: str) -> Path | None:
+    """Return the spec from which a site was installed, ``None`` if no site of this name is.
+
+    The copy is in the record of the installation, so no file of the current directory and no
+    upgrade of gen changes an installed site.
+    """
+    try:
+        home = Path.home()
+    except RuntimeError:
+        return None
+    if "/" in site or not (home / paths.installed_lock(site)).exists():
+        return None
+    return home / paths.installed_spec_copy(site)
+
+
 @cache
 def shipped() -> Mapping[str, Path]:
     """Return the specs that ship with the tool, by name; they do not change while it runs."""

@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from generator import paths
@@ -56,6 +56,18 @@ def read(choice: Choice) -> Inputs:
         options=choice.options,
         changes=choice.changes,
     )
+
+
+def read_as_installed(choice: Choice) -> Inputs:
+    """Read the files of a choice, with the spec of the installation if the site is installed.
+
+    Only an explicit directory or path of a spec goes before the installed one. A directory
+    `site_specs` where gen happens to run may come from anybody.
+    """
+    copy = catalogue.installed_copy(choice.site)
+    if copy is None or choice.specs:
+        return read(choice)
+    return read(replace(choice, site=str(copy)))
 
 
 def site(spec: File) -> str:

@@ -127,7 +127,9 @@ def read(choice: inputs.Choice, environment: Mapping[str, str]) -> Settings:
     Raises:
         NoCertificateError: the site does not use certificates.
     """
-    own_account, _ = account(inputs.read(choice), lambda data: _overrides(data, environment))
+    own_account, _ = account(
+        inputs.read_as_installed(choice), lambda data: _overrides(data, environment)
+    )
     site = own_account.site
     auth = site.auth
     if not isinstance(auth, Certificate):

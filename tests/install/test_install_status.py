@@ -60,7 +60,7 @@ def test_an_unchanged_site_is_in_order(gen: Gen, home: Path) -> None:
         ),
         pytest.param(
             lambda home: (home / "site_specs/ours.yaml").write_text(SPEC + "note: new\n"),
-            "  the spec has changed: gen install ours",
+            "  newer     note",
             "  the spec has changed: gen install ours",
             id="the spec changed",
         ),

@@ -1,0 +1,139 @@
+"""An installed site follows its record, whatever the current directory or a newer catalogue has."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from homes import spec, tree
+from running import Gen
+
+STATE = ".local/state/gen/install"
+Marks = Callable[[str], dict[str, Any]]
+
+
+@pytest.fixture
+def command_that_marks(tmp_path: Path) -> Marks:
+    """Return an authentication whose command creates a file of some name beside the home."""
+
+    def authentication(name: str) -> dict[str, Any]:
+        command = ["touch", str(tmp_path / name)]
+        return {"method": "certificate", "command": command, "lifetime": "1d"}
+
+    return authentication
+
+
+def test_refresh_runs_the_command_of_the_installation_and_not_of_a_checkout(
+    gen: Gen, home: Path, tmp_path: Path, command_that_marks: Marks
+) -> None:
+    assert (
+        gen("install", str(spec(Path(), auth=command_that_marks("installed"))), "--yes").status == 0
+    )
+    checkout = Path("site_specs")
+    checkout.mkdir()
+    spec(checkout, auth=command_that_marks("checkout"))
+    gen("refresh", "ours", "--force")
+    assert (tmp_path / "installed").exists()
+    assert not (tmp_path / "checkout").exists()
+
+
+def test_refresh_does_not_depend_on_the_original_file(
+    gen: Gen, home: Path, tmp_path: Path, command_that_marks: Marks
+) -> None:
+    original = spec(Path(), auth=command_that_marks("installed"))
+    assert gen("install", str(original), "--yes").status == 0
+    spec(Path(), auth=command_that_marks("changed"))
+    spec(home / ".config/gen/site_specs", auth=command_that_marks("edited"))
+    gen("refresh", "ours", "--force")
+    original.unlink()
+    gen("refresh", "ours", "--force")
+    assert (tmp_path / "installed").exists()
+    assert not (tmp_path / "changed").exists()
+    assert not (tmp_path / "edited").exists()
+
+
+@pytest.mark.parametrize(
+    "options", [["./ours.yaml"], ["ours", "--specs", "."]], ids=["a path", "--specs"]
+)
+def test_an_explicit_spec_goes_before_the_installed_one(
+    gen: Gen, home: Path, tmp_path: Path, command_that_marks: Marks, options: list[str]
+) -> None:
+    original = spec(Path(), auth=command_that_marks("installed"))
+    assert gen("install", str(original), "--yes").status == 0
+    spec(Path(), auth=command_that_marks("explicit"))
+    gen("refresh", *options, "--force")
+    assert (tmp_path / "explicit").exists()
+    assert not (tmp_path / "installed").exists()
+
+
+def test_status_ignores_a_checkout(gen: Gen, home: Path) -> None:
+    assert gen("install", "mila", "--user", "ada", "--yes").status == 0
+    before = gen("status", "mila")
+    checkout = Path("site_specs")
+    checkout.mkdir()
+    spec(checkout, "mila")
+    assert gen("status", "mila") == before
+    assert before.status == 0
+
+
+KEYS = {
+    "mila": {"host": "a.example.org", "auth": {"method": "publickey", "key": "~/.ssh/id_ed25519"}},
+    "m2": {"host": "b.example.org", "auth": {"method": "publickey", "key": "~/thesis.tex"}},
+    "m3": {"host": "c.example.org", "auth": {"method": "publickey", "key": "~/.ssh/id_work"}},
+}
+
+
+def write_keys(home: Path, *names: str) -> None:
+    (home / ".ssh").mkdir(mode=0o700, exist_ok=True)
+    for name in names:
+        (home / name).write_text("a secret")
+
+
+def test_purge_deletes_the_keys_of_the_installation_and_not_of_a_checkout(
+    gen: Gen, home: Path
+) -> None:
+    assert gen("install", "mila", "--user", "ada", "--yes").status == 0
+    write_keys(home, ".ssh/id_mila", ".ssh/id_ed25519", ".ssh/id_work", "thesis.tex")
+    checkout = Path("site_specs")
+    checkout.mkdir()
+    spec(checkout, "mila", hosts=KEYS)
+    result = gen("uninstall", "mila", "--purge", "--yes")
+    assert (result.status, "  purged    ~/.ssh/id_mila\n" in result.err) == (0, True)
+    assert not (home / ".ssh/id_mila").exists()
+    for name in (".ssh/id_ed25519", ".ssh/id_work", "thesis.tex"):
+        assert (home / name).read_text() == "a secret"
+
+
+def test_purge_keeps_default_keys_files_elsewhere_and_earlier_keys_and_says_why(
+    gen: Gen, home: Path
+) -> None:
+    write_keys(home, ".ssh/id_work")
+    assert gen("install", str(spec(Path(), "mila", hosts=KEYS)), "--yes").status == 0
+    write_keys(home, ".ssh/id_ed25519", ".ssh/id_work.pub", ".ssh/id_mila", "thesis.tex")
+    result = gen("uninstall", "mila", "--purge", "--yes")
+    assert result.status == 0
+    assert [line for line in result.err.splitlines() if " stays: " in line] == [
+        "  ~/thesis.tex stays: it is neither in ~/.ssh nor in ~/.config",
+        "  ~/.ssh/id_work stays: it existed before the site was installed",
+        "  ~/.ssh/id_ed25519 stays: it is a default key of ssh, so other hosts may need it",
+    ]
+    remaining = [path.name for path in sorted((home / ".ssh").iterdir())]
+    assert remaining == ["id_ed25519", "id_work"]
+    assert (home / "thesis.tex").exists()
+
+
+def test_a_tampered_copy_of_the_spec_deletes_nothing(gen: Gen, home: Path) -> None:
+    assert gen("install", "mila", "--user", "ada", "--yes").status == 0
+    write_keys(home, ".ssh/id_work")
+    copy = home / STATE / "mila.yaml"
+    copy.write_text(
+        copy.read_text().replace("method: publickey", "method: publickey\n  key: ~/.ssh/id_work")
+    )
+    assert "id_work" in copy.read_text()
+    before = tree(home)
+    result = gen("uninstall", "mila", "--purge", "--yes")
+    assert result.status == 2
+    assert result.err == (
+        f"{copy}: is not the spec that was installed; run gen install mila, then try again\n"
+    )
+    assert tree(home) == before
