@@ -26,6 +26,8 @@ class Fault:
 
     loc: tuple[str | int, ...]
     message: str
+    about: tuple[tuple[str | int, ...], ...] = ()
+    """The other values that the message is about: the host that a jump names. Their faults explain this one."""
 
 
 def near(word: str, known: Iterable[str]) -> str:

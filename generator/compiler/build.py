@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from generator.compiler.account import Account
-from generator.loading import overrides, validate, yaml_document
+from generator.loading import model_errors, overrides, validate, yaml_document
 from generator.loading.inputs import File, Inputs
 from generator.schema.profile import Profile, SiteProfile
 
@@ -72,4 +72,4 @@ def _site_profile(
     try:
         return profile.at(site, options)
     except ValidationError as error:
-        raise validate.refusal(error, lambda key: f"--{key.replace('_', '-')}") from None
+        raise model_errors.refusal(error, lambda key: f"--{key.replace('_', '-')}") from None

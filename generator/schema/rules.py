@@ -47,9 +47,8 @@ def _sources_lead_somewhere(site: SiteSpec) -> Iterator[Fault]:
     for keys, fact in facts(site):
         for name in fact.source:
             if name not in site.sources:
-                yield Fault(
-                    (*keys, "source"), f"no source is called {name}{near(name, site.sources)}"
-                )
+                message = f"no source is called {name}{near(name, site.sources)}"
+                yield Fault((*keys, "source"), message, about=(("sources", name),))
     for name, source in site.sources.items():
         if not (source.ref or source.url):
             yield Fault(("sources", name), "leads nowhere: give ref or url")
@@ -67,6 +66,7 @@ def _jumps_lead_somewhere(site: SiteSpec) -> Iterator[Fault]:
             yield Fault(
                 loc,
                 f"the jump goes to {target}, which is no host of this site{near(target, known)}",
+                about=(("hosts", target),),
             )
 
 
@@ -133,6 +133,7 @@ def _host_keys_belong_to_hosts(site: SiteSpec) -> Iterator[Fault]:
                 yield Fault(
                     ("host_keys", name, "hosts"),
                     f"{entry} is no entry of hosts or compute{near(entry, known)}",
+                    about=(("hosts", entry), ("compute", entry)),
                 )
             if taken.setdefault(entry, name) != name:
                 yield Fault(
@@ -177,6 +178,7 @@ def _requests_can_be_met(site: SiteSpec) -> Iterator[Fault]:
                     yield Fault(
                         (*loc, "partition"),
                         f"the site has no partition {name}{near(name, slurm.partitions)}",
+                        about=(("slurm", "partitions", name),),
                     )
             elif request.qos and paired and request.qos not in slurm.partitions[name].qos:
                 allowed = ", ".join(slurm.partitions[name].qos) or "none"
@@ -222,6 +224,7 @@ def _submit_hosts_exist(site: SiteSpec) -> Iterator[Fault]:
             yield Fault(
                 ("slurm", "partitions", name, "submit_from"),
                 f"{partition.submit_from} is no host of this site{hint}",
+                about=(("hosts", partition.submit_from),),
             )
 
 

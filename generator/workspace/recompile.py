@@ -16,7 +16,7 @@ from generator.compiler import compiled_templates, digests
 from generator.compiler.artifact import Artifact
 from generator.compiler.compile import compile_site
 from generator.errors import GenError
-from generator.loading import catalogue, inputs, overrides, validate
+from generator.loading import catalogue, inputs, model_errors, overrides, validate
 from generator.loading import yaml_document as document
 from generator.loading.yaml_document import Node
 from generator.schema.profile import SiteProfile
@@ -192,4 +192,4 @@ def _profile(recorded: RecordedInputs, name: str) -> SiteProfile:
     try:
         return SiteProfile.model_validate(dict(recorded.profile))
     except ValidationError as error:
-        raise validate.refusal(error, lambda key: f"{name}: inputs.profile.{key}") from None
+        raise model_errors.refusal(error, lambda key: f"{name}: inputs.profile.{key}") from None

@@ -1,0 +1,115 @@
+"""Faults in the words of a spec, from the errors of pydantic."""
+
+import typing
+from collections.abc import Callable, Mapping
+from types import UnionType
+from typing import Annotated, Any, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from generator.errors import Fault, GenError, near
+
+Location = tuple[str | int, ...]
+
+
+def faults(model: type[BaseModel], error: ValidationError) -> list[Fault]:
+    """Return a fault for each error in the data of a model."""
+    return [_fault(model, detail) for detail in details(error)]
+
+
+def refusal(error: ValidationError, source: Callable[[str], str]) -> GenError:
+    """Return the error for values of no document: a line each, that starts with the source of the value."""
+    lines = []
+    for detail in details(error):
+        key = str(detail["loc"][0])
+        lines.append(f"{source(key)}: {_message(detail)}")
+    return GenError("\n".join(lines))
+
+
+def details(error: ValidationError) -> list[ErrorDetails]:
+    """Return the errors that pydantic found, without links to its documentation."""
+    return error.errors(include_url=False)
+
+
+def location(detail: ErrorDetails) -> Location:
+    """Return the keys that lead to a value; pydantic marks a fault of a key itself with a part of its own."""
+    return tuple(part for part in detail["loc"] if part != "[key]")
+
+
+def _fault(model: type[BaseModel], detail: ErrorDetails) -> Fault:
+    loc = location(detail)
+    kind = detail["type"]
+    if kind == "extra_forbidden":
+        hint = near(str(loc[-1]), _keys_at(model, loc[:-1]))
+        return Fault(loc, f"there is no such key{hint}")
+    if kind == "literal_error":
+        allowed = detail["ctx"]["expected"]
+        hint = near(str(detail["input"]), _quoted(allowed))
+        return Fault(loc, f"must be {allowed}{hint}")
+    if kind == "union_tag_invalid":
+        allowed = detail["ctx"]["expected_tags"]
+        hint = near(str(detail["ctx"]["tag"]), _quoted(allowed))
+        return Fault((*loc, "method"), f"must be one of {allowed}{hint}")
+    return Fault(loc, _message(detail))
+
+
+def _message(detail: ErrorDetails) -> str:
+    """Return what is wrong with a value; in pydantic's own words where they are good enough."""
+    match detail["type"]:
+        case "missing":
+            return "is missing"
+        case "string_type" if isinstance(detail["input"], int | float):
+            return f'is not a text; put it in quotes: "{detail["input"]}"'
+        case "string_type":
+            return "is not a text"
+        case "value_error":
+            return str(detail.get("ctx", {}).get("error", detail["msg"]))
+        case "too_short":
+            return "is empty; it needs at least one"
+        case "union_tag_not_found":
+            return "needs a method"
+    message = detail["msg"]
+    return message[:1].lower() + message[1:]
+
+
+def _quoted(expected: str) -> list[str]:
+    """Return the words in single quotes of a text such as `'login', 'jump' or 'transfer'`."""
+    return expected.split("'")[1::2]
+
+
+def _keys_at(annotation: Any, loc: Location) -> list[str]:
+    """Return the keys that a model takes at a location, to suggest one for a misspelt key."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return _keys_of_model(annotation, loc)
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _keys_at(arguments[0], loc)
+    if origin in (typing.Union, UnionType):
+        keys: list[str] = []
+        for member in arguments:
+            if not _is_excluded(member, loc):
+                keys += _keys_at(member, loc)
+        return keys
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return _keys_at(arguments[1], loc[1:])
+    if isinstance(origin, type) and issubclass(origin, tuple):
+        return _keys_at(arguments[0], loc[1:])
+    return []
+
+
+def _keys_of_model(model: type[BaseModel], loc: Location) -> list[str]:
+    if not loc:
+        return list(model.model_fields)
+    field = model.model_fields.get(str(loc[0]))
+    if field is None:  # the tag of a union, which pydantic adds to a location
+        return _keys_at(model, loc[1:])
+    return _keys_at(field.annotation, loc[1:])
+
+
+def _is_excluded(member: Any, loc: Location) -> bool:
+    """Return whether a location goes through another member of a union, which it names by its tag."""
+    field = getattr(member, "model_fields", {}).get("method")
+    if field is None or not loc:
+        return False
+    return loc[0] not in get_args(field.annotation)

@@ -1,0 +1,78 @@
+"""Faults between fields are reported together with those of single values, unless they only follow from these."""
+
+import pytest
+
+from generator.loading import validate, yaml_document
+from generator.loading.validate import SpecError
+
+GATE = "hosts: { gate: { host: gate.example.org } }"
+KEY_TYPES = "must be 'ed25519', 'ecdsa', 'rsa', 'ed25519-sk' or 'ecdsa-sk'"
+TOP = "site: hpc\ntitle: A cluster\nauth: { method: agent }\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param(
+            TOP
+            + "hosts: { a: { host: a.example.org, via: gate }, b: { host: b.example.org, port: x } }",
+            [
+                "hosts.a.via: the jump goes to gate, which is no host of this site",
+                "hosts.b.port: input should be a valid integer",
+            ],
+            id="a fault between fields, and one of a value",
+        ),
+        pytest.param(
+            TOP + "hosts: { a: { host: a.example.org, via: gate }, gate: { port: 22 } }",
+            ["hosts.gate.host: is missing"],
+            id="a jump to a host that lacks its name",
+        ),
+        pytest.param(
+            TOP + "hosts: { a: { host: a.example.org, via: gate }, gate: 5 }",
+            ["hosts.gate: input should be an object"],
+            id="a jump to a host that is not a mapping",
+        ),
+        pytest.param(
+            TOP + "compute: { nodes: { match: cn, through: gate } }",
+            ["hosts: is missing"],
+            id="a jump where all hosts are missing",
+        ),
+        pytest.param(
+            TOP
+            + "hosts: { a: { host: a.example.org, source: doc } }\nsources: { doc: { ref: [] } }",
+            ["sources.doc.ref: is not a text"],
+            id="a source with a fault is a source all the same",
+        ),
+        pytest.param(
+            TOP + "hosts: { a: { host: a.example.org, source: doc } }\nsources: { doc: 5 }",
+            ["sources.doc: input should be an object"],
+            id="a source that is not a mapping",
+        ),
+        pytest.param(
+            "site: hpc\ntitle: A cluster\n" + GATE + "\nslurm: { partition: cpu }\n"
+            "auth: { method: step, ca_url: 5 }",
+            [
+                "auth.ca_fingerprint: is missing",
+                'auth.ca_url: is not a text; put it in quotes: "5"',
+                "auth.context: is missing",
+                "slurm.partition: the site has no partition cpu",
+            ],
+            id="auth that lacks keys hides no fault of the queues",
+        ),
+        pytest.param(
+            "site: hpc\ntitle: A cluster\n" + GATE + "\n"
+            "auth: { method: publickey, max_keys: 0, key_types: [rsa, dsa, x] }",
+            [
+                f"auth.key_types.1: {KEY_TYPES}; did you mean ecdsa?",
+                f"auth.key_types.2: {KEY_TYPES}",
+                "auth.max_keys: input should be greater than or equal to 1",
+            ],
+            id="two faults in one list",
+        ),
+    ],
+)
+def test_the_faults_of_a_spec(text: str, expected: list[str]) -> None:
+    with pytest.raises(SpecError) as caught:
+        validate.spec(yaml_document.parse(text.encode(), "spec.yaml"), "spec.yaml")
+    problems = [f"{problem.key}: {problem.message}" for problem in caught.value.problems]
+    assert sorted(problems) == expected
