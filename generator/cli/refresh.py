@@ -29,7 +29,10 @@ def run(choice: Choice, options: RefreshOptions, *, as_json: bool) -> int:
 
 
 def _on_connect(choice: Choice, options: RefreshOptions) -> int:
-    """Renew before a connection: in bounded time, with one line at most, and always with status 0."""
+    """Renew before a connection, in bounded time; print one line at most, and return 0.
+
+    Whatever fails here, ssh can still try to connect with the certificate that it has.
+    """
     watchdog = threading.Timer(ON_CONNECT_LIMIT - 1, _give_up, [choice.site])
     watchdog.daemon = True
     watchdog.start()
@@ -55,7 +58,10 @@ def _refresh(choice: Choice, options: RefreshOptions) -> tuple[Settings, Refresh
 
 
 def _give_up(site: str) -> None:
-    """End the process at once: a name server that hangs, for example, listens to nothing gentler."""
+    """End the process at once, since a name server that hangs cannot be interrupted otherwise.
+
+    The line goes to the file descriptor directly: another thread may hold the lock of sys.stderr.
+    """
     # The disk may be the thing that hangs, so the record of the failure has a limit too.
     guard = threading.Timer(1, os._exit, [0])
     guard.daemon = True

@@ -24,9 +24,10 @@ from generator.ssh.certificate import NEVER
 
 
 def run(site: str | None, specs: Path | None, profile: Path | None, *, as_json: bool) -> int:
-    """Print the status of a site, or of each one that is installed, or has a timer or a renewal on this machine.
+    """Print the status of a site, or of every site that is installed or renewed on this machine.
 
-    Returns 1 if an installed file has changed. Errors of single sites are raised after the rest is printed.
+    Returns 1 if an installed file has changed. Errors of single sites are raised after the rest is
+    printed.
     """
     keep_memory_private()
     installed = {}

@@ -1,1 +1,1 @@
-"""`gen refresh`: a certificate that is about to end is renewed, and the credentials behind it are rotated."""
+"""`gen refresh`: renew certificates, and rotate the credentials behind them."""

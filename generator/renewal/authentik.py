@@ -1,4 +1,4 @@
-"""authentik's token API (`/api/v3/core/tokens/`): rotation creates, reads and deletes tokens with it."""
+"""authentik's token API (`/api/v3/core/tokens/`), for the rotation of tokens."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ class Api:
         return self._get("users/me/").decoded(_SessionUser).user.pk
 
     def create(self, identifier: str, intent: Intent, user: int, expires: int) -> Credential:
-        """Create a token; the provider decides how long it lasts, which may differ from the request.
+        """Create a token; the provider may give it another lifetime than requested.
 
         If the answer to an earlier attempt was lost, the token already exists. It is then read.
         """
@@ -68,6 +68,7 @@ class Api:
         }
         answer = self._send("POST", "tokens/", body)
         endpoint = address(answer.url)
+        # A 400 names the fields that it refuses (Django REST framework, serializers).
         faults = answer.data() if answer.status == 400 else {}
         if "expires" in faults:
             raise GenError(
@@ -78,6 +79,7 @@ class Api:
         elif answer.status != 201:
             raise GenError(f"{endpoint}: answers {answer.status} to a new {intent}")
         created = answer.decoded(_Token)
+        # The answer to the creation does not have the key.
         key = self._get(f"tokens/{identifier}/view_key/").decoded(_TokenView).key
         return Credential(Secret(key, endpoint), identifier, timestamp(created.expires))
 
@@ -100,7 +102,8 @@ class Api:
         answer = self.http.send(method, self._url(path), body=body, bearer=self.token)
         if answer.status in (401, 403):
             raise ForbiddenError(
-                f"{address(answer.url)}: refuses the API token {self.token.tail()} ({answer.status})"
+                f"{address(answer.url)}: refuses the API token {self.token.tail()} "
+                f"({answer.status})"
             )
         return answer
 

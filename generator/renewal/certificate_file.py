@@ -1,6 +1,7 @@
 """The certificate of a site: read from its file, and judged by the site's settings.
 
-`gen refresh --check` and `gen status` need no more than this, so it imports nothing that starts programs or writes.
+`gen refresh --check` and `gen status` need no more than this, so it imports nothing that starts
+programs or writes.
 """
 
 from pathlib import Path
@@ -23,7 +24,7 @@ def read(path: Path) -> Certificate | None:
 
 
 def is_due(certificate: Certificate | None, settings: Settings, second: int) -> bool:
-    """Return whether a certificate must be renewed: it is missing, expires soon, or starts in the future."""
+    """Return whether a certificate is missing, expires soon, or starts in the future."""
     if not certificate:
         return True
     if certificate.valid_after > second + _CLOCK_TOLERANCE:
@@ -34,6 +35,7 @@ def is_due(certificate: Certificate | None, settings: Settings, second: int) -> 
 def due_time(certificate: Certificate, settings: Settings) -> int:
     """Return the second from which a certificate is due."""
     auth = settings.auth
-    # Such a certificate lasts for seconds. Half of its lifetime would be over before the connection.
+    # Such a certificate lasts for seconds. Half of its lifetime would be over before the
+    # connection.
     each_connection = isinstance(auth, CommandCertificateAuth) and auth.each_connection
     return certificate.due(settings.skew, clamped=not each_connection)

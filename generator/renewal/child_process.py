@@ -1,4 +1,4 @@
-"""Run step, ssh-keygen and a centre's command with a small environment, and keep secrets out of what is reported."""
+"""Run step, ssh-keygen and a centre's command, and keep secrets out of their messages."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -36,6 +36,7 @@ def needed(environment: Mapping[str, str], **additional: str) -> dict[str, str]:
     for name, value in environment.items():
         if name in _INHERITED or name.startswith("LC_"):
             inherited[name] = value
+    # ssh-keygen and step print times in the zone of the environment.
     return {**inherited, "TZ": "UTC", **additional}
 
 
@@ -49,12 +50,13 @@ def output(
 ) -> str:
     """Run a program without a terminal, and return its output.
 
-    `install` says where the program comes from, if it is missing. An error has the program's last line, without the
-    secrets.
+    `install` says where the program comes from, if it is missing. An error has the program's last
+    line, without the secrets.
     """
     name = Path(command[0]).name
     try:
-        # A secret may be in the environment, so the program ends when gen is killed.
+        # A secret may be in the environment, so the program ends when gen is killed, and runs no
+        # longer than the run has left.
         outcome = programs.run(
             command,
             seconds=min(_LONGEST, deadline.left()),

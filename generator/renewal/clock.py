@@ -4,7 +4,10 @@ import time
 
 
 class Deadline:
-    """The moment by which everything must be done, on a clock that no user can set (time.monotonic)."""
+    """The moment by which everything must be done.
+
+    It is on the monotonic clock, since a user or NTP may set the other one meantime.
+    """
 
     def __init__(self, seconds: float) -> None:
         self._end = time.monotonic() + seconds

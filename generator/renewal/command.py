@@ -1,4 +1,7 @@
-"""A centre's own command for a certificate. It writes in place, so gen restores a better certificate afterwards."""
+"""A centre's own command for a certificate.
+
+Such a command writes its files in place. gen restores a certificate that was better.
+"""
 
 from pathlib import Path
 
@@ -18,21 +21,22 @@ class FailedError(GenError):
 
 
 def renew(run: Run, auth: CommandCertificateAuth) -> Certificate:
-    """Run the command, in the terminal if it asks something, and return the certificate that it got.
+    """Run the command, and return the certificate that it got.
 
     After a failure, a certificate that was valid before is restored, and with it the key.
     """
     settings = run.settings
     files = _Files(settings, auth)
-    old = certificate_file.read(settings.certificate)
+    previous = certificate_file.read(settings.certificate)
     try:
         try:
             _run(run, auth)
         except GenError as error:
             raise FailedError(str(error)) from None
-        return _checked(settings, auth, old)
+        return _checked(settings, auth, previous)
+    # Also after Ctrl-C: the command may have been stopped while it wrote.
     except BaseException:
-        if old and old.is_valid(now()):
+        if previous and previous.is_valid(now()):
             files.restore()
         raise
 
@@ -44,6 +48,7 @@ class _Files:
         self.scratch_name = settings.scratch_name
         self.contents: dict[Path, tuple[bytes, int]] = {}
         paths = [settings.certificate]
+        # A certificate without its key opens nothing.
         if auth.makes_key:
             paths += [settings.key, Path(f"{settings.key}.pub")]
         for path in paths:
@@ -58,23 +63,24 @@ class _Files:
 
 
 def _checked(
-    settings: Settings, auth: CommandCertificateAuth, old: Certificate | None
+    settings: Settings, auth: CommandCertificateAuth, previous: Certificate | None
 ) -> Certificate:
     """Return the certificate that the command left, if it is a better one."""
     program = auth.command[0]
-    new = certificate_file.read(settings.certificate)
-    if not new or not new.is_valid(now()) or not _is_for_key(new, settings):
+    renewed = certificate_file.read(settings.certificate)
+    if not renewed or not renewed.is_valid(now()) or not _is_for_key(renewed, settings):
         raise GenError(
             f"{program} left no valid certificate for {settings.key} at {settings.certificate}"
         )
-    if old and new.valid_before <= old.valid_before:
+    # A command may succeed and leave the previous certificate, which is due.
+    if previous and renewed.valid_before <= previous.valid_before:
         raise GenError(f"{program} did not renew the certificate")
-    return new
+    return renewed
 
 
-def _is_for_key(new: Certificate, settings: Settings) -> bool:
+def _is_for_key(renewed: Certificate, settings: Settings) -> bool:
     try:
-        return new.public_key == key_blob(Path(f"{settings.key}.pub").read_bytes())
+        return renewed.public_key == key_blob(Path(f"{settings.key}.pub").read_bytes())
     except (OSError, ValueError):
         return True  # only the private key exists, and the command knows it
 

@@ -1,9 +1,9 @@
 """The sources of secrets, and the file in which rotation stores them.
 
-gen asks the credentials file first, since rotation keeps it current and a secret elsewhere may have expired; then
-systemd's credentials, the environment, and the keyring of the operating system. The file has the format of
-dagster-slurm (`auth/authentik.py`): a JSON value behind each `NAME=`, `null` for an unknown one, and the same names at
-every site.
+gen asks the credentials file first, since rotation keeps it current and a secret elsewhere may
+have expired; then systemd's credentials, the environment, and the keyring of the operating system.
+The file has the format of dagster-slurm (`auth/authentik.py`): a JSON value behind each `NAME=`,
+`null` for an unknown one, and the same names at every site.
 """
 
 import json
@@ -28,7 +28,7 @@ _SIZE_LIMIT = 1024 * 1024  # bytes
 
 @dataclass(frozen=True)
 class Credential:
-    """A secret, its identifier at the provider, and the second at which it expires; ``None`` if not known."""
+    """A secret with its identifier and its expiry at the provider; ``None`` if not known."""
 
     secret: Secret | None = None
     identifier: str | None = None
@@ -64,6 +64,7 @@ def read(path: Path) -> Credentials:
 def _private_content(path: Path) -> bytes:
     try:
         with open_regular(path) as file:
+            # Of the open file: another one could be put at the path between two looks.
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
             if mode & 0o077:
                 raise GenError(
@@ -98,9 +99,10 @@ def _credential(values: Mapping[str, str | None], name: str, path: Path) -> Cred
 
 
 def timestamp(text: str | None) -> int | None:
-    """Return a time in ISO 8601 in seconds since 1970, in UTC if it names no zone; ``None`` if it is not a time."""
+    """Return an ISO 8601 time in seconds since 1970, or ``None`` if the text is not a time."""
     try:
         moment = datetime.fromisoformat(text or "")
+        # Python takes a time without a zone for local time.
         if not moment.tzinfo:
             moment = moment.replace(tzinfo=UTC)
         return int(moment.timestamp())
@@ -109,7 +111,8 @@ def timestamp(text: str | None) -> int | None:
 
 
 def save(path: Path, credentials: Credentials, scratch_name: str) -> None:
-    """Replace the credentials file; it has mode 0600 from its first byte, and a failure leaves the old one."""
+    """Replace the credentials file; after a failure the old one is in place."""
+    # dagster-slurm reads JSON values, so that a quote or a backslash in a secret survives.
     lines = ["# Rotated by gen refresh; keep this file mode 0600."]
     for name, item in (
         (API_TOKEN, credentials.api_token),
@@ -131,30 +134,31 @@ def write_secret_file(path: Path, text: str, scratch_name: str) -> None:
         writer.write_private(path, text.encode(), 0o600, path.with_name(scratch_name))
 
 
-def rotation_due(credentials: Credentials, skew: int, rotated: int, now: int) -> bool:
-    """Return whether the credentials need rotation: one expires within the skew, or was pasted by the user.
+def rotation_due(credentials: Credentials, skew: int, rotated: int, second: int) -> bool:
+    """Return whether one of the credentials expires within the skew, or was pasted by the user.
 
-    The expiry of a pasted one is unknown. Half of the lifetime passes first, since a provider may give less than the
-    skew.
+    The expiry of a pasted one is unknown. Half of the lifetime passes first, since a provider may
+    give less than the skew.
     """
     for item in (credentials.app_password, credentials.api_token):
         if not item.secret:
             continue
         if item.expires is None:
+            # The provider knows the identifier of a token that never expires.
             if not item.identifier:
                 return True
             continue
         margin = skew
         if rotated:
             margin = min(skew, max(item.expires - rotated, 0) // 2)
-        if now >= item.expires - margin:
+        if second >= item.expires - margin:
             return True
     return False
 
 
 @dataclass(frozen=True)
 class Sources:
-    """The other sources of secrets, in this order: systemd's credentials, the environment, the keyring."""
+    """The other sources of secrets: systemd's credentials, the environment, the keyring."""
 
     site: str
     prefix: str
@@ -174,6 +178,7 @@ class Sources:
         return None
 
     def _values(self, variable: str) -> Iterator[tuple[str, str | None]]:
+        # systemd sets it for LoadCredential= (systemd.exec(5), "Credentials").
         directory = self.environment.get("CREDENTIALS_DIRECTORY")
         if directory:
             yield f"the systemd credential {variable}", _content(Path(directory) / variable)
@@ -201,7 +206,7 @@ def _keyring() -> Callable[[str, str], str | None]:
     def ask(service: str, name: str) -> str | None:
         try:
             return keyring.get_password(service, name)
-        except (KeyringError, OSError):  # locked, or there is no keyring at all
+        except (KeyringError, OSError):  # locked, or not available at all
             return None
 
     return ask

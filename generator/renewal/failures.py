@@ -1,4 +1,4 @@
-"""The failures of a renewal that its callers tell apart."""
+"""The failures of a renewal that its callers distinguish."""
 
 from generator.errors import GenError
 
@@ -8,7 +8,7 @@ class NoCertificateError(GenError):
 
 
 class PersonNeededError(GenError):
-    """Only the user can renew the certificate, in a terminal, and there is none."""
+    """Only the user can renew the certificate, which needs a terminal."""
 
 
 class UnreachableError(GenError):

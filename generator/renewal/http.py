@@ -1,8 +1,9 @@
-"""HTTP requests that always end: each has a time limit and few retries, and all of a run share one deadline.
+"""HTTP requests that always end: each has a time limit, and all of a run share a deadline.
 
-TLS is verified against the system's certificates or the user's own bundle; plain http is for the loopback only. Proxies
-come from the environment (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY). gen follows no redirect: the secret in a
-request is meant for the address in the settings, and for no other.
+TLS is verified against the system's certificates or the user's own bundle; plain http is for the
+loopback only. Proxies come from the environment (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY).
+gen follows no redirect: the secret in a request is meant for the address in the settings, and for
+no other.
 """
 
 import json
@@ -116,6 +117,7 @@ class Http:
             # The random part keeps machines that failed together from coming back together.
             jitter = random.uniform(0.5, 1.5)  # noqa: S311 - not a secret
             pause = max(wait, self.first_pause * 2**attempt * jitter)
+        # The message says how long, so that a user can decide to use --force.
         requested = f"; it asks to come back in {wait} s" if wait else ""
         raise UnreachableError(
             f"{address(url)}: {reason}{requested}; the next run tries again", wait
@@ -134,6 +136,7 @@ class Http:
                 timeout=urllib3.Timeout(connect=min(5.0, left), read=min(10.0, left)),
                 redirect=False,
                 retries=False,
+                # Read below, so that the size and the time of the answer are limited.
                 preload_content=False,
                 decode_content=False,
             )
@@ -150,6 +153,7 @@ class Http:
     def _connections(self, url: str) -> urllib3.PoolManager:
         """Return the connections for an address: through a proxy unless NO_PROXY names the host."""
         parts = urlsplit(url)
+        # NO_PROXY may name a host with its port.
         if urllib.request.proxy_bypass(parts.netloc.rpartition("@")[2]):
             return self.direct
         return self.proxies.get(parts.scheme) or self.proxies.get("all") or self.direct
@@ -164,6 +168,8 @@ def connected(bundle: Path | None, deadline: Deadline) -> Iterator[Http]:
         raise GenError(f"--ca-bundle {bundle}: contains no PEM certificate") from None
     except OSError as error:
         raise GenError(f"--ca-bundle {bundle}: {(error.strerror or str(error)).lower()}") from None
+    # A PoolManager knows no proxy of the environment; requests reads them, and also a ~/.netrc,
+    # whose password it would send in place of the token.
     direct = urllib3.PoolManager(ssl_context=context)
     proxies = {}
     environment = urllib.request.getproxies()
@@ -204,8 +210,8 @@ def _socks_proxy(proxy_address: str, context: ssl.SSLContext) -> urllib3.PoolMan
 
     if not find_spec("socks"):
         raise GenError(
-            "the proxy of the environment (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY) is a SOCKS proxy, which needs "
-            "another package: pip install pysocks"
+            "the proxy of the environment (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY) "
+            "is a SOCKS proxy, which needs another package: pip install pysocks"
         )
     from urllib3.contrib.socks import SOCKSProxyManager
 
@@ -242,7 +248,8 @@ def _request(
 def _content(response: urllib3.BaseHTTPResponse, limit: Deadline) -> bytes:
     """Read an answer, which may be neither too slow nor too large."""
     content = b""
-    # read1 returns whatever has arrived; read would wait for a whole chunk, one slow byte after the other.
+    # read1 returns whatever has arrived; read would wait for a whole chunk, one slow byte after
+    # the other.
     while part := response.read1(_CHUNK, decode_content=False):
         content += part
         if not limit.left():
@@ -300,9 +307,10 @@ def _reason(error: Exception) -> str:
 
 
 def _retry_after(value: str | None) -> int:
-    """Return the seconds of a Retry-After header, which has a number or a date (RFC 9110, section 10.2.3)."""
+    """Return the seconds of a Retry-After header: a number or a date (RFC 9110, 10.2.3)."""
     if not value:
         return 0
+    # Nine digits are 31 years; Python refuses to convert numbers of thousands of digits.
     if value.isdecimal() and len(value) < 10:
         return min(int(value), _LONGEST_PAUSE)
     from email.utils import parsedate_to_datetime

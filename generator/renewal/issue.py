@@ -1,12 +1,12 @@
-"""Getting a new certificate by the site's method: requested, checked, and put in place of the old one."""
+"""Request a new certificate by the site's method, check it, and put it in place of the old one."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 from generator.errors import GenError
-from generator.formatting import clock, count, home
+from generator.formatting import clock, count, home, printable
 from generator.loading.inputs import profile_name
 from generator.renewal import command, key_files, oidc
 from generator.renewal.clock import Deadline, now
@@ -22,41 +22,41 @@ from generator.schema.auth import CommandCertificateAuth, StepAuth
 from generator.ssh.certificate import Certificate
 from generator.workspace import writer
 
-_AFTER_BROWSER_LIMIT = 60  # seconds; the user may have taken the whole time of the run
+_AFTER_BROWSER_LIMIT = 60  # seconds
 
 
 def certificate(
-    run: Run, secrets: HeldSecrets, old: Certificate | None
+    run: Run, secrets: HeldSecrets, previous: Certificate | None
 ) -> tuple[Certificate, list[str]]:
     """Put a new certificate in place, and return it with the notes for the user.
 
     After a failure the old one is in place.
 
     Raises:
-        PersonNeededError: only the user can renew it, and there is no terminal.
+        PersonNeededError: only the user can renew it, which needs a terminal.
     """
     auth = run.settings.auth
     if not run.is_unattended(secrets) and not run.options.terminal:
-        raise PersonNeededError(_by_hand(run, secrets, old))
+        raise PersonNeededError(_by_hand(run, secrets, previous))
     _check_quota(run)
     if isinstance(auth, StepAuth):
         with run.store.work_directory() as work:
-            return _by_step(run, auth, secrets, old, work)
+            return _by_step(run, auth, secrets, previous, work)
     if not auth.command:
-        raise PersonNeededError(_by_hand(run, secrets, old))
+        raise PersonNeededError(_by_hand(run, secrets, previous))
     with _counted(run, command.FailedError):
         return command.renew(run, auth), []
 
 
-def _by_hand(run: Run, secrets: HeldSecrets, old: Certificate | None) -> str:
-    """Return what the user has to do where gen cannot do it alone."""
+def _by_hand(run: Run, secrets: HeldSecrets, previous: Certificate | None) -> str:
+    """Return the message for a renewal that only the user can do."""
     settings = run.settings
-    if not old:
+    if not previous:
         status = "there is no certificate"
-    elif old.valid_before <= now():
-        status = f"the certificate expired at {clock(old.valid_before)}"
+    elif previous.valid_before <= now():
+        status = f"the certificate expired at {clock(previous.valid_before)}"
     else:
-        status = f"the certificate expires at {clock(old.valid_before)}"
+        status = f"the certificate expires at {clock(previous.valid_before)}"
     auth = settings.auth
     if isinstance(auth, CommandCertificateAuth) and not auth.command:
         source = f"at {auth.portal} " if auth.portal else ""
@@ -69,7 +69,7 @@ def _by_hand(run: Run, secrets: HeldSecrets, old: Certificate | None) -> str:
 
 
 def _missing_for_unattended(run: Run, secrets: HeldSecrets) -> list[str]:
-    """Return what the user can add so that the site renews unattended, if the site can."""
+    """Return the values without which a site that could renew unattended does not."""
     settings = run.settings
     if not settings.oidc:
         return []
@@ -79,8 +79,9 @@ def _missing_for_unattended(run: Run, secrets: HeldSecrets) -> list[str]:
     if not settings.username:
         missing.append("user in your profile")
     if not secrets.app_password:
-        path = settings.credentials_file
-        source = home(path) if path else "its environment"
+        source = "its environment"
+        if settings.credentials_file:
+            source = home(settings.credentials_file)
         missing.append(f"{settings.prefix}_{APP_PASSWORD} in {source}")
     return missing
 
@@ -91,10 +92,12 @@ def rotation(run: Run, http: Http) -> Rotation:
     if not settings.oidc or not settings.authentik or not settings.credentials_file:
         raise GenError(f"{settings.site}: has no credentials that can be rotated")
     if not settings.client_id or not settings.username:
-        missing = "user" if settings.client_id else "client_id"
+        missing = "client_id"
+        if settings.client_id:
+            missing = "user"
         raise GenError(
-            f"{settings.site}: your {missing} is not known, and gen needs it to test a new credential; "
-            f"add it to {profile_name()}"
+            f"{settings.site}: your {missing} is not known, and gen needs it to test a new "
+            f"credential; add it to {profile_name()}"
         )
     return Rotation(run.store, settings, settings.authentik, settings.credentials_file, http)
 
@@ -105,18 +108,20 @@ def authority(run: Run) -> Authority:
     if not isinstance(auth, StepAuth):
         raise GenError(f"{run.settings.site}: has no CA that step knows")
     environment = dict(run.environment)
+    # Go, in which step is written, reads the variable (crypto/x509), as OpenSSL does.
     if run.options.bundle:
         environment["SSL_CERT_FILE"] = str(run.options.bundle)
     return Authority(run.settings, auth, environment, run.deadline)
 
 
 def _by_step(
-    run: Run, auth: StepAuth, secrets: HeldSecrets, old: Certificate | None, work: Path
+    run: Run, auth: StepAuth, secrets: HeldSecrets, previous: Certificate | None, work: Path
 ) -> tuple[Certificate, list[str]]:
     settings = run.settings
     if not settings.identity:
         raise GenError(f"{settings.site}: your email is not known; add it to {profile_name()}")
     public_key_line = key_files.public_key(settings, work, run.environment, run.deadline)
+    # step writes the certificate beside the key, and has no option for another path.
     public_key = work / "key.pub"
     writer.write_file(public_key, public_key_line, 0o600)
     ca = authority(run)
@@ -128,19 +133,28 @@ def _by_step(
     else:
         with _counted(run, GenError):
             path = ca.sign_in_browser(public_key)
+        # The user may have taken all the time of the run.
         ca = replace(ca, deadline=Deadline(_AFTER_BROWSER_LIMIT))
-    new = key_files.check(path, public_key_line, old, settings.user, now(), run.environment)
-    notes = _check_signer(ca, new, old)
-    if settings.user and settings.user not in new.principals:
+    renewed = key_files.check(
+        path, public_key_line, previous, settings.user, now(), run.environment
+    )
+    notes = _check_signer(ca, renewed, previous)
+    if settings.user and settings.user not in renewed.principals:
         notes.append(
-            f"ssh logs in as {settings.user}, but the certificate is for {', '.join(new.principals)}"
+            f"ssh logs in as {settings.user}, "
+            f"but the certificate is for {_names(renewed.principals)}"
         )
     key_files.put_in_place(settings, path)
-    return new, notes
+    return renewed, notes
+
+
+def _names(principals: Sequence[str]) -> str:
+    """Return the user names of a certificate for a message: the CA may put any text there."""
+    return ", ".join(printable(name) for name in principals)
 
 
 def _token(run: Run, secrets: HeldSecrets) -> Secret:
-    """Return a token for the CA; if the app password has expired, rotation creates a new one first."""
+    """Return a token for the CA; an API token can replace an expired app password first."""
     settings = run.settings
     can_rotate = not run.options.on_connect and secrets.api_token
     with connected(run.options.bundle, run.deadline) as http:
@@ -156,32 +170,40 @@ def _token(run: Run, secrets: HeldSecrets) -> Secret:
                     ) from None
         if run.options.on_connect or not secrets.api_token:
             raise GenError(
-                f"{settings.site}: there is no app password yet; create one with: gen refresh {settings.site}"
+                f"{settings.site}: there is no app password yet; "
+                f"create one with: gen refresh {settings.site}"
             )
+        # If the CA is down, a new app password would not help, and a rotation would be wasted.
         authority(run).health()
-        new = rotation(run, http).run(secrets.api_token, now()).app_password.secret
-        if not new:
+        app_password = rotation(run, http).run(secrets.api_token, now()).app_password.secret
+        if not app_password:
             raise GenError(f"{settings.site}: rotation created no app password")
-        return oidc.token(http, settings, new)
+        return oidc.token(http, settings, app_password)
 
 
-def _check_signer(ca: Authority, new: Certificate, old: Certificate | None) -> list[str]:
-    """Refuse a certificate that another key signed than those of the CA, unless the same key signed the old one."""
-    if old and old.authority == new.authority:
+def _check_signer(ca: Authority, renewed: Certificate, previous: Certificate | None) -> list[str]:
+    """Refuse a certificate that none of the CA's keys signed.
+
+    The key that signed the old certificate is trusted already, so gen need not ask the CA.
+    """
+    if previous and previous.authority == renewed.authority:
         return []
     try:
         signing_keys = ca.signing_keys()
     except GenError as error:
         return [
-            f"the CA did not list its keys ({error}); gen could not compare {new.authority}, which signed"
+            f"the CA did not list its keys ({error}); "
+            f"gen could not compare {renewed.authority}, which signed"
         ]
-    if new.authority not in signing_keys:
+    if renewed.authority not in signing_keys:
         raise GenError(
-            f"the new certificate is signed by {new.authority}, which is not a key of the CA; "
+            f"the new certificate is signed by {renewed.authority}, which is not a key of the CA; "
             "the old certificate stays"
         )
-    if old:
-        return [f"certificates are now signed by {new.authority}, until now by {old.authority}"]
+    if previous:
+        return [
+            f"certificates are now signed by {renewed.authority}, until now by {previous.authority}"
+        ]
     return []
 
 
@@ -191,20 +213,24 @@ def _issued_in_last_day(run: Run) -> tuple[int, ...]:
 
 
 def _check_quota(run: Run) -> None:
-    """Refuse a request that the site would refuse: some sites lock a user out who asks too often."""
+    """Refuse a request beyond the site's quota: CSCS, for example, issues five a day."""
     issued = _issued_in_last_day(run)
     quota = run.settings.auth.max_per_day
     if quota and len(issued) >= quota:
         raise GenError(
-            f"{run.settings.site}: issued {count(len(issued), 'certificate')} in the last day, its limit; "
-            f"the next one is possible at {clock(min(issued) + DAY)}"
+            f"{run.settings.site}: issued {count(len(issued), 'certificate')} in the last day, "
+            f"its limit; the next one is possible at {clock(min(issued) + DAY)}"
         )
 
 
 @contextmanager
 def _counted(run: Run, not_issued: type[GenError]) -> Iterator[None]:
-    """Count a certificate before it is requested, so that a killed run counts; `not_issued` removes it again."""
+    """Count a certificate before it is requested, since a killed run may have got one.
+
+    The error `not_issued` removes it again.
+    """
     issued = (*_issued_in_last_day(run), now())
+    # A site counts what it issued, whatever became of the run that asked for it.
     run.store.write(replace(run.store.read(), issued=issued))
     try:
         yield

@@ -34,6 +34,7 @@ def public_key(
                 key, created.read_bytes(), 0o600, key.with_name(settings.scratch_name)
             )
     if is_new or not public.exists():
+        # -P "": a key with a passphrase fails at once, where ssh-keygen would ask for it.
         command = ("ssh-keygen", "-y", "-P", "", "-f", str(key))
         try:
             line = child_process.output(command, inherited, deadline, install=_INSTALL)
@@ -50,22 +51,28 @@ def public_key(
 def check(
     path: Path,
     public_key_line: bytes,
-    old: Certificate | None,
+    previous: Certificate | None,
     user: str | None,
-    now: int,
+    second: int,
     environment: Mapping[str, str],
 ) -> Certificate:
     """Return the new certificate, if it lets the user log in at least as well as the old one."""
     certificate = _verified(path, environment)
+    # Each test here is for a certificate with which sshd would refuse the user.
     if certificate.public_key != key_blob(public_key_line):
         raise GenError(f"the new certificate is for another key; {_OLD_STAYS}")
     if not certificate.for_user or not certificate.principals:
         raise GenError(f"the new certificate lets no user log in; {_OLD_STAYS}")
-    if not certificate.is_valid(now):
+    if not certificate.is_valid(second):
         raise GenError(
             f"the new certificate is not valid at this machine's time; set its clock; {_OLD_STAYS}"
         )
-    if old and old.is_valid(now) and user in old.principals and user not in certificate.principals:
+    if (
+        previous
+        and previous.is_valid(second)
+        and user in previous.principals
+        and user not in certificate.principals
+    ):
         raise GenError(
             f"the new certificate does not let {user} log in, as the old one does; {_OLD_STAYS}"
         )
@@ -73,7 +80,10 @@ def check(
 
 
 def _verified(path: Path, environment: Mapping[str, str]) -> Certificate:
-    """Read a certificate, and let OpenSSH verify the signature of the CA, which it does when it reads one."""
+    """Read a certificate, and let ssh-keygen verify the signature of the CA.
+
+    OpenSSH verifies it whenever it reads a certificate (sshkey.c, cert_parse).
+    """
     try:
         certificate = parse_certificate(path.read_bytes())
         child_process.output(
@@ -90,6 +100,7 @@ def _verified(path: Path, environment: Mapping[str, str]) -> Certificate:
 def put_in_place(settings: Settings, path: Path) -> None:
     """Copy the new certificate to where ssh reads it; a failure leaves the old one."""
     content = path.read_bytes()
+    # 0644 as ssh-keygen writes a certificate: it is public.
     for target in (settings.certificate, settings.certificate_copy):
         if target:
             with os_errors_named(target):

@@ -12,6 +12,7 @@ PERIOD = 6 * 3600
 
 def failure(message: str) -> bool:
     """Show a failure, and return whether it was shown."""
+    # Only a desktop has a service that shows it.
     if not os.environ.get("DISPLAY") and not os.environ.get("WAYLAND_DISPLAY"):
         return False
     program = shutil.which("notify-send")

@@ -40,10 +40,12 @@ def token(http: Http, settings: Settings, app_password: Secret) -> Secret:
     }
     answer = http.send("POST", oidc.token_url, form=form)
     endpoint = address(oidc.token_url)
+    # A wrong client id is a 400 too, and no new app password would help.
     code = _error_code(answer)
     if code == "invalid_client":
         raise GenError(
-            f"{endpoint}: does not know the client id {settings.client_id}; fix client_id in your profile"
+            f"{endpoint}: does not know the client id {settings.client_id}; "
+            "fix client_id in your profile"
         )
     if answer.status in _REFUSED:
         raise RefusedError(
@@ -52,12 +54,14 @@ def token(http: Http, settings: Settings, app_password: Secret) -> Secret:
         )
     if answer.status != 200:
         raise GenError(
-            f"{endpoint}: answers {answer.status} instead of a token; check auth.oidc.token_url in the spec"
+            f"{endpoint}: answers {answer.status} instead of a token; "
+            "check auth.oidc.token_url in the spec"
         )
     value = answer.data().get(oidc.token_field)
     if not isinstance(value, str) or not value:
         raise GenError(
-            f"{endpoint}: its answer has no {oidc.token_field}; check auth.oidc.token_field in the spec"
+            f"{endpoint}: its answer has no {oidc.token_field}; "
+            "check auth.oidc.token_field in the spec"
         )
     return Secret(value, endpoint)
 

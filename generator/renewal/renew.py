@@ -1,4 +1,4 @@
-"""One run of `gen refresh`: decide whether something is due, do it under the lock, and record the result."""
+"""One run of `gen refresh`: do the work that is due under the lock, and record the result."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -54,6 +54,7 @@ def refresh(
             return _locked(run, before, state)
     except _RecordedError:
         raise
+    # An OSError is one of the disk: a full one, or a home directory that is read-only.
     except (GenError, OSError) as error:
         message = _message(run, error)
         # Another run that holds the lock has a result of its own to write.
@@ -67,12 +68,13 @@ def record_timeout(site: str, message: str) -> None:
     """Record that a run was stopped from outside, without the lock: the stuck run may hold it."""
     files = store(site)
     second = now()
+    # First the line for ssh: the disk may hang before the state is written.
     files.write_due(second + _QUIET)
     files.write(replace(files.read(), finished=second, result="failed", message=message))
 
 
 def _locked(run: Run, before: Certificate | None, state: State) -> RefreshResult:
-    """Do what is due under the lock, and record a failure before the next run gets the lock."""
+    """Do the work under the lock, and record a failure before the next run gets the lock."""
     try:
         return _renew_and_rotate(run, before, state)
     except (GenError, OSError) as error:
@@ -95,15 +97,18 @@ def _renew_and_rotate(run: Run, before: Certificate | None, state: State) -> Ref
     _check_pause(run, latest)
     renewed = None
     notes: list[str] = []
+    # A forced run that waited for another run has got its new certificate already.
     is_forced = run.options.force and current == before
     if is_forced or certificate_file.is_due(current, run.settings, now()):
         renewed, notes = issue.certificate(run, secrets, current)
         _write_due(run, renewed, secrets)
+    # The renewal comes first: it must not wait for a provider whose API fails.
     _rotate(run, state)
     rotated = run.store.read().rotated != latest.rotated
     if rotated and len(secrets.credentials.identifiers()) < 2:
         notes.append(
-            "gen does not know the identifiers of the old credentials; delete them in the provider's settings"
+            "gen does not know the identifiers of the old credentials; delete them in the "
+            "provider's settings"
         )
     if renewed or rotated:
         _record_success(run)
@@ -153,7 +158,7 @@ def _rotation_is_due(run: Run, secrets: HeldSecrets, state: State) -> bool:
 
 
 def _rotate(run: Run, before: State) -> None:
-    """Rotate the credentials if that is due or requested, and finish a rotation that was interrupted."""
+    """Rotate the credentials if that is due or requested, and finish an interrupted rotation."""
     settings = run.settings
     if run.options.on_connect or not settings.authentik:
         return
@@ -165,8 +170,8 @@ def _rotate(run: Run, before: State) -> None:
     if not api_token:
         if is_wanted:
             raise GenError(
-                f"{settings.credentials_file}: has no API token, and {settings.prefix}_AUTHENTIK_API_TOKEN "
-                "is not set; rotation needs one"
+                f"{settings.credentials_file}: has no API token, and "
+                f"{settings.prefix}_AUTHENTIK_API_TOKEN is not set; rotation needs one"
             )
         return
     if not is_wanted and not state.known_tokens:
@@ -186,24 +191,28 @@ def _rotate(run: Run, before: State) -> None:
 
 
 def _warnings(run: Run, secrets: HeldSecrets) -> tuple[str, ...]:
-    """Return warnings of what only the user can prevent."""
+    """Return warnings of a failure to come that only the user can prevent."""
     expires = secrets.credentials.app_password.expires
     if not run.settings.authentik or not expires:
         return ()
     if expires - now() >= run.settings.rotation_skew or secrets.api_token:
         return ()
     return (
-        f"the app password expires at {clock(expires)}, and there is no API token to rotate it with",
+        f"the app password expires at {clock(expires)}, and there is no API token "
+        "to rotate it with",
     )
 
 
 def _write_due(run: Run, current: Certificate | None, secrets: HeldSecrets) -> None:
-    """Write from when ssh asks for a renewal: if only the user can renew, once the certificate has expired."""
+    """Write the second from which ssh asks for a renewal.
+
+    If only the user can renew, that is the end of the certificate: until then ssh needs no line.
+    """
     if current:
-        unattended = run.is_unattended(secrets)
-        run.store.write_due(
-            certificate_file.due_time(current, run.settings) if unattended else current.end
-        )
+        second = current.end
+        if run.is_unattended(secrets):
+            second = certificate_file.due_time(current, run.settings)
+        run.store.write_due(second)
 
 
 def _scratch_files(run: Run) -> list[Path]:
@@ -239,11 +248,16 @@ def _message(run: Run, error: GenError | OSError) -> str:
     if isinstance(error, OSError):
         message = f"{error.filename or error.filename2 or 'disk'}: {reason(error)}"
     prefix = f"{run.settings.site}: "
-    return message if message.startswith(prefix) else f"{prefix}{message}"
+    if not message.startswith(prefix):
+        message = f"{prefix}{message}"
+    return message
 
 
 def _hold_connections_back(run: Run, error: GenError | OSError) -> None:
-    """Let the next connections start at once; waiting for the user must not, since ssh has to say so."""
+    """Let ssh not ask again for a minute.
+
+    It must ask again if the user has to act, so that each connection prints the command.
+    """
     if run.options.on_connect and not isinstance(error, PersonNeededError):
         run.store.write_due(now() + _QUIET)
 
@@ -280,7 +294,10 @@ def _record_success(run: Run) -> None:
 
 
 def _forget_failure(run: Run) -> None:
-    """Forget a failure that the user has fixed; a run that holds the lock has a result of its own to write."""
+    """Forget a failure that the user has fixed.
+
+    Another run that holds the lock will write a result of its own.
+    """
     with suppress(GenError), run.store.lock(Deadline(0)):
         state = run.store.read()
         run.store.write(replace(state, finished=0, result="", message="", notified=0))

@@ -1,7 +1,8 @@
-"""Rotation of the credentials: new ones are created, tested and stored, and only then are the old ones deleted.
+"""Rotation of the credentials: create, test and store new ones, then delete the old ones.
 
-At every moment the credentials file holds a set that works. The identifiers of new tokens are written into the state
-before the first of them is created. This run, or the next one, deletes every token that the file does not name.
+At every moment the credentials file holds a set that works. The identifiers of new tokens are
+written into the state before the first of them is created. This run, or the next one, deletes
+every token that the file does not name.
 """
 
 import secrets
@@ -32,37 +33,39 @@ class Rotation:
     credentials_file: Path
     http: Http
 
-    def run(self, api_token: Secret, now: int) -> Credentials:
-        """Rotate both credentials and return the new ones; after a failure the old ones work as before."""
-        old = credentials.read(self.credentials_file)
+    def run(self, api_token: Secret, second: int) -> Credentials:
+        """Rotate both credentials and return the new ones; after a failure the old ones work."""
+        previous = credentials.read(self.credentials_file)
         api = Api(self.http, self.authentik.api_base, api_token)
         try:
             user = api.user()
         except ForbiddenError as error:
             raise self._explained(error, api_token) from None
-        suffix = f"{datetime.fromtimestamp(now, UTC):%Y%m%d%H%M%S}-{secrets.token_hex(3)}"
+        suffix = f"{datetime.fromtimestamp(second, UTC):%Y%m%d%H%M%S}-{secrets.token_hex(3)}"
         app_name = f"{self.authentik.identifier}-app-{suffix}"
         api_name = f"{self.authentik.identifier}-api-{suffix}"
-        self._remember_tokens(*sorted(old.identifiers()), app_name, api_name)
-        expires = now + self.authentik.expires_days * DAY
+        # Before the first request: a run that is killed after it must not leave an unknown token.
+        self._remember_tokens(*sorted(previous.identifiers()), app_name, api_name)
+        expires = second + self.authentik.expires_days * DAY
         try:
             app_password = api.create(app_name, "app_password", user, expires)
             new_api_token = api.create(api_name, "api", user, expires)
+            # Only credentials that work may replace those in the file.
             self._test(app_password, new_api_token)
-            new = Credentials(app_password, new_api_token)
-            credentials.save(self.credentials_file, new, self.settings.scratch_name)
+            created = Credentials(app_password, new_api_token)
+            credentials.save(self.credentials_file, created, self.settings.scratch_name)
         except GenError:
-            self._delete_unused(old, api_token)
+            self._delete_unused(previous, api_token)
             raise
-        self.store.write(replace(self.store.read(), rotated=now))
-        self.finish(new, new_api_token.secret)
-        return new
+        self.store.write(replace(self.store.read(), rotated=second))
+        self.finish(created, new_api_token.secret)
+        return created
 
     def finish(self, in_use: Credentials, api_token: Secret | None) -> None:
-        """Finish a rotation: write the second file, and delete every known token that is not in use.
+        """Write the second file, and delete every known token that is not in use.
 
-        If the second file cannot be written, the old app password stays, since the file may still have it. A token that
-        cannot be deleted is tried again in the next run.
+        If the second file cannot be written, the old app password stays, since the file may still
+        have it. A token that cannot be deleted is tried again in the next run.
         """
         if self.store.read().known_tokens:
             self._write_app_password(in_use)
@@ -86,17 +89,18 @@ class Rotation:
             oidc.token(self.http, self.settings, app_password.secret)
             Api(self.http, self.authentik.api_base, api_token.secret).user()
 
-    def _write_app_password(self, new: Credentials) -> None:
+    def _write_app_password(self, in_use: Credentials) -> None:
         """Write the app password into the second file, if the spec names one."""
         path = self.settings.app_password_file
-        secret = new.app_password.secret
-        if path and secret and new.app_password.identifier:
+        secret = in_use.app_password.secret
+        if path and secret and in_use.app_password.identifier:
             credentials.write_secret_file(path, f"{secret.reveal()}\n", self.settings.scratch_name)
 
     def _explained(self, error: ForbiddenError, api_token: Secret) -> GenError:
         """Return the error with its likely cause.
 
-        Only an App Password opens the token endpoint, so gen tries that, if the endpoint is the same provider's.
+        Only an App Password opens the token endpoint, so gen tries that, if the endpoint is the
+        same provider's.
         """
         cause = "it has expired, or is an App Password"
         token_url = self.settings.oidc.token_url if self.settings.oidc else ""
@@ -107,18 +111,19 @@ class Rotation:
             except GenError:
                 pass
         return GenError(
-            f"{error}: {cause}; create a Token (intent API) in authentik's user settings and store that one"
+            f"{error}: {cause}; create a Token (intent API) in authentik's user settings "
+            "and store that one"
         )
 
 
 def _delete(api: Api, identifiers: list[str]) -> list[str]:
-    """Delete tokens, and return those that remain: all further ones, once the provider does not answer."""
+    """Delete tokens, and return those that remain."""
     remaining = list(identifiers)
     for identifier in identifiers:
         try:
             api.delete(identifier)
         except UnreachableError:
-            break
+            break  # the others would take as long to fail
         except GenError:
             continue
         remaining.remove(identifier)

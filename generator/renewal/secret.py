@@ -1,4 +1,4 @@
-"""Secrets, which no print, log, traceback, pickle or JSON shows, and no other process reads from memory."""
+"""Secrets, which no print, log, traceback, pickle, JSON or core file shows."""
 
 import hmac
 import sys
@@ -18,8 +18,8 @@ class Secret:
     def __init__(self, value: str, source: str) -> None:
         """Take a value and the source that an error names.
 
-        A value with a space, a control character or a letter beyond ASCII is refused: it is not a password or token,
-        and a line break in it would end an HTTP header.
+        A value with a space, a control character or a letter beyond ASCII is refused: it is not a
+        password or token, and a line break in it would end an HTTP header.
         """
         text = value.strip()
         if not text or not all("!" <= char <= "~" for char in text):
@@ -33,7 +33,7 @@ class Secret:
         return self._value
 
     def tail(self) -> str:
-        """Return the last four characters, by which a user recognizes a secret; nothing of a short one."""
+        """Return the last four characters, by which a user recognizes a long secret."""
         return f"…{self._value[-4:]}" if len(self._value) >= _SHORTEST_WITH_TAIL else "…"
 
     def __repr__(self) -> str:
@@ -55,7 +55,10 @@ class Secret:
 
 
 def keep_memory_private() -> None:
-    """Keep this process's memory out of core files and away from the user's other processes (prctl(2))."""
+    """Keep the memory out of core files, and away from the user's other processes.
+
+    PR_SET_DUMPABLE also decides who may attach a debugger or read /proc/PID/mem (prctl(2)).
+    """
     import resource
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

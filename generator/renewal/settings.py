@@ -1,6 +1,7 @@
-"""The settings of a renewal: spec and profile, overridden by the variables of the site's documentation.
+"""The settings of a renewal: spec, profile, and the variables of the site's documentation.
 
-The variables are put into the spec before it is validated, as `--set` does; so an error names the variable.
+The variables are put into the spec before it is validated, as `--set` does; so an error names the
+variable.
 """
 
 from collections.abc import Mapping
@@ -20,7 +21,8 @@ from generator.schema.resolution import known, resolved
 
 DAY = 86_400
 
-# Variables of the site's documentation and of dagster-slurm, with the key of the spec that each overrides.
+# Variables of the site's documentation and of dagster-slurm, with the key of the spec that each
+# overrides.
 _SPEC_KEYS = {
     "OIDC_CLIENT_ID": "oidc.client_id",
     "OIDC_USERNAME": "oidc.username",
@@ -65,7 +67,7 @@ class Settings:
 
     @property
     def scratch_name(self) -> str:
-        """Name under which a file is written before it is renamed, so that the next run finds what a kill left."""
+        """Name of a file that is not complete yet; after a kill, the next run deletes it."""
         return f".gen-{self.site}.tmp"
 
     @property
@@ -90,7 +92,7 @@ class Settings:
 
     @property
     def identity(self) -> str | None:
-        """Identity that step requests the certificate for: the email address, or the user name at the provider."""
+        """Identity in the request to the CA: the email address, or the user name."""
         if not isinstance(self.auth, StepAuth):
             return None
         return known(self.auth.identity) or self.username
@@ -153,6 +155,7 @@ def read(choice: inputs.Choice, environment: Mapping[str, str]) -> Settings:
 
 def _overrides(data: Any, environment: Mapping[str, str]) -> list[Change]:
     """Return the changes to the spec that the variables make."""
+    # The spec is not validated yet, so any of this may have another type.
     auth = data.get("auth") if isinstance(data, dict) else None
     prefix = auth.get("env_prefix") if isinstance(auth, dict) else None
     if not isinstance(prefix, str):
@@ -169,6 +172,7 @@ def _overrides(data: Any, environment: Mapping[str, str]) -> list[Change]:
 
 def _spec_value(name: str, value: str) -> object:
     """Return the value of a variable as the spec writes it."""
+    # The variable is a number of minutes, the key a duration.
     if name == "STEP_REFRESH_SKEW":
         return f"{value}m"
     if name == "AUTHENTIK_TOKEN_EXPIRES_DAYS" and value.isdecimal():
@@ -181,7 +185,7 @@ def _spec_value(name: str, value: str) -> object:
 def _with_command(
     settings: Settings, auth: CommandCertificateAuth, own_account: Account
 ) -> Settings:
-    """Return the settings with the home directory in the arguments of the command: no shell expands `~` there."""
+    """Return the settings with the home directory in the command, where no shell expands `~`."""
     arguments = []
     for argument in auth.command:
         _require(own_account, argument)
@@ -241,8 +245,8 @@ def _check_intent(variables: _Variables) -> None:
     intent = variables.get("AUTHENTIK_TOKEN_INTENT")
     if intent not in (None, "app_password"):
         raise GenError(
-            f"{variables.prefix}_AUTHENTIK_TOKEN_INTENT: the token endpoint does not accept {intent!r}; "
-            "set it to app_password"
+            f"{variables.prefix}_AUTHENTIK_TOKEN_INTENT: the token endpoint does not accept "
+            f"{intent!r}; set it to app_password"
         )
 
 

@@ -1,8 +1,9 @@
-"""The state of a site's renewals below `~/.local/state/gen`: the same for the timer, the shell, cron and ssh.
+"""The state of a site's renewals below `~/.local/state/gen`.
 
-`SITE.json` (0600) has results and times, `SITE.lock` keeps a second run away, and `SITE.due` has one line: the second
-from which the certificate is due, which the command in the ssh configuration reads without Python. `SITE.work` exists
-only during a renewal. No XDG variable counts, since a unit and a shell may differ in them.
+`SITE.json` (0600) has results and times, `SITE.lock` keeps a second run away, and `SITE.due` has
+one line: the second from which the certificate is due, which the command in the ssh configuration
+reads without Python. `SITE.work` exists only during a renewal. The timer, the
+shell, cron and ssh share it. So no XDG variable counts: a unit and a shell may differ in them.
 """
 
 import shutil
@@ -37,7 +38,7 @@ class State:
     rotated: int = 0
     """The last rotation of the credentials."""
     known_tokens: tuple[str, ...] = ()
-    """Identifiers of tokens at the provider. gen deletes those that the credentials file does not name."""
+    """Identifiers of tokens at the provider; gen deletes those that are not in use."""
 
 
 @dataclass(frozen=True)
@@ -67,18 +68,19 @@ class Store:
         path = self._path("due")
         line = f"{second}\n".encode()
         with suppress(OSError):
+            # Unchanged most of the time: a write for each look of the timer would wear a disk.
             if not path.is_file() or path.read_bytes() != line:
                 writer.write_private(path, line, 0o600)
 
     @contextmanager
     def lock(self, deadline: Deadline) -> Iterator[None]:
-        """Keep every other run away during the block; a run that waited must read the state again."""
+        """Keep every other run away; a run that waited must read the state again."""
         with writer.locked(self._path("lock"), deadline.left()):
             yield
 
     @contextmanager
     def work_directory(self) -> Iterator[Path]:
-        """Make an empty private directory for the block; one that a killed run left is deleted first."""
+        """Make an empty private directory, in place of one that a killed run left."""
         path = self._path("work")
         self.clean()
         writer.make_private_directories([path])
@@ -92,7 +94,8 @@ class Store:
         return self._path("work").exists()
 
     def clean(self) -> None:
-        """Delete what a killed run left; call it only under the lock."""
+        """Delete the files of a killed run; call it only under the lock."""
+        # It may hold a private key that is not in place yet.
         shutil.rmtree(self._path("work"), ignore_errors=True)
         with suppress(OSError):
             writer.remove_scratch_files(self.directory)

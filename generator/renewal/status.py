@@ -1,4 +1,4 @@
-"""The renewal status of a site on this machine: its certificate, the last run, the timer, and whether that runs."""
+"""The renewal status of a site on this machine: its certificate, the last run, the timer."""
 
 import os
 import pwd
@@ -86,7 +86,8 @@ def renewal_status(choice: Choice, environment: Mapping[str, str]) -> RenewalSta
 
 
 def lingers() -> bool | None:
-    """Return whether the user's timers run while the user is logged out (loginctl(1)); ``None`` without systemd."""
+    """Return whether timers run while the user is logged out; ``None`` without systemd."""
+    # logind keeps a file for each user who lingers (loginctl(1), enable-linger).
     if not _LINGER.parent.is_dir():
         return None
     return (_LINGER / pwd.getpwuid(os.getuid()).pw_name).exists()
@@ -138,6 +139,7 @@ def _systemd_timer(site: str, environment: Mapping[str, str]) -> Timer:
     names = "--property=LoadState,ActiveState,NextElapseUSecRealtime"
     command = ("systemctl", "--user", "show", names, paths.timer_name(site))
     output = _output(command, environment)
+    # No user manager runs, as in a container or after su.
     if not output:
         return Timer("systemd", None, None)
     properties = {}
@@ -154,6 +156,7 @@ def _systemd_timer(site: str, environment: Mapping[str, str]) -> Timer:
 
 def _output(command: tuple[str, ...], environment: Mapping[str, str]) -> str | None:
     """Return the output of a program, or ``None`` if it failed."""
+    # systemctl prints times in the zone and the language of the user.
     plain = {**environment, "TZ": "UTC", "LC_ALL": "C"}
     try:
         outcome = programs.run(command, seconds=_TIME_LIMIT, environment=plain)
@@ -163,7 +166,7 @@ def _output(command: tuple[str, ...], environment: Mapping[str, str]) -> str | N
 
 
 def _second(text: str) -> int | None:
-    """Return a time that systemctl prints in UTC (`Sun 2026-11-22 20:20:00 UTC`) in seconds since 1970."""
+    """Return a time of systemctl (`Sun 2026-11-22 20:20:00 UTC`) in seconds since 1970."""
     try:
         moment = datetime.strptime(text, "%a %Y-%m-%d %H:%M:%S UTC")
     except ValueError:

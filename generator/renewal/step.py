@@ -1,7 +1,8 @@
 """The `step` command: its knowledge of a CA, and requests to the CA.
 
-step writes its files in place, one after the other (its `cautils/bootstrap.go`), so gen counts a context only when all
-of it exists. step also reads options from the environment: STEP_TOKEN keeps the token out of the process list.
+step writes its files in place, one after the other (its `cautils/bootstrap.go`), so gen counts a
+context only when all of it exists. step also reads options from the environment: STEP_TOKEN keeps
+the token out of the process list.
 """
 
 import ssl
@@ -55,9 +56,11 @@ class Authority:
         if not self.settings.bootstrap_again and self._is_known():
             return
         self._set_broken_files_aside()
+        # `step ca bootstrap` makes the new context the current one.
         current = self._directory() / "current-context.json"
         before = current.read_bytes() if current.is_file() else None
         try:
+            # --force: do not ask whether to overwrite a context that is not complete.
             root = ("--fingerprint", self.auth.ca_fingerprint)
             self._run("ca", "bootstrap", *self._ca_options(), *root, "--force")
         finally:
@@ -71,12 +74,12 @@ class Authority:
         self._run("ca", "health", *self._ca_options())
 
     def sign(self, public_key: Path, token: Secret) -> Path:
-        """Get a certificate for a public key, and return the path of the certificate."""
+        """Get a certificate for a public key, and return its path."""
         self._run(*self._certificate_command(public_key), secret=token)
         return _certificate_path(public_key)
 
     def sign_in_browser(self, public_key: Path) -> Path:
-        """Get a certificate for a public key through the user's browser, and return the path of the certificate."""
+        """Get a certificate through the user's browser, and return its path."""
         command = ("step", *self._certificate_command(public_key))
         status = child_process.run_in_terminal(command, self.environment, install=_INSTALL)
         if status:
@@ -86,13 +89,15 @@ class Authority:
     def signing_keys(self) -> set[str]:
         """Return the fingerprints of the keys with which the CA signs users' certificates."""
         fingerprints = set()
+        # One public key in each line; other lines may be comments.
         for line in self._run("ssh", "config", "--roots", *self._ca_options()).splitlines():
             with suppress(ValueError):
                 fingerprints.add(fingerprint(line))
         return fingerprints
 
     def _certificate_command(self, public_key: Path) -> list[str]:
-        # --sign: a certificate for the existing key. A new key would have to be put in place as well.
+        # --sign: a certificate for the existing key. A new key would have to be put in place as
+        # well.
         request = (self.settings.identity or "", str(public_key), "--sign", "--force", "--no-agent")
         command = ["ssh", "certificate", *request, *self._ca_options()]
         if self.auth.provisioner:
@@ -117,15 +122,17 @@ class Authority:
                 secrets=secrets,
             )
         except GenError as error:
-            # step-ca does so when the provider was down while it started (dagster-slurm's issue 122).
+            # step-ca does so when the provider was down while it started (dagster-slurm's issue
+            # 122).
             if "disabled due to an initialization error" in str(error):
                 raise GenError(
-                    f"{self.auth.ca_url}: the CA has disabled its OIDC provisioner; only the site can fix that"
+                    f"{self.auth.ca_url}: the CA has disabled its OIDC provisioner; "
+                    "only the site can fix that"
                 ) from None
             raise
 
     def _set_broken_files_aside(self) -> None:
-        """Rename files that step was killed in the middle of writing: it would refuse every command with them."""
+        """Rename files that step could not complete, since it refuses every command with them."""
         directory = self._directory()
         contexts = directory / "contexts.json"
         current = directory / "current-context.json"
@@ -158,8 +165,9 @@ class Authority:
         others = fingerprints - {self.auth.ca_fingerprint}
         if others:
             raise GenError(
-                f"{authority}: step knows {self.auth.context} by the root {min(others)[:16]}…, the spec by "
-                f"{self.auth.ca_fingerprint[:16]}…; gen sent nothing. Ask the site which one is right"
+                f"{authority}: step knows {self.auth.context} by the root {min(others)[:16]}…, "
+                f"the spec by {self.auth.ca_fingerprint[:16]}…; gen sent nothing. "
+                "Ask the site which one is right"
             )
         return True
 
