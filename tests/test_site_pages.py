@@ -26,8 +26,6 @@ from generator.resources import CATALOGUE
 from generator.schema.auth import PublicKeyAuth
 from generator.schema.site import SiteSpec
 
-pytestmark = pytest.mark.long
-
 DOCS = Path(__file__).parent.parent / "docs"
 SITES = sorted(path.stem for path in CATALOGUE.glob("*.yaml"))
 SVG = "{http://www.w3.org/2000/svg}"

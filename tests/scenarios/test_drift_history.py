@@ -23,8 +23,6 @@ from generator.cli import check, review, site
 from generator.report import sarif
 from generator.workspace import recompile
 
-pytestmark = pytest.mark.long
-
 REPOSITORY = Path(__file__).parents[2]
 SCHEMAS = Path(__file__).parents[1] / "schemas"
 FORMATS = ("text", "json", "markdown", "github", "sarif", "rdjsonl")

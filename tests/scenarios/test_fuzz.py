@@ -1,8 +1,8 @@
 """Any bytes as a spec give a spec or lines that say what is wrong: soon, and in little memory.
 
 The documents come from a fixed seed, so a name in a failure is always the same document:
-`python tests/scenarios/test_fuzz.py NAME` prints it. A child process loads them, so that
-its peak memory is theirs alone.
+`PYTHONPATH=tests/rigs python tests/scenarios/test_fuzz.py NAME` prints it. A child process loads
+them, so that its peak memory is theirs alone.
 """
 
 import json
@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import pytest
+from depth import examples
 
 from generator import resources
 from generator.compiler.compile import compile_site
@@ -26,10 +27,8 @@ from generator.errors import GenError
 from generator.loading import validate
 from generator.schema.profile import SiteProfile
 
-pytestmark = pytest.mark.long
-
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = 2000
+DOCUMENTS = examples(2000)
 SECONDS = 2.0  # of the processor, for one document
 MEBIBYTES = 200  # for all of them, the interpreter and its libraries counted
 SHIPPED = {name: (resources.CATALOGUE / f"{name}.yaml").read_bytes() for name in ("mila", "musica")}
@@ -464,7 +463,7 @@ def outcome() -> Outcome:
     """What a process of its own made of all documents."""
     done = subprocess.run(
         [sys.executable, __file__],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT}/tests/rigs"},
         capture_output=True,
         text=True,
         check=True,

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from depth import examples
 from dotenv import dotenv_values
 from full_spec import AUTHS, SPEC
 from hypothesis import given, settings
@@ -33,8 +34,6 @@ from generator.loading.inputs import File, Inputs
 from generator.schema.profile import Profile, SiteProfile
 from generator.schema.rules import faults
 from generator.schema.site import SiteSpec
-
-pytestmark = pytest.mark.long
 
 PERSON = {
     "user": "ada",
@@ -355,7 +354,7 @@ def test_no_text_of_a_spec_changes_how_a_file_is_built(text: str, behind: bool) 
 FRAGMENTS = st.sampled_from([*BEHIND.values(), *INSTEAD.values()]) | st.text(max_size=5)
 
 
-@settings(max_examples=1500, deadline=None, derandomize=True, database=None)
+@settings(max_examples=examples(1500), deadline=None, derandomize=True, database=None)
 @given(st.sampled_from(PLACES), FRAGMENTS, FRAGMENTS, st.integers(0, 80), st.integers(0, 80))
 def test_no_text_within_a_text_of_a_spec_does(
     place: tuple[str, str], one: str, other: str, start: int, stop: int
@@ -385,7 +384,7 @@ def test_no_text_of_a_profile_changes_how_a_file_is_built(text: str, behind: boo
     assert wrong == []
 
 
-@settings(max_examples=300, deadline=None, derandomize=True, database=None)
+@settings(max_examples=examples(300), deadline=None, derandomize=True, database=None)
 @given(
     st.sampled_from(list(PERSON)),
     FRAGMENTS,
