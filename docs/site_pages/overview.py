@@ -30,9 +30,9 @@ def _lines(sites: Sequence[SiteSpec]) -> Iterator[str]:
     yield from table(HEADINGS, [_row(site) for site in sites])
     yield from ["</div>", ""]
     yield "**Host keys** are *pinned* if the site itself publishes them: ssh accepts these and no"
-    yield "others. *Unverified* keys come from a weak source. gen pins them only for users who compared them"
-    yield "(`--accept-unverified`). If the kind of **GPU** is missing, the spec names none; the notes on"
-    yield "the page of the site may. Countries are those of ISO 3166."
+    yield "others. *Unverified* keys come from a weak source. gen pins them only for users who compared"
+    yield "them (`--accept-unverified`). If the kind of **GPU** is missing, the spec names none; the notes"
+    yield "on the page of the site may. Countries are those of ISO 3166."
 
 
 def _row(site: SiteSpec) -> list[str]:

@@ -22,7 +22,7 @@ def build(inputs: Inputs) -> "Compilation":
 
     The error lists every fault of spec, profile and options, one in each line.
     """
-    # gen refresh and gen status read only an account: they need no emitter, and no jinja2.
+    # gen refresh and gen status read only an account: they need no emitter.
     from generator.compiler.compile import compilation
 
     user, changes = account(inputs)

@@ -24,6 +24,7 @@ from generator.schema.profile import SiteProfile
 from generator.schema.project import Project
 from generator.schema.site import SiteSpec
 
+# `gen site` lists the artifacts in this order.
 _EMITTERS = (
     env_file.emit,
     ssh_config.emit,
@@ -50,6 +51,7 @@ def compile_site(
 
 
 def _check_paths(paths: list[PurePosixPath]) -> None:
+    # These are bugs of an emitter: the schema lets no name through that leads out of the directory.
     for path in paths:
         if path.is_absolute() or ".." in path.parts or paths.count(path) > 1:
             raise ValueError(

@@ -72,4 +72,4 @@ def _pattern_lists(host_names: Iterable[list[str]]) -> list[list[str]]:
             separate.append(names)
         else:
             shared += names
-    return [names for names in (shared, *separate) if names]
+    return [shared, *separate] if shared else separate

@@ -22,4 +22,5 @@ def leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
 
 def key_digests(values: Mapping[str, Any]) -> dict[str, str]:
     """Return a short digest of every value of a spec, by its key path."""
+    # 12 digits are enough to notice a change; the lock has one digest for every value of a spec.
     return {path: digest(json.dumps(value).encode())[:12] for path, value in leaves(values)}

@@ -22,13 +22,15 @@ def first_login(account: Account) -> FirstLogin:
     usual = account.site.usual_host
     auth = account.site.auth_of(usual.host)
     key = account.key(auth)
-    public_key_auth = auth if isinstance(auth, PublicKeyAuth) else None
+    submit, max_keys = None, None
+    if isinstance(auth, PublicKeyAuth):
+        submit, max_keys = auth.submit, auth.max_keys
     return FirstLogin(
         alias=account.fill(usual.alias) or usual.alias,
         key=key,
         make_key=_keygen_command(auth, key),
-        submit=public_key_auth.submit if public_key_auth else None,
-        max_keys=public_key_auth.max_keys if public_key_auth else None,
+        submit=submit,
+        max_keys=max_keys,
         credential=tuple(_credential_commands(account, auth, key)),
     )
 
@@ -52,9 +54,9 @@ def _credential_commands(account: Account, auth: Auth, key: str | None) -> list[
         case StepAuth():
             return _step_commands(account, auth, key)
         case CommandCertificateAuth(command=command) if command:
-            return [_pasteable(*(_filled(account, word) for word in command))]
+            return [_filled_command(account, command)]
         case AgentAuth(fill=command) if command:
-            return [_pasteable(*(_filled(account, word) for word in command))]
+            return [_filled_command(account, command)]
         case KerberosAuth():
             return [_pasteable("kinit", _filled(account, auth.principal))]
         case _:
@@ -75,6 +77,10 @@ def _step_commands(account: Account, auth: StepAuth, key: str | None) -> list[st
     return [_pasteable(*bootstrap), _pasteable(*certificate)]
 
 
+def _filled_command(account: Account, command: tuple[str, ...]) -> str:
+    return _pasteable(*(_filled(account, word) for word in command))
+
+
 def _filled(account: Account, text: str) -> str:
     """Return a text with its placeholders replaced, unknown values in capitals (`USER`)."""
     values = {name: value or name.upper() for name, value in account.values().items()}
@@ -87,6 +93,9 @@ def _pasteable(*words: str | None) -> str:
     for word in words:
         if not word:
             continue
-        home = "~/" if word.startswith("~/") else ""
-        quoted.append(home + shlex.quote(word.removeprefix("~/")))
+        # The shell expands ~ only outside quotes.
+        if word.startswith("~/"):
+            quoted.append("~/" + shlex.quote(word.removeprefix("~/")))
+        else:
+            quoted.append(shlex.quote(word))
     return " ".join(quoted)

@@ -17,7 +17,8 @@ class Pins:
     authorities: tuple[Authority, ...]
     """Keys that sign host keys."""
     algorithms: str | None
-    """HostKeyAlgorithms for the pinned keys; ``None`` with authorities alone, as in ssh's default."""
+    """HostKeyAlgorithms for the pinned keys; ``None`` for ssh's own list, which begins with
+    certificates."""
 
 
 def fingerprints(keys: HostKeys) -> Iterator[tuple[Algorithm, str]]:
@@ -38,15 +39,18 @@ def pins(account: Account, entry: str) -> Pins | None:
     """Return the trusted pins of an entry of `hosts` or `compute`, if the spec has any."""
     for keys in account.site.host_keys.values():
         if entry in keys.hosts and trusted(account, keys):
-            pinned = tuple(dict.fromkeys(value for _, value in fingerprints(keys)))
-            return Pins(pinned, keys.authorities, _algorithms(keys))
+            # A whole key may be listed by its fingerprint as well.
+            pinned = dict.fromkeys(value for _, value in fingerprints(keys))
+            return Pins(tuple(pinned), keys.authorities, _algorithms(keys))
     return None
 
 
 def _algorithms(keys: HostKeys) -> str | None:
     kinds = {kind for kind, _ in fingerprints(keys)}
+    # With authorities alone, ssh's own list is right: certificates come first in it.
     if not kinds:
         return None
+    # Without this list ssh might negotiate a key of another kind, for which there is no pin.
     names: list[str] = []
     if keys.authorities:
         for signatures in SIGNATURES.values():

@@ -7,6 +7,7 @@ from generator.schema.site import SiteSpec
 from generator.schema.text_types import seconds
 
 _DEFAULT_SKEW = 30 * 60
+# Three times the shortest period, so that two checks fall within it.
 _SHORTEST_SKEW = 15
 # Each divides a minute, an hour or a day, so that a calendar expression of systemd.time(7) can name
 # it.

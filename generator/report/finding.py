@@ -92,6 +92,7 @@ def summary(report: Report) -> str:
     """Return the counts of a report in one line."""
     rules = ", ".join(f"{number} {rule}" for rule, number in counts(report).items())
     sites = count(report.sites, "site")
+    # Drift is a fault; a change of meaning is only a proposal.
     if report.kind == "drift":
         return f"{sites} checked: {rules or 'every file is what its spec compiles to'}"
     return f"{sites} compared: {rules or 'no change in meaning'}"

@@ -10,6 +10,7 @@ from generator.report.finding import Finding, Report, full_message
 
 def render(report: Report) -> str:
     """Return one SARIF log."""
+    # A result refers to its rule by position, so the order must not depend on the findings.
     rules = sorted({finding.rule for finding in report.findings})
     descriptions = [
         {"id": rule, "shortDescription": {"text": f"{report.kind}: {rule}"}} for rule in rules
@@ -21,6 +22,7 @@ def render(report: Report) -> str:
         "runs": [
             {
                 "tool": {"driver": {"name": "gen", "version": __version__, "rules": descriptions}},
+                # gen counts characters; without this a viewer counts UTF-16 units.
                 "columnKind": "unicodeCodePoints",
                 "results": results,
             }

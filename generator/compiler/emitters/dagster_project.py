@@ -169,6 +169,7 @@ def _trust(account: Account, machine: Machine, percent: str) -> Fields:
     options = [f"-o{keyword}={value.replace('%', percent)}" for keyword, value in settings]
     return {
         "key_path": account.fill(auth.key) if isinstance(auth, WithKey) else None,
+        # dagster-slurm then adds no options of its own about host keys.
         "host_key_checking": "inherit" if pinned else None,
         "extra_opts": options or None,
     }

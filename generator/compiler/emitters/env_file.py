@@ -56,8 +56,8 @@ def env_content(site: str, header: str, lines: list[Variable]) -> bytes:
     for line in lines:
         if line.value is not None and not _UNAMBIGUOUS.fullmatch(line.value):
             raise AmbiguousValueError(
-                f"{site}: {line.name}: {line.value!r}: a shell, systemd, docker and dotenv read this"
-                " value differently; use only letters, digits and @%+=:,./_-, and no ~ in front"
+                f"{site}: {line.name}: {line.value!r}: a shell, systemd, docker and dotenv"
+                " read this value differently; use only letters, digits and @%+=:,./_-, and no ~ in front"
             )
     return "".join(compiled_templates.env(header=header, variables=lines)).encode()
 
@@ -100,6 +100,7 @@ def _jobs(account: Account) -> Iterator[Variable]:
         "production_supercomputer",
         comment="or staging_supercomputer, or development",
     )
+    # gen does not know it: the user deploys the environment with a tool of their own.
     environment = "the directory at the site to which you deployed an environment"
     yield Variable("CI_DEPLOYED_ENVIRONMENT_PATH", None, (environment,))
 

@@ -23,6 +23,7 @@ def emit(account: Account) -> Iterator[Artifact]:
             lines += _lines(account, keys)
     if not lines:
         return
+    # Entries that share a host name have the same line.
     text = compiled_templates.known_hosts(
         header=paths.header(site), lines=list(dict.fromkeys(lines))
     )
@@ -40,24 +41,28 @@ def _lines(account: Account, keys: HostKeys) -> Iterator[str]:
         entry = account.site.hosts.get(name) or account.site.compute.get(name)
         if entry:
             entries.append(entry)
-    ports = list(dict.fromkeys(entry.port for entry in entries))
     for authority in keys.authorities:
-        patterns = ",".join(known_hosts_name(authority.hosts, port) for port in ports)
-        yield f"@cert-authority {patterns} {authority.key}"
+        patterns = [known_hosts_name(authority.hosts, entry.port) for entry in entries]
+        yield f"@cert-authority {_unique(patterns)} {authority.key}"
     names: list[str] = []
     for entry in entries:
-        names += [known_hosts_name(name, entry.port) for name in _host_names(account, entry)]
+        for host_name in _host_names(account, entry):
+            names.append(known_hosts_name(host_name, entry.port))
     if names:
-        hosts = ",".join(dict.fromkeys(names))
         for key in keys.keys:
-            yield f"{hosts} {key}"
+            yield f"{_unique(names)} {key}"
+
+
+def _unique(names: list[str]) -> str:
+    """Return names as known_hosts lists them, each once."""
+    return ",".join(dict.fromkeys(names))
 
 
 def _host_names(account: Account, entry: Host | Compute) -> list[str]:
     if isinstance(entry, Compute):
         return list(entry.patterns())
-    names = [entry.host]
-    if entry.nodes:
-        names += [host for _, host in entry.nodes.each()]
-    filled = [account.fill(name) for name in names]
-    return [name for name in filled if name]
+    host_names: list[str] = []
+    for machine in entry.machines(""):
+        if host_name := account.fill(machine.host_name):
+            host_names.append(host_name)
+    return host_names

@@ -228,6 +228,7 @@ def _job(account: Account, alias: str, job: JobEntry) -> Block:
         *_authentication(account, account.site.auth),
         *_keepalive(job.keepalive),
         *_sharing(account),
+        # A job has a new host key each time. LogLevel hides ssh's warning about it.
         ("StrictHostKeyChecking", "no"),
         ("UserKnownHostsFile", "/dev/null"),
         ("LogLevel", "ERROR"),
@@ -247,12 +248,14 @@ def _user(account: Account, template: str) -> list[Setting]:
 
 def _authentication(account: Account, auth: Auth) -> list[Setting]:
     settings: list[Setting] = [("PreferredAuthentications", preferred_authentications(auth))]
+    # IdentitiesOnly keeps ssh from offering every key of an agent: after a few, a server disconnects.
     if key := account.key(auth):
         settings.append(("IdentityFile", _quoted(key)))
         if certificate := account.certificate(auth):
             settings.append(("CertificateFile", _quoted(certificate)))
         settings.append(("IdentitiesOnly", "yes"))
     if isinstance(auth, PublicKeyAuth) and auth.add_keys_to_agent:
+        # Only the ssh of macOS knows UseKeychain; see IgnoreUnknown.
         settings += [("AddKeysToAgent", "yes"), ("UseKeychain", "yes")]
     if isinstance(auth, KerberosAuth):
         settings.append(("GSSAPIAuthentication", "yes"))
