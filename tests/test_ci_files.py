@@ -36,6 +36,7 @@ def run(*command: str | Path, directory: Path = ROOT) -> subprocess.CompletedPro
     return subprocess.run(
         command,
         cwd=directory,
+        # The scripts call `gen`, and must get the one under test.
         env={**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"},
         capture_output=True,
         text=True,
@@ -87,6 +88,7 @@ def test_shellcheck_finds_no_fault_in_the_scripts_of_the_action(
 ) -> None:
     need("shellcheck")
     scripts = []
+    # actionlint reads workflows only, so the scripts of the action are taken out.
     for step in YAML(typ="safe").load(ACTION)["runs"]["steps"]:
         if "run" in step:
             scripts.append(step["run"])
@@ -113,6 +115,7 @@ def test_the_gitlab_example_of_the_page_is_valid_and_equals_the_comment_in_the_t
     path = tmp_path / ".gitlab-ci.yml"
     path.write_text(text)
     check_schema("gitlab-ci", path)
+    # The template shows its own use in a comment, which must not go stale.
     comment = "".join(f"#   {line}\n" for line in text.splitlines())
     assert comment in GITLAB.read_text()
 
@@ -130,6 +133,7 @@ def test_pre_commit_accepts_the_configuration_of_the_page_which_has_every_hook(
     path.write_text(text)
     result = run(BIN / "pre-commit", "validate-config", path)
     assert result.returncode == 0, result.stdout
+    # A new hook is easily forgotten on the page.
     hooks = {hook["id"] for hook in YAML(typ="safe").load(HOOKS)}
     assert {hook["id"] for hook in YAML(typ="safe").load(text)["repos"][0]["hooks"]} == hooks
 
@@ -173,6 +177,7 @@ def test_the_attributes_of_the_page_hold_for_every_generated_file(
 def run_gitlab_script(directory: Path, base: str) -> int:
     """Run the script of the template as the runner of GitLab does, and return its exit status."""
     job = YAML(typ="safe").load(GITLAB)["gen"]
+    # The runner of GitLab joins the lines of `script` and stops at the first failure.
     script = "set -eo pipefail\n" + "\n".join(job["script"])
     result = subprocess.run(
         ["bash", "-c", script],
@@ -196,6 +201,7 @@ def test_the_gitlab_script_passes_in_sync_and_keeps_a_patch_of_drift(
     need("bash", "git")
     spec = tmp_path / "site_specs/lab.yaml"
     spec.parent.mkdir()
+    # A site of the repository, under a name that no shipped site has.
     text = (ROOT / "site_specs/mila.yaml").read_text().replace("site: mila\n", "site: lab\n")
     spec.write_text(text)
     author = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org")
@@ -211,4 +217,5 @@ def test_the_gitlab_script_passes_in_sync_and_keeps_a_patch_of_drift(
     assert not (tmp_path / "gen.patch").exists()
     spec.write_text(text.replace("port: 2222", "port: 2200"))
     assert run_gitlab_script(tmp_path, base) == 1
+    # The patch of the artifact must fit the tree that the job saw.
     assert run("git", "apply", "--check", "gen.patch", directory=tmp_path).returncode == 0

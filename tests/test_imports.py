@@ -98,12 +98,14 @@ def imports_of(path: Path) -> set[str]:
 def package_imports_of(path: Path) -> set[str]:
     """Return the modules of this package that a file imports."""
     names = {name for name in imports_of(path) if name.startswith("generator.")}
+    # The version is an attribute of the package and no module.
     return names - {"generator.__version__"}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=dotted_name)
 def test_a_module_imports_only_from_the_rows_before_it(path: Path) -> None:
     importer = dotted_name(path)
+    # The package itself imports its public API, lazily, from all stages.
     if importer == "generator":
         return
     directory = directory_of(importer)
@@ -145,6 +147,7 @@ def reachable_from(module: str) -> set[str]:
 @pytest.mark.parametrize("command", ["check", "diff", "review"])
 def test_a_command_that_must_not_write_reaches_no_writer(command: str) -> None:
     reached = reachable_from(f"generator.cli.{command}")
+    # Without this, a mistake in the search would let the test pass with nothing reached.
     assert reached & {"generator.workspace.recompile", "generator.revisions.changes"}
     assert not reached & {"generator.workspace.writer", "generator.cli.site"}
 

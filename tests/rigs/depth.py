@@ -18,6 +18,7 @@ def examples(number: int) -> int:
     """Return how many examples to try: in a full run `number`, by default a tenth, at least ten."""
     if FULL:
         return number
+    # Below ten examples hypothesis hardly leaves the simplest values.
     return min(number, max(10, number // 10))
 
 
@@ -27,5 +28,6 @@ def sample(rows: Sequence[Row], size: int = 4) -> list[Row]:
         return list(rows)
     if size == 1:
         return [rows[0]]
+    # Spread, because neighbours in a sorted table tend to be alike.
     step = (len(rows) - 1) / (size - 1)
     return [rows[round(number * step)] for number in range(size)]

@@ -12,6 +12,7 @@ PLAIN = Finding(
     "stale", Level.ERROR, "is not what it was", "mila", "ssh/mila.conf", "site_specs/mila.yaml", 7
 )
 
+# Each is a text that GitHub, a terminal, Markdown or XML would take for something else.
 TEXTS = {
     "a line break": "one\ntwo",
     "an empty line": "one\n\n# two",

@@ -46,7 +46,9 @@ class Project:
             "PATH": f"{self.programs}:{TOOLS}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
             "HOME": str(self.home),
             "DAGSTER_HOME": str(self.dagster_home),
+            # Tests must not reach any other machine.
             "DAGSTER_DISABLE_TELEMETRY": "1",
+            # The project runs from its directory, without an installation.
             "PYTHONPATH": str(self.directory / "src"),
         }
 
@@ -74,6 +76,7 @@ class Project:
     @contextmanager
     def setting(self, **variables: str) -> Iterator[None]:
         """Change values in the `.env` file to the end of the block."""
+        # Later lines override earlier ones, so the old text is kept and lines are added.
         before = (self.directory / ".env").read_text()
         self.write_dotenv(before, **variables)
         try:

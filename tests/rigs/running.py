@@ -27,6 +27,7 @@ def running(monkeypatch: pytest.MonkeyPatch, read_output: Callable[[], tuple[str
     """
 
     def run(*arguments: str) -> Result:
+        # Through the entry point, because that is where errors become exit statuses.
         monkeypatch.setattr(sys, "argv", ["gen", *arguments])
         status = 0
         try:

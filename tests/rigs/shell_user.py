@@ -25,8 +25,10 @@ class ShellUser:
     def command(self, *words: str) -> list[str]:
         """Return the words that run a command as the user, in the home directory."""
         passwd = self.home.parent / f"{self.home.name}.passwd"
+        # The file stays the same for all commands of one user.
         if not passwd.exists():
             passwd.write_text(self._passwd())
+        # ssh ignores $HOME, so the passwd file is replaced, in a mount namespace of its own.
         script = 'mount --bind "$1" /etc/passwd && cd && shift && exec "$@"'
         return ["unshare", "--mount", "sh", "-c", script, "sh", str(passwd), *words]
 
@@ -56,6 +58,7 @@ class ShellUser:
             input=stdin,
             capture_output=True,
             text=True,
+            # Output of other programs may be any bytes.
             errors="surrogateescape",
             timeout=240,
             env=self.environment() | environment,

@@ -182,6 +182,7 @@ def _turn() -> Iterator[None]:
     if _TURN in os.environ:
         yield
         return
+    # A file lock, because it ends with its process, whatever ends that.
     with Path("/tmp/gen-test-slurm.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         os.environ[_TURN] = str(os.getpid())
@@ -281,6 +282,7 @@ def _config(
 
 def _accounts(name: str, qos: Mapping[str, str], accounts: Sequence[str]) -> str:
     """Return the sacctmgr commands that create QoS and accounts, and grant them to the user."""
+    # AccountingStorageEnforce makes Slurm refuse each QoS that is not granted.
     granted = f"qos={','.join(qos)} defaultqos={next(iter(qos))}"
     lines = [f"add cluster {name}"]
     for level, settings in qos.items():
@@ -305,6 +307,7 @@ def _lay_out(directory: Path, files: Mapping[str, str]) -> None:
         (directory / name).touch(mode=0o600)
         (directory / name).write_text(text)
     for number in range(_GPUS):
+        # 1:3 is /dev/null (null(4)): Slurm only checks that a GPU is a device.
         os.mknod(directory / f"gpu{number}", S_IFCHR | 0o600, os.makedev(1, 3))
 
 

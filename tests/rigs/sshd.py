@@ -105,6 +105,7 @@ class Rig:
 
         The options are those of ssh-keygen.
         """
+        # A copy, because ssh uses any certificate that lies beside a key, also in other tests.
         path = self.directory / key
         for ending in ("", ".pub"):
             shutil.copy(f"{self.key(key)}{ending}", f"{path}{ending}")
@@ -207,6 +208,7 @@ class Rig:
             text=True,
             timeout=_COMMAND_TIMEOUT,
             env={"PATH": _PATH, "HOME": TEST_USER.pw_dir, "LC_ALL": "C"} | environment,
+            # Without a session of its own ssh would ask at the terminal of whoever runs the tests.
             start_new_session=True,
             check=False,
         )
@@ -246,6 +248,7 @@ def host_key_refused(result: Result) -> bool:
 
 def mount_over(path: str, replacement: Path) -> list[str]:
     """Return the words before a command that let it alone find the replacement at a path."""
+    # In a mount namespace of its own: other processes keep seeing the real file.
     script = 'mount --bind "$1" "$2" && shift 2 && exec "$@"'
     return ["unshare", "--mount", "sh", "-c", script, "sh", str(replacement), path]
 

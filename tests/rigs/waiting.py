@@ -16,4 +16,5 @@ def wait_until(
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"waited {seconds} s in vain\n{explanation()}"
+        # Short, because tests wait for many servers; each look costs little.
         time.sleep(0.02)

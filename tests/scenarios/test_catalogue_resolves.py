@@ -106,9 +106,11 @@ class Name:
 def names_of_site(site: str) -> Iterator[Name]:
     """Yield every alias and host name of a site, and a name for each pattern of compute nodes."""
     spec = spec_of(site)
+    # Aliases, host names and node names: what a user types to log in.
     yield from login_names(spec)
     for group, nodes in spec.compute.items():
         for pattern in nodes.patterns():
+            # A negated pattern excludes names, so no name belongs to it.
             if not pattern.startswith("!"):
                 name = pattern.replace("?", "1").replace("*", "any-1")
                 yield Name(site, name, compute_settings(spec, group, nodes, name))
@@ -148,6 +150,7 @@ def fill(spec: SiteSpec, text: str) -> str:
     """Replace the placeholders of a text by the values of ada."""
     for name, value in (PLACEHOLDERS | {"site": spec.site}).items():
         text = text.replace(f"{{{name}}}", value)
+    # A placeholder that the table above lacks would be compared as if it were text.
     assert "{" not in text
     return text
 
@@ -169,6 +172,7 @@ def compute_settings(
     spec: SiteSpec, group: str, nodes: Compute, name: str
 ) -> dict[str, str | None]:
     host_name = name
+    # A name with a dot is complete; the config adds the domain to short names only.
     if nodes.host and "." not in name:
         host_name += nodes.host.removeprefix("%h")
     return {
@@ -183,6 +187,7 @@ def compute_settings(
 
 
 def strict_checking(spec: SiteSpec, entry: str) -> str:
+    # With a pin ssh must refuse any other key. Without one it has to ask the user.
     for keys in spec.host_keys.values():
         if entry in keys.hosts:
             return "true"
@@ -195,12 +200,14 @@ def auth_settings(spec: SiteSpec, auth: Auth) -> dict[str, str | None]:
     if isinstance(auth, KerberosAuth):
         methods = f"gssapi-with-mic,{auth.then}" if auth.then else "gssapi-with-mic"
         return {"preferredauthentications": methods, "gssapiauthentication": "yes"}
+    # The site names no key file, so ssh offers the keys of the agent.
     if isinstance(auth, AgentAuth):
         return {"preferredauthentications": "publickey"}
     key = fill(spec, auth.key)
     settings: dict[str, str | None] = {"identityfile": key, "identitiesonly": "yes"}
     if isinstance(auth, CommandCertificateAuth | StepAuth):
         settings["preferredauthentications"] = "publickey"
+        # ssh looks for a certificate there (ssh_config(5), CertificateFile).
         settings["certificatefile"] = f"{key}-cert.pub"
         if isinstance(auth, CommandCertificateAuth) and auth.certificate:
             settings["certificatefile"] = fill(spec, auth.certificate)
@@ -211,6 +218,7 @@ def auth_settings(spec: SiteSpec, auth: Auth) -> dict[str, str | None]:
 
 
 def sharing_settings(spec: SiteSpec) -> dict[str, str | None]:
+    # The prohibition of a site overrides the preference of the user.
     if spec.multiplexing == "forbidden":
         return {"controlmaster": "false", "controlpath": None}
     return {"controlmaster": "auto", "controlpath": "~/.ssh/gen-%C"}
@@ -258,8 +266,10 @@ def written_configs(tmp_path_factory: pytest.TempPathFactory) -> Configs:
             if artifact.path.suffix == ".conf":
                 (directory / "gen.d" / artifact.path.name).write_bytes(artifact.content)
     (directory / "alphabetical").write_text(f"Include {directory}/gen.d/*.conf\n")
+    # The first value that ssh reads counts, so a conflict shows in one of two orders.
     backwards = [f"Include {directory}/gen.d/{site}.conf\n" for site in reversed(SITES)]
     (directory / "backwards").write_text("".join(backwards))
+    # With this one ssh prints its defaults.
     (directory / "empty").touch()
     return Configs(directory)
 
@@ -279,6 +289,7 @@ def resolve(config: Path, name: str) -> str:
         capture_output=True,
         text=True,
         timeout=120,
+        # ssh runs the command of a Match line with $SHELL (ssh_config(5), Match exec).
         env={"SHELL": "/bin/true"},
         check=False,
     )
@@ -288,6 +299,7 @@ def resolve(config: Path, name: str) -> str:
 
 def resolve_all(configs: Sequence[Path], names: Sequence[str]) -> list[str]:
     """Return the output of `ssh -G` for each config and name, four at a time."""
+    # ssh reads files and waits for no network, so a few processes at a time are enough.
     with ThreadPoolExecutor(4) as pool:
         return list(pool.map(resolve, configs, names))
 
@@ -346,4 +358,5 @@ def test_the_table_has_names_of_every_kind() -> None:
         "vsc5-otp",
         "musica01",
     }
+    # The 39 sites had 278 names when this was written.
     assert len(NAMES) > 200

@@ -31,6 +31,7 @@ if __name__ == "__main__":
 def lend_packages(venv: Path) -> None:
     """Let a virtual environment see the packages of the tests after its own, and run `dg`."""
     [packages] = venv.glob("lib/python*/site-packages")
+    # A .pth file adds its directory after site-packages, so packages of the venv come first.
     (packages / "tests.pth").write_text(sysconfig.get_path("purelib"))
     [entry_point] = entry_points(group="console_scripts", name="dg")
     dg = venv / "bin" / "dg"
@@ -60,6 +61,7 @@ class ProjectUser:
             "DAGSTER_DISABLE_TELEMETRY": "1",
         }
         for name, value in os.environ.items():
+            # A machine may reach PyPI only through a mirror with its own CA.
             if name.startswith(("PIP_", "SSL_")):
                 variables[name] = value
         result = subprocess.run(
@@ -104,6 +106,7 @@ def test_the_three_commands_of_the_readme_install_load_and_run(
     readme = (directory / "README.md").read_text()
     block = readme.partition("```sh\n")[2].partition("```")[0]
     install, check, run = block.splitlines()
+    # Between the two commands the packages are lent, so that pip finds them.
     create_venv, _, install_packages = install.partition(" && ")
     user.type(create_venv, project)
     lend_packages(directory / ".venv")
@@ -126,6 +129,7 @@ def test_changes_of_the_user_stay_and_the_project_loads_after_its_site_changed(
     definitions = user.directory / "musica-pipelines" / "src" / "musica_pipelines" / "defs"
     corpus = definitions / "corpus.py"
     corpus.write_text("# mine\n" + corpus.read_text())
+    # A file that the user deleted must not come back.
     (definitions / "complexity.py").unlink()
     before = user.files("musica-pipelines")
     user.type("gen site musica --out .")

@@ -153,6 +153,7 @@ def musica(rig: Rig, port: int, directory: Path) -> dict[str, object]:
     spec["host_keys"] = {"asc": {"hosts": "musica", "authorities": authority, "source": "how-to"}}
     spec["deployment"]["base_path"] = str(directory / "base")
     assert spec["ray"]["pre_start_commands"] == "ulimit -n 65536"
+    # Ray needs many open files, and the limit of jobs is 1024.
     spec["ray"]["pre_start_commands"] = f"ulimit -n {OPEN_FILES}"
     return dict(spec)
 
@@ -207,6 +208,7 @@ def test_a_failing_job_fails_and_a_job_longer_than_dagster_slurm_waits_succeeds(
     deployment: Deployment,
 ) -> None:
     """dagster-slurm waits five seconds here (TRIAL), and the jobs last fifteen."""
+    # Staging uses the queue for development, whose limits are in QOS.
     with deployment.project.setting(DAGSTER_DEPLOYMENT="staging_supercomputer"):
         result = deployment.project.launch("fails", "lasts", "lasts_for_dagster_slurm")
     assert result.returncode == 1
@@ -240,6 +242,7 @@ def test_a_shared_connection_with_too_long_a_path_fails_before_the_job_starts(
     """
     name = f"cm-{TEST_USER.pw_name}@localhost:{deployment.port}"
     home = deployment.project.home
+    # 95 bytes fit into the 108 of a socket (unix(7)); with the suffix of ssh they do not.
     directory = home / ("x" * (95 - len(f"{home}//{name}")))
     jobs_before = deployment.number_of_jobs()
     with deployment.project.setting(DAGSTER_SLURM_SSH_CONTROL_DIR=str(directory)):

@@ -79,6 +79,7 @@ def address(tmp_path: Path) -> Iterator[str]:
         env=os.environ | {"HOME": str(tmp_path)},
     )
     project = Project(tmp_path / "seen", tmp_path)
+    # The test has to know the port before dg starts.
     port = free_port()
     log = tmp_path / "log"
     with log.open("w") as output:
@@ -109,8 +110,10 @@ def visitor(need: Callable[..., None], request: pytest.FixtureRequest) -> Iterat
     need("chromium", "chromedriver")
     options = webdriver.ChromeOptions()
     options.binary_location = shutil.which("chromium") or ""
+    # Chromium refuses to run as root with its sandbox, and /dev/shm of a container is small.
     for flag in ("headless=new", "no-sandbox", "disable-dev-shm-usage", "window-size=1400,900"):
         options.add_argument(f"--{flag}")
+    # Only now, so that nothing starts where the browser is missing.
     address = request.getfixturevalue("address")
     with webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver"))) as driver:
         yield Visitor(driver, address)

@@ -28,6 +28,7 @@ from generator.schema.project import Project
 pytestmark = pytest.mark.system
 
 SITES = sorted(shipped())
+# One project with all sites: the project has a file for each, and chooses by a variable.
 PROJECT = Project(PurePosixPath(), "all_sites")
 
 # Keywords as `ssh -G` prints them.
@@ -76,6 +77,7 @@ class Wiring:
         )
         assert result.returncode == 0, result.stderr
         output = result.stdout
+        # The config says ~, dagster-slurm an absolute path, and ssh resolves ~ by passwd.
         for home in (str(self.profile.home), TEST_USER.pw_dir):
             output = output.replace(home, "~")
         settings: dict[str, list[str]] = {}
@@ -109,12 +111,14 @@ def wiring(tmp_path_factory: pytest.TempPathFactory) -> Wiring:
         for artifact in ssh_config.emit(account):
             write(directory / artifact.path, artifact.content)
         variables[name] = environment_of(account)
+        # dagster-slurm refuses a key file that does not exist.
         key = variables[name].get("SLURM_EDGE_NODE_KEY_PATH")
         if key:
             write(directory / key, b"")
     for artifact in seeds():
         write(directory / artifact.path, artifact.content)
     result = subprocess.run(
+        # One process for all sites, because the import of dagster takes seconds.
         [sys.executable, "-c", PRINT_COMMANDS],
         input=json.dumps(variables),
         capture_output=True,
@@ -165,6 +169,7 @@ def jump_arguments(wiring: Wiring, settings: Settings) -> list[str]:
 
 def relevant(settings: Settings, of_ssh: Settings) -> dict[str, list[str] | None]:
     """Return the settings that must agree: the address, and key and trust if ssh has them set."""
+    # Where the config of ssh leaves key or trust to the user, dagster-slurm may use its own.
     keywords = [*ADDRESS]
     if of_ssh["identitiesonly"] == ["yes"]:
         keywords += KEY
@@ -201,6 +206,7 @@ def test_the_project_calls_each_class_of_dagster_slurm_with_fields_that_it_has()
             if not name.startswith("ds."):
                 continue
             fields = getattr(getattr(ds, name.removeprefix("ds."), None), "model_fields", None)
+            # A function, or a class without pydantic: Python itself refuses unknown keywords.
             if fields is None:
                 continue
             checked.add(name)
@@ -246,6 +252,7 @@ def names_in_the_code() -> set[str]:
     """Return the variables that the code of the project names, without its tests."""
     names = set()
     for path, tree in modules():
+        # Tests of the project set variables that the project itself never reads.
         if path.startswith("tests/"):
             continue
         for node in ast.walk(tree):
@@ -272,5 +279,6 @@ def test_the_page_and_the_example_have_every_variable_that_the_project_reads() -
 
 def names_in_dagster_slurm(names: set[str]) -> set[str]:
     """Return those of some variables that the code of dagster-slurm names."""
+    # dagster-slurm has no list of its variables, so its source is searched.
     code = "".join(path.read_text() for path in Path(ds.__file__).parent.rglob("*.py"))
     return {name for name in names if f'"{name}"' in code}

@@ -120,6 +120,7 @@ def driver() -> Iterator[webdriver.Chrome]:
     """Start one browser for all tests here."""
     options = webdriver.ChromeOptions()
     options.binary_location = shutil.which("chromium") or ""
+    # Chromium refuses to run as root with its sandbox, and /dev/shm of a container is small.
     for flag in ("headless=new", "no-sandbox", "disable-dev-shm-usage"):
         options.add_argument(f"--{flag}")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
@@ -134,6 +135,7 @@ def browser(need: Callable[..., None], request: pytest.FixtureRequest) -> SiteBr
     """Return a browser with empty logs and no stored data, started only where it is installed."""
     need("chromium", "chromedriver")
     browser = SiteBrowser(request.getfixturevalue("driver"), request.getfixturevalue("address"))
+    # The theme remembers the chosen colours there.
     storage = {"origin": browser.base.rstrip("/"), "storageTypes": "local_storage"}
     browser.driver.execute_cdp_cmd("Storage.clearDataForOrigin", storage)
     browser.log("browser")
@@ -207,6 +209,7 @@ def test_the_search_finds_a_site(browser: SiteBrowser) -> None:
     links = wait.until(lambda _: browser.all(".md-search-result__link"))
     href = str(links[0].get_attribute("href"))
     assert href.startswith(f"{browser.base}sites/nesi-mahuika/")
+    # The site works without other servers, and sends none of them the address of a reader.
     assert browser.foreign_requests() == []
     assert browser.log("browser") == []
 
@@ -295,8 +298,10 @@ def test_every_page_fits_a_narrow_screen_without_foreign_requests_or_complaints(
         browser.open(page, width=NARROW)
         assert browser.run("document.scrollingElement.scrollWidth") <= NARROW, page
         lines = picture_lines(browser)
+        # Each page of a site has a picture, and no other page has one.
         assert bool(lines) == (page.startswith("sites/") and page != "sites/"), page
         for line in lines:
+            # Smaller text is not readable on a phone.
             assert line.height >= 12, page
             assert 0 < line.left < line.right < NARROW, page
         for line, next_line in pairwise(lines):

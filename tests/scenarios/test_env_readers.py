@@ -31,6 +31,7 @@ Values = Mapping[str, str | None]
 ReadFile = Callable[[bytes], Values]
 """Return the variables that a reader gets from the content of a file."""
 
+# %h is the home directory of the user of the manager; truncate: empties the output first.
 UNIT = """[Service]
 Type=oneshot
 EnvironmentFile=%h/read.env
@@ -65,6 +66,7 @@ def shell_reader(shell: str, directory: Path) -> ReadFile:
         path.write_bytes(file)
         result = subprocess.run(
             [shell, "-c", 'set -a; . "$1"; exec env --null', shell, str(path)],
+            # A shell that expanded ~ or $HOME would give itself away by /nowhere.
             env={"PATH": os.environ["PATH"], "HOME": "/nowhere", "LC_ALL": "C.UTF-8"},
             cwd=directory,
             capture_output=True,
@@ -115,12 +117,14 @@ def readers(need: Callable[..., None], tmp_path: Path) -> Iterator[Mapping[str, 
         readers = {name: shell_reader(name, tmp_path) for name in ("sh", "dash", "bash")}
         readers["dotenv"] = dotenv_reader(tmp_path)
         readers["systemd"] = systemd_reader(manager)
+        # Docker itself is rarely installed; one test compares the rules with its client.
         readers["docker"] = read_as_docker
         yield {name: without_environment(read) for name, read in readers.items()}
 
 
 def without_environment(read: ReadFile) -> ReadFile:
     """Return a reader without the variables that it also has after an empty file."""
+    # PATH, PWD, or the variables that systemd gives to each service.
     before = read(b"")
 
     def read_new(file: bytes) -> Values:
@@ -149,10 +153,12 @@ def test_every_reader_gets_the_same_values_from_a_generated_file(
     assert len(expected) >= 6
 
 
+# Characters with a meaning for some reader: quotes, escapes, white space of Unicode, controls.
 HOSTILE = (
     "'\"$`\\#~ =:;&|<>(){}[]*?!%^@+,./-_"
     "\t\n\r\x00\x1b\x7f\x85\u00a0\u2003\u2028\u202e\u200b\u3000\ufeff"
 )
+# Letters of several scripts, one beyond 16 bits, and digits that are none in ASCII.
 LETTERS = "aZ09éßñžЖλçاक日本語𝔘²½"
 FRAGMENTS = [
     "~",
@@ -174,12 +180,14 @@ FRAGMENTS = [
     "é",
     "日",
 ]
+# Hypothesis rarely draws two special characters side by side, so pieces are combined.
 PIECE = st.sampled_from(FRAGMENTS) | st.sampled_from(HOSTILE) | st.sampled_from("aZ09")
 ANY = (
     st.text()
     | st.text(st.sampled_from(HOSTILE) | st.sampled_from(LETTERS), max_size=4)
     | st.lists(PIECE, max_size=4).map("".join)
 )
+# What gen promises to accept, whatever the reader: letters, digits and these signs.
 PLAIN = st.text(
     st.sampled_from("@%+=:,./-_~") | st.sampled_from("aZ09") | st.characters(categories=("L", "N")),
     max_size=30,
@@ -198,6 +206,7 @@ def draw_values(strategy: st.SearchStrategy[str], number: int) -> list[str]:
     @settings(
         max_examples=max(1, number // 5),
         database=None,
+        # No shrinking: the values are only collected here, and nothing can fail.
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
@@ -318,6 +327,7 @@ def test_no_title_in_a_comment_changes_the_values_of_a_reader(
 def test_our_docker_rules_read_as_the_client_of_docker_does(
     tmp_path: Path, shipped: SiteSpec, ada: SiteProfile
 ) -> None:
+    # Values that docker takes as they are, where a shell would change them.
     unchanged = [" a ", "'a'", '"a', "$HOME", "a #b", "a\\", "~/x", "\u00a0a\u00a0"]
     raw = b"\n  # a comment\n\t INDENTED=a\nEMPTY=\nTWO==a=b\n"
     raw += "".join(f"K{number}={value}\n" for number, value in enumerate(unchanged)).encode()
@@ -352,6 +362,7 @@ def recording_engine() -> Iterator[tuple[str, list[dict[str, list[str]]]]]:
     requests: list[dict[str, list[str]]] = []
 
     class Engine(BaseHTTPRequestHandler):
+        # The client pings the engine before it sends a request.
         def do_HEAD(self) -> None:
             self.answer(200, b"")
 

@@ -13,6 +13,7 @@ from waiting import wait_until
 
 pytestmark = pytest.mark.system
 
+# The names of partitions and QoS at MUSICA.
 PARTITIONS = {"zen4_0768": "MaxTime=01:00:00", "zen4_0768_h100x4": "MaxTime=3-00:00:00"}
 QOS = {"zen4_0768": "", "dev_zen4_0768": "MaxWall=00:10:00 Flags=DenyOnLimit"}
 
@@ -34,6 +35,7 @@ def cluster(need: Callable[..., None], request: pytest.FixtureRequest) -> Slurm:
 def test_the_accounting_records_where_and_how_a_job_ran(cluster: Slurm) -> None:
     assert cluster.run("srun", "--job-name=first", "hostname")
     queue = ("--partition=zen4_0768_h100x4", "--qos=dev_zen4_0768", "--account=second")
+    # More than this machine has: the node only promises it.
     resources = ("--gres=gpu:2", "--mem=700G", "--cpus-per-task=96")
     show_gpus = ("sh", "-c", "echo $CUDA_VISIBLE_DEVICES")
     output = cluster.run("srun", "--job-name=second", *queue, *resources, *show_gpus)
@@ -75,6 +77,7 @@ def test_a_job_that_a_site_would_refuse_is_refused(
 
 def start_sleep(cluster: Slurm, seconds: str) -> None:
     """Submit a job that starts a process in its own session, and wait until the process runs."""
+    # In its own session the process would outlive all daemons, if the namespace did not end it.
     cluster.run("sbatch", "--output=/dev/null", "--wrap", f"setsid sleep {seconds} & wait")
     wait_until(lambda: sleeps(seconds), lambda: cluster.run("squeue"))
 
@@ -95,6 +98,7 @@ def test_two_run_side_by_side_and_end_with_the_block(
     need: Callable[..., None], short_directory: Path
 ) -> None:
     need(*PROGRAMS, "pgrep", root=True)
+    # A length of sleep that no other test run uses, to find the process by.
     seconds = f"{os.getpid()}.25"
     nodes = ("sinfo", "--noheader", "--format=%R %T")
     with slurm(short_directory, {"one": ""}, {"normal": ""}, name="one") as first:
@@ -121,6 +125,7 @@ def test_it_ends_with_a_test_that_is_killed(
     need: Callable[..., None], short_directory: Path
 ) -> None:
     need(*PROGRAMS, "pgrep", root=True)
+    # A length that the test above does not use.
     seconds = f"{os.getpid()}.75"
     with subprocess.Popen(
         [sys.executable, "-c", SCRIPT, str(short_directory)],
@@ -132,5 +137,6 @@ def test_it_ends_with_a_test_that_is_killed(
         assert test.stdout
         conf = test.stdout.readline().strip()
         start_sleep(Slurm(Path(conf)), seconds)
+        # SIGKILL leaves the test no time to end the daemons itself.
         test.kill()
     wait_until(lambda: not sleeps(seconds))

@@ -9,6 +9,7 @@ from sshd import PROGRAMS, TEST_USER, Result, Rig, SshServer, logged_in, site
 
 pytestmark = pytest.mark.system
 
+# The fields are valid, and nothing answers there: the tests issue the certificates.
 STEP = {
     "method": "step",
     "ca_url": "https://ca.example.org",
@@ -30,6 +31,7 @@ def pins(rig: Rig) -> dict[str, object]:
 
 def certificate_server(rig: Rig) -> SshServer:
     """Start a server that accepts certificates of one authority, and no plain key."""
+    # AuthorizedKeysFile none, because a key that the server knows would be enough.
     authority = f"TrustedUserCAKeys {rig.key('ecdsa-users')}.pub"
     return rig.serve("login", ["ed25519"], authority, "AuthorizedKeysFile none")
 
@@ -76,10 +78,12 @@ def test_the_key_without_a_certificate_is_refused_by_a_site_of_certificates(rig:
 
 def test_an_agent_full_of_other_keys_does_not_use_up_the_attempts(rig: Rig) -> None:
     """A server counts each key that ssh offers; IdentitiesOnly keeps ssh from offering others."""
+    # One attempt, so that a single foreign key before the right one fails.
     server = rig.serve("login", ["ed25519"], "MaxAuthTries 1")
     agent = rig.agent("ed25519-other", "ecdsa", "ed25519-old")
     config = rig.compile(site(server, pins(rig)))
     assert logged_in(rig.login(config, SSH_AUTH_SOCK=agent))
+    # The control: without IdentitiesOnly ssh offers the keys of the agent first.
     every_key = rig.login(config, "rig", "-o", "IdentitiesOnly=no", SSH_AUTH_SOCK=agent)
     assert "Too many authentication failures" in every_key.stderr
 
@@ -101,6 +105,7 @@ def test_ssh_adds_the_key_to_the_agent_at_first_use_if_the_site_says_so(
 
 def test_a_site_with_the_method_agent_uses_the_key_in_the_agent(rig: Rig) -> None:
     server = rig.serve("login", ["ed25519"])
+    # Without an agent ssh has no key at all, as the site names no file.
     config = rig.compile(site(server, pins(rig), auth={"method": "agent"}))
     assert permission_denied(rig.login(config))
     assert logged_in(rig.login(config, SSH_AUTH_SOCK=rig.agent("ed25519-ada")))

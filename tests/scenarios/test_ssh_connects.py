@@ -36,8 +36,10 @@ class Pinning:
 
     def serve(self, rig: Rig) -> SshServer:
         """Start the server, with a certificate for its first key if an authority signed it."""
+        # A server without a certificate offers its plain keys alone.
         if not self.signed_by:
             return rig.serve("login", self.server_keys)
+        # -h makes a host certificate; -n limits it to names, as ssh checks them.
         options = ("-h", "-n", self.signed_for, "-V", self.validity)
         key = rig.certify(self.server_keys[0], self.signed_by, *options)
         return rig.serve("login", self.server_keys, f"HostCertificate {key}-cert.pub")
@@ -60,6 +62,7 @@ class Pinning:
         return rig.compile(site(self.serve(rig), self.pins(rig)))
 
 
+# The three kinds of pins, each on a server that it fits.
 FINGERPRINT = Pinning(("ed25519",), fingerprints=("ed25519",))
 WHOLE_KEY = Pinning(("ed25519",), keys=("ed25519",))
 AUTHORITY = Pinning(("ed25519",), authority="ecdsa-ca", signed_by="ecdsa-ca")
@@ -93,6 +96,7 @@ TRUSTED = {
         ("ed25519", "rsa"), authority="ecdsa-ca", fingerprints=("rsa",)
     ),
 }
+# Each differs in one respect from a server above that ssh accepts.
 DISTRUSTED = {
     "another key": replace(FINGERPRINT, server_keys=("ed25519-other",)),
     "another key than the whole one": replace(WHOLE_KEY, server_keys=("ed25519-other",)),
@@ -147,12 +151,14 @@ def test_an_authority_signs_for_the_hosts_of_its_pattern_and_no_others(rig: Rig)
 
 
 def test_ssh_asks_about_a_host_without_pins_and_refuses_it_without_an_answer(rig: Rig) -> None:
+    # BatchMode of the rig stands for a user who is not there to answer.
     spec = site(FINGERPRINT.serve(rig), {}) | {"host_keys": {}}
     assert host_key_refused(rig.login(rig.compile(spec)))
 
 
 def test_host_keys_from_a_weak_source_are_pinned_once_the_user_accepts_them(rig: Rig) -> None:
     spec = site(FINGERPRINT.serve(rig), FINGERPRINT.pins(rig))
+    # A key whose source is weak is written only after the user has compared it.
     spec["sources"]["test"]["weak"] = "an undated excerpt"
     assert host_key_refused(rig.login(rig.compile(spec)))
     assert logged_in(rig.login(rig.compile(spec, "--accept-unverified")))
@@ -198,6 +204,7 @@ def test_neither_a_config_that_trusts_every_host_nor_a_known_impostor_overrides_
 ) -> None:
     server = pinning.serve(rig)
     config = rig.compile(site(server, pinning.pins(rig)))
+    # The user has accepted the key of the impostor before, as users do.
     known_hosts = rig.home / ".ssh" / "known_hosts"
     known_hosts.write_text(f"[localhost]:{server.port} {rig.public(pinning.server_keys[0])}\n")
     # The impostor is in known_hosts, so ssh without our config connects.
@@ -211,6 +218,7 @@ def login_with_known_hosts(rig: Rig, server: SshServer, known_hosts: Path) -> Re
     options = []
     for option in (
         f"UserKnownHostsFile={known_hosts}",
+        # The machine that runs the tests may have keys of its own.
         "GlobalKnownHostsFile=/dev/null",
         "StrictHostKeyChecking=yes",
     ):

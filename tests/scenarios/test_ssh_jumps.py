@@ -56,6 +56,7 @@ def test_a_wrong_key_on_either_hop_is_refused(rig: Rig, login_key: str, node_key
     login = rig.serve("login", [login_key], names=NAMES)
     node = rig.serve("node", [node_key])
     assert host_key_refused(rig.login(rig.compile(cluster(rig, login, node)), "cn-a001"))
+    # A refused hop must not have passed the user's key on.
     assert node.logins() == []
     assert rig.files_of_ssh() == []
 
@@ -73,6 +74,7 @@ def test_a_host_behind_a_jump_host_and_compute_nodes_behind_both(rig: Rig) -> No
     config = rig.compile(spec)
     assert logged_in(rig.login(config, "rig"), "inner")
     assert logged_in(rig.login(config, "cn-a001"), "node")
+    # Two logins each: one to the inner host, and one through it to the node.
     assert len(gate.logins()) == 2
     assert len(inner.logins()) == 2
     assert len(node.logins()) == 1
@@ -84,6 +86,7 @@ def test_two_ports_of_one_host_have_their_own_keys_and_the_host_name_means_the_f
     first = rig.serve("first", ["ed25519"])
     second = rig.serve("second", ["ed25519-second"])
     spec = site(first, {})
+    # ssh knows a key by host and port, so that one host can have two.
     spec["hosts"]["rig-transfer"] = {"host": "localhost", "port": second.port, "role": "transfer"}
     spec["host_keys"] = {
         "first": pin(rig, "rig", "ed25519"),

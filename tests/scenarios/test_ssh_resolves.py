@@ -80,6 +80,7 @@ def check(settings: Settings, expected: Mapping[str, str | None]) -> None:
     assert actual == expected_lists
 
 
+# From the documentation of Mila: one name for all login nodes, and a name for each.
 BALANCER = "login.server.mila.quebec"
 MILA_NODES = {f"mila{n}": f"login-{n}.login.server.mila.quebec" for n in range(1, 6)}
 MILA_LOGINS = {
@@ -113,6 +114,7 @@ def test_login_hosts_of_mila(configs: Path, name: str, host: str) -> None:
     check(resolve(configs / "mila.conf", name), expected)
 
 
+# Short names of compute nodes get the domain; full names stay; all of them take the jump.
 MILA_COMPUTE = {
     "cn-a001": "cn-a001.server.mila.quebec",
     "cn-a001.server.mila.quebec": "cn-a001.server.mila.quebec",
@@ -136,6 +138,7 @@ def test_ssh_jumps_over_a_login_host_to_compute_nodes_of_mila(
 
 
 def test_mila_cpu_starts_a_job_on_a_login_host_and_enters_it(configs: Path) -> None:
+    # Mila ships these scripts; a login to mila-cpu runs inside a job that they start.
     scripts = "/cvmfs/config.mila.quebec/scripts/milatools"
     expected = {
         **MILA_USER,
@@ -151,6 +154,7 @@ def test_mila_cpu_starts_a_job_on_a_login_host_and_enters_it(configs: Path) -> N
     check(resolve(configs / "mila.conf", "mila-cpu"), expected)
 
 
+# From the documentation of MUSICA, which logs in with a key and its certificate.
 MUSICA_NODES = {f"musica{n}": f"login{n}.musica.vie.asc.ac.at" for n in ("01", "02")}
 MUSICA_LOGINS = {
     "musica": "musica.vie.asc.ac.at",
@@ -182,12 +186,14 @@ def test_login_hosts_of_musica(configs: Path, name: str, host: str) -> None:
 def test_the_known_hosts_file_has_each_host_under_the_name_that_ssh_looks_up(
     configs: Path, host: str
 ) -> None:
+    # ssh-keygen -F looks a name up as ssh does, hashed names and patterns included.
     command = ["ssh-keygen", "-F", host, "-f", str(configs / "musica.known_hosts")]
     result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert result.returncode == 0
     assert "CA" in result.stdout
 
 
+# Settings for all hosts that weaken the checks of host keys, as users really have them.
 USER_CONFIG = """{include}
 Host *.example.org
     User somebody
@@ -217,6 +223,7 @@ def user_config(configs: Path, tmp_path: Path) -> Path:
 def test_every_other_host_resolves_as_without_the_generated_configs(
     user_config: Path, tmp_path: Path, host: str
 ) -> None:
+    # The same config of the user, without the generated files.
     plain_config = tmp_path / "plain-config"
     plain_config.write_text(USER_CONFIG.format(include=""))
     before = resolve(plain_config, host)
@@ -275,6 +282,7 @@ def test_without_a_user_name_ssh_uses_its_own_default(
     for artifact in compile_site(validate.site(CATALOGUE / "mila.yaml"), SiteProfile(user=user)):
         if artifact.path.name == "mila.conf":
             config.write_bytes(artifact.content)
+    # ssh takes the name of the user who runs it, which differs between machines.
     empty = tmp_path / "empty"
     empty.touch()
     expected = [user] if user else resolve(empty, "mila")["user"]
@@ -290,6 +298,7 @@ def test_the_sample_in_the_documentation_of_mila_breaks_ssh_for_every_host(
     config.write_text(
         "Match host *.server.mila.quebec !*login.server.mila.quebec\n    ProxyJump mila\n"
     )
+    # A host that has nothing to do with Mila.
     result = ssh_g(config, "github.com")
     assert result.returncode == 255
     assert f"{config} line 1: Bad Match condition" in result.stderr
@@ -304,4 +313,5 @@ def test_the_sample_works_with_a_comma_between_its_patterns(
         "Match host *.server.mila.quebec,!*login.server.mila.quebec\n    ProxyJump mila\n"
     )
     assert resolve(config, "cn-a001.server.mila.quebec")["proxyjump"] == ["mila"]
+    # The balancer itself must not be reached through itself.
     assert "proxyjump" not in resolve(config, BALANCER)

@@ -19,6 +19,7 @@ def rig(tmp_path: Path, need: Callable[..., None]) -> Iterator[Rig]:
 
 def sharing_site(rig: Rig, server: SshServer, **other_keys: Any) -> dict[str, Any]:
     """Return the spec of a site that allows shared connections."""
+    # The master checks the host key; later sessions do not see it again.
     pins = {"fingerprints": {"ed25519": rig.fingerprint("ed25519")}}
     return site(server, pins, multiplexing="allowed", **other_keys)
 
@@ -69,6 +70,7 @@ def test_each_session_has_its_own_connection_where_the_site_forbids_sharing(rig:
 
 
 def test_each_session_has_its_own_connection_where_the_profile_says_so(rig: Rig) -> None:
+    # A user may refuse to share where the site allows it, and never the other way round.
     profile = rig.directory / "profile.yaml"
     profile.write_text("multiplexing: false\n")
     server = rig.serve("login", ["ed25519"])
@@ -80,6 +82,7 @@ def test_each_session_has_its_own_connection_where_the_profile_says_so(rig: Rig)
 
 def test_ssh_fails_without_the_directory_that_gen_site_asks_the_user_to_create(rig: Rig) -> None:
     config = rig.compile(sharing_site(rig, rig.serve("login", ["ed25519"])))
+    # ssh creates the socket there, and does not create the directory.
     (rig.home / ".ssh").rmdir()
     result = rig.login(config)
     assert result.returncode == 255

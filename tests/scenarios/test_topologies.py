@@ -26,6 +26,7 @@ STEP = {
     "ca_fingerprint": "0" * 64,
     "context": "test",
 }
+# Names that only machines before a jump can resolve, as behind a firewall.
 INSIDE = ("inner.rig.test", "cn-a001.rig.test")
 Keys = Mapping[str, Any]
 """Keys of a spec with their values."""
@@ -68,6 +69,7 @@ class Machine:
             lines.append(f"AuthorizedKeysFile {rig.key(self.accepts)}.pub")
         if self.certified:
             lines += [f"TrustedUserCAKeys {rig.key('ecdsa-users')}.pub", "AuthorizedKeysFile none"]
+        # The last machine jumps nowhere, and so needs no names.
         names = () if name == "node" else INSIDE
         return rig.serve(name, [self.key], *lines, names=names)
 
@@ -86,6 +88,7 @@ class Topology:
 
     def start(self, rig: Rig, key: Path | None = None) -> tuple[Path, dict[str, SshServer]]:
         """Start every machine, and compile the site for the key of the user."""
+        # A balancer leads to machines with one port, so they share it at different addresses.
         common_port = free_port()
         servers = {}
         for name, machine in self.machines.items():
@@ -132,6 +135,7 @@ def no_balancer(rig: Rig, ports: Mapping[str, int]) -> Keys:
 
 
 def one_authority(rig: Rig, ports: Mapping[str, int]) -> Keys:
+    # One authority for a pattern replaces a pin for each node.
     authority = {"hosts": "127.0.0.*", "key": rig.public("ecdsa-ca")}
     return {
         "hosts": balanced_hosts(ports),
@@ -164,6 +168,7 @@ def with_certificates(rig: Rig, ports: Mapping[str, int]) -> Keys:
 
 
 def from_outside_too(rig: Rig, ports: Mapping[str, int]) -> Keys:
+    # The jump host takes another key than the login host, as triton and vsc5 do.
     auth = {"method": "publickey", "key": str(rig.key("ed25519-gatekeeper"))}
     login = {"host": "127.0.0.11", "port": ports["common"]}
     gate = {"host": "localhost", "port": ports["gate"], "role": "jump", "auth": auth}
@@ -239,6 +244,7 @@ def check_routes(
 ) -> None:
     """Log in to every name, and check that exactly the machines on its route saw a login."""
     for name, route in topology.routes.items():
+        # Logs grow with each login, so only the difference belongs to this one.
         before = {machine: len(server.logins()) for machine, server in servers.items()}
         result = rig.login(config, name)
         assert logged_in(result, route[-1]), (name, result.stderr)
@@ -289,6 +295,7 @@ def test_ssh_refuses_a_machine_with_a_wrong_host_key_and_all_machines_behind_it(
             assert host_key_refused(result), (name, result.stderr)
         else:
             assert logged_in(result, route[-1]), (name, result.stderr)
+    # The machine with the wrong key must not even have seen an attempt to log in.
     assert servers[machine].logins() == []
     assert rig.files_of_ssh() == []
 
@@ -319,6 +326,7 @@ def test_the_first_hop_refuses_the_key_without_a_certificate(rig: Rig) -> None:
 
 
 def test_a_certificate_that_the_second_hop_refuses_passes_the_first(rig: Rig) -> None:
+    # The second hop accepts a plain key that the user does not have.
     inner = replace(CERTIFICATES.machines["inner"], certified=False, accepts="ed25519-other")
     topology = replace(CERTIFICATES, machines={**CERTIFICATES.machines, "inner": inner})
     config, servers = topology.start(rig, user_certificate(rig))
@@ -332,6 +340,7 @@ def test_ssh_forwards_the_agent_for_the_one_alias_that_asks_for_it(rig: Rig) -> 
     spec = site(server, {}, hosts={"rig": login, "rig-agent": {**login, "forward_agent": True}})
     spec["host_keys"] = {"login": pin(rig, "ed25519", "rig", "rig-agent")}
     config = rig.compile(spec)
+    # A key that no server accepts: the agent is only looked at from the other side.
     agent = rig.agent("ed25519-other")
     with_agent = rig.ssh(config, "rig-agent", "ssh-add -l", SSH_AUTH_SOCK=agent)
     assert rig.fingerprint("ed25519-other") in with_agent.stdout
@@ -382,6 +391,7 @@ class Typist:
                 "HOME": str(self.directory),
                 "LC_ALL": "C",
                 "SSH_ASKPASS": str(program),
+                # Since OpenSSH 8.4 ssh uses the program also without a display.
                 "SSH_ASKPASS_REQUIRE": "force",
             },
             start_new_session=True,
@@ -409,6 +419,7 @@ def two_ports(rig: Rig, need: Callable[..., None]) -> TwoPorts:
     keys = rig.serve("keys", ["ed25519"])
     passwords = serve_passwords(rig)
     spec = site(keys, {})
+    # vsc5 has such a pair of ports: keys at one, password and one-time code at the other.
     auth = {"method": "keyboard", "asks": "password"}
     spec["hosts"]["rig-otp"] = {"host": "localhost", "port": passwords.port, "auth": auth}
     spec["host_keys"] = {"login": pin(rig, "ed25519", "rig", "rig-otp")}
@@ -428,6 +439,7 @@ def serve_passwords(rig: Rig) -> SshServer:
     wait_until(lambda: pid_file.exists() and pid_file.read_text().endswith("\n"))
     shadow = rig.directory / "shadow"
     shadow.write_text(f"{TEST_USER.pw_name}:{HASH}:20000:0:99999:7:::\n")
+    # The password file is replaced in the namespace of that server alone.
     namespace = ["nsenter", "--mount", f"--target={pid_file.read_text().strip()}"]
     mount = ["mount", "--bind", str(shadow), "/etc/shadow"]
     subprocess.run([*namespace, *mount], check=True, timeout=120)
@@ -439,6 +451,7 @@ def requested_methods(server: SshServer) -> list[str]:
     methods = []
     for line in server.log.read_text().splitlines():
         if "userauth-request for user" in line:
+            # The line reads: userauth-request for user NAME service SERVICE method METHOD.
             methods.append(line.partition(" method ")[2].split()[0])
     return methods
 
