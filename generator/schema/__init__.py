@@ -1,1 +1,1 @@
-"""What a site is: strict frozen models, split by subject."""
+"""The models of a spec and of a profile: strict and frozen, one module for each subject."""

@@ -1,4 +1,4 @@
-"""How a person proves who they are: a tagged union, so that each way has just the fields it needs."""
+"""The login methods of a site: a union tagged by `method`, so that each method has only the fields it needs."""
 
 from typing import Annotated, Literal
 
@@ -25,145 +25,145 @@ Prompt = Literal["password", "otp", "token", "code", "url", "project"]
 
 
 class PublicKeyAuth(Fact):
-    """A key pair, with a second factor where the site asks for one."""
+    """A key pair, with a second factor if the site asks for one."""
 
     method: Literal["publickey"]
     then: Literal["keyboard-interactive", "password"] | None = None
-    """What the site asks for after the key."""
+    """Second method that the site asks for after the key."""
     key: Annotated[LocalPath, Meta(weight=Weight.ACCESS)] = "~/.ssh/id_{site}"
-    """Private key; a slot of its own for each site unless the profile names another."""
+    """Private key; each site has its own file unless the profile names another."""
     key_types: Several[KeyType] = ()
-    """Key types that the site takes, the best first; empty when it does not say."""
+    """Key types that the site accepts, the best first; empty if its documentation does not say."""
     max_keys: Annotated[Count | None, Meta(weight=Weight.ACCESS)] = None
-    """How many public keys the site stores for one person."""
+    """Number of public keys that the site stores for one user."""
     submit: Annotated[Text | None, Meta(weight=Weight.PROSE)] = None
-    """Where the public key is handed in."""
+    """Where users submit the public key."""
     add_keys_to_agent: bool = False
-    """Let ssh add the key to a running agent at first use (AddKeysToAgent, UseKeychain on macOS)."""
+    """Let ssh add the key to a running agent when it is first used (AddKeysToAgent, UseKeychain on macOS)."""
 
 
 class KeyboardAuth(Fact):
-    """A password, a passcode or a link, typed or opened at each login; there is no unattended way."""
+    """A password, a code or a link at each login. It needs a user at a terminal."""
 
     method: Literal["keyboard"]
     asks: Several[Prompt]
-    """What is asked, in order."""
+    """Prompts of the site, in order."""
     prefer: Several[Literal["keyboard-interactive", "password"]] = (
         "keyboard-interactive",
         "password",
     )
-    """ssh's names for it, in the order to try (PreferredAuthentications)."""
+    """Names of the method for ssh, in the order to try them (PreferredAuthentications)."""
 
 
 class KerberosAuth(Fact):
-    """A Kerberos ticket (GSSAPI), with a second factor where the site asks for one."""
+    """A Kerberos ticket (GSSAPI), with a second factor if the site asks for one."""
 
     method: Literal["kerberos"]
     principal: Email
-    """Whom the ticket is for (`{user}@realm`)."""
+    """Principal of the ticket (`{user}@realm`)."""
     ticket_lifetime: Annotated[Duration | None, Meta(weight=Weight.ACCESS)] = None
-    """How long a ticket lasts."""
+    """Lifetime of a ticket."""
     delegate: bool = False
-    """Pass the ticket on to the site (GSSAPIDelegateCredentials)."""
+    """Forward the ticket to the site (GSSAPIDelegateCredentials)."""
     then: Literal["keyboard-interactive", "password"] | None = None
-    """What the site asks for after the ticket."""
+    """Second method that the site asks for after the ticket."""
 
 
 class AgentAuth(Fact):
-    """Keys or certificates that live only in the ssh agent."""
+    """Keys or certificates that exist only in the ssh agent."""
 
     method: Literal["agent"]
     fill: Several[Argument] = ()
-    """Command that puts the credential into the agent, as a list of arguments."""
+    """Command that adds the credential to the agent, as a list of arguments."""
     lifetime: Annotated[Duration | None, Meta(weight=Weight.ACCESS)] = None
-    """How long the credential lasts."""
+    """Lifetime of the credential."""
 
 
 class _Certificate(Fact):
     key: Annotated[LocalPath, Meta(weight=Weight.ACCESS)] = "~/.ssh/id_{site}"
-    """Private key; the certificate lies beside it as `KEY-cert.pub`."""
+    """Private key; the certificate is the file `KEY-cert.pub` beside it."""
     lifetime: Annotated[Duration | None, Meta(weight=Weight.ACCESS)] = None
-    """How long a certificate is valid; leave it out when the site does not say."""
+    """Lifetime of a certificate; left out if the site's documentation does not say."""
     renew_before: Annotated[Duration | None, Meta(weight=Weight.ACCESS)] = None
-    """How long before its end a certificate is renewed; a quarter of the lifetime when left out."""
+    """Time before expiry when gen renews a certificate; by default a quarter of the lifetime."""
     max_per_day: Annotated[Count | None, Meta(weight=Weight.ACCESS)] = None
-    """How many certificates the site issues to one person in a day."""
+    """Number of certificates that the site issues to one user in a day."""
     renew_on_connect: bool = True
-    """Let ssh run `gen refresh SITE` before a connection when the certificate is due."""
+    """Let ssh run `gen refresh SITE` before a connection if the certificate is due for renewal."""
 
 
 class Oidc(Model):
-    """Where an unattended renewal gets its token (OAuth2 client credentials)."""
+    """The token for an unattended renewal (OAuth2 client credentials)."""
 
     token_url: Url
     """Token endpoint."""
     client_id: Label | Literal["{client_id}"] = "{client_id}"
-    """Client id, where the site has one for all."""
+    """Client id, if all users of the site share one."""
     username: UserName = "{user}"
-    """User name at the provider."""
+    """User name at the identity provider."""
     scope: Text = "profile"
-    """Scope to ask for."""
+    """Scope to request."""
     token_field: Label = "access_token"  # noqa: S105 - the name of a field
-    """Field of the answer that holds the token."""
+    """Field of the response that holds the token."""
 
 
 class Authentik(Model):
-    """Where the app password behind the token is rotated (authentik's API)."""
+    """Rotation of the app password behind the token, with the API of authentik."""
 
     api_base: Url
-    """Address of the provider."""
+    """Address of the identity provider."""
     identifier: Label = "dagster-slurm"
-    """First part of the identifiers of tokens that rotation creates."""
+    """Start of the identifiers of the tokens that a rotation creates."""
     expires_days: Annotated[Count, Meta(weight=Weight.ACCESS)] = 30
-    """Days that a new app password or token lasts."""
+    """Lifetime of a new app password or token, in days."""
     credentials_file: LocalPath
-    """File of mode 0600 that holds app password and API token; never read into a spec or an artifact."""
+    """File of mode 0600 that holds app password and API token; gen never copies them into a spec or an artifact."""
     app_password_file: LocalPath | None = None
-    """File of mode 0600 that a rotated app password is also written to."""
+    """File of mode 0600 that gen also writes a rotated app password to."""
 
 
 class StepAuth(_Certificate):
-    """An SSH certificate from a smallstep CA, by the `step` command with an OIDC login."""
+    """An SSH certificate from a smallstep CA, issued to the `step` command after an OIDC login."""
 
     method: Literal["step"]
     ca_url: Url
     """Address of the CA."""
     ca_fingerprint: RootFingerprint
-    """SHA-256 of the CA's root certificate, as `step ca bootstrap --fingerprint` takes it."""
+    """SHA-256 of the CA's root certificate, as for `step ca bootstrap --fingerprint`."""
     context: Label
-    """Name of step's context (`step ca bootstrap --context`)."""
+    """Name of the context (`step ca bootstrap --context`)."""
     provisioner: Label | None = None
-    """Provisioner, where the CA has several."""
+    """Provisioner, if the CA has several."""
     identity: Email = "{email}"
-    """Whom the certificate is issued to."""
+    """Identity that the CA issues the certificate to."""
     oidc: Oidc | None = None
-    """Unattended renewal, where the site offers it."""
+    """Unattended renewal, if the site offers it."""
     authentik: Authentik | None = None
     """Rotation of the credentials behind the token."""
     env_prefix: Annotated[
         Annotated[Label, Field(pattern=r"^[A-Z][A-Z0-9_]*$")] | None, Meta(weight=Weight.TUNING)
     ] = None
-    """First part of the variables that the site's documentation uses for all this (`ASC` in `ASC_OIDC_USERNAME`)."""
+    """Prefix of the variables in the site's documentation (`ASC` in `ASC_OIDC_USERNAME`)."""
 
 
 class CommandCertificateAuth(_Certificate):
-    """An SSH certificate by a command or a portal of the centre."""
+    """An SSH certificate from a command or a web page of the centre."""
 
     method: Literal["certificate"]
     command: Several[Argument] = ()
-    """Command that gets a certificate, as a list of arguments; empty when it is downloaded by hand."""
+    """Command that gets a certificate, as a list of arguments; empty if users download it by hand."""
     portal: Link | None = None
-    """Page where a certificate is made by hand."""
+    """Web page where users get a certificate by hand."""
     asks: Several[Prompt] = ()
-    """What a person types or opens meanwhile; empty when it runs unattended."""
+    """Prompts of the command, in order; empty if it runs unattended."""
     certificate: LocalPath | None = None
-    """Where the certificate is, when not at `KEY-cert.pub`."""
+    """Path of the certificate, if it is not `KEY-cert.pub`."""
     makes_key: bool = False
-    """The command writes the private key as well."""
+    """True if the command writes the private key too."""
     each_connection: bool = False
-    """Certificates so short that one is got before a connection; no timer renews them."""
+    """True if certificates expire so soon that ssh gets a new one before each connection, and no timer renews them."""
     secret: Label | None = None
-    """Environment variable that the command takes its secret from (never its value)."""
+    """Name of the environment variable from which the command reads its secret."""
 
 
 Certificate = StepAuth | CommandCertificateAuth
@@ -175,7 +175,7 @@ Auth = Annotated[
 
 
 def preferred_authentications(auth: Auth) -> str:
-    """Return the ssh client's names for the methods to try, in order (ssh_config(5), PreferredAuthentications)."""
+    """Return the methods for ssh to try, in order, by the names of ssh_config(5), PreferredAuthentications."""
     match auth:
         case KeyboardAuth():
             return ",".join(auth.prefer)

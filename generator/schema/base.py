@@ -1,4 +1,4 @@
-"""What every model of a spec has in common."""
+"""The base of every model of a spec: strict models, facts with their sources, days, single values for lists."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -32,68 +32,69 @@ class Model(BaseModel):
 
 @dataclass(frozen=True)
 class _OneOrMore:
-    """Lets one value stand for a list of one."""
+    """Accepts one value as a list of one."""
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        def many(value: object) -> object:
+        def as_tuple(value: object) -> object:
             return tuple(value) if isinstance(value, list | tuple) else (value,)
 
-        return core_schema.no_info_before_validator_function(many, handler(source))
+        return core_schema.no_info_before_validator_function(as_tuple, handler(source))
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
-        many = handler(schema)
-        return {"anyOf": [many["items"], many]}
+        array = handler(schema)
+        return {"anyOf": [array["items"], array]}
 
 
 Several = Annotated[tuple[T, ...], _OneOrMore()]
 
 
-def _written(value: object) -> object:
-    """Refuse what pydantic would take for seconds since 1970, and times."""
-    if isinstance(value, date) or (
-        isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value)
-    ):
+def _written_date(value: object) -> object:
+    """Refuse numbers, which pydantic would read as seconds since 1970, and times."""
+    if isinstance(value, date):
+        return value
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
         return value
     raise ValueError("is not a date; write it as YYYY-MM-DD")
 
 
-Day = Annotated[date, Field(strict=False), BeforeValidator(_written)]
+Day = Annotated[date, Field(strict=False), BeforeValidator(_written_date)]
 
 
 class Source(Model):
-    """Where a fact was read, by `ref`, `url` or both. A fact whose every source is weak is not trusted with a login."""
+    """A source of facts: a file (`ref`), a page (`url`), or both. gen pins no host keys that have only weak sources."""
 
     ref: Text | None = None
     """Repository, path and commit of a file (`owner/name:path@commit`), or a document of this project."""
     url: Link | None = None
     """Address of a page."""
     checked: Day | None = None
-    """The day the source was read (YYYY-MM-DD)."""
+    """Date when the source was read (YYYY-MM-DD)."""
     weak: Text | None = None
-    """Why the source does not suffice to trust a host key (an undated excerpt, an unknown author)."""
+    """Reason why the source does not suffice to trust a host key (an undated excerpt, an unknown author)."""
 
 
 class Fact(Model):
-    """A block of a spec that says where it was read."""
+    """A block of a spec that names its sources."""
 
     source: Annotated[Several[Label], Meta(weight=Weight.PROSE)] = ()
     """Names of entries in `sources`."""
     checked: Annotated[Day | None, Meta(weight=Weight.PROSE)] = None
-    """The day this fact was last compared with its source, when later than the source's own."""
+    """Date of the last comparison with the source, if later than that of the source itself."""
     note: Annotated[Text | None, Meta(weight=Weight.PROSE)] = None
-    """What a person should know; shown by `gen show`, never compiled."""
+    """Note for users; `gen show` prints it, and no artifact has it."""
 
 
 def facts(value: object, keys: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Fact]]:
-    """Yield the facts of a model, each with the keys that lead to it."""
+    """Yield every fact in a model, with the keys that lead to it."""
     if isinstance(value, Fact):
         yield keys, value
-    below = (
-        value.items() if isinstance(value, Mapping) else value if isinstance(value, Model) else ()
-    )
-    for name, item in below:
-        yield from facts(item, (*keys, name))
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from facts(item, (*keys, name))
+    elif isinstance(value, Model):
+        for name, item in value:  # pydantic yields the fields of a model
+            yield from facts(item, (*keys, name))

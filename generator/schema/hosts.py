@@ -1,4 +1,4 @@
-"""The machines of a site that ssh connects to, and the keys that they prove themselves with."""
+"""The machines of a site that ssh connects to, and their host keys."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,60 +34,62 @@ Architecture = Literal["x86_64", "aarch64", "ppc64le"]
 
 
 class Keepalive(Model):
-    """How ssh notices a dead connection (ServerAliveInterval, ServerAliveCountMax)."""
+    """Probes by which ssh detects a dead connection (ServerAliveInterval, ServerAliveCountMax)."""
 
     interval: Annotated[Seconds, Meta(label="seconds between probes")]
     """Seconds of silence before a probe."""
     count: Annotated[int, Field(ge=1, le=1000), Meta(label="unanswered probes")] = 3
-    """Unanswered probes before ssh gives up."""
+    """Number of unanswered probes after which ssh disconnects."""
 
 
 class Nodes(Model):
-    """The numbered machines behind a balancer, each with a name of its own."""
+    """The numbered machines behind a load balancer."""
 
     alias: NodeAlias
-    """Alias of a node, with `{n}` for its number (`mila{n}`)."""
+    """Alias of a node, with `{n}` for its number: `mila{n}`."""
     host: NodeHost
     """Host name of a node, with `{n}` for its number."""
     n: Annotated[NodeRange, Meta(label="numbers")]
-    """The numbers, as in a Slurm hostlist: `1-5`, or `01,02,05` to keep zeros in front."""
+    """Numbers of the nodes, as in a Slurm hostlist: `1-5`, or `01,02,05` with leading zeros."""
 
     def each(self) -> list[tuple[str, str]]:
         """Return alias and host name of every node."""
-        return [
-            (self.alias.replace("{n}", n), self.host.replace("{n}", n)) for n in numbers(self.n)
-        ]
+        nodes: list[tuple[str, str]] = []
+        for number in numbers(self.n):
+            alias = self.alias.replace("{n}", number)
+            nodes.append((alias, self.host.replace("{n}", number)))
+        return nodes
 
 
 class Host(Fact):
-    """One way in: a machine, a port and a way to prove who you are."""
+    """A machine to log in to: its name, port and login method."""
 
     host: Annotated[HostName, Meta(label="host name")]
-    """Name or address that ssh connects to; a balancer's name where there is one."""
+    """Name or address that ssh connects to; that of the load balancer if there is one."""
     role: Annotated[Role, Meta(weight=Weight.ACCESS, label="purpose")] = "login"
-    """What the machine is for."""
+    """Purpose of the machine."""
     port: Port = 22
     """TCP port."""
     user: Annotated[UserName, Meta(weight=Weight.ACCESS)] = "{user}"
-    """User name, where it is made of more than the user's own (`{user}.{project}`)."""
+    """User name at the host, if it is not just the user's name (`{user}.{project}`)."""
     via: Annotated[Alias | None, Meta(label="jump through")] = None
-    """Alias of the host to jump through (ProxyJump); that one may have a `via` of its own."""
+    """Alias of the host or node to jump through (ProxyJump), which may have a `via` too."""
     nodes: Annotated[Nodes | None, Meta(label="nodes behind it")] = None
-    """The machines behind a balancer."""
+    """Machines behind a load balancer."""
     auth: Annotated[Auth | None, Meta(label="login")] = None
-    """Authentication, where it differs from the site's."""
+    """Login method, if it differs from the site's."""
     keepalive: Annotated[Keepalive | None, Meta(weight=Weight.TUNING)] = None
     """Probes that keep the connection open."""
     forward_agent: bool = False
-    """Lend the ssh agent to this machine; only where the site's own documentation asks for it."""
+    """Forward the ssh agent to this machine; only if the site's documentation asks for it."""
     architecture: Annotated[Architecture | None, Meta(weight=Weight.ACCESS, label="processor")] = (
         None
     )
-    """Processor of the machine, where the site has several."""
+    """Processor of the machine, if the site has several kinds."""
     network: Annotated[Text | None, Meta(weight=Weight.PROSE, label="reached")] = None
-    """From where the machine can be reached, when not from everywhere."""
+    """Networks from which the machine can be reached, if not from everywhere."""
     key_options: Annotated[Several[Text], Meta(unit=frozenset)] = ()
-    """Options that the public key must be submitted with (automation hosts): `restrict`, `from="…"`, `command="…"`."""
+    """Options that a submitted public key must have (automation hosts): `restrict`, `from="…"`, `command="…"`."""
 
     def machines(self, entry: str) -> list["Machine"]:
         """Return the machine of this entry of `hosts`, then the nodes behind it."""
@@ -113,40 +115,38 @@ class Machine:
 
 
 class Compute(Fact):
-    """Compute nodes, reached through a login host, as a rule only while a job of yours runs there."""
+    """Compute nodes behind a login host. Most sites allow a login only while a job of the user runs there."""
 
     match: Annotated[Several[Pattern], Meta(label="names", unit=frozenset)]
-    """Names that a person types (`cn-????`)."""
+    """Patterns of the names that a user types (`cn-????`)."""
     host: Annotated[HostTemplate | None, Meta(label="host name")] = None
-    """Full name of what was typed: `%h.server.mila.quebec`."""
+    """Full name, with `%h` for the name that the user typed: `%h.server.mila.quebec`."""
     also: Annotated[Several[Pattern], Meta(label="further names", unit=frozenset)] = ()
-    """Further patterns, those to leave out with a `!` in front."""
+    """Further patterns; a `!` in front excludes names."""
     through: Annotated[Alias, Meta(label="jump through")]
-    """Alias of the login host to jump through (ProxyJump)."""
+    """Alias of the login host or node to jump through (ProxyJump)."""
     common: bool = False
-    """Other sites' nodes are called so too: only full names are compiled, for short ones would catch theirs."""
+    """True if other sites use the same short names: the ssh configuration then has only the full names."""
     port: Port = 22
     """TCP port."""
     auth: Annotated[Auth | None, Meta(label="login")] = None
-    """Authentication, where it differs from the site's."""
+    """Login method, if it differs from the site's."""
 
     def patterns(self) -> tuple[str, ...]:
-        """Return everything that may be typed for such a node: short names, full names, further patterns."""
-        return tuple(
-            dict.fromkeys((() if self.common else self.match) + self.full_names() + self.also)
-        )
+        """Return the patterns of all names of such a node: short names, full names, further patterns."""
+        short_names = () if self.common else self.match
+        return tuple(dict.fromkeys([*short_names, *self.full_names(), *self.also]))
 
     def full_names(self) -> tuple[str, ...]:
-        """Return what `host` makes of the patterns in `match`."""
-        return tuple(
-            self.host.replace("%h", name)
-            for name in self.match
-            if self.host and not name.startswith("!")
-        )
+        """Return the patterns of the full names, made from `match` and `host`."""
+        if self.host is None:
+            return ()
+        names = [name for name in self.match if not name.startswith("!")]
+        return tuple(self.host.replace("%h", name) for name in names)
 
 
 class JobEntry(Fact):
-    """An alias that starts a Slurm job, or joins it, and logs in to it."""
+    """An alias that starts a Slurm job, or joins a running one, and logs in to it."""
 
     through: Annotated[Alias, Meta(label="jump through")]
     """Alias of the login host on which `proxy` runs."""
@@ -161,7 +161,7 @@ class JobEntry(Fact):
 
 
 class Authority(Model):
-    """A key that signs host keys, so that one pin covers every host that matches."""
+    """A key that signs host keys: one pin covers every host that matches the pattern."""
 
     hosts: Pattern
     """Pattern of the hosts whose keys it signs."""
@@ -170,14 +170,14 @@ class Authority(Model):
 
 
 class HostKeys(Fact):
-    """What a set of machines prove themselves with. Any key that is listed is accepted, all others are refused."""
+    """The host keys of some machines. ssh accepts any of the listed keys and refuses all others."""
 
     source: Annotated[Several[Label], Field(min_length=1), Meta(weight=Weight.PROSE)]
-    """Names of entries in `sources`; a host key without a source is not accepted."""
+    """Names of entries in `sources`; host keys need at least one."""
     hosts: Several[Alias]
-    """Names of entries in `hosts` (with their nodes) and `compute`."""
+    """Names of entries in `hosts` (which include their nodes) and `compute`."""
     fingerprints: Mapping[Algorithm, Several[Fingerprint]] = {}
-    """Fingerprints by algorithm; several of one algorithm while a key is being changed."""
+    """Fingerprints by algorithm; several of one algorithm while the site replaces a key."""
     keys: Several[PublicKey] = ()
     """Whole public keys (`TYPE BASE64`)."""
     authorities: Several[Authority] = ()

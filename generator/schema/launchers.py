@@ -1,4 +1,4 @@
-"""What a site changes in dagster-slurm's launchers: the fields are dagster-slurm's own, by the same names."""
+"""The launchers of dagster-slurm at a site: the fields have the names of dagster-slurm."""
 
 from typing import Annotated, Literal
 
@@ -10,16 +10,16 @@ from generator.schema.text_types import Label, MasterUrl, Port, RemotePath, Seco
 
 
 class RayPorts(Model):
-    """Ports that Ray clusters on one node share out (dagster-slurm's RayPortConfig)."""
+    """Ports of the Ray clusters on one node (RayPortConfig of dagster-slurm)."""
 
     range_start: Port = 10000
-    """First port of the blocks."""
+    """First port of all blocks."""
     range_end: Port = 29999
-    """Last port of the blocks."""
+    """Last port of all blocks."""
     block_size: Annotated[int, Field(ge=17, le=65535)] = 1000
-    """Ports for one Ray cluster; sixteen are for services, the rest for workers."""
+    """Number of ports for one Ray cluster: sixteen for services, the rest for workers."""
     lock_dir: RemotePath = "/tmp/dagster-slurm-ray-ports"  # noqa: S108 - dagster-slurm's own default
-    """Folder on the node where clusters agree on blocks."""
+    """Directory on the node where clusters reserve their blocks."""
     node_manager_port: Port = 6700
     """Fixed port of the node manager."""
     object_manager_port: Port = 6701
@@ -33,19 +33,20 @@ class RayPorts(Model):
     dashboard_agent_listen_port: Port = 6705
     """Fixed port of the dashboard agent (HTTP)."""
     metrics_export_port: Port = 6706
-    """Fixed port of the metrics."""
+    """Fixed port of the metrics export."""
     ray_client_server_port: Port = 10001
     """Fixed port of the Ray client server."""
     min_worker_port: Port = 10002
-    """First port of workers."""
+    """First port of the workers."""
     max_worker_port: Port = 19999
-    """Last port of workers."""
+    """Last port of the workers."""
 
     @model_validator(mode="after")
     def _ports_fit(self) -> "RayPorts":
         if self.range_end - self.range_start + 1 < self.block_size:
             raise ValueError(
-                f"the range {self.range_start}-{self.range_end} is smaller than one block of {self.block_size}"
+                f"the range {self.range_start}-{self.range_end} is smaller than"
+                f" one block of {self.block_size} ports"
             )
         if self.min_worker_port > self.max_worker_port:
             raise ValueError("min_worker_port is above max_worker_port")
@@ -53,89 +54,92 @@ class RayPorts(Model):
         return self
 
     def refuse_clash(self, *others: int) -> None:
-        """Refuse ports of services, and further ones, that are the same or are among the workers'.
+        """Refuse two services with one port, and a service with a port of the workers.
+
+        `others` are ports of further services.
 
         Raises:
-            ValueError: as the launcher does.
+            ValueError: the launcher would refuse these ports too.
         """
-        fixed = [
-            value
-            for name, value in self
-            if name.endswith("_port") and not name.endswith("worker_port")
-        ]
-        taken = [*fixed, *others]
-        if len(set(taken)) < len(taken):
+        services = list(others)
+        for name, port in self:
+            if name.endswith("_port") and not name.endswith("worker_port"):
+                services.append(port)
+        if len(set(services)) < len(services):
             raise ValueError("two services have the same port")
-        if any(self.min_worker_port <= port <= self.max_worker_port for port in taken):
+        workers = range(self.min_worker_port, self.max_worker_port + 1)
+        if any(port in workers for port in services):
             raise ValueError(
-                f"a service has a port of the workers' {self.min_worker_port}-{self.max_worker_port}"
+                "a service has one of the ports of the workers"
+                f" ({self.min_worker_port}-{self.max_worker_port})"
             )
 
 
 class Ray(Fact):
-    """Overrides for dagster-slurm's RayLauncher; what is left out keeps the launcher's own default.
+    """Settings of dagster-slurm's RayLauncher; a field that is left out keeps the default of the launcher.
 
-    ``redis_password`` is missing on purpose: it is a secret, and the launcher makes one for each cluster.
+    ``redis_password`` is not among them: it is a secret, and the launcher makes one for each cluster.
     """
 
     num_gpus_per_node: Annotated[int, Field(ge=0, le=1024)] | None = None
-    """GPUs that Ray uses on a node."""
+    """Number of GPUs that Ray uses on a node."""
     ray_address: Annotated[Text | None, Meta(weight=Weight.TRUST)] = None
-    """Cluster to connect to instead of starting one."""
+    """Address of a running cluster to connect to, instead of starting one."""
     dashboard_host: Text | None = None
     """Address that the dashboard listens on."""
     dashboard_port: Port | None = None
     """Port of the dashboard."""
     object_store_memory_gb: Annotated[int, Field(ge=1)] | None = None
-    """Size of the object store in GB."""
+    """Size of the object store, in GB."""
     ray_start_args: Annotated[Several[Text], Meta(weight=Weight.TRUST)] = ()
     """Further arguments of `ray start` on the head node."""
     ray_port: Port | None = None
-    """Port of the head (GCS)."""
+    """Port of the head node (GCS)."""
     grace_period: Annotated[int, Field(ge=0, le=86400)] | None = None
-    """Seconds that a shutdown may take."""
+    """Time limit of a shutdown, in seconds."""
     head_startup_timeout: Seconds | None = None
-    """Seconds that the head may take to start."""
+    """Time limit for the start of the head node, in seconds."""
     worker_startup_delay: Annotated[int, Field(ge=0, le=3600)] | None = None
-    """Seconds between the starts of two workers."""
+    """Time between the starts of two workers, in seconds."""
     pre_start_commands: Annotated[Several[Text], Meta(weight=Weight.TRUST)] = ()
-    """Shell commands before `ray start` (`ulimit -n 65536`)."""
+    """Shell commands to run before `ray start` (`ulimit -n 65536`)."""
     worker_cpu_bind: (
         Literal["omit", "none", "cores", "sockets", "threads", "ldoms", "rank_ldom", "boards"]
         | None
     ) = None
-    """Value of `srun --cpu-bind` for workers; `omit` leaves the option out."""
+    """Value of `srun --cpu-bind` for workers; `omit` omits the option."""
     use_head_ip: bool | None = None
-    """Use the head's address and not its name."""
+    """Use the IP address of the head node, not its name."""
     port_strategy: Literal["fixed", "hash_jobid", "random"] | None = None
-    """How a cluster finds its ports."""
+    """Method by which a cluster chooses its ports."""
     port_config: RayPorts | None = None
-    """The ports it may take."""
+    """Ports that a cluster may use."""
     network_interface: Label | None = None
     """Network interface of every node (`ib0`)."""
     node_ip_address_command: Annotated[Text | None, Meta(weight=Weight.TRUST)] = None
-    """Shell command that prints a node's address, where interface names differ."""
+    """Shell command that prints the address of a node, if interface names differ."""
 
     @model_validator(mode="after")
     def _fixed_ports_differ(self) -> "Ray":
         if self.port_strategy == "fixed":
-            head = (self.ray_port or 6379, self.dashboard_port or 8265)  # the launcher's defaults
-            (self.port_config or RayPorts()).refuse_clash(*head)
+            ports = self.port_config or RayPorts()
+            # 6379 and 8265 are the defaults of the launcher.
+            ports.refuse_clash(self.ray_port or 6379, self.dashboard_port or 8265)
         return self
 
 
 class Spark(Fact):
-    """Overrides for dagster-slurm's SparkLauncher; what is left out keeps the launcher's own default."""
+    """Settings of dagster-slurm's SparkLauncher; a field that is left out keeps the default of the launcher."""
 
     spark_home: Annotated[RemotePath | None, Meta(weight=Weight.TRUST)] = None
-    """Folder of the Spark installation."""
+    """Directory of the Spark installation."""
     master_url: Annotated[MasterUrl | None, Meta(weight=Weight.TRUST)] = None
-    """Cluster to connect to instead of starting one (`spark://host:7077`)."""
+    """Address of a running cluster to connect to (`spark://host:7077`), instead of starting one."""
     executor_memory: Text | None = None
     """Memory of an executor (`4g`)."""
     executor_cores: Annotated[int, Field(ge=1)] | None = None
-    """Cores of an executor."""
+    """Number of cores of an executor."""
     driver_memory: Text | None = None
     """Memory of the driver (`2g`)."""
     num_executors: Annotated[int, Field(ge=1)] | None = None
-    """Number of executors; as many as fit when left out."""
+    """Number of executors; by default as many as fit."""

@@ -1,4 +1,4 @@
-"""The names that stand in a spec for what a person owns, written ``{user}``."""
+"""Placeholders in a spec for the values of a user, written ``{user}``."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -22,14 +22,14 @@ _PLACEHOLDER = re.compile(r"\{(\w*)\}")
 
 
 def names(text: str) -> list[str]:
-    """Return the names that stand in braces, in the order they appear."""
+    """Return the names in braces, in their order."""
     return _PLACEHOLDER.findall(text)
 
 
 def expand(text: str, values: Mapping[str, str | None]) -> str | None:
-    """Put each value in its place, once: a value that holds braces itself is not expanded again.
+    """Return a text with each placeholder replaced by its value, or ``None`` if a value is unknown.
 
-    Returns ``None`` when a value is not known, so that nothing half-filled is ever written.
+    A half-filled text would end up in an artifact. A value that has braces itself is not expanded again.
     """
     if any(values.get(name) is None for name in names(text)):
         return None

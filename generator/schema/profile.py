@@ -15,30 +15,30 @@ class SiteProfile(Model):
     user: Annotated[UserName, FILLED] | None = None
     """User name at the site."""
     email: Annotated[Email, FILLED] | None = None
-    """E-mail address, as a certificate authority knows it."""
+    """E-mail address at the certificate authority."""
     identity_file: Annotated[LocalPath, FILLED] | None = None
-    """Private key, when not the site's slot `~/.ssh/id_SITE`."""
+    """Private key, if it is not `~/.ssh/id_SITE`."""
     account: Label | None = None
-    """Account (project, allocation) that jobs are charged to."""
+    """Account (project, allocation) that pays for jobs."""
     project: Label | None = None
-    """Project that is part of names and paths at the site."""
+    """Project in names and paths at the site."""
     client_id: Label | None = None
-    """Id of your OIDC client."""
+    """Client id for OIDC."""
     home: Annotated[LocalPath, FILLED, Field(pattern="^/")] | None = None
-    """Your home folder on the machine that reads the `.env` file, where `~` would not mean the same to every reader."""
+    """Home directory on the machine that reads the `.env` file; not every reader of it expands `~`."""
     multiplexing: bool = True
-    """Share one connection between sessions, where the site allows it."""
+    """Share one connection between sessions, if the site allows it."""
     renew_on_connect: bool = True
-    """Let ssh renew a certificate that is due before it connects, where the site allows it."""
+    """Let ssh renew a certificate before it connects, if renewal is due and the site allows it."""
     accept_unverified: bool = False
-    """Pin host keys that the spec has from weak sources only; set it after you compared them yourself."""
+    """Pin host keys that have only weak sources too; set it after you compared them yourself."""
 
 
 class SiteEntry(SiteProfile):
     """The values that differ at one site, as a profile has them under `sites.SITE`."""
 
     set: Mapping[KeyPath, Any] = {}
-    """Changes to the site's spec, as with `--set`: `slurm.partition: zen4_0768`."""
+    """Changes to the spec of the site, as with `--set`: `slurm.partition: zen4_0768`."""
 
 
 class Profile(SiteProfile):

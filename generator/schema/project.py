@@ -1,4 +1,4 @@
-"""A Dagster project that a site is compiled into: where it lies, and what its package is called."""
+"""A Dagster project that gen compiles a site into: its directory and its package."""
 
 import keyword
 import re
@@ -9,77 +9,58 @@ from pathlib import PurePosixPath
 
 from generator.errors import GenError
 
-# Would be found before the project's own package, or instead of it.
-_TAKEN = {
-    *(
-        "dagster",
-        "dagster_dg_cli",
-        "dagster_pipes",
-        "dagster_shared",
-        "dagster_slurm",
-        "dagster_webserver",
-    ),
-    *(
-        "mypy",
-        "numpy",
-        "pandas",
-        "pip",
-        "pyarrow",
-        "pydantic",
-        "pyspark",
-        "pytest",
-        "ray",
-        "ruff",
-        "setuptools",
-    ),
-    *("test", "tests", "yaml"),
+# Python would import the project instead of these packages, or these instead of the project.
+_RESERVED = {
+    *("dagster", "dagster_dg_cli", "dagster_pipes", "dagster_shared", "dagster_slurm"),
+    *("dagster_webserver", "mypy", "numpy", "pandas", "pip", "pyarrow", "pydantic", "pyspark"),
+    *("pytest", "ray", "ruff", "setuptools", "test", "tests", "yaml"),
 }
 
 
 @dataclass(frozen=True)
 class Project:
-    """A project below the output folder."""
+    """A project below the output directory."""
 
     folder: PurePosixPath
-    """Where it lies; ``.`` when the output folder is the project."""
+    """Its directory; ``.`` if the output directory is the project."""
     package: str
     """Its Python package, below `src/`."""
     alone: bool = False
-    """Nothing but the project is compiled (`gen project`)."""
+    """True if gen compiles only the project (`gen project`)."""
 
     def same(self, other: "Project | None") -> bool:
-        """Tell whether two are one project, whatever else is compiled with it."""
+        """Return whether this is the same project, whatever else gen compiles with it."""
         return other is not None and (self.folder, self.package) == (other.folder, other.package)
 
     @property
     def sites(self) -> PurePosixPath:
-        """Folder of the sites' files; a folder without it is no project of ours."""
+        """Directory of the files of sites; every project of gen has it."""
         return self.folder / "src" / self.package / "sites"
 
     def wiring(self, site: str) -> PurePosixPath:
-        """Return where the file of a site lies, the only one that is managed."""
+        """Return the path of the file of a site, the only managed file of a project."""
         return self.sites / f"{site}.toml"
 
 
 def slug(name: str, taken: Set[str] = frozenset()) -> str:
-    """Return what a project is called as a folder and a distribution, from any name; `taken` are Python's own modules.
+    """Return the name of the directory and the distribution of a project, from any name.
 
-    Raises:
-        GenError: there is no package of that name.
+    `taken` are the names of the modules of Python itself.
     """
-    plain = unicodedata.normalize("NFKD", name.casefold()).encode("ascii", "ignore").decode()
-    found = re.sub("[^a-z0-9]+", "-", plain).strip("-")
-    if not found:
+    ascii_name = unicodedata.normalize("NFKD", name.casefold()).encode("ascii", "ignore").decode()
+    slug = re.sub("[^a-z0-9]+", "-", ascii_name).strip("-")
+    if not slug:
         raise GenError(
-            f"{name!r}: holds no letter of a to z and no digit, so no package can be called so"
+            f"{name!r}: has no letter from a to z and no digit, which the name of a package needs"
         )
-    if keyword.iskeyword(package(found)) or package(found) in _TAKEN | taken:
+    if keyword.iskeyword(package(slug)) or package(slug) in _RESERVED | taken:
         raise GenError(
-            f"{name!r}: Python has a meaning of its own for {package(found)}; choose another name"
+            f"{name!r}: {package(slug)} is the name of a Python package or keyword; choose another name"
         )
-    return found
+    return slug
 
 
 def package(slug: str) -> str:
     """Return the name of the Python package of a project."""
-    return ("_" if slug[0].isdigit() else "") + slug.replace("-", "_")
+    prefix = "_" if slug[0].isdigit() else ""
+    return prefix + slug.replace("-", "_")

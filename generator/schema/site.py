@@ -1,4 +1,4 @@
-"""A site: one cluster that people log in to."""
+"""A site: one cluster that users log in to."""
 
 from collections.abc import Mapping
 from typing import Annotated, Literal
@@ -15,80 +15,83 @@ from generator.schema.text_types import Alias, Country, Label, Link, RemotePath,
 
 
 class Status(Fact):
-    """Whether people still log in."""
+    """Status of a site: whether users can log in, and until when."""
 
     state: Literal["active", "retiring", "retired"] = "active"
-    """What it is: in use, about to stop, or no more."""
+    """`active`, `retiring` (it will stop) or `retired` (it has stopped)."""
     ends: Day | None = None
-    """The last day (YYYY-MM-DD), where one was announced."""
+    """Last day (YYYY-MM-DD), if the site announced one."""
 
     def words(self) -> str | None:
-        """Return what to tell a person; of a site that is in use nothing but a note."""
-        state = self.state if self.state != "active" else None
-        return (
-            ", ".join(filter(None, [state, f"until {self.ends}" if self.ends else None, self.note]))
-            or None
-        )
+        """Return the status as a text: the state unless it is active, the last day, the note; ``None`` without any."""
+        parts: list[str] = []
+        if self.state != "active":
+            parts.append(self.state)
+        if self.ends:
+            parts.append(f"until {self.ends}")
+        if self.note:
+            parts.append(self.note)
+        return ", ".join(parts) or None
 
 
 class Deployment(Fact):
-    """Where projects put their files at the site."""
+    """Directory for the files of projects at the site."""
 
     base_path: RemotePath
-    """Folder at the site that deployments go below."""
+    """Directory at the site below which projects are deployed."""
 
 
 class Filesystem(Fact):
-    """A place for files at the site."""
+    """A file system of the site."""
 
     path: Text
-    """Path, in the site's words."""
+    """Path, in the words of the site's documentation."""
     quota: Annotated[Text | None, Meta(weight=Weight.PROSE)] = None
-    """Quota, in the site's words."""
+    """Quota, in the words of the site's documentation."""
     purge_days: Annotated[int, Field(ge=1)] | None = None
-    """Days after which files are removed."""
+    """Number of days after which the site deletes files."""
     on_compute_nodes: Literal["read-write", "read-only", "absent"] = "read-write"
-    """What jobs can do there."""
+    """Access for jobs."""
 
 
 class HttpApi(Fact):
-    """An HTTP interface for machines, beside or instead of SSH."""
+    """An HTTP API of the site, beside SSH or instead of it."""
 
     kind: Text
-    """What it is (`FirecREST v2`)."""
+    """Name and version (`FirecREST v2`)."""
     url: Annotated[Link, Meta(weight=Weight.TRUST)]
-    """Its address."""
+    """Address of the API."""
 
 
 class SiteSpec(Model):
-    """One cluster that people log in to: its machines, keys, queues, and what is known from where."""
+    """One cluster that users log in to: its machines, host keys and queues, with the sources of these facts."""
 
     site: Slug
-    """Name of the site; the file is called the same."""
+    """Name of the site, which is also the name of the file."""
     title: Annotated[Title, Meta(weight=Weight.PROSE)]
-    """Name for people."""
+    """Title of the site, for humans."""
     operator: Annotated[Text | None, Meta(weight=Weight.PROSE)] = None
-    """Who runs it."""
+    """Organisation that runs the site."""
     country: Annotated[Country | None, Meta(weight=Weight.PROSE)] = None
     """Country (ISO 3166 code)."""
     docs: Annotated[Link | None, Meta(weight=Weight.PROSE)] = None
-    """The site's own documentation."""
+    """Address of the site's documentation."""
     note: Annotated[Text | None, Meta(weight=Weight.PROSE)] = None
-    """What a person should know first; shown by `gen show`, never compiled."""
+    """Note for users; `gen show` prints it first, and no artifact has it."""
     status: Status = Status.model_construct()
-    """Whether people still log in."""
+    """Status of the site."""
     sources: Mapping[Label, Source] = {}
-    """Where the facts below were read."""
+    """Sources of the facts below, by name."""
     hosts: Annotated[Mapping[Alias, Host], Field(min_length=1), Meta(weight=Weight.TRUST)]
-    """Machines to log in to, by the alias that a person types; the first is the usual one."""
+    """Machines to log in to, by the alias that a user types; the first is the usual one."""
     compute: Annotated[Mapping[Slug, Compute], Meta(weight=Weight.TRUST)] = {}
-    """Compute nodes, by a name for the group."""
+    """Groups of compute nodes, by name."""
     jobs: Annotated[Mapping[Alias, JobEntry], Meta(weight=Weight.TRUST)] = {}
-    """Entries that start a Slurm job and log in to it, by alias."""
+    """Aliases that start a Slurm job and log in to it."""
     host_keys: Annotated[Mapping[Slug, HostKeys], Meta(weight=Weight.TRUST)] = {}
-    """What the machines prove themselves with."""
+    """Host keys of the machines, by a name for each set."""
     auth: Annotated[Auth, Meta(weight=Weight.TRUST)]
-    """How a person logs in."""
+    """Login method."""
     multiplexing: Annotated[
         Literal["allowed", "required", "forbidden"],
         Meta(
@@ -101,17 +104,17 @@ class SiteSpec(Model):
     ] = "allowed"
     """Whether one connection may carry several sessions (ControlMaster)."""
     slurm: Slurm = Slurm.model_construct()
-    """The queues."""
+    """Queues and their limits."""
     deployment: Deployment | None = None
-    """Where projects put their files."""
+    """Directory for the files of projects."""
     ray: Annotated[Ray, Meta(weight=Weight.TUNING)] = Ray.model_construct()
-    """What the site changes in dagster-slurm's Ray launcher."""
+    """Settings of dagster-slurm's Ray launcher."""
     spark: Annotated[Spark, Meta(weight=Weight.TUNING)] = Spark.model_construct()
-    """What the site changes in dagster-slurm's Spark launcher."""
+    """Settings of dagster-slurm's Spark launcher."""
     filesystems: Mapping[Label, Filesystem] = {}
-    """Places for files."""
+    """File systems, by name."""
     http_api: HttpApi | None = None
-    """Interface for machines."""
+    """HTTP API."""
     compute_internet: Annotated[
         bool | None,
         Meta(
@@ -122,7 +125,7 @@ class SiteSpec(Model):
             },
         ),
     ] = None
-    """Whether compute nodes reach the internet; left out when the site does not say."""
+    """Whether compute nodes reach the internet; left out if the site's documentation does not say."""
 
     @property
     def usual_host(self) -> Machine:
@@ -149,21 +152,19 @@ class SiteSpec(Model):
         return route
 
     def auth_of(self, entry: Host | Compute) -> Auth:
-        """Return how a person logs in to a machine: its own way, else the site's."""
+        """Return the login method of a machine: its own, else that of the site."""
         return entry.auth or self.auth
 
     def unverified(self, keys: HostKeys) -> bool:
-        """Tell whether every source of these host keys is weak, so that ssh should not trust them unasked."""
+        """Return whether every source of these host keys is weak: gen then pins them only if the user accepts that."""
         return all(self.sources[name].weak for name in keys.source)
 
     def pinned(self) -> Literal["yes", "in part", "unverified", "no"]:
-        """Tell whether ssh knows every host's keys beforehand, some machine's, only such from weak sources, or none."""
-        sure = {
-            entry
-            for keys in self.host_keys.values()
-            if not self.unverified(keys)
-            for entry in keys.hosts
-        }
-        if sure:
-            return "yes" if sure.issuperset(self.hosts) else "in part"
+        """Return whether gen pins the host keys of every host, of some machines, only unverified keys, or none."""
+        verified: set[str] = set()
+        for keys in self.host_keys.values():
+            if not self.unverified(keys):
+                verified.update(keys.hosts)
+        if verified:
+            return "yes" if verified.issuperset(self.hosts) else "in part"
         return "unverified" if self.host_keys else "no"

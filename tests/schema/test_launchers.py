@@ -157,7 +157,9 @@ def test_whatever_the_launcher_takes_can_be_said_in_a_spec(name: str, values: li
             {"redis_shard_port": 6700}, "two services have the same port", id="a port twice"
         ),
         pytest.param(
-            {"metrics_export_port": 10002}, "a port of the workers'", id="a port of the workers'"
+            {"metrics_export_port": 10002},
+            "one of the ports of the workers",
+            id="a port of the workers'",
         ),
     ],
 )
