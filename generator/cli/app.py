@@ -134,6 +134,7 @@ def install(
     accept_unverified: options.AcceptUnverified = None,
     mode: options.InstallMode = None,
     take_over: options.TakeOver = False,
+    allow_name: options.AllowName = None,
     yes: options.Yes = False,
     dry_run: options.DryRun = False,
     force: options.Force = False,
@@ -153,7 +154,7 @@ def install(
 
     values = user_values(user, email, identity_file, account, accept_unverified)
     choices = [Choice(site, specs, profile, values, tuple(set_ or ())) for site in sites]
-    consent = Consent(yes, force, take_over)
+    consent = Consent(yes, force, take_over, tuple(allow_name or ()))
     raise typer.Exit(run(choices, mode, consent, dry_run=dry_run, as_json=json))
 
 

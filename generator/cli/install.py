@@ -19,7 +19,9 @@ from generator.install import (
     side_effects,
 )
 from generator.install import plan as planning
+from generator.install.foreign_names import foreign_names
 from generator.install.mode import Mode
+from generator.install.name_conflicts import name_conflicts
 from generator.install.permissions import loose_permissions
 from generator.install.plan import HomePlan, SiteFiles
 from generator.loading import inputs
@@ -36,6 +38,8 @@ class Consent:
     yes: bool
     force: bool
     take_over: bool = False
+    allowed_names: tuple[str, ...] = ()
+    """Names that are not a site's own and that its spec may have nevertheless."""
 
 
 @dataclass(frozen=True)
@@ -78,14 +82,12 @@ def run(
 ) -> int:
     """Install some sites; every refusal comes before the first write."""
     home = planning.home_directory()
-    choices = list({choice.site: choice for choice in choices}.values())
-    sites: list[SiteFiles] = []
+    by_name = _by_name(choices, home)
+    choices = [choice for choice, _ in by_name.values()]
+    sites = [site_files for _, site_files in by_name.values()]
     secrets: dict[str, tuple[str, ...]] = {}
-    for choice in choices:
-        given = inputs.read(choice)
-        site_files = _site_files(given, home)
-        sites.append(site_files)
-        secrets[site_files.name] = _existing_secrets(given, home)
+    for choice, site_files in by_name.values():
+        secrets[site_files.name] = _existing_secrets(inputs.read(choice), home)
     request = _Request(home, sites, secrets, mode, consent)
     if mode is Mode.PRINT:
         _print(request)
@@ -116,6 +118,22 @@ def run(
     return 0
 
 
+def _by_name(
+    choices: Iterable[inputs.Choice], home: Path
+) -> dict[str, tuple[inputs.Choice, SiteFiles]]:
+    """Return each site once, though it may be named twice, as in `gen install mila mila.yaml`."""
+    by_name: dict[str, tuple[inputs.Choice, SiteFiles]] = {}
+    for choice in choices:
+        site_files = _site_files(inputs.read(choice), home)
+        first_choice, first_files = by_name.setdefault(site_files.name, (choice, site_files))
+        if first_files.spec != site_files.spec:
+            raise GenError(
+                f"{site_files.name}: {first_choice.site} and {choice.site} are different specs "
+                "of this site; install one of them"
+            )
+    return by_name
+
+
 def _site_files(given: inputs.Inputs, home: Path) -> SiteFiles:
     compilation = next_steps.compilation_of(given)
     recorded = site.recorded_inputs(given, compilation, home)
@@ -138,6 +156,8 @@ def _install(request: _Request, *, as_json: bool) -> _Installation | None:
     With --yes the plan is made while no other gen can write. Otherwise the user sees one plan, and
     exactly this plan is carried out: gen refuses it if a file changed before the answer.
     """
+    if not _allow_names(request):
+        return None
     request = replace(request, consent=_with_take_over(request))
     confirmed = None
     if not request.consent.yes:
@@ -159,6 +179,31 @@ def _install(request: _Request, *, as_json: bool) -> _Installation | None:
         backups = apply.install(request.home, checked.plan, missing, request.secrets)
     timers = {name: services.start(name, request.home) for name in timed}
     return _Installation(checked, backups, timers)
+
+
+def _allow_names(request: _Request) -> bool:
+    """Get the user's consent to names that are not the site's own; --yes does not give it.
+
+    Names that the installed version of the site has too have been allowed before.
+    """
+    problems: list[str] = []
+    for site_files in request.sites:
+        allowed = set(request.consent.allowed_names)
+        installed = planning.installed_conf(request.home, site_files.name)
+        if installed:
+            allowed.update(foreign_names(installed))
+        for name in foreign_names(site_files.conf):
+            if name not in allowed:
+                problems.append(
+                    f"{name}: is not a name of {site_files.name}, but its spec decides where ssh "
+                    f"connects for it; to allow that, add --allow-name {shlex.quote(name)}"
+                )
+    if not problems:
+        return True
+    if request.consent.yes or not on_terminal():
+        raise GenError("\n".join([*problems, "Nothing was written."]))
+    say("\n".join(problems))
+    return agreed(f"Allow {'this name' if len(problems) == 1 else 'these names'}?")
 
 
 def _confirm(home: Path, plan: HomePlan, *, as_json: bool) -> bool:
@@ -207,6 +252,7 @@ def _checked_plan(request: _Request) -> _CheckedPlan:
     plan = planning.installation(home, sites, request.mode, take_over=consent.take_over)
     if not consent.force:
         file_changes.refuse_conflicts([(home, plan.files)])
+    _refuse_name_conflicts(plan, sites)
     if plan.manual_reason:
         return _CheckedPlan(plan, ())
     before = Files(home)
@@ -226,6 +272,17 @@ def _checked_plan(request: _Request) -> _CheckedPlan:
     for conf in confs:
         findings += side_effects.outdated_client(conf)
     return _CheckedPlan(plan, tuple(findings))
+
+
+def _refuse_name_conflicts(plan: HomePlan, sites: Iterable[SiteFiles]) -> None:
+    """Refuse a second meaning of a name, even with --force: ssh would use the first file's."""
+    changed_sites = [site_files.name for site_files in sites]
+    conflicts = name_conflicts(plan.confs, changed_sites)
+    if not conflicts:
+        return
+    messages = [conflict.message for conflict in conflicts]
+    hint = "Nothing was written. Use one of the sites: gen uninstall SITE removes the other."
+    raise GenError("\n".join([*messages, hint]))
 
 
 def _planned_files(home: Path, plan: HomePlan) -> dict[Path, bytes | None]:

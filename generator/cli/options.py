@@ -141,6 +141,15 @@ TakeOver = Annotated[
     bool, option("--take-over", text="Replace the entries that `mila init` wrote.")
 ]
 
+AllowName = Annotated[
+    list[str] | None,
+    option(
+        "--allow-name",
+        metavar="NAME",
+        text="Let a spec have this name, which is not the site's own. May be repeated.",
+    ),
+]
+
 # gen uninstall
 Purge = Annotated[
     bool,

@@ -6,7 +6,7 @@ The comparison is the one of `gen site`, with the home directory as the output d
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from generator import paths, resources
@@ -71,6 +71,8 @@ class HomePlan:
     """The ssh config afterwards."""
     inputs: Snapshot
     """The files that the plan was made from."""
+    confs: Mapping[str, bytes] = field(default_factory=dict)
+    """After an installation: the ssh configuration of every site, by name."""
     manual_reason: str | None = None
     """Why the user has to change the ssh config themselves, if so."""
 
@@ -161,7 +163,16 @@ def installation(
     manual_reason = _manual_reason(home, change)
     if not manual_reason:
         files.append(change)
-    return HomePlan(intents, files, records, frozenset(confs), content, inputs, manual_reason)
+    return HomePlan(
+        intents=intents,
+        files=files,
+        records=records,
+        remaining=frozenset(confs),
+        config=content,
+        inputs=inputs,
+        confs=confs,
+        manual_reason=manual_reason,
+    )
 
 
 def uninstallation(home: Path, sites: Sequence[str]) -> HomePlan:
@@ -198,7 +209,27 @@ def uninstallation(home: Path, sites: Sequence[str]) -> HomePlan:
         # The lock goes last: as long as it is there, the site counts as installed.
         for path in (paths.installed_spec_copy(site), paths.installed_lock(site)):
             records.append(Change(path, Action.DELETE))
-    return HomePlan([], files, records, remaining, content, inputs, manual_reason)
+    return HomePlan(
+        intents=[],
+        files=files,
+        records=records,
+        remaining=remaining,
+        config=content,
+        inputs=inputs,
+        manual_reason=manual_reason,
+    )
+
+
+def installed_conf(home: Path, site: str) -> bytes | None:
+    """Return the ssh configuration of a site as gen installed it, ``None`` if it is edited."""
+    site_lock = record.installed(home).get(site)
+    path = paths.installed_ssh_config(site)
+    file = _read(home, [path]).get(path)
+    if site_lock is None or file is None or path not in site_lock.files:
+        return None
+    if digest(file.content) != site_lock.files[path].sha256:
+        return None
+    return file.content
 
 
 def put(home: Path, path: PurePosixPath, content: bytes) -> Change:

@@ -65,9 +65,9 @@ def shadows(files: Files, conf: bytes) -> tuple[Shadow, ...]:
 
     For a pattern, gen asks ssh for an example.
     """
-    names = _names(conf)
+    names = site_names(conf)
     both = sources(files)
-    expected = effective_settings(_only(conf), names)
+    expected = effective_settings(site_alone(conf), names)
     actual = effective_settings(both, names)
     overridden: dict[str, list[str]] = {}
     for name in names:
@@ -178,12 +178,12 @@ def _is_lost(option: str, expected: Settings, actual: Settings) -> bool:
     return expected.get(keyword, ()) != actual.get(keyword, ())
 
 
-def _only(conf: bytes) -> tuple[Source, Source]:
+def site_alone(conf: bytes) -> tuple[Source, Source]:
     """Return a configuration that consists of the site's file."""
     return Source("the site's file", conf, tuple(lines(conf)), {}), Source("none", b"", (), {})
 
 
-def _names(conf: bytes) -> dict[str, str]:
+def site_names(conf: bytes) -> dict[str, str]:
     """Return the names to ask ssh for, each with the name or pattern that it stands for."""
     names: dict[str, str] = {}
     for line in lines(conf):

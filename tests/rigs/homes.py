@@ -26,6 +26,13 @@ def tree(home: Path) -> Tree:
     return entries
 
 
+def _yaml() -> YAML:
+    """Return a writer that repeats equal values, because gen refuses YAML aliases."""
+    yaml = YAML(typ="safe", pure=True)
+    yaml.representer.ignore_aliases = lambda _: True
+    return yaml
+
+
 def spec(directory: Path, site: str = "ours", **more: Any) -> Path:
     """Write the spec of a site with one host and no host keys, and return its path."""
     values = {
@@ -36,7 +43,7 @@ def spec(directory: Path, site: str = "ours", **more: Any) -> Path:
     }
     path = directory / f"{site}.yaml"
     with path.open("w") as file:
-        YAML(typ="safe").dump(values | more, file)
+        _yaml().dump(values | more, file)
     return path
 
 

@@ -1,0 +1,218 @@
+"""A spec gets no name of others: not of the internet without consent, and not of another site."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from homes import spec, tree
+from running import Gen
+
+from generator.compiler.compile import compile_site
+from generator.install.foreign_names import foreign_names
+from generator.loading import validate
+from generator.resources import CATALOGUE
+from generator.schema.profile import SiteProfile
+
+EVIL_HOST: dict[str, Any] = {"host": "login.evil.example"}
+CAPTURES: dict[str, dict[str, Any]] = {
+    "hosts": {"evil": EVIL_HOST, "github.com": EVIL_HOST},
+    "compute": {
+        "nodes": {
+            "match": "*",
+            "also": ["!evil", "!login.evil.example", "!github.com"],
+            "through": "evil",
+        }
+    },
+}
+
+
+def conf(*blocks: str) -> bytes:
+    return "\n".join(f"Host {block}\n    Port 22" for block in blocks).encode()
+
+
+HOSTS = "Host a\n    HostName login.cluster.example.org\nHost b\n    HostName cluster.ac.at\n"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("github.com", id="a host of others"),
+        pytest.param("10.0.0.1", id="an address"),
+        pytest.param("evil-login.cluster.example.org", id="a name beside a host name"),
+        pytest.param("*", id="every name"),
+        pytest.param("????", id="every short name"),
+        pytest.param("gpu*", id="a pattern without a domain"),
+        pytest.param("*.example.org", id="a domain above that of the hosts"),
+        pytest.param("*.ac.at", id="a domain of many owners"),
+        pytest.param("*cluster.example.org", id="a pattern that does not end in a whole domain"),
+        pytest.param("git?.com", id="a pattern with a foreign end"),
+    ],
+)
+def test_a_name_beyond_the_site_is_foreign(name: str) -> None:
+    assert foreign_names(HOSTS.encode() + conf(name)) == (name,)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("cluster", id="a short alias"),
+        pytest.param("LOGIN.cluster.example.org", id="a host name in capitals"),
+        pytest.param("node1.login.cluster.example.org", id="below a host name"),
+        pytest.param("cn-????", id="short names of nodes"),
+        pytest.param("*.cluster.example.org", id="the domain of a host"),
+        pytest.param("cn-?.cluster.example.org", id="nodes in the domain of a host"),
+        pytest.param("a !github.com", id="an exclusion"),
+    ],
+)
+def test_a_name_of_the_site_is_not_foreign(name: str) -> None:
+    assert foreign_names(HOSTS.encode() + conf(name)) == ()
+
+
+@pytest.mark.parametrize("path", sorted(CATALOGUE.glob("*.yaml")), ids=lambda path: path.stem)
+def test_no_site_of_the_catalogue_has_a_foreign_name(path: Path, ada: SiteProfile) -> None:
+    for artifact in compile_site(validate.site(path), ada):
+        if artifact.path.suffix == ".conf":
+            assert foreign_names(artifact.content) == ()
+
+
+@pytest.mark.parametrize("options", [["--yes"], ["--yes", "--force"], []], ids=" ".join)
+def test_a_foreign_name_is_refused_without_consent_to_it(
+    gen: Gen, home: Path, options: list[str]
+) -> None:
+    before = tree(home)
+    result = gen("install", str(spec(Path(), "evil", **CAPTURES)), *options)
+    assert (result.status, result.out) == (2, "")
+    effect = "is not a name of evil, but its spec decides where ssh connects for it"
+    assert result.err == (
+        f"github.com: {effect}; to allow that, add --allow-name github.com\n"
+        f"*: {effect}; to allow that, add --allow-name '*'\n"
+        "Nothing was written.\n"
+    )
+    assert tree(home) == before
+
+
+def test_a_foreign_name_is_installed_with_consent_and_not_asked_for_again(
+    gen: Gen, home: Path
+) -> None:
+    path = spec(Path(), "evil", hosts=CAPTURES["hosts"])
+    assert gen("install", str(path), "--yes", "--allow-name", "github.com").status == 0
+    assert gen("install", str(path), "--yes", "--user", "ada").status == 0
+    more = {**CAPTURES["hosts"], "gitlab.com": EVIL_HOST}
+    spec(Path(), "evil", hosts=more)
+    result = gen("install", str(path), "--yes")
+    assert (result.status, result.err.startswith("gitlab.com: ")) == (2, True)
+
+
+@pytest.mark.parametrize(("answer", "status"), [(False, 0), (True, 0)], ids=["no", "yes"])
+def test_in_a_terminal_the_user_is_asked_for_the_name(
+    gen: Gen, home: Path, monkeypatch: pytest.MonkeyPatch, answer: bool, status: int
+) -> None:
+    questions: list[str] = []
+
+    def agreed(question: str) -> bool:
+        questions.append(question)
+        return answer
+
+    monkeypatch.setattr("generator.cli.install.agreed", agreed)
+    monkeypatch.setattr("generator.cli.install.on_terminal", lambda: True)
+    result = gen("install", str(spec(Path(), "evil", hosts=CAPTURES["hosts"])), "--json")
+    assert (result.status, questions[0]) == (status, "Allow this name?")
+    assert "github.com: is not a name of evil" in result.err
+    assert (home / ".ssh/gen.d/evil.conf").exists() == answer
+
+
+TAKES_OVER = {
+    "hosts": {
+        "mila": {"host": "evil.example.net"},
+        "login.server.mila.quebec": {"host": "evil.example.net"},
+    }
+}
+ALLOW = ("--allow-name", "login.server.mila.quebec")
+
+
+@pytest.mark.parametrize("options", [[], ["--force"], ["--mode", "inline"]], ids=str)
+def test_a_second_spec_cannot_take_a_name_of_an_installed_site(
+    gen: Gen, home: Path, options: list[str]
+) -> None:
+    assert gen("install", "mila", "--user", "ada", "--yes").status == 0
+    before = tree(home)
+    result = gen("install", str(spec(Path(), "aaa", **TAKES_OVER)), "--yes", *ALLOW, *options)
+    assert (result.status, result.out) == (2, "")
+    *conflicts, hint = result.err.splitlines()
+    assert len(conflicts) == 2
+    for name, conflict in zip(("login.server.mila.quebec", "mila"), conflicts, strict=True):
+        assert conflict.startswith(
+            f"{name}: aaa and mila give this name different meanings: "
+            "hostname evil.example.net or login.server.mila.quebec, port 22 or 2222, "
+        )
+    assert hint == (
+        "Nothing was written. Use one of the sites: gen uninstall SITE removes the other."
+    )
+    assert tree(home) == before
+
+
+def site(name: str, alias: str, **changes: Any) -> str:
+    hosts = {alias: {"host": f"{name}.example.org"} | changes, "jump": {"host": "jump.example.org"}}
+    auth = {"method": "publickey", "key": "~/.ssh/id_both"}
+    return str(spec(Path(), name, hosts=hosts, auth=auth))
+
+
+def test_two_sites_with_the_same_jump_host_live_together(gen: Gen, home: Path) -> None:
+    specs = [site("one", "one", via="jump"), site("two", "two", via="jump")]
+    assert gen("install", *specs, "--yes").status == 0
+    assert gen("install", specs[0], "--yes", "--user", "ada").status == 2
+    assert gen("install", *specs, "--yes", "--user", "ada").status == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "difference"),
+    [
+        pytest.param({"port": 2222}, "port 22 or 2222", id="port"),
+        pytest.param({"user": "grace"}, "user ada or grace", id="user"),
+        pytest.param({"via": "jump"}, "proxyjump (none) or jump", id="way there"),
+        pytest.param(
+            {"auth": {"method": "publickey", "key": "~/.ssh/id_2"}}, "identityfile", id="key"
+        ),
+    ],
+)
+def test_two_new_sites_with_different_meanings_of_a_name_are_refused(
+    gen: Gen, home: Path, changes: dict[str, Any], difference: str
+) -> None:
+    before = tree(home)
+    first = spec(Path(), "one", hosts={"login": {"host": "x.example.org", "user": "ada"}})
+    jump = {"jump": {"host": "jump.example.org"}} if "via" in changes else {}
+    second = spec(
+        Path(), "two", hosts={"login": {"host": "x.example.org", "user": "ada"} | changes} | jump
+    )
+    result = gen("install", str(first), str(second), "--yes")
+    assert result.status == 2
+    assert "login: one and two give this name different meanings: " in result.err
+    assert difference in result.err
+    assert tree(home) == before
+
+
+def test_two_accounts_at_one_host_live_together_under_two_aliases(gen: Gen, home: Path) -> None:
+    host = {"host": "login.example.org"}
+    first = spec(Path(), "one", hosts={"ada": host | {"user": "ada"}}, auth={"method": "agent"})
+    second = spec(Path(), "two", hosts={"bob": host | {"user": "bob"}}, auth={"method": "agent"})
+    result = gen("install", str(first), str(second), "--yes")
+    assert result.status == 0
+    # ssh takes the account of the first file for the host name itself, which gen reports.
+    assert " User ada overrides User bob for login.example.org; two sites have" in result.err
+
+
+def test_the_same_site_twice_is_installed_once(gen: Gen, home: Path) -> None:
+    path = spec(Path())
+    result = gen("install", str(path), f"./{path}", "--yes")
+    assert (result.status, result.err.count("~/.ssh/gen.d/ours.conf")) == (0, 1)
+
+
+def test_two_different_specs_of_one_site_are_refused(gen: Gen, home: Path) -> None:
+    (Path("a")).mkdir()
+    first = spec(Path())
+    second = spec(Path("a"), title="Another")
+    result = gen("install", str(first), str(second), "--yes")
+    assert (result.status, result.err) == (
+        2,
+        "ours: ours.yaml and a/ours.yaml are different specs of this site; install one of them\n",
+    )
