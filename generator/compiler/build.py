@@ -50,7 +50,7 @@ def account(
 def _profile(file: File | None) -> Profile:
     # `gen init` writes a profile whose keys are all comments; YAML has no document then.
     if file is None or not _BLANK_OR_COMMENT.sub(b"", file.content).strip():
-        return Profile()
+        return Profile.model_construct()  # its validator would take time to build
     document = yaml_document.parse(file.content, str(file.path))
     return validate.validated(Profile, document, str(file.path))
 

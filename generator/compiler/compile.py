@@ -77,7 +77,7 @@ def compilation(
         site=site.site,
         title=site.title,
         status=site.status.words(),
-        profile=profile.model_dump(exclude_none=True, exclude_defaults=True),
+        profile=profile.known(),
         changes=tuple(str(change) for change in changes),
         keys=key_digests(site.model_dump(mode="json", exclude_defaults=True)),
         templates=compiled_templates.DIGEST,

@@ -33,6 +33,15 @@ class SiteProfile(Model):
     accept_unverified: bool = False
     """Pin host keys that have only weak sources too; set it after you compared them yourself."""
 
+    def known(self) -> dict[str, str | bool]:
+        """Return the values that the user has given and that are not the default."""
+        values: dict[str, str | bool] = {}
+        for name, field in SiteProfile.model_fields.items():
+            value = getattr(self, name)
+            if value is not None and value != field.default:
+                values[name] = value
+        return values
+
 
 class SiteEntry(SiteProfile):
     """The values that differ at one site, as a profile has them under `sites.SITE`."""
@@ -53,10 +62,19 @@ class Profile(SiteProfile):
         Raises:
             ValidationError: an option does not have the form of its field.
         """
-        values = self.model_dump(exclude={"sites"}, exclude_unset=True)
+        values = _values_set(self)
         if entry := self.sites.get(site):
-            values |= entry.model_dump(exclude={"set"}, exclude_unset=True)
+            values |= _values_set(entry)
         for name, option in options.items():
             if option is not None:
                 values[name] = option
-        return SiteProfile.model_validate(values)
+        # Without a value there is nothing to validate, and a validator takes time to build.
+        return SiteProfile.model_validate(values) if values else SiteProfile.model_construct()
+
+
+def _values_set(profile: SiteProfile) -> dict[str, Any]:
+    return {
+        name: getattr(profile, name)
+        for name in SiteProfile.model_fields
+        if name in profile.model_fields_set
+    }
