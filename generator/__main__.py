@@ -72,20 +72,25 @@ def _call() -> None:
 def _disable_pydantic_plugins() -> None:
     """Keep pydantic from looking for plugins in all installed packages, and from importing what it would need for it.
 
-    Together they would be a quarter of the time of a start. gen has no use for plugins.
+    Together they are a quarter of the time of a start. gen has no use for plugins.
     """
-    import importlib.util
+    import importlib
+    from types import ModuleType
 
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     name = "importlib.metadata"
-    spec = importlib.util.find_spec(name)
-    if name in sys.modules or spec is None or spec.loader is None:
+    if name in sys.modules:
         return
-    # docs.python.org/3/library/importlib.html#implementing-lazy-imports: it is imported when it is first used.
-    spec.loader = importlib.util.LazyLoader(spec.loader)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = importlib.metadata = module
-    spec.loader.exec_module(module)
+
+    def load(attribute: str) -> object:
+        del sys.modules[name]
+        return getattr(importlib.import_module(name), attribute)
+
+    # Stands for the module until something uses it. importlib.util.LazyLoader would not do: before Python 3.12 a
+    # second import statement loads the module.
+    stand_in = ModuleType(name)
+    stand_in.__getattr__ = load  # type: ignore[method-assign]
+    sys.modules[name] = importlib.metadata = stand_in
 
 
 def _fill_closed_streams() -> None:
