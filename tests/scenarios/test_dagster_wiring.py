@@ -111,7 +111,7 @@ def wiring(tmp_path_factory: pytest.TempPathFactory) -> Wiring:
         for artifact in ssh_config.emit(account):
             write(directory / artifact.path, artifact.content)
         variables[name] = environment_of(account)
-        # dagster-slurm refuses a key file that does not exist.
+        # ssh ignores the file of -i with a warning if it does not exist.
         key = variables[name].get("SLURM_EDGE_NODE_KEY_PATH")
         if key:
             write(directory / key, b"")
