@@ -11,7 +11,7 @@ PACKAGE = Path(generator.__file__).parent
 
 # From the bottom up. A module imports from its own directory and from the rows before.
 ROWS: tuple[tuple[str, ...], ...] = (
-    ("errors", "resources", "paths"),
+    ("clock", "errors", "resources", "paths"),
     ("formatting", "files"),
     ("programs",),
     ("codec",),

@@ -36,11 +36,11 @@ def run(
     path = specs / f"{site}.yaml"
     if path.exists():
         raise GenError(f"{path}: already exists; move it, or choose another --name")
-    spec = import_host.start(alias, site, today)
+    spec = import_host.start_spec(alias, site, today)
     if live:
         say(f"asking {alias} …")
         queues = _queues(alias, seconds)
-        spec["sources"][fix_spec.SOURCE] = fix_spec.entry(alias, today) | {"checked": today}
+        spec["sources"][fix_spec.SOURCE] = fix_spec.live_source(alias, today) | {"checked": today}
         spec["slurm"] = spec_blocks.slurm(queues, fix_spec.SOURCE)
     content = fresh(spec).encode()
     validate.spec(yaml_document.parse(content, str(path)), str(path))
@@ -54,28 +54,23 @@ def _queues(alias: str, seconds: float) -> Queues:
     """Log in through the user's own ssh configuration, and return the queues that Slurm reports."""
     terminal = on_terminal()
     options: list[str] = []
-    for keyword, value in session.settings(seconds, interactive=terminal, anew=False):
+    for keyword, value in session.settings(seconds, interactive=terminal, new_connection=False):
         options += ["-o", f"{keyword}={value}"]
     mark = secrets.token_hex(8)
     script = remote_script.script(mark, seconds)
-    report = say if terminal else _ignore
-    result = session.run(options, alias, script, seconds, report)
-    answer = remote_script.answer(result.printed, mark)
+    result = session.run(options, alias, script, seconds, say if terminal else None)
+    answer = remote_script.parse_answer(result.output, mark)
     if not answer.sections:
-        raise GenError(f"{alias}: no session ({result.last_words}); ssh {alias} must work first")
+        raise GenError(f"{alias}: no session ({result.last_message}); ssh {alias} must work first")
     if answer.queues.partitions is None:
-        reason = answer.failed("nodes") or "no partition"
+        reason = answer.failure("nodes") or "no partition"
         raise GenError(f"{alias}: Slurm does not answer there: {reason}")
     return answer.queues
 
 
-def _ignore(line: str) -> None:
-    """Drop what ssh prints where there is no terminal."""
-
-
 def _print_next_steps(site: str, alias: str, path: Path, spec: dict[str, Any]) -> None:
     say(f"\nYour user name is not part of a spec. Add it to {profile_name()}:")
-    say(f"  sites: {{ {site}: {{ user: {import_host.user(alias)} }} }}")
+    say(f"  sites: {{ {site}: {{ user: {import_host.configured_user(alias)} }} }}")
     if "host_keys" in spec:
         say(
             "\nThe host keys are those of your known_hosts: a weak source. Compare them with the keys"

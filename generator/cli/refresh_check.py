@@ -7,11 +7,11 @@ import os
 from datetime import UTC, datetime
 
 from generator.cli.output import data, say
+from generator.clock import now
 from generator.codec import report
 from generator.formatting import clock, home, span
 from generator.loading.inputs import Choice
 from generator.renewal import certificate_file, settings
-from generator.renewal.clock import now
 from generator.renewal.result import RefreshResult
 from generator.renewal.settings import Settings
 from generator.ssh.certificate import NEVER

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from generator import paths
 from generator.cli.output import data, say
+from generator.clock import now
 from generator.codec import report
 from generator.errors import GenError
 from generator.formatting import clock, home, printable, span
@@ -16,7 +17,6 @@ from generator.install.plan import home_directory
 from generator.install.status import InstalledSite
 from generator.loading.catalogue import sites as sites_with_spec
 from generator.loading.inputs import Choice
-from generator.renewal.clock import now
 from generator.renewal.failures import NoCertificateError
 from generator.renewal.secret import keep_memory_private
 from generator.renewal.status import RenewalStatus, Timer, renewal_status, sites

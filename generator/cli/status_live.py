@@ -1,26 +1,27 @@
-"""`gen status SITE --live`: asks the site itself, and tells where it is not what the spec says."""
+"""`gen status SITE --live`: probe the site, and print where it differs from its spec."""
 
-import json
 import os
-import sys
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path, PurePosixPath
+from textwrap import wrap
+from typing import Any
 
-from generator import resources
-from generator.cli.output import agreed, data, patch, say
+from generator import codec, resources
+from generator.cli.output import agreed, data, on_terminal, patch, say
 from generator.compiler import build
 from generator.compiler.account import Account
 from generator.compiler.artifact import Artifact
 from generator.compiler.emitters import ssh_config
 from generator.errors import GenError, os_errors_named
-from generator.formatting import printable
+from generator.files import read_regular
+from generator.formatting import count, printable
 from generator.install import plan, record
 from generator.loading import inputs
-from generator.probe.finding import Finding
-from generator.probe.fix_spec import mended
-from generator.probe.probe import Visit, visit
+from generator.probe.finding import ProbeFinding
+from generator.probe.fix_spec import fix_spec
+from generator.probe.probe import ProbeResult, probe
 from generator.schema.profile import SiteProfile
 from generator.workspace import writer
 from generator.workspace.patch import diff
@@ -30,59 +31,70 @@ from generator.workspace.plan import Action, Actual, Change
 def run(
     choice: inputs.Choice, *, seconds: float, fix: bool, yes: bool, as_json: bool, today: date
 ) -> int:
-    """Print what differs between a spec and its site; with `fix`, put the facts about its queues into the spec.
+    """Print the differences between a spec and its site; with `fix`, write the facts about its queues to the spec.
 
-    Returns 1 where something differs, 2 where only a question could not be asked, 0 where all is as the spec says.
-
-    Raises:
-        GenError: faults in spec or profile, no ssh, or a spec that is not to be changed here.
+    Returns 1 if something differs, 2 if only a question has no answer, and 0 if the site is as the spec says.
     """
     given = inputs.read(choice)
     if fix:
         _refuse_shipped(given.spec.path)
-    who = _as_installed(build.account(given)[0])
-    (conf,) = ssh_config.emit(who)
-    say(f"asking {who.site.title} …")
-    found = visit(who, conf.content, terminal=_terminal(), seconds=seconds, tell=say)
-    data(_json(who.site.site, found) if as_json else _text(who.site.site, found))
-    left = found.findings
-    if fix and found.queues is None:
-        say("the site was not asked for its queues, so there is nothing to write")
-    elif fix and found.queues:
-        after = mended(given.spec.content, str(given.spec.path), found.host, found.queues, today)
-        for one in after.left:
-            say(printable(f"left to you: {one.about}: {one.site}"))
-        if _write(given.spec, after.content, say if as_json else patch, yes=yes):
-            left = (*(one for one in left if not one.mends), *after.left)
-    return 1 if any(not one.kind.unasked for one in left) else 2 if left else 0
+    account = _as_installed(build.account(given)[0])
+    (conf,) = ssh_config.emit(account)
+    say(f"asking {account.site.title} …")
+    result = probe(account, conf.content, has_terminal=on_terminal(), seconds=seconds, report=say)
+    data(_json(account.site.site, result) if as_json else _text(account.site.site, result))
+    findings = result.findings
+    if fix:
+        findings = _fix(given.spec, result, say if as_json else patch, yes=yes, today=today)
+    return _status(findings)
 
 
-def _as_installed(who: Account) -> Account:
-    """Fill in whom the site was installed for, where neither profile nor options say it."""
-    was = record.installed(plan.home_directory()).get(who.site.site)
-    known = {**(was.inputs.profile if was else {}), **who.profile.model_dump(exclude_unset=True)}
-    known["renew_on_connect"] = False  # a visit changes nothing here
-    return replace(who, profile=SiteProfile.model_validate(known))
+def _status(findings: tuple[ProbeFinding, ...]) -> int:
+    if any(not finding.kind.is_unanswered for finding in findings):
+        return 1
+    return 2 if findings else 0
 
 
-def _terminal() -> bool:
-    return sys.stdin is not None and sys.stdin.isatty()
+def _fix(
+    spec: inputs.File,
+    result: ProbeResult,
+    show: Callable[[str], None],
+    *,
+    yes: bool,
+    today: date,
+) -> tuple[ProbeFinding, ...]:
+    """Write the queues of the site to the spec, and return the findings that are left."""
+    if result.queues is None:
+        say("gen could not ask the site for its queues, so there is nothing to write")
+        return result.findings
+    fixed = fix_spec(spec.content, str(spec.path), result.host, result.queues, today)
+    for finding in fixed.unresolved:
+        say(f"left to you: {finding.key}: {finding.site}")
+    if not _write(spec, fixed.content, show, yes=yes):
+        return result.findings
+    others = [finding for finding in result.findings if not finding.changes]
+    return (*others, *fixed.unresolved)
+
+
+def _as_installed(account: Account) -> Account:
+    """Add the values that the site was installed with, where neither profile nor options have one."""
+    installed = record.installed(plan.home_directory()).get(account.site.site)
+    values: dict[str, Any] = dict(installed.inputs.profile) if installed else {}
+    values |= account.profile.model_dump(exclude_unset=True)
+    values["renew_on_connect"] = False  # a probe changes nothing on this machine
+    return replace(account, profile=SiteProfile.model_validate(values))
 
 
 def _refuse_shipped(path: Path) -> None:
     if path.is_relative_to(resources.CATALOGUE):
-        copy = f"mkdir -p site_specs && cp {path} site_specs/"
         raise GenError(
-            f"{path.name}: ships with gen, and is not changed here; copy it and say it again: {copy}"
+            f"{path.name}: ships with gen, so --fix-spec does not change it; "
+            f"copy it, then try again: mkdir -p site_specs && cp {path} site_specs/"
         )
 
 
 def _write(spec: inputs.File, content: bytes, show: Callable[[str], None], *, yes: bool) -> bool:
-    """Show what changes, ask, and write; tell whether it was written.
-
-    Raises:
-        GenError: there is nobody to ask.
-    """
+    """Show the change, ask, and write the spec; return whether it was written."""
     if content == spec.content:
         say("nothing for --fix-spec to write")
         return False
@@ -90,70 +102,72 @@ def _write(spec: inputs.File, content: bytes, show: Callable[[str], None], *, ye
     mode = path.stat().st_mode & 0o7777
     name = PurePosixPath(os.path.relpath(path))
     artifact = Artifact(name, content, mode)
-    show(diff([Change(name, Action.UPDATE, Actual(spec.content, mode), artifact)], PurePosixPath()))
-    if not yes and not _terminal():
-        raise GenError(
-            f"{spec.path}: nothing was written; there is no terminal to ask on, and no --yes"
-        )
-    if not (yes or agreed(f"Write it to {spec.path}?")):
+    change = Change(name, Action.UPDATE, Actual(spec.content, mode), artifact)
+    show(diff([change], PurePosixPath()))
+    if not yes and not on_terminal():
+        raise GenError(f"{spec.path}: not written, since there is no terminal to ask on; add --yes")
+    if not yes and not agreed(f"Write it to {spec.path}?"):
         say("nothing was written")
         return False
     with os_errors_named(path):
-        if path.read_bytes() != spec.content:
-            raise GenError(
-                f"{spec.path}: was changed meanwhile, so nothing was written; run this again"
-            )
+        if read_regular(path) != spec.content:
+            raise GenError(f"{spec.path}: has changed since gen read it; run this again")
     writer.replace(path, content, mode)
     say(f"  changed   {spec.path}\n\nNext: gen validate --strict {spec.path}, and git diff")
     return True
 
 
-def _text(site: str, found: Visit) -> str:
-    lines = [line for one in found.findings for line in _lines(one)]
-    unasked = sum(one.kind.unasked for one in found.findings)
-    differ = len(found.findings) - unasked
-    counted = [f"{differ} difference{'s' * (differ != 1)}" if differ else "nothing differs"]
-    counted += [f"{unasked} question{'s' * (unasked != 1)} could not be asked"] if unasked else []
-    return "\n".join(
-        [*lines, f"{site}: {', '.join(counted)}", *_wrapped(f"compared: {', '.join(found.asked)}")]
-    )
+def _text(site: str, result: ProbeResult) -> str:
+    lines: list[str] = []
+    for finding in result.findings:
+        lines += _finding_lines(finding)
+    unanswered = sum(finding.kind.is_unanswered for finding in result.findings)
+    differences = len(result.findings) - unanswered
+    counts = [count(differences, "difference") if differences else "no difference"]
+    if unanswered:
+        counts.append(f"{count(unanswered, 'question')} without an answer")
+    lines.append(f"{site}: {', '.join(counts)}")
+    lines += _wrapped(f"compared: {', '.join(result.compared)}")
+    return "\n".join(lines)
 
 
-def _lines(one: Finding) -> Iterable[str]:
-    yield f"{one.kind}: {printable(one.about)}"
-    for name, text in (("spec", one.spec), ("site", one.site), ("do", one.todo)):
-        yield from _wrapped(f"{name + ':':6}{printable(text)}")
+def _finding_lines(finding: ProbeFinding) -> Iterator[str]:
+    yield f"{finding.kind}: {printable(finding.key)}"
+    yield from _wrapped(f"spec:   {printable(finding.spec)}")
+    yield from _wrapped(f"site:   {printable(finding.site)}")
+    yield from _wrapped(f"action: {printable(finding.action)}")
     yield ""
 
 
 def _wrapped(text: str) -> list[str]:
-    from textwrap import wrap
-
     return wrap(
         text,
         80,
         initial_indent="  ",
-        subsequent_indent=" " * 8,
+        subsequent_indent=" " * 10,
         break_long_words=False,
         break_on_hyphens=False,
     )
 
 
-def _json(site: str, found: Visit) -> str:
-    findings = [
-        {
-            "kind": one.kind,
-            "differs": not one.kind.unasked,
-            **{key: value for key, value in asdict(one).items() if key not in ("kind", "mends")},
-            "fixable": bool(one.mends),
-        }
-        for one in found.findings
-    ]
-    report = {
-        "format_version": "1.0",
+def _json(site: str, result: ProbeResult) -> str:
+    findings = []
+    for finding in result.findings:
+        findings.append(
+            {
+                "kind": finding.kind,
+                "key": finding.key,
+                "spec": finding.spec,
+                "site": finding.site,
+                "action": finding.action,
+                "differs": not finding.kind.is_unanswered,
+                "fixable": bool(finding.changes),
+            }
+        )
+    values = {
         "site": site,
-        "host": found.host,
-        "asked": found.asked,
+        "host": result.host,
+        "compared": result.compared,
         "findings": findings,
     }
-    return json.dumps(report, indent=2)
+    return codec.report(values)

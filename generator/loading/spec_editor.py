@@ -28,6 +28,8 @@ def fresh(data: Mapping[str, Any]) -> str:
     stream = io.StringIO()
     yaml = YAML()
     yaml.width = 120
+    # A value that is used twice, such as today's date, would become an anchor, which a spec may not have.
+    yaml.representer.ignore_aliases = lambda _: True
     yaml.dump(dict(data), stream)
     return "# yaml-language-server: $schema=../docs/site-spec.schema.json\n" + stream.getvalue()
 

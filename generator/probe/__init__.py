@@ -1,1 +1,1 @@
-"""What a site itself says, and where that differs from its spec. Nothing here changes anything at the site."""
+"""Ask a site about itself, and compare its answers with its spec. Nothing here changes anything at the site."""

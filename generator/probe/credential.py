@@ -1,49 +1,55 @@
-"""The key and the certificate that a person logs in with, as they lie on this machine."""
+"""Check the key and the certificate that the user logs in with, as they are on this machine."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 from generator.compiler.account import Account
 from generator.compiler.first_steps import first_login
-from generator.probe.finding import Finding, Kind
+from generator.errors import os_errors_named, reason
+from generator.files import read_regular
+from generator.formatting import clock
+from generator.probe.finding import Kind, ProbeFinding
 from generator.schema.auth import Auth, CommandCertificateAuth
 from generator.ssh.certificate import NEVER, Certificate, parse_certificate
 
+_KEY = "auth.key"
 
-def problems(account: Account, auth: Auth, now: int) -> Iterator[Finding]:
-    """Yield what keeps ssh from using key and certificate; what lives in an agent is for ssh to find."""
+
+def credential_findings(account: Account, auth: Auth, now: int) -> Iterator[ProbeFinding]:
+    """Yield what prevents ssh from using the key and the certificate. Those in an agent are left to ssh."""
     key = account.key(auth)
     if key is None or (isinstance(auth, CommandCertificateAuth) and auth.each_connection):
         return
     certificate = account.certificate(auth)
-    todo = (
-        f"gen refresh {account.site.site}"
-        if certificate
-        else first_login(account).make_key or "get the key"
-    )
+    action = first_login(account).make_key or "get the key"
+    if certificate:
+        action = f"gen refresh {account.site.site}"
     path = Path(key).expanduser()
-    if not (
-        path.exists() or Path(f"{path}.pub").exists()
-    ):  # a public key alone says which one of the agent's
-        yield Finding(Kind.KEY, "auth.key", key, "is not on this machine", todo)
-    elif certificate and (problem := _problem(Path(certificate).expanduser(), now)):
-        yield Finding(Kind.CERTIFICATE, "auth.key", certificate, problem, todo)
+    if not _has_key(path):
+        yield ProbeFinding(Kind.KEY, _KEY, key, "is not on this machine", action)
+    elif certificate:
+        problem = _certificate_problem(Path(certificate).expanduser(), now)
+        if problem:
+            yield ProbeFinding(Kind.CERTIFICATE, _KEY, certificate, problem, action)
 
 
-def _problem(path: Path, now: int) -> str | None:
+def _has_key(path: Path) -> bool:
+    # A public key alone tells ssh which key of the agent to use.
+    with os_errors_named(path):
+        return path.exists() or path.with_name(f"{path.name}.pub").exists()
+
+
+def _certificate_problem(path: Path, now: int) -> str | None:
     try:
-        certificate = parse_certificate(path.read_bytes())
+        certificate = parse_certificate(read_regular(path))
     except OSError as error:
-        return (error.strerror or str(error)).lower()
+        return reason(error)
     except ValueError as error:
         return str(error)
-    return None if certificate.is_valid(now) else _lapsed(certificate, now)
+    return None if certificate.is_valid(now) else _invalidity(certificate, now)
 
 
-def _lapsed(certificate: Certificate, now: int) -> str:
-    early = now < certificate.valid_after
-    moment = datetime.fromtimestamp(
-        min(certificate.valid_after if early else certificate.valid_before, NEVER), UTC
-    )
-    return f"{'is not valid before' if early else 'ended on'} {moment:%Y-%m-%d %H:%M} UTC"
+def _invalidity(certificate: Certificate, now: int) -> str:
+    if now < certificate.valid_after:
+        return f"is not valid before {clock(min(certificate.valid_after, NEVER))}"
+    return f"has expired on {clock(certificate.end)}"

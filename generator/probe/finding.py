@@ -1,4 +1,4 @@
-"""What a visit to a site finds: a kind from a closed list, what the spec says, what the site says, and what to do."""
+"""The findings of a probe: a kind from a closed list, the spec, the site, and what the user can do."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,44 +7,44 @@ from generator.loading.overrides import Change
 
 
 class Kind(StrEnum):
-    """What differs, or why a question could not be asked."""
+    """The kind of a difference, or the reason why a question has no answer."""
 
     NAME = "name"
     """A host name does not resolve."""
     TCP = "tcp"
     """A port does not answer."""
     CONNECTION = "connection"
-    """The port answers, but no ssh session comes of it."""
+    """The port answers, but ssh cannot open a session."""
     HOST_KEY = "host-key"
-    """A host key is offered that the spec does not pin."""
+    """A host offers a key that the spec does not pin."""
     HOST_KEY_GONE = "host-key-gone"
-    """No host key of a pinned kind is offered any more."""
+    """A host no longer offers a key of a pinned algorithm."""
     HOST_CERTIFICATE = "host-certificate"
-    """No host certificate of a pinned authority, or none that is valid."""
+    """A host has no valid certificate of a pinned authority."""
     KEY = "key"
     """The private key is missing."""
     CERTIFICATE = "certificate"
     """The certificate of the private key is missing, or is not valid now."""
     LOGIN = "login"
-    """The site does not let the person in."""
+    """The site refuses the user."""
     PERSON = "person"
-    """Somebody has to type or confirm something, and there is no terminal."""
+    """The login asks for something to type or to confirm, and there is no terminal."""
     ANSWER = "answer"
     """A command gave no answer, or none in time."""
     CLOCK = "clock"
-    """The clocks here and there differ."""
+    """The clocks of the site and of this machine differ."""
     SSH_CLIENT = "ssh-client"
-    """The ssh of this machine is older than the configuration."""
+    """The installed ssh is too old for the configuration."""
     OPEN_FILES = "open-files"
-    """Fewer open files are allowed than Ray is told to ask for."""
+    """The site allows fewer open files than Ray asks for."""
     PARTITION_MISSING = "partition-missing"
-    """The spec has a partition that the site has not."""
+    """The site lacks a partition of the spec."""
     PARTITION_EXTRA = "partition-extra"
-    """The site has a partition that the spec has not."""
+    """The spec lacks a partition of the site."""
     QOS_MISSING = "qos-missing"
-    """The spec has a QoS that the site has not."""
+    """The site lacks a QoS of the spec."""
     QOS_EXTRA = "qos-extra"
-    """The site has a QoS for the person that the spec has not."""
+    """The spec lacks a QoS that the user may use at the site."""
     QOS_PAIRING = "qos-pairing"
     """A partition refuses a QoS that the spec pairs with it."""
     WALLTIME = "walltime"
@@ -53,26 +53,33 @@ class Kind(StrEnum):
     """The memory of nodes differs, or a job would ask for more than there is."""
 
     @property
-    def unasked(self) -> bool:
-        """Tell whether it is a question that could not be asked, and not a difference."""
-        return self in _UNASKED
+    def is_unanswered(self) -> bool:
+        """Whether it stands for a question without an answer, and not for a difference."""
+        return self in _UNANSWERED
 
 
-_UNASKED = {
-    *(Kind.NAME, Kind.TCP, Kind.CONNECTION, Kind.KEY),
-    *(Kind.CERTIFICATE, Kind.LOGIN, Kind.PERSON, Kind.ANSWER),
+_UNANSWERED = {
+    Kind.NAME,
+    Kind.TCP,
+    Kind.CONNECTION,
+    Kind.KEY,
+    Kind.CERTIFICATE,
+    Kind.LOGIN,
+    Kind.PERSON,
+    Kind.ANSWER,
 }
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One difference, or one question that could not be asked."""
+class ProbeFinding:
+    """A difference between spec and site, or a question without an answer."""
 
     kind: Kind
-    about: str
-    """The keys of the spec that it is about, dots between."""
+    key: str
+    """The keys of the spec that it concerns, joined by dots."""
     spec: str
     site: str
-    todo: str
-    mends: tuple[Change, ...] = ()
-    """What `--fix-spec` writes; nothing where it is no fact about the queues, above all for what people trust."""
+    action: str
+    """What the user can do."""
+    changes: tuple[Change, ...] = ()
+    """The changes that `--fix-spec` writes. Only facts about queues have any; trust is never changed unseen."""

@@ -1,4 +1,4 @@
-"""The queues of a spec, brought to what the site says: each difference that is a fact, with its source and the day."""
+"""Change the queues of a spec to those of the site: each difference that is a fact, with its source and the date."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ from generator.errors import GenError
 from generator.loading import validate, yaml_document
 from generator.loading.overrides import Change
 from generator.loading.spec_editor import edited
-from generator.probe.finding import Finding
-from generator.probe.queue_differences import differences
+from generator.probe.finding import ProbeFinding
+from generator.probe.queue_differences import queue_findings
 from generator.probe.slurm_output import Queues
 from generator.schema.site import SiteSpec
 
@@ -19,60 +19,78 @@ SOURCE = "live"
 
 
 @dataclass(frozen=True)
-class Mended:
-    """A spec that was changed, and the differences that only a person can resolve."""
+class FixedSpec:
+    """A changed spec, and the differences that only the user can resolve."""
 
     content: bytes
-    left: tuple[Finding, ...]
+    unresolved: tuple[ProbeFinding, ...]
 
 
-def mended(content: bytes, name: str, alias: str, queues: Queues, today: date) -> Mended:
-    """Return a spec whose queues are those of the site. A change after which the spec would not be sound is left out.
-
-    Raises:
-        GenError: the spec has faults already.
-    """
-    left: list[Finding] = []
+def fix_spec(content: bytes, name: str, alias: str, queues: Queues, today: date) -> FixedSpec:
+    """Return a spec with the queues of the site. A change that would leave the spec with a fault is not made."""
+    unresolved: list[ProbeFinding] = []
     while True:
         site = validate.spec(yaml_document.parse(content, name), name)
-        found = [one for one in differences(site, alias, queues) if one not in left]
-        if not found:
-            return Mended(content, tuple(left))
-        new = _sound(content, [*_cited(site, found[0].mends, alias, today)], name)
-        if new is None or new == content:
-            left.append(found[0])
+        finding = _first_difference(site, alias, queues, unresolved)
+        if finding is None:
+            return FixedSpec(content, tuple(unresolved))
+        changed = _changed(content, list(_with_sources(site, finding.changes, alias, today)), name)
+        if changed is None or changed == content:
+            unresolved.append(finding)
         else:
-            content, left = new, []  # what was left out before may be sound by now
+            content = changed
+            # This change may have made an earlier one possible.
+            unresolved = []
 
 
-def _sound(content: bytes, changes: Sequence[Change], name: str) -> bytes | None:
-    """Return a changed spec, if it can be changed so and has no fault then."""
+def _first_difference(
+    site: SiteSpec, alias: str, queues: Queues, unresolved: Sequence[ProbeFinding]
+) -> ProbeFinding | None:
+    for finding in queue_findings(site, alias, queues):
+        if finding not in unresolved:
+            return finding
+    return None
+
+
+def _changed(content: bytes, changes: Sequence[Change], name: str) -> bytes | None:
+    """Return a changed spec; ``None`` if it cannot be changed so, or would have a fault then."""
     try:
-        new = edited(content, changes, name)
-        validate.spec(yaml_document.parse(new, name), name)
+        changed = edited(content, changes, name)
+        validate.spec(yaml_document.parse(changed, name), name)
     except GenError:
         return None
-    return new
+    return changed
 
 
-def entry(alias: str, today: date) -> dict[str, Any]:
-    """Return the source that stands for what the site itself says."""
+def live_source(alias: str, today: date) -> dict[str, Any]:
+    """Return the entry of `sources` for the site's own answers."""
     return {"ref": f"sinfo, scontrol and sacctmgr at {alias}", "checked": today.isoformat()}
 
 
-def _cited(site: SiteSpec, mends: Sequence[Change], alias: str, today: date) -> Iterator[Change]:
-    """Yield the changes, each fact that stays with the site as its source too."""
-    blocks = {mend.keys[:3] for mend in mends if len(mend.keys) > 3 or mend.value is not None}
-    cited = sorted(keys for keys in blocks if keys[1] in ("partitions", "qos_limits"))
-    if cited and (SOURCE not in site.sources or site.sources[SOURCE].checked != today):
-        yield Change(("sources", SOURCE), entry(alias, today), "")
-    yield from mends
-    for _, group, name in cited:
-        known = (
-            site.slurm.partitions.get(name)
-            if group == "partitions"
-            else site.slurm.qos_limits.get(name)
-        )
-        before = known.source or site.slurm.source if known else ()
-        sources = list(dict.fromkeys([*before, SOURCE]))
-        yield Change(("slurm", group, name, "source"), sources if len(sources) > 1 else SOURCE, "")
+def _with_sources(
+    site: SiteSpec, changes: Sequence[Change], alias: str, today: date
+) -> Iterator[Change]:
+    """Yield the changes, and those that add the site as the source of each changed block."""
+    blocks: set[tuple[str, ...]] = set()
+    for change in changes:
+        block = change.keys[:3]
+        removes_block = len(change.keys) <= 3 and change.value is None
+        if block[1] in ("partitions", "qos_limits") and not removes_block:
+            blocks.add(block)
+    live = site.sources.get(SOURCE)
+    if blocks and (live is None or live.checked != today):
+        yield Change(("sources", SOURCE), live_source(alias, today), "")
+    yield from changes
+    for keys in sorted(blocks):
+        names = list(dict.fromkeys([*_sources(site, *keys[1:]), SOURCE]))
+        yield Change((*keys, "source"), names if len(names) > 1 else SOURCE, "")
+
+
+def _sources(site: SiteSpec, group: str, name: str) -> Sequence[str]:
+    """Return the sources of a partition or a QoS of the spec; one that the spec lacks has none."""
+    slurm = site.slurm
+    entries = slurm.partitions if group == "partitions" else slurm.qos_limits
+    entry = entries.get(name)
+    if entry is None:
+        return ()
+    return entry.source or slurm.source

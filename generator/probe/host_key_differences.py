@@ -1,144 +1,171 @@
-"""The host keys and host certificates that a machine offers, against those that the spec pins."""
+"""Compare the host keys and host certificates that a machine offers with those that the spec pins."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from generator.compiler.host_key_policy import fingerprints
-from generator.probe.finding import Finding, Kind
+from generator.compiler import host_key_policy
+from generator.probe.finding import Kind, ProbeFinding
 from generator.schema.hosts import HostKeys
 from generator.schema.site import SiteSpec
 from generator.ssh.certificate import Certificate, parse_certificate
-from generator.ssh.keys import algorithm, fingerprint
+from generator.ssh.keys import ALGORITHMS, CERTIFICATE_SUFFIX, algorithm, fingerprint
 from generator.ssh.patterns import matches
 
-TRUST = "do not log in before you compared them with what the site publishes"
-_KINDS = (
-    "ssh-ed25519",
-    "ecdsa-sha2-nistp256",
-    "ecdsa-sha2-nistp384",
-    "ecdsa-sha2-nistp521",
-    "ssh-rsa",
-)
+_COMPARE = "do not log in before you have compared them with those that the site publishes"
+_UNPIN = "delete the pin once the site says that it has retired this key"
+# The host comes first in a line of ssh-keyscan, but not before a certificate.
+_SCANNED_KEY = re.compile(r"(?m)^(?:[^#\s]\S* )?((?:ssh|ecdsa)-\S+ AAAA\S+)$")
+
+Fingerprints = Mapping[str, set[str]]
+"""Fingerprints by the algorithm of their keys."""
 
 
 @dataclass(frozen=True)
-class Offered:
-    """What one machine offers: public keys, and certificates for them, each `TYPE BASE64`."""
+class OfferedKeys:
+    """The public keys of one machine, and the certificates for them, each as `TYPE BASE64`."""
 
     keys: tuple[str, ...] = ()
     certificates: tuple[str, ...] = ()
     complete: bool = False
-    """Whether each algorithm was asked for in time: only then is what is missing no more offered."""
+    """Whether there was time for each algorithm. Only then, a missing key is a difference."""
 
 
-NOTHING = Offered()
+NO_KEYS = OfferedKeys()
 
 
-def offered(printed: str, *, complete: bool) -> Offered:
-    """Return the keys in what ssh-keyscan printed, a line for each; it leaves out the host before a certificate."""
-    keys = re.findall(r"(?m)^(?:[^#\s]\S* )?((?:ssh|ecdsa)-\S+ AAAA\S+)$", printed)
-    return Offered(
-        tuple(key for key in keys if key.split()[0] in _KINDS),
-        tuple(key for key in keys if "-cert-v01@" in key.split()[0]),
-        complete,
-    )
+def parse_offered_keys(output: str, *, complete: bool) -> OfferedKeys:
+    """Return the keys in the output of ssh-keyscan."""
+    keys: list[str] = []
+    certificates: list[str] = []
+    for line in _SCANNED_KEY.findall(output):
+        key_type = line.split()[0]
+        if key_type in ALGORITHMS:
+            keys.append(line)
+        elif key_type.endswith(CERTIFICATE_SUFFIX):
+            certificates.append(line)
+    return OfferedKeys(tuple(keys), tuple(certificates), complete)
 
 
-def pinned(site: SiteSpec, entry: str) -> HostKeys | None:
-    """Return the host keys that the spec has for an entry of `hosts`, those from weak sources too."""
-    return next((keys for keys in site.host_keys.values() if entry in keys.hosts), None)
+def pinned_keys(site: SiteSpec, entry: str) -> HostKeys | None:
+    """Return the host keys of the spec for an entry of `hosts`, also those from weak sources."""
+    name = _pinned_name(site, entry)
+    return site.host_keys[name] if name else None
 
 
-def differences(
-    site: SiteSpec, entry: str, names: Sequence[str], found: Offered, now: int
-) -> Iterator[Finding]:
-    """Yield what a machine offers and the spec does not pin, and what is pinned and no more offered.
+def _pinned_name(site: SiteSpec, entry: str) -> str | None:
+    for name, keys in site.host_keys.items():
+        if entry in keys.hosts:
+            return name
+    return None
 
-    A certificate of a pinned authority vouches for its machine whatever the key; a machine that has a pinned key needs
-    no certificate.
+
+def host_key_findings(
+    site: SiteSpec, entry: str, host_name: str, offered: OfferedKeys, now: int
+) -> Iterator[ProbeFinding]:
+    """Yield each difference between the keys that a machine offers and those that the spec pins.
+
+    A certificate of a pinned authority is proof whatever the key is. A machine with a pinned key needs no certificate.
     """
-    name, keys = next(
-        ((name, keys) for name, keys in site.host_keys.items() if entry in keys.hosts), (None, None)
-    )
-    if name is None or keys is None:
+    name = _pinned_name(site, entry)
+    if name is None:
         return
-    about = f"host_keys.{name}"
-    known = _by_algorithm(fingerprints(keys))
-    seen = _by_algorithm((algorithm(key), fingerprint(key)) for key in found.keys)
-    strangers = {
-        kind: one for kind, one in seen.items() if kind in known and one.isdisjoint(known[kind])
-    }
-    agreed = any(kind in seen and kind not in strangers for kind in known)
-    if keys.authorities and not agreed:
-        problem = _certified(keys, names, found, now)
+    pins = site.host_keys[name]
+    key = f"host_keys.{name}"
+    reference = site.docs or "its own documentation"
+    pinned = _by_algorithm(host_key_policy.fingerprints(pins))
+    seen = _by_algorithm((algorithm(line), fingerprint(line)) for line in offered.keys)
+    unknown = _unknown_keys(pinned, seen)
+    agrees = any(kind in seen and kind not in unknown for kind in pinned)
+    if pins.authorities and not agrees:
+        problem = _certificate_problem(pins, host_name, offered, now)
         if problem is None:
             return
-        todo = f"{TRUST}; {site.docs or 'its own documentation'}"
-        ours = ", ".join(
-            f"authority {fingerprint(one.key)} for {one.hosts}" for one in keys.authorities
+        spec = ", ".join(
+            f"authority {fingerprint(ca.key)} for {ca.hosts}" for ca in pins.authorities
         )
-        yield Finding(Kind.HOST_CERTIFICATE, about, ours, f"{names[0]} {problem}", todo)
-    for kind, one in strangers.items():
-        todo = f"{TRUST}: {site.docs or 'its own documentation'}"
-        yield Finding(
+        action = f"{_COMPARE}; {reference}"
+        yield ProbeFinding(Kind.HOST_CERTIFICATE, key, spec, f"{host_name} {problem}", action)
+    for kind, fingerprints in unknown.items():
+        yield ProbeFinding(
             Kind.HOST_KEY,
-            f"{about}.fingerprints.{kind}",
-            _listed(known[kind]),
-            f"{names[0]} offers {_listed(one)}",
-            todo,
+            f"{key}.fingerprints.{kind}",
+            _listed(pinned[kind]),
+            f"{host_name} offers {_listed(fingerprints)}",
+            f"{_COMPARE}: {reference}",
         )
-    for kind in known.keys() - seen.keys() if seen and found.complete else ():
-        says = f"{names[0]} offers only {', '.join(sorted(seen))}"
-        todo = "take the pin out once the site says that this key is retired"
-        yield Finding(
-            Kind.HOST_KEY_GONE, f"{about}.fingerprints.{kind}", _listed(known[kind]), says, todo
+    if not seen or not offered.complete:
+        return
+    for kind in pinned.keys() - seen.keys():
+        yield ProbeFinding(
+            Kind.HOST_KEY_GONE,
+            f"{key}.fingerprints.{kind}",
+            _listed(pinned[kind]),
+            f"{host_name} offers only {_listed(seen)}",
+            _UNPIN,
         )
 
 
 def _by_algorithm(pairs: Iterable[tuple[str, str]]) -> dict[str, set[str]]:
-    found: dict[str, set[str]] = {}
-    for kind, one in pairs:
-        found.setdefault(kind, set()).add(one)
-    return found
+    fingerprints: dict[str, set[str]] = {}
+    for kind, value in pairs:
+        fingerprints.setdefault(kind, set()).add(value)
+    return fingerprints
 
 
-def _listed(fingerprints: Iterable[str]) -> str:
-    return ", ".join(sorted(fingerprints))
+def _unknown_keys(pinned: Fingerprints, seen: Fingerprints) -> dict[str, set[str]]:
+    """Return the offered keys of those algorithms of which the spec pins other keys."""
+    unknown: dict[str, set[str]] = {}
+    for kind, fingerprints in seen.items():
+        if kind in pinned and fingerprints.isdisjoint(pinned[kind]):
+            unknown[kind] = fingerprints
+    return unknown
 
 
-def _certified(keys: HostKeys, names: Sequence[str], found: Offered, now: int) -> str | None:
-    """Return what is wrong with the host certificates; ``None`` when one of them is good."""
-    trusted: Mapping[str, list[str]] = {fingerprint(one.key): [] for one in keys.authorities}
-    for one in keys.authorities:
-        trusted[fingerprint(one.key)].append(one.hosts)
-    if not (found.certificates or found.complete):
-        return None  # nobody knows
-    problems = [
-        _problem(certificate, trusted, names, now) for certificate in _decoded(found.certificates)
-    ]
-    if None in problems:
+def _listed(words: Iterable[str]) -> str:
+    return ", ".join(sorted(words))
+
+
+def _certificate_problem(
+    pins: HostKeys, host_name: str, offered: OfferedKeys, now: int
+) -> str | None:
+    """Return what is wrong with the host certificates; ``None`` if one is good, or if they are unknown."""
+    if not offered.certificates and not offered.complete:
         return None
-    return "; ".join(dict.fromkeys(filter(None, problems))) or "offers no host certificate"
+    patterns: dict[str, list[str]] = {}
+    for authority in pins.authorities:
+        patterns.setdefault(fingerprint(authority.key), []).append(authority.hosts)
+    problems: list[str] = []
+    for certificate in _parsed(offered.certificates):
+        problem = _problem(certificate, patterns, host_name, now)
+        if problem is None:
+            return None
+        if problem not in problems:
+            problems.append(problem)
+    return "; ".join(problems) or "offers no host certificate"
 
 
-def _decoded(certificates: Iterable[str]) -> Iterator[Certificate]:
-    for line in certificates:
+def _parsed(lines: Iterable[str]) -> Iterator[Certificate]:
+    for line in lines:
         try:
             yield parse_certificate(line.encode())
-        except ValueError:
+        except ValueError:  # of a type that this gen does not know
             continue
 
 
 def _problem(
-    one: Certificate, trusted: Mapping[str, list[str]], names: Sequence[str], now: int
+    certificate: Certificate, patterns: Mapping[str, Sequence[str]], host_name: str, now: int
 ) -> str | None:
-    if one.authority not in trusted:
-        return f"offers a certificate of another authority, {one.authority}"
-    if not any(matches([pattern], name) for pattern in trusted[one.authority] for name in names):
-        return f"is not among the hosts that the authority signs for ({', '.join(trusted[one.authority])})"
-    if not one.is_valid(now):
+    """Return why a certificate is no proof for a host, by the patterns of each pinned authority."""
+    if certificate.authority not in patterns:
+        return f"offers a certificate of another authority, {certificate.authority}"
+    hosts = patterns[certificate.authority]
+    if not any(matches([pattern], host_name) for pattern in hosts):
+        return f"is not among the hosts that the authority signs for ({', '.join(hosts)})"
+    if not certificate.is_valid(now):
         return "offers a certificate that is not valid now"
-    if one.principals and not any(name.lower() in one.principals for name in names):
-        return f"offers a certificate for {', '.join(one.principals)}"
-    return None if not one.for_user else "offers a certificate for users"
+    if certificate.principals and host_name.lower() not in certificate.principals:
+        return f"offers a certificate for {', '.join(certificate.principals)}"
+    if certificate.for_user:
+        return "offers a certificate for users"
+    return None

@@ -1,188 +1,220 @@
-"""A host of the person's ssh configuration, by ssh's own reading of it (`ssh -G`), as the start of a spec."""
+"""Start a spec from a host of the user's ssh configuration, as ssh itself reads it (`ssh -G`).
+
+A list of the Host lines would not do: the settings of a host come from patterns, Match lines and included files too.
+"""
 
 import re
-import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+from generator import programs
 from generator.errors import GenError
-from generator.ssh import client
-from generator.ssh.client import Settings
-from generator.ssh.keys import algorithm, fingerprint
+from generator.formatting import printable
+from generator.ssh.client import Settings, parse_settings
+from generator.ssh.keys import ALGORITHMS, algorithm, fingerprint
 
-Ask = Callable[..., str]
-"""Runs a program with some arguments and returns what it printed."""
-
-CONFIG, KNOWN = "ssh-config", "known-hosts"
-_KEYS = re.compile(r"(?:ssh-ed25519|ecdsa-sha2-nistp(?:256|384|521)|ssh-rsa) [A-Za-z0-9+/]+=*")
-_NOBODY = "gen-asks-for-a-host-that-nobody-has"
-_FURTHEST = 8  # jumps
-
-
-def ask(*command: str) -> str:
-    """Run ssh or ssh-keygen, which only read here.
-
-    Raises:
-        GenError: it is not there, gives no answer in time, or finds a fault in the configuration.
-    """
-    try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=20, check=False
-        )
-    except FileNotFoundError:
-        raise GenError(f"{command[0]}: not found; install OpenSSH's client") from None
-    except subprocess.TimeoutExpired:
-        raise GenError(f"{' '.join(command)}: gave no answer in 20 s") from None
-    if done.returncode > 1:  # 1 is ssh-keygen's word for a host that it does not know
-        raise GenError(f"{' '.join(command)}: {done.stderr.decode(errors='replace').strip()}")
-    return done.stdout.decode(errors="replace")
+SSH_CONFIG_SOURCE = "ssh-config"
+KNOWN_HOSTS_SOURCE = "known-hosts"
+_WEAK_SSH_CONFIG = "what one person had configured"
+_WEAK_KNOWN_HOSTS = "accepted at a first login, and not compared"
+_SECONDS = 20
+_PUBLIC_KEY = re.compile(rf"(?:{'|'.join(ALGORITHMS)}) [A-Za-z0-9+/]+=*")
+_JUMP = re.compile(r"(?:ssh://)?(?:[^@]*@)?([\w.-]+)(?::(\d+))?")
+_MOST_JUMPS = 8
+_CERTIFICATE_AUTHORITY = "@cert-authority "
+# A name that no configuration has, to learn the settings for every host.
+_UNKNOWN_HOST = "gen-asks-for-a-host-that-does-not-exist"
 
 
-def start(alias: str, name: str, today: date) -> dict[str, Any]:
-    """Return a spec, still without queues, of a host that ssh knows by an alias.
+@dataclass(frozen=True)
+class ImportedHost:
+    """A host with ssh's settings for it, and the alias of the host that ssh jumps through to it."""
 
-    Raises:
-        GenError: the configuration says nothing of such a host, or cannot be read.
-    """
-    own, others = (
-        client.parse_settings(ask("ssh", "-G", "--", alias)),
-        client.parse_settings(ask("ssh", "-G", "--", _NOBODY)),
-    )
-    naming = ("host", "hostname")
-    if "." not in alias and {**own, **dict.fromkeys(naming)} == {**others, **dict.fromkeys(naming)}:
+    settings: Settings
+    via: str | None
+
+
+def start_spec(alias: str, name: str, today: date) -> dict[str, Any]:
+    """Return a spec, still without queues, of a host that ssh knows by an alias."""
+    settings = _ask_ssh(alias)
+    if not _is_configured(alias, settings):
         raise GenError(
-            f"{alias}: your ssh configuration says nothing of it; name one of its hosts, or a full host name"
+            f"{alias}: your ssh configuration has no entry for it; "
+            "give the alias of one of its hosts, or a full host name"
         )
-    machines = dict(_machines(alias, own))
-    pins = {entry: list(_known(settings)) for entry, settings in machines.items()}
-    read = {"ref": f"ssh -G {alias}", "checked": today, "weak": "what one person had configured"}
-    weak = "what was accepted at a first login; nobody compared it"
-    sources: dict[str, Any] = {CONFIG: read}
-    if any(pins.values()):
-        sources[KNOWN] = {"ref": "a known_hosts file", "checked": today, "weak": weak}
-    return {
+    hosts = _hosts_on_the_way(alias, settings)
+    known: dict[str, list[str]] = {}
+    for entry, host in hosts.items():
+        known[entry] = list(_known_hosts_lines(host.settings))
+    sources = {
+        SSH_CONFIG_SOURCE: {"ref": f"ssh -G {alias}", "checked": today, "weak": _WEAK_SSH_CONFIG}
+    }
+    if any(known.values()):
+        sources[KNOWN_HOSTS_SOURCE] = {
+            "ref": "a known_hosts file",
+            "checked": today,
+            "weak": _WEAK_KNOWN_HOSTS,
+        }
+    spec: dict[str, Any] = {
         "site": name,
         "title": name,
         "sources": sources,
-        "hosts": _hosts(machines),
-        **({"host_keys": _host_keys(pins)} if any(pins.values()) else {}),
-        "auth": _auth(own, client.parse_settings(ask("ssh", "-F", "none", "-G", "--", _NOBODY))),
+        "hosts": _host_entries(hosts),
     }
+    if any(known.values()):
+        spec["host_keys"] = _host_keys(known)
+    default = parse_settings(_run("ssh", "-F", "none", "-G", "--", _UNKNOWN_HOST))
+    spec["auth"] = _auth(settings, default)
+    return spec
 
 
-def user(alias: str) -> str:
-    """Return whom ssh would log in as: the person's own, so nothing for a spec."""
-    return _first(client.parse_settings(ask("ssh", "-G", "--", alias)), "user")
+def configured_user(alias: str) -> str:
+    """Return the user name that ssh would log in with: personal, so not part of a spec."""
+    return _first(_ask_ssh(alias), "user")
+
+
+def _run(*command: str) -> str:
+    """Return the output of ssh or ssh-keygen, which only read here."""
+    outcome = programs.run(command, seconds=_SECONDS)
+    if outcome.status > 1:  # with 1, ssh-keygen says that it does not know a host
+        raise GenError(f"{printable(' '.join(command))}: {outcome.message}")
+    return outcome.text
+
+
+def _ask_ssh(alias: str, port: str | None = None) -> Settings:
+    options = ["-p", port] if port else []
+    return parse_settings(_run("ssh", "-G", *options, "--", alias))
+
+
+def _is_configured(alias: str, settings: Settings) -> bool:
+    """Return whether ssh's settings for an alias differ from those for every host; a full name needs none."""
+    if "." in alias:
+        return True
+    unnamed = dict.fromkeys(("host", "hostname"), ("",))
+    return {**settings, **unnamed} != {**_ask_ssh(_UNKNOWN_HOST), **unnamed}
 
 
 def _first(settings: Settings, keyword: str) -> str:
-    return (settings.get(keyword) or ("",))[0]
+    values = settings.get(keyword)
+    return values[0] if values else ""
 
 
-def _machines(alias: str, own: Settings, depth: int = 0) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield a host and those that it is reached through, each with `via`, the alias of the one before it."""
-    via, jump = None, _first(own, "proxyjump")
-    for hop in jump.split(",") if jump not in ("", "none") and depth < _FURTHEST else ():
-        found = re.fullmatch(r"(?:ssh://)?(?:[^@]*@)?([\w.-]+)(?::(\d+))?", hop)
-        if not found:
-            raise GenError(f"{alias}: ProxyJump {hop} is no host that a spec can name")
-        settings = client.parse_settings(
-            ask("ssh", "-G", *(("-p", found[2]) if found[2] else ()), "--", found[1])
-        )
-        further = dict(_machines(found[1], settings, depth + 1))
-        if via:  # in a chain, the one before it leads there, whatever its own configuration says
-            further[found[1]]["via"] = via
-        yield from further.items()
-        via = (found[1],)
-    yield alias, {**own, "via": via}
+def _hosts_on_the_way(alias: str, settings: Settings, depth: int = 0) -> dict[str, ImportedHost]:
+    """Return a host and those that ssh jumps through to it, by alias, the host itself last."""
+    hosts: dict[str, ImportedHost] = {}
+    via: str | None = None
+    jumps = _first(settings, "proxyjump")
+    if jumps in ("", "none") or depth >= _MOST_JUMPS:
+        return {alias: ImportedHost(settings, None)}
+    for jump in jumps.split(","):
+        match = _JUMP.fullmatch(jump)
+        if not match:
+            raise GenError(
+                f"{alias}: a spec cannot name the ProxyJump {printable(jump)}; "
+                "give it an alias in ~/.ssh/config"
+            )
+        jump_alias, port = match.groups()
+        on_the_way = _hosts_on_the_way(jump_alias, _ask_ssh(jump_alias, port), depth + 1)
+        if (
+            via
+        ):  # in a chain, ssh reaches it through the one before, whatever its own configuration says
+            on_the_way[jump_alias] = ImportedHost(on_the_way[jump_alias].settings, via)
+        hosts |= on_the_way
+        via = jump_alias
+    hosts[alias] = ImportedHost(settings, via)
+    return hosts
 
 
-def _hosts(machines: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the entries of `hosts`: the one that was asked for first, as the usual one, then those on the way."""
-    found: dict[str, Any] = {}
-    for entry, settings in reversed(list(machines.items())):
-        interval = _first(settings, "serveraliveinterval")
-        probes = {
-            "interval": int(interval),
-            "count": int(_first(settings, "serveralivecountmax") or 3),
-        }
-        values = {
-            "host": _first(settings, "hostname"),
-            "role": "jump" if found else None,
-            "port": int(port) if (port := _first(settings, "port")) != "22" else None,
-            "via": _first(settings, "via") or None,
-            "keepalive": probes if interval not in ("", "0") else None,
-            "source": CONFIG,
-        }
-        found[entry] = {key: value for key, value in values.items() if value is not None}
-    return found
+def _host_entries(hosts: Mapping[str, ImportedHost]) -> dict[str, Any]:
+    """Return the entries of `hosts`: the imported host first, which makes it the usual one, then its jump hosts."""
+    entries: dict[str, Any] = {}
+    for alias, host in reversed(list(hosts.items())):
+        entry: dict[str, Any] = {"host": _first(host.settings, "hostname")}
+        if entries:
+            entry["role"] = "jump"
+        port = _first(host.settings, "port")
+        if port != "22":
+            entry["port"] = int(port)
+        if host.via:
+            entry["via"] = host.via
+        interval = _first(host.settings, "serveraliveinterval")
+        if interval not in ("", "0"):
+            most = _first(host.settings, "serveralivecountmax") or "3"
+            entry["keepalive"] = {"interval": int(interval), "count": int(most)}
+        entry["source"] = SSH_CONFIG_SOURCE
+        entries[alias] = entry
+    return entries
 
 
-def _known(settings: Settings) -> Iterator[str]:
-    """Yield the lines for a machine in the person's known_hosts files, `@cert-authority` in front or not."""
-    name, port = (
-        _first(settings, "hostkeyalias") or _first(settings, "hostname"),
-        _first(settings, "port"),
-    )
-    listed = name if port == "22" else f"[{name}]:{port}"
-    files = f"{_first(settings, 'userknownhostsfile')} {_first(settings, 'globalknownhostsfile')}".split()
-    for file in filter(Path.is_file, (Path(file).expanduser() for file in files)):
-        lines = ask("ssh-keygen", "-F", listed, "-f", str(file)).splitlines()
-        yield from (line for line in lines if line and not line.startswith("#"))
+def _known_hosts_lines(settings: Settings) -> Iterator[str]:
+    """Yield the lines for a machine in the user's known_hosts files, also those of authorities."""
+    name = _first(settings, "hostkeyalias") or _first(settings, "hostname")
+    port = _first(settings, "port")
+    if port != "22":
+        name = f"[{name}]:{port}"
+    files = _first(settings, "userknownhostsfile") + " " + _first(settings, "globalknownhostsfile")
+    for file in files.split():
+        path = Path(file).expanduser()
+        if not path.is_file():
+            continue
+        for line in _run("ssh-keygen", "-F", name, "-f", str(path)).splitlines():
+            if line and not line.startswith("#"):
+                yield line
 
 
-def _host_keys(pins: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    found = {}
-    for entry, lines in pins.items():
-        prints: dict[str, list[str]] = {}
-        authorities = []
+def _host_keys(known: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """Return `host_keys` from the known_hosts lines of each host."""
+    entries: dict[str, Any] = {}
+    for alias, lines in known.items():
+        fingerprints: dict[str, list[str]] = {}
+        authorities: list[dict[str, str]] = []
         for line in lines:
-            key = _KEYS.search(line)
-            if key and line.startswith("@cert-authority "):
+            key = _PUBLIC_KEY.search(line)
+            if key and line.startswith(_CERTIFICATE_AUTHORITY):
                 patterns = line.split()[1].split(",")
-                bare = (re.sub(r"\[(.*)\]:\d+", r"\1", pattern) for pattern in patterns)
-                authorities += [
-                    {"hosts": pattern, "key": key[0]}
-                    for pattern in bare
-                    if not pattern.startswith("!")
-                ]
+                authorities += _authorities(patterns, key[0])
             elif key and not line.startswith("@"):
-                prints.setdefault(algorithm(key[0]), []).append(fingerprint(key[0]))
-        keys = {"fingerprints": prints, "authorities": authorities}
-        if any(keys.values()):
-            known = {key: value for key, value in keys.items() if value}
-            found[re.sub(r"[^a-z0-9]+", "-", entry.lower()).strip("-")] = {
-                "hosts": entry,
-                **known,
-                "source": KNOWN,
-            }
-    return found
+                fingerprints.setdefault(algorithm(key[0]), []).append(fingerprint(key[0]))
+        entry: dict[str, Any] = {"hosts": alias}
+        if fingerprints:
+            entry["fingerprints"] = fingerprints
+        if authorities:
+            entry["authorities"] = authorities
+        if len(entry) > 1:
+            name = re.sub(r"[^a-z0-9]+", "-", alias.lower()).strip("-")
+            entries[name] = entry | {"source": KNOWN_HOSTS_SOURCE}
+    return entries
 
 
-def _auth(own: Settings, usual: Settings) -> dict[str, Any]:
-    """Return how one logs in, as far as the configuration tells: by a key unless it leaves keys out."""
-    ways = _first(own, "preferredauthentications").split(",")
-    if ways != [""] and "publickey" not in ways:
-        return {"method": "keyboard", "asks": "password", "source": CONFIG}
-    keys = [
-        path for path in own.get("identityfile", ()) if path not in usual.get("identityfile", ())
-    ]
-    certificates = [path for path in own.get("certificatefile", ()) if path != "none"]
-    values = {
-        "method": "certificate" if certificates else "publickey",
-        "then": "keyboard-interactive"
-        if "keyboard-interactive" in ways and not certificates
-        else None,
-        "key": _at_home(keys[0]) if keys else None,
-        "certificate": _at_home(certificates[0]) if certificates else None,
-        "source": CONFIG,
-    }
-    return {key: value for key, value in values.items() if value}
+def _authorities(patterns: Sequence[str], key: str) -> Iterator[dict[str, str]]:
+    for pattern in patterns:
+        if not pattern.startswith("!"):
+            yield {"hosts": re.sub(r"\[(.*)\]:\d+", r"\1", pattern), "key": key}
 
 
-def _at_home(path: str) -> str:
-    """Return a path with `~` for the home folder, so that it means the same to everybody."""
+def _auth(settings: Settings, default: Settings) -> dict[str, Any]:
+    """Return `auth` as far as the configuration has it: with a key, unless it excludes keys."""
+    methods = _first(settings, "preferredauthentications").split(",")
+    if methods != [""] and "publickey" not in methods:
+        return {"method": "keyboard", "asks": "password", "source": SSH_CONFIG_SOURCE}
+    default_keys = default.get("identityfile", ())
+    keys = [path for path in settings.get("identityfile", ()) if path not in default_keys]
+    certificates = [path for path in settings.get("certificatefile", ()) if path != "none"]
+    auth: dict[str, Any] = {"method": "certificate" if certificates else "publickey"}
+    if "keyboard-interactive" in methods and not certificates:
+        auth["then"] = "keyboard-interactive"
+    if keys:
+        auth["key"] = _with_tilde(keys[0])
+    if certificates:
+        auth["certificate"] = _with_tilde(certificates[0])
+    auth["source"] = SSH_CONFIG_SOURCE
+    return auth
+
+
+def _with_tilde(path: str) -> str:
+    """Return a path with `~` for the home directory, so that it means the same to every user."""
     home = f"{Path.home()}/"
     return f"~/{path.removeprefix(home)}" if path.startswith(home) else path

@@ -1,117 +1,123 @@
-"""How far a machine can be reached: its name, its port, and the host keys that it offers to anybody."""
+"""Reach the machines of a site without a login: their names, their ports, and the host keys that they offer."""
 
 import socket
-import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Thread
 from time import monotonic
 from typing import Any
 
-from generator.probe.host_key_differences import NOTHING, Offered, offered
+from generator import programs
+from generator.clock import Deadline
+from generator.errors import reason
+from generator.probe.host_key_differences import NO_KEYS, OfferedKeys, parse_offered_keys
 
-_KINDS = "ed25519,ecdsa,rsa"
+_KEY_TYPES = "ed25519,ecdsa,rsa"
+_SHARE = 0.7
+"""The share of the time that may pass before the login begins."""
 
 
 @dataclass(frozen=True)
-class Door:
+class Endpoint:
     """A machine that ssh connects to directly."""
 
     entry: str
     """Its entry in `hosts`."""
     host: str
     port: int
-    signed: bool
+    has_authority: bool
     """Whether the spec has an authority for its host keys."""
 
 
 @dataclass(frozen=True)
-class Reached:
-    """How far one got: addresses, an open port, keys; `refusal` says why not further."""
+class Reach:
+    """How far gen reached a machine; `failure` says why not further."""
 
     resolved: bool = False
     open: bool = False
-    refusal: str = ""
-    offered: Offered = NOTHING
+    failure: str = ""
+    keys: OfferedKeys = NO_KEYS
 
 
-class Deadline:
-    """The moment by which everything is over."""
-
-    def __init__(self, seconds: float) -> None:
-        self.end = monotonic() + seconds
-
-    def left(self) -> float:
-        """Return the seconds that are left."""
-        return max(0.0, self.end - monotonic())
-
-
-def reach(doors: Sequence[Door], deadline: Deadline) -> dict[str, Reached]:
-    """Try some machines at once, and return how far each was reached, by its entry."""
-    found = {
-        door.entry: Reached(refusal="no answer from the name server in time") for door in doors
-    }
-    until = Deadline(deadline.left() * 0.7)
-    tries = [
-        Thread(target=_try, args=(door, found.__setitem__, until), daemon=True) for door in doors
-    ]
-    for one in tries:
-        one.start()
-    for one in tries:
-        one.join(until.left())
-    return dict(found)
+def reach(endpoints: Sequence[Endpoint], deadline: Deadline) -> dict[str, Reach]:
+    """Try to reach some machines at once; the result is by their entries in `hosts`."""
+    until = Deadline(deadline.left() * _SHARE)
+    results: dict[str, Reach] = {}
+    threads: list[Thread] = []
+    for endpoint in endpoints:
+        results[endpoint.entry] = Reach(failure="no answer from the name server in time")
+        # A name server that does not answer blocks getaddrinfo for long, so nothing waits for the thread.
+        arguments = (endpoint, results.__setitem__, until)
+        thread = Thread(target=_try, args=arguments, daemon=True)
+        thread.start()
+        threads.append(thread)
+    for thread in threads:
+        thread.join(until.left())
+    return dict(results)
 
 
-def _try(door: Door, tell: Callable[[str, Reached], None], until: Deadline) -> None:
-    """Reach one machine; each step is told, so that the last one counts when the time is over."""
+def _try(endpoint: Endpoint, record: Callable[[str, Reach], None], until: Deadline) -> None:
+    """Reach one machine; each step is recorded, so that the last one counts when the time is over."""
     try:
-        addresses = socket.getaddrinfo(door.host, door.port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        tell(door.entry, Reached(refusal=str(getattr(error, "strerror", None) or error).lower()))
+        addresses = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        record(endpoint.entry, Reach(failure=reason(error)))
         return
-    refusal = _connected(addresses, Deadline(until.left() / 2))
-    tell(door.entry, Reached(resolved=True, open=not refusal, refusal=refusal))
-    if not refusal:
-        tell(door.entry, Reached(resolved=True, open=True, offered=_offered(door, until)))
+    except UnicodeError as error:  # an empty label, or a label of more than 63 characters
+        record(endpoint.entry, Reach(failure=str(error).lower()))
+        return
+    failure = _connection_failure(addresses, Deadline(until.left() / 2))
+    record(endpoint.entry, Reach(resolved=True, open=not failure, failure=failure))
+    if not failure:
+        keys = _offered_keys(endpoint, until)
+        record(endpoint.entry, Reach(resolved=True, open=True, keys=keys))
 
 
-def _connected(addresses: Sequence[tuple[Any, ...]], until: Deadline) -> str:
-    """Return why no address of a machine takes a connection; nothing when one does."""
-    refusal = ""
+def _connection_failure(addresses: Sequence[tuple[Any, ...]], until: Deadline) -> str:
+    """Return why none of the addresses of a machine accepts a connection; an empty string if one does."""
+    failure = ""
     for number, (family, kind, protocol, _, address) in enumerate(addresses):
+        remaining = len(addresses) - number
         try:
-            with socket.socket(family, kind, protocol) as probe:
-                probe.settimeout(max(0.1, until.left() / (len(addresses) - number)))
-                probe.connect(address)
+            with socket.socket(family, kind, protocol) as connection:
+                connection.settimeout(max(0.1, until.left() / remaining))
+                connection.connect(address)
                 return ""
         except TimeoutError:
-            refusal = "no answer in time"
+            failure = "no answer in time"
         except OSError as error:
-            refusal = (error.strerror or str(error)).lower()
-    return refusal
+            failure = reason(error)
+    return failure
 
 
-def _offered(door: Door, until: Deadline) -> Offered:
-    """Return the keys of every algorithm that a machine offers; its certificates where the spec has an authority."""
-    patience = max(1, int(until.left()))
-    command = ["ssh-keyscan", "-p", str(door.port), "-T", str(patience), "-t", _KINDS]
+def _offered_keys(endpoint: Endpoint, until: Deadline) -> OfferedKeys:
+    """Return the host keys of a machine, and its certificates if the spec has an authority."""
+    seconds = max(1, int(until.left()))
+    command = ["ssh-keyscan", "-p", str(endpoint.port), "-T", str(seconds), "-t", _KEY_TYPES]
+    commands = [[*command, endpoint.host]]
+    if endpoint.has_authority:
+        commands.append([*command, "-c", endpoint.host])
     begun = monotonic()
-    scans = [_scan([*command, *more, door.host]) for more in ([], ["-c"])[: 1 + door.signed]]
-    text = ""
-    for scan in scans:
-        try:
-            text += scan.communicate(timeout=max(0.1, until.left()))[0]
-        except subprocess.TimeoutExpired:
-            scan.kill()
-            text += scan.communicate()[0]
-    return offered(text, complete=monotonic() - begun < patience)
+    outputs: dict[int, str] = {}
+    threads: list[Thread] = []
+    for number, scan in enumerate(commands):
+        thread = Thread(target=_scan, args=(scan, until, number, outputs.__setitem__))
+        thread.start()
+        threads.append(thread)
+    for thread in threads:
+        thread.join()
+    # ssh-keyscan does not say which algorithms it had no time for.
+    complete = monotonic() - begun < seconds
+    return parse_offered_keys("".join(outputs.values()), complete=complete)
 
 
-def _scan(command: list[str]) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
+def _scan(
+    command: Sequence[str], until: Deadline, number: int, record: Callable[[int, str], None]
+) -> None:
+    try:
+        outcome = programs.run(command, seconds=max(0.1, until.left()))
+    except programs.StoppedError as error:
+        outcome = error.outcome
+    except programs.ProgramError:  # without ssh-keyscan, the ssh session still checks the key
+        return
+    record(number, outcome.text)

@@ -1,210 +1,257 @@
-"""Where the queues of a site are not what its spec says."""
+"""Compare the queues of a site with those of its spec."""
 
 from collections.abc import Iterator
 
+from generator.formatting import megabytes, memory
 from generator.loading.overrides import Change
 from generator.probe import spec_blocks
-from generator.probe.finding import Finding, Kind
+from generator.probe.finding import Kind, ProbeFinding
 from generator.probe.slurm_output import Queues, SitePartition
 from generator.schema.site import SiteSpec
 from generator.schema.slurm import Partition, Request, Slurm
 from generator.schema.text_types import walltime_seconds
 
-# Documentation rounds what a node has, and Slurm keeps some of it for the system.
-_MEMORY_ROUNDED = 0.1
-# Slurm makes it by itself (sacctmgr(1)); few documentations name it.
-_MADE_BY_SLURM = "normal"
+Keys = tuple[str, ...]
+
+_PARTITIONS: Keys = ("slurm", "partitions")
+_QOS_LIMITS: Keys = ("slurm", "qos_limits")
+# Documentation rounds the memory of a node, and Slurm keeps some of it for the system.
+_MEMORY_TOLERANCE = 0.1
+# Slurm creates this QoS itself (sacctmgr(1)); few documentations name it.
+_SLURM_QOS = "normal"
 _FIX = "--fix-spec writes it, if the site is right"
 
 
-def differences(site: SiteSpec, alias: str, queues: Queues) -> Iterator[Finding]:
-    """Yield every difference in partitions, QoS, walltimes and memory, as seen from one login host.
+def queue_findings(site: SiteSpec, alias: str, queues: Queues) -> Iterator[ProbeFinding]:
+    """Yield every difference in partitions, QoS, walltimes and memory, as one login host sees them.
 
-    What the spec leaves out, and what the site gives no answer to, is no difference.
+    A fact that the spec leaves out, and a question that the site does not answer, are not differences.
     """
     slurm = site.slurm
     if slurm.partitions and queues.partitions is not None:
-        here = {
-            name: part
-            for name, part in slurm.partitions.items()
-            if part.submit_from in (None, alias)
-        }
-        yield from (_partition_missing(name) for name in here if name not in queues.partitions)
-        yield from _partitions_extra(slurm, queues)
-        for name, part in here.items():
-            if found := queues.partitions.get(name):
-                yield from _partition(slurm, name, part, found, queues)
-        yield from _requests(slurm, queues)
-    if queues.qos is not None and (known := known_qos(slurm)):
-        yield from (_qos_missing(slurm, name) for name in known if name not in queues.qos)
-        yield from (
-            _qos_extra(slurm, name, queues) for name in _usable(slurm, queues) if name not in known
-        )
+        yield from _partitions(slurm, alias, queues)
+    spec_qos = named_qos(slurm)
+    if queues.qos is not None and spec_qos:
+        for name in spec_qos:
+            if name not in queues.qos:
+                yield _qos_missing(slurm, name)
+        for name in _usable_qos(slurm, queues):
+            if name not in spec_qos:
+                yield _qos_extra(slurm, name, queues)
         yield from _qos_limits(slurm, queues)
 
 
-def _partition_missing(name: str) -> Finding:
-    keys = ("slurm", "partitions", name)
-    todo = f"is it gone, or only closed to you? {_FIX}"
-    return Finding(
+def _partitions(slurm: Slurm, alias: str, queues: Queues) -> Iterator[ProbeFinding]:
+    site_partitions = queues.partitions or {}
+    common: list[str] = []
+    for name, partition in slurm.partitions.items():
+        if partition.submit_from not in (None, alias):
+            continue
+        if name in site_partitions:
+            common.append(name)
+        else:
+            yield _partition_missing(name)
+    yield from _partitions_extra(slurm, queues)
+    for name in common:
+        yield from _partition(slurm, name, site_partitions[name], queues)
+    yield from _requests(slurm, queues)
+
+
+def named_qos(slurm: Slurm) -> list[str]:
+    """Return the QoS that a spec names."""
+    names = list(slurm.qos_limits)
+    for partition in slurm.partitions.values():
+        names += partition.qos
+    return list(dict.fromkeys(names))
+
+
+def _partition_missing(name: str) -> ProbeFinding:
+    keys = (*_PARTITIONS, name)
+    return ProbeFinding(
         Kind.PARTITION_MISSING,
-        _dotted(keys),
+        ".".join(keys),
         name,
         "has no such partition",
-        todo,
+        f"is it gone, or only closed to you? {_FIX}",
         (_put(keys, None),),
     )
 
 
-def _partitions_extra(slurm: Slurm, queues: Queues) -> Iterator[Finding]:
-    paired = any(part.qos for part in slurm.partitions.values())
+def _partitions_extra(slurm: Slurm, queues: Queues) -> Iterator[ProbeFinding]:
+    with_qos = any(partition.qos for partition in slurm.partitions.values())
     for name, found in (queues.partitions or {}).items():
-        if found.visible and name not in slurm.partitions:
-            keys = ("slurm", "partitions", name)
-            mend = _put(keys, spec_blocks.partition(queues, found, paired=paired))
-            yield Finding(
-                Kind.PARTITION_EXTRA, _dotted(keys), "has no such partition", name, _FIX, (mend,)
-            )
+        if not found.visible or name in slurm.partitions:
+            continue
+        keys = (*_PARTITIONS, name)
+        entry = spec_blocks.partition(queues, found, with_qos=with_qos)
+        yield ProbeFinding(
+            Kind.PARTITION_EXTRA,
+            ".".join(keys),
+            "has no such partition",
+            name,
+            _FIX,
+            (_put(keys, entry),),
+        )
 
 
 def _partition(
-    slurm: Slurm, name: str, part: Partition, found: SitePartition, queues: Queues
-) -> Iterator[Finding]:
-    keys = ("slurm", "partitions", name)
-    longest = queues.longest(found)
-    cuts = [cut for place, request in _asked(slurm, name) for cut in _cut(place, request, longest)]
-    if not _held_by_qos(part, longest, queues.granted(found)):
-        yield from _walltime((*keys, "max_walltime"), part.max_walltime, longest, *cuts)
-    yield from _walltime((*keys, "default_walltime"), part.default_walltime, found.default_walltime)
-    sizes = [nodes.mem for nodes in found.nodes if nodes.mem]
-    if (
-        part.mem
-        and sizes
-        and not any(_near(spec_blocks.megabytes(part.mem), size) for size in sizes)
-    ):
-        usual = max(
-            (nodes for nodes in found.nodes if nodes.mem), key=lambda nodes: nodes.count
-        ).mem
-        says = ", ".join(dict.fromkeys(map(spec_blocks.memory, sizes)))
-        about = (*keys, "mem")
-        yield Finding(
-            Kind.MEMORY,
-            _dotted(about),
-            part.mem,
-            says,
-            _FIX,
-            (_put(about, spec_blocks.memory(usual)),),
+    slurm: Slurm, name: str, site_partition: SitePartition, queues: Queues
+) -> Iterator[ProbeFinding]:
+    """Yield the differences of a partition that both the spec and the site have."""
+    partition = slurm.partitions[name]
+    keys = (*_PARTITIONS, name)
+    limit = queues.time_limit(site_partition)
+    if not _is_limited_by_qos(partition, limit, queues.user_time_limit(site_partition)):
+        shortened: list[Change] = []
+        for request_keys, request in _requests_to(slurm, name):
+            shortened += _shortened(request_keys, request, limit)
+        yield from _walltime((*keys, "max_walltime"), partition.max_walltime, limit, *shortened)
+    yield from _walltime(
+        (*keys, "default_walltime"), partition.default_walltime, site_partition.default_walltime
+    )
+    yield from _memory((*keys, "mem"), partition, site_partition)
+    yield from _pairings((*keys, "qos"), partition, site_partition, queues)
+
+
+def _is_limited_by_qos(
+    partition: Partition, site_limit: int | None, user_limit: int | None
+) -> bool:
+    """Return whether the spec has the time that the user's QoS allow, in a partition that itself allows more."""
+    if not partition.max_walltime:
+        return False
+    limit = walltime_seconds(partition.max_walltime)
+    return limit == user_limit and (site_limit is None or site_limit > limit)
+
+
+def _memory(
+    keys: Keys, partition: Partition, site_partition: SitePartition
+) -> Iterator[ProbeFinding]:
+    sizes = site_partition.node_memory
+    if not partition.mem or not sizes:
+        return
+    spec_size = megabytes(partition.mem)
+    if any(_is_near(spec_size, size) for size in sizes):
+        return
+    known = [nodes for nodes in site_partition.nodes if nodes.mem]
+    usual = max(known, key=lambda nodes: nodes.count).mem
+    listed = ", ".join(dict.fromkeys(memory(size) for size in sizes))
+    change = _put(keys, memory(usual))
+    yield ProbeFinding(Kind.MEMORY, ".".join(keys), partition.mem, listed, _FIX, (change,))
+
+
+def _is_near(spec_size: int, size: int) -> bool:
+    return abs(spec_size - size) <= _MEMORY_TOLERANCE * max(spec_size, size)
+
+
+def _pairings(
+    keys: Keys, partition: Partition, site_partition: SitePartition, queues: Queues
+) -> Iterator[ProbeFinding]:
+    for qos in partition.qos:
+        if qos not in (queues.qos or ()) or site_partition.allows(qos):
+            continue
+        others = [other for other in partition.qos if other != qos]
+        change = _put(keys, others or None)
+        yield ProbeFinding(
+            Kind.QOS_PAIRING, ".".join(keys), qos, f"does not allow {qos}", _FIX, (change,)
         )
-    for qos in part.qos:
-        if qos in (queues.qos or ()) and not found.allows(qos):
-            about = (*keys, "qos")
-            rest = [one for one in part.qos if one != qos]
-            says = f"does not allow {qos}"
-            yield Finding(
-                Kind.QOS_PAIRING, _dotted(about), qos, says, _FIX, (_put(about, rest or None),)
-            )
-
-
-def _held_by_qos(part: Partition, longest: int | None, granted: int | None) -> bool:
-    """Tell whether the time that the spec has is what the QoS leave of a partition that itself gives more."""
-    ours = walltime_seconds(part.max_walltime) if part.max_walltime else None
-    return ours is not None and ours == granted and (longest is None or longest > ours)
 
 
 def _walltime(
-    keys: tuple[str, ...], ours: str | None, theirs: int | None, *cuts: Change
-) -> Iterator[Finding]:
-    """Yield the difference between two time limits; a site that has none may limit by other means."""
-    if ours and theirs is not None and walltime_seconds(ours) != theirs:
-        says = spec_blocks.walltime(theirs)
-        yield Finding(Kind.WALLTIME, _dotted(keys), ours, says, _FIX, (_put(keys, says), *cuts))
+    keys: Keys, spec_limit: str | None, site_limit: int | None, *more: Change
+) -> Iterator[ProbeFinding]:
+    """Yield the difference between two time limits; a site without one may limit by other means."""
+    if not spec_limit or site_limit is None or walltime_seconds(spec_limit) == site_limit:
+        return
+    limit = spec_blocks.walltime(site_limit)
+    changes = (_put(keys, limit), *more)
+    yield ProbeFinding(Kind.WALLTIME, ".".join(keys), spec_limit, limit, _FIX, changes)
 
 
-def _asked(slurm: Slurm, partition: str) -> Iterator[tuple[tuple[str, ...], Request]]:
-    """Yield the requests that go to a partition unless somebody says otherwise, with their keys."""
-    for keys, request in ((("slurm",), slurm), (("slurm", "devel"), slurm.devel)):
-        if partition in (request.partition or slurm.partition or "").split(","):
+def _both_requests(slurm: Slurm) -> list[tuple[Keys, Request]]:
+    """Return the requests of a spec with their keys: the usual one, and the one for development."""
+    return [(("slurm",), slurm), (("slurm", "devel"), slurm.devel)]
+
+
+def _requests_to(slurm: Slurm, partition: str) -> Iterator[tuple[Keys, Request]]:
+    """Yield the requests that go to a partition by default."""
+    for keys, request in _both_requests(slurm):
+        names = request.partition or slurm.partition or ""
+        if partition in names.split(","):
             yield keys, request
 
 
-def _cut(keys: tuple[str, ...], request: Request, longest: int | None) -> Iterator[Change]:
-    """Yield what shortens a request that a partition would refuse."""
-    if request.walltime and longest is not None and walltime_seconds(request.walltime) > longest:
-        yield _put((*keys, "walltime"), spec_blocks.walltime(longest))
+def _shortened(keys: Keys, request: Request, limit: int | None) -> list[Change]:
+    """Return the change that shortens a request which the site would refuse."""
+    if not request.walltime or limit is None or walltime_seconds(request.walltime) <= limit:
+        return []
+    return [_put((*keys, "walltime"), spec_blocks.walltime(limit))]
 
 
-def _requests(slurm: Slurm, queues: Queues) -> Iterator[Finding]:
+def _requests(slurm: Slurm, queues: Queues) -> Iterator[ProbeFinding]:
     """Yield the requests for more memory than any node of their partition has."""
     for name, found in (queues.partitions or {}).items():
-        for keys, request in _asked(slurm, name):
-            about = (*keys, "mem")
-            if request.mem and found.largest and spec_blocks.megabytes(request.mem) > found.largest:
-                most = spec_blocks.memory(found.largest)
-                says = f"{most} at most in {name}"
-                yield Finding(
-                    Kind.MEMORY, _dotted(about), request.mem, says, _FIX, (_put(about, most),)
-                )
+        largest = found.largest_memory
+        if not largest:
+            continue
+        for request_keys, request in _requests_to(slurm, name):
+            if not request.mem or megabytes(request.mem) <= largest:
+                continue
+            keys = (*request_keys, "mem")
+            limit = memory(largest)
+            yield ProbeFinding(
+                Kind.MEMORY,
+                ".".join(keys),
+                request.mem,
+                f"{limit} at most in {name}",
+                _FIX,
+                (_put(keys, limit),),
+            )
 
 
-def known_qos(slurm: Slurm) -> list[str]:
-    """Return the QoS that a spec names."""
-    paired = [qos for part in slurm.partitions.values() for qos in part.qos]
-    return list(dict.fromkeys([*slurm.qos_limits, *paired]))
+def _qos_missing(slurm: Slurm, name: str) -> ProbeFinding:
+    changes: list[Change] = []
+    if name in slurm.qos_limits:
+        changes.append(_put((*_QOS_LIMITS, name), None))
+    for partition_name, partition in slurm.partitions.items():
+        if name in partition.qos:
+            others = [qos for qos in partition.qos if qos != name]
+            changes.append(_put((*_PARTITIONS, partition_name, "qos"), others or None))
+    key = ".".join(changes[0].keys)
+    return ProbeFinding(Kind.QOS_MISSING, key, name, "has no such QoS", _FIX, tuple(changes))
 
 
-def _qos_missing(slurm: Slurm, name: str) -> Finding:
-    limits = [_put(("slurm", "qos_limits", name), None)] if name in slurm.qos_limits else []
-    pairs = [
-        _put(
-            ("slurm", "partitions", partition, "qos"),
-            [qos for qos in part.qos if qos != name] or None,
-        )
-        for partition, part in slurm.partitions.items()
-        if name in part.qos
-    ]
-    about = _dotted(("slurm", "qos_limits", name)) if limits else ".".join(pairs[0].keys)
-    return Finding(Kind.QOS_MISSING, about, name, "has no such QoS", _FIX, (*limits, *pairs))
+def _usable_qos(slurm: Slurm, queues: Queues) -> list[str]:
+    """Return the QoS that the user may use in a partition of the spec."""
+    usable: set[str] = set()
+    for name, found in (queues.partitions or {}).items():
+        if name in slurm.partitions:
+            usable.update(queues.usable_in(found))
+    usable.discard(_SLURM_QOS)
+    return [name for name in queues.qos or () if name in usable]
 
 
-def _usable(slurm: Slurm, queues: Queues) -> list[str]:
-    """Return the QoS that the person may use in a partition of the spec."""
-    here = [found for name, found in (queues.partitions or {}).items() if name in slurm.partitions]
-    mine = {name for found in here for name in queues.pairs(found)}
-    return [name for name in queues.qos or () if name in mine and name != _MADE_BY_SLURM]
+def _qos_extra(slurm: Slurm, name: str, queues: Queues) -> ProbeFinding:
+    keys = (*_QOS_LIMITS, name)
+    changes = [_put(keys, spec_blocks.qos((queues.qos or {})[name]))]
+    for partition_name, partition in slurm.partitions.items():
+        found = (queues.partitions or {}).get(partition_name)
+        if partition.qos and found and found.allows(name):
+            changes.append(_put((*_PARTITIONS, partition_name, "qos"), [*partition.qos, name]))
+    return ProbeFinding(
+        Kind.QOS_EXTRA, ".".join(keys), "has no such QoS", name, _FIX, tuple(changes)
+    )
 
 
-def _qos_extra(slurm: Slurm, name: str, queues: Queues) -> Finding:
-    keys = ("slurm", "qos_limits", name)
-    pairs = [
-        _put(("slurm", "partitions", partition, "qos"), [*part.qos, name])
-        for partition, part in slurm.partitions.items()
-        if part.qos and (found := (queues.partitions or {}).get(partition)) and found.allows(name)
-    ]
-    mends = (_put(keys, spec_blocks.qos((queues.qos or {})[name])), *pairs)
-    return Finding(Kind.QOS_EXTRA, _dotted(keys), "has no such QoS", name, _FIX, mends)
-
-
-def _qos_limits(slurm: Slurm, queues: Queues) -> Iterator[Finding]:
+def _qos_limits(slurm: Slurm, queues: Queues) -> Iterator[ProbeFinding]:
     for name, qos in slurm.qos_limits.items():
-        longest = (queues.qos or {}).get(name)
-        cuts = [
-            cut
-            for keys, request in ((("slurm",), slurm), (("slurm", "devel"), slurm.devel))
-            if slurm.chosen_qos(request) == name
-            for cut in _cut(keys, request, longest)
-        ]
-        yield from _walltime(
-            ("slurm", "qos_limits", name, "max_walltime"), qos.max_walltime, longest, *cuts
-        )
+        limit = (queues.qos or {}).get(name)
+        shortened: list[Change] = []
+        for keys, request in _both_requests(slurm):
+            if slurm.chosen_qos(request) == name:
+                shortened += _shortened(keys, request, limit)
+        keys = (*_QOS_LIMITS, name, "max_walltime")
+        yield from _walltime(keys, qos.max_walltime, limit, *shortened)
 
 
-def _near(ours: int, theirs: int) -> bool:
-    return abs(ours - theirs) <= _MEMORY_ROUNDED * max(ours, theirs)
-
-
-def _put(keys: tuple[str, ...], value: object) -> Change:
+def _put(keys: Keys, value: object) -> Change:
     return Change(keys, value, "--fix-spec")
-
-
-def _dotted(keys: tuple[str, ...]) -> str:
-    return ".".join(keys)

@@ -1,14 +1,18 @@
-"""The one command that is run at a site: what it asks, and what it answered."""
+"""The one script that runs at a site: its questions, and the answers."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from generator.probe.slurm_output import Printed, Queues, queues
+from generator.formatting import printable
+from generator.probe.slurm_output import Queues, SlurmOutput, parse_queues
 
-_LATE = 124  # timeout(1)
-# For the site's /bin/sh, on its stdin: whatever the login shell is, it only has to start `/bin/sh -s`. Nothing is
-# changed, and a command that hangs does not take the time of those behind it. Where Slurm is not on the PATH of a plain
-# session, a login shell of bash is asked for its own.
+_TIMED_OUT = 124  # exit status of timeout(1)
+_LONGEST_REASON = 200
+# The script goes to the stdin of the site's /bin/sh: whatever the login shell is, it only has to start `/bin/sh -s`.
+# It changes nothing. A command that hangs is stopped, so that the next one has its time. If Slurm is not on the PATH of
+# a session without a terminal, the script takes the PATH of a login shell. scontrol, sinfo and sacctmgr read the
+# cluster from SLURM_CLUSTERS (sinfo(1), ENVIRONMENT VARIABLES).
 _SCRIPT = """\
 LC_ALL=C; export LC_ALL
 say() {{ printf '\\n@gen {mark} %s\\n' "$1"; }}
@@ -28,71 +32,83 @@ ask assoc sacctmgr -n -P show assoc where user="$(id -un)" format=Cluster,QOS,De
 
 @dataclass(frozen=True)
 class Section:
-    """What one command printed, and how it ended; ``None`` where it had not ended in time."""
+    """The output of one command and its exit status; ``None`` if it had not ended in time."""
 
     text: str
     status: int | None
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What the site answered; a question that was not reached has no section."""
+class SiteAnswer:
+    """The answers of the site, by question; a question that the script did not reach has none."""
 
-    sections: dict[str, Section]
+    sections: Mapping[str, Section]
 
     def text(self, name: str) -> str | None:
-        """Return what a command printed, if it ended well."""
+        """Return the output of a command, if it succeeded."""
         section = self.sections.get(name)
         return section.text if section and section.status == 0 else None
 
     @property
     def clock(self) -> int | None:
-        """Seconds since 1970, by the site's clock."""
-        text = self.text("clock")
-        return int(text) if text and re.fullmatch(r"\d{1,12}", text) else None
+        """Seconds since 1970 by the site's clock."""
+        return _number(self.text("clock"))
 
     @property
     def open_files(self) -> int | None:
-        """The hard limit of open files; ``None`` without one, or where it is not known."""
-        text = self.text("files")
-        return int(text) if text and re.fullmatch(r"\d{1,12}", text) else None
+        """The hard limit of open files; ``None`` without a limit, or if it is unknown."""
+        return _number(self.text("files"))
 
     @property
     def queues(self) -> Queues:
-        """The queues."""
-        names = ("cluster", "nodes", "partitions", "visible", "qos", "assoc")
-        return queues(Printed(**{name: self.text(name) for name in names}))
+        """The queues that Slurm describes."""
+        output = SlurmOutput(
+            cluster=self.text("cluster"),
+            nodes=self.text("nodes"),
+            partitions=self.text("partitions"),
+            visible=self.text("visible"),
+            qos=self.text("qos"),
+            assoc=self.text("assoc"),
+        )
+        return parse_queues(output)
 
-    def failed(self, name: str) -> str | None:
-        """Return in the site's own words why a command gave no answer; ``None`` where it gave one."""
+    def failure(self, name: str) -> str | None:
+        """Return in the site's own words why a command gave no answer; ``None`` if it gave one."""
         section = self.sections.get(name)
-        if section is None or section.status in (None, _LATE):
+        if section is None or section.status in (None, _TIMED_OUT):
             return "no answer in time"
         if section.status == 0:
             return None
-        return " ".join((section.text or f"ended with status {section.status}").split())[:200]
+        if not section.text:
+            return f"ended with status {section.status}"
+        return printable(" ".join(section.text.split()), _LONGEST_REASON)
 
 
 def script(mark: str, seconds: float, cluster: str | None = None) -> str:
-    """Return what to run within some seconds; the mark is a word that nothing else at the site prints."""
-    # scontrol, sinfo and sacctmgr take the cluster from it (sinfo(1), ENVIRONMENT VARIABLES).
-    each = max(2, int(seconds / 3))
-    return _SCRIPT.format(
-        mark=mark,
-        each=each,
-        cluster=f"SLURM_CLUSTERS={cluster}; export SLURM_CLUSTERS\n" if cluster else "",
-    )
+    """Return the script, for a session of so many seconds.
+
+    The mark is a word that nothing else at the site prints.
+    """
+    select_cluster = f"SLURM_CLUSTERS={cluster}; export SLURM_CLUSTERS\n" if cluster else ""
+    return _SCRIPT.format(mark=mark, each=max(2, int(seconds / 3)), cluster=select_cluster)
 
 
-def answer(printed: str, mark: str) -> Answer:
-    """Return the sections of what was printed; what comes before the first is the login shell's, and left out."""
-    parts = re.split(rf"(?m)^@gen {mark} (\w+)\n", printed)
-    return Answer(
-        {name: _section(text, mark) for name, text in zip(parts[1::2], parts[2::2], strict=True)}
-    )
+def parse_answer(output: str, mark: str) -> SiteAnswer:
+    """Return the sections of the output; text before the first one is of the login shell, and ignored."""
+    _, *parts = re.split(rf"(?m)^@gen {mark} (\w+)\n", output)
+    sections: dict[str, Section] = {}
+    for name, text in zip(parts[::2], parts[1::2], strict=True):
+        sections[name] = _section(text, mark)
+    return SiteAnswer(sections)
 
 
 def _section(text: str, mark: str) -> Section:
-    body, found, status = text.partition(f"\n@gen {mark} = ")
-    number = re.match(r"\d+", status)
-    return Section(body.strip(), int(number[0]) if found and number else None)
+    body, _, end = text.partition(f"\n@gen {mark} = ")
+    status = re.match(r"\d+", end)
+    return Section(body.strip(), int(status[0]) if status else None)
+
+
+def _number(text: str | None) -> int | None:
+    if text is None or not re.fullmatch(r"\d{1,12}", text):
+        return None
+    return int(text)

@@ -1,18 +1,17 @@
-"""The one session at a site: what ssh is told, and what its own words say of how far it got."""
+"""The one ssh session at a site: its settings, and how far it got by ssh's own messages."""
 
-import contextlib
 import re
-import subprocess
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from threading import Thread
-from typing import IO
 
-from generator.errors import GenError
+from generator import programs
+from generator.formatting import printable
 
-# What keeps a visit quiet: nothing is written here (known_hosts), nothing is forwarded, nobody is asked to trust a key.
-_QUIET = (
+Setting = tuple[str, str]
+_LONGEST_MESSAGE = 200
+# These keep a probe from changing anything: ssh does not write known_hosts, forward anything, or ask about a key.
+_HARMLESS: tuple[Setting, ...] = (
     ("StrictHostKeyChecking", "yes"),
     ("UpdateHostKeys", "no"),
     ("ControlMaster", "no"),
@@ -22,137 +21,109 @@ _QUIET = (
     ("PermitLocalCommand", "no"),
     ("RequestTTY", "no"),
 )
+# Messages for developers, and those that ssh prints at every login.
+_NOT_FOR_USERS = re.compile(r"debug\d|OpenSSH_|Authenticated to |Authenticated using ")
 
 
 @dataclass(frozen=True)
 class Session:
-    """How a session went: what the remote command printed, and what ssh itself said."""
+    """The output of the remote command, and the messages of ssh."""
 
-    printed: str
-    words: str
+    output: str
+    messages: str
     begun: float = 0
     """By the clock of this machine, in seconds since 1970."""
     ended: float = 0
 
     @property
     def host_key(self) -> str | None:
-        """Algorithm and fingerprint of the key that the host proved itself with, or tried to."""
-        found = re.findall(r"Server host (?:key|certificate): (\S+ SHA256:[\w+/]+)", self.words)
-        return found[-1] if found else None
+        """Algorithm and fingerprint of the last key that a host offered."""
+        offers = re.findall(r"Server host (?:key|certificate): (\S+ SHA256:[\w+/]+)", self.messages)
+        return offers[-1] if offers else None
 
     @property
-    def untrusted(self) -> bool:
-        """Tell whether ssh did not take the host for the right one."""
-        signs = ("Host key verification failed", "no matching host key type")
-        return any(sign in self.words for sign in signs)
+    def is_untrusted(self) -> bool:
+        """Whether ssh refused the host because of its key."""
+        reasons = ("Host key verification failed", "no matching host key type")
+        return any(reason in self.messages for reason in reasons)
 
     @property
-    def entered(self) -> bool:
-        """Tell whether the site let the person in, or an open connection was there already."""
-        return "Authenticated to " in self.words or "master session id" in self.words
+    def is_authenticated(self) -> bool:
+        """Whether the site accepted the user, or ssh used a connection that was open already."""
+        return "Authenticated to " in self.messages or "master session id" in self.messages
 
     @property
-    def half_way(self) -> bool:
-        """Tell whether the site took the key, and wanted more."""
-        return "with partial success" in self.words
+    def is_half_authenticated(self) -> bool:
+        """Whether the site accepted the key, and asked for more."""
+        return "with partial success" in self.messages
 
     @property
-    def denied(self) -> str | None:
-        """The ways in that the site named when it refused."""
-        found = re.findall(r"Permission denied \(([\w,@.-]*)\)", self.words)
-        return found[-1] if found else None
+    def accepted_methods(self) -> str | None:
+        """The methods that the site named when it refused the user; ``None`` if it did not."""
+        refusals = re.findall(r"Permission denied \(([\w,@.-]*)\)", self.messages)
+        return refusals[-1] if refusals else None
 
     @property
-    def last_words(self) -> str:
-        """The last line of ssh that is meant for people."""
-        lines = list(filter(_for_people, self.words.splitlines()))
-        return (
-            "".join(char for char in lines[-1] if char.isprintable())[:200]
-            if lines
-            else "no answer in time"
-        )
+    def last_message(self) -> str:
+        """The last message of ssh that is meant for users, in one harmless line."""
+        messages = [line for line in self.messages.splitlines() if _is_for_users(line)]
+        if not messages:
+            return "no answer in time"
+        return printable(messages[-1], _LONGEST_MESSAGE)
 
 
-def settings(seconds: float, *, interactive: bool, anew: bool) -> list[tuple[str, str]]:
-    """Return what ssh is told for a visit; `anew` is to log in even where a connection is open already."""
-    patience = ("ConnectTimeout", str(max(1, int(seconds))))
-    return [
+def settings(seconds: float, *, interactive: bool, new_connection: bool) -> list[Setting]:
+    """Return the settings of ssh for a probe.
+
+    `new_connection` makes ssh log in even if a shared connection is open.
+    """
+    chosen = [
         ("BatchMode", "no" if interactive else "yes"),
-        patience,
-        *([("ControlPath", "none")] if anew else []),
-        *_QUIET,
+        ("ConnectTimeout", str(max(1, int(seconds)))),
     ]
+    if new_connection:
+        chosen.append(("ControlPath", "none"))
+    return [*chosen, *_HARMLESS]
 
 
-def config(site: bytes, first: Iterable[tuple[str, str]]) -> bytes:
-    """Return a site's configuration with settings in front, where they win; the ssh of a jump host heeds them too."""
-    return "".join(f"{keyword} {value}\n" for keyword, value in first).encode() + b"\n" + site
+def config(site: bytes, first: Iterable[Setting]) -> bytes:
+    """Return a site's configuration with settings in front, where they win.
+
+    They are lines of the file and not options, so that the ssh of a jump host uses them too.
+    """
+    lines = [f"{keyword} {value}\n" for keyword, value in first]
+    return "".join(lines).encode() + b"\n" + site
 
 
 def run(
-    ssh: Sequence[str],
+    options: Sequence[str],
     host: str,
     script: str,
     seconds: float,
-    tell: Callable[[str], None] = lambda _: None,
+    report: Callable[[str], None] | None = None,
 ) -> Session:
-    """Run a script at a host, with options of ssh and bounded in time; what was printed until then counts.
+    """Run a script at a host; the output until the time limit counts.
 
-    `tell` hears each line that ssh has for the person, as soon as it is there.
-
-    Raises:
-        GenError: there is no ssh.
+    `report` gets each message that ssh has for the user, as soon as it is printed. ssh may ask for a password on the
+    terminal.
     """
-    # The level is no line of a file: the ssh of a jump host would read it too, and tell of the jump host.
-    command = ["ssh", *ssh, "-o", "LogLevel=DEBUG1", "-T", host, "/bin/sh -s"]
-    pipe = subprocess.PIPE
+    # LogLevel is not a line of the file: the ssh of a jump host would read it too, and its messages would mix with
+    # those about the host.
+    command = ["ssh", *options, "-o", "LogLevel=DEBUG1", "-T", host, "/bin/sh -s"]
+
+    def hear(line: str) -> None:
+        if report and _is_for_users(line):
+            report(printable(line.rstrip()))
+
+    begun = time.time()
     try:
-        child = subprocess.Popen(
-            command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, errors="replace"
+        outcome = programs.run(
+            command, seconds=seconds, stdin=script.encode(), terminal=True, hear=hear
         )
-    except FileNotFoundError:
-        raise GenError("ssh: not found; install OpenSSH's client") from None
-    printed, words, begun = list[str](), list[str](), time.time()
-    assert child.stdin and child.stdout and child.stderr  # noqa: S101 - for mypy: each is a pipe
-    ears = [_ear(child.stdout, printed), _ear(child.stderr, words, tell)]
-    with contextlib.suppress(OSError):  # it may have ended before it listened
-        child.stdin.write(script)
-    with contextlib.suppress(OSError):
-        child.stdin.close()
-    _ended(child, seconds)
-    for ear in ears:
-        ear.join(timeout=1)
-    return Session("".join(printed), "".join(words), begun, time.time())
+    except programs.StoppedError as error:
+        outcome = error.outcome
+    return Session(outcome.text, outcome.errors, begun, time.time())
 
 
-def _ear(stream: IO[str], heard: list[str], tell: Callable[[str], None] = lambda _: None) -> Thread:
-    """Listen to a stream as long as it speaks."""
-
-    def listen() -> None:
-        with stream:
-            for line in stream:
-                heard.append(line)
-                if _for_people(line):
-                    tell(line.rstrip())
-
-    ear = Thread(target=listen, daemon=True)
-    ear.start()
-    return ear
-
-
-def _for_people(line: str) -> bool:
-    return bool(line.strip()) and not re.match(
-        r"debug\d|OpenSSH_|Authenticated to |Authenticated using ", line
-    )
-
-
-def _ended(child: subprocess.Popen[str], seconds: float) -> None:
-    """Wait for a child, and end it when its time is over; it takes the ssh of a jump host with it."""
-    for stop in (child.terminate, child.kill):
-        try:
-            child.wait(timeout=max(0.1, seconds))
-            return
-        except subprocess.TimeoutExpired:
-            stop()
-            seconds = 1
-    child.wait()
+def _is_for_users(line: str) -> bool:
+    return bool(line.strip()) and not _NOT_FOR_USERS.match(line)

@@ -1,4 +1,7 @@
-"""What sinfo, scontrol and sacctmgr print → the queues of a site. Any line that is not understood is passed over."""
+"""Read the queues of a site from the output of sinfo, scontrol and sacctmgr.
+
+Lines in another form than expected are skipped: the output differs between versions and sites.
+"""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -7,14 +10,16 @@ from dataclasses import dataclass
 from generator.schema.text_types import walltime_seconds
 
 _NO_LIMIT = {"", "UNLIMITED", "INFINITE", "NONE", "N/A", "(NULL)"}
+# gpu:4, gpu:a100:4, gpu:a100:4(S:0-1); commas separate several resources (slurm.conf(5), Gres).
+_GPU = re.compile(r"(?:^|,)gpu(?::([A-Za-z_][\w.-]*))?(?::(\d+))?(?=[(,]|$)")
 
 
 @dataclass(frozen=True)
-class Nodes:
+class NodeGroup:
     """Nodes of a partition that are alike."""
 
     mem: int
-    """MB, as jobs may ask for it (RealMemory)."""
+    """MB that jobs may ask for (RealMemory)."""
     count: int
     cores: int
     gpus: int = 0
@@ -24,77 +29,85 @@ class Nodes:
 
 @dataclass(frozen=True)
 class SitePartition:
-    """A partition as the site has it."""
+    """A partition as the site describes it. Durations are in seconds."""
 
     name: str
     visible: bool = True
-    """Shown to the person; others are hidden, or for other groups."""
+    """Whether the site shows it to the user; others are hidden, or for other groups."""
     default: bool = False
     max_walltime: int | None = None
-    """Seconds; ``None`` without a limit."""
+    """``None`` without a limit."""
     default_walltime: int | None = None
     allowed_qos: frozenset[str] | None = None
-    """``None`` where every QoS is allowed."""
+    """``None`` if every QoS is allowed."""
     denied_qos: frozenset[str] = frozenset()
     own_qos: str | None = None
     """The QoS whose limits hold for the partition as a whole (slurm.conf(5), `QOS=`)."""
     max_mem: int | None = None
     """MB of a node that a job may have (MaxMemPerNode)."""
-    nodes: tuple[Nodes, ...] = ()
+    nodes: tuple[NodeGroup, ...] = ()
 
     def allows(self, qos: str) -> bool:
-        """Tell whether jobs here may use a QoS."""
-        return qos not in self.denied_qos and (self.allowed_qos is None or qos in self.allowed_qos)
+        """Return whether jobs in the partition may use a QoS."""
+        is_listed = self.allowed_qos is None or qos in self.allowed_qos
+        return is_listed and qos not in self.denied_qos
 
     @property
-    def largest(self) -> int | None:
-        """The most memory of a node that a job can have, in MB."""
-        sizes = [nodes.mem for nodes in self.nodes if nodes.mem]
-        return min(max(sizes), self.max_mem or max(sizes)) if sizes else None
+    def node_memory(self) -> list[int]:
+        """The memory of each group of nodes, in MB, where it is known."""
+        return [nodes.mem for nodes in self.nodes if nodes.mem]
+
+    @property
+    def largest_memory(self) -> int | None:
+        """The most memory of one node that a job can have, in MB."""
+        if not self.node_memory:
+            return None
+        largest = max(self.node_memory)
+        return min(largest, self.max_mem or largest)
 
 
 @dataclass(frozen=True)
 class Queues:
-    """The queues of a site. Where a command gave no answer, its part is ``None``."""
+    """The queues of a site; ``None`` if a command gave no answer. Durations are in seconds."""
 
     partitions: Mapping[str, SitePartition] | None = None
     qos: Mapping[str, int | None] | None = None
-    """Longest walltime by QoS, in seconds; ``None`` without a limit."""
-    usable_qos: frozenset[str] | None = None
-    """The QoS of the person's associations; ``None`` where Slurm does not tell."""
+    """Time limit of each QoS; ``None`` without a limit."""
+    user_qos: frozenset[str] | None = None
+    """The QoS of the user's associations; ``None`` if Slurm does not list them."""
     default_qos: str | None = None
-    """The one of a job that names none."""
+    """The QoS of a job that names none."""
 
-    def pairs(self, partition: SitePartition) -> list[str]:
-        """Return the QoS that the person may use in a partition, the usual one first."""
-        mine = (
-            (partition.allowed_qos or frozenset()) if self.usable_qos is None else self.usable_qos
-        )
-        return sorted(
-            filter(partition.allows, mine), key=lambda name: (name != self.default_qos, name)
-        )
+    def usable_in(self, partition: SitePartition) -> list[str]:
+        """Return the QoS that the user may use in a partition, the default one first."""
+        names = self.user_qos
+        if names is None:
+            names = partition.allowed_qos or frozenset()
+        usable = [name for name in names if partition.allows(name)]
+        return sorted(usable, key=lambda name: (name != self.default_qos, name))
 
-    def longest(self, partition: SitePartition) -> int | None:
-        """Return the time limit of a partition in seconds, that of its own QoS too; ``None`` without one."""
-        limits = [partition.max_walltime, (self.qos or {}).get(partition.own_qos or "")]
-        return min((one for one in limits if one is not None), default=None)
+    def time_limit(self, partition: SitePartition) -> int | None:
+        """Return the time limit of a partition, with that of its own QoS; ``None`` without a limit."""
+        qos_limit = (self.qos or {}).get(partition.own_qos or "")
+        limits = [limit for limit in (partition.max_walltime, qos_limit) if limit is not None]
+        return min(limits, default=None)
 
-    def granted(self, partition: SitePartition) -> int | None:
-        """Return the longest time that a QoS gives the person in a partition; ``None`` where one has no limit."""
-        known = self.qos or {}
-        limits = [
-            known[name]
-            for name in self.usable_qos or ()
-            if name in known and partition.allows(name)
-        ]
-        return (
-            None if not limits or None in limits else max(one for one in limits if one is not None)
-        )
+    def user_time_limit(self, partition: SitePartition) -> int | None:
+        """Return the longest time limit of the user's QoS in a partition; ``None`` if one of them has no limit."""
+        limits: list[int] = []
+        for name in self.user_qos or ():
+            if name not in (self.qos or {}) or not partition.allows(name):
+                continue
+            limit = (self.qos or {})[name]
+            if limit is None:
+                return None
+            limits.append(limit)
+        return max(limits, default=None)
 
 
 @dataclass(frozen=True)
-class Printed:
-    """What each command printed; ``None`` where it failed, or is not there."""
+class SlurmOutput:
+    """The output of each command; ``None`` if the command failed, or does not exist."""
 
     cluster: str | None = None
     """Name of the cluster."""
@@ -110,64 +123,81 @@ class Printed:
     """`sacctmgr -nP show assoc format=Cluster,QOS,DefaultQOS`"""
 
 
-def queues(printed: Printed) -> Queues:
-    """Return the queues that the commands told of."""
-    rows = [row for row in _rows(printed.assoc or "", 3) if printed.cluster in (None, "", row[0])]
-    usable = frozenset(name.lstrip("+") for row in rows for name in row[1].split(",") if name)
-    default = next((row[2] for row in rows if row[2]), None)
-    return Queues(_partitions(printed), _qos(printed.qos), usable or None, default)
+def parse_queues(output: SlurmOutput) -> Queues:
+    """Return the queues that the output describes."""
+    user_qos: set[str] = set()
+    default_qos = None
+    for cluster, names, default in _rows(output.assoc or "", 3):
+        if output.cluster not in (None, "", cluster):
+            continue
+        user_qos.update(name.lstrip("+") for name in names.split(",") if name)
+        default_qos = default_qos or default or None
+    return Queues(
+        partitions=_partitions(output),
+        qos=_qos_limits(output.qos or "") or None,
+        user_qos=frozenset(user_qos) or None,
+        default_qos=default_qos,
+    )
 
 
-def limit(text: str) -> int | None:
-    """Return a time limit in seconds; ``None`` for none, and for what is no time."""
+def time_limit(text: str) -> int | None:
+    """Return a time limit in seconds; ``None`` for a word that means no limit, and for other text."""
     if text.upper() in _NO_LIMIT or not re.fullmatch(r"(?:\d+-)?\d+(?::\d+){0,2}", text):
         return None
     return walltime_seconds(text)
 
 
-def _partitions(printed: Printed) -> dict[str, SitePartition] | None:
-    if printed.nodes is None and printed.partitions is None:
+def _partitions(output: SlurmOutput) -> dict[str, SitePartition] | None:
+    if output.nodes is None and output.partitions is None:
         return None
-    rows = list(_rows(printed.nodes or "", 7))
-    shown = None if printed.visible is None else {name for name, _ in _described(printed.visible)}
-    described = dict(_described(printed.partitions or ""))
-    limits = {row[0]: row[1] for row in rows}
-    return {
-        name: _partition(name, described.get(name, {"MaxTime": limits.get(name, "")}), rows, shown)
-        for name in sorted({*described, *limits})
-    }
+    node_rows = list(_rows(output.nodes or "", 7))
+    settings = _partition_settings(output.partitions or "")
+    for row in node_rows:
+        # Where scontrol gives no answer, sinfo has at least the time limit.
+        settings.setdefault(row[0], {"MaxTime": row[1]})
+    visible = None
+    if output.visible is not None:
+        visible = set(_partition_settings(output.visible))
+    partitions: dict[str, SitePartition] = {}
+    for name in sorted(settings):
+        is_visible = visible is None or name in visible
+        nodes = tuple(_node_group(row) for row in node_rows if row[0] == name and _number(row[3]))
+        partitions[name] = _partition(name, settings[name], nodes, is_visible)
+    return partitions
 
 
 def _partition(
-    name: str, said: Mapping[str, str], rows: list[tuple[str, ...]], shown: set[str] | None
+    name: str, settings: Mapping[str, str], nodes: tuple[NodeGroup, ...], is_visible: bool
 ) -> SitePartition:
+    own_qos = _names(settings.get("QoS", "")) or frozenset()
     return SitePartition(
         name,
-        visible=shown is None or name in shown,
-        default=said.get("Default") == "YES",
-        max_walltime=limit(said.get("MaxTime", "")),
-        default_walltime=limit(said.get("DefaultTime", "")),
-        allowed_qos=_names(said.get("AllowQos", "ALL")),
-        denied_qos=_names(said.get("DenyQos", "")) or frozenset(),
-        own_qos=next(iter(_names(said.get("QoS", "")) or ()), None),
-        max_mem=_number(said.get("MaxMemPerNode", "")),
-        nodes=tuple(_nodes(row) for row in rows if row[0] == name and _number(row[3])),
+        visible=is_visible,
+        default=settings.get("Default") == "YES",
+        max_walltime=time_limit(settings.get("MaxTime", "")),
+        default_walltime=time_limit(settings.get("DefaultTime", "")),
+        allowed_qos=_names(settings.get("AllowQos", "ALL")),
+        denied_qos=_names(settings.get("DenyQos", "")) or frozenset(),
+        own_qos=next(iter(own_qos), None),
+        max_mem=_number(settings.get("MaxMemPerNode", "")),
+        nodes=nodes,
     )
 
 
-def _described(text: str) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield name and settings of each partition in `scontrol -o`, which has one on a line."""
+def _partition_settings(text: str) -> dict[str, dict[str, str]]:
+    """Return the settings of each partition in the output of `scontrol -o`, which has one a line."""
+    partitions: dict[str, dict[str, str]] = {}
     for line in text.splitlines():
         settings = dict(re.findall(r"(?:^|\s)(\w+)=(\S*)", line))
         if "PartitionName" in settings:
-            yield settings["PartitionName"], settings
+            partitions[settings["PartitionName"]] = settings
+    return partitions
 
 
-def _nodes(row: tuple[str, ...]) -> Nodes:
+def _node_group(row: tuple[str, ...]) -> NodeGroup:
     _, _, mem, count, sockets, cores, gres = row
-    # gpu:4, gpu:a100:4, gpu:a100:4(S:0-1), several with commas between
-    gpu = re.search(r"(?:^|,)gpu(?::([A-Za-z_][\w.-]*))?(?::(\d+))?(?=[(,]|$)", gres)
-    return Nodes(
+    gpu = _GPU.search(gres)
+    return NodeGroup(
         mem=_number(mem) or 0,
         count=_number(count) or 0,
         cores=(_number(sockets) or 0) * (_number(cores) or 0),
@@ -176,13 +206,12 @@ def _nodes(row: tuple[str, ...]) -> Nodes:
     )
 
 
-def _qos(text: str | None) -> dict[str, int | None] | None:
-    rows = {name: limit(longest) for name, longest in _rows(text or "", 2) if name}
-    return rows or None
+def _qos_limits(text: str) -> dict[str, int | None]:
+    return {name: time_limit(limit) for name, limit in _rows(text, 2) if name}
 
 
 def _rows(text: str, columns: int) -> Iterator[tuple[str, ...]]:
-    """Yield the lines with so many columns, `|` between them."""
+    """Yield the lines with so many columns, which `|` separates."""
     for line in text.splitlines():
         row = tuple(part.strip() for part in line.split("|"))
         if len(row) == columns:
@@ -190,13 +219,13 @@ def _rows(text: str, columns: int) -> Iterator[tuple[str, ...]]:
 
 
 def _names(text: str) -> frozenset[str] | None:
-    """Return the names in a list; ``None`` for every one."""
+    """Return the names in a list; ``None`` for `ALL`."""
     if text.upper() == "ALL":
         return None
     return frozenset(name for name in text.split(",") if name.upper() not in _NO_LIMIT)
 
 
 def _number(text: str) -> int | None:
-    """Return a number; a `+` behind it says that some nodes have more (sinfo(1), -e)."""
-    found = re.fullmatch(r"(\d+)\+?", text)
-    return int(found[1]) if found else None
+    """Return a number; a `+` behind it means that some nodes have more (sinfo(1), -e)."""
+    match = re.fullmatch(r"(\d+)\+?", text)
+    return int(match[1]) if match else None

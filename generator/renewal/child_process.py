@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from generator import programs
+from generator.clock import Deadline
 from generator.errors import GenError
 from generator.formatting import last_line
-from generator.renewal.clock import Deadline
 from generator.renewal.secret import Secret
 
 _INHERITED = {

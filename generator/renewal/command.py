@@ -5,9 +5,9 @@ Such a command writes its files in place. gen restores a certificate that was be
 
 from pathlib import Path
 
+from generator.clock import now
 from generator.errors import GenError
 from generator.renewal import certificate_file, child_process
-from generator.renewal.clock import now
 from generator.renewal.context import Run
 from generator.renewal.settings import Settings
 from generator.schema.auth import CommandCertificateAuth

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from generator.clock import Deadline
 from generator.renewal import credentials
-from generator.renewal.clock import Deadline
 from generator.renewal.credentials import API_TOKEN, APP_PASSWORD, Credentials, Sources
 from generator.renewal.secret import Secret
 from generator.renewal.settings import Settings

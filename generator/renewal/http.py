@@ -21,8 +21,8 @@ from urllib.parse import unquote, urlencode, urlsplit
 import urllib3
 
 from generator import codec
+from generator.clock import Deadline
 from generator.errors import GenError
-from generator.renewal.clock import Deadline
 from generator.renewal.failures import UnreachableError
 from generator.renewal.secret import Secret
 

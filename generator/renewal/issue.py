@@ -5,11 +5,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
+from generator.clock import Deadline, now
 from generator.errors import GenError
 from generator.formatting import clock, count, home, printable
 from generator.loading.inputs import profile_name
 from generator.renewal import command, key_files, oidc
-from generator.renewal.clock import Deadline, now
 from generator.renewal.context import HeldSecrets, Run
 from generator.renewal.credentials import APP_PASSWORD
 from generator.renewal.failures import PersonNeededError

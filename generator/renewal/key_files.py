@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from generator.clock import Deadline
 from generator.errors import GenError, os_errors_named
 from generator.renewal import child_process
-from generator.renewal.clock import Deadline
 from generator.renewal.settings import Settings
 from generator.ssh.certificate import Certificate, parse_certificate
 from generator.ssh.keys import key_blob

@@ -5,10 +5,10 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from generator.clock import Deadline, now
 from generator.errors import GenError, reason
 from generator.formatting import clock
 from generator.renewal import certificate_file, notify
-from generator.renewal.clock import Deadline, now
 from generator.renewal.context import HeldSecrets, RefreshOptions, Run, new_run
 from generator.renewal.credentials import rotation_due
 from generator.renewal.failures import PersonNeededError, UnreachableError

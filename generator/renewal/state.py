@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from generator import codec, paths
+from generator.clock import Deadline
 from generator.errors import GenError, os_errors_named
 from generator.files import read_regular
-from generator.renewal.clock import Deadline
 from generator.workspace import writer
 
 

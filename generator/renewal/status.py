@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Literal
 
 from generator import paths, programs
+from generator.clock import now
 from generator.errors import GenError
 from generator.loading.inputs import Choice
 from generator.renewal import certificate_file, credentials, settings
-from generator.renewal.clock import now
 from generator.renewal.settings import Settings
 from generator.renewal.state import store
 from generator.ssh.certificate import Certificate

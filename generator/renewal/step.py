@@ -13,10 +13,10 @@ from hashlib import sha256
 from pathlib import Path
 
 from generator import codec
+from generator.clock import Deadline
 from generator.errors import GenError
 from generator.files import read_regular
 from generator.renewal import child_process
-from generator.renewal.clock import Deadline
 from generator.renewal.secret import Secret
 from generator.renewal.settings import Settings
 from generator.schema.auth import StepAuth

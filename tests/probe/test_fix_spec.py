@@ -1,23 +1,12 @@
-"""Differences and what --fix-spec makes of them, without a site: the real ones are in tests/scenarios/test_live.py."""
+"""Changes of `--fix-spec` to a spec, from made-up queues; tests/scenarios/test_live.py has a real site."""
 
 from dataclasses import replace
 from datetime import date
-from pathlib import Path
 
-import pytest
-from running import Gen, running
 from syrupy.assertion import SnapshotAssertion
 
-from generator.cli import status_live
-from generator.compiler.account import Account
-from generator.compiler.emitters import ssh_config
-from generator.errors import GenError
-from generator.loading import inputs, validate
-from generator.probe import spec_blocks
-from generator.probe.fix_spec import mended
-from generator.probe.slurm_output import Nodes, Queues, SitePartition
-from generator.resources import CATALOGUE
-from generator.schema.profile import SiteProfile
+from generator.probe.fix_spec import fix_spec
+from generator.probe.slurm_output import NodeGroup, Queues, SitePartition
 
 TODAY = date(2026, 8, 9)
 SPEC = b"""\
@@ -47,9 +36,12 @@ slurm:
 """
 SITE = Queues(
     {
-        "long": SitePartition("long", max_walltime=172_800, nodes=(Nodes(256 * 1024, 4, 64),)),
+        "long": SitePartition("long", max_walltime=172_800, nodes=(NodeGroup(256 * 1024, 4, 64),)),
         "new": SitePartition(
-            "new", max_walltime=3600, allowed_qos=frozenset({"devel"}), nodes=(Nodes(1500, 1, 2),)
+            "new",
+            max_walltime=3600,
+            allowed_qos=frozenset({"devel"}),
+            nodes=(NodeGroup(1500, 1, 2),),
         ),
         "hidden": SitePartition("hidden", visible=False),
     },
@@ -59,84 +51,44 @@ SITE = Queues(
 )
 
 
-def test_the_facts_are_written_with_their_source_and_the_rest_stays(
+def test_facts_are_written_with_their_source_and_the_rest_stays(
     snapshot: SnapshotAssertion,
 ) -> None:
-    after = mended(SPEC, "rig.yaml", "rig", SITE, TODAY)
-    assert after.content.decode() == snapshot
-    assert after.left == ()
-    assert mended(after.content, "rig.yaml", "rig", SITE, TODAY) == after
+    fixed = fix_spec(SPEC, "rig.yaml", "rig", SITE, TODAY)
+    assert fixed.content.decode() == snapshot
+    assert fixed.unresolved == ()
+    assert fix_spec(fixed.content, "rig.yaml", "rig", SITE, TODAY) == fixed
 
 
-def test_a_change_that_would_leave_the_spec_unsound_is_left_to_the_person() -> None:
+def test_a_change_that_would_leave_the_spec_with_a_fault_is_left_to_the_user() -> None:
     queues = Queues({"new": SitePartition("new")}, {"main": 604_800, "old": None, "devel": 600})
-    after = mended(SPEC, "rig.yaml", "rig", queues, TODAY)
-    assert [one.about for one in after.left] == ["slurm.partitions.long", "slurm.partitions.gone"]
-    assert b"    long:\n" in after.content  # the usual partition: which one is it now?
-    assert b"    gone:" in after.content  # no other takes devel: is that QoS gone, too?
+    fixed = fix_spec(SPEC, "rig.yaml", "rig", queues, TODAY)
+    keys = [finding.key for finding in fixed.unresolved]
+    assert keys == ["slurm.partitions.long", "slurm.partitions.gone"]
+    # Which partition is the default one now?
+    assert b"    long:\n" in fixed.content
+    # No other partition allows devel: does the site lack that QoS too?
+    assert b"    gone:" in fixed.content
 
 
-def test_what_the_site_does_not_tell_changes_nothing() -> None:
-    assert mended(SPEC, "rig.yaml", "rig", Queues(), TODAY).content == SPEC
+def test_a_question_without_an_answer_changes_nothing() -> None:
+    assert fix_spec(SPEC, "rig.yaml", "rig", Queues(), TODAY).content == SPEC
 
 
-def test_a_limit_that_a_qos_sets_is_no_difference() -> None:
-    """The documentation tells what a person gets; that Slurm holds it by the QoS is Slurm's business."""
+def test_a_limit_that_a_qos_sets_is_not_a_difference() -> None:
+    """A documentation has the time that a user gets, whether the partition or a QoS limits it."""
     spec = (
         SPEC[: SPEC.index(b"slurm:")]
         + b"slurm: { partitions: { long: { max_walltime: 2-00:00:00, mem: 256G } } }\n"
     )
-    monthly = SitePartition("long", max_walltime=2_592_000, nodes=(Nodes(240 * 1024, 4, 64),))
+    monthly = SitePartition("long", max_walltime=2_592_000, nodes=(NodeGroup(240 * 1024, 4, 64),))
     site = Queues({"long": monthly}, {"main": 172_800}, frozenset({"main"}))
-    assert mended(spec, "rig.yaml", "rig", site, TODAY).content == spec
+    assert fix_spec(spec, "rig.yaml", "rig", site, TODAY).content == spec
     daily = Queues(
         {"long": replace(monthly, max_walltime=86_400)}, {"main": 172_800}, frozenset({"main"})
     )
-    assert b"max_walltime: 1-00:00:00" in mended(spec, "rig.yaml", "rig", daily, TODAY).content
+    assert b"max_walltime: 1-00:00:00" in fix_spec(spec, "rig.yaml", "rig", daily, TODAY).content
     unlimited = Queues({"long": monthly}, {"main": None}, frozenset({"main"}))
-    assert b"max_walltime: 30-00:00:00" in mended(spec, "rig.yaml", "rig", unlimited, TODAY).content
-
-
-@pytest.mark.parametrize(
-    ("memory", "megabytes"), [("768G", 786_432), ("1T", 1_048_576), ("4096", 4096), ("2048K", 2)]
-)
-def test_memory_is_read_as_sbatch_reads_it(memory: str, megabytes: int) -> None:
-    assert spec_blocks.megabytes(memory) == megabytes
-
-
-def test_a_spec_that_ships_with_gen_is_not_changed(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    gen: Gen = running(monkeypatch, capsys.readouterr)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    status, _, err = gen("status", "mila", "--live", "--fix-spec")
-    assert (status, "copy it and say it again: mkdir -p site_specs && cp" in err) == (2, True)
-    assert str(CATALOGUE / "mila.yaml") in err
-
-
-def test_an_edit_made_while_a_person_is_asked_is_not_written_over(tmp_path: Path) -> None:
-    spec = tmp_path / "ours.yaml"
-    spec.write_bytes(b"read\n")
-    given = inputs.file(spec)
-    spec.write_bytes(b"edited\n")
-    with pytest.raises(GenError, match="was changed meanwhile, so nothing was written"):
-        status_live._write(given, b"mended\n", lambda _: None, yes=True)
-    assert spec.read_bytes() == b"edited\n"
-
-
-def test_a_visit_renews_no_certificate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    who = Account(validate.site(CATALOGUE / "cscs-daint.yaml"), SiteProfile(user="ada"))
-    (usual,), (visiting,) = ssh_config.emit(who), ssh_config.emit(status_live._as_installed(who))
-    assert b"gen refresh" in usual.content
-    assert b"gen refresh" not in visiting.content
-
-
-def test_a_user_name_is_no_part_of_a_host_to_import(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    status, _, err = running(monkeypatch, capsys.readouterr)("import", "ada@ours.example.org")
-    assert (status, "say gen import ours.example.org, with User ada for it" in err) == (2, True)
-    assert not list(tmp_path.iterdir())
+    assert (
+        b"max_walltime: 30-00:00:00" in fix_spec(spec, "rig.yaml", "rig", unlimited, TODAY).content
+    )

@@ -15,8 +15,8 @@ from ssl import PROTOCOL_TLS_SERVER, SSLContext
 
 import pytest
 
+from generator.clock import Deadline
 from generator.errors import GenError
-from generator.renewal.clock import Deadline
 from generator.renewal.failures import UnreachableError
 from generator.renewal.http import Http, address, connected
 from generator.renewal.secret import Secret

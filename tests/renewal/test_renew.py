@@ -13,7 +13,7 @@ from typing import NoReturn
 import pytest
 from running import Gen, running
 
-from generator.renewal.clock import Deadline
+from generator.clock import Deadline
 from generator.renewal.settings import DAY
 from generator.renewal.state import State, store
 

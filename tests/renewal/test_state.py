@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from generator.clock import Deadline
 from generator.errors import GenError
-from generator.renewal.clock import Deadline
 from generator.renewal.state import State, Store
 
 FULL = State(

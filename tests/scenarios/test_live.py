@@ -1,4 +1,4 @@
-"""`gen status SITE --live` at a real sshd and a real Slurm: what differs is told as what it is, and nothing else is."""
+"""`gen status SITE --live` with a real sshd and Slurm: it reports each difference, and nothing else."""
 
 import json
 import os
@@ -45,8 +45,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[slurm.Slurm]:
     partitions = {"long": "MaxTime=2-00:00:00", "short": "MaxTime=60 DefaultTime=30 AllowQos=devel"}
     with slurm.slurm(
         tmp_path_factory.mktemp("slurm"), partitions, {"main": "", "devel": "MaxWall=00:10:00"}
-    ) as one:
-        yield one
+    ) as cluster:
+        yield cluster
 
 
 @pytest.fixture
@@ -58,12 +58,13 @@ def rig(tmp_path: Path, need: Callable[..., None]) -> Iterator[Rig]:
 
 @pytest.fixture
 def gen(rig: Rig, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Gen:
-    """Run gen as a person with a scratch home folder: its ssh, too, finds that one."""
+    """Run gen with a scratch home directory, which ssh uses too."""
     programs = rig.directory / "bin"
     programs.mkdir()
-    mounted = 'mount --bind "$1" "$2" && shift 2 && exec /usr/bin/ssh "$@"'
-    words = f"exec unshare --mount sh -c '{mounted}' sh {rig.home} {TEST_USER.pw_dir}"
-    (programs / "ssh").write_text(f'#!/bin/sh\n{words} "$@"\n')
+    # ssh reads the home directory from the passwd database, so the scratch one is mounted there.
+    script = 'mount --bind "$1" "$2" && shift 2 && exec /usr/bin/ssh "$@"'
+    command = f"exec unshare --mount sh -c '{script}' sh {rig.home} {TEST_USER.pw_dir}"
+    (programs / "ssh").write_text(f'#!/bin/sh\n{command} "$@"\n')
     (programs / "ssh").chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}:/usr/sbin:/sbin")
     monkeypatch.setenv("HOME", str(rig.home))
@@ -74,54 +75,54 @@ def gen(rig: Rig, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[
 
 
 @dataclass(frozen=True)
-class Place:
-    """A site and its person."""
+class ProbedSite:
+    """A site with its spec, as the test user probes it."""
 
     rig: Rig
     gen: Gen
     spec: Path
 
     def live(self, *options: str, key: Path | None = None) -> Result:
-        person = (
-            "--user",
-            TEST_USER.pw_name,
-            "--identity-file",
-            str(key or self.rig.key("ed25519-ada")),
-        )
-        return self.gen("status", str(self.spec), "--live", "--seconds", "60", *person, *options)
+        """Run `gen status --live`."""
+        path = str(key or self.rig.key("ed25519-ada"))
+        user = ("--user", TEST_USER.pw_name, "--identity-file", path)
+        return self.gen("status", str(self.spec), "--live", "--seconds", "60", *user, *options)
 
     def report(self, *options: str, key: Path | None = None) -> tuple[int, dict[str, Any]]:
-        """Return the exit status, and what was found as programs read it."""
-        done = self.live("--json", *options, key=key)
-        assert done.err == "asking Servers of a test …\n"
-        return done.status, json.loads(done.out)
+        """Return the exit status and the JSON report."""
+        result = self.live("--json", *options, key=key)
+        assert result.err == "asking Servers of a test …\n"
+        return result.status, json.loads(result.out)
 
-    def found(self, *options: str, key: Path | None = None) -> tuple[int, list[tuple[str, str]]]:
-        """Return the exit status, and kind and place of each finding."""
+    def findings(self, *options: str, key: Path | None = None) -> tuple[int, list[tuple[str, str]]]:
+        """Return the exit status, and kind and key of each finding."""
         status, report = self.report(*options, key=key)
-        return status, [(one["kind"], one["about"]) for one in report["findings"]]
+        return status, [(finding["kind"], finding["key"]) for finding in report["findings"]]
 
 
 def pinned(rig: Rig, *keys: str) -> dict[str, Any]:
+    """Return the pins of some host keys, or of all."""
     return {"fingerprints": {key: rig.fingerprint(key) for key in keys or KEYS}}
 
 
-def place(
+def probed_site(
     rig: Rig, gen: Gen, server: SshServer, pins: Mapping[str, Any] | None = None, **more: Any
-) -> Place:
-    """Write the spec of a site that is as it says, but for what a test changes."""
+) -> ProbedSite:
+    """Write a spec that agrees with the site, except for the values in `more`."""
     spec = sshd.site(server, pins or pinned(rig), **{"slurm": QUEUES} | more)
     path = rig.directory / "rig.yaml"
     with path.open("w") as file:
         YAML().dump(spec, file)
-    return Place(rig, gen, path)
+    return ProbedSite(rig, gen, path)
 
 
 def queues(**more: Any) -> dict[str, Any]:
+    """Return the `slurm` of a spec with other values."""
     return {"slurm": {**QUEUES, **more}}
 
 
 def partition(name: str, **more: Any) -> dict[str, Any]:
+    """Return the `slurm` of a spec with other values of a partition."""
     return queues(partitions={**PARTITIONS, name: {**PARTITIONS.get(name, {}), **more}})
 
 
@@ -129,11 +130,11 @@ def without(values: Mapping[str, Any], name: str) -> dict[str, Any]:
     return {key: value for key, value in values.items() if key != name}
 
 
-def test_nothing_is_reported_of_a_site_that_is_as_its_spec_says(
+def test_a_site_that_agrees_with_its_spec_has_no_finding(
     rig: Rig, gen: Gen, cluster: slurm.Slurm
 ) -> None:
     more = {"ray": {"pre_start_commands": "ulimit -n 64"}}
-    here = place(rig, gen, rig.serve("login", KEYS, cluster.set_env), **more)
+    site = probed_site(rig, gen, rig.serve("login", KEYS, cluster.set_env), **more)
     compared = [
         "ssh client",
         "names",
@@ -145,12 +146,12 @@ def test_nothing_is_reported_of_a_site_that_is_as_its_spec_says(
         "partitions",
         "QoS",
     ]
-    status, report = here.report()
-    assert (status, report["findings"], report["asked"]) == (0, [], compared)
+    status, report = site.report()
+    assert (status, report["findings"], report["compared"]) == (0, [], compared)
 
 
 @pytest.mark.parametrize(
-    ("more", "kind", "about"),
+    ("more", "kind", "key"),
     [
         pytest.param(
             partition("gone"), "partition-missing", "slurm.partitions.gone", id="missing partition"
@@ -214,47 +215,44 @@ def test_nothing_is_reported_of_a_site_that_is_as_its_spec_says(
         ),
     ],
 )
-def test_a_difference_is_told_as_what_it_is(
-    rig: Rig, gen: Gen, cluster: slurm.Slurm, more: Mapping[str, Any], kind: str, about: str
+def test_a_difference_is_reported_with_its_kind_and_key(
+    rig: Rig, gen: Gen, cluster: slurm.Slurm, more: Mapping[str, Any], kind: str, key: str
 ) -> None:
-    here = place(rig, gen, rig.serve("login", KEYS, cluster.set_env), **more)
-    assert here.found() == (1, [(kind, about)])
+    site = probed_site(rig, gen, rig.serve("login", KEYS, cluster.set_env), **more)
+    assert site.findings() == (1, [(kind, key)])
 
 
-def test_a_host_key_that_was_swapped_is_told_and_trusted_by_nobody(
+def test_a_swapped_host_key_is_reported_and_never_trusted(
     rig: Rig, gen: Gen, cluster: slurm.Slurm
 ) -> None:
     server = rig.serve("login", ["ed25519-other", "ecdsa", "rsa"], cluster.set_env)
-    status, report = place(rig, gen, server).report()
-    (found,) = report["findings"]
-    assert (status, found["kind"], found["about"]) == (
-        1,
-        "host-key",
-        "host_keys.login.fingerprints.ed25519",
-    )
-    assert (found["spec"], found["site"]) == (
+    status, report = probed_site(rig, gen, server).report()
+    (finding,) = report["findings"]
+    expected = ("host-key", "host_keys.login.fingerprints.ed25519")
+    assert (status, finding["kind"], finding["key"]) == (1, *expected)
+    assert (finding["spec"], finding["site"]) == (
         rig.fingerprint("ed25519"),
         f"localhost offers {rig.fingerprint('ed25519-other')}",
     )
     assert server.logins() == []
-    assert place(rig, gen, server, pinned(rig, "ed25519")).found() == (
+    assert probed_site(rig, gen, server, pinned(rig, "ed25519")).findings() == (
         1,
-        [(found["kind"], found["about"])],
+        [expected],
     )
     assert server.logins() == []
 
 
-def test_a_pinned_key_that_is_offered_no_more_is_told(
+def test_a_pinned_key_that_the_host_no_longer_offers_is_reported(
     rig: Rig, gen: Gen, cluster: slurm.Slurm
 ) -> None:
-    here = place(rig, gen, rig.serve("login", ["ed25519", "ecdsa"], cluster.set_env))
-    assert here.found() == (1, [("host-key-gone", "host_keys.login.fingerprints.rsa")])
+    site = probed_site(rig, gen, rig.serve("login", ["ed25519", "ecdsa"], cluster.set_env))
+    assert site.findings() == (1, [("host-key-gone", "host_keys.login.fingerprints.rsa")])
 
 
 @pytest.mark.parametrize(
     ("authority", "options", "expected"),
     [
-        pytest.param("ecdsa-hosts", ("-V", "+1h"), (0, []), id="a good one is nothing to tell"),
+        pytest.param("ecdsa-hosts", ("-V", "+1h"), (0, []), id="valid"),
         pytest.param(
             "ecdsa-other",
             ("-V", "+1h"),
@@ -269,7 +267,7 @@ def test_a_pinned_key_that_is_offered_no_more_is_told(
         ),
     ],
 )
-def test_host_certificates_are_held_against_their_authority(
+def test_host_certificates_are_compared_with_their_authority(
     rig: Rig,
     gen: Gen,
     cluster: slurm.Slurm,
@@ -280,7 +278,7 @@ def test_host_certificates_are_held_against_their_authority(
     key = rig.certify("ed25519", authority, "-h", "-n", "localhost", *options)
     server = rig.serve("login", ["ed25519"], f"HostCertificate {key}-cert.pub", cluster.set_env)
     pins = {"authorities": {"hosts": "localhost", "key": rig.public("ecdsa-hosts")}}
-    assert place(rig, gen, server, pins).found() == expected
+    assert probed_site(rig, gen, server, pins).findings() == expected
 
 
 @pytest.mark.parametrize(
@@ -291,25 +289,25 @@ def test_host_certificates_are_held_against_their_authority(
         pytest.param(("-V", "+1h:+2h"), (2, [("certificate", "auth.key")]), id="not valid yet"),
     ],
 )
-def test_an_expired_certificate_is_told_before_anybody_is_bothered(
+def test_an_expired_certificate_is_reported_without_a_login(
     rig: Rig, gen: Gen, cluster: slurm.Slurm, options: tuple[str, ...], expected: object
 ) -> None:
     authority = f"TrustedUserCAKeys {rig.key('ecdsa-users')}.pub"
     server = rig.serve("login", KEYS, cluster.set_env, authority, "AuthorizedKeysFile none")
     key = rig.certify("ed25519-ada", "ecdsa-users", "-n", TEST_USER.pw_name, *options)
-    assert place(rig, gen, server, auth=STEP).found(key=key) == expected
+    assert probed_site(rig, gen, server, auth=STEP).findings(key=key) == expected
     assert len(server.logins()) == (1 if expected == (0, []) else 0)
 
 
-def test_a_clock_that_is_wrong_is_told(rig: Rig, gen: Gen, cluster: slurm.Slurm) -> None:
-    """The `date` at the site is a stand-in that is ten minutes late: a machine has only one clock."""
+def test_a_clock_that_is_wrong_is_reported(rig: Rig, gen: Gen, cluster: slurm.Slurm) -> None:
+    """A script stands in for `date` at the site, since one machine has only one clock."""
     programs = rig.directory / "late"
     programs.mkdir()
     (programs / "date").write_text("#!/bin/sh\necho $(($(/bin/date -u +%s) - 600))\n")
     (programs / "date").chmod(0o755)
     late = f"{cluster.set_env} PATH={programs}:/usr/bin:/bin"
-    status, report = place(rig, gen, rig.serve("login", KEYS, late)).report()
-    assert (status, [one["kind"] for one in report["findings"]]) == (1, ["clock"])
+    status, report = probed_site(rig, gen, rig.serve("login", KEYS, late)).report()
+    assert (status, [finding["kind"] for finding in report["findings"]]) == (1, ["clock"])
     assert "about 600 s behind this machine" in report["findings"][0]["site"]
 
 
@@ -320,38 +318,38 @@ def test_a_clock_that_is_wrong_is_told(rig: Rig, gen: Gen, cluster: slurm.Slurm)
             ("AuthorizedKeysFile none",),
             {},
             [("login", "auth")],
-            id="a key that is not known there",
+            id="unknown key",
         ),
         pytest.param(
             ("AuthenticationMethods publickey,password", "PasswordAuthentication yes"),
             {"auth": {"method": "publickey", "then": "password"}},
             [("person", "auth")],
-            id="a password, and nobody to type it",
+            id="password without a terminal",
         ),
         pytest.param(
-            ("ForceCommand /bin/false",), {}, [("answer", "hosts.rig")], id="no command may be run"
+            ("ForceCommand /bin/false",), {}, [("answer", "hosts.rig")], id="commands forbidden"
         ),
         pytest.param(
             ("SetEnv SLURM_CONF=/dev/null",),
             {},
             [("answer", "slurm.partitions"), ("answer", "slurm.qos_limits")],
-            id="Slurm gives no answer",
+            id="Slurm without an answer",
         ),
         pytest.param(
             (),
             {"hosts": {"rig": {"host": "no-such-host.invalid"}}},
             [("name", "hosts.rig.host")],
-            id="no name",
+            id="unknown name",
         ),
         pytest.param(
             (),
             {"hosts": {"rig": {"host": "localhost", "port": 1}}},
             [("tcp", "hosts.rig.host")],
-            id="no port",
+            id="closed port",
         ),
     ],
 )
-def test_a_question_that_cannot_be_asked_is_no_difference(
+def test_a_question_without_an_answer_is_not_a_difference(
     rig: Rig,
     gen: Gen,
     cluster: slurm.Slurm,
@@ -359,20 +357,20 @@ def test_a_question_that_cannot_be_asked_is_no_difference(
     more: Mapping[str, Any],
     expected: object,
 ) -> None:
-    here = place(rig, gen, rig.serve("login", KEYS, *lines, cluster.set_env), **more)
-    assert here.found("--seconds", "20") == (2, expected)
+    site = probed_site(rig, gen, rig.serve("login", KEYS, *lines, cluster.set_env), **more)
+    assert site.findings("--seconds", "20") == (2, expected)
 
 
-def test_a_key_that_is_not_there_is_told_with_what_makes_it(
+def test_a_missing_key_is_reported_with_the_command_that_makes_it(
     rig: Rig, gen: Gen, cluster: slurm.Slurm
 ) -> None:
     nowhere = rig.directory / "id_nowhere"
-    done = place(rig, gen, rig.serve("login", KEYS, cluster.set_env)).live(key=nowhere)
-    assert (done.status, done.out.partition("\n")[0]) == (2, "key: auth.key")
-    assert f"ssh-keygen -t ed25519 -f {nowhere}" in " ".join(done.out.split())
+    result = probed_site(rig, gen, rig.serve("login", KEYS, cluster.set_env)).live(key=nowhere)
+    assert (result.status, result.out.partition("\n")[0]) == (2, "key: auth.key")
+    assert f"ssh-keygen -t ed25519 -f {nowhere}" in " ".join(result.out.split())
 
 
-def test_a_site_behind_a_jump_host_is_asked_through_it(
+def test_a_site_behind_a_jump_host_is_probed_through_it(
     rig: Rig, gen: Gen, cluster: slurm.Slurm
 ) -> None:
     jump = rig.serve("jump", KEYS)
@@ -382,56 +380,38 @@ def test_a_site_behind_a_jump_host_is_asked_through_it(
         "jump": {"host": "localhost", "port": jump.port, "role": "jump"},
     }
     keys = {"login": {"hosts": ["rig", "jump"], "source": "test", **pinned(rig)}}
-    assert place(rig, gen, inner, hosts=hosts, host_keys=keys).found() == (0, [])
+    assert probed_site(rig, gen, inner, hosts=hosts, host_keys=keys).findings() == (0, [])
     keys = {
         "jump": {"hosts": "jump", "source": "test", **pinned(rig)},
         "rig": {"hosts": "rig", "source": "test", **pinned(rig, "ed25519")},
     }
     keys["rig"]["fingerprints"] = {"ed25519": rig.fingerprint("ed25519-other")}
-    assert place(rig, gen, inner, hosts=hosts, host_keys=keys).found() == (
+    assert probed_site(rig, gen, inner, hosts=hosts, host_keys=keys).findings() == (
         1,
         [("host-key", "hosts.rig")],
     )
 
 
-def test_a_site_that_swallows_packets_is_given_up_in_time(
+def test_a_site_that_drops_packets_is_given_up_in_time(
     rig: Rig, gen: Gen, need: Callable[..., None]
 ) -> None:
     need("ip")
-    here = place(
+    site = probed_site(
         rig,
         gen,
         SshServer("login", 22, rig.directory / "none"),
         hosts={"rig": {"host": "192.0.2.9"}},
     )
-    # What goes to an address that lo has not comes back in, is nobody's, and is dropped.
-    net = 'ip link set lo up && ip route add 192.0.2.0/24 dev lo && exec "$@"'
-    words = (
-        "status",
-        str(here.spec),
-        "--live",
-        "--json",
-        "--identity-file",
-        str(rig.key("ed25519-ada")),
-    )
+    # A packet to an address that lo does not have comes back in and is dropped.
+    script = 'ip link set lo up && ip route add 192.0.2.0/24 dev lo && exec "$@"'
+    gen_status = (sys.executable, "-m", "generator", "status", str(site.spec), "--live", "--json")
+    key = ("--identity-file", str(rig.key("ed25519-ada")))
 
     def run(seconds: str) -> tuple[float, subprocess.CompletedProcess[str]]:
+        """Run gen in a network of its own, and return its duration and its output."""
         start = monotonic()
-        done = subprocess.run(
-            [
-                "unshare",
-                "--net",
-                "sh",
-                "-c",
-                net,
-                "sh",
-                sys.executable,
-                "-m",
-                "generator",
-                *words,
-                "--seconds",
-                seconds,
-            ],
+        process = subprocess.run(
+            ["unshare", "--net", "sh", "-c", script, "sh", *gen_status, *key, "--seconds", seconds],
             env={**os.environ, "PYTHONPATH": str(Path(generator.__file__).parents[1])},
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -439,25 +419,26 @@ def test_a_site_that_swallows_packets_is_given_up_in_time(
             timeout=60,
             check=False,
         )
-        return monotonic() - start, done
+        return monotonic() - start, process
 
-    (least, _), (took, done) = run("1"), run("6")
-    assert took - least < 6 + least  # gen itself has to start, on a machine that may be busy
-    assert done.returncode == 2
-    assert [(one["kind"], one["site"]) for one in json.loads(done.stdout)["findings"]] == [
-        ("tcp", "no answer in time")
-    ]
+    shortest, _ = run("1")
+    duration, process = run("6")
+    # gen itself has to start, on a machine that may be busy.
+    assert duration - shortest < 6 + shortest
+    assert process.returncode == 2
+    (finding,) = json.loads(process.stdout)["findings"]
+    assert (finding["kind"], finding["site"]) == ("tcp", "no answer in time")
 
 
 def test_fix_spec_writes_the_facts_and_then_nothing_differs(
     rig: Rig, gen: Gen, cluster: slurm.Slurm
 ) -> None:
-    here = place(rig, gen, rig.serve("login", KEYS, cluster.set_env))
-    text = here.spec.read_text()
+    site = probed_site(rig, gen, rig.serve("login", KEYS, cluster.set_env))
+    text = site.spec.read_text()
     start, _, _ = text.partition("slurm:")
     wrong = """\
 slurm:
-  partition: long                  # the usual one
+  partition: long                  # the default one
   walltime: 3-00:00:00
   partitions:
     gone: { source: test }
@@ -467,23 +448,23 @@ slurm:
       qos: main
   source: test
 """
-    here.spec.write_text(start + wrong)
-    refused = here.live("--fix-spec")
+    site.spec.write_text(start + wrong)
+    refused = site.live("--fix-spec")
     assert refused.status == 2
-    assert "nothing was written; there is no terminal to ask on" in refused.err
-    assert here.spec.read_text() == start + wrong
-    done = here.live("--fix-spec", "--yes")
-    assert (done.status, "left to you" in done.err) == (0, False)
-    fixed = here.spec.read_text()
-    assert "# the usual one" in fixed
+    assert refused.err.endswith(
+        f"{site.spec}: not written, since there is no terminal to ask on; add --yes\n"
+    )
+    assert site.spec.read_text() == start + wrong
+    result = site.live("--fix-spec", "--yes")
+    assert (result.status, "left to you" in result.err) == (0, False)
+    fixed = site.spec.read_text()
+    assert "# the default one" in fixed
     assert "# as the documentation says" in fixed
     assert set(start.splitlines()) <= set(fixed.splitlines())
-    assert here.found() == (0, [])
+    assert site.findings() == (0, [])
 
 
-def test_a_first_spec_is_made_of_what_the_site_answers(
-    rig: Rig, gen: Gen, cluster: slurm.Slurm
-) -> None:
+def test_a_first_spec_has_the_answers_of_the_site(rig: Rig, gen: Gen, cluster: slurm.Slurm) -> None:
     server = rig.serve("login", KEYS, cluster.set_env)
     known = rig.directory / "known_hosts"
     known.write_text("".join(f"[localhost]:{server.port} {rig.public(key)}\n" for key in KEYS))
@@ -496,35 +477,33 @@ Host big
   UserKnownHostsFile {known}
 """
     (rig.home / ".ssh/config").write_text(config)
-    here = Place(rig, gen, rig.directory / "site_specs/big.yaml")
-    done = here.gen("import", "big", "--live", "--seconds", "30")
-    assert done.status == 0, done.err
-    spec = YAML(typ="safe").load(here.spec)
-    assert {
-        key: spec["slurm"]["partitions"][key].get("max_walltime") for key in ("long", "short")
-    } == {
-        "long": "2-00:00:00",
-        "short": "01:00:00",
-    }
+    site = ProbedSite(rig, gen, rig.directory / "site_specs/big.yaml")
+    result = site.gen("import", "big", "--live", "--seconds", "30")
+    assert result.status == 0, result.err
+    spec = YAML(typ="safe").load(site.spec)
+    partitions = spec["slurm"]["partitions"]
+    assert partitions["long"]["max_walltime"] == "2-00:00:00"
+    assert partitions["short"]["max_walltime"] == "01:00:00"
     assert spec["host_keys"]["big"]["fingerprints"] == {key: [rig.fingerprint(key)] for key in KEYS}
-    assert TEST_USER.pw_name not in here.spec.read_text().replace("/root", "").split()
-    assert "already exists" in here.gen("import", "big").err
-    assert here.gen("validate", str(here.spec)).status == 0
-    accepted = here.live("--profile", str(_accepting(rig)))
-    assert (accepted.status, "nothing differs" in accepted.out) == (0, True), accepted.out
+    assert TEST_USER.pw_name not in site.spec.read_text().replace("/root", "").split()
+    assert "already exists" in site.gen("import", "big").err
+    assert site.gen("validate", str(site.spec)).status == 0
+    accepted = site.live("--profile", str(_accepting(rig)))
+    assert (accepted.status, "big: no difference\n" in accepted.out) == (0, True), accepted.out
 
 
 def _accepting(rig: Rig) -> Path:
-    """Return the profile of somebody who compared the host keys."""
+    """Return the profile of a user who has compared the host keys."""
     path = rig.directory / "profile.yaml"
     path.write_text("accept_unverified: true\n")
     return path
 
 
-def test_a_first_spec_has_the_way_that_ssh_takes(rig: Rig, gen: Gen) -> None:
+def test_a_first_spec_has_the_route_that_ssh_takes(rig: Rig, gen: Gen) -> None:
     known = rig.directory / "known_hosts"
     known.write_text(
-        f"[login.example.org]:2222 {rig.public('ed25519')}\n@cert-authority *.example.org {rig.public('rsa')}\n"
+        f"[login.example.org]:2222 {rig.public('ed25519')}\n"
+        f"@cert-authority *.example.org {rig.public('rsa')}\n"
     )
     subprocess.run(
         ["ssh-keygen", "-q", "-H", "-f", str(known)],
@@ -548,17 +527,13 @@ Host *
   IdentityFile ~/.ssh/id_all
 """
     (rig.home / ".ssh/config").write_text(config)
-    done = gen("import", "big")
-    assert done.status == 0, done.err
-    assert "sites: { big: { user: ada } }" in done.err
+    result = gen("import", "big")
+    assert result.status == 0, result.err
+    assert "sites: { big: { user: ada } }" in result.err
     spec = YAML(typ="safe").load(rig.directory / "site_specs/big.yaml")
     assert list(spec["hosts"]) == ["big", "gate", "inner", "outer.example.org"]
-    assert [host.get("via") for host in spec["hosts"].values()] == [
-        "gate",
-        "inner",
-        "outer.example.org",
-        None,
-    ]
+    via = [host.get("via") for host in spec["hosts"].values()]
+    assert via == ["gate", "inner", "outer.example.org", None]
     assert spec["hosts"]["big"]["keepalive"] == {"interval": 60, "count": 3}
     assert spec["hosts"]["outer.example.org"]["port"] == 2200
     assert spec["auth"] == {"method": "publickey", "key": "~/.ssh/id_big", "source": "ssh-config"}
@@ -567,8 +542,9 @@ Host *
         {"hosts": "*.example.org", "key": rig.public("rsa")}
     ]
     assert all(source["weak"] for source in spec["sources"].values())
-    assert gen("import", "nowhere").err.startswith(
-        "nowhere: your ssh configuration says nothing of it"
+    assert gen("import", "nowhere").err == (
+        "nowhere: your ssh configuration has no entry for it; "
+        "give the alias of one of its hosts, or a full host name\n"
     )
     assert (
         gen("import", "big").err

@@ -1,0 +1,97 @@
+"""`gen status --live` and `gen import` without a site: what they refuse, and what they leave alone."""
+
+from pathlib import Path
+
+import pytest
+from running import Gen, running
+
+from generator.cli import status_live
+from generator.compiler.account import Account
+from generator.compiler.emitters import ssh_config
+from generator.errors import GenError
+from generator.loading import inputs, validate
+from generator.probe.finding import Kind, ProbeFinding
+from generator.probe.probe import ProbeResult
+from generator.resources import CATALOGUE
+from generator.schema.profile import SiteProfile
+
+
+@pytest.fixture
+def gen(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Gen:
+    """Run gen in an empty directory, which is the home directory too."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return running(monkeypatch, capsys.readouterr)
+
+
+def test_a_spec_that_ships_with_gen_is_not_changed(gen: Gen) -> None:
+    path = CATALOGUE / "mila.yaml"
+    status, _, err = gen("status", "mila", "--live", "--fix-spec")
+    assert (status, err) == (
+        2,
+        "mila.yaml: ships with gen, so --fix-spec does not change it; "
+        f"copy it, then try again: mkdir -p site_specs && cp {path} site_specs/\n",
+    )
+
+
+def test_an_edit_made_while_the_user_is_asked_is_not_overwritten(tmp_path: Path) -> None:
+    spec = tmp_path / "ours.yaml"
+    spec.write_bytes(b"read\n")
+    given = inputs.file(spec)
+    spec.write_bytes(b"edited\n")
+    with pytest.raises(GenError) as error:
+        status_live._write(given, b"fixed\n", lambda _: None, yes=True)
+    assert str(error.value) == f"{spec}: has changed since gen read it; run this again"
+    assert spec.read_bytes() == b"edited\n"
+
+
+def test_a_probe_renews_no_certificate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    account = Account(validate.site(CATALOGUE / "cscs-daint.yaml"), SiteProfile(user="ada"))
+    (usual,) = ssh_config.emit(account)
+    (probing,) = ssh_config.emit(status_live._as_installed(account))
+    assert b"gen refresh" in usual.content
+    assert b"gen refresh" not in probing.content
+
+
+@pytest.mark.parametrize(
+    ("kinds", "status"),
+    [
+        pytest.param((), 0, id="nothing"),
+        pytest.param((Kind.WALLTIME, Kind.TCP), 1, id="a difference"),
+        pytest.param((Kind.TCP,), 2, id="a question without an answer"),
+    ],
+)
+def test_the_status_says_whether_something_differs(kinds: tuple[Kind, ...], status: int) -> None:
+    findings = tuple(ProbeFinding(kind, "key", "spec", "site", "action") for kind in kinds)
+    assert status_live._status(findings) == status
+
+
+def test_findings_are_printed_with_what_to_do_and_in_harmless_lines() -> None:
+    differs = ProbeFinding(Kind.WALLTIME, "slurm.x", "7-00:00:00", "2-\x1b00", "fix it")
+    unanswered = ProbeFinding(Kind.TCP, "hosts.a.host", "a, port 22", "no answer", "wait")
+    result = ProbeResult("a", (differs, unanswered), ("names", "ports"))
+    assert status_live._text("ours", result) == (
+        "walltime: slurm.x\n"
+        "  spec:   7-00:00:00\n"
+        "  site:   2-\\u001b00\n"
+        "  action: fix it\n"
+        "\n"
+        "tcp: hosts.a.host\n"
+        "  spec:   a, port 22\n"
+        "  site:   no answer\n"
+        "  action: wait\n"
+        "\n"
+        "ours: 1 difference, 1 question without an answer\n"
+        "  compared: names, ports"
+    )
+
+
+def test_a_user_name_is_not_part_of_a_host_to_import(gen: Gen, tmp_path: Path) -> None:
+    status, _, err = gen("import", "ada@ours.example.org")
+    assert (status, err) == (
+        2,
+        "ada@ours.example.org: a spec has no user name; set User ada for ours.example.org in "
+        "~/.ssh/config, then run gen import ours.example.org\n",
+    )
+    assert not list(tmp_path.iterdir())
