@@ -1,4 +1,8 @@
-"""What must hold between the fields of a spec. Each rule yields every fault it finds."""
+"""The rules between the fields of a spec. Each rule yields every fault that it finds.
+
+A fault names in `about` the values that its message is about: if one of them has a fault itself, this one follows
+from it and is not reported.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
@@ -6,68 +10,89 @@ from itertools import islice
 from generator.errors import Fault, near
 from generator.schema.auth import Certificate, CommandCertificateAuth
 from generator.schema.base import facts
+from generator.schema.hosts import HostKeys
 from generator.schema.site import SiteSpec
 from generator.schema.slurm import Request
 from generator.schema.text_types import seconds, walltime_seconds
 from generator.ssh.patterns import matches
 
-_MOST_NAMES = 300  # to log in to; each is compared with every pattern
-_SHORTEST_RENEWAL = 15  # seconds: three looks of a timer
-_MOST_FAULTS = 50  # a person mends these first
-_FIRST = "ssh takes the first of the two"
+_MOST_MACHINES = 300  # the rules compare each name with every pattern
+_MOST_FAULTS = 50  # a user fixes these first
+_SHORTEST_RENEWAL = 15  # seconds, in which a timer makes three attempts
+_FIRST = "ssh uses the first of the two"
+
+Keys = tuple[str, ...]
+
+
+def faults(site: SiteSpec) -> list[Fault]:
+    """Return the faults between the fields of a site, 50 at most."""
+    count = len(site.machines())
+    if count > _MOST_MACHINES:
+        message = f"has {count} machines to log in to; a site has at most {_MOST_MACHINES}"
+        return [Fault(("hosts",), message)]
+    return list(islice(_faults(site), _MOST_FAULTS))
 
 
 def aliases(site: SiteSpec) -> Iterator[tuple[tuple[str, str], str]]:
-    """Yield every alias that a person may type, with the keys of the entry that it is of."""
+    """Yield every alias that a user may type, with the keys of its entry in front."""
     for machine in site.machines():
         yield ("hosts", machine.entry), machine.alias
     for alias in site.jobs:
         yield ("jobs", alias), alias
 
 
+def _faults(site: SiteSpec) -> Iterator[Fault]:
+    for rule in _RULES:
+        yield from rule(site)
+
+
 def _aliases_are_unique(site: SiteSpec) -> Iterator[Fault]:
-    seen: dict[str, tuple[str, str]] = {}
+    owners: dict[str, tuple[str, str]] = {}
     for keys, alias in aliases(site):
-        first = seen.setdefault(alias.lower(), keys)
-        if first != keys:
-            yield Fault(keys, f"the alias {alias} is also that of {'.'.join(first)}")
+        owner = owners.setdefault(alias.lower(), keys)
+        if owner != keys:
+            yield Fault(keys, f"the alias {alias} is also an alias of {'.'.join(owner)}")
 
 
-def _aliases_are_no_host_names(site: SiteSpec) -> Iterator[Fault]:
-    owners: dict[str, list[tuple[str, str]]] = {}
+def _aliases_are_not_host_names(site: SiteSpec) -> Iterator[Fault]:
+    machines: dict[str, list[tuple[str, str]]] = {}
     for machine in site.machines():
-        owners.setdefault(machine.host_name.lower(), []).append((machine.entry, machine.alias))
+        machines.setdefault(machine.host_name.lower(), []).append((machine.entry, machine.alias))
     for keys, alias in aliases(site):
-        for entry, other in owners.get(alias.lower(), ()):
-            if other != alias:
+        for entry, alias_of_host in machines.get(alias.lower(), ()):
+            if alias_of_host != alias:
                 yield Fault(keys, f"the alias {alias} is also the host name of {entry}: {_FIRST}")
 
 
-def _sources_lead_somewhere(site: SiteSpec) -> Iterator[Fault]:
+def _sources_exist(site: SiteSpec) -> Iterator[Fault]:
     for keys, fact in facts(site):
         for name in fact.source:
             if name not in site.sources:
-                message = f"no source is called {name}{near(name, site.sources)}"
+                message = f"{name} is not an entry of sources{near(name, site.sources)}"
                 yield Fault((*keys, "source"), message, about=(("sources", name),))
     for name, source in site.sources.items():
         if not (source.ref or source.url):
-            yield Fault(("sources", name), "leads nowhere: give ref or url")
+            yield Fault(("sources", name), "has neither ref nor url; give one of them")
 
 
-def _jumps_lead_somewhere(site: SiteSpec) -> Iterator[Fault]:
-    known = {machine.alias for machine in site.machines()}
-    targets = [(("hosts", name, "via"), host.via) for name, host in site.hosts.items() if host.via]
-    targets += [
-        (("compute", name, "through"), nodes.through) for name, nodes in site.compute.items()
-    ]
-    targets += [(("jobs", name, "through"), job.through) for name, job in site.jobs.items()]
-    for loc, target in targets:
-        if target not in known:
-            yield Fault(
-                loc,
-                f"the jump goes to {target}, which is no host of this site{near(target, known)}",
-                about=(("hosts", target),),
-            )
+def _jumps_go_to_machines(site: SiteSpec) -> Iterator[Fault]:
+    machines = [machine.alias for machine in site.machines()]
+    for keys, target in _jumps(site):
+        if target not in machines:
+            hint = near(target, machines)
+            message = f"the jump goes to {target}, which is not a host or node of this site{hint}"
+            yield Fault(keys, message, about=(("hosts", target),))
+
+
+def _jumps(site: SiteSpec) -> Iterator[tuple[Keys, str]]:
+    """Yield the target of each jump, with the keys of the field that names it in front."""
+    for name, host in site.hosts.items():
+        if host.via:
+            yield ("hosts", name, "via"), host.via
+    for name, nodes in site.compute.items():
+        yield ("compute", name, "through"), nodes.through
+    for name, job in site.jobs.items():
+        yield ("jobs", name, "through"), job.through
 
 
 def _jumps_form_no_circle(site: SiteSpec) -> Iterator[Fault]:
@@ -75,195 +100,199 @@ def _jumps_form_no_circle(site: SiteSpec) -> Iterator[Fault]:
     jumps = {name: entries.get(host.via or "") for name, host in site.hosts.items()}
     for circle in _circles(jumps):
         for position, name in enumerate(circle):
-            passed = [*circle[position:], *circle[:position], name]
-            yield Fault(
-                ("hosts", name, "via"), f"the jump comes back to itself ({' → '.join(passed)})"
-            )
+            path = " → ".join([*circle[position:], *circle[:position], name])
+            yield Fault(("hosts", name, "via"), f"the jumps form a circle ({path})")
 
 
 def _circles(jumps: Mapping[str, str | None]) -> Iterator[list[str]]:
     """Yield the circles among entries that each lead to one other at most, in time linear in their number."""
     settled = set[str]()
     for start in jumps:
-        passed = list[str]()
+        path = list[str]()
         name: str | None = start
         while name and name not in settled:
             settled.add(name)
-            passed.append(name)
+            path.append(name)
             name = jumps[name]
         # The walk ended at an entry of an earlier walk, or closed a circle with itself.
-        if name in passed:
-            yield passed[passed.index(name) :]
+        if name in path:
+            yield path[path.index(name) :]
 
 
-def _compute_patterns_spare_logins(site: SiteSpec) -> Iterator[Fault]:
+def _compute_patterns_exclude_login_hosts(site: SiteSpec) -> Iterator[Fault]:
     for group, nodes in site.compute.items():
-        patterns = tuple(nodes.patterns())
+        keys = ("compute", group, "match")
         for machine in site.machines():
             for name in dict.fromkeys((machine.alias, machine.host_name)):
-                if matches(patterns, name):
-                    hint = "ssh would jump through it to itself; leave it out with a pattern in also that starts with !"
+                if matches(nodes.patterns(), name):
                     yield Fault(
-                        ("compute", group, "match"),
-                        f"the patterns catch the login host {name}; {hint}",
+                        keys,
+                        f"the patterns match the login host {name}, so ssh would jump from it to itself;"
+                        " exclude it in also, with a pattern that starts with !",
                     )
         if all(pattern.startswith("!") for pattern in nodes.match):
-            yield Fault(("compute", group, "match"), "patterns that all start with ! match nothing")
+            yield Fault(keys, "all patterns start with !, so they match nothing")
 
 
-def _compute_patterns_are_of_one_group(site: SiteSpec) -> Iterator[Fault]:
-    seen: dict[str, str] = {}
+def _compute_patterns_are_in_one_group(site: SiteSpec) -> Iterator[Fault]:
+    owners: dict[str, str] = {}
     for group, nodes in site.compute.items():
         for pattern in nodes.patterns():
-            if not pattern.startswith("!") and seen.setdefault(pattern.lower(), group) != group:
-                first = seen[pattern.lower()]
-                yield Fault(
-                    ("compute", group), f"the pattern {pattern} is also one of {first}: {_FIRST}"
-                )
+            if pattern.startswith("!"):
+                continue
+            owner = owners.setdefault(pattern.lower(), group)
+            if owner != group:
+                message = f"the pattern {pattern} is also a pattern of {owner}: {_FIRST}"
+                yield Fault(("compute", group), message)
 
 
 def _host_keys_belong_to_hosts(site: SiteSpec) -> Iterator[Fault]:
-    known = {*site.hosts, *site.compute}
-    taken: dict[str, str] = {}
+    entries = {*site.hosts, *site.compute}
+    owners: dict[str, str] = {}
     for name, keys in site.host_keys.items():
         if not (keys.fingerprints or keys.keys or keys.authorities):
-            yield Fault(("host_keys", name), "holds no key: give fingerprints, keys or authorities")
+            message = "has no key; give fingerprints, keys or authorities"
+            yield Fault(("host_keys", name), message)
+        loc = ("host_keys", name, "hosts")
         for entry in keys.hosts:
-            if entry not in known:
-                yield Fault(
-                    ("host_keys", name, "hosts"),
-                    f"{entry} is no entry of hosts or compute{near(entry, known)}",
-                    about=(("hosts", entry), ("compute", entry)),
-                )
-            if taken.setdefault(entry, name) != name:
-                yield Fault(
-                    ("host_keys", name, "hosts"),
-                    f"{entry} has its keys from host_keys.{taken[entry]} already",
-                )
-        signed_for = [authority.hosts for authority in keys.authorities]
-        for machine in site.machines():
-            if machine.entry not in keys.hosts or not signed_for:
-                continue
-            if not any(matches([hosts], machine.host_name) for hosts in signed_for):
-                yield Fault(
-                    ("host_keys", name, "authorities"),
-                    f"no authority here signs for {machine.host_name}",
-                )
+            if entry not in entries:
+                message = f"{entry} is not an entry of hosts or compute{near(entry, entries)}"
+                yield Fault(loc, message, about=(("hosts", entry), ("compute", entry)))
+            owner = owners.setdefault(entry, name)
+            if owner != name:
+                yield Fault(loc, f"host_keys.{owner} already has the keys of {entry}")
+        yield from _authorities_sign_for_hosts(site, name, keys)
 
 
-def _requests_can_be_met(site: SiteSpec) -> Iterator[Fault]:
-    slurm = site.slurm
-    paired = {qos for partition in slurm.partitions.values() for qos in partition.qos}
-    if paired:
-        for qos in slurm.qos_limits:
-            if qos not in paired:
-                yield Fault(
-                    ("slurm", "qos_limits", qos),
-                    f"no partition pairs with the QoS {qos}{near(qos, paired)}",
-                )
-    requests: list[tuple[tuple[str, ...], Request]] = [
-        (("slurm",), slurm),
-        (("slurm", "devel"), slurm.devel),
+def _authorities_sign_for_hosts(site: SiteSpec, name: str, keys: HostKeys) -> Iterator[Fault]:
+    if not keys.authorities:
+        return
+    for machine in site.machines():
+        if machine.entry not in keys.hosts:
+            continue
+        if not any(matches([authority.hosts], machine.host_name) for authority in keys.authorities):
+            message = f"no authority of this entry signs keys of {machine.host_name}"
+            yield Fault(("host_keys", name, "authorities"), message)
+
+
+def _requests_fit_the_queues(site: SiteSpec) -> Iterator[Fault]:
+    requests: list[tuple[Keys, Request]] = [
+        (("slurm",), site.slurm),
+        (("slurm", "devel"), site.slurm.devel),
     ]
-    for loc, request in requests:
-        if request.mem and request.mem_per_cpu:
-            yield Fault(
-                (*loc, "mem_per_cpu"),
-                "mem and mem_per_cpu exclude each other: Slurm takes one of them",
-            )
-        partitions = (request.partition or slurm.partition or "").split(",")
-        for name in filter(None, partitions):
-            if name not in slurm.partitions:
-                if request.partition:
-                    yield Fault(
-                        (*loc, "partition"),
-                        f"the site has no partition {name}{near(name, slurm.partitions)}",
-                        about=(("slurm", "partitions", name),),
-                    )
-            elif request.qos and paired and request.qos not in slurm.partitions[name].qos:
-                allowed = ", ".join(slurm.partitions[name].qos) or "none"
-                hint = near(request.qos, slurm.partitions[name].qos)
-                yield Fault(
-                    (*loc, "qos"),
-                    f"the partition {name} does not pair with the QoS {request.qos}, only with {allowed}{hint}",
-                )
-        if request.walltime and request.signal:
-            lead = int(request.signal.partition("@")[2])
-            if lead >= walltime_seconds(request.walltime):
-                yield Fault(
-                    (*loc, "signal"),
-                    f"{request.signal} comes before a job of {request.walltime} has started",
-                )
-        yield from _walltime_fits(site, loc, request)
+    for keys, request in requests:
+        yield from _memory_is_given_once(keys, request)
+        yield from _partitions_fit(site, keys, request)
+        yield from _signal_comes_after_the_start(keys, request)
+        yield from _walltime_fits(site, keys, request)
 
 
-def _walltime_fits(site: SiteSpec, loc: tuple[str, ...], request: Request) -> Iterator[Fault]:
+def _memory_is_given_once(keys: Keys, request: Request) -> Iterator[Fault]:
+    if request.mem and request.mem_per_cpu:
+        yield Fault((*keys, "mem_per_cpu"), "Slurm accepts mem or mem_per_cpu, not both")
+
+
+def _partitions_fit(site: SiteSpec, keys: Keys, request: Request) -> Iterator[Fault]:
+    """Check that the partitions of a request exist and have its QoS.
+
+    A spec that names no QoS at any partition says nothing about them, so the QoS of a request may be right.
+    """
+    partitions = site.slurm.partitions
+    for name in _partition_names(site, request):
+        if name not in partitions:
+            # Without a partition of its own, a request for development jobs has the fault of the request above.
+            if request.partition:
+                message = f"the site has no partition {name}{near(name, partitions)}"
+                about = (("slurm", "partitions", name),)
+                yield Fault((*keys, "partition"), message, about=about)
+        elif request.qos and _all_qos(site) and request.qos not in partitions[name].qos:
+            allowed = ", ".join(partitions[name].qos) or "none"
+            hint = near(request.qos, partitions[name].qos)
+            message = f"the QoS {request.qos} is not one of the partition {name} (it has {allowed})"
+            yield Fault((*keys, "qos"), message + hint)
+
+
+def _partition_names(site: SiteSpec, request: Request) -> list[str]:
+    names = (request.partition or site.slurm.partition or "").split(",")
+    return [name for name in names if name]
+
+
+def _all_qos(site: SiteSpec) -> set[str]:
+    """Return the QoS that any partition names."""
+    return {qos for partition in site.slurm.partitions.values() for qos in partition.qos}
+
+
+def _qos_limits_belong_to_partitions(site: SiteSpec) -> Iterator[Fault]:
+    known = _all_qos(site)
+    if not known:
+        return
+    for qos in site.slurm.qos_limits:
+        if qos not in known:
+            message = f"no partition has the QoS {qos}{near(qos, known)}"
+            yield Fault(("slurm", "qos_limits", qos), message)
+
+
+def _signal_comes_after_the_start(keys: Keys, request: Request) -> Iterator[Fault]:
+    if not request.walltime or not request.signal:
+        return
+    before_the_end = int(request.signal.partition("@")[2])
+    if before_the_end >= walltime_seconds(request.walltime):
+        message = f"{request.signal} comes before a job of {request.walltime} has started"
+        yield Fault((*keys, "signal"), message)
+
+
+def _walltime_fits(site: SiteSpec, keys: Keys, request: Request) -> Iterator[Fault]:
     if not request.walltime:
         return
-    slurm = site.slurm
-    qos = slurm.chosen_qos(request)
-    names = (request.partition or slurm.partition or "").split(",")
-    limits = [
-        (f"the partition {name}", slurm.partitions[name].max_walltime)
-        for name in names
-        if name in slurm.partitions
-    ]
-    if qos and qos in slurm.qos_limits:
-        limits.append((f"the QoS {qos}", slurm.qos_limits[qos].max_walltime))
-    for what, longest in limits:
+    limits: list[tuple[str, str | None]] = []
+    for name in _partition_names(site, request):
+        if partition := site.slurm.partitions.get(name):
+            limits.append((f"the partition {name}", partition.max_walltime))
+    qos = site.slurm.chosen_qos(request)
+    if qos and qos in site.slurm.qos_limits:
+        limits.append((f"the QoS {qos}", site.slurm.qos_limits[qos].max_walltime))
+    for owner, longest in limits:
         if longest and walltime_seconds(request.walltime) > walltime_seconds(longest):
-            yield Fault(
-                (*loc, "walltime"), f"{request.walltime} is longer than {what} allows ({longest})"
-            )
+            message = f"{request.walltime} is longer than {owner} allows ({longest})"
+            yield Fault((*keys, "walltime"), message)
 
 
 def _submit_hosts_exist(site: SiteSpec) -> Iterator[Fault]:
     for name, partition in site.slurm.partitions.items():
-        if partition.submit_from and partition.submit_from not in site.hosts:
-            hint = near(partition.submit_from, site.hosts)
-            yield Fault(
-                ("slurm", "partitions", name, "submit_from"),
-                f"{partition.submit_from} is no host of this site{hint}",
-                about=(("hosts", partition.submit_from),),
-            )
+        host = partition.submit_from
+        if host and host not in site.hosts:
+            keys = ("slurm", "partitions", name, "submit_from")
+            message = f"{host} is not a host of this site{near(host, site.hosts)}"
+            yield Fault(keys, message, about=(("hosts", host),))
 
 
 def _certificates_can_be_renewed(site: SiteSpec) -> Iterator[Fault]:
     auth = site.auth
-    if not isinstance(auth, Certificate) or (
-        isinstance(auth, CommandCertificateAuth) and auth.each_connection
-    ):
+    if not isinstance(auth, Certificate):
         return
+    if isinstance(auth, CommandCertificateAuth) and auth.each_connection:
+        return  # no timer renews it
     for name, duration in (("lifetime", auth.lifetime), ("renew_before", auth.renew_before)):
         if duration and seconds(duration) < _SHORTEST_RENEWAL:
-            yield Fault(
-                ("auth", name),
-                f"{duration} is too short: a timer needs {_SHORTEST_RENEWAL}s to renew in time",
+            message = (
+                f"is too short ({duration}): a timer needs {_SHORTEST_RENEWAL}s to renew in time"
             )
+            yield Fault(("auth", name), message)
     if auth.lifetime and auth.renew_before and seconds(auth.renew_before) >= seconds(auth.lifetime):
         yield Fault(("auth", "renew_before"), f"must be shorter than the lifetime, {auth.lifetime}")
 
 
 _RULES: tuple[Callable[[SiteSpec], Iterator[Fault]], ...] = (
     _aliases_are_unique,
-    _aliases_are_no_host_names,
-    _sources_lead_somewhere,
-    _jumps_lead_somewhere,
+    _aliases_are_not_host_names,
+    _sources_exist,
+    _jumps_go_to_machines,
     _jumps_form_no_circle,
-    _compute_patterns_spare_logins,
-    _compute_patterns_are_of_one_group,
+    _compute_patterns_exclude_login_hosts,
+    _compute_patterns_are_in_one_group,
     _host_keys_belong_to_hosts,
-    _requests_can_be_met,
+    _qos_limits_belong_to_partitions,
+    _requests_fit_the_queues,
     _submit_hosts_exist,
     _certificates_can_be_renewed,
 )
-
-
-def faults(site: SiteSpec) -> list[Fault]:
-    """Return what does not hold between the fields of a site, up to a number that a person can mend."""
-    names = len(site.machines())
-    if names > _MOST_NAMES:
-        return [
-            Fault(("hosts",), f"gives {names} names to log in to; a site has at most {_MOST_NAMES}")
-        ]
-    return list(islice((fault for rule in _RULES for fault in rule(site)), _MOST_FAULTS))

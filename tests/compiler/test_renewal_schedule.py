@@ -122,12 +122,12 @@ def test_a_period_divides_the_day_so_that_a_calendar_event_can_name_it(
     [
         pytest.param(
             {"lifetime": "14s"},
-            ["lifetime: 14s is too short: a timer needs 15s to renew in time"],
+            ["lifetime: is too short (14s): a timer needs 15s to renew in time"],
             id="a short lifetime",
         ),
         pytest.param(
             {"renew_before": "5s"},
-            ["renew_before: 5s is too short: a timer needs 15s to renew in time"],
+            ["renew_before: is too short (5s): a timer needs 15s to renew in time"],
             id="a short skew",
         ),
         pytest.param(

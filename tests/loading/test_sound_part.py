@@ -17,7 +17,7 @@ TOP = "site: hpc\ntitle: A cluster\nauth: { method: agent }\n"
             TOP
             + "hosts: { a: { host: a.example.org, via: gate }, b: { host: b.example.org, port: x } }",
             [
-                "hosts.a.via: the jump goes to gate, which is no host of this site",
+                "hosts.a.via: the jump goes to gate, which is not a host or node of this site",
                 "hosts.b.port: input should be a valid integer",
             ],
             id="a fault between fields, and one of a value",

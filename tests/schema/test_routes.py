@@ -65,7 +65,7 @@ def test_a_circle_of_jumps_is_refused(
     hosts: dict[str, dict[str, Any]], expected: list[str]
 ) -> None:
     assert [fault.message for fault in faults(site(hosts))] == [
-        f"the jump comes back to itself ({circle})" for circle in expected
+        f"the jumps form a circle ({circle})" for circle in expected
     ]
 
 

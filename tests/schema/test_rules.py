@@ -35,13 +35,13 @@ def many(count: int) -> dict[str, Any]:
         pytest.param(many(300), [], id="300 hosts"),
         pytest.param(
             many(301),
-            ["hosts: gives 301 names to log in to; a site has at most 300"],
+            ["hosts: has 301 machines to log in to; a site has at most 300"],
             id="301 hosts",
         ),
         pytest.param(many(199) | {"a": HOST | nodes(100)}, [], id="200 hosts and 100 nodes"),
         pytest.param(
             many(200) | {"a": HOST | nodes(100)},
-            ["hosts: gives 301 names to log in to; a site has at most 300"],
+            ["hosts: has 301 machines to log in to; a site has at most 300"],
             id="201 hosts and 100 nodes",
         ),
     ],
@@ -64,12 +64,12 @@ def test_no_more_faults_are_told_than_a_person_can_mend() -> None:
         pytest.param({"slurm": {"source": "docs"}}, [], id="a source that there is"),
         pytest.param(
             {"slurm": {"partitions": {"cpu": {"source": ["docs", "dosc"]}}}},
-            ["slurm.partitions.cpu.source: no source is called dosc; did you mean docs?"],
+            ["slurm.partitions.cpu.source: dosc is not an entry of sources; did you mean docs?"],
             id="one that there is not, deep in the spec",
         ),
         pytest.param(
             {"filesystems": {"source": {"path": "/x", "source": "wiki"}}},
-            ["filesystems.source.source: no source is called wiki"],
+            ["filesystems.source.source: wiki is not an entry of sources"],
             id="in a block that is called source itself",
         ),
     ],
@@ -84,7 +84,7 @@ def host(name: str, **more: Any) -> dict[str, Any]:
     return {"host": name} | more
 
 
-FIRST = "ssh takes the first of the two"
+FIRST = "ssh uses the first of the two"
 
 
 @pytest.mark.parametrize(
@@ -146,12 +146,12 @@ def test_the_alias_of_a_job_is_no_host_name() -> None:
         pytest.param({"a": {"match": "cn*"}, "b": {"match": "cn1*"}}, [], id="other patterns"),
         pytest.param(
             {"a": {"match": ["gn*", "cn*"]}, "b": {"match": "CN*"}},
-            [f"compute.b: the pattern CN* is also one of a: {FIRST}"],
+            [f"compute.b: the pattern CN* is also a pattern of a: {FIRST}"],
             id="one pattern in two groups, in other letters",
         ),
         pytest.param(
             {"a": {"match": "a*", "host": "%h.x.org"}, "b": {"match": "b*", "also": "a*.x.org"}},
-            [f"compute.b: the pattern a*.x.org is also one of a: {FIRST}"],
+            [f"compute.b: the pattern a*.x.org is also a pattern of a: {FIRST}"],
             id="a full name",
         ),
         pytest.param(
@@ -185,7 +185,7 @@ def test_a_pattern_is_of_one_group_of_compute_nodes(
         pytest.param({"url": "https://example.org/"}, [], id="a page"),
         pytest.param(
             {"checked": "2026-01-01", "weak": "hearsay"},
-            ["sources.docs: leads nowhere: give ref or url"],
+            ["sources.docs: has neither ref nor url; give one of them"],
             id="neither",
         ),
     ],
@@ -253,7 +253,7 @@ LIMITS = {"short": {"max_walltime": "01:00:00"}, "long": {}}
         pytest.param(
             {"partition": "gpu,cpu", "qos": "long", "walltime": "2-0"},
             [
-                "slurm.qos: the partition gpu does not pair with the QoS long, only with none",
+                "slurm.qos: the QoS long is not one of the partition gpu (it has none)",
                 "slurm.walltime: 2-0 is longer than the partition cpu allows (1-00:00:00)",
             ],
             id="each of several partitions counts",
@@ -277,9 +277,7 @@ LIMITS = {"short": {"max_walltime": "01:00:00"}, "long": {}}
         ),
         pytest.param(
             {"devel": {"mem": "1G", "mem_per_cpu": "1G"}},
-            [
-                "slurm.devel.mem_per_cpu: mem and mem_per_cpu exclude each other: Slurm takes one of them"
-            ],
+            ["slurm.devel.mem_per_cpu: Slurm accepts mem or mem_per_cpu, not both"],
             id="a trial asks for memory in both ways",
         ),
         pytest.param(
@@ -303,7 +301,9 @@ def test_what_a_job_asks_for_can_be_had(slurm: dict[str, Any], expected: list[st
         pytest.param("x", [], id="a host"),
         pytest.param("n2", [], id="a node"),
         pytest.param(
-            "a", ["jobs.job.through: the jump goes to a, which is no host of this site"], id="none"
+            "a",
+            ["jobs.job.through: the jump goes to a, which is not a host or node of this site"],
+            id="none",
         ),
     ],
 )
@@ -317,11 +317,13 @@ def test_a_job_starts_on_a_host_of_the_site(through: str, expected: list[str]) -
     [
         pytest.param("*.example.org", [], id="all hosts"),
         pytest.param(
-            "login.example.org", ["no authority here signs for n1.example.org"], id="not the nodes"
+            "login.example.org",
+            ["no authority of this entry signs keys of n1.example.org"],
+            id="not the nodes",
         ),
         pytest.param(
             "n?.example.org",
-            ["no authority here signs for login.example.org"],
+            ["no authority of this entry signs keys of login.example.org"],
             id="the nodes alone",
         ),
     ],
