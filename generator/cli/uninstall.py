@@ -65,7 +65,7 @@ def _removal(home: Path, sites: Sequence[str], consent: Consent, *, purge: bool)
 
     secrets = secrets_of(home, sites, plan)
     kept: list[str] = []
-    for secret in secrets.kept:
+    for secret in secrets.spared:
         kept.append(f"~/{secret.path.relative_to(home)} stays: {secret.reason}")
     return _Removal(plan, secrets.deleted, tuple(kept))
 

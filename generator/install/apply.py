@@ -30,6 +30,7 @@ def exclusive(home: Path, files: Iterable[PurePosixPath]) -> Iterator[list[str]]
 
     Yields the directories that are missing on the way to `files` and to the records.
     """
+    # Parents are created from a path of a file in them; its name does not matter.
     written = [paths.INSTALL_RECORD, paths.HOME_BACKUPS / "any", *files]
     missing: list[str] = []
     for directory in _parents(written):
@@ -81,16 +82,17 @@ def add_optional_changes(home: Path, site: str, changes: OptionalChanges) -> Non
     with writer.locked(home / paths.INSTALL_LOCK):
         home_record = record.home_record(home)
         earlier = home_record.optional_changes.get(site, OptionalChanges())
-        both = OptionalChanges(
+        merged = OptionalChanges(
             windows=changes.windows or earlier.windows,
             settings=changes.settings or earlier.settings,
         )
-        by_site = {**home_record.optional_changes, site: both}
+        by_site = {**home_record.optional_changes, site: merged}
         _write(home, [_home_record_change(home, replace(home_record, optional_changes=by_site))])
 
 
 def uninstall(home: Path, plan: HomePlan, secrets: Iterable[Path] = ()) -> list[Path]:
     """Carry out an uninstallation, and return the backups that remain. Secrets get no backup."""
+    # First the copies, so that a kill at any point loses nothing of the user's.
     _back_up(home, plan.files)
     for secret in secrets:
         writer.remove(secret)

@@ -30,6 +30,12 @@ def reason_not_to_write(home: Path, config: Path) -> str | None:
         raise GenError(f"{config}: is a link to a file that does not exist; fix or remove the link")
     if target.stat().st_uid != os.geteuid():
         return f"{target} belongs to another user; ask them to add this"
+    links = target.stat().st_nlink
+    if links > 1:
+        return (
+            f"{target} has {links} hard links, and replacing it would leave the others unchanged; "
+            "add this yourself"
+        )
     if _is_read_only(target):
         return f"{target} is read-only; add this where the file is made"
     return None

@@ -102,6 +102,7 @@ class _BlockReader:
         self._open: _OpenBlock | None = None
 
     def read_line(self, number: int, start: int, line: bytes) -> None:
+        # A byte order mark may be before our first marker, where the user's editor put it.
         text = line.removeprefix(_BOM)
         marker = _MARKER.fullmatch(text.strip())
         if marker is None:
@@ -150,11 +151,11 @@ def _site(name: bytes) -> str:
     return name.decode().strip()
 
 
-def edited(content: bytes, name: str, known: Mapping[str, Collection[str]]) -> str | None:
-    """Return which of gen's blocks the user edited; `known` has the digests of each site's body."""
+def edited(content: bytes, name: str, digests: Mapping[str, Collection[str]]) -> str | None:
+    """Return which of gen's blocks the user edited; `digests` has those of each site's body."""
     places: list[str] = []
     for block in managed_blocks(content, name):
-        if not _is_as_written(block, known.get(block.site, ())):
+        if not _is_as_written(block, digests.get(block.site, ())):
             places.append(f"line {block.line}")
     if not places:
         return None
@@ -174,6 +175,7 @@ def arranged(content: bytes, name: str, bodies: Mapping[str, bytes]) -> bytes:
     An existing block stays where it is, a new one goes below the existing ones or on top.
     """
     existing = managed_blocks(content, name)
+    # In a file with CRLF, lines with LF alone would show as changes in some editors.
     ending = _line_ending(content)
     missing = bodies.keys() - {block.site for block in existing}
     added = b""

@@ -87,6 +87,7 @@ def _entry(host: Line, settings: list[Line]) -> MilaEntry:
     last = host
     for line in settings:
         last = line
+        # A value that `mila init` would not write is the user's, and taking it over would lose it.
         if line.keyword in _CHOICES:
             choices[line.keyword] = line.value
         elif line.keyword not in _VARIABLE and defaults.get(line.keyword) != line.value:

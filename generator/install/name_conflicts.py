@@ -53,6 +53,7 @@ def name_conflicts(
     confs: Mapping[str, bytes], changed_sites: Iterable[str]
 ) -> tuple[NameConflict, ...]:
     """Return the conflicts between sites, given by their ssh files, of which one is changed."""
+    # Conflicts between two sites that are installed already are not this installation's matter.
     changed = set(changed_sites)
     conflicts: list[NameConflict] = []
     for site, other_site in combinations(sorted(confs), 2):
@@ -85,15 +86,15 @@ def _host_patterns(conf: bytes) -> list[tuple[str, ...]]:
     return [line.arguments for line in lines(conf) if line.keyword == "host"]
 
 
-def _differences(name: str, settings: Settings, other: Settings) -> Iterator[str]:
+def _differences(name: str, settings: Settings, other_settings: Settings) -> Iterator[str]:
     options: tuple[str, ...] = _MACHINE + _ACCOUNT
-    if settings.get("hostname") == other.get("hostname") == (name,):
+    if settings.get("hostname") == other_settings.get("hostname") == (name,):
         # Two accounts on one host have an alias each. Its host name is in both files, and ssh
         # takes the account of the first: it reaches the same machine in the same way.
         options = _MACHINE
     for option in options:
         value = ", ".join(settings.get(option, ())) or "(none)"
-        other_value = ", ".join(other.get(option, ())) or "(none)"
+        other_value = ", ".join(other_settings.get(option, ())) or "(none)"
         if value != other_value:
             yield f"{option} {_short(value)} or {_short(other_value)}"
 

@@ -39,17 +39,17 @@ def loose_permissions(home: Path) -> tuple[LoosePermission, ...]:
     directory = home / paths.SSH
     if not directory.is_dir():
         return ()
-    found = list(_check(home, directory, _GROUP_AND_OTHERS, "other users can list it"))
+    permissions = list(_check(home, directory, _GROUP_AND_OTHERS, "other users can list it"))
     for path in _config_paths(home):
         problem = "other users can write to it, so ssh refuses it"
-        found += _check(home, path, _WRITE_BY_OTHERS, problem)
+        permissions += _check(home, path, _WRITE_BY_OTHERS, problem)
     with os_errors_named(directory):
         entries = sorted(directory.iterdir())
     for path in entries:
         if _is_private_key(path):
             problem = "other users can read it, so ssh ignores this key"
-            found += _check(home, path, _GROUP_AND_OTHERS, problem)
-    return tuple(found)
+            permissions += _check(home, path, _GROUP_AND_OTHERS, problem)
+    return tuple(permissions)
 
 
 def tighten(permissions: Iterable[LoosePermission]) -> None:

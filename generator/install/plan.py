@@ -113,6 +113,7 @@ def site_files(
         if artifact.install_to and artifact.path.parts[0] != other_system:
             artifacts.append(replace(artifact, path=artifact.install_to))
     copy = paths.installed_spec(compilation.site)
+    # A spec of the catalogue is found by its name anyway.
     if not _ships_with_gen(spec) and not _is_users_own(home, compilation.site, copy, spec):
         artifacts.append(Artifact(copy, spec.content, 0o644))
     return SiteFiles(compilation, artifacts, inputs, spec.content)
@@ -150,6 +151,7 @@ def installation(
         intents.append(put(home, paths.installed_spec_copy(site.name), site.spec))
         records.append(_record(home, site, site.artifacts))
     confs = _confs(home, locks)
+    # The installed sites stay in the config, with the new content of those that are updated.
     for site in sites:
         confs[site.name] = site.conf
     present = _read(home, [paths.SSH_CONFIG]).get(paths.SSH_CONFIG, _NO_FILE)
@@ -198,6 +200,7 @@ def uninstallation(home: Path, sites: Sequence[str]) -> HomePlan:
         if "mila" in sites:
             content = milatools.give_back(content)
         change = _config_change(present, content, _edited(home, present, locks, {}))
+        # An empty config that the user had before stays.
         if not content and record.home_record(home).config_created:
             change = replace(change, action=Action.DELETE, artifact=None)
         manual_reason = _manual_reason(home, change)
@@ -342,12 +345,12 @@ def _edited(
 
     A run that was killed may have left a block of the new content, so that is known too.
     """
-    known: dict[str, set[str]] = {}
+    digests_by_site: dict[str, set[str]] = {}
     for site, conf_digest in _recorded_confs(locks):
-        known[site] = {conf_digest}
+        digests_by_site[site] = {conf_digest}
     for site, conf in confs.items():
-        known.setdefault(site, set()).add(digest(conf))
-    return managed_blocks.edited(present.content, str(home / paths.SSH_CONFIG), known)
+        digests_by_site.setdefault(site, set()).add(digest(conf))
+    return managed_blocks.edited(present.content, str(home / paths.SSH_CONFIG), digests_by_site)
 
 
 def _recorded_confs(locks: Mapping[str, Lock]) -> Iterator[tuple[str, str]]:

@@ -52,7 +52,7 @@ class Purge:
     """The secrets of some sites, which exist in the home directory."""
 
     deleted: tuple[Path, ...]
-    kept: tuple[KeptSecret, ...]
+    spared: tuple[KeptSecret, ...]
 
 
 def purge(home: Path, sites: Sequence[str], plan: HomePlan) -> Purge:
@@ -61,27 +61,28 @@ def purge(home: Path, sites: Sequence[str], plan: HomePlan) -> Purge:
     earlier = record.home_record(home).earlier_secrets
     locks = record.installed(home)
     deleted: dict[Path, None] = {}
-    kept: dict[Path, KeptSecret] = {}
+    spared: dict[Path, KeptSecret] = {}
     for site in sites:
         for path in secrets(home, _account(home, locks[site])):
+            # The strongest reason comes first: a key that another site uses must stay in any case.
             reason = _reason_to_keep(home, path, users)
             if str(path.relative_to(home)) in earlier.get(site, ()):
                 reason = reason or "it existed before the site was installed"
             if reason:
-                kept[path] = KeptSecret(path, reason)
+                spared[path] = KeptSecret(path, reason)
             else:
                 deleted[path] = None
-    return Purge(tuple(deleted), tuple(kept.values()))
+    return Purge(tuple(deleted), tuple(spared.values()))
 
 
 def secrets(home: Path, account: Account) -> list[Path]:
     """Return the existing secrets of a site; paths outside the home directory are left out."""
-    found: list[Path] = []
+    files: list[Path] = []
     for path in _paths(account):
         file = home / path.removeprefix("~/")
         if path.startswith("~/") and ".." not in file.parts and is_regular(file):
-            found.append(file)
-    return list(dict.fromkeys(found))
+            files.append(file)
+    return list(dict.fromkeys(files))
 
 
 def _reason_to_keep(home: Path, path: Path, users: Mapping[Path, str]) -> str | None:

@@ -73,6 +73,7 @@ def home_record(home: Path) -> HomeRecord:
     name = str(home / paths.INSTALL_RECORD)
     # The paths come from a file that another program may have written. gen deletes directories and
     # files by them, so each has to be one that gen itself chose.
+    # The state directory may be a link to another disk, hence not fenced.
     file = reader.actual(home, [paths.INSTALL_RECORD], fenced=False).get(paths.INSTALL_RECORD)
     if file is None:
         return HomeRecord()

@@ -45,7 +45,7 @@ _FIX_INCLUDE = "move gen's block above the first Host or Match line"
 class Shadow:
     """A line that overrides a site's file for some names."""
 
-    place: str | None
+    location: str | None
     """File and line, `~/.ssh/config:3`; ``None`` if the line is in a file that gen cannot find."""
     line: str
     """Text of the line, or the option with the value that ssh uses."""
@@ -56,8 +56,10 @@ class Shadow:
     @property
     def message(self) -> str:
         """The whole finding in one line."""
-        place = self.place or "somewhere in your ssh configuration"
-        return f"{place}: {self.line} {self.effect} for {formatting.listed(self.names)}; {self.fix}"
+        location = self.location or "somewhere in your ssh configuration"
+        return (
+            f"{location}: {self.line} {self.effect} for {formatting.listed(self.names)}; {self.fix}"
+        )
 
 
 def shadows(files: Files, conf: bytes) -> tuple[Shadow, ...]:
@@ -66,9 +68,9 @@ def shadows(files: Files, conf: bytes) -> tuple[Shadow, ...]:
     For a pattern, gen asks ssh for an example.
     """
     names = site_names(conf)
-    both = sources(files)
+    configuration = sources(files)
     expected = effective_settings(site_alone(conf), names)
-    actual = effective_settings(both, names)
+    actual = effective_settings(configuration, names)
     overridden: dict[str, list[str]] = {}
     for name in names:
         # Most names lose nothing, so the slower debug output is read for the others only.
@@ -76,8 +78,8 @@ def shadows(files: Files, conf: bytes) -> tuple[Shadow, ...]:
         lost = [option for option in options if _is_lost(option, expected[name], actual[name])]
         if lost:
             overridden[name] = lost
-    applied_to = effective_lines(both, list(overridden))
-    found: list[Shadow] = []
+    applied_to = effective_lines(configuration, list(overridden))
+    findings: list[Shadow] = []
     for name, options_lost in overridden.items():
         site = _SiteName(
             conf=conf,
@@ -88,8 +90,8 @@ def shadows(files: Files, conf: bytes) -> tuple[Shadow, ...]:
             applied=applied_to[name],
         )
         for option in options_lost:
-            found += _shadow(site, option, both)
-    return _joined(found)
+            findings += _shadow(site, option, configuration)
+    return _joined(findings)
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ class _SiteName:
     applied: list[AppliedLine]
 
 
-def _shadow(site: _SiteName, option: str, both: Iterable[Source]) -> Iterator[Shadow]:
+def _shadow(site: _SiteName, option: str, configuration: Iterable[Source]) -> Iterator[Shadow]:
     """Yield what overrides an option of a name, if it can be explained."""
     names = (site.shown,)
     is_set = option in _options(site.own_lines)
@@ -117,10 +119,10 @@ def _shadow(site: _SiteName, option: str, both: Iterable[Source]) -> Iterator[Sh
     if is_set:
         effect = f"overrides {option} {expected}"
     line = _overriding_line(site, option)
-    include = _idle_include(site, both)
+    include = _idle_include(site, configuration)
     if line:
         text = f"{line.line.written} {line.line.value}"
-        yield Shadow(line.place, text, effect, names, _fix(line, is_set=is_set))
+        yield Shadow(line.location, text, effect, names, _fix(line, is_set=is_set))
     elif include:
         yield Shadow(include, "this Include", "does not apply", names, _FIX_INCLUDE)
     elif option != "ControlPath":
@@ -149,13 +151,13 @@ def _overriding_line(site: _SiteName, option: str) -> AppliedLine | None:
     return None
 
 
-def _idle_include(site: _SiteName, both: Iterable[Source]) -> str | None:
-    """Return the place of the Include of the site's file, if it does not apply to the name."""
+def _idle_include(site: _SiteName, configuration: Iterable[Source]) -> str | None:
+    """Return the location of the Include of the site's file, if it does not apply to the name."""
     if any(line.content == site.conf for line in site.applied):
         return None
-    for source in both:
-        for place in _includes(source, site.conf):
-            return place
+    for source in configuration:
+        for location in _includes(source, site.conf):
+            return location
     return None
 
 
@@ -197,14 +199,14 @@ def site_names(conf: bytes) -> dict[str, str]:
 
 def _lines_for(conf: bytes, name: str) -> list[Line]:
     """Return the lines of a site's file for a name, from its Host blocks."""
-    found: list[Line] = []
+    findings: list[Line] = []
     applies = False
     for line in lines(conf):
         if line.keyword == "host":
             applies = matches(line.arguments, name)
         elif applies:
-            found.append(line)
-    return found
+            findings.append(line)
+    return findings
 
 
 def _options(site_lines: Iterable[Line]) -> list[str]:
@@ -212,7 +214,7 @@ def _options(site_lines: Iterable[Line]) -> list[str]:
 
 
 def _includes(source: Source, conf: bytes) -> Iterator[str]:
-    """Yield the places of the Include lines that lead to a site's file."""
+    """Yield the locations of the Include lines that lead to a site's file."""
     for number, included in source.included.items():
         for inner in included:
             if inner.content == conf:
@@ -225,7 +227,7 @@ def _joined(shadows: Iterable[Shadow]) -> tuple[Shadow, ...]:
     # A line such as `Host *` with three options, above a site with ten names, is one thing to fix.
     by_line: dict[tuple[str | None, str], Shadow] = {}
     for shadow in shadows:
-        key = (shadow.place, shadow.line)
+        key = (shadow.location, shadow.line)
         first = by_line.setdefault(key, shadow)
         names: Mapping[str, None] = dict.fromkeys(first.names + shadow.names)
         by_line[key] = replace(first, names=tuple(names))

@@ -30,7 +30,7 @@ class NameChange:
     """A name with an entry of the user's own that would get other settings."""
 
     name: str
-    place: str
+    location: str
     options: tuple[OptionChange, ...]
 
     @property
@@ -40,7 +40,7 @@ class NameChange:
         for change in sorted(self.options, key=_rank):
             texts.append(f"{change.option} {_short(change.before)} → {_short(change.after)}")
         changes = formatting.listed(texts)
-        return f"{self.place}: your entry {self.name} would change: {changes}"
+        return f"{self.location}: your entry {self.name} would change: {changes}"
 
 
 def _rank(change: OptionChange) -> int:
@@ -56,7 +56,7 @@ def _short(value: str) -> str:
 
 
 def user_names(files: Files) -> dict[str, str]:
-    """Return the names that a configuration has entries for, each with its place; no patterns."""
+    """Return the names that a configuration has entries for, each with its location; no patterns."""
     names: dict[str, str] = {}
     user_config, _ = sources(files)
     for file, line in walk(user_config):
@@ -80,27 +80,27 @@ def _entry_names(line: Line) -> Iterator[str]:
 def name_changes(
     before: Files, after: Files, names: Mapping[str, str], confs: Iterable[bytes]
 ) -> tuple[NameChange, ...]:
-    """Return the user's names, given with their places, whose settings would change.
+    """Return the user's names, given with their locations, whose settings would change.
 
     Of very many names, gen asks ssh for some, and for all that a pattern of a site matches.
     """
     selected = _selected(names, confs)
-    old = effective_settings(sources(before), selected)
-    new = effective_settings(sources(after), selected)
+    settings_before = effective_settings(sources(before), selected)
+    settings_after = effective_settings(sources(after), selected)
     changes: list[NameChange] = []
     for name in selected:
-        options = tuple(_option_changes(old[name], new[name]))
+        options = tuple(_option_changes(settings_before[name], settings_after[name]))
         if options:
             changes.append(NameChange(name, names[name], options))
     return tuple(changes)
 
 
-def _option_changes(old: Settings, new: Settings) -> Iterator[OptionChange]:
+def _option_changes(settings_before: Settings, settings_after: Settings) -> Iterator[OptionChange]:
     # Our IgnoreUnknown precedes the user's. ssh accepts the file, so this harms nothing.
-    for option in sorted({*old, *new} - {"ignoreunknown"}):
-        before = ", ".join(old.get(option, ()))
-        after = ", ".join(new.get(option, ()))
-        if old.get(option) != new.get(option):
+    for option in sorted({*settings_before, *settings_after} - {"ignoreunknown"}):
+        before = ", ".join(settings_before.get(option, ()))
+        after = ", ".join(settings_after.get(option, ()))
+        if settings_before.get(option) != settings_after.get(option):
             yield OptionChange(option, before, after)
 
 

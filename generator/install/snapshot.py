@@ -32,5 +32,6 @@ def _state(path: Path) -> str:
             return " ".join(sorted(entry.name for entry in path.glob("*.lock")))
         if not path.is_file():
             return ""  # as of an empty directory: gen creates the one of its records by itself
+        # The mode counts: a change of the user's `chmod` would be undone by writing the file.
         mode = path.stat().st_mode & 0o7777
         return f"{mode:04o} {digest(path.read_bytes())}"

@@ -60,6 +60,7 @@ def without_timeout(content: bytes, *, created: bool) -> bytes | None:
 
     ``None`` if the file has to be deleted: gen created it, and it holds nothing else.
     """
+    # Only where gen inserts it: the same line elsewhere is the user's.
     offset = _without_comments(content).find(b"{") + 1
     if _INSERTED.match(content, offset):
         content = content[:offset] + _INSERTED.sub(b"", content[offset:], count=1)
@@ -70,6 +71,7 @@ def without_timeout(content: bytes, *, created: bool) -> bytes | None:
 
 def _parsed(without_comments: bytes) -> dict[str, object] | None:
     """Return the settings, or ``None`` if the text is not one JSON object."""
+    # VS Code accepts a comma before a closing bracket, json.loads does not.
     text = _TRAILING_COMMA.sub(_blank_unless_string, without_comments)
     try:
         settings = json.loads(text.decode("utf-8-sig"))

@@ -48,6 +48,7 @@ def _with_block_numbers(conf: bytes) -> list[tuple[int, Line]]:
 def _for_windows(line: Line, text: bytes, is_pinned: bool) -> bytes:
     if line.keyword in _SHARING:
         return b""
+    # With "yes" and no pin, ssh would refuse every host that Windows' known_hosts lacks.
     if is_pinned and line.keyword == "stricthostkeychecking":
         return text.replace(b"yes", b"ask")
     if is_pinned and line.keyword in _PINNING:

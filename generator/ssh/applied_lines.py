@@ -17,7 +17,7 @@ _MATCH = re.compile(r"debug3: (.+) line (\d+): (not )?matched '")
 # option wins, also between the two readings.
 _SECOND_READING = re.compile(r"^debug1: re-parsing configuration", re.MULTILINE)
 
-Place = tuple[str, int]
+Location = tuple[str, int]
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class AppliedLine:
     """Content of the whole file."""
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """File and line, as in `~/.ssh/config:3`."""
         return f"{self.file}:{self.line.number}"
 
@@ -39,8 +39,8 @@ class AppliedLine:
 class _Reading:
     """What ssh printed in one reading of its files, by file and line."""
 
-    hosts: set[Place] = field(default_factory=set)
-    matches: dict[Place, bool] = field(default_factory=dict)
+    hosts: set[Location] = field(default_factory=set)
+    matches: dict[Location, bool] = field(default_factory=dict)
 
 
 def applied_lines(
@@ -65,9 +65,9 @@ def _reading(trace: str) -> _Reading:
         if host := _HOST.match(text):
             reading.hosts.add((host[1], int(host[2])))
         elif match := _MATCH.match(text):
-            place = (match[1], int(match[2]))
+            location = (match[1], int(match[2]))
             # All criteria of a line must match.
-            reading.matches[place] = reading.matches.get(place, True) and not match[3]
+            reading.matches[location] = reading.matches.get(location, True) and not match[3]
     return reading
 
 
@@ -82,13 +82,13 @@ def _applied(
     path = next(copy_paths)
     is_reachable = is_active
     for line in source.lines:
-        place = (path, line.number)
+        location = (path, line.number)
         if line.keyword == "host":
-            is_active = is_reachable and place in reading.hosts
+            is_active = is_reachable and location in reading.hosts
         elif line.keyword == "match":
             # For `Match all`, ssh prints no line number.
             always = line.arguments == ("all",)
-            is_active = is_reachable and (always or reading.matches.get(place, False))
+            is_active = is_reachable and (always or reading.matches.get(location, False))
         elif line.number in source.included:
             for included in source.included[line.number]:
                 yield from _applied(included, reading, copy_paths, is_active=is_active)

@@ -114,6 +114,7 @@ def replace(path: Path, content: bytes, mode: int, scratch: Path | None = None) 
     descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
+            _copy_attributes(path, file.fileno())
             os.fchmod(file.fileno(), mode)
             file.write(content)
             file.flush()
@@ -123,6 +124,26 @@ def replace(path: Path, content: bytes, mode: int, scratch: Path | None = None) 
         scratch.unlink(missing_ok=True)
         raise
     _sync_directory(path.parent)
+
+
+def _copy_attributes(path: Path, descriptor: int) -> None:
+    """Give a new file the group and the extended attributes (ACLs too) of the one that it replaces.
+
+    Users may not set every group and attribute. What the system refuses is left out.
+    """
+    try:
+        status = path.stat()
+    except OSError:
+        return
+    if status.st_gid != os.fstat(descriptor).st_gid:
+        with suppress(OSError):
+            os.fchown(descriptor, -1, status.st_gid)
+    if not hasattr(os, "listxattr"):  # Python has these functions on Linux alone
+        return
+    with suppress(OSError):
+        for name in os.listxattr(path):
+            with suppress(OSError):
+                os.setxattr(descriptor, name, os.getxattr(path, name))
 
 
 def _sync_directory(directory: Path) -> None:

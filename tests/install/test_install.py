@@ -267,6 +267,10 @@ def read_only(home: Path) -> None:
     (home / ".ssh/config").chmod(0o444)
 
 
+def hard_linked(home: Path) -> None:
+    (home / "dotfiles-config").hardlink_to(home / ".ssh/config")
+
+
 def in_nix(home: Path) -> None:
     store = home.parent / "nix/store/abc-hm_config"
     store.parent.mkdir(parents=True)
@@ -284,6 +288,7 @@ def in_chezmoi(home: Path) -> None:
     ("make", "reason"),
     [
         pytest.param(read_only, "/.ssh/config is read-only", id="read-only"),
+        pytest.param(hard_linked, "/.ssh/config has 2 hard links, and", id="hard links"),
         pytest.param(in_nix, "/.ssh/config is a link into the Nix store", id="Nix"),
         pytest.param(in_chezmoi, "/.ssh/config is managed by chezmoi; add this to ", id="chezmoi"),
     ],
@@ -304,6 +309,23 @@ def test_a_config_that_another_tool_makes_is_left_to_the_user(
         json.loads(gen("install", spec_path, "--yes", "--json").out)["manual_change"]["add"]
         == BLOCK
     )
+
+
+def test_the_config_keeps_its_extended_attributes_and_its_group(
+    gen: Gen, home: Path, spec_path: str
+) -> None:
+    config = home / ".ssh/config"
+    try:
+        os.setxattr(config, "user.note", b"mine")
+    except OSError as error:
+        pytest.skip(f"this file system has no extended attributes: {error}")
+    if os.geteuid() == 0:
+        os.chown(config, -1, 12345)
+    group = config.stat().st_gid
+    assert gen("install", spec_path, "--yes").status == 0
+    assert gen("uninstall", "ours", "--yes").status == 0
+    assert os.getxattr(config, "user.note") == b"mine"
+    assert config.stat().st_gid == group
 
 
 def test_a_user_who_added_the_line_gets_no_more_instructions(

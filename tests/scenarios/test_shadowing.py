@@ -166,12 +166,12 @@ def test_a_line_that_overrides_the_site_is_named_with_file_and_line(
     written = write_files(files)
     findings: dict[str, Shadow] = {}
     for shadow in shadows(written, mila):
-        assert shadow.message.startswith(str(shadow.place))
-        findings[str(shadow.place).removeprefix(str(written.system.parent))] = shadow
+        assert shadow.message.startswith(str(shadow.location))
+        findings[str(shadow.location).removeprefix(str(written.system.parent))] = shadow
     assert findings.keys() == expected.keys()
-    for place, (line, name) in expected.items():
-        assert findings[place].line == line
-        assert name in findings[place].names
+    for location, (line, name) in expected.items():
+        assert findings[location].line == line
+        assert name in findings[location].names
 
 
 def test_names_that_a_negation_excludes_are_not_listed(
@@ -198,7 +198,7 @@ def test_an_include_below_a_host_line_is_reported_as_not_applying(
         b"UseKeychain yes", b""
     )  # a site with no option that this ssh does not know
     (finding,) = shadows(write_files(below | {"gen.d/mila.conf": conf}), conf)
-    assert (finding.place, finding.effect) == ("~/.ssh/config:7", "does not apply")
+    assert (finding.location, finding.effect) == ("~/.ssh/config:7", "does not apply")
     assert {"mila", "mila-cpu", "cn-????"} <= set(finding.names)
 
 
@@ -299,7 +299,7 @@ def test_an_ignore_unknown_that_makes_ssh_refuse_the_site_is_named(
 
 
 @pytest.mark.parametrize(
-    ("config", "name", "place", "option"),
+    ("config", "name", "location", "option"),
     [
         pytest.param(
             "Host mila\n  User bob\n",
@@ -325,16 +325,16 @@ def test_an_ignore_unknown_that_makes_ssh_refuse_the_site_is_named(
     ],
 )
 def test_an_entry_of_the_user_that_would_change_is_named(
-    config: str, name: str, place: str, option: str, write_files: WriteFiles, mila: bytes
+    config: str, name: str, location: str, option: str, write_files: WriteFiles, mila: bytes
 ) -> None:
     after = write_files({"config": GEN + config})
     before = Files(
         after.home, {after.home / ".ssh/config": b"\n\n\n\n" + config.encode()}, after.system
     )
     (finding,) = name_changes(before, after, user_names(before), [mila])
-    assert (finding.name, finding.place) == (name, place)
+    assert (finding.name, finding.location) == (name, location)
     assert option in {change.option for change in finding.options}
-    assert finding.message.startswith(f"{place}: your entry {name} would change: ")
+    assert finding.message.startswith(f"{location}: your entry {name} would change: ")
 
 
 def test_the_message_shows_the_important_options_first_in_one_line(

@@ -31,7 +31,7 @@ def configuration(tmp_path: Path, need: Callable[..., None]) -> Configuration:
 def places(files: Files, name: str) -> list[str]:
     """Return the places of the lines that apply to a name."""
     lines = effective_lines(sources(files), [name])[name]
-    return [line.place for line in lines]
+    return [line.location for line in lines]
 
 
 def test_the_settings_of_several_names_are_returned(configuration: Configuration) -> None:
