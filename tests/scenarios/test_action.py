@@ -285,7 +285,7 @@ def test_specs_that_a_pull_request_takes_away_are_reviewed(pull_request: PullReq
     pull_request.git("rm", "--quiet", "-r", "site_specs")
     outcome = pull_request.run()
     assert outcome.status == 1
-    assert "no longer there" in pull_request.github.comments[0]["body"]
+    assert "the site lab was removed" in pull_request.github.comments[0]["body"]
 
 
 def test_nothing_that_a_tree_holds_is_a_command_to_the_runner(pull_request: PullRequest) -> None:

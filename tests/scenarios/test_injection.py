@@ -1,7 +1,7 @@
-"""Nothing that a spec or a profile holds can start a line, a directive or a command of its own.
+"""No text of a spec or a profile can add a line, a directive or a command to a generated file.
 
-Every text of a sound spec is made hostile in turn. Where validation takes it, each file is read again by its own
-reader and must be built as before: the same keywords, keys and words, whatever their values.
+Each text of a valid spec is replaced by hostile texts. If gen accepts the spec, the reader of each
+file must find the same structure as before: the same keywords, keys and number of words.
 """
 
 import json
@@ -35,7 +35,7 @@ from generator.schema.profile import Profile, SiteProfile
 from generator.schema.rules import faults
 from generator.schema.site import SiteSpec
 
-PERSON = {
+VALUES = {
     "user": "ada",
     "email": "ada@person.example.org",
     "identity_file": "/keys/ada",
@@ -45,10 +45,18 @@ PERSON = {
     "home": "/home/ada",
     "accept_unverified": True,
 }
-PROFILE = PERSON | {
+PROFILE = VALUES | {
     "sites": {
-        "hpc": {name: f"{value}2" for name, value in PERSON.items() if isinstance(value, str)}
-        | {"set": {"slurm.constraint": "large"}}
+        "hpc": {
+            "user": "ada2",
+            "email": "ada2@person.example.org",
+            "identity_file": "/keys/ada2",
+            "account": "acc2",
+            "project": "proj2",
+            "client_id": "id2",
+            "home": "/home/ada2",
+            "set": {"slurm.constraint": "large"},
+        }
     }
 }
 
@@ -59,21 +67,20 @@ def parsed(document: Mapping[str, Any]) -> SiteSpec:
 
 DOCUMENT = SPEC | {"auth": AUTHS["step"]}
 SITES = {method: parsed(SPEC | {"auth": auth}) for method, auth in AUTHS.items()}
-ADA = SiteProfile.model_validate(PERSON)
+ADA = SiteProfile.model_validate(VALUES)
 EVERYTHING = Profile.model_validate(PROFILE)
 
 
 def declared(model: type[BaseModel], name: str) -> str:
-    """Return a field by the model that declares it; those that inherit it have the same."""
-    return next(
-        f"{base.__name__}.{name}"
-        for base in model.__mro__[::-1]
-        if name in getattr(base, "model_fields", {})
-    )
+    """Return `Model.field` for the model that declares a field, which others may inherit."""
+    for base in model.__mro__[::-1]:
+        if name in getattr(base, "model_fields", {}):
+            return f"{base.__name__}.{name}"
+    raise AssertionError(f"{model.__name__} has no field {name}")
 
 
 def texts(value: object, owner: str = "") -> Iterator[tuple[str, str]]:
-    """Yield every text, keys of mappings too, with the field that it belongs to."""
+    """Yield every text and every key of a mapping, with the field that it belongs to."""
     match value:
         case BaseModel():
             for name in value.model_fields_set:
@@ -89,7 +96,7 @@ def texts(value: object, owner: str = "") -> Iterator[tuple[str, str]]:
 
 
 def with_text(value: object, old: str, new: str) -> Any:
-    """Return the document of a value with one text replaced wherever it stands, in references to it too."""
+    """Return the document of a value with one text replaced, also in references to it."""
     match value:
         case BaseModel():
             return {
@@ -108,7 +115,7 @@ def with_text(value: object, old: str, new: str) -> Any:
 
 
 def models(annotation: Any) -> Iterator[type[BaseModel]]:
-    """Yield every model that a type is made of."""
+    """Yield every model in a type."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
         for field in annotation.model_fields.values():
@@ -122,110 +129,100 @@ def takes_text(annotation: Any) -> bool:
 
 
 def fields(root: type[BaseModel]) -> set[str]:
-    """Return every field of every model that may hold a text of its own."""
-    return {
-        declared(model, name)
-        for model in models(root)
-        for name, field in model.model_fields.items()
-        if takes_text(field.annotation)
-    }
+    """Return every field of every model that may hold a text."""
+    names: set[str] = set()
+    for model in models(root):
+        for name, field in model.model_fields.items():
+            if takes_text(field.annotation):
+                names.add(declared(model, name))
+    return names
 
 
-def test_every_text_of_every_model_of_a_spec_is_made_hostile() -> None:
-    assert fields(SiteSpec) <= {owner for site in SITES.values() for owner, _ in texts(site)}
+def fields_with_text(*values: BaseModel) -> set[str]:
+    """Return the fields that have a text in one of the values."""
+    names: set[str] = set()
+    for value in values:
+        names.update(owner for owner, _ in texts(value))
+    return names
 
 
-def test_every_model_of_a_spec_is_reached() -> None:
-    assert {model.__name__ for model in models(SiteSpec)} >= {
-        *(
-            "SiteSpec",
-            "Source",
-            "Host",
-            "Nodes",
-            "Keepalive",
-            "Compute",
-            "JobEntry",
-            "HostKeys",
-            "Authority",
-        ),
-        *(
-            "PublicKeyAuth",
-            "KeyboardAuth",
-            "KerberosAuth",
-            "AgentAuth",
-            "StepAuth",
-            "Oidc",
-            "Authentik",
-        ),
-        *(
-            "CommandCertificateAuth",
-            "Slurm",
-            "Request",
-            "Partition",
-            "Limit",
-            "Qos",
-            "Accounts",
-            "AccountNeeds",
-        ),
-        *("Ray", "RayPorts", "Spark", "Deployment", "Filesystem", "HttpApi"),
-    }
+def test_every_text_field_of_a_spec_is_tested() -> None:
+    assert fields(SiteSpec) <= fields_with_text(*SITES.values())
 
 
-def test_every_text_of_a_profile_is_made_hostile() -> None:
-    assert fields(Profile) <= {owner for owner, _ in texts(EVERYTHING)}
+MODELS = """
+    SiteSpec Source Host Nodes Keepalive Compute JobEntry HostKeys Authority
+    PublicKeyAuth KeyboardAuth KerberosAuth AgentAuth StepAuth Oidc Authentik CommandCertificateAuth
+    Slurm Request Partition Limit Qos Accounts AccountNeeds
+    Ray RayPorts Spark Deployment Filesystem HttpApi
+"""
+
+
+def test_every_model_of_a_spec_is_tested() -> None:
+    assert {model.__name__ for model in models(SiteSpec)} >= set(MODELS.split())
+
+
+def test_every_text_field_of_a_profile_is_tested() -> None:
+    assert fields(Profile) <= fields_with_text(EVERYTHING)
 
 
 @pytest.mark.parametrize("method", AUTHS)
-def test_the_specs_are_sound(method: str) -> None:
+def test_the_specs_are_valid(method: str) -> None:
     assert faults(SITES[method]) == []
     assert SITES[method].auth.method == method
 
 
-Shape = Mapping[str, object]
-# What a shell or ssh would not take as it stands. Quotes that belong together, and %% for a %, are undone before.
+Structure = Mapping[str, object]
+# Characters that a shell or ssh would interpret.
 SIGNS = re.compile(r"%.|[$`\\;|&<>()#]")
-LISTS = {"Host", "RemoteCommand"}  # of as many words as the spec has
+# Keywords that take as many words as the spec has.
+KEYWORDS_WITH_LISTS = {"Host", "RemoteCommand"}
 
 
 def signs(text: str) -> list[str]:
+    # ssh replaces %% by a percent sign.
     return SIGNS.findall(text.replace("%%", ""))
 
 
 def ssh_config(content: str) -> object:
-    """Return the lines of a configuration: keyword, number of words, and signs with a meaning."""
-    lines = [
-        line.strip().partition(" ") for line in content.split("\n") if not line.startswith("#")
-    ]
-    return [
-        (keyword, keyword in LISTS or len(shlex.split(value)), signs(value))
-        for keyword, _, value in lines
-    ]
+    """Return keyword, number of words and special characters of each line."""
+    lines = []
+    for line in content.split("\n"):
+        if line.startswith("#"):
+            continue
+        keyword, _, value = line.strip().partition(" ")
+        words = -1 if keyword in KEYWORDS_WITH_LISTS else len(shlex.split(value))
+        lines.append((keyword, words, signs(value)))
+    return lines
 
 
 def known_hosts(content: str) -> object:
+    """Return the number of words of each line."""
     return [len(line.split()) for line in content.split("\n") if not line.startswith("#")]
 
 
 def assignments(content: str) -> object:
-    """Return the names of the variables, the first part that a spec chooses left out."""
-    return [
-        re.sub(r"^.+_(?=OIDC|STEP|AUTHENTIK)", "", name)
-        for name in dotenv_values(stream=StringIO(content))
-    ]
+    """Return the names of the variables without the prefix that a spec chooses."""
+    names = dotenv_values(stream=StringIO(content))
+    return [re.sub(r"^.+_(?=OIDC|STEP|AUTHENTIK)", "", name) for name in names]
 
 
 def unit(content: str) -> object:
+    """Return the keys and special characters of each section."""
     parser = ConfigParser(interpolation=None, delimiters=("=",), comment_prefixes=("#",))
     parser.read_string(content)
-    return {
-        name: (list(parser[name]), signs(" ".join(parser[name].values())))
-        for name in parser.sections()
-    }
+    sections = {}
+    for name in parser.sections():
+        section = parser[name]
+        sections[name] = (list(section), signs(" ".join(section.values())))
+    return sections
 
 
 def agent(content: str) -> object:
-    found = plistlib.loads(content.encode())
-    return list(found), len(found["ProgramArguments"]), signs(found["ProgramArguments"][-1])
+    """Return the keys, and the length and special characters of the command."""
+    plist = plistlib.loads(content.encode())
+    command = plist["ProgramArguments"]
+    return list(plist), len(command), signs(command[-1])
 
 
 READERS: Mapping[str, Callable[[str], object]] = {
@@ -237,26 +234,29 @@ READERS: Mapping[str, Callable[[str], object]] = {
 }
 
 
-@cache  # most texts of a spec are in no file
-def built(suffix: str, content: str) -> object:
-    """Return how a file is built, without the names and values in it: as its reader sees it, and its lines."""
+# Most texts of a spec appear in no file, so most files are the same.
+@cache
+def structure_of_file(suffix: str, content: str) -> object:
+    """Return what the reader of a file finds without names and values, and the number of lines."""
     assert content.replace("\n", "").replace("\t", "").isprintable()
     return READERS.get(suffix, assignments)(content), content.count("\n")
 
 
-def shape(site: SiteSpec, someone: SiteProfile) -> Shape:
-    """Return how every file of a site is built."""
-    files = {artifact.path: artifact.content.decode() for artifact in compile_site(site, someone)}
-    return {
-        path.suffix if path.suffix in READERS else ".env": built(path.suffix, files[path])
-        for path in files
-    }
+def structure(site: SiteSpec, profile: SiteProfile) -> Structure:
+    """Return the structure of every file of a site."""
+    files = {}
+    for artifact in compile_site(site, profile):
+        suffix = artifact.path.suffix
+        if suffix not in READERS:
+            suffix = ".env"
+        files[suffix] = structure_of_file(suffix, artifact.content.decode())
+    return files
 
 
-SHAPES = {method: shape(site, ADA) for method, site in SITES.items()}
+STRUCTURES = {method: structure(site, ADA) for method, site in SITES.items()}
 
-# Each is put behind a sound text, which keeps the form that its start has.
-BEHIND = {
+# Each is appended to a valid text, whose start keeps its form.
+APPENDED = {
     "a line break": "\nProxyCommand reboot",
     "a line break at the end": "\n",
     "a carriage return": "\rProxyCommand reboot",
@@ -265,9 +265,9 @@ BEHIND = {
     "a line separator": "\u2028x",
     "a next line": "\u0085x",
     "an escape": "\x1b[2J",
-    "a text turned round": "\u202ex",
+    "text from right to left": "\u202ex",
     "an invisible space": "\u200bx",
-    "a space that does not break": "\u00a0x",
+    "a no-break space": "\u00a0x",
     "an apostrophe": "'",
     "a quote": '"',
     "a backslash": "\\",
@@ -287,20 +287,20 @@ BEHIND = {
     "letters beyond ASCII": "żółć日本",
     "a very long text": "x" * 5000,
 }
-# Each stands alone.
-INSTEAD = {
+# Each replaces the whole text.
+REPLACEMENTS = {
     "nothing": "",
-    "a dash in front": "-oProxyCommand=id",
+    "a leading dash": "-oProxyCommand=id",
     "a comment": "#x",
     "a token of ssh": "%h",
-    "a space in front": " x",
-    "quotes round it": '"x"',
+    "a leading space": " x",
+    "quotes around it": '"x"',
     "a pattern": "*",
     "a negation": "!*",
-    "two folders up": "../../x",
+    "two directories up": "../../x",
     "another user": "root@evil.example.org",
     "a placeholder": "{user}",
-    "a placeholder that there is not": "{nobody}",
+    "an unknown placeholder": "{nobody}",
     "a template": "{{7*7}}",
     "a template's block": "{% raw %}",
     "a template's comment": "{# x #}",
@@ -308,64 +308,74 @@ INSTEAD = {
     "a section": "[Service]",
 }
 HOSTILE = [
-    *(pytest.param(text, True, id=f"{name} behind it") for name, text in BEHIND.items()),
-    *(pytest.param(text, False, id=name) for name, text in INSTEAD.items()),
+    *(pytest.param(text, True, id=f"{name}, appended") for name, text in APPENDED.items()),
+    *(pytest.param(text, False, id=name) for name, text in REPLACEMENTS.items()),
 ]
 
 
-def spec_with(site: SiteSpec, sound: str, hostile: str) -> SiteSpec | None:
-    """Return the spec with a hostile text in it; ``None`` where it is refused."""
+def hostile_text(valid: str, text: str, *, appended: bool) -> str:
+    return valid + text if appended else text
+
+
+def spec_with(site: SiteSpec, valid: str, hostile: str) -> SiteSpec | None:
+    """Return the spec with a hostile text in it, or ``None`` if gen refuses it."""
     try:
-        found = parsed(with_text(site, sound, hostile))
+        spec = parsed(with_text(site, valid, hostile))
     except ValidationError:
         return None
-    return None if faults(found) else found
+    return None if faults(spec) else spec
 
 
-def is_built_as(expected: Shape, site: SiteSpec | None, someone: SiteProfile) -> bool:
-    """Tell whether the files of a site are built as expected, or none is written at all."""
+def keeps(expected: Structure, site: SiteSpec | None, profile: SiteProfile) -> bool:
+    """Return whether the files of a site have the expected structure, or gen refuses the site."""
+    if site is None:
+        return True
     try:
-        return site is None or shape(site, someone) == expected
+        return structure(site, profile) == expected
     except GenError:
         return True
 
 
-# What all documents share is made hostile in the one that has the most files.
-PLACES = list(
-    dict.fromkeys(
-        (method, text)
-        for method, site in SITES.items()
-        for _, text in texts(site if method == "step" else site.auth)
-    )
-)
+def valid_texts() -> list[tuple[str, str]]:
+    """Return every text of the specs with the method of its spec.
+
+    The spec for step has the most files. Texts that all specs share are tested in that one.
+    """
+    pairs: dict[tuple[str, str], None] = {}
+    for method, site in SITES.items():
+        for _, text in texts(site if method == "step" else site.auth):
+            pairs[method, text] = None
+    return list(pairs)
 
 
-@pytest.mark.parametrize(("text", "behind"), HOSTILE)
-def test_no_text_of_a_spec_changes_how_a_file_is_built(text: str, behind: bool) -> None:
-    hostile = [(method, sound, sound + text if behind else text) for method, sound in PLACES]
-    wrong = [
-        (sound, new)
-        for method, sound, new in hostile
-        if not is_built_as(SHAPES[method], spec_with(SITES[method], sound, new), ADA)
-    ]
-    assert wrong == []
+VALID_TEXTS = valid_texts()
 
 
-FRAGMENTS = st.sampled_from([*BEHIND.values(), *INSTEAD.values()]) | st.text(max_size=5)
+@pytest.mark.parametrize(("text", "appended"), HOSTILE)
+def test_no_text_of_a_spec_changes_the_structure_of_a_file(text: str, appended: bool) -> None:
+    changed = []
+    for method, valid in VALID_TEXTS:
+        hostile = hostile_text(valid, text, appended=appended)
+        if not keeps(STRUCTURES[method], spec_with(SITES[method], valid, hostile), ADA):
+            changed.append((valid, hostile))
+    assert changed == []
+
+
+FRAGMENTS = st.sampled_from([*APPENDED.values(), *REPLACEMENTS.values()]) | st.text(max_size=5)
 
 
 @settings(max_examples=examples(1500), deadline=None, derandomize=True, database=None)
-@given(st.sampled_from(PLACES), FRAGMENTS, FRAGMENTS, st.integers(0, 80), st.integers(0, 80))
-def test_no_text_within_a_text_of_a_spec_does(
-    place: tuple[str, str], one: str, other: str, start: int, stop: int
+@given(st.sampled_from(VALID_TEXTS), FRAGMENTS, FRAGMENTS, st.integers(0, 80), st.integers(0, 80))
+def test_no_fragment_within_a_text_of_a_spec_does(
+    method_and_text: tuple[str, str], first: str, second: str, start: int, stop: int
 ) -> None:
-    method, sound = place
-    hostile = sound[:start] + one + sound[start:stop] + other + sound[stop:]
-    assert is_built_as(SHAPES[method], spec_with(SITES[method], sound, hostile), ADA)
+    method, valid = method_and_text
+    hostile = valid[:start] + first + valid[start:stop] + second + valid[stop:]
+    assert keeps(STRUCTURES[method], spec_with(SITES[method], valid, hostile), ADA)
 
 
-def people(document: Any) -> list[SiteProfile]:
-    """Return who a profile says one is, at the site that it names and at others; nobody where it is refused."""
+def site_profiles(document: Any) -> list[SiteProfile]:
+    """Return the values of a profile at two sites, or nothing if gen refuses the profile."""
     try:
         profile = Profile.model_validate_json(json.dumps(document))
     except ValidationError:
@@ -373,105 +383,113 @@ def people(document: Any) -> list[SiteProfile]:
     return [profile.at(name, {}) for name in ("hpc", "other")]
 
 
-@pytest.mark.parametrize(("text", "behind"), HOSTILE)
-def test_no_text_of_a_profile_changes_how_a_file_is_built(text: str, behind: bool) -> None:
-    wrong = [
-        (sound, text)
-        for _, sound in texts(EVERYTHING)
-        for someone in people(with_text(EVERYTHING, sound, sound + text if behind else text))
-        if not is_built_as(SHAPES["step"], SITES["step"], someone)
-    ]
-    assert wrong == []
+@pytest.mark.parametrize(("text", "appended"), HOSTILE)
+def test_no_text_of_a_profile_changes_the_structure_of_a_file(text: str, appended: bool) -> None:
+    changed = []
+    for _, valid in texts(EVERYTHING):
+        hostile = hostile_text(valid, text, appended=appended)
+        for profile in site_profiles(with_text(EVERYTHING, valid, hostile)):
+            if not keeps(STRUCTURES["step"], SITES["step"], profile):
+                changed.append((valid, hostile))
+    assert changed == []
 
 
 @settings(max_examples=examples(300), deadline=None, derandomize=True, database=None)
 @given(
-    st.sampled_from(list(PERSON)),
+    st.sampled_from(list(VALUES)),
     FRAGMENTS,
     FRAGMENTS,
     st.integers(0, 40),
     st.sampled_from(["step", "publickey"]),
 )
-def test_no_text_within_a_text_of_a_profile_does(
-    name: str, one: str, other: str, at: int, method: str
+def test_no_fragment_within_a_text_of_a_profile_does(
+    name: str, first: str, second: str, position: int, method: str
 ) -> None:
-    sound = str(PERSON[name])
-    for someone in people(PERSON | {name: sound[:at] + one + sound[at:] + other}):
-        assert is_built_as(SHAPES[method], SITES[method], someone)
+    valid = str(VALUES[name])
+    hostile = valid[:position] + first + valid[position:] + second
+    for profile in site_profiles(VALUES | {name: hostile}):
+        assert keeps(STRUCTURES[method], SITES[method], profile)
 
 
 @pytest.mark.parametrize("text", ["x\nHost *", "$(id)", "{{7*7}}", "-oProxyCommand=id"])
-def test_what_a_profile_sets_in_a_spec_must_have_the_form_of_the_spec(text: str) -> None:
-    """JSON is YAML, so both documents can be read as files are."""
+def test_a_change_in_a_profile_must_be_valid_in_the_spec(text: str) -> None:
+    """JSON is YAML, so gen can read both documents."""
     profile = {"sites": {"hpc": {"set": {"hosts.gate.host": text}}}}
-    spec, own = (File(Path("a.yaml"), json.dumps(data).encode()) for data in (DOCUMENT, profile))
+    spec_file = File(Path("spec.yaml"), json.dumps(DOCUMENT).encode())
+    profile_file = File(Path("profile.yaml"), json.dumps(profile).encode())
     with pytest.raises(
         GenError, match=r"^profile, sites\.hpc\.set\.hosts\.gate\.host: hosts\.gate\.host: "
     ):
-        build(Inputs(spec, own, {}, ()))
+        build(Inputs(spec_file, profile_file, {}, ()))
 
 
-def test_a_template_in_a_title_is_written_as_it_is() -> None:
+def test_a_template_in_a_title_is_written_unchanged() -> None:
     title = "{{7*7}} {% raw %} {# x #} {user}"
     files = compile_site(SITES["step"].model_copy(update={"title": title}), ADA)
     assert sum(f" {title}\n".encode() in file.content for file in files) == 2
 
 
-def test_no_jump_host_has_the_name_by_which_ssh_turns_jumps_off() -> None:
+def test_no_jump_host_may_be_called_none() -> None:
+    # ssh reads `ProxyJump none` as an order not to jump.
     assert spec_with(SITES["step"], "gate", "none") is None
 
 
-def pasted(site: SiteSpec, someone: SiteProfile = ADA) -> object:
-    """Return how the commands that lead to a first login are built; in some shells a # starts no comment."""
-    login = first_login(Account(site, someone))
-    commands = [*filter(None, [login.make_key]), *login.credential]
+def first_commands(site: SiteSpec, profile: SiteProfile = ADA) -> object:
+    """Return number of words and special characters of the commands before a first login."""
+    login = first_login(Account(site, profile))
+    commands = list(login.credential)
+    if login.make_key:
+        commands.append(login.make_key)
+    # Not every shell reads a # as the start of a comment, so `comments=True` is the worse case.
     return [(len(shlex.split(command, comments=True)), signs(command)) for command in commands]
 
 
 @pytest.mark.parametrize(
-    ("method", "sound", "hostile"),
+    ("method", "valid", "hostile"),
     [
         pytest.param("publickey", "at the portal", "at $(id)", id="a command in a remark"),
         pytest.param(
             "publickey",
             "/keys/ada",
             "/home/ada lovelace/id",
-            id="a key of the person's with a space",
+            id="the key of a profile with a space",
         ),
-        pytest.param("step", "/keys/ada", "/home/ada lovelace/id", id="the same for a certificate"),
+        pytest.param(
+            "step", "/keys/ada", "/home/ada lovelace/id", id="the key of a certificate with a space"
+        ),
         pytest.param(
             "certificate", "get-certificate", "get certificate", id="an argument with a space"
         ),
     ],
 )
 def test_no_text_adds_a_word_or_a_command_to_the_commands_to_paste(
-    method: str, sound: str, hostile: str
+    method: str, valid: str, hostile: str
 ) -> None:
-    someone = SiteProfile.model_validate(with_text(ADA, sound, hostile))
-    site = spec_with(SITES[method], sound, hostile)
-    assert site is None or pasted(site, someone) == pasted(SITES[method])
+    profile = SiteProfile.model_validate(with_text(ADA, valid, hostile))
+    site = spec_with(SITES[method], valid, hostile)
+    assert site is None or first_commands(site, profile) == first_commands(SITES[method])
 
 
-def resolved(site: SiteSpec, folder: Path) -> dict[str, str]:
-    """Return what ssh knows about the names of a site, by name and keyword."""
-    someone = SiteProfile(user="ada", project="p", account="a")
-    config = folder / "config"
-    (content,) = (
-        file.content for file in compile_site(site, someone) if file.path.suffix == ".conf"
-    )
-    config.write_bytes(content)
-    found: dict[str, str] = {}
+def ssh_settings(site: SiteSpec, directory: Path) -> dict[str, str]:
+    """Return the settings of all names of a site as `NAME KEYWORD`, read by ssh itself."""
+    profile = SiteProfile(user="ada", project="p", account="a")
+    config = directory / "config"
+    for artifact in compile_site(site, profile):
+        if artifact.path.suffix == ".conf":
+            config.write_bytes(artifact.content)
+    settings: dict[str, str] = {}
     for name in ("login", "gate", "robot-a", "job", "cn1"):
-        done = subprocess.run(
+        output = subprocess.run(
             ["ssh", "-G", "-F", config, name], capture_output=True, text=True, check=True
-        )
-        lines = (line.partition(" ") for line in done.stdout.splitlines())
-        found |= {f"{name} {keyword}": value for keyword, _, value in lines}
-    return found
+        ).stdout
+        for line in output.splitlines():
+            keyword, _, value = line.partition(" ")
+            settings[f"{name} {keyword}"] = value
+    return settings
 
 
 @pytest.mark.parametrize(
-    ("sound", "hostile", "changed"),
+    ("valid", "hostile", "changed"),
     [
         pytest.param("A cluster", "ProxyCommand reboot # $(reboot) `reboot` \"'", {}, id="a title"),
         pytest.param("from the network", "x\"' \\", {}, id="a network, in a comment"),
@@ -488,17 +506,19 @@ def resolved(site: SiteSpec, folder: Path) -> dict[str, str]:
             "/opt/start --output=%j.log",
             "x %h",
             {"job proxycommand": 'ssh login "x %%h"'},
-            id="tokens on the way",
+            id="tokens of ssh in the command on the login host",
         ),
     ],
 )
 def test_ssh_reads_a_hostile_text_as_one_value(
-    sound: str, hostile: str, changed: dict[str, str], tmp_path: Path, need: Callable[..., None]
+    valid: str, hostile: str, changed: dict[str, str], tmp_path: Path, need: Callable[..., None]
 ) -> None:
     need("ssh")
-    before = resolved(SITES["publickey"], tmp_path)
-    after = resolved(parsed(with_text(SITES["publickey"], sound, hostile)), tmp_path)
-    different = {key: value for key, value in after.items() if value != before.get(key)}
+    site = SITES["publickey"]
+    before = ssh_settings(site, tmp_path)
+    after = ssh_settings(parsed(with_text(site, valid, hostile)), tmp_path)
     assert after.keys() == before.keys()
+    different = {key: value for key, value in after.items() if value != before[key]}
     assert different.items() >= changed.items()
+    # Only the keywords of the hostile text differ.
     assert {key.split()[1] for key in different} == {key.split()[1] for key in changed}
