@@ -1,7 +1,7 @@
 """The errors that a user sees instead of a traceback.
 
-Any function of the package may raise GenError, so docstrings do not repeat it. They name only the errors that a
-caller catches.
+Any function of the package may raise GenError, so docstrings do not repeat it. They name only the
+errors that a caller catches.
 """
 
 from collections.abc import Iterable, Iterator
@@ -27,7 +27,10 @@ class Fault:
     loc: tuple[str | int, ...]
     message: str
     about: tuple[tuple[str | int, ...], ...] = ()
-    """The other values that the message is about: the host that a jump names. Their faults explain this one."""
+    """The other values that the message is about, such as the host that a jump names.
+
+    Their faults explain this one.
+    """
 
 
 def near(word: str, known: Iterable[str]) -> str:

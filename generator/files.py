@@ -11,7 +11,8 @@ from typing import BinaryIO
 from generator.errors import GenError, os_errors_named
 
 SIZE_LIMIT = 16 * 1024 * 1024
-# Without O_NONBLOCK, to open a FIFO waits for a writer, and the check would come too late (fifo(7)).
+# Without O_NONBLOCK, to open a FIFO waits for a writer, and the check would come too late
+# (fifo(7)).
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 _KINDS = {
     stat.S_IFIFO: "a FIFO",
@@ -23,7 +24,9 @@ _KINDS = {
 
 @contextmanager
 def open_regular(path: Path, name: Path | None = None) -> Iterator[BinaryIO]:
-    """Open a regular file to read it, and refuse a FIFO, socket or device: to read it could take for ever.
+    """Open a regular file to read it, and refuse a FIFO, socket or device.
+
+    To read one of those could take for ever.
 
     `name` is the path as the user knows it, if `path` is one that links lead to.
 
@@ -56,9 +59,12 @@ def read_regular(path: Path, limit: int = SIZE_LIMIT) -> bytes:
 
 
 def read_plain(path: str) -> tuple[bytes, int] | None:
-    """Return the bytes and the mode of a regular file that is not a link; ``None`` for everything else.
+    """Return the bytes and the mode of a regular file that is not a link.
 
-    It is the fast way for many files, and takes text, since a Path for each of them costs more than to open it.
+    ``None`` for everything else.
+
+    It is the fast way for many files, and takes text, since a Path for each of them costs more
+    than to open it.
     """
     try:
         descriptor = os.open(path, _FLAGS | os.O_NOFOLLOW)

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 _MEGABYTES = {"K": 1 / 1024, "M": 1, "G": 1024, "T": 1024 * 1024}
-# A line that begins so is a command to GitHub's runner, and to Azure's; docs.github.com, "Workflow commands".
+# A line that begins so is a command to GitHub's runner, and to Azure's; docs.github.com, "Workflow
+# commands".
 _RUNNER_COMMAND = re.compile(r"^(\s*):(?=:.*::)|#(?=#(?:vso)?\[)")
 
 
@@ -65,9 +66,9 @@ def home(path: Path) -> str:
 def printable(text: str, most: int = 0) -> str:
     r"""Return text from outside gen in one harmless line, at most so many characters of it.
 
-    Names of files, output of other programs and answers of servers may hold escape sequences that drive a terminal,
-    characters that reorder a line, or a line that a CI runner takes for a command. Each such character becomes
-    `\uXXXX`.
+    Names of files, output of other programs and answers of servers may hold escape sequences that
+    drive a terminal, characters that reorder a line, or a line that a CI runner takes for a
+    command. Each such character becomes `\uXXXX`.
     """
     if most and len(text) > most:
         text = text[:most] + "…"

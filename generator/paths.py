@@ -1,7 +1,8 @@
 """Every fixed path of gen, and the header line by which gen recognizes its own files.
 
-A path is relative: to the home directory for what `gen install` and `gen refresh` write (constants, and functions
-that begin with `installed_` or `renewal_`), to an output directory for what `gen site` writes.
+A path is relative: to the home directory for what `gen install` and `gen refresh` write
+(constants, and functions that begin with `installed_` or `renewal_`), to an output directory for
+what `gen site` writes.
 """
 
 import re
@@ -44,11 +45,13 @@ ACCEPTED_DRIFT = OUTPUT_STATE / "accepted.yaml"
 OUTPUT_BACKUPS = OUTPUT_STATE / "backup"
 
 _HEADER_START = "Made by gen for "
-# A unit or a plist has its header below a line of its own, so the header need not be the first line.
+# A unit or a plist has its header below a line of its own, so the header need not be the first
+# line.
 _HEADER = re.compile(rb"^(?:# |<!-- )" + _HEADER_START.encode(), re.MULTILINE)
 HEADER_WITHIN = 400
 """gen looks for its header line in so many bytes at the start of a file."""
-# The directory and the name of a generated file. The name alone would not do: many tools write a `.env.NAME`.
+# The directory and the name of a generated file. The name alone would not do: many tools write a
+# `.env.NAME`.
 _GENERATED_PATH = re.compile(
     r".*/\.env\.[a-z0-9-]+"
     r"|ssh/[a-z0-9-]+\.(?:conf|known_hosts)"
@@ -155,7 +158,7 @@ def installed_launchd_agent(site: str) -> PurePosixPath:
 
 
 def installed_spec(site: str) -> PurePosixPath:
-    """Return the path of an installed site's own spec, which gen keeps for a site outside the catalogue."""
+    """Return the path of the spec that gen keeps of an installed site outside the catalogue."""
     return INSTALLED_SPECS / f"{site}.yaml"
 
 
@@ -182,7 +185,7 @@ def installed_files(site: str) -> list[PurePosixPath]:
 
 
 def systemd_traces(site: str) -> list[PurePosixPath]:
-    """Return the files that systemd writes for an enabled timer (systemd.timer(5), `Persistent=`)."""
+    """Return the files that systemd writes for a timer (systemd.timer(5), `Persistent=`)."""
     timer = timer_name(site)
     return [
         SYSTEMD_UNITS / "timers.target.wants" / timer,
@@ -199,7 +202,7 @@ def renewal_due(site: str) -> PurePosixPath:
 
 
 def renewal_files(site: str) -> list[PurePosixPath]:
-    """Return the files that stay after a renewal: its record, the second when it is due, and its lock."""
+    """Return the files that stay after a renewal: its record, when it is due, and its lock."""
     return [STATE / f"{site}.json", renewal_due(site), STATE / f"{site}.lock"]
 
 

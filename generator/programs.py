@@ -24,11 +24,13 @@ _INSTALL = {
     "git": "install git",
 }
 _POLL = 0.1  # seconds
-# After a program has ended, one that it started may hold its output open: ssh does so for a shared connection.
+# After a program has ended, one that it started may hold its output open: ssh does so for a shared
+# connection.
 _DRAIN = 1.0
 _GRACE = 1.0
 """Seconds for a program to end at SIGTERM: ssh then ends the ssh of its jump host too."""
-# POSIX promises that a pipe which can be written to takes so many bytes without blocking (pipe(7), PIPE_BUF).
+# POSIX promises that a pipe which can be written to takes so many bytes without blocking (pipe(7),
+# PIPE_BUF).
 _CHUNK = 512
 _DEATH_SIGNAL = 1  # prctl(2), PR_SET_PDEATHSIG
 
@@ -97,9 +99,9 @@ def run(
 ) -> Outcome:
     """Run a program to its end, and return its status and output.
 
-    `terminal` lets the program ask the user; otherwise it runs in a session without a terminal. `end_with_gen` ends
-    the program when gen is killed; use it for a program with a secret in its environment. `hear` gets each line of
-    the standard error as soon as it is printed.
+    `terminal` lets the program ask the user; otherwise it runs in a session without a terminal.
+    `end_with_gen` ends the program when gen is killed; use it for a program with a secret in its
+    environment. `hear` gets each line of the standard error as soon as it is printed.
 
     Raises:
         NotInstalledError: the program is not on PATH.

@@ -1,4 +1,4 @@
-"""Where the data that ships with the tool lies: beside the package in a checkout, inside it in a wheel."""
+"""The data that ships with gen: beside the package in a checkout, inside it in a wheel."""
 
 from pathlib import Path
 

@@ -60,7 +60,8 @@ def test_a_program_has_no_terminal() -> None:
         ),
         pytest.param(
             "no-such-program",
-            "no-such-program is not installed; install it or add its directory to PATH, then try again",
+            "no-such-program is not installed; "
+            "install it or add its directory to PATH, then try again",
             id="another program",
         ),
     ],

@@ -1,1 +1,1 @@
-"""Ask a site about itself, and compare its answers with its spec. Nothing here changes anything at the site."""
+"""Ask a site about itself, without changing anything there, and compare it with its spec."""

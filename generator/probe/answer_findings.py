@@ -44,7 +44,8 @@ def open_files_findings(site: SiteSpec, answer: SiteAnswer) -> Iterator[ProbeFin
         "ray.pre_start_commands",
         f"ulimit -n {required}",
         f"at most {answer.open_files}",
-        "Ray may fail to start; ask the site for more, or lower it (Slurm passes the limit on to jobs)",
+        "Ray may fail to start; ask the site for more, or lower it "
+        "(Slurm passes the limit on to jobs)",
     )
 
 

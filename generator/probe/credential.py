@@ -16,7 +16,7 @@ _KEY = "auth.key"
 
 
 def credential_findings(account: Account, auth: Auth, now: int) -> Iterator[ProbeFinding]:
-    """Yield what prevents ssh from using the key and the certificate. Those in an agent are left to ssh."""
+    """Yield what prevents ssh from using the key and the certificate, unless an agent has them."""
     key = account.key(auth)
     if key is None or (isinstance(auth, CommandCertificateAuth) and auth.each_connection):
         return

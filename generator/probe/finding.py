@@ -1,4 +1,4 @@
-"""The findings of a probe: a kind from a closed list, the spec, the site, and what the user can do."""
+"""The findings of a probe: their kind, spec and site side by side, and a remedy."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -80,6 +80,9 @@ class ProbeFinding:
     spec: str
     site: str
     action: str
-    """What the user can do."""
+    """The remedy, for the user."""
     changes: tuple[Change, ...] = ()
-    """The changes that `--fix-spec` writes. Only facts about queues have any; trust is never changed unseen."""
+    """The changes that `--fix-spec` writes.
+
+    Only facts about queues have any: the user decides about trust, such as host keys.
+    """

@@ -1,4 +1,4 @@
-"""Change the queues of a spec to those of the site: each difference that is a fact, with its source and the date."""
+"""Change the queues of a spec to those of the site, with the source and the date of each."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,10 @@ class FixedSpec:
 
 
 def fix_spec(content: bytes, name: str, alias: str, queues: Queues, today: date) -> FixedSpec:
-    """Return a spec with the queues of the site. A change that would leave the spec with a fault is not made."""
+    """Return a spec with the queues of the site.
+
+    A change that would leave the spec with a fault is not made.
+    """
     unresolved: list[ProbeFinding] = []
     while True:
         site = validate.spec(yaml_document.parse(content, name), name)

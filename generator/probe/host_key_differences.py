@@ -1,4 +1,4 @@
-"""Compare the host keys and host certificates that a machine offers with those that the spec pins."""
+"""Compare the host keys and certificates that a machine offers with those of the spec."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -65,7 +65,8 @@ def host_key_findings(
 ) -> Iterator[ProbeFinding]:
     """Yield each difference between the keys that a machine offers and those that the spec pins.
 
-    A certificate of a pinned authority is proof whatever the key is. A machine with a pinned key needs no certificate.
+    A certificate of a pinned authority is proof whatever the key is. A machine with a pinned key
+    needs no certificate.
     """
     name = _pinned_name(site, entry)
     if name is None:
@@ -129,7 +130,7 @@ def _listed(words: Iterable[str]) -> str:
 def _certificate_problem(
     pins: HostKeys, host_name: str, offered: OfferedKeys, now: int
 ) -> str | None:
-    """Return what is wrong with the host certificates; ``None`` if one is good, or if they are unknown."""
+    """Return the problem with the host certificates; ``None`` if one is good or none is known."""
     if not offered.certificates and not offered.complete:
         return None
     patterns: dict[str, list[str]] = {}

@@ -1,6 +1,7 @@
 """Start a spec from a host of the user's ssh configuration, as ssh itself reads it (`ssh -G`).
 
-A list of the Host lines would not do: the settings of a host come from patterns, Match lines and included files too.
+A list of the Host lines would not do: the settings of a host come from patterns, Match lines and
+included files too.
 """
 
 import re
@@ -90,7 +91,7 @@ def _ask_ssh(alias: str, port: str | None = None) -> Settings:
 
 
 def _is_configured(alias: str, settings: Settings) -> bool:
-    """Return whether ssh's settings for an alias differ from those for every host; a full name needs none."""
+    """Return whether ssh has settings of its own for an alias; a full host name needs none."""
     if "." in alias:
         return True
     unnamed = dict.fromkeys(("host", "hostname"), ("",))
@@ -129,8 +130,9 @@ def _hosts_on_the_way(alias: str, settings: Settings, depth: int = 0) -> dict[st
 
 
 def _host_entries(hosts: Mapping[str, ImportedHost]) -> dict[str, Any]:
-    """Return the entries of `hosts`: the imported host first, which makes it the usual one, then its jump hosts."""
+    """Return the entries of `hosts`: the imported host, then its jump hosts."""
     entries: dict[str, Any] = {}
+    # The first entry is the usual host of a site.
     for alias, host in reversed(list(hosts.items())):
         entry: dict[str, Any] = {"host": _first(host.settings, "hostname")}
         if entries:

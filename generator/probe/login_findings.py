@@ -48,7 +48,7 @@ def login_finding(
             "auth",
             _login(account, auth),
             "asks for something to type or to confirm",
-            f"run it in a terminal; or log in first (ssh {alias}), and gen uses the open connection",
+            f"run it in a terminal; or log in first (ssh {alias}): gen uses the open connection",
         )
     if is_refused:
         methods = session.accepted_methods or "nothing"

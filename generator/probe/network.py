@@ -1,4 +1,4 @@
-"""Reach the machines of a site without a login: their names, their ports, and the host keys that they offer."""
+"""Reach the machines of a site without a login: their names, ports and host keys."""
 
 import socket
 from collections.abc import Callable, Sequence
@@ -46,7 +46,8 @@ def reach(endpoints: Sequence[Endpoint], deadline: Deadline) -> dict[str, Reach]
     threads: list[Thread] = []
     for endpoint in endpoints:
         results[endpoint.entry] = Reach(failure="no answer from the name server in time")
-        # A name server that does not answer blocks getaddrinfo for long, so nothing waits for the thread.
+        # A name server that does not answer blocks getaddrinfo for long, so nothing waits for the
+        # thread.
         arguments = (endpoint, results.__setitem__, until)
         thread = Thread(target=_try, args=arguments, daemon=True)
         thread.start()
@@ -57,7 +58,7 @@ def reach(endpoints: Sequence[Endpoint], deadline: Deadline) -> dict[str, Reach]
 
 
 def _try(endpoint: Endpoint, record: Callable[[str, Reach], None], until: Deadline) -> None:
-    """Reach one machine; each step is recorded, so that the last one counts when the time is over."""
+    """Reach one machine, and record each step: the last one counts when the time is over."""
     try:
         addresses = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
     except OSError as error:
@@ -74,7 +75,7 @@ def _try(endpoint: Endpoint, record: Callable[[str, Reach], None], until: Deadli
 
 
 def _connection_failure(addresses: Sequence[tuple[Any, ...]], until: Deadline) -> str:
-    """Return why none of the addresses of a machine accepts a connection; an empty string if one does."""
+    """Return why no address of a machine accepts a connection; an empty string if one does."""
     failure = ""
     for number, (family, kind, protocol, _, address) in enumerate(addresses):
         remaining = len(addresses) - number

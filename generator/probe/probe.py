@@ -49,8 +49,8 @@ def probe(
 ) -> ProbeResult:
     """Probe a site with the ssh configuration that is compiled for a user.
 
-    It takes so many seconds at most, but longer if the login asks the user for something on a terminal. `report` gets
-    the messages that ssh has for the user then.
+    It takes so many seconds at most, but longer if the login asks the user for something on a
+    terminal. `report` gets the messages that ssh has for the user then.
     """
     site = account.site
     deadline = Deadline(seconds)
@@ -78,9 +78,10 @@ def probe(
 
 
 def _endpoints(account: Account) -> Iterator[Endpoint]:
-    """Yield the machines that ssh connects to directly; those behind a jump host offer their keys to it only."""
+    """Yield the machines that ssh connects to directly."""
     for entry, host in account.site.hosts.items():
         host_name = account.fill(host.host)
+        # A machine behind a jump host offers its keys to nothing but the jump host.
         if host_name and not host.via:
             pins = pinned_keys(account.site, entry)
             has_authority = pins is not None and bool(pins.authorities)
@@ -103,7 +104,8 @@ def _machine_findings(account: Account, reached: Mapping[str, Reach]) -> Iterato
             action = "is this machine online, and the name right?"
             yield ProbeFinding(Kind.NAME, key, host_name, result.failure, action)
         elif not result.open and (entry == first_hop or not host.network):
-            # A host that answers in certain networks only may be silent here, unless the login goes through it.
+            # A host that answers in certain networks only may be silent here, unless the login
+            # goes through it.
             action = "is it down, or does a firewall block you?"
             if host.network:
                 action = f"reached {host.network}"
@@ -157,7 +159,8 @@ def _log_in(
     usual = account.site.usual_host
     asks_user = needs_user(account.site.auth_of(usual.host))
     interactive = asks_user and report is not None
-    # A connection that is open already saves the user the typing. Otherwise a new one tests the login.
+    # A connection that is open already saves the user the typing. Otherwise a new one tests the
+    # login.
     chosen = session.settings(
         deadline.left(), interactive=interactive, new_connection=not asks_user
     )

@@ -25,7 +25,8 @@ _FIX = "--fix-spec writes it, if the site is right"
 def queue_findings(site: SiteSpec, alias: str, queues: Queues) -> Iterator[ProbeFinding]:
     """Yield every difference in partitions, QoS, walltimes and memory, as one login host sees them.
 
-    A fact that the spec leaves out, and a question that the site does not answer, are not differences.
+    A fact that the spec leaves out, and a question that the site does not answer, are not
+    differences.
     """
     slurm = site.slurm
     if slurm.partitions and queues.partitions is not None:
@@ -116,7 +117,7 @@ def _partition(
 def _is_limited_by_qos(
     partition: Partition, site_limit: int | None, user_limit: int | None
 ) -> bool:
-    """Return whether the spec has the time that the user's QoS allow, in a partition that itself allows more."""
+    """Return whether the spec has the time of the user's QoS, where the partition allows more."""
     if not partition.max_walltime:
         return False
     limit = walltime_seconds(partition.max_walltime)

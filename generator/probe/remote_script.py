@@ -9,10 +9,11 @@ from generator.probe.slurm_output import Queues, SlurmOutput, parse_queues
 
 _TIMED_OUT = 124  # exit status of timeout(1)
 _LONGEST_REASON = 200
-# The script goes to the stdin of the site's /bin/sh: whatever the login shell is, it only has to start `/bin/sh -s`.
-# It changes nothing. A command that hangs is stopped, so that the next one has its time. If Slurm is not on the PATH of
-# a session without a terminal, the script takes the PATH of a login shell. scontrol, sinfo and sacctmgr read the
-# cluster from SLURM_CLUSTERS (sinfo(1), ENVIRONMENT VARIABLES).
+# The script goes to the stdin of the site's /bin/sh: whatever the login shell is, it only has to
+# start `/bin/sh -s`. It changes nothing. A command that hangs is stopped, so that the next one has
+# its time. If Slurm is not on the PATH of a session without a terminal, the script takes the PATH
+# of a login shell. scontrol, sinfo and sacctmgr read the cluster from SLURM_CLUSTERS (sinfo(1),
+# ENVIRONMENT VARIABLES).
 _SCRIPT = """\
 LC_ALL=C; export LC_ALL
 say() {{ printf '\\n@gen {mark} %s\\n' "$1"; }}
@@ -20,7 +21,8 @@ soon=; command -v timeout >/dev/null 2>&1 && soon='timeout {each}'
 ask() {{ say "$1"; shift; $soon "$@" 2>&1 </dev/null; say "= $?"; }}
 ask clock date -u +%s
 ask files sh -c 'ulimit -Hn'
-command -v sinfo >/dev/null 2>&1 || PATH=$PATH:$(bash -lc 'printf %s "$PATH"' </dev/null 2>/dev/null)
+command -v sinfo >/dev/null 2>&1 ||
+  PATH=$PATH:$(bash -lc 'printf %s "$PATH"' </dev/null 2>/dev/null)
 {cluster}ask cluster sh -c "scontrol show config | sed -n 's/^ClusterName *= *//p'"
 ask nodes sinfo -a -e -h -o '%R|%l|%m|%D|%X|%Y|%G'
 ask partitions scontrol -a -o show partition
@@ -94,7 +96,7 @@ def script(mark: str, seconds: float, cluster: str | None = None) -> str:
 
 
 def parse_answer(output: str, mark: str) -> SiteAnswer:
-    """Return the sections of the output; text before the first one is of the login shell, and ignored."""
+    """Return the sections of the output, without the text of the login shell in front."""
     _, *parts = re.split(rf"(?m)^@gen {mark} (\w+)\n", output)
     sections: dict[str, Section] = {}
     for name, text in zip(parts[::2], parts[1::2], strict=True):

@@ -10,7 +10,8 @@ from generator.formatting import printable
 
 Setting = tuple[str, str]
 _LONGEST_MESSAGE = 200
-# These keep a probe from changing anything: ssh does not write known_hosts, forward anything, or ask about a key.
+# These keep a probe from changing anything: ssh does not write known_hosts, forward anything, or
+# ask about a key.
 _HARMLESS: tuple[Setting, ...] = (
     ("StrictHostKeyChecking", "yes"),
     ("UpdateHostKeys", "no"),
@@ -104,11 +105,11 @@ def run(
 ) -> Session:
     """Run a script at a host; the output until the time limit counts.
 
-    `report` gets each message that ssh has for the user, as soon as it is printed. ssh may ask for a password on the
-    terminal.
+    `report` gets each message that ssh has for the user, as soon as it is printed. ssh may ask for
+    a password on the terminal.
     """
-    # LogLevel is not a line of the file: the ssh of a jump host would read it too, and its messages would mix with
-    # those about the host.
+    # LogLevel is not a line of the file: the ssh of a jump host would read it too, and its
+    # messages would mix with those about the host.
     command = ["ssh", *options, "-o", "LogLevel=DEBUG1", "-T", host, "/bin/sh -s"]
 
     def hear(line: str) -> None:

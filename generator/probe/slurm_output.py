@@ -87,13 +87,16 @@ class Queues:
         return sorted(usable, key=lambda name: (name != self.default_qos, name))
 
     def time_limit(self, partition: SitePartition) -> int | None:
-        """Return the time limit of a partition, with that of its own QoS; ``None`` without a limit."""
+        """Return the time limit of a partition or of its own QoS; ``None`` without a limit."""
         qos_limit = (self.qos or {}).get(partition.own_qos or "")
         limits = [limit for limit in (partition.max_walltime, qos_limit) if limit is not None]
         return min(limits, default=None)
 
     def user_time_limit(self, partition: SitePartition) -> int | None:
-        """Return the longest time limit of the user's QoS in a partition; ``None`` if one of them has no limit."""
+        """Return the longest time limit of the user's QoS in a partition.
+
+        ``None`` if one of them has no limit, or if none is known.
+        """
         limits: list[int] = []
         for name in self.user_qos or ():
             if name not in (self.qos or {}) or not partition.allows(name):
@@ -141,7 +144,7 @@ def parse_queues(output: SlurmOutput) -> Queues:
 
 
 def time_limit(text: str) -> int | None:
-    """Return a time limit in seconds; ``None`` for a word that means no limit, and for other text."""
+    """Return a time limit in seconds; ``None`` without a limit, and for other text."""
     if text.upper() in _NO_LIMIT or not re.fullmatch(r"(?:\d+-)?\d+(?::\d+){0,2}", text):
         return None
     return walltime_seconds(text)
@@ -185,7 +188,7 @@ def _partition(
 
 
 def _partition_settings(text: str) -> dict[str, dict[str, str]]:
-    """Return the settings of each partition in the output of `scontrol -o`, which has one a line."""
+    """Return the settings of each partition in the output of `scontrol -o`: one a line."""
     partitions: dict[str, dict[str, str]] = {}
     for line in text.splitlines():
         settings = dict(re.findall(r"(?:^|\s)(\w+)=(\S*)", line))

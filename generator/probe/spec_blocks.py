@@ -17,8 +17,8 @@ def walltime(seconds: int) -> str:
 def partition(queues: Queues, site_partition: SitePartition, *, with_qos: bool) -> dict[str, Any]:
     """Return the spec's entry for a partition of the site.
 
-    The nodes of the largest group describe it. Its QoS are listed if the spec lists them elsewhere, or if the
-    partition does not allow every QoS.
+    The nodes of the largest group describe it. Its QoS are listed if the spec lists them
+    elsewhere, or if the partition does not allow every QoS.
     """
     entry: dict[str, Any] = {}
     if with_qos or site_partition.allowed_qos is not None:
@@ -49,7 +49,7 @@ def qos(limit: int | None) -> dict[str, Any]:
 
 
 def slurm(queues: Queues, source: str) -> dict[str, Any]:
-    """Return the spec's `slurm`: the partitions that the site shows to the user, and the QoS that the user may use."""
+    """Return the spec's `slurm`: the partitions that the user sees, and the user's QoS."""
     visible: dict[str, SitePartition] = {}
     for name, site_partition in (queues.partitions or {}).items():
         if site_partition.visible:

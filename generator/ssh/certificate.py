@@ -1,7 +1,7 @@
 """Read an OpenSSH certificate from its own bytes.
 
-The format is in OpenSSH's PROTOCOL.certkeys. Its times are seconds since 1970; `ssh-keygen -L` prints them in local
-time, in which one hour of autumn stands for two.
+The format is in OpenSSH's PROTOCOL.certkeys. Its times are seconds since 1970; `ssh-keygen -L`
+prints them in local time, in which one hour of autumn stands for two.
 """
 
 import base64
@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from generator.ssh.keys import CERTIFICATE_SUFFIX, WireReader, blob_fingerprint
 
 NEVER = 253_402_300_799
-"""The end of the year 9999, for a certificate without an end: the last date that shells and calendars understand."""
+"""The end of the year 9999, for a certificate without an end.
+
+It is the last date that shells and calendars understand.
+"""
 _NOT_A_CERTIFICATE = "is not a certificate"
 # The number of strings that make up the public key of each type; they follow the nonce.
 _KEY_STRINGS = {
@@ -53,8 +56,8 @@ class Certificate:
     def due(self, skew: int, clamped: bool = True) -> int:
         """Return the second from which gen renews it: so many seconds before it expires.
 
-        Clamped, half of its lifetime passes first. Otherwise a certificate with a lifetime shorter than the skew would
-        be renewed at every check.
+        Clamped, half of its lifetime passes first. Otherwise a certificate with a lifetime shorter
+        than the skew would be renewed at every check.
         """
         if self.end == NEVER:
             return NEVER
@@ -118,7 +121,8 @@ def _principals(content: bytes) -> tuple[str, ...]:
 
 
 def _key_blob(key_type: str, strings: list[bytes]) -> bytes:
-    # The type of a security key ends in the domain of OpenSSH; in that of its certificate the suffix replaces it.
+    # The type of a security key ends in the domain of OpenSSH; in that of its certificate the
+    # suffix replaces it.
     if key_type.startswith("sk-"):
         key_type += "@openssh.com"
     parts = [key_type.encode(), *strings]

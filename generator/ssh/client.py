@@ -1,4 +1,4 @@
-"""The installed ssh: its version, the keywords that it does not support, and its answer to `ssh -G`."""
+"""The installed ssh: its version, its keywords, and its answer to `ssh -G`."""
 
 import re
 from collections.abc import Mapping
@@ -12,8 +12,8 @@ Settings = Mapping[str, tuple[str, ...]]
 
 _SECONDS = 10
 
-# The first version with each keyword, from the release notes (openssh.com/releasenotes.html). Every client in use
-# supports the keywords that are older than these.
+# The first version with each keyword, from the release notes (openssh.com/releasenotes.html).
+# Every client in use supports the keywords that are older than these.
 _SINCE: Mapping[str, Version] = {
     "certificatefile": (7, 2),
     "addkeystoagent": (7, 2),
@@ -34,13 +34,14 @@ def installed_version() -> Version | None:
 
 
 def parse_version(text: str) -> Version | None:
-    """Return the version in the output of `ssh -V`: `OpenSSH_9.2p1 Debian-2`, `OpenSSH_for_Windows_8.1p1`."""
+    """Return the version in the output of `ssh -V`, such as `OpenSSH_9.2p1 Debian-2`."""
+    # Windows has `OpenSSH_for_Windows_8.1p1`.
     match = re.search(r"OpenSSH_(?:\w+_)?([0-9]+)\.([0-9]+)", text)
     return (int(match[1]), int(match[2])) if match else None
 
 
 def unsupported_keywords(config: bytes, version: Version) -> tuple[str, ...]:
-    """Return each keyword of a config that came after a version of ssh, with the version that brought it."""
+    """Return each keyword of a config that is newer than a version of ssh, with its own version."""
     words = re.findall(r"(?m)^[ \t]*([A-Za-z]+)\b", config.decode("utf-8", "replace"))
     unsupported: list[str] = []
     for word in dict.fromkeys(words):

@@ -1,4 +1,4 @@
-"""Read the files of the user's and the system's ssh configuration, and write copies of them for `ssh -F`."""
+"""Read the files of an ssh configuration, and write copies of them for `ssh -F`."""
 
 import glob
 import os
@@ -22,7 +22,7 @@ class Files:
 
     home: Path
     overlay: Mapping[Path, bytes | None] = field(default_factory=dict)
-    """Content that replaces that of a file, by absolute path; ``None`` for a file that does not exist."""
+    """Content that replaces that of a file, by absolute path; ``None`` for a deleted file."""
     system: Path = Path("/etc/ssh/ssh_config")
 
     def content(self, path: Path) -> bytes | None:
@@ -35,16 +35,19 @@ class Files:
             return read_regular(path)
 
     def included(self, argument: str, anchor: Path) -> list[Path] | None:
-        """Return the files that an argument of Include stands for, in ssh's order; ``None`` if only ssh can expand it.
+        """Return the files that an argument of Include stands for, in ssh's order.
 
-        Relative paths are in ~/.ssh, or in /etc/ssh for the system's files (ssh_config(5), Include). The home
-        directory is the one of this object, whatever the passwd database says.
+        ``None`` if only ssh can expand it.
+
+        Relative paths are in ~/.ssh, or in /etc/ssh for the system's files (ssh_config(5),
+        Include). The home directory is the one of this object, whatever the passwd database says.
         """
         if any(special in argument for special in ("%", "${", "\\")):
             return None
         path = re.sub(r"^~(?=/|$)", lambda _: str(self.home), argument)
-        pattern = str(anchor / os.path.expanduser(path))  # noqa: PTH111 - Path raises for an unknown user
-        existing = {Path(name) for name in glob.glob(pattern)}  # noqa: PTH207 - the pattern is absolute
+        # Path.expanduser would raise for an unknown user, and Path.glob takes no absolute pattern.
+        pattern = str(anchor / os.path.expanduser(path))  # noqa: PTH111
+        existing = {Path(name) for name in glob.glob(pattern)}  # noqa: PTH207
         planned = {path for path in self.overlay if PurePosixPath(path).match(pattern)}
         return sorted(existing | planned)
 
@@ -62,7 +65,10 @@ class Source:
     content: bytes
     lines: tuple[Line, ...]
     included: Mapping[int, tuple["Source", ...]]
-    """The files behind the Include at a line; a line that leads in a circle, or that only ssh expands, has no entry."""
+    """The files behind the Include at a line, by the number of the line.
+
+    A line that leads in a circle, or that only ssh can expand, has no entry.
+    """
 
 
 def sources(files: Files) -> tuple[Source, Source]:
@@ -97,7 +103,10 @@ def _targets(files: Files, line: Line, anchor: Path) -> list[Path] | None:
 
 
 def walk(source: Source) -> Iterator[tuple[str, Line]]:
-    """Yield each line with the name of its file, in ssh's order: an Include is replaced by the lines of its files."""
+    """Yield each line with the name of its file, in ssh's order.
+
+    The lines of the included files replace an Include.
+    """
     for line in source.lines:
         if line.number in source.included:
             for included in source.included[line.number]:
@@ -109,8 +118,8 @@ def walk(source: Source) -> Iterator[tuple[str, Line]]:
 def write_copies(both: tuple[Source, Source], directory: Path) -> tuple[Path, dict[str, str]]:
     """Write copies that ssh reads with `-F` as it would read the files themselves.
 
-    Returns the path of the first copy to read, and for each copy the name of its file, in the order in which they are
-    written. The line numbers are the same.
+    Returns the path of the first copy to read, and for each copy the name of its file, in the
+    order in which they are written. The line numbers are the same.
     """
     copies: dict[str, str] = {}
     user, system = (_write_copy(source, directory, copies) for source in both)

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 # readconf.c, strdelim(): blanks, a keyword that may stand in quotes, then blanks or one "=".
 _LINE = re.compile(rb'[ \t\r]*"?([^\s"=#][^\s"=]*)"?[ \t\r]*=?[ \t\r]*(.*)', re.DOTALL)
-# misc.c, argv_split(): words of pieces, bare or in quotes. A backslash escapes a quote, itself, or a blank. The
-# alternatives exclude each other, so that a quote that is never closed takes linear time.
+# misc.c, argv_split(): words of pieces, bare or in quotes. A backslash escapes a quote, itself, or
+# a blank. The alternatives exclude each other, so that a quote that is never closed takes linear
+# time.
 _PIECE = re.compile(rb"\"((?:\\.|[^\"\\])*)\"|'((?:\\.|[^'\\])*)'|((?:\\.?|[^\s\"'\\])+)")
 _WORD = re.compile(rb"(?:\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|\\.?|[^\s\"'\\])+")
 
@@ -53,7 +54,10 @@ def lines(content: bytes) -> Iterator[Line]:
 
 
 def numbered(content: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """Yield number, offset and bytes of every line with its ending; for ssh, only a newline ends a line."""
+    """Yield number, offset and bytes of every line, with its ending.
+
+    For ssh, only a newline ends a line.
+    """
     start = 0
     for number, raw in enumerate(re.findall(rb"[^\n]*\n|[^\n]+", content), 1):
         yield number, start, raw

@@ -1,6 +1,7 @@
 """Ask ssh which settings, and which lines of its configuration, apply to a name.
 
-gen asks `ssh -G` on copies of the files (config_files), so that it can ask about a change before it is made.
+gen asks `ssh -G` about copies of the files (config_files), so that it can ask about a change
+before it is made.
 """
 
 import os
@@ -104,7 +105,8 @@ def _error_lines(stderr: str, copies: Mapping[str, str], user: Source) -> Iterat
 
 
 def _ignore_unknown(user: Source, option: str) -> Iterator[str]:
-    """Say why the first IgnoreUnknown has no effect on an option: ssh uses no later one (ssh_config(5))."""
+    """Say why the first IgnoreUnknown has no effect on an option."""
+    # The first one wins, as for every keyword (ssh_config(5)).
     for file, line in walk(user):
         if line.keyword == "ignoreunknown":
             place = f"{printable(file)}:{line.number}"

@@ -17,7 +17,8 @@ ALGORITHMS: Mapping[str, Algorithm] = {
 }
 """The type of a key that a host may have, and its algorithm as ssh-keygen's `-t` calls it."""
 
-# The signature algorithms of each key; SHA-1 is left out, as in ssh since 8.8 (ssh_config(5), HostKeyAlgorithms).
+# The signature algorithms of each key; SHA-1 is left out, as in ssh since 8.8 (ssh_config(5),
+# HostKeyAlgorithms).
 SIGNATURES: Mapping[Algorithm, tuple[str, ...]] = {
     "ed25519": ("ssh-ed25519",),
     "ecdsa": ("ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521"),
@@ -73,11 +74,12 @@ def blob_fingerprint(blob: bytes) -> str:
 
 
 def fingerprint_digest(text: str) -> bytes:
-    """Return the 32 bytes that a fingerprint `SHA256:…` stands for: base64 without padding (ssh-keygen(1)).
+    """Return the 32 bytes that a fingerprint `SHA256:…` stands for.
 
     Raises:
         ValueError: the text does not decode to 32 bytes.
     """
+    # ssh-keygen prints base64 without its padding.
     encoded = text.removeprefix(_FINGERPRINT_PREFIX)
     try:
         digest = base64.b64decode(encoded + "=", validate=True)

@@ -1,4 +1,4 @@
-"""Changes of `--fix-spec` to a spec, from made-up queues; tests/scenarios/test_live.py has a real site."""
+"""Changes of `--fix-spec` to a spec, from made-up queues; test_live.py has a real site."""
 
 from dataclasses import replace
 from datetime import date

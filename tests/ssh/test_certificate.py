@@ -112,7 +112,7 @@ def string(value: bytes) -> bytes:
 def test_the_certificate_of_a_security_key_holds_its_public_key(
     kind: str, key_type: str, parts: list[bytes]
 ) -> None:
-    """Build the certificate by the rules of PROTOCOL.certkeys, since no test machine has such a device."""
+    """Build the certificate by PROTOCOL.certkeys, since no test machine has such a device."""
     name = f"{kind}-cert-v01@openssh.com"
     head = [name.encode(), b"nonce", *parts]
     numbers = (7).to_bytes(8, "big") + (1).to_bytes(4, "big")
