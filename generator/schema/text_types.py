@@ -1,7 +1,7 @@
-"""The forms that the texts of a spec must have: host names, fingerprints, walltimes.
+"""The types of the texts in a spec: host names, fingerprints, walltimes.
 
-Every text of a spec passes through one of these types, so none can carry a control character, a line break or an
-invisible character into a generated file.
+Every text of a spec has one of these types, so no control character, line break or invisible character of a spec
+reaches a generated file.
 """
 
 import re
@@ -21,31 +21,29 @@ from generator.ssh.keys import fingerprint_digest, key_blob
 _LONGEST = 2000  # an RSA key of 8192 bits takes 1,400
 
 
-def _clean(value: str) -> str:
+def _check_characters(value: str) -> None:
     """Refuse controls, line breaks, bidirectional overrides, and every space but the plain one."""
     for char in value:
         if not char.isprintable():
-            raise ValueError(
-                f"holds a control or invisible character (U+{ord(char):04X}), which no generated file may carry"
-            )
-    return value
+            raise ValueError(f"has a control or invisible character (U+{ord(char):04X}); remove it")
 
 
 def shown(value: str) -> str:
-    """Quote a value for a message, cut to a length that fits a terminal line."""
-    return repr(value if len(value) <= 60 else value[:57] + "...")
+    """Return a value in quotes for a message, cut to a length that fits into a line of a terminal."""
+    if len(value) > 60:
+        value = value[:57] + "..."
+    return repr(value)
 
 
 @dataclass(frozen=True)
 class Form:
-    """A pattern that a text must match whole, with the words that say so to a person.
-
-    Only the placeholders named in ``template`` may stand in it; each counts as a value of its kind.
-    """
+    """A pattern that the whole text must match."""
 
     pattern: str
-    words: str
+    noun: str
+    """Description for messages: "a host name"."""
     template: tuple[str, ...] = ()
+    """The placeholders that the text may have; each counts as a letter, or as an address where it is `email`."""
 
     def check(self, value: str) -> str:
         """Return the value.
@@ -53,19 +51,20 @@ class Form:
         Raises:
             ValueError: it has an invisible character, an unknown placeholder, or another form.
         """
-        _clean(value)
+        _check_characters(value)
         if len(value) > _LONGEST:
             raise ValueError(f"is longer than {_LONGEST} characters")
-        plain = value
-        if self.template:
-            for name in names(value):
-                if name not in self.template:
-                    raise ValueError(
-                        f"{{{name}}} is no placeholder here; there are {', '.join(self.template)}"
-                    )
-                plain = plain.replace(f"{{{name}}}", "x@x" if name == "email" else "x")
-        if not re.fullmatch(self.pattern, plain):
-            raise ValueError(f"{shown(value)} is not {self.words}")
+        filled = self._filled(value) if self.template else value
+        if not re.fullmatch(self.pattern, filled):
+            raise ValueError(f"{shown(value)} is not {self.noun}")
+        return value
+
+    def _filled(self, value: str) -> str:
+        for name in names(value):
+            if name not in self.template:
+                known = ", ".join(self.template)
+                raise ValueError(f"{{{name}}} is not a placeholder here; write one of {known}")
+            value = value.replace(f"{{{name}}}", "x@x" if name == "email" else "x")
         return value
 
     def __get_pydantic_core_schema__(
@@ -82,7 +81,7 @@ class Form:
 
 @dataclass(frozen=True)
 class Check:
-    """A function that refuses what a pattern cannot tell: a key that does not decode, a range that runs backwards."""
+    """A function that checks more than a pattern can: that a key decodes, that a range does not run backwards."""
 
     function: Callable[[str], object]
 
@@ -124,15 +123,13 @@ def seconds(duration: str) -> int:
 
 
 def walltime_seconds(walltime: str) -> int:
-    """Return a walltime in seconds; the forms are those of sbatch(1), ``--time``."""
+    """Return a walltime in seconds; it has one of the forms of sbatch(1), ``--time``."""
     days, dash, clock = walltime.rpartition("-")
-    parts = [int(part) for part in clock.split(":")]
-    if dash:
-        hours, minutes, secs = [*parts, 0, 0][:3]
-    elif len(parts) == 3:
-        hours, minutes, secs = parts
-    else:
-        hours, (minutes, secs) = 0, [*parts, 0][:2]
+    numbers = [int(part) for part in clock.split(":")]
+    # With days, the first number is hours: D-HH[:MM[:SS]]. Without, one or two numbers are MM[:SS].
+    if not dash and len(numbers) < 3:
+        numbers = [0, *numbers]
+    hours, minutes, secs = [*numbers, 0, 0][:3]
     return int(days or 0) * 86400 + hours * 3600 + minutes * 60 + secs
 
 
@@ -146,70 +143,75 @@ def mebibytes(memory: str) -> float:
 
 
 def numbers(node_range: str) -> tuple[str, ...]:
-    """Return what a Slurm hostlist such as ``1-5`` or ``01,02,05`` counts, zeros in front kept.
+    """Return the numbers of a Slurm hostlist such as ``1-5`` or ``01,02,05``, with their leading zeros.
 
     Raises:
-        ValueError: a range runs backwards or counts more than 100 nodes.
+        ValueError: a range runs backwards, or there are more than 100 nodes.
     """
-    found: list[str] = []
+    listed: list[str] = []
     for part in node_range.split(","):
         first, _, last = part.partition("-")
         low, high = int(first), int(last or first)
-        if not low <= high < low + 100 - len(found):
-            raise ValueError(f"{shown(node_range)} counts backwards or beyond 100 nodes")
-        found += [str(number).zfill(len(first)) for number in range(low, high + 1)]
-    return tuple(found)
+        if not low <= high < low + 100 - len(listed):
+            raise ValueError(f"{shown(node_range)} counts backwards or has more than 100 nodes")
+        for number in range(low, high + 1):
+            listed.append(str(number).zfill(len(first)))
+    return tuple(listed)
 
 
-def _numbered(value: str) -> None:
+def _check_node_number(value: str) -> None:
     if "{n}" not in value:
-        raise ValueError(f"{shown(value)} needs {{n}} where the number of the node stands")
+        raise ValueError(f"{shown(value)} needs {{n}} for the number of the node")
 
 
-def _unfilled(value: str) -> None:
+def _refuse_placeholders(value: str) -> None:
     if names(value):
-        raise ValueError(f"{shown(value)} holds a placeholder; write what it stands for")
+        raise ValueError(f"{shown(value)} has a placeholder; write its value")
 
 
-def _no_switch(value: str) -> None:
+def _refuse_none(value: str) -> None:
     if value.lower() == "none":
-        raise ValueError("none is what ssh takes for no jump at all (ssh_config(5), ProxyJump)")
+        raise ValueError(
+            "none means no jump to ssh (ssh_config(5), ProxyJump); choose another alias"
+        )
 
 
-def _some_time(value: str) -> None:
+def _refuse_zero(value: str) -> None:
     if walltime_seconds(value) == 0:
         raise ValueError(
-            f"{shown(value)} is no limit at all to Slurm (sbatch(1), --time); write the longest time"
+            f"{shown(value)} means unlimited to Slurm (sbatch(1), --time); write the longest time"
         )
 
 
-def _lead(value: str) -> None:
+def _check_signal_time(value: str) -> None:
     if int(value.partition("@")[2]) > 65535:
         raise ValueError(
-            f"{shown(value)} comes earlier than Slurm takes, 65535 seconds before the end (sbatch(1))"
+            f"{shown(value)} is too early: Slurm sends a signal at most 65535 seconds"
+            " before the end (sbatch(1))"
         )
 
 
-PERSONAL = tuple(PLACEHOLDERS)
-# What may be part of a name that ssh takes: values that hold no @, which would part a user from a host.
-_NAMING = ("account", "project", "site", "initial")
-# For what placeholders stand for: were one left in it, it would reach a file as it is.
-FILLED = Check(_unfilled)
+ALL_PLACEHOLDERS = tuple(PLACEHOLDERS)
+# A name for ssh must not have an @, which separates the user from the host; a user name and an address may.
+_WITHOUT_AT = ("account", "project", "site", "initial")
+# For the values of placeholders: a placeholder in them would reach a file as it is.
+FILLED = Check(_refuse_placeholders)
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?"
 _CLOCK = r"[0-9]{1,6}(?::[0-5]?[0-9]){0,2}"
 
 Text = Annotated[str, Field(min_length=1, max_length=1000), Form(r"[\s\S]+", "a text")]
-# A comment that ends in a backslash goes on in the next line of an environment file (systemd before 254).
+# A title becomes a comment in an environment file, where a backslash at the end continues it in the next line
+# (systemd before 254).
 Title = Annotated[
     str,
     Field(min_length=1, max_length=100),
-    Form(r"[^\\]+", "a title (it may not hold a backslash)"),
+    Form(r"[^\\]+", "a title (it must not have a backslash)"),
 ]
-Country = Annotated[str, Form(r"[A-Z]{2}", "a country code of two capitals (ISO 3166)")]
+Country = Annotated[str, Form(r"[A-Z]{2}", "a country code of two uppercase letters (ISO 3166)")]
 KeyPath = Annotated[
-    str, Form(r"[^.=]+(?:\.[^.=]+)*", "keys with dots between, as in slurm.partition")
+    str, Form(r"[^.=]+(?:\.[^.=]+)*", "keys separated by dots, as in slurm.partition")
 ]
-Slug = Annotated[str, Form(SLUG, "a name of small letters, digits and single dashes")]
+Slug = Annotated[str, Form(SLUG, "a name of lowercase letters, digits and single dashes")]
 Label = Annotated[
     str, Form(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}", "a name of letters, digits and . _ + -")
 ]
@@ -217,64 +219,75 @@ Alias = Annotated[
     str,
     Form(
         r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}",
-        "an ssh alias (letters, digits and . _ -; it may not start with a dash)",
-        _NAMING,
+        "an ssh alias (letters, digits and . _ -; it must not start with a dash)",
+        _WITHOUT_AT,
     ),
-    Check(_no_switch),
+    Check(_refuse_none),
 ]
 HostName = Annotated[
     str,
     Field(max_length=253),  # RFC 1035
     Form(
         rf"{_LABEL}|[0-9a-fA-F:]*:[0-9a-fA-F:.]+",
-        "a host name or address (it may not start with a dash)",
-        _NAMING,
+        "a host name or address (it must not start with a dash)",
+        _WITHOUT_AT,
     ),
     Meta(unit=str.lower),
 ]
 NodeAlias = Annotated[
     str,
     Form(
-        r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", "an ssh alias with {n} for the number", (*_NAMING, "n")
+        r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}",
+        "an ssh alias with {n} for the number",
+        (*_WITHOUT_AT, "n"),
     ),
-    Check(_numbered),
+    Check(_check_node_number),
 ]
 NodeHost = Annotated[
     str,
     Field(max_length=253),
-    Form(_LABEL, "a host name with {n} for the number", (*_NAMING, "n")),
-    Check(_numbered),
+    Form(_LABEL, "a host name with {n} for the number", (*_WITHOUT_AT, "n")),
+    Check(_check_node_number),
 ]
 HostTemplate = Annotated[
     str,
-    Form(r"%h(?:\.[A-Za-z0-9_-]+)+", "a host name that starts with %h, the name that was typed"),
+    Form(
+        r"%h(?:\.[A-Za-z0-9_-]+)+", "a host name that starts with %h, the name that the user types"
+    ),
     Meta(unit=str.lower),
 ]
 Pattern = Annotated[str, Form(r"!?[A-Za-z0-9*?][A-Za-z0-9._*?-]{0,99}", "an ssh host pattern")]
-UserName = Annotated[str, Form(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,99}", "a user name", PERSONAL)]
+UserName = Annotated[
+    str, Form(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,99}", "a user name", ALL_PLACEHOLDERS)
+]
 Email = Annotated[
     str,
     Form(
         r"[A-Za-z0-9_][A-Za-z0-9_.+-]*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*",
         "an e-mail address",
-        PERSONAL,
+        ALL_PLACEHOLDERS,
     ),
 ]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[int, Field(ge=1, le=86400)]
 Count = Annotated[int, Field(ge=1, le=10**9)]
-# A path stands unquoted or in double quotes in five formats: what any of them would expand or split is refused.
+# Paths are written unquoted or in double quotes into five formats. A character that one of them would expand or
+# split is refused.
 LocalPath = Annotated[
     str,
     Form(
         r"(?:~/|/)[\w@+=:,./ ~-]*[\w@+=:,./~-]",
         "a path that starts with / or ~/, of letters, digits, spaces and @+=:,./~_-",
-        PERSONAL,
+        ALL_PLACEHOLDERS,
     ),
 ]
 RemotePath = Annotated[
     str,
-    Form(r"/[A-Za-z0-9_@+=:,./-]+", "an absolute path of letters, digits and @+=:,./_-", PERSONAL),
+    Form(
+        r"/[A-Za-z0-9_@+=:,./-]+",
+        "an absolute path of letters, digits and @+=:,./_-",
+        ALL_PLACEHOLDERS,
+    ),
 ]
 Url = Annotated[
     str,
@@ -291,7 +304,7 @@ Argument = Annotated[
     Form(
         r"[A-Za-z0-9_@%+=:,./{}~*?-][A-Za-z0-9_@%+=:,./{} ~*?-]*",
         "an argument of letters, digits, spaces and @%+=:,./~-",
-        PERSONAL,
+        ALL_PLACEHOLDERS,
     ),
 ]
 MasterUrl = Annotated[
@@ -303,7 +316,9 @@ Fingerprint = Annotated[
     Form(r"SHA256:[A-Za-z0-9+/=]*", "a fingerprint as ssh-keygen -l prints it (SHA256:…)"),
     Check(_check_fingerprint),
 ]
-RootFingerprint = Annotated[str, Form(r"[0-9a-f]{64}", "a SHA-256 of 64 small hexadecimal digits")]
+RootFingerprint = Annotated[
+    str, Form(r"[0-9a-f]{64}", "a SHA-256 of 64 lowercase hexadecimal digits")
+]
 PublicKey = Annotated[
     str,
     Form(
@@ -318,7 +333,7 @@ Walltime = Annotated[
         rf"{_CLOCK}|[0-9]{{1,3}}-[0-9]{{1,2}}(?::[0-5]?[0-9]){{0,2}}",
         "a walltime (MM, MM:SS, HH:MM:SS or D-HH[:MM[:SS]])",
     ),
-    Check(_some_time),
+    Check(_refuse_zero),
     Meta(unit=walltime_seconds),
 ]
 Duration = Annotated[
@@ -339,19 +354,19 @@ Partitions = Annotated[
     str,
     Form(
         r"[A-Za-z0-9_][A-Za-z0-9_.+-]*(?:,[A-Za-z0-9_][A-Za-z0-9_.+-]*)*",
-        "a partition, or several with commas between",
+        "a partition, or several separated by commas",
     ),
 ]
 Signal = Annotated[
     str,
-    Form(r"(?:[BR]:)?[A-Z0-9]+@[0-9]{1,5}", "a signal and its lead in seconds (TERM@120)"),
-    Check(_lead),
+    Form(r"(?:[BR]:)?[A-Z0-9]+@[0-9]{1,5}", "a signal and its seconds before the end (TERM@120)"),
+    Check(_check_signal_time),
 ]
-# Were a dash to start it, ssh would take it for an option of its own and not for the command to run.
+# ssh would read a dash at the start as an option of its own, not as the command to run.
 Command = Annotated[
     str,
     Form(
         r"[A-Za-z0-9_@%+=:,./][A-Za-z0-9_@%+=:,./ -]*",
-        "a command of letters, digits, spaces and @%+=:,./- (it may not start with a dash)",
+        "a command of letters, digits, spaces and @%+=:,./- (it must not start with a dash)",
     ),
 ]

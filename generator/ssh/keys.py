@@ -54,7 +54,7 @@ def key_blob(line: str | bytes) -> bytes:
     except ValueError:
         kind = b""
     if kind != words[0].encode() or not reader.unread:
-        raise ValueError(f"does not hold a key of the type {words[0]}")
+        raise ValueError(f"does not have a key of the type {words[0]}")
     return blob
 
 

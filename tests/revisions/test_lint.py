@@ -289,13 +289,15 @@ def test_how_far_a_site_is_pinned(keys: dict[str, Any], expected: str) -> None:
             "site: theirs\ncountry: at\n",
             [
                 "ours.yaml:2: site: must be ours, the name of the file",
-                "ours.yaml:3: country: 'at' is not a country code of two capitals (ISO 3166)",
+                "ours.yaml:3: country: 'at' is not a country code of two uppercase letters (ISO 3166)",
             ],
             id="beside another fault",
         ),
         pytest.param(
             "site: Ours\n",
-            ["ours.yaml:2: site: 'Ours' is not a name of small letters, digits and single dashes"],
+            [
+                "ours.yaml:2: site: 'Ours' is not a name of lowercase letters, digits and single dashes"
+            ],
             id="no name at all",
         ),
         pytest.param("", ["ours.yaml:1: site: is missing"], id="missing"),

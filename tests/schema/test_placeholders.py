@@ -163,7 +163,7 @@ def test_a_form_refuses_a_placeholder_that_there_is_not(form: Any, text: str, na
     known = ", ".join(PLACEHOLDERS)
     assert (
         refusal(form, text.format(f"{{{name}}}"))
-        == f"{{{name}}} is no placeholder here; there are {known}"
+        == f"{{{name}}} is not a placeholder here; write one of {known}"
     )
 
 
@@ -175,13 +175,13 @@ def test_a_name_takes_no_value_that_may_hold_what_parts_a_user_from_a_host(
     known = "account, project, site, initial"
     assert (
         refusal(form, text.format(f"{{{name}}}"))
-        == f"{{{name}}} is no placeholder here; there are {known}"
+        == f"{{{name}}} is not a placeholder here; write one of {known}"
     )
 
 
 def test_a_node_has_a_number_beside_the_placeholders() -> None:
     assert TypeAdapter(NodeHost).validate_python("{project}-{n}.example.org")
-    with pytest.raises(ValidationError, match="there are account, project, site, initial, n"):
+    with pytest.raises(ValidationError, match="write one of account, project, site, initial, n"):
         TypeAdapter(NodeHost).validate_python("{m}-{n}.example.org")
 
 

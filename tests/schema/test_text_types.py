@@ -138,8 +138,8 @@ TAKEN: dict[str, dict[str, str]] = {
 }
 
 NOT = {
-    "HostName": "a host name or address (it may not start with a dash)",
-    "Alias": "an ssh alias (letters, digits and . _ -; it may not start with a dash)",
+    "HostName": "a host name or address (it must not start with a dash)",
+    "Alias": "an ssh alias (letters, digits and . _ -; it must not start with a dash)",
     "UserName": "a user name",
     "Email": "an e-mail address",
     "LocalPath": "a path that starts with / or ~/, of letters, digits, spaces and @+=:,./~_-",
@@ -147,23 +147,23 @@ NOT = {
     "Url": "an https:// address (http:// only on the loopback)",
     "Link": "a web address",
     "Fingerprint": "a fingerprint as ssh-keygen -l prints it (SHA256:…)",
-    "RootFingerprint": "a SHA-256 of 64 small hexadecimal digits",
+    "RootFingerprint": "a SHA-256 of 64 lowercase hexadecimal digits",
     "PublicKey": "a public key (TYPE BASE64, no comment)",
     "Walltime": "a walltime (MM, MM:SS, HH:MM:SS or D-HH[:MM[:SS]])",
     "Duration": "a duration (90s, 30m, 16h, 1d)",
     "Memory": "an amount of memory (64G, 4096M)",
     "NodeRange": "node numbers (1-5 or 01,02,05)",
     "Pattern": "an ssh host pattern",
-    "Signal": "a signal and its lead in seconds (TERM@120)",
-    "Partitions": "a partition, or several with commas between",
+    "Signal": "a signal and its seconds before the end (TERM@120)",
+    "Partitions": "a partition, or several separated by commas",
     "NodeAlias": "an ssh alias with {n} for the number",
     "NodeHost": "a host name with {n} for the number",
-    "HostTemplate": "a host name that starts with %h, the name that was typed",
-    "Command": "a command of letters, digits, spaces and @%+=:,./- (it may not start with a dash)",
+    "HostTemplate": "a host name that starts with %h, the name that the user types",
+    "Command": "a command of letters, digits, spaces and @%+=:,./- (it must not start with a dash)",
     "Option": "a command line option",
     "MasterUrl": "a Spark master (spark://host:7077)",
-    "Slug": "a name of small letters, digits and single dashes",
-    "Title": "a title (it may not hold a backslash)",
+    "Slug": "a name of lowercase letters, digits and single dashes",
+    "Title": "a title (it must not have a backslash)",
 }
 
 REFUSED: dict[str, dict[str, str]] = {
@@ -355,43 +355,43 @@ def test_is_refused_in_words_that_say_what_is_wanted(form: str, value: str) -> N
         pytest.param(
             text_types.Text,
             "a\nb",
-            "holds a control or invisible character (U+000A), which no generated file may carry",
+            "has a control or invisible character (U+000A); remove it",
             id="two lines",
         ),
         pytest.param(
             text_types.UserName,
             "a\u200bb",
-            "holds a control or invisible character (U+200B), which no generated file may carry",
+            "has a control or invisible character (U+200B); remove it",
             id="an invisible space",
         ),
         pytest.param(
             text_types.NodeAlias,
             "mila",
-            "'mila' needs {n} where the number of the node stands",
+            "'mila' needs {n} for the number of the node",
             id="no number",
         ),
         pytest.param(
             text_types.NodeHost,
             "x.org",
-            "'x.org' needs {n} where the number of the node stands",
+            "'x.org' needs {n} for the number of the node",
             id="nor here",
         ),
         pytest.param(
             text_types.NodeRange,
             "5-1",
-            "'5-1' counts backwards or beyond 100 nodes",
+            "'5-1' counts backwards or has more than 100 nodes",
             id="a range backwards",
         ),
         pytest.param(
             text_types.NodeRange,
             "1-101",
-            "'1-101' counts backwards or beyond 100 nodes",
+            "'1-101' counts backwards or has more than 100 nodes",
             id="101 nodes",
         ),
         pytest.param(
             text_types.NodeRange,
             "1-60,61-101",
-            "'1-60,61-101' counts backwards or beyond 100 nodes",
+            "'1-60,61-101' counts backwards or has more than 100 nodes",
             id="in two",
         ),
         pytest.param(
@@ -415,20 +415,20 @@ def test_is_refused_in_words_that_say_what_is_wanted(form: str, value: str) -> N
         pytest.param(
             text_types.PublicKey,
             "ssh-ed25519 AAAA=",
-            "'ssh-ed25519 AAAA=' does not hold a key of the type ssh-ed25519",
+            "'ssh-ed25519 AAAA=' does not have a key of the type ssh-ed25519",
             id="a key cut short",
         ),
         pytest.param(
             text_types.PublicKey,
             "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5",
-            "'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5' does not hold a key of the type ssh-ed25519",
+            "'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5' does not have a key of the type ssh-ed25519",
             id="a key that ends behind its type",
         ),
         pytest.param(
             text_types.PublicKey,
             ED25519.replace("ssh-ed25519", "ssh-rsa"),
             f"{ED25519.replace('ssh-ed25519', 'ssh-rsa')[:57]!r}".removesuffix("'")
-            + "...' does not hold a key of the type ssh-rsa",
+            + "...' does not have a key of the type ssh-rsa",
             id="a key of another type",
         ),
     ],
@@ -461,7 +461,7 @@ def test_a_walltime_in_seconds_as_sbatch_reads_it(walltime: str, expected: int) 
 @pytest.mark.parametrize("walltime", ["0", "0:00", "00:00:00", "0-00"])
 def test_a_walltime_of_nothing_is_refused_for_slurm_takes_it_for_no_limit(walltime: str) -> None:
     assert refusal(text_types.Walltime, walltime) == (
-        f"{walltime!r} is no limit at all to Slurm (sbatch(1), --time); write the longest time"
+        f"{walltime!r} means unlimited to Slurm (sbatch(1), --time); write the longest time"
     )
 
 

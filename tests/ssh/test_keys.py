@@ -50,17 +50,17 @@ def test_the_algorithm_is_the_one_that_the_key_was_generated_with(public_key: Pa
         pytest.param("ssh-ed25519 \xff", "holds a key that is not base64", id="not ASCII"),
         pytest.param(
             "ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAAA==",
-            "does not hold a key of the type ssh-rsa",
+            "does not have a key of the type ssh-rsa",
             id="another type",
         ),
         pytest.param(
             "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5",
-            "does not hold a key of the type ssh-ed25519",
+            "does not have a key of the type ssh-ed25519",
             id="type without a key",
         ),
         pytest.param(
             "ssh-ed25519 AAAA",
-            "does not hold a key of the type ssh-ed25519",
+            "does not have a key of the type ssh-ed25519",
             id="cut short",
         ),
     ],
