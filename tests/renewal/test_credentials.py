@@ -134,7 +134,8 @@ def test_a_file_that_other_users_may_read_is_refused(file: Path, mode: int) -> N
     with pytest.raises(GenError) as caught:
         read(file)
     assert str(caught.value) == (
-        f"{file}: other users may read it (mode {mode:o}); run chmod 600 {file}, and renew its secrets"
+        f"{file}: other users may read it (mode {mode:o}); "
+        f"run chmod 600 {file}, and renew its secrets"
     )
 
 
@@ -243,7 +244,7 @@ def test_an_empty_variable_is_not_a_secret(value: str) -> None:
 
 
 def test_the_keyring_comes_last_and_only_if_it_may_ask() -> None:
-    """The keyring is one of the library's own kind in memory, since a test machine has no desktop."""
+    """The keyring is one in memory, since a test machine has no desktop."""
     keyring = pytest.importorskip("keyring")
     backend = pytest.importorskip("keyring.backend")
     before = keyring.get_keyring()  # before the class below exists: it would be the best one

@@ -28,7 +28,7 @@ GOOD: Reply = (200, {}, b'{"good": 1}')
 
 
 class Server:
-    """A server that gives one answer after the other, repeats the last one, and records the requests."""
+    """A server that gives its answers in order, repeats the last one, and records requests."""
 
     def __init__(self, *answers: Script) -> None:
         self.answers = list(answers)
@@ -44,7 +44,7 @@ class Server:
 
     @contextmanager
     def running(self, certificate: Path | None = None) -> Iterator["Server"]:
-        """Serve on the loopback during the block, with TLS if there is a certificate with its key."""
+        """Serve on the loopback during the block, with TLS if there is a certificate."""
         handler = type("Bound", (_Handler,), {"script": self})
         server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         server.daemon_threads = True
@@ -342,7 +342,8 @@ class TestProxy:
         with pytest.raises(GenError) as caught, http():
             pass
         assert str(caught.value) == (
-            "the proxy of the environment (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY) is a SOCKS proxy, which needs "
+            "the proxy of the environment (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY) is a SOCKS "
+            "proxy, which needs "
             "another package: pip install pysocks"
         )
 

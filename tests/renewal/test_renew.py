@@ -1,4 +1,7 @@
-"""`gen refresh` without a network: its messages about a certificate, and the commands that it names."""
+"""`gen refresh` without a network.
+
+Its messages about a certificate, and the commands that it names.
+"""
 
 import json
 import os
@@ -259,7 +262,8 @@ def test_a_credentials_file_that_other_users_may_read_is_refused(gen: Gen, home:
     result = gen("refresh", "musica")
     assert result.status == 2
     assert result.err == (
-        f"musica: {path}: other users may read it (mode 644); run chmod 600 {path}, and renew its secrets\n"
+        f"musica: {path}: other users may read it (mode 644); "
+        f"run chmod 600 {path}, and renew its secrets\n"
     )
 
 

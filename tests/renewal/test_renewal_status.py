@@ -67,7 +67,8 @@ def test_a_site_that_is_renewed(gen: Gen, home: Path, certify: Certify) -> None:
     store("musica").write(State(finished=1795000000, result="renewed"))
     write_credentials(
         home,
-        'ASC_OIDC_APP_PASSWORD="hidden"\nASC_OIDC_APP_PASSWORD_EXPIRES_AT="2026-12-24T18:00:00+01:00"\n',
+        'ASC_OIDC_APP_PASSWORD="hidden"\n'
+        'ASC_OIDC_APP_PASSWORD_EXPIRES_AT="2026-12-24T18:00:00+01:00"\n',
     )
     result = gen("status", "musica")
     first, *lines = result.out.splitlines()
@@ -208,7 +209,10 @@ def test_unreadable_credentials_are_an_error_below_the_rest(
 def test_a_timer_that_does_not_run_names_the_command_that_starts_it(
     gen: Gen, home: Path, monkeypatch: pytest.MonkeyPatch, properties: str, message: str
 ) -> None:
-    """The systemctl here prints what systemd 252 does; tests/scenarios/test_units_run.py asks the real one."""
+    """The systemctl here prints what systemd 252 does.
+
+    Tests/scenarios/test_units_run.py asks the real one.
+    """
     program = home / "bin/systemctl"
     program.parent.mkdir()
     script = f"echo {properties}" if properties else "exit 1"

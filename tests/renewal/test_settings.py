@@ -1,4 +1,7 @@
-"""Settings of a renewal: the spec, and the variables of the site's documentation, which override it."""
+"""Settings of a renewal.
+
+The spec, and the variables of the site's documentation, which override it.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -120,18 +123,21 @@ def test_an_empty_variable_counts_as_not_set(home: Path, value: str) -> None:
     [
         pytest.param(
             {"ASC_STEP_REFRESH_SKEW": "soon"},
-            "ASC_STEP_REFRESH_SKEW: auth.renew_before: 'soonm' is not a duration (90s, 30m, 16h, 1d)",
+            "ASC_STEP_REFRESH_SKEW: auth.renew_before: 'soonm' is not a duration (90s, 30m, "
+            "16h, 1d)",
             id="skew",
         ),
         pytest.param(
             {"ASC_OIDC_TOKEN_URL": "http://example.org/token"},
-            "ASC_OIDC_TOKEN_URL: auth.oidc.token_url: 'http://example.org/token' is not an https:// address "
+            "ASC_OIDC_TOKEN_URL: auth.oidc.token_url: 'http://example.org/token' is not an "
+            "https:// address "
             "(http:// only on the loopback)",
             id="plain http",
         ),
         pytest.param(
             {"ASC_AUTHENTIK_TOKEN_INTENT": "api"},
-            "ASC_AUTHENTIK_TOKEN_INTENT: the token endpoint does not accept 'api'; set it to app_password",
+            "ASC_AUTHENTIK_TOKEN_INTENT: the token endpoint does not accept 'api'; set it to "
+            "app_password",
             id="intent",
         ),
         pytest.param(

@@ -1,7 +1,8 @@
-"""A stand-in for authentik, over TLS on the loopback: an OpenID provider, and the API of its tokens and app passwords.
+"""An OpenID provider over TLS on the loopback that behaves as authentik, with its token API.
 
-It answers as authentik does (`authentik/providers/oauth2/views/token.py`, `authentik/core/api/tokens.py`); the models
-of authentik's own client package judge each request to that API, and make each answer. `step` makes certificates, JWTs.
+It answers as authentik does (`authentik/providers/oauth2/views/token.py`,
+`authentik/core/api/tokens.py`); the models of authentik's own client package judge each request to
+that API, and make each answer. `step` makes certificates, JWTs.
 """
 
 import base64
@@ -31,13 +32,16 @@ TOKEN = "/application/o/token/"  # noqa: S105 - a path
 API = "/api/v3/"
 TOKENS = f"{API}core/tokens/"
 NOT_ONE_OF_ITS = "Token invalid/expired"
-"""What authentik says of a bearer that is no API token: an app password in its place, or one that has ended."""
+"""The answer of authentik to a bearer that is not a valid API token."""
 
 Form = dict[str, str]
 
 
 def certificate(folder: Path, name: str, root: Path) -> Path:
-    """Make a TLS certificate for the loopback, and return its path; the key lies beside it as `.key`."""
+    """Make a TLS certificate for the loopback, and return its path.
+
+    The key lies beside it as `.key`.
+    """
     path = folder / f"{name}.crt"
     signed = ["--profile", "leaf", "--ca", str(root), "--ca-key", str(root.with_suffix(".key"))]
     names = ["--san", "localhost", "--san", "127.0.0.1"]
@@ -77,11 +81,11 @@ _OPEN = ("--no-password", "--insecure", "--force")
 _LONG = ("--not-before=-240h", "--not-after=2400h")
 
 
-def step(*arguments: str | Path, **more: Any) -> str:
-    """Run step, which must succeed, and return what it prints."""
+def step(*arguments: str | Path, **options: Any) -> str:
+    """Run step, which must succeed, and return its output."""
     command = ["step", *map(str, arguments)]
     result: subprocess.CompletedProcess[str] = subprocess.run(
-        command, capture_output=True, text=True, timeout=60, check=False, **more
+        command, capture_output=True, text=True, timeout=60, check=False, **options
     )
     assert result.returncode == 0, result.stderr
     return result.stdout.strip()
@@ -98,7 +102,7 @@ def model(name: str) -> Any:
 
 @cache
 def _without_the_rest() -> None:
-    """Take the place of the package's own `__init__`, which builds nine hundred models in a quarter of a minute."""
+    """Replace the package's `__init__`, which builds nine hundred models and takes 15 seconds."""
     spec = importlib.util.find_spec("authentik_client")
     assert spec and spec.submodule_search_locations
     for name in ("authentik_client", "authentik_client.models"):
@@ -107,7 +111,7 @@ def _without_the_rest() -> None:
 
 
 @dataclass(frozen=True)
-class Held:
+class HeldToken:
     """A token or an app password that the provider has issued."""
 
     identifier: str
@@ -120,7 +124,7 @@ class Held:
 
 @dataclass(frozen=True)
 class Answer:
-    """What is sent back."""
+    """An answer of the provider."""
 
     status: int
     body: bytes = b""
@@ -129,18 +133,18 @@ class Answer:
 
 @dataclass
 class Fault:
-    """What goes wrong from now on, or a number of times."""
+    """A fault of the provider, permanent or for a number of requests."""
 
     answer: Answer | None = None
-    """Sent in place of the right one; None leaves that."""
+    """Sent in place of the correct one, unless it is None."""
     delay: float = 0
     """Seconds before an answer."""
     at: str = TOKEN
-    """How the path begins of the requests that it befalls."""
+    """Start of the path of the requests that fail."""
     times: int = sys.maxsize
 
     def befalls(self, path: str) -> bool:
-        """Tell whether a request is struck, and count it."""
+        """Return whether a request fails, and count it."""
         struck = path.startswith(self.at) and self.times > 0
         self.times -= struck
         return struck
@@ -148,7 +152,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked, without its secrets."""
+    """A request without its secrets."""
 
     method: str
     path: str
@@ -157,7 +161,7 @@ class Request:
 
 
 class IdentityProvider:
-    """A provider that runs, its one account, and what it was asked."""
+    """A running provider, its one account, and the requests to it."""
 
     def __init__(self, folder: Path, username: str) -> None:
         """Make keys and certificate below a folder."""
@@ -171,7 +175,7 @@ class IdentityProvider:
         """How long an app password may last."""
         self.token_lifetime = timedelta(days=20)
         """How long an API token lasts, whatever is asked for."""
-        self.held: dict[str, Held] = {}
+        self.held: dict[str, HeldToken] = {}
         self.issued: set[str] = set()
         """Every secret it ever gave away: keys, and JWTs."""
         self.root = root_certificate(folder, "provider-root")
@@ -206,23 +210,24 @@ class IdentityProvider:
     def count(self, path: str = TOKEN, method: str | None = None) -> int:
         """Return how often a path was asked for."""
         return sum(
-            one.path.startswith(path) and method in (None, one.method) for one in self.requests
+            request.path.startswith(path) and method in (None, request.method)
+            for request in self.requests
         )
 
-    def hold(self, identifier: str, intent: str, lifetime: timedelta | None = None) -> Held:
+    def hold(self, identifier: str, intent: str, lifetime: timedelta | None = None) -> HeldToken:
         """Issue a token or an app password."""
         ends = datetime.now(UTC) + (lifetime or self.token_lifetime)
-        held = Held(identifier, intent, f"{intent}-{secrets.token_hex(20)}", ends)
-        self.held[identifier] = held
-        self.issued.add(held.key)
-        return held
+        token = HeldToken(identifier, intent, f"{intent}-{secrets.token_hex(20)}", ends)
+        self.held[identifier] = token
+        self.issued.add(token.key)
+        return token
 
     def delay(self, seconds: float) -> None:
         """Take some time for each token from now on."""
         self.fault = Fault(delay=seconds)
 
     def restore(self) -> None:
-        """Forget what it was asked and has issued, and mend what is at fault; `issued` stays."""
+        """Forget all requests, tokens and faults; `issued` stays."""
         self.fault = None
         self.held.clear()
         self.requests.clear()
@@ -251,7 +256,8 @@ class IdentityProvider:
             ("127.0.0.1", port), type("Bound", (_Connection,), {"provider": self})
         )
         server.daemon_threads = True
-        # The handshake belongs to the thread of the connection: a client that is slow at it must not stop the others.
+        # The handshake belongs to the thread of the connection: a client that is slow at it must
+        # not stop the others.
         server.socket = self._tls.wrap_socket(
             server.socket, server_side=True, do_handshake_on_connect=False
         )
@@ -265,7 +271,7 @@ class IdentityProvider:
         self._server.server_close()
 
     def answer(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        """Answer a request, or do what is at fault just then."""
+        """Answer a request, or fail as the current fault says."""
         path = urlsplit(target).path
         with self._lock:
             fault = self.fault if self.fault and self.fault.befalls(path) else None
@@ -293,9 +299,9 @@ class IdentityProvider:
                 return self._token(headers, _form(body.decode()))
         return self._wrong(f"{method} {url.path}", 404)
 
-    def _wrong(self, what: str, status: int = 400, answer: object = None) -> Answer:
-        self.invalid.append(what)
-        return _json(status, answer or {"detail": what})
+    def _wrong(self, problem: str, status: int = 400, answer: object = None) -> Answer:
+        self.invalid.append(problem)
+        return _json(status, answer or {"detail": problem})
 
     def _discovery(self) -> dict[str, Any]:
         return {
@@ -328,10 +334,10 @@ class IdentityProvider:
                     return _refused("invalid_grant")
                 scope = form.get("scope", "")
             case "authorization_code":
-                asked = self._codes.pop(form["code"])
-                if not _proves(form["code_verifier"], asked["code_challenge"]):
+                request = self._codes.pop(form["code"])
+                if not _proves(form["code_verifier"], request["code_challenge"]):
                     return _refused("invalid_grant")
-                scope, nonce = asked["scope"], {"nonce": asked["nonce"]}
+                scope, nonce = request["scope"], {"nonce": request["nonce"]}
             case _:
                 self.invalid.append(f"grant_type {form.get('grant_type')}")
                 return _refused("unsupported_grant_type")
@@ -339,25 +345,27 @@ class IdentityProvider:
         return _json(200, {**tokens, "token_type": "Bearer", "scope": scope, "expires_in": 300})
 
     def _is_app_password(self, form: Form) -> bool:
-        held = self._found(form.get("password", ""), "app_password")
-        return held is not None and form.get("username") == self.username
+        token = self._valid_token(form.get("password", ""), "app_password")
+        return token is not None and form.get("username") == self.username
 
-    def _found(self, key: str, intent: str) -> Held | None:
-        now = datetime.now(UTC)
-        fit = (one for one in self.held.values() if one.intent == intent and one.expires > now)
-        return next((one for one in fit if one.key == key), None)
+    def _valid_token(self, key: str, intent: str) -> HeldToken | None:
+        moment = datetime.now(UTC)
+        for token in self.held.values():
+            if (token.key, token.intent) == (key, intent) and token.expires > moment:
+                return token
+        return None
 
-    def _jwt(self, client: str, scope: str, more: Mapping[str, str]) -> str:
-        now = int(time.time())
+    def _jwt(self, client: str, scope: str, extra: Mapping[str, str]) -> str:
+        second = int(time.time())
         claims: dict[str, Any] = {
             "iss": self.issuer,
             "sub": hashlib.sha256(self.username.encode()).hexdigest(),
             "aud": client,
             "azp": client,
-            "iat": now,
-            "exp": now + 300,
+            "iat": second,
+            "exp": second + 300,
             "jti": secrets.token_hex(8),
-            **more,
+            **extra,
         }
         if "profile" in scope.split():
             claims |= {"preferred_username": self.username, "name": "Ada", "groups": []}
@@ -373,7 +381,7 @@ class IdentityProvider:
         self, method: str, path: str, headers: Mapping[str, str], body: bytes, query: Form
     ) -> Answer:
         bearer = headers.get("Authorization", "").removeprefix("Bearer ")
-        if not self._found(bearer, "api"):
+        if not self._valid_token(bearer, "api"):
             return _detail(
                 403, NOT_ONE_OF_ITS if bearer else "Authentication credentials were not provided."
             )
@@ -401,44 +409,45 @@ class IdentityProvider:
                 return _detail(404, "No Token matches the given query.")
         return self._wrong(f"{method} {path}", 404)
 
-    def _create(self, asked: dict[str, Any]) -> Answer:
-        request = model("TokenRequest")
-        if unknown := set(asked) - set(request.model_fields):
+    def _create(self, values: dict[str, Any]) -> Answer:
+        kind = model("TokenRequest")
+        if unknown := set(values) - set(kind.model_fields):
             return self._wrong(f"a token with {sorted(unknown)}")
         try:
-            wanted = request.from_dict(asked)
+            request = kind.from_dict(values)
         except ValueError as error:
             return self._wrong(str(error))
-        intent = (wanted.intent or model("IntentEnum").API).value
-        if wanted.identifier in self.held:
+        intent = (request.intent or model("IntentEnum").API).value
+        if request.identifier in self.held:
             return _made(
                 "ValidationError",
                 {"identifier": ["Token with this identifier already exists."]},
                 400,
             )
-        if wanted.expires and wanted.expires.tzinfo is None:
+        if request.expires and request.expires.tzinfo is None:
             return self._wrong("a time without its zone")
         latest = datetime.now(UTC) + self.longest
-        if intent == "app_password" and wanted.expires and wanted.expires > latest:
-            told = [f"Token expires exceeds maximum lifetime ({latest} UTC)."]
-            return _made("ValidationError", {"expires": told}, 400)
-        ends = wanted.expires if intent == "app_password" else None
-        held = self.hold(wanted.identifier, intent, ends and ends - datetime.now(UTC))
-        return _made("Token", self._shown(held), 201)
+        if intent == "app_password" and request.expires and request.expires > latest:
+            fault = [f"Token expires exceeds maximum lifetime ({latest} UTC)."]
+            return _made("ValidationError", {"expires": fault}, 400)
+        ends = request.expires if intent == "app_password" else None
+        token = self.hold(request.identifier, intent, ends and ends - datetime.now(UTC))
+        return _made("Token", self._shown(token), 201)
 
     def _list(self, query: Form) -> Answer:
-        def fits(held: Held) -> bool:
-            return query.get("identifier", held.identifier) == held.identifier and (
-                query.get("search", "") in held.identifier
-                and query.get("intent", held.intent) == held.intent
+        def fits(token: HeldToken) -> bool:
+            return (
+                query.get("identifier", token.identifier) == token.identifier
+                and query.get("search", "") in token.identifier
+                and query.get("intent", token.intent) == token.intent
             )
 
-        found = [self._shown(held) for held in self.held.values() if fits(held)]
-        number = len(found)
+        results = [self._shown(token) for token in self.held.values() if fits(token)]
+        number = len(results)
         page = {"next": 0, "previous": 0, "count": number, "current": 1, "total_pages": 1}
         pagination = page | {"start_index": min(1, number), "end_index": number}
         return _made(
-            "PaginatedTokenList", {"pagination": pagination, "results": found, "autocomplete": {}}
+            "PaginatedTokenList", {"pagination": pagination, "results": results, "autocomplete": {}}
         )
 
     def _person(self) -> dict[str, Any]:
@@ -454,33 +463,33 @@ class IdentityProvider:
         }
 
     def _self(self) -> dict[str, Any]:
-        own = {
+        session = {
             "is_current": True,
             "groups": [],
             "roles": [],
             "settings": {},
             "system_permissions": [],
         }
-        return self._person() | own
+        return self._person() | session
 
-    def _shown(self, held: Held) -> dict[str, Any]:
-        now = datetime.now(UTC)
-        dates = dict.fromkeys(("date_joined", "password_change_date", "last_updated"), now)
+    def _shown(self, token: HeldToken) -> dict[str, Any]:
+        moment = datetime.now(UTC)
+        dates = dict.fromkeys(("date_joined", "password_change_date", "last_updated"), moment)
         owner = (
             self._person()
             | dates
             | {"groups_obj": None, "roles_obj": None, "uuid": uuid.UUID(int=7)}
         )
-        token = {
-            "pk": held.pk,
-            "identifier": held.identifier,
-            "intent": held.intent,
+        values = {
+            "pk": token.pk,
+            "identifier": token.identifier,
+            "intent": token.intent,
             "user": 7,
             "user_obj": owner,
         }
-        return token | {
+        return values | {
             "description": "",
-            "expires": held.expires,
+            "expires": token.expires,
             "expiring": True,
             "managed": None,
         }
@@ -506,7 +515,7 @@ class _Connection(BaseHTTPRequestHandler):
     do_GET = do_POST = do_DELETE = _serve  # noqa: N815 - names that http.server looks for
 
     def handle(self) -> None:
-        """Serve a connection; a client that hangs up early, or trusts us not, is no fault of the test's."""
+        """Serve a connection; a client may hang up early, or not trust the certificate."""
         try:
             super().handle()
         except OSError:
@@ -531,10 +540,10 @@ def _json(status: int, value: object) -> Answer:
 
 
 def _made(name: str, value: dict[str, Any], status: int = 200) -> Answer:
-    """Answer with a model of authentik's client package, which refuses what authentik would never send."""
+    """Answer with a model of authentik's client package, which refuses impossible values."""
     kind = model(name)
-    made = kind.from_dict(value) if name == "ValidationError" else kind.model_validate(value)
-    text = made.to_json() if name == "ValidationError" else made.model_dump_json(by_alias=True)
+    answer = kind.from_dict(value) if name == "ValidationError" else kind.model_validate(value)
+    text = answer.to_json() if name == "ValidationError" else answer.model_dump_json(by_alias=True)
     return Answer(status, text.encode(), {"Content-Type": "application/json"})
 
 
@@ -550,6 +559,6 @@ def _refused(error: str) -> Answer:
 
 
 def _proves(verifier: str, challenge: str) -> bool:
-    """Tell whether a verifier is the one of a challenge (RFC 7636)."""
+    """Return whether a verifier belongs to a challenge (RFC 7636)."""
     hashed = hashlib.sha256(verifier.encode()).digest()
     return base64.urlsafe_b64encode(hashed).rstrip(b"=").decode() == challenge

@@ -1,4 +1,7 @@
-"""The real parts that the tests of `gen refresh` share: one identity provider for all, a CA for each module."""
+"""The real parts that the tests of `gen refresh` share.
+
+One identity provider for all, a CA for each module.
+"""
 
 from collections.abc import Callable, Iterator
 
@@ -10,7 +13,7 @@ from step_ca import PROGRAMS, Authority, Member, authority, membership
 
 @pytest.fixture(scope="session")
 def started_provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IdentityProvider]:
-    """An identity provider; take `provider`, which begins anew for each test."""
+    """An identity provider; use `provider`, which forgets the requests of other tests."""
     with IdentityProvider(
         tmp_path_factory.mktemp("provider"), TEST_USER.pw_name
     ).running() as provider:
@@ -21,7 +24,7 @@ def started_provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ident
 def provider(
     need: Callable[..., None], request: pytest.FixtureRequest
 ) -> Iterator[IdentityProvider]:
-    """An identity provider that has been asked nothing; what it was asked is valid, or the test fails."""
+    """An identity provider without requests; an invalid request fails the test."""
     need(*PROGRAMS, root=True)
     provider: IdentityProvider = request.getfixturevalue("started_provider")
     provider.restore()
@@ -33,7 +36,7 @@ def provider(
 def started_ca(
     started_provider: IdentityProvider, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Authority]:
-    """A CA; take `ca`, which skips where programs are missing."""
+    """A CA; use `ca`, which skips the test if a program is missing."""
     started_provider.restore()
     with authority(tmp_path_factory.mktemp("ca"), started_provider) as ca:
         yield ca
@@ -50,9 +53,9 @@ def ca(provider: IdentityProvider, request: pytest.FixtureRequest) -> Authority:
 def member(
     provider: IdentityProvider, ca: Authority, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Member]:
-    """A person of the site `rig`, who has a spec, a profile and credentials, and no certificate yet.
+    """A user of the site `rig` with a spec, a profile and credentials, and without a certificate.
 
-    Whatever a test does, it fails when a secret is found where it does not belong.
+    A test fails if a secret is in an output, or in a file that is not for secrets.
     """
     with membership(tmp_path_factory.mktemp("member"), provider, ca) as member:
         member.settle()

@@ -1,4 +1,4 @@
-"""A real step-ca with an SSH authority, an sshd that trusts it, and a person with a scratch home who uses both."""
+"""A real step-ca, an sshd that trusts it, and a user with a scratch home directory."""
 
 import json
 import os
@@ -32,7 +32,8 @@ KEY = Path(".ssh/id_rig")
 CERTIFICATE = Path(".ssh/id_rig-cert.pub")
 STATE = Path(".local/state/gen")
 
-# What the CA puts into a certificate: MUSICA's tokens tell no address (their scope is `profile`), only a login name.
+# The content of a certificate. Tokens of MUSICA have no email address (their scope is `profile`),
+# only a user name.
 _TEMPLATE = """{
     "type": {{ toJson .Type }},
     "keyId": {{ toJson .Token.preferred_username }},
@@ -50,7 +51,7 @@ class Authority:
     fingerprint: str
     """Of its root, as `step ca bootstrap` takes it."""
     user_key: Path
-    """Public key that signs people's certificates; sshd's TrustedUserCAKeys."""
+    """Public key that signs user certificates; TrustedUserCAKeys of sshd."""
     log: Path
 
 
@@ -58,9 +59,10 @@ class Authority:
 def authority(
     folder: Path, provider: IdentityProvider, lifetime: str = "16h"
 ) -> Iterator[Authority]:
-    """Run a step-ca whose certificates last for a time (as Go writes it), for those whom the provider knows.
+    """Run a step-ca for the users of the provider; `lifetime` is a duration of Go.
 
-    Its files lie in the folder; a second one there is the same authority, started again at the same address.
+    Its files lie in the folder; a second one there is the same authority, started again at the
+    same address.
     """
     config = folder / "ca.json"
     if not config.exists():
@@ -81,7 +83,7 @@ def authority(
 
 
 def _configuration(folder: Path, provider: IdentityProvider, lifetime: str) -> dict[str, Any]:
-    """Make keys and certificates of an authority, and return what goes into its `ca.json`."""
+    """Create the keys and certificates of an authority, and return the content of its `ca.json`."""
     root = root_certificate(folder, "ca-root")
     intermediate = folder / "ca-intermediate.crt"
     names = (
@@ -124,35 +126,38 @@ def _configuration(folder: Path, provider: IdentityProvider, lifetime: str) -> d
 
 @dataclass
 class Member:
-    """A person of a site that logs people in with step's certificates; all that is theirs is below one scratch home."""
+    """A user of a site with certificates of step.
+
+    All files are below one scratch home directory.
+    """
 
     rig: Rig
     provider: IdentityProvider
     ca: Authority
     server: SshServer
-    said: list[str] = field(default_factory=list)
-    """What the person's programs have printed."""
+    output: list[str] = field(default_factory=list)
+    """The output of the programs that the user ran."""
 
     @property
     def home(self) -> Path:
-        """The person's home folder."""
+        """The home directory of the user."""
         return self.rig.home
 
     @property
     def certificate(self) -> Path:
-        """Where the certificate is to be."""
+        """Path of the certificate."""
         return self.home / CERTIFICATE
 
     def settle(self, *, credentials: bool = True, **auth: Any) -> None:
-        """Write the spec of the site, the person's profile, and credentials as dagster-slurm keeps them."""
+        """Write the spec of the site, the profile of the user, and a credentials file."""
         self._write_yaml("site_specs/rig.yaml", self.spec(**auth))
         (self.home / "tmp").mkdir(exist_ok=True)
-        own = {
+        profile = {
             "user": TEST_USER.pw_name,
             "email": f"{TEST_USER.pw_name}@example.org",
             "client_id": "gen",
         }
-        self._write_yaml(".config/gen/profile.yaml", own)
+        self._write_yaml(".config/gen/profile.yaml", profile)
         program = self.home / ".local/bin/gen"
         program.parent.mkdir(parents=True, exist_ok=True)
         program.write_text(f'#!/bin/sh\nexec {sys.executable} -m generator "$@"\n')
@@ -161,7 +166,7 @@ class Member:
             self.credentials()
 
     def credentials(self) -> None:
-        """Let the provider issue an API token and an app password, and write them down."""
+        """Write a credentials file with an API token and an app password of the provider."""
         api, app = (self.provider.hold(f"first-{kind}", kind) for kind in ("api", "app_password"))
         values = {
             f"{PREFIX}_AUTHENTIK_API_TOKEN": api.key,
@@ -189,8 +194,8 @@ class Member:
             "renew_before": "30m",
         }
         pins = {"fingerprints": {"ed25519": self.rig.fingerprint("ed25519")}}
-        wanted = {name: value for name, value in (step | auth).items() if value is not None}
-        return sshd.site(self.server, pins, auth=wanted)
+        values = {name: value for name, value in (step | auth).items() if value is not None}
+        return sshd.site(self.server, pins, auth=values)
 
     def _write_yaml(self, path: str, value: Mapping[str, Any]) -> None:
         target = self.home / path
@@ -198,8 +203,8 @@ class Member:
         with target.open("w") as file:
             YAML(typ="safe").dump(dict(value), file)
 
-    def environment(self, **more: str) -> dict[str, str]:
-        """Return the variables that the person's programs start with."""
+    def environment(self, **variables: str) -> dict[str, str]:
+        """Return the environment of the programs of the user."""
         return {
             "PATH": f"{self.home}/.local/bin:{os.environ['PATH']}",
             "HOME": str(self.home),
@@ -207,29 +212,39 @@ class Member:
             "PYTHONPATH": str(Path(generator.__file__).parents[1]),
             "TMPDIR": str(self.home / "tmp"),
             "GEN_CA_BUNDLE": str(self.provider.root),
-            **more,
+            **variables,
         }
 
-    def command(self, *words: str, setup: str = ":") -> list[str]:
-        """Return a command as the person runs it: where the passwd database, too, has the scratch home.
+    def command(self, *arguments: str, setup: str = ":") -> list[str]:
+        """Return a command as the user runs it: with the scratch home directory in passwd too.
 
-        So ssh, step and gen see one home, and nothing of the machine is hidden from them (Python may lie in root's
-        home). `setup` is shell that comes before, as the mounts that a test needs: nothing else sees them.
+        So ssh, step and gen see one home, and nothing of the machine is hidden from them (Python
+        may lie in root's home). `setup` is shell that comes before, as the mounts that a test
+        needs: nothing else sees them.
         """
         path = self.rig.directory / "passwd"
         if not path.exists():
             name, _, user, group, gecos, _, shell = TEST_USER
-            own = f"{name}:x:{user}:{group}:{gecos}:{self.home}:{shell}"
+            entry = f"{name}:x:{user}:{group}:{gecos}:{self.home}:{shell}"
             lines = Path("/etc/passwd").read_text().splitlines()
             path.write_text(
-                "".join(f"{own if line.startswith(f'{name}:') else line}\n" for line in lines)
+                "".join(f"{entry if line.startswith(f'{name}:') else line}\n" for line in lines)
             )
-        return [*mount_over("/etc/passwd", path), "sh", "-c", f'{setup}; exec "$@"', "sh", *words]
+        return [
+            *mount_over("/etc/passwd", path),
+            "sh",
+            "-c",
+            f'{setup}; exec "$@"',
+            "sh",
+            *arguments,
+        ]
 
-    def run(self, *words: str, setup: str = ":", timeout: float = 60, **environment: str) -> Result:
-        """Run a command as the person, in the home folder, with no terminal."""
+    def run(
+        self, *arguments: str, setup: str = ":", timeout: float = 60, **environment: str
+    ) -> Result:
+        """Run a command as the user, in the home directory, without a terminal."""
         result = subprocess.run(
-            self.command(*words, setup=setup),
+            self.command(*arguments, setup=setup),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -239,20 +254,20 @@ class Member:
             start_new_session=True,
             check=False,
         )
-        self.said.append(f"{result.stdout}{result.stderr}")
+        self.output.append(f"{result.stdout}{result.stderr}")
         return result
 
-    def gen(self, *arguments: str, **more: Any) -> Result:
-        """Run gen as the person."""
-        return self.run(sys.executable, "-m", "generator", *arguments, **more)
+    def gen(self, *arguments: str, **settings: Any) -> Result:
+        """Run gen as the user."""
+        return self.run(sys.executable, "-m", "generator", *arguments, **settings)
 
-    def refresh(self, *options: str, **more: Any) -> Result:
+    def refresh(self, *options: str, **settings: Any) -> Result:
         """Run `gen refresh` for the site."""
-        return self.gen("refresh", "rig", *options, **more)
+        return self.gen("refresh", "rig", *options, **settings)
 
-    def renewed(self, *options: str, **more: Any) -> Result:
+    def renewed(self, *options: str, **settings: Any) -> Result:
         """Run `gen refresh`, which must succeed."""
-        result = self.refresh(*options, **more)
+        result = self.refresh(*options, **settings)
         assert result.returncode == 0, f"{result.stdout}{result.stderr}"
         return result
 
@@ -261,27 +276,35 @@ class Member:
         with ThreadPoolExecutor(number) as threads:
             return list(threads.map(lambda _: self.refresh(*options, timeout=120), range(number)))
 
-    def refused(self, *options: str, **more: Any) -> str:
-        """Run `gen refresh`, which must end with a line that says what to mend; return that line."""
-        result = self.refresh(*options, **more)
+    def refused(self, *options: str, **settings: Any) -> str:
+        """Run `gen refresh`, which must fail with one line; return that line."""
+        result = self.refresh(*options, **settings)
         assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1), result
         return result.stderr
 
-    def login(self, *options: str, **more: Any) -> Result:
+    def login(self, *options: str, **settings: Any) -> Result:
         """Log in with the certificate, by the config that `gen site` compiles."""
         config = self.home / "out/ssh/rig.conf"
         if not config.exists():
-            made = self.gen("site", "rig", "--out", "out")
-            assert made.returncode == 0, made.stderr
+            result = self.gen("site", "rig", "--out", "out")
+            assert result.returncode == 0, result.stderr
         return self.run(
-            "ssh", "-F", str(config), "-o", "BatchMode=yes", *options, "rig", "echo $SERVER", **more
+            "ssh",
+            "-F",
+            str(config),
+            "-o",
+            "BatchMode=yes",
+            *options,
+            "rig",
+            "echo $SERVER",
+            **settings,
         )
 
-    def terminal(self, *words: str, timeout: float = 240) -> Iterator[str]:
-        """Run a command in a terminal, yield all that it has written whenever there is more, and at last its status."""
+    def terminal(self, *arguments: str, timeout: float = 240) -> Iterator[str]:
+        """Run a command in a terminal; yield its output again as it grows, and then its status."""
         leader, follower = pty.openpty()
         process = subprocess.Popen(
-            self.command(*words),
+            self.command(*arguments),
             stdin=follower,
             stdout=follower,
             stderr=follower,
@@ -295,7 +318,7 @@ class Member:
             while chunk := _read(leader, deadline):
                 text += chunk
                 yield text
-            self.said.append(text)
+            self.output.append(text)
             yield f"exit status {process.wait(timeout=60)}"
         finally:
             os.close(leader)
@@ -304,8 +327,8 @@ class Member:
                 process.wait(timeout=60)
 
     def spilled(self) -> list[str]:
-        """Return where secrets are that do not belong there: what was printed, and every file of the person's."""
-        texts = {f"what was printed ({number})": text for number, text in enumerate(self.said)}
+        """Return every output and file with a secret in it, except the files for secrets."""
+        texts = {f"output {number}": text for number, text in enumerate(self.output)}
         files = (path for path in self.home.rglob("*") if path.is_file() and not path.is_symlink())
         texts |= {
             str(path): path.read_text(errors="replace")
@@ -313,13 +336,13 @@ class Member:
             if path not in self.vaults()
         }
         return [
-            place
-            for place, text in texts.items()
+            location
+            for location, text in texts.items()
             if any(secret in text for secret in self.provider.issued)
         ]
 
     def temporary(self) -> list[Path]:
-        """Return what a run leaves when it is killed, and another one is to take away."""
+        """Return the files that a killed run left, which the next run must delete."""
         return [
             *self.home.rglob(".gen-*.tmp"),
             *(self.home / STATE).glob("*.work"),
@@ -331,8 +354,8 @@ class Member:
         return sorted(re.findall(r'_ID="(.+)"', (self.home / CREDENTIALS).read_text()))
 
     def works(self) -> bool:
-        """Tell whether both secrets of the credentials file open what they are for."""
-        kept = dict(
+        """Return whether the provider accepts both secrets of the credentials file."""
+        stored = dict(
             line.split("=", 1)
             for line in (self.home / CREDENTIALS).read_text().splitlines()
             if "=" in line
@@ -341,36 +364,38 @@ class Member:
             "app_password": f"{PREFIX}_OIDC_APP_PASSWORD",
             "api": f"{PREFIX}_AUTHENTIK_API_TOKEN",
         }
-        held = {(one.intent, f'"{one.key}"') for one in self.provider.held.values()}
-        return {(kind, kept[name]) for kind, name in kinds.items()} <= held
+        valid = set()
+        for token in self.provider.held.values():
+            valid.add((token.intent, f'"{token.key}"'))
+        return {(kind, stored[name]) for kind, name in kinds.items()} <= valid
 
     def vaults(self) -> set[Path]:
-        """Return the files that are there to hold secrets."""
+        """Return the files for secrets."""
         return {self.home / CREDENTIALS, self.home / OUTPUT}
 
 
 def _read(descriptor: int, deadline: float) -> str:
-    """Return what comes next from a terminal; nothing at its end."""
+    """Return the next output of a terminal, or an empty string at its end."""
     ready, _, _ = select.select([descriptor], [], [], max(0, deadline - time.monotonic()))
-    assert ready, "the command says no more, and does not end"
+    assert ready, "the command prints nothing more, and does not end"
     try:
         return os.read(descriptor, 65536).decode(errors="replace")
-    except OSError:  # Linux's way to tell that the other side is closed
+    except OSError:  # how Linux reports that the other side is closed
         return ""
 
 
-def clock(moment: str, **more: str) -> dict[str, str]:
-    """Return variables that let Python believe in another time, an offset as faketime(1) takes it.
+def clock(moment: str, **variables: str) -> dict[str, str]:
+    """Return variables that give Python another time, as an offset of faketime(1).
 
     step, which links no library, keeps the real one.
     """
     (library,) = Path("/usr/lib").glob("*/faketime/libfaketime.so.1")
-    return {"LD_PRELOAD": str(library), "FAKETIME": moment, **more}
+    return {"LD_PRELOAD": str(library), "FAKETIME": moment, **variables}
 
 
 @contextmanager
 def membership(folder: Path, provider: IdentityProvider, ca: Authority) -> Iterator[Member]:
-    """Run an sshd that takes the authority's certificates and no plain key, and return a person who uses it."""
+    """Run an sshd that accepts only certificates of the authority, and return a user of it."""
     with Rig(folder) as rig:
         lines = (f"TrustedUserCAKeys {ca.user_key}", "AuthorizedKeysFile none", "MaxStartups 100")
         yield Member(rig, provider, ca, rig.serve("login", ["ed25519"], *lines))

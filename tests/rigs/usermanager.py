@@ -1,4 +1,7 @@
-"""A real systemd user manager for a test, in namespaces and a control group of its own; it ends with its block."""
+"""A real systemd user manager for a test, in namespaces and a control group of its own.
+
+It ends with its block.
+"""
 
 import os
 import pwd
@@ -20,9 +23,10 @@ UNITS = Path(".config/systemd/user")
 _PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 _SYSTEMD = shutil.which("systemd", path="/lib/systemd:/usr/lib/systemd") or "systemd"
 
-# An unprivileged manager needs a control group that is its own. It is mounted as the root of all groups, so that the
-# manager neither sees nor moves a process of the machine's, whichever version of groups the machine itself uses. The
-# kernel mounts no file system over itself; so a tmpfs goes between.
+# An unprivileged manager needs a control group that is its own. It is mounted as the root of all
+# groups, so that the manager neither sees nor moves a process of the machine's, whichever version
+# of groups the machine itself uses. The kernel mounts no file system over itself; so a tmpfs goes
+# between.
 _GROUPS = "mount -t tmpfs none /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup"
 _START = f"""
 set -e
@@ -57,7 +61,7 @@ Result = subprocess.CompletedProcess[str]
 
 @dataclass(frozen=True)
 class UserManager:
-    """A manager that runs, and the scratch folder that is its user's home."""
+    """A running manager, and the scratch home directory of its user."""
 
     user: pwd.struct_passwd
     home: Path
@@ -84,7 +88,7 @@ class UserManager:
         )
 
     def systemctl(self, *arguments: str) -> str:
-        """Run `systemctl --user`, which must succeed, and return what it prints."""
+        """Run `systemctl --user`, which must succeed, and return its output."""
         result = self.run("systemctl", "--user", *arguments)
         assert result.returncode == 0, (
             f"{result.stderr}{self.run('systemctl', '--user', 'status', '*').stdout}"
@@ -99,9 +103,9 @@ class UserManager:
         """Write a file of the user's below the home folder, and return where it is."""
         target = self.home / path
         for folder in [*reversed(target.relative_to(self.home).parents)][1:]:
-            self._own(self.home / folder, lambda place: place.mkdir(mode=0o700, exist_ok=True))
+            self._own(self.home / folder, lambda path: path.mkdir(mode=0o700, exist_ok=True))
         data = content.encode() if isinstance(content, str) else content
-        self._own(target, lambda place: place.write_bytes(data))
+        self._own(target, lambda path: path.write_bytes(data))
         target.chmod(mode)
         return target
 
@@ -119,21 +123,27 @@ class UserManager:
 
 @contextmanager
 def user_manager(user: str = "root", home: str = "home") -> Iterator[UserManager]:
-    """Run the manager of a user; `home` is the last part of the path of the home folder. This needs root."""
+    """Run the manager of a user.
+
+    `home` is the last part of the path of the home folder. This needs root.
+    """
     entry = pwd.getpwnam(user)
     # Not pytest's tmp_path: an unprivileged user may not enter it.
     with tempfile.TemporaryDirectory(prefix="gen-test-", dir="/tmp") as folder:
         Path(folder).chmod(0o755)
-        place = Path(folder, home)
-        place.mkdir(mode=0o700)
-        os.chown(place, entry.pw_uid, entry.pw_gid)
-        with _running(entry, place, Path(folder).name, Path(folder, "log")) as manager:
+        path = Path(folder, home)
+        path.mkdir(mode=0o700)
+        os.chown(path, entry.pw_uid, entry.pw_gid)
+        with _running(entry, path, Path(folder).name, Path(folder, "log")) as manager:
             yield manager
 
 
 @contextmanager
 def _running(user: pwd.struct_passwd, home: Path, group: str, log: Path) -> Iterator[UserManager]:
-    """Start the manager, and stop it with all that it runs; it has the pid of the child, since each step is an exec."""
+    """Start the manager, and stop it with all that it runs.
+
+    It has the pid of the child, since each step is an exec.
+    """
     command = [
         "unshare",
         "--mount",
@@ -172,7 +182,10 @@ def _running(user: pwd.struct_passwd, home: Path, group: str, log: Path) -> Iter
 
 
 def _is_up(manager: UserManager) -> bool:
-    """Tell whether the manager has started; a unit of the machine's own may have failed there (`degraded`)."""
+    """Return whether the manager has started.
+
+    A unit of the machine may have failed there (`degraded`).
+    """
     with suppress(FileNotFoundError):
         if Path(f"/proc/{manager.pid}/exe").readlink().name == "systemd":
             return manager.run("systemctl", "--user", "is-system-running").stdout.strip() in (

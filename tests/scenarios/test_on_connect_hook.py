@@ -1,6 +1,6 @@
-"""What ssh runs before a connection, and when; asked by `ssh -G`, which reads its files as any ssh does.
+"""The command that ssh runs before a connection, tested with `ssh -G`, which runs it too.
 
-Here a stand-in for gen writes down how it was called; the real one has `test_renew_on_connect.py`.
+A script in place of gen records its arguments; `test_renew_on_connect.py` has the real gen.
 """
 
 import os
@@ -33,7 +33,7 @@ Result = subprocess.CompletedProcess[str]
 
 @dataclass(frozen=True)
 class Home:
-    """A person with a certificate, and a stand-in for gen that writes down how it was called."""
+    """A home directory with a certificate, and a script in place of gen."""
 
     path: Path
 
@@ -50,7 +50,7 @@ class Home:
         return self.path / ".ssh/id_rig-cert.pub"
 
     def settle(self, **auth: Any) -> None:
-        """Compile a site, and put a certificate and a gen in place; the certificate is good for an hour."""
+        """Compile a site, and create a certificate that is not due for an hour."""
         hosts = {
             "rig": {"host": "rig.example.org"},
             "jump": {"host": "jump.example.org", "role": "jump"},
@@ -63,10 +63,10 @@ class Home:
             "compute": compute,
             "auth": STEP | auth,
         }
-        (made,) = ssh_config.emit(
+        (artifact,) = ssh_config.emit(
             Account(SiteSpec.model_validate(spec), SiteProfile(user="ada", email="ada@example.org"))
         )
-        self.config.write_bytes(made.content)
+        self.config.write_bytes(artifact.content)
         for file in (self.due, self.certificate, self.path / ".local/bin/gen"):
             file.parent.mkdir(parents=True, exist_ok=True)
         self.certificate.touch()
@@ -78,20 +78,20 @@ class Home:
         self.due.write_text(f"{int(time.time()) + seconds}\n")
 
     def gen(self, script: str) -> None:
-        """Put a script in gen's place."""
+        """Write a script in place of gen."""
         program = self.path / ".local/bin/gen"
         program.write_text(f"#!/bin/sh\n{script}\n")
         program.chmod(0o755)
 
     def calls(self) -> list[str]:
-        """Return how gen was called so far."""
+        """Return the arguments of each call of gen."""
         file = self.path / "calls"
         return file.read_text().splitlines() if file.exists() else []
 
     def ssh(
         self, name: str = "rig", *options: str, cwd: Path | None = None, **environment: str
     ) -> Result:
-        """Ask ssh what it makes of a name."""
+        """Return the settings of ssh for a name."""
         return subprocess.run(
             ["ssh", "-G", "-T", "-F", str(self.config), *options, name],
             stdin=subprocess.DEVNULL,
@@ -121,7 +121,7 @@ def home(tmp_path: Path, need: Callable[..., None]) -> Home:
     return home
 
 
-def test_nothing_is_run_while_the_certificate_is_good(home: Home) -> None:
+def test_nothing_runs_while_the_certificate_is_not_due(home: Home) -> None:
     result = home.ssh()
     assert (result.returncode, result.stderr, home.calls()) == (0, "", [])
 
@@ -137,7 +137,7 @@ def test_nothing_is_run_while_the_certificate_is_good(home: Home) -> None:
         pytest.param(None, id="no file"),
     ],
 )
-def test_a_certificate_is_renewed_that_is_not_known_to_be_good(
+def test_gen_runs_unless_the_file_names_a_second_in_the_future(
     home: Home, content: str | None
 ) -> None:
     home.due.unlink() if content is None else home.due.write_text(content)
@@ -145,14 +145,14 @@ def test_a_certificate_is_renewed_that_is_not_known_to_be_good(
     assert (result.returncode, result.stderr, home.calls()) == (0, "", [CALL])
 
 
-def test_a_certificate_that_is_gone_is_renewed_whatever_was_known_of_it(home: Home) -> None:
+def test_gen_runs_if_the_certificate_is_missing(home: Home) -> None:
     home.certificate.unlink()
     home.ssh()
     assert home.calls() == [CALL]
 
 
 @pytest.mark.parametrize("shell", ["dash", "bash", "zsh", "fish", "tcsh"])
-def test_whatever_the_shell_of_the_person(
+def test_the_hook_works_with_each_login_shell(
     home: Home, shell: str, need: Callable[..., None]
 ) -> None:
     need(shell)
@@ -165,17 +165,20 @@ def test_whatever_the_shell_of_the_person(
 
 
 @pytest.mark.parametrize("shell", ["dash", "bash", "busybox"])
-def test_whatever_a_machine_calls_sh(home: Home, shell: str, need: Callable[..., None]) -> None:
-    """On a Mac sh is bash, on Debian dash, on Alpine busybox. The person's shell here hands the words to such a one."""
+def test_the_hook_works_with_each_sh(home: Home, shell: str, need: Callable[..., None]) -> None:
+    """On a Mac sh is bash, on Debian dash, on Alpine busybox.
+
+    The person's shell here hands the words to such a one.
+    """
     need(shell)
     (home.path / "sh").symlink_to(shutil.which(shell) or "")
-    own = home.path / "shell"
-    own.write_text('#!/bin/sh\neval "set -- ${2#/bin/sh }"\nexec "${0%/*}/sh" "$@"\n')
-    own.chmod(0o755)
-    assert home.ssh(SHELL=str(own)).stderr == ""
+    shell_program = home.path / "shell"
+    shell_program.write_text('#!/bin/sh\neval "set -- ${2#/bin/sh }"\nexec "${0%/*}/sh" "$@"\n')
+    shell_program.chmod(0o755)
+    assert home.ssh(SHELL=str(shell_program)).stderr == ""
     assert home.calls() == []
     home.until(0)
-    assert home.ssh(SHELL=str(own)).stderr == ""
+    assert home.ssh(SHELL=str(shell_program)).stderr == ""
     assert home.calls() == [CALL]
 
 
@@ -190,9 +193,7 @@ def test_whatever_a_machine_calls_sh(home: Home, shell: str, need: Callable[...,
         pytest.param("github.com", 0, id="a host of somebody else's"),
     ],
 )
-def test_a_certificate_is_renewed_for_the_hosts_of_its_site_alone(
-    home: Home, name: str, calls: int
-) -> None:
+def test_gen_runs_for_the_hosts_of_the_site_only(home: Home, name: str, calls: int) -> None:
     home.until(0)
     home.ssh(name)
     assert len(home.calls()) == calls
@@ -206,7 +207,7 @@ def test_a_certificate_is_renewed_for_the_hosts_of_its_site_alone(
         pytest.param("Match exec true\n    ForwardX11 no", id="another command"),
     ],
 )
-def test_it_is_run_once_where_ssh_reads_its_files_twice(home: Home, lines: str) -> None:
+def test_gen_runs_once_even_if_ssh_reads_its_files_twice(home: Home, lines: str) -> None:
     home.until(0)
     with home.config.open("a") as config:
         config.write(f"{lines}\n")
@@ -214,17 +215,17 @@ def test_it_is_run_once_where_ssh_reads_its_files_twice(home: Home, lines: str) 
     assert home.calls() == [CALL]
 
 
-def test_no_setting_depends_on_it(home: Home) -> None:
+def test_the_hook_changes_no_setting_of_ssh(home: Home) -> None:
     home.until(0)
     names = ("rig", "jump", "cn001", "github.com")
-    found = [home.ssh(name).stdout for name in names]
+    before = [home.ssh(name).stdout for name in names]
     assert home.calls()
     home.settle(renew_on_connect=False)
-    assert [home.ssh(name).stdout for name in names] == found
+    assert [home.ssh(name).stdout for name in names] == before
 
 
 @pytest.mark.parametrize(
-    ("script", "words"),
+    ("script", "output"),
     [
         pytest.param("exit 1", "", id="that fails"),
         pytest.param("kill -KILL $$", "Killed\n", id="that is killed"),
@@ -234,15 +235,15 @@ def test_no_setting_depends_on_it(home: Home) -> None:
         pytest.param("echo 'a line' >&2", "a line\n", id="that has something to say"),
     ],
 )
-def test_ssh_goes_on_after_a_gen(home: Home, script: str, words: str) -> None:
+def test_ssh_goes_on_after_gen_ends(home: Home, script: str, output: str) -> None:
     usual = home.ssh()
     home.until(0)
     home.gen(script)
     result = home.ssh()
-    assert (result.returncode, result.stdout, result.stderr) == (0, usual.stdout, words)
+    assert (result.returncode, result.stdout, result.stderr) == (0, usual.stdout, output)
 
 
-def test_without_gen_nothing_happens_and_nothing_is_said(home: Home) -> None:
+def test_without_gen_nothing_happens_and_nothing_is_printed(home: Home) -> None:
     home.until(0)
     (home.path / ".local/bin/gen").unlink()
     result = home.ssh()
@@ -253,27 +254,25 @@ def test_without_gen_nothing_happens_and_nothing_is_said(home: Home) -> None:
     "nowhere",
     [pytest.param({"HOME": "/no/such/place"}, id="gone"), pytest.param({"HOME": ""}, id="empty")],
 )
-def test_a_person_without_a_home_connects_all_the_same(
+def test_a_user_without_a_home_directory_can_connect(
     home: Home, nowhere: dict[str, str], tmp_path: Path
 ) -> None:
     result = home.ssh(cwd=tmp_path, **nowhere)
     assert (result.returncode, result.stderr) == (0, "")
 
 
-def test_gen_is_found_where_the_persons_path_says_so_first(home: Home, tmp_path: Path) -> None:
-    own = tmp_path / "bin"
-    own.mkdir()
-    (own / "gen").write_text('#!/bin/sh\necho "mine: $*" >>~/calls\n')
-    (own / "gen").chmod(0o755)
+def test_gen_is_looked_up_on_the_path_of_the_user_first(home: Home, tmp_path: Path) -> None:
+    directory = tmp_path / "bin"
+    directory.mkdir()
+    (directory / "gen").write_text('#!/bin/sh\necho "mine: $*" >>~/calls\n')
+    (directory / "gen").chmod(0o755)
     home.until(0)
-    home.ssh(PATH=f"{own}:{os.environ['PATH']}")
+    home.ssh(PATH=f"{directory}:{os.environ['PATH']}")
     assert home.calls() == [f"mine: {CALL}"]
 
 
-def test_gen_starts_in_the_home_folder_and_not_where_others_may_have_put_a_spec(
-    home: Home, tmp_path: Path
-) -> None:
-    """In the folder where it starts, gen takes specs from `site_specs`, and a spec has commands that are run."""
+def test_gen_starts_in_the_home_directory(home: Home, tmp_path: Path) -> None:
+    """A spec in `site_specs` below another directory could name any command."""
     (tmp_path / "site_specs").mkdir()
     home.until(0)
     home.gen("pwd >~/calls")

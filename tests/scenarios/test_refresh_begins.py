@@ -13,8 +13,8 @@ def test_an_api_token_alone_is_enough_to_begin(member: Member) -> None:
     )
     (member.home / CREDENTIALS).unlink()
     token = member.provider.held["first-api"].key
-    told = member.renewed(**{f"{PREFIX}_AUTHENTIK_API_TOKEN": token}).stderr
-    assert "credentials rotated" in told and "renewed" in told
+    output = member.renewed(**{f"{PREFIX}_AUTHENTIK_API_TOKEN": token}).stderr
+    assert "credentials rotated" in output and "renewed" in output
     assert member.works()
     app_password = (member.home / OUTPUT).read_text().strip()
     assert f'"{app_password}"' in (member.home / CREDENTIALS).read_text()

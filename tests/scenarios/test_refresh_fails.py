@@ -1,4 +1,4 @@
-"""`gen refresh` fails with a line that says what to do, and the certificate that was there still opens the site."""
+"""`gen refresh` fails with one line, and the previous certificate still opens the site."""
 
 import json
 import shutil
@@ -21,7 +21,7 @@ def certified(
     started_ca: Authority,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Member]:
-    """A person with a certificate, the same one for all tests; take `member`."""
+    """A user with a certificate, the same one for all tests; take `member`."""
     folder = tmp_path_factory.mktemp("certified")
     with membership(folder, started_provider, started_ca) as member:
         member.settle()
@@ -34,7 +34,10 @@ def certified(
 def member(
     provider: IdentityProvider, ca: Authority, request: pytest.FixtureRequest
 ) -> Iterator[Member]:
-    """A person whose certificate opens the site, before a test and after it: whatever goes wrong in it."""
+    """A user whose certificate opens the site, before a test and after it.
+
+    Whatever goes wrong in it.
+    """
     member: Member = request.getfixturevalue("certified")
     member.settle()
     provider.requests.clear()
@@ -48,7 +51,7 @@ def member(
 
 
 def recorded(member: Member) -> str:
-    """Return what `gen status` will tell of the last run."""
+    """Return the message of the last run, which `gen status` shows."""
     state = json.loads((member.home / STATE / "rig.json").read_text())
     assert state["result"] == "failed"
     return str(state["message"])
@@ -60,7 +63,7 @@ def fault(status: int, body: bytes = b"", **headers: str) -> Fault:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told", "requests"),
+    ("wrong", "message", "requests"),
     [
         pytest.param(fault(401), "refuses the app password …", 1, id="401"),
         pytest.param(fault(403), "refuses the app password …", 1, id="403"),
@@ -118,12 +121,14 @@ def fault(status: int, body: bytes = b"", **headers: str) -> Fault:
         ),
     ],
 )
-def test_what_a_provider_answers(wrong: Fault, told: str, requests: int, member: Member) -> None:
-    # A wrong app password can be mended with an API token: here there is none.
+def test_a_bad_answer_of_the_provider_is_reported(
+    wrong: Fault, message: str, requests: int, member: Member
+) -> None:
+    # With an API token, gen would replace a wrong app password.
     without_api_token(member)
     member.provider.fault = wrong
     line = member.refused("--force")
-    assert told in line
+    assert message in line
     assert line.startswith("rig: ")
     assert recorded(member) in line
     assert member.provider.count() == requests
@@ -131,11 +136,11 @@ def test_what_a_provider_answers(wrong: Fault, told: str, requests: int, member:
 
 def without_api_token(member: Member) -> None:
     path = member.home / CREDENTIALS
-    kept = [line for line in path.read_text().splitlines() if "_API_TOKEN" not in line]
-    path.write_text("\n".join([*kept, ""]))
+    remaining = [line for line in path.read_text().splitlines() if "_API_TOKEN" not in line]
+    path.write_text("\n".join([*remaining, ""]))
 
 
-def test_after_a_retry_after_the_provider_is_left_alone_until_then(member: Member) -> None:
+def test_a_retry_after_is_respected_by_the_next_run(member: Member) -> None:
     member.provider.fault = fault(429, Retry_After="3600")
     member.refused("--force")
     assert member.provider.count() == 1
@@ -154,7 +159,7 @@ def test_after_a_retry_after_the_provider_is_left_alone_until_then(member: Membe
         pytest.param(Fault(delay=3), id="slow"),
     ],
 )
-def test_what_passes_is_waited_for(passing: Fault, member: Member) -> None:
+def test_a_fault_of_the_provider_that_passes_is_retried(passing: Fault, member: Member) -> None:
     passing.times = 1
     member.provider.fault = passing
     with kept(member):
@@ -162,19 +167,19 @@ def test_what_passes_is_waited_for(passing: Fault, member: Member) -> None:
     assert member.provider.count() == (1 if passing.delay else 2)
 
 
-def test_a_provider_that_is_down(member: Member) -> None:
+def test_a_provider_that_is_down_is_reported(member: Member) -> None:
     with member.provider.down():
         assert "connection refused" in member.refused("--force")
 
 
-def test_a_provider_whose_certificate_is_not_trusted(member: Member) -> None:
+def test_a_provider_whose_tls_certificate_is_not_trusted_is_reported(member: Member) -> None:
     line = member.refused("--force", GEN_CA_BUNDLE=str(member.ca.user_key.with_name("ca-root.crt")))
     assert "its TLS certificate is not trusted" in line
     assert "--ca-bundle FILE" in line
     assert member.provider.count() == 0
 
 
-def test_a_plain_address_is_refused_but_for_the_loopback(member: Member) -> None:
+def test_plain_http_is_refused_except_on_the_loopback(member: Member) -> None:
     line = member.refused(
         "--force", **{f"{PREFIX}_OIDC_TOKEN_URL": "http://auth.example.org/token/"}
     )
@@ -185,7 +190,7 @@ FORGED = "(cd ~/.ssh; head -c 400 id_rig-cert.pub; printf evil; tail -c +405 id_
 
 
 @pytest.mark.parametrize(
-    ("step", "told"),
+    ("step", "message"),
     [
         pytest.param("echo no way >&2; exit 3", "step failed: no way", id="fails"),
         pytest.param("exit 3", "step failed: status 3", id="fails without a word"),
@@ -227,12 +232,14 @@ FORGED = "(cd ~/.ssh; head -c 400 id_rig-cert.pub; printf evil; tail -c +405 id_
         ),
     ],
 )
-def test_a_step_that(step: str, told: str, member: Member, instead: Callable[[str], None]) -> None:
+def test_a_step_that_fails_or_returns_no_certificate_is_reported(
+    step: str, message: str, member: Member, instead: Callable[[str], None]
+) -> None:
     instead(step)
-    assert told in member.refused("--force")
+    assert message in member.refused("--force")
 
 
-def test_a_step_that_hangs_holds_a_connection_up_for_a_bounded_time_and_is_ended(
+def test_a_step_that_hangs_is_stopped_before_it_delays_a_connection_for_long(
     member: Member, instead: Callable[[str], None]
 ) -> None:
     instead("echo $$ > ~/hangs; exec sleep 300")
@@ -245,7 +252,7 @@ def test_a_step_that_hangs_holds_a_connection_up_for_a_bounded_time_and_is_ended
 
 @pytest.fixture
 def instead(member: Member) -> Iterator[Callable[[str], None]]:
-    """Do something in place of a signature by the real step."""
+    """Run a script in place of a signature by the real step."""
     program = member.home / ".local/bin/step"
 
     def write(script: str) -> None:
@@ -258,7 +265,7 @@ def instead(member: Member) -> Iterator[Callable[[str], None]]:
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         pytest.param(
             ("-n", "somebody", "-V", "+1h"), "does not let root log in", id="for somebody else"
@@ -280,25 +287,28 @@ def instead(member: Member) -> Iterator[Callable[[str], None]]:
         ),
     ],
 )
-def test_a_certificate_that_comes(
-    options: tuple[str, ...], told: str, member: Member, instead: Callable[[str], None]
+def test_a_worse_certificate_is_refused(
+    options: tuple[str, ...], message: str, member: Member, instead: Callable[[str], None]
 ) -> None:
     signer = member.rig.key("ecdsa-other")
-    if "not a key of the CA" not in told:
+    if "not a key of the CA" not in message:
         signer = member.ca.user_key.with_suffix("")
     instead(f'exec ssh-keygen -q -s {signer} -I test {" ".join(options)} "$4"')
-    assert told in member.refused("--force")
+    assert message in member.refused("--force")
 
 
-def test_a_certificate_for_another_key_is_not_taken(
+def test_a_certificate_for_another_key_is_refused(
     member: Member, instead: Callable[[str], None]
 ) -> None:
-    other, signer = f"{member.rig.key('ed25519-other')}.pub", member.ca.user_key.with_suffix("")
-    instead(f'cp {other} "$4"; exec ssh-keygen -q -s {signer} -I test -n root -V +1h "$4"')
+    another_key, signer = (
+        f"{member.rig.key('ed25519-other')}.pub",
+        member.ca.user_key.with_suffix(""),
+    )
+    instead(f'cp {another_key} "$4"; exec ssh-keygen -q -s {signer} -I test -n root -V +1h "$4"')
     assert "is for another key" in member.refused("--force")
 
 
-def test_without_step_it_says_where_to_get_it(member: Member) -> None:
+def test_without_step_the_message_says_where_to_get_it(member: Member) -> None:
     folder = member.home / "few"
     programs = ("ssh-keygen", "ssh")
     setup = f"mkdir -p {folder}; " + "; ".join(
@@ -308,25 +318,31 @@ def test_without_step_it_says_where_to_get_it(member: Member) -> None:
     assert "step is not on PATH; install it: https://" in line
 
 
-def test_a_ca_that_does_not_tell_its_keys_is_told(member: Member) -> None:
+def test_a_ca_that_does_not_list_its_keys_is_reported(member: Member) -> None:
     program, real = member.home / ".local/bin/step", shutil.which("step")
     program.write_text(f'#!/bin/sh\n[ "$2" = config ] && exit 1\nexec {real} "$@"\n')
     program.chmod(0o755)
     with kept(member):
         member.certificate.unlink()
-        told = member.refresh("--force").stderr
+        message = member.refresh("--force").stderr
     program.unlink()
-    assert "the CA did not list its keys" in told
+    assert "the CA did not list its keys" in message
 
 
-def full(place: str) -> str:
-    """Return shell that mounts a full disk over a folder, with what is in it."""
-    copied = f"cp -a {place} /mnt/kept; mount -t tmpfs -o size=64k,mode=700 none {place}; cp -a /mnt/kept/. {place}"
-    return f"mount -t tmpfs none /mnt; {copied}; head -c 1m /dev/zero > {place}/full 2>/dev/null"
+def full(directory: str) -> str:
+    """Return shell code that mounts a full disk over a directory and keeps its files."""
+    steps = (
+        "mount -t tmpfs none /mnt",
+        f"cp -a {directory} /mnt/kept",
+        f"mount -t tmpfs -o size=64k,mode=700 none {directory}",
+        f"cp -a /mnt/kept/. {directory}",
+        f"head -c 1m /dev/zero > {directory}/full 2>/dev/null",
+    )
+    return "; ".join(steps)
 
 
 @pytest.mark.parametrize(
-    ("setup", "told"),
+    ("setup", "message"),
     [
         pytest.param(
             full("~/.ssh"), "no space left on device", id="a full disk below the certificate"
@@ -346,18 +362,25 @@ def full(place: str) -> str:
         ),
     ],
 )
-def test_a_disk_that_takes_nothing(setup: str, told: str, member: Member) -> None:
-    assert told in member.refused("--force", setup=setup).lower()
+def test_a_disk_that_cannot_be_written_is_reported(
+    setup: str, message: str, member: Member
+) -> None:
+    assert message in member.refused("--force", setup=setup).lower()
 
 
 @pytest.mark.parametrize("offset", ["-3d", "+3d"], ids=["back", "ahead"])
-def test_a_clock_that_jumped(offset: str, member: Member, need: Callable[..., None]) -> None:
-    """What comes is not valid by such a clock; the old one, which the server knows to be valid, stays."""
+def test_a_clock_that_is_days_wrong_is_reported(
+    offset: str, member: Member, need: Callable[..., None]
+) -> None:
+    """The new certificate is not valid by such a clock.
+
+    The old one stays, and the server accepts it.
+    """
     need("faketime")
     assert "set its clock" in member.refused("--force", **clock(offset))
 
 
-def test_a_clock_by_which_the_provider_itself_has_ended_is_doubted(
+def test_a_clock_by_which_tls_has_expired_is_doubted(
     member: Member, need: Callable[..., None]
 ) -> None:
     need("faketime")
@@ -365,7 +388,7 @@ def test_a_clock_by_which_the_provider_itself_has_ended_is_doubted(
 
 
 @pytest.mark.parametrize("offset", ["-20", "+20"], ids=["behind", "ahead"])
-def test_a_clock_that_is_a_little_wrong_is_no_fault(
+def test_a_clock_that_is_twenty_seconds_wrong_is_tolerated(
     offset: str, member: Member, need: Callable[..., None]
 ) -> None:
     need("faketime")
@@ -381,7 +404,7 @@ def kept(member: Member) -> Iterator[None]:
     member.certificate.write_bytes(before)
 
 
-def test_no_more_certificates_in_a_day_than_the_site_gives(member: Member) -> None:
+def test_gen_requests_no_more_certificates_in_a_day_than_the_site_issues(member: Member) -> None:
     member.settle(max_per_day=1)
     with kept(member):
         member.renewed("--force")
@@ -390,13 +413,15 @@ def test_no_more_certificates_in_a_day_than_the_site_gives(member: Member) -> No
         assert member.ca.log.read_text().count("path=/ssh/sign") == signed
 
 
-def test_a_credentials_file_that_others_may_read_is_not_used(member: Member) -> None:
+def test_a_credentials_file_that_other_users_may_read_is_refused(member: Member) -> None:
     (member.home / CREDENTIALS).chmod(0o644)
     assert "other users may read it (mode 644); run chmod 600" in member.refused("--force")
     (member.home / CREDENTIALS).chmod(0o600)
 
 
-def test_a_ca_that_is_down(provider: IdentityProvider, tmp_path: Path) -> None:
+def test_a_ca_that_is_down_is_reported_and_nothing_is_rotated(
+    provider: IdentityProvider, tmp_path: Path
+) -> None:
     with authority(tmp_path, provider) as ca:
         pass
     with membership(tmp_path / "person", provider, ca) as member:
@@ -409,7 +434,7 @@ def test_a_ca_that_is_down(provider: IdentityProvider, tmp_path: Path) -> None:
         assert logged_in(member.login())
 
 
-def test_a_ca_that_could_not_reach_the_provider_when_it_started(
+def test_a_ca_that_could_not_reach_the_provider_at_its_start_is_reported(
     provider: IdentityProvider, tmp_path: Path
 ) -> None:
     """It has switched its provisioner off, for good: dagster-slurm's issue 122."""

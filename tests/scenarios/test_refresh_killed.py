@@ -1,6 +1,7 @@
-"""A run that is killed: at each step of a replacement and of a rotation, by strace, just before a system call.
+"""A run is killed by strace just before each system call of a renewal and of a rotation.
 
-Afterwards a login that worked still works, no secret is left in a temporary file, and the next run recovers by itself.
+Afterwards a login that worked still works, no secret is left in a temporary file, and the next run
+recovers by itself.
 """
 
 import re
@@ -17,25 +18,26 @@ from step_ca import STATE, Member
 pytestmark = [pytest.mark.system, pytest.mark.long]
 
 GEN = (sys.executable, "-m", "generator", "refresh", "rig")
-# What changes something for whoever looks afterwards: on the disk, at the other end of a connection, or by another
-# program. A file that is just made is there, and empty, before the first write to it.
+# Calls that change the disk, send something, or start another program. A file that was just
+# created is empty before the first write to it.
 CALLS = "mkdir,write,rename,unlink,unlinkat,rmdir,vfork,clone"
 
 
 def steps(member: Member, *options: str) -> list[tuple[str, int]]:
-    """Return the calls of a whole run that change something: the name of each, and which of its kind it is."""
+    """Return the name and the number of each system call of a run that changes something."""
     log = member.home / "calls"
     done = member.run("strace", f"--trace={CALLS}", f"--output={log}", *GEN, *options)
     assert done.returncode == 0, done.stderr
-    numbers, found = Counter[str](), []
+    numbers = Counter[str]()
+    changes = []
     for line in log.read_text().splitlines():
         call = re.match(r"(\w+)\(.*= (-?\d+)", line)
         if call:
             numbers[call[1]] += 1
             if int(call[2]) >= 0:
-                found.append((call[1], numbers[call[1]]))
+                changes.append((call[1], numbers[call[1]]))
     log.unlink()
-    return found
+    return changes
 
 
 def killed(member: Member, step: tuple[str, int], *options: str) -> None:
@@ -45,7 +47,7 @@ def killed(member: Member, step: tuple[str, int], *options: str) -> None:
 
 
 def deadly(name: str, number: int) -> tuple[str, ...]:
-    """Return the words before a command that is to be killed at a call of some name."""
+    """Return the command that kills another one at its NUMBERth call of NAME."""
     return (
         "strace",
         f"--trace={name}",
@@ -55,7 +57,7 @@ def deadly(name: str, number: int) -> tuple[str, ...]:
 
 
 def recovered(member: Member, *options: str) -> None:
-    """Let the next run put things in order, and see that it has."""
+    """Check that the next run recovers."""
     member.renewed(*options)
     # What no renewal follows stays beside the state, until one does; no secret is in it.
     assert [
@@ -70,7 +72,7 @@ def recovered(member: Member, *options: str) -> None:
 @pytest.mark.parametrize(
     "options", [("--force",), ("--rotate-app-password",)], ids=["replacement", "rotation"]
 )
-def test_a_login_that_worked_still_works_wherever_it_is_killed(
+def test_a_login_still_works_wherever_a_run_is_killed(
     options: tuple[str, ...],
     member: Member,
     need: Callable[..., None],
@@ -79,37 +81,38 @@ def test_a_login_that_worked_still_works_wherever_it_is_killed(
     need("strace")
     member.renewed()
     assert logged_in(member.login())
-    member.renewed(*options)  # so that Python, too, has written what it keeps of each module
+    member.renewed(*options)  # so that Python has written the bytecode of each module
     points = steps(member, *options)
     record_property("points", len(points))
     sys.stdout.write(
-        f"killed at {len(points)} points of {' '.join(options)}: {Counter(name for name, _ in points)}\n"
+        f"killed at {len(points)} points of {' '.join(options)}: "
+        f"{Counter(name for name, _ in points)}\n"
     )
     assert len(points) > 15
-    left = list[Path]()
+    leftovers: list[Path] = []
     for point in points:
         killed(member, point, *options)
-        left += member.temporary()
+        leftovers += member.temporary()
         assert member.works(), point
         assert not open_secrets(member), point
         assert "--force" not in options or logged_in(member.login()), point
         recovered(member)
-    assert left  # or there was nothing to take away
+    assert leftovers  # or there was nothing to take away
     member.renewed("--force")
     assert member.temporary() == []
     assert logged_in(member.login())
 
 
 def open_secrets(member: Member) -> list[Path]:
-    """Return the files with a secret that others than the person may read."""
-    found = [Path(place) for place in member.spilled() if place.startswith("/")]
-    return [path for path in found if path.stat().st_mode & 0o077]
+    """Return the files with a secret that other users may read."""
+    paths = [Path(location) for location in member.spilled() if location.startswith("/")]
+    return [path for path in paths if path.stat().st_mode & 0o077]
 
 
-def test_the_first_time_it_is_killed_it_begins_anew(
+def test_a_first_run_that_is_killed_starts_afresh(
     member: Member, need: Callable[..., None]
 ) -> None:
-    """Where ssh-keygen makes a key, and where step makes a context, signs, and is asked for the CA's keys."""
+    """It is killed where it starts another program: ssh-keygen, or step with each of its tasks."""
     need("strace")
     for name in ("vfork", "clone"):
         number = 1

@@ -1,4 +1,4 @@
-"""`gen refresh` with the real step, a real step-ca and a real sshd: what it renews, when, and what it leaves alone."""
+"""`gen refresh` with the real step, a real step-ca and a real sshd."""
 
 import json
 import re
@@ -25,7 +25,7 @@ def permission_denied(member: Member) -> bool:
 
 
 def traced(member: Member, *options: str) -> list[str]:
-    """Run `gen refresh` under strace, and return a line for each program that was started and each connection."""
+    """Run `gen refresh` under strace; return a line for each program and each connection."""
     log = member.home / "trace"
     calls = (
         "strace",
@@ -41,7 +41,7 @@ def traced(member: Member, *options: str) -> list[str]:
     return [line for line in lines if "execve(" in line or "AF_INET" in line]
 
 
-def test_the_first_time_it_makes_a_key_and_gets_a_certificate_that_opens_the_site(
+def test_the_first_run_creates_a_key_and_gets_a_certificate_that_opens_the_site(
     member: Member,
 ) -> None:
     assert "renewed, valid until" in member.renewed().stderr
@@ -51,16 +51,16 @@ def test_the_first_time_it_makes_a_key_and_gets_a_certificate_that_opens_the_sit
     assert (member.home / KEY).stat().st_mode & 0o777 == 0o600
 
 
-def test_the_context_that_step_is_given_is_the_one_of_the_spec_and_the_current_one_stays(
+def test_the_current_context_of_step_stays_the_same(
     member: Member,
 ) -> None:
-    other = ("step", "ca", "bootstrap", "--context", "other", "--ca-url", member.ca.url)
-    assert member.run(*other, "--fingerprint", member.ca.fingerprint).returncode == 0
+    bootstrap = ("step", "ca", "bootstrap", "--context", "other", "--ca-url", member.ca.url)
+    assert member.run(*bootstrap, "--fingerprint", member.ca.fingerprint).returncode == 0
     member.renewed()
     assert member.run("step", "context", "list").stdout.splitlines() == ["▶ other", "rig"]
 
 
-def test_a_certificate_that_lasts_is_left_alone_without_a_connection_or_another_program(
+def test_a_certificate_that_is_not_due_costs_no_connection_and_no_program(
     member: Member, need: Callable[..., None]
 ) -> None:
     need("strace")
@@ -72,7 +72,7 @@ def test_a_certificate_that_lasts_is_left_alone_without_a_connection_or_another_
     assert (member.certificate.read_bytes(), member.provider.count()) == (before, 1)
 
 
-def test_no_program_is_told_a_secret_in_its_arguments(
+def test_no_program_gets_a_secret_in_its_arguments(
     member: Member, need: Callable[..., None]
 ) -> None:
     need("strace")
@@ -83,7 +83,7 @@ def test_no_program_is_told_a_secret_in_its_arguments(
     ] == []
 
 
-def test_a_certificate_that_has_ended_opens_nothing_until_it_is_renewed(member: Member) -> None:
+def test_an_expired_certificate_opens_the_site_again_after_a_renewal(member: Member) -> None:
     member.settle(renew_on_connect=False)
     signed_until(member, "2026-01-02T00:00:00Z")
     assert permission_denied(member)
@@ -99,7 +99,7 @@ def test_a_certificate_that_has_ended_opens_nothing_until_it_is_renewed(member: 
         pytest.param(("--force",), 2, id="forced"),
     ],
 )
-def test_it_renews_what_is_not_due_when_it_is_told_to(
+def test_force_renews_a_certificate_that_is_not_due(
     member: Member, options: tuple[str, ...], requests: int
 ) -> None:
     member.renewed()
@@ -110,17 +110,17 @@ def test_it_renews_what_is_not_due_when_it_is_told_to(
     assert logged_in(member.login())
 
 
-def test_a_check_tells_whether_one_is_due_and_asks_nobody(member: Member) -> None:
+def test_check_returns_whether_the_certificate_is_due_without_a_request(member: Member) -> None:
     assert member.refresh("--check").returncode == 1
     assert not member.certificate.exists()
     member.renewed()
     assert member.refresh("--check").returncode == 0
-    found = json.loads(member.refresh("--check", "--json").stdout)
-    assert (found["site"], found["due"], found["seconds_left"] > 57_000) == ("rig", False, True)
+    record = json.loads(member.refresh("--check", "--json").stdout)
+    assert (record["site"], record["due"], record["seconds_left"] > 57_000) == ("rig", False, True)
     assert member.provider.count() == 1
 
 
-def test_what_ssh_is_told_is_the_second_from_which_it_is_due(member: Member) -> None:
+def test_the_file_for_ssh_has_the_second_from_which_the_certificate_is_due(member: Member) -> None:
     member.renewed()
     shown = member.run("ssh-keygen", "-L", "-f", str(CERTIFICATE), TZ="UTC").stdout
     ends = re.search(r"Valid: from \S+ to (\S+)", shown)
@@ -129,8 +129,8 @@ def test_what_ssh_is_told_is_the_second_from_which_it_is_due(member: Member) -> 
     assert (member.home / STATE / "rig.due").read_text() == f"{second - 1800}\n"
 
 
-def test_twenty_at_once_make_one_token_request(member: Member) -> None:
-    """All have started before the first is allowed to go on: the provider takes its time."""
+def test_twenty_runs_at_once_make_one_token_request(member: Member) -> None:
+    """The provider is slow, so that all have started before the first one goes on."""
     member.provider.delay(2)
     runs = member.at_once(20)
     assert [run.returncode for run in runs] == [0] * 20, runs
@@ -140,14 +140,14 @@ def test_twenty_at_once_make_one_token_request(member: Member) -> None:
 
 
 def visited(address: str, root: Path) -> None:
-    """Open an address as a browser does, to the page that step shows at the end."""
+    """Open an address as a browser does, up to the last page of step."""
     with urllib.request.urlopen(
         address, context=ssl.create_default_context(cafile=str(root)), timeout=120
     ) as page:
         assert b"Success" in page.read()
 
 
-def test_without_a_client_a_person_gets_the_certificate_in_a_browser(member: Member) -> None:
+def test_without_a_client_id_the_user_gets_the_certificate_in_a_browser(member: Member) -> None:
     member.settle(credentials=False, oidc=None, authentik=None)
     opened, text = False, ""
     for text in member.terminal(*GEN, "refresh", "rig"):
@@ -155,11 +155,11 @@ def test_without_a_client_a_person_gets_the_certificate_in_a_browser(member: Mem
         if link and not opened:
             visited(link[1], member.provider.root)
             opened = True
-    assert text == "exit status 0", member.said
+    assert text == "exit status 0", member.output
     assert logged_in(member.login())
 
 
-def test_without_a_client_and_a_terminal_it_says_what_to_type(member: Member) -> None:
+def test_without_a_client_id_and_a_terminal_the_message_names_the_command(member: Member) -> None:
     member.settle(credentials=False, oidc=None, authentik=None)
     assert "run in a terminal: gen refresh rig" in member.refused()
     assert member.provider.count("/") == 0
@@ -188,29 +188,32 @@ ZONES = ["Europe/Vienna", "America/New_York", "Pacific/Kiritimati"]
         ),
     ],
 )
-def test_the_time_zone_decides_nothing(
+def test_the_time_zone_does_not_matter(
     ends: str, moments: tuple[str, str], member: Member, need: Callable[..., None]
 ) -> None:
-    """A certificate falls due half an hour before its end: at the second of two moments, and not at the first."""
+    """A certificate falls due half an hour before its end.
+
+    At the second of two moments, and not at the first.
+    """
     need("faketime")
     signed_until(member, ends)
     for zone in ZONES:
         for moment, status in zip(moments, (0, 1), strict=True):
             second = f"{datetime.fromisoformat(moment).timestamp():.0f}"
-            found = member.refresh("--check", **clock(second, FAKETIME_FMT="%s", TZ=zone))
-            assert found.returncode == status, (zone, moment, found)
+            result = member.refresh("--check", **clock(second, FAKETIME_FMT="%s", TZ=zone))
+            assert result.returncode == status, (zone, moment, result)
 
 
 def signed_until(member: Member, ends: str) -> None:
-    """Give a person a key, and a certificate of the CA that ends at some moment."""
+    """Create a key for the user, with a certificate of the CA that expires at a moment."""
     key = str(member.home / KEY)
     until = re.sub(r"[-:T]", "", ends)
     signed = ("-s", str(member.ca.user_key.with_suffix("")), "-I", "test", "-n", TEST_USER.pw_name)
-    for words in (
+    for options in (
         ("-t", "ed25519", "-N", "", "-f", key),
         (*signed, "-V", f"20260101000000Z:{until}", f"{key}.pub"),
     ):
-        assert member.run("ssh-keygen", "-q", *words).returncode == 0, member.said[-1]
+        assert member.run("ssh-keygen", "-q", *options).returncode == 0, member.output[-1]
 
 
 @pytest.mark.parametrize(
@@ -222,14 +225,19 @@ def signed_until(member: Member, ends: str) -> None:
         pytest.param("profiles", id="of the settings"),
     ],
 )
-def test_where_step_was_killed_after_the_writing(lost: str, member: Member) -> None:
-    """It writes one file after the other; the rest of them, and nothing else, has to be made up for."""
+def test_an_incomplete_context_of_step_is_completed(lost: str, member: Member) -> None:
+    """It writes one file after the other.
+
+    The rest of them, and nothing else, has to be made up for.
+    """
     member.renewed()
     assert member.run("sh", "-c", f"cd .step && rm -r {lost}").returncode == 0
     assert "renewed" in member.renewed("--force").stderr
 
 
-def test_another_root_than_the_specs_is_fatal_before_anything_is_sent(member: Member) -> None:
+def test_a_known_root_that_differs_from_the_spec_is_refused_before_a_request(
+    member: Member,
+) -> None:
     member.renewed()
     before = member.certificate.read_bytes()
     member.settle(credentials=False, ca_fingerprint="0" * 64)
@@ -237,22 +245,22 @@ def test_another_root_than_the_specs_is_fatal_before_anything_is_sent(member: Me
     assert (member.certificate.read_bytes(), member.provider.count()) == (before, 1)
 
 
-def test_a_ca_that_has_another_root_than_the_spec_says_gets_no_token(member: Member) -> None:
+def test_a_ca_with_another_root_than_in_the_spec_gets_no_token(member: Member) -> None:
     member.settle(ca_fingerprint="0" * 64)
     member.refused()
     assert (member.provider.count(), member.certificate.exists()) == (0, False)
 
 
-def test_another_ca_in_the_place_of_the_one_that_is_known_gets_no_token_to_sign(
+def test_another_ca_at_the_known_address_gets_no_token(
     member: Member, provider: IdentityProvider, tmp_path: Path
 ) -> None:
     member.renewed()
     before = member.certificate.read_bytes()
-    with authority(tmp_path, provider) as other:
-        url = {"ca-url": other.url}
-        known = member.home / ".step/authorities/rig/config/defaults.json"
-        known.write_text(json.dumps(json.loads(known.read_text()) | url))
-        member.settle(credentials=False, ca_url=other.url)
+    with authority(tmp_path, provider) as other_ca:
+        url = {"ca-url": other_ca.url}
+        defaults = member.home / ".step/authorities/rig/config/defaults.json"
+        defaults.write_text(json.dumps(json.loads(defaults.read_text()) | url))
+        member.settle(credentials=False, ca_url=other_ca.url)
         member.refused("--force")
-        assert "path=/ssh/sign" not in other.log.read_text()
+        assert "path=/ssh/sign" not in other_ca.log.read_text()
     assert member.certificate.read_bytes() == before

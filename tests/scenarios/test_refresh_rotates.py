@@ -1,4 +1,7 @@
-"""Rotation of the app password and the API token: at every moment a set that works is where it is looked for."""
+"""Rotation of the app password and the API token.
+
+The credentials file always has a set that works.
+"""
 
 import re
 import subprocess
@@ -17,38 +20,40 @@ AUTHENTIK = {"credentials_file": f"~/{CREDENTIALS}", "app_password_file": f"~/{O
 
 
 def rotated(member: Member) -> bool:
-    """Tell whether a new set is in place, and nothing else is left at the provider."""
+    """Return whether a new set is stored, and the provider has no other token."""
     assert member.works()
     assert (member.home / CREDENTIALS).stat().st_mode & 0o777 == 0o600
     return sorted(member.provider.held) == member.named() != FIRST
 
 
-def test_both_are_made_proven_written_down_and_only_then_are_the_old_ones_taken_away(
+def test_new_credentials_are_tested_and_stored_before_the_previous_ones_are_deleted(
     member: Member,
 ) -> None:
     member.renewed()
     member.provider.requests.clear()
     assert "credentials rotated" in member.renewed("--rotate-app-password").stderr
     assert rotated(member)
-    asked = [
+    requests = [
         (request.method, request.path.removeprefix(TOKENS)) for request in member.provider.requests
     ]
-    last_proof = asked.index(("POST", TOKEN))
-    assert {path for method, path in asked[last_proof:] if method == "DELETE"} == {
+    last_proof = requests.index(("POST", TOKEN))
+    assert {path for method, path in requests[last_proof:] if method == "DELETE"} == {
         f"{name}/" for name in FIRST
     }
-    assert [method for method, path in asked[:last_proof] if method == "DELETE"] == []
+    assert [method for method, path in requests[:last_proof] if method == "DELETE"] == []
     assert "renewed" in member.renewed("--force").stderr
 
 
-def test_dagster_slurm_reads_what_is_written_and_gen_reads_what_it_writes(member: Member) -> None:
+def test_dagster_slurm_and_gen_read_the_file_of_each_other(member: Member) -> None:
     member.renewed("--rotate-app-password")
     path = member.home / CREDENTIALS
-    ours = path.read_text()
+    before = path.read_text()
     script = (
-        "import sys, pathlib; from dagster_slurm.auth.authentik import AuthentikCredentialStore as Store\n"
+        "import sys, pathlib; from dagster_slurm.auth.authentik import AuthentikCredentialStore "
+        "as Store\n"
         "store = Store(pathlib.Path(sys.argv[1])); found = store.load(); store.save(found)\n"
-        "print(found.app_password_id, found.api_token_id, found.app_password_expires_at > found.api_token_expires_at)"
+        "print(found.app_password_id, found.api_token_id, found.app_password_expires_at > "
+        "found.api_token_expires_at)"
     )
     read = subprocess.run(
         [sys.executable, "-c", script, path],
@@ -59,7 +64,7 @@ def test_dagster_slurm_reads_what_is_written_and_gen_reads_what_it_writes(member
     )
     app, api, later = read.stdout.split()
     assert (sorted([app, api]), later) == (member.named(), "True")
-    assert path.read_text() != ours
+    assert path.read_text() != before
     assert "renewed" in member.renewed("--force").stderr
 
 
@@ -70,7 +75,9 @@ def test_dagster_slurm_reads_what_is_written_and_gen_reads_what_it_writes(member
         pytest.param(timedelta(days=20), False, id="not soon"),
     ],
 )
-def test_they_are_rotated_when_they_end(lifetime: timedelta, due: bool, member: Member) -> None:
+def test_credentials_are_rotated_before_they_expire(
+    lifetime: timedelta, due: bool, member: Member
+) -> None:
     member.provider.held.clear()
     member.provider.token_lifetime = lifetime
     member.credentials()
@@ -79,7 +86,7 @@ def test_they_are_rotated_when_they_end(lifetime: timedelta, due: bool, member: 
     assert (sorted(member.provider.held) == FIRST) is not due
 
 
-def test_what_a_person_pasted_is_replaced_once_and_left_for_the_person_to_take_away(
+def test_pasted_credentials_are_replaced_once_and_left_for_the_user_to_delete(
     member: Member,
 ) -> None:
     path = member.home / CREDENTIALS
@@ -88,15 +95,15 @@ def test_what_a_person_pasted_is_replaced_once_and_left_for_the_person_to_take_a
             line for line in path.read_text().splitlines(True) if not re.search("_(ID|AT)=", line)
         )
     )
-    told = member.renewed().stderr
-    assert "credentials rotated" in told
-    assert "delete them in the provider's settings" in told
+    output = member.renewed().stderr
+    assert "credentials rotated" in output
+    assert "delete them in the provider's settings" in output
     assert len(member.named()) == 2
     assert set(FIRST) < set(member.provider.held)
     assert "rotated" not in member.renewed().stderr
 
 
-def test_an_app_password_that_has_ended_is_replaced_with_the_help_of_the_api_token(
+def test_an_expired_app_password_is_replaced_with_the_api_token(
     member: Member,
 ) -> None:
     del member.provider.held["first-app_password"]
@@ -109,12 +116,12 @@ def test_the_second_file_gets_the_new_app_password_too(member: Member) -> None:
     member.renewed("--rotate-app-password")
     secret = (member.home / OUTPUT).read_text().strip()
     assert secret in {
-        one.key for one in member.provider.held.values() if one.intent == "app_password"
+        token.key for token in member.provider.held.values() if token.intent == "app_password"
     }
     assert (member.home / OUTPUT).stat().st_mode & 0o777 == 0o600
 
 
-def test_a_second_file_that_cannot_be_written_takes_nothing_away(member: Member) -> None:
+def test_nothing_is_deleted_if_the_second_file_cannot_be_written(member: Member) -> None:
     member.settle(authentik={"api_base": member.provider.url, **AUTHENTIK})
     member.renewed()
     (member.home / OUTPUT.parent).write_text("no folder")
@@ -126,13 +133,16 @@ def test_a_second_file_that_cannot_be_written_takes_nothing_away(member: Member)
     assert rotated(member)
 
 
-def test_an_app_password_in_the_place_of_a_token_is_recognised(member: Member) -> None:
+def test_an_app_password_in_place_of_an_api_token_is_recognized(member: Member) -> None:
     member.renewed()
-    path, held = member.home / CREDENTIALS, member.provider.held
-    path.write_text(path.read_text().replace(held["first-api"].key, held["first-app_password"].key))
+    path = member.home / CREDENTIALS
+    tokens = member.provider.held
+    path.write_text(
+        path.read_text().replace(tokens["first-api"].key, tokens["first-app_password"].key)
+    )
     line = member.refused("--rotate-app-password")
     assert "it is an App Password; create a Token (intent API) in authentik's user settings" in line
-    assert sorted(held) == FIRST
+    assert sorted(tokens) == FIRST
 
 
 @pytest.mark.parametrize(
@@ -149,7 +159,9 @@ def test_an_app_password_in_the_place_of_a_token_is_recognised(member: Member) -
         pytest.param(Fault(Answer(200, b"<html>"), at=API), id="no JSON"),
     ],
 )
-def test_a_rotation_that_fails_leaves_the_old_ones(wrong: Fault, member: Member) -> None:
+def test_a_rotation_that_fails_leaves_the_previous_credentials(
+    wrong: Fault, member: Member
+) -> None:
     member.renewed()
     before = (member.home / CREDENTIALS).read_bytes()
     member.provider.fault = wrong
@@ -162,7 +174,7 @@ def test_a_rotation_that_fails_leaves_the_old_ones(wrong: Fault, member: Member)
     assert member.temporary() == []
 
 
-def test_what_could_not_be_taken_away_is_taken_away_by_the_next_run(member: Member) -> None:
+def test_a_token_that_could_not_be_deleted_is_deleted_by_the_next_run(member: Member) -> None:
     member.renewed()
     member.provider.fault = Fault(Answer(500), at=f"{TOKENS}first-")
     member.renewed("--rotate-app-password")
@@ -173,7 +185,7 @@ def test_what_could_not_be_taken_away_is_taken_away_by_the_next_run(member: Memb
     assert rotated(member)
 
 
-def test_two_that_rotate_at_once_rotate_once(member: Member) -> None:
+def test_two_rotations_at_once_rotate_once(member: Member) -> None:
     member.renewed()
     member.provider.fault = Fault(delay=1, at=API, times=1)
     assert [run.returncode for run in member.at_once(2, "--rotate-app-password")] == [0, 0]
@@ -181,7 +193,7 @@ def test_two_that_rotate_at_once_rotate_once(member: Member) -> None:
     assert rotated(member)
 
 
-def test_secrets_may_come_from_the_environment_or_from_systemd_instead(
+def test_secrets_may_come_from_the_environment_or_from_systemd(
     member: Member, tmp_path: Path
 ) -> None:
     (member.home / CREDENTIALS).unlink()

@@ -1,4 +1,7 @@
-"""The whole story under a real `systemd --user`: the units keep certificates of a minute alive, unattended."""
+"""The whole story under a real `systemd --user`.
+
+The units keep certificates of a minute alive, unattended.
+"""
 
 import shutil
 import sys
@@ -16,7 +19,8 @@ from usermanager import PROGRAMS, UNITS, UserManager, user_manager
 pytestmark = [pytest.mark.system, pytest.mark.long]
 
 SERVICE = "gen-cert-rig.service"
-# The journal would have what a unit prints; there is none in the manager's namespace, so a file takes its place.
+# The journal would have what a unit prints; there is none in the manager's namespace, so a file
+# takes its place.
 DROP_IN = """[Service]
 Environment=GEN_CA_BUNDLE={bundle} PYTHONPATH={package}
 StandardOutput=append:%h/journal
@@ -33,7 +37,7 @@ def manager(need: Callable[..., None]) -> Iterator[UserManager]:
 
 @pytest.fixture
 def member(provider: IdentityProvider, manager: UserManager, tmp_path: Path) -> Iterator[Member]:
-    """A person whose certificates last a minute, whose home is the manager's, and whom only the timer helps."""
+    """A user whose certificates last a minute, and are renewed by the timer only."""
     person, folder = tmp_path / "person", tmp_path / "ca"
     person.mkdir()
     folder.mkdir()
@@ -47,7 +51,7 @@ def member(provider: IdentityProvider, manager: UserManager, tmp_path: Path) -> 
 
 def install(member: Member, manager: UserManager) -> None:
     """Put the generated units where systemd reads them, as the guide says."""
-    assert member.gen("site", "rig", "--out", "out").returncode == 0, member.said[-1]
+    assert member.gen("site", "rig", "--out", "out").returncode == 0, member.output[-1]
     for unit in (member.home / "out/systemd").iterdir():
         manager.write(UNITS / unit.name, unit.read_bytes())
     environment = member.environment()
@@ -56,13 +60,13 @@ def install(member: Member, manager: UserManager) -> None:
     manager.systemctl("daemon-reload")
 
 
-def said(member: Member) -> list[str]:
-    """Return what the service has printed."""
+def output(member: Member) -> list[str]:
+    """Return the output of the service."""
     return (member.home / "journal").read_text().splitlines()
 
 
 class Watch(threading.Thread):
-    """Reads what every process of the machine was called with, and its variables, as `ps` does, again and again."""
+    """Reads the arguments and variables of every process again and again, as `ps` does."""
 
     def __init__(self) -> None:
         """Begin at once."""
@@ -79,17 +83,19 @@ class Watch(threading.Thread):
                     for kind in ("cmdline", "environ"):
                         self.seen.add((kind, name, (process / kind).read_bytes()))
 
-    def found(self, secrets: set[str]) -> set[tuple[str, str]]:
-        """Return where secrets were seen: in what, and in which program's."""
+    def sightings(self, secrets: set[str]) -> set[tuple[str, str]]:
+        """Return where secrets were seen: in the arguments or variables of a program."""
         self.enough.set()
         self.join(timeout=10)
-        kept = [secret.encode() for secret in secrets]
+        contents = [secret.encode() for secret in secrets]
         return {
-            (kind, name) for kind, name, text in self.seen if any(secret in text for secret in kept)
+            (kind, name)
+            for kind, name, text in self.seen
+            if any(secret in text for secret in contents)
         }
 
 
-def test_a_certificate_of_a_minute_is_renewed_unattended_while_ssh_goes_in_and_out(
+def test_certificates_of_a_minute_are_renewed_unattended_while_ssh_logs_in(
     member: Member, manager: UserManager
 ) -> None:
     install(member, manager)
@@ -99,27 +105,29 @@ def test_a_certificate_of_a_minute_is_renewed_unattended_while_ssh_goes_in_and_o
     manager.systemctl("enable", "--now", "gen-cert-rig.timer")
     certificates = {member.certificate.read_bytes()}
     while len(certificates) < 4 or time.monotonic() - begun < 62:
-        assert time.monotonic() - begun < 150, (len(certificates), said(member))
+        assert time.monotonic() - begun < 150, (len(certificates), output(member))
         result = member.login()
-        assert (result.returncode, result.stdout) == (0, "login\n"), (logins, result, said(member))
+        assert (result.returncode, result.stdout) == (0, "login\n"), (
+            logins,
+            result,
+            output(member),
+        )
         logins += 1
         certificates.add(member.certificate.read_bytes())
         time.sleep(0.5)
     manager.systemctl("stop", "gen-cert-rig.timer")
     sys.stdout.write(f"{len(certificates) - 1} renewals, {logins} logins\n")
-    assert len(said(member)) >= 4
-    assert [line for line in said(member) if not line.startswith("rig: ")] == []
+    assert len(output(member)) >= 4
+    assert [line for line in output(member) if not line.startswith("rig: ")] == []
     # The token is in step's environment alone, and nothing is in any process's arguments.
-    assert watch.found(member.provider.issued) <= {("environ", "step")}
+    assert watch.sightings(member.provider.issued) <= {("environ", "step")}
 
 
-def test_a_renewal_that_fails_is_seen_and_says_what_to_do(
-    member: Member, manager: UserManager
-) -> None:
+def test_a_renewal_that_fails_is_visible_in_systemd(member: Member, manager: UserManager) -> None:
     install(member, manager)
     member.provider.held.clear()
     assert manager.run("systemctl", "--user", "start", SERVICE).returncode != 0
     assert manager.shown(SERVICE, "ExecMainStatus") == "2"
     assert SERVICE in manager.systemctl("list-units", "--failed", "--plain")
-    (line,) = said(member)
+    (line,) = output(member)
     assert "create a Token (intent API) in authentik's user settings" in line

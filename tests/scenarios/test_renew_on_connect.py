@@ -1,4 +1,4 @@
-"""ssh renews a certificate before it connects, by the real gen, step, step-ca and sshd, and what a good one costs."""
+"""ssh renews a certificate before it connects, with the real gen, step, step-ca and sshd."""
 
 import re
 import subprocess
@@ -22,14 +22,14 @@ SPEC = "site_specs/rig.yaml"
 
 
 def sign(member: Member, validity: str) -> None:
-    """Give the person a certificate that is due, or has ended, as if time had passed."""
+    """Create a certificate that is due or has expired, as if time had passed."""
     key = member.home / ".ssh/id_rig"
     if not key.exists():
         subprocess.run(
             ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True, timeout=60
         )
     authority = str(member.ca.user_key).removesuffix(".pub")
-    words = [
+    command = [
         "ssh-keygen",
         "-q",
         "-s",
@@ -42,22 +42,22 @@ def sign(member: Member, validity: str) -> None:
         validity,
         f"{key}.pub",
     ]
-    subprocess.run(words, check=True, timeout=60)
+    subprocess.run(command, check=True, timeout=60)
     due = member.home / STATE / "rig.due"
     due.parent.mkdir(parents=True, exist_ok=True)
     due.write_text("1\n")
 
 
-ENDED = "-2h:-1h"
+EXPIRED = "-2h:-1h"
 DUE = "-1h:+10m"
 
 
 def change(path: Path, **values: Any) -> None:
-    """Change a file of the person's: the spec of the site, the profile."""
+    """Change values in a YAML file."""
     yaml = YAML(typ="safe")
-    was = yaml.load(path)
+    content = yaml.load(path)
     with path.open("w") as file:
-        yaml.dump(was | values, file)
+        yaml.dump(content | values, file)
 
 
 def timed(login: Callable[[], Result]) -> tuple[Result, float]:
@@ -65,12 +65,13 @@ def timed(login: Callable[[], Result]) -> tuple[Result, float]:
     return login(), time.monotonic() - start
 
 
-def test_while_the_certificate_is_good_ssh_starts_date_and_talks_to_the_server_alone(
+def test_with_a_valid_certificate_ssh_starts_date_and_connects_to_the_server_only(
     member: Member, provider: IdentityProvider, need: Callable[..., None]
 ) -> None:
     need("strace")
     assert logged_in(member.login())
-    asked, trace = len(provider.requests), member.home / "trace"
+    requests = len(provider.requests)
+    trace = member.home / "trace"
     watched = (
         "strace",
         "--follow-forks",
@@ -86,18 +87,18 @@ def test_while_the_certificate_is_good_ssh_starts_date_and_talks_to_the_server_a
     assert (result.returncode, result.stderr) == (0, "")
     calls = [line for line in trace.read_text().splitlines() if " = 0" in line]
     programs = [
-        Path(found[1]).name for line in calls if (found := re.search(r'execve\("([^"]+)"', line))
+        Path(match[1]).name for line in calls if (match := re.search(r'execve\("([^"]+)"', line))
     ]
     ports = {
-        int(found[1]) for line in calls if (found := re.search(r"sin6?_port=htons\((\d+)\)", line))
+        int(match[1]) for line in calls if (match := re.search(r"sin6?_port=htons\((\d+)\)", line))
     }
     # Once the user's shell hands over to sh, for the look; the last sh is for the pins.
     assert programs == ["ssh", "bash", "sh", "date", "sh"]
     assert ports - {0} <= {member.server.port, 53}
-    assert len(provider.requests) == asked
+    assert len(provider.requests) == requests
 
 
-def test_a_first_certificate_is_got_before_the_connection_and_then_used(
+def test_the_first_certificate_is_requested_before_the_connection_and_then_used(
     member: Member, provider: IdentityProvider
 ) -> None:
     assert logged_in(member.login())
@@ -107,24 +108,24 @@ def test_a_first_certificate_is_got_before_the_connection_and_then_used(
 
 
 @pytest.mark.parametrize(
-    "validity", [pytest.param(ENDED, id="has ended"), pytest.param(DUE, id="is about to end")]
+    "validity", [pytest.param(EXPIRED, id="expired"), pytest.param(DUE, id="due")]
 )
-def test_a_certificate_is_renewed_once_that(
+def test_a_certificate_is_renewed_once(
     validity: str, member: Member, provider: IdentityProvider
 ) -> None:
     sign(member, validity)
-    old = member.certificate.read_bytes()
+    before = member.certificate.read_bytes()
     assert logged_in(member.login())
-    assert member.certificate.read_bytes() != old
+    assert member.certificate.read_bytes() != before
     assert logged_in(member.login())
     assert provider.count() == 1
 
 
-def test_twenty_connections_at_once_ask_for_one_token(
+def test_twenty_connections_at_once_request_one_token(
     member: Member, provider: IdentityProvider
 ) -> None:
     member.gen("site", "rig", "--out", "out")
-    sign(member, ENDED)
+    sign(member, EXPIRED)
     with ThreadPoolExecutor(20) as pool:
         results = list(pool.map(lambda _: member.login(), range(20)))
     assert [result for result in results if not logged_in(result)] == []
@@ -145,15 +146,15 @@ def test_a_jump_host_of_the_same_site_does_not_renew_again(
         "source": "test",
     }
     change(member.home / SPEC, hosts=hosts, host_keys={"all": pins})
-    sign(member, ENDED)
+    sign(member, EXPIRED)
     assert logged_in(member.login())
     assert provider.count() == 1
     assert len(member.server.logins()) == 2
 
 
-def test_what_is_sent_to_ssh_reaches_the_other_side(member: Member) -> None:
+def test_the_input_of_ssh_reaches_the_server(member: Member) -> None:
     member.gen("site", "rig", "--out", "out")
-    sign(member, ENDED)
+    sign(member, EXPIRED)
     command = member.command("ssh", "-F", str(member.home / "out/ssh/rig.conf"), "rig", "cat")
     result = subprocess.run(
         command,
@@ -174,12 +175,12 @@ def test_a_provider_that_is_down_costs_a_line_and_no_connection(
         first, second = member.login(), member.login()
     assert (first.returncode, first.stdout) == (0, "login\n")
     assert re.fullmatch(r"rig: .*\n", first.stderr)
-    assert logged_in(second)  # for a minute nobody tries again
+    assert logged_in(second)  # gen does not try again for a minute
     assert member.certificate.exists()
 
 
 @pytest.mark.long
-def test_a_provider_that_hangs_holds_a_connection_up_no_longer_than_promised(
+def test_a_provider_that_hangs_delays_a_connection_no_longer_than_promised(
     member: Member, provider: IdentityProvider
 ) -> None:
     member.gen("site", "rig", "--out", "out")
@@ -202,46 +203,46 @@ def test_nothing_is_renewed_for_another_host(
     name: str, member: Member, provider: IdentityProvider
 ) -> None:
     member.gen("site", "rig", "--out", "out")
-    sign(member, ENDED)
+    sign(member, EXPIRED)
     result = member.run("ssh", "-G", "-F", str(member.home / "out/ssh/rig.conf"), name)
     assert result.returncode == 0
     assert provider.requests == []
 
 
-@pytest.mark.parametrize("who", ["spec", "person"])
-def test_nothing_is_renewed_where_it_is_not_wanted_by_the(
-    who: str, member: Member, provider: IdentityProvider
+@pytest.mark.parametrize("setting", ["spec", "profile"])
+def test_nothing_is_renewed_if_it_is_turned_off(
+    setting: str, member: Member, provider: IdentityProvider
 ) -> None:
-    if who == "spec":
+    if setting == "spec":
         member.settle(renew_on_connect=False)
     else:
         change(member.home / ".config/gen/profile.yaml", renew_on_connect=False)
-    sign(member, ENDED)
+    sign(member, EXPIRED)
     result = member.login()
     assert (result.returncode, "gen" in result.stderr) == (255, False)
     assert provider.requests == []
 
 
-def test_where_a_person_is_needed_a_line_tells_what_to_type_once_the_certificate_has_ended(
+def test_an_expired_certificate_that_only_the_user_can_renew_names_the_command(
     member: Member, provider: IdentityProvider
 ) -> None:
     member.settle(oidc=None, authentik=None)
     sign(member, DUE)
     assert logged_in(member.login())
-    sign(member, ENDED)
+    sign(member, EXPIRED)
     for _ in range(2):
         result = member.login()
-        told, refused = result.stderr.splitlines()
-        assert "gen refresh rig" in told
-        assert "Permission denied" in refused
+        message, refusal = result.stderr.splitlines()
+        assert "gen refresh rig" in message
+        assert "Permission denied" in refusal
         assert result.returncode == 255
     assert provider.requests == []
 
 
-def test_a_certificate_for_each_connection_is_got_by_the_command_of_the_centre(
+def test_the_command_of_the_centre_gets_a_certificate_for_each_connection(
     member: Member,
 ) -> None:
-    sign(member, ENDED)
+    sign(member, EXPIRED)
     key, authority = member.home / ".ssh/id_rig.pub", str(member.ca.user_key).removesuffix(".pub")
     command = [
         "ssh-keygen",

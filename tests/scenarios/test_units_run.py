@@ -1,4 +1,4 @@
-"""The units do what they are for: systemd finds no fault in them, and a real user manager runs them on time."""
+"""The units: systemd finds no fault in them, and a real user manager runs them on time."""
 
 import json
 import os
@@ -33,7 +33,8 @@ MUSICA = validate.site(resources.CATALOGUE / "musica.yaml")
 GEN = Path(".local/bin/gen")
 COMMAND: dict[str, Any] = {"method": "certificate", "command": ["get-certificate"]}
 
-# It writes down what it was given, and tries what a renewal has to do and what it must not be able to do.
+# It records its arguments, and tries everything that a renewal needs and some things that it must
+# not do.
 STAND_IN = r"""#!/bin/bash
 try() { name=$1; shift; "$@" >/dev/null 2>&1; echo "$name=$?"; }
 mkdir -p ~/.local/state
@@ -47,7 +48,8 @@ mkdir -p ~/.local/state
     echo "namespace=$(readlink /proc/self/ns/user)"
     echo "privileges=$(sed -n 's/^NoNewPrivs:\t//p' /proc/self/status)"
     for folder in .ssh .step .config .local/state; do
-        try "write $folder" eval 'mkdir -p ~/$folder && echo 1 > ~/$folder/written && grep -q 1 ~/$folder/written'
+        file="~/$folder/written"
+        try "write $folder" eval "mkdir -p ~/$folder && echo 1 > $file && grep -q 1 $file"
     done
     try "connect" eval 'echo hello > /dev/tcp/127.0.0.1/$(cat ~/port)'
     try "resolve names" getent ahosts localhost
@@ -99,13 +101,13 @@ def site(**auth: Any) -> SiteSpec:
 
 
 def report(manager: UserManager) -> dict[str, str]:
-    """Return what the stand-in wrote down."""
+    """Return the values that the script in place of gen recorded."""
     lines = (manager.home / ".local/state/report").read_text().splitlines()
     return dict(line.split("=", 1) for line in lines)
 
 
 def started(manager: UserManager, listener: socket.socket) -> dict[str, str]:
-    """Run MUSICA's service once with the stand-in, and return what that wrote down."""
+    """Run the service of MUSICA once, and return the values that the script recorded."""
     manager.write(GEN, STAND_IN, 0o755)
     manager.write("port", str(listener.getsockname()[1]))
     manager.install(*units(MUSICA))
@@ -120,12 +122,12 @@ def listener() -> Iterator[socket.socket]:
         yield server
 
 
-def test_the_service_gives_gen_what_it_needs_to_know(
+def test_the_service_sets_arguments_and_environment_of_gen(
     manager: UserManager, listener: socket.socket
 ) -> None:
-    found = started(manager, listener)
+    values = started(manager, listener)
     assert {
-        name: found[name] for name in ("arguments", "home", "time zone", "step", "umask", "core")
+        name: values[name] for name in ("arguments", "home", "time zone", "step", "umask", "core")
     } == {
         "arguments": "refresh musica",
         "home": str(manager.home),
@@ -136,12 +138,12 @@ def test_the_service_gives_gen_what_it_needs_to_know(
     }
 
 
-def test_the_service_can_do_what_a_renewal_takes(
+def test_the_service_can_do_everything_that_a_renewal_needs(
     manager: UserManager, listener: socket.socket
 ) -> None:
-    found = started(manager, listener)
-    wanted = [f"write {folder}" for folder in (".ssh", ".step", ".config", ".local/state")]
-    wanted += [
+    values = started(manager, listener)
+    needed = [f"write {folder}" for folder in (".ssh", ".step", ".config", ".local/state")]
+    needed += [
         "connect",
         "resolve names",
         "make a key",
@@ -149,7 +151,7 @@ def test_the_service_can_do_what_a_renewal_takes(
         "read a certificate",
         "talk to an agent",
     ]
-    assert {name: found[name] for name in wanted} == dict.fromkeys(wanted, "0")
+    assert {name: values[name] for name in needed} == dict.fromkeys(needed, "0")
     connection, _ = listener.accept()
     with connection:
         assert connection.recv(10) == b"hello\n"
@@ -160,21 +162,21 @@ def test_the_service_can_do_what_a_renewal_takes(
 BARRED = ["enter a namespace", "make a program of another user's rights"]
 
 
-def test_the_service_can_do_nothing_more(manager: UserManager, listener: socket.socket) -> None:
-    found = started(manager, listener)
-    assert "0" not in {found[name] for name in BARRED}
-    assert found["privileges"] == "1"
+def test_the_service_cannot_do_more(manager: UserManager, listener: socket.socket) -> None:
+    values = started(manager, listener)
+    assert "0" not in {values[name] for name in BARRED}
+    assert values["privileges"] == "1"
 
 
-def test_what_the_service_cannot_do_is_possible_elsewhere(as_root: UserManager) -> None:
+def test_outside_the_service_everything_is_possible(as_root: UserManager) -> None:
     as_root.write(GEN, STAND_IN, 0o755)
     as_root.run(str(as_root.home / GEN), "refresh", "musica")
-    found = report(as_root)
-    assert {found[name] for name in BARRED} == {"0"}
-    assert found["privileges"] == "0"
+    values = report(as_root)
+    assert {values[name] for name in BARRED} == {"0"}
+    assert values["privileges"] == "0"
 
 
-def test_the_service_stays_out_of_user_namespaces_where_ssh_would_not_trust_roots_files(
+def test_the_service_stays_out_of_user_namespaces(
     manager: UserManager, listener: socket.socket
 ) -> None:
     assert started(manager, listener)["namespace"] == str(
@@ -187,7 +189,8 @@ import ctypes, errno, os, pathlib, socket, ssl, subprocess, sys, threading
 sys.path.insert(0, {str(Path(generator.__file__).parents[1])!r})
 assert ctypes.CFUNCTYPE(ctypes.c_int)(lambda: 7)() == 7
 assert ssl.create_default_context() and socket.getaddrinfo("localhost", 443)
-assert all(socket.socketpair(socket.AF_UNIX)) and socket.socket(socket.AF_INET6 if socket.has_ipv6 else socket.AF_INET)
+assert all(socket.socketpair(socket.AF_UNIX))
+assert socket.socket(socket.AF_INET6 if socket.has_ipv6 else socket.AF_INET)
 try:
     socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)
 except OSError as error:
@@ -195,7 +198,8 @@ except OSError as error:
 else:
     raise AssertionError("the service may talk to the kernel's network")
 threading.Thread(target=lambda: None).start()
-subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", os.path.expanduser("~/key")], check=True)
+key = os.path.expanduser("~/key")
+subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
 import generator.cli
 from generator import resources
 from generator.compiler.compile import compile_site
@@ -206,15 +210,15 @@ pathlib.Path("~/made").expanduser().write_text(str(len(compile_site(site, SitePr
 """
 
 
-def test_the_python_that_gen_is_written_in_works_in_the_service(as_root: UserManager) -> None:
-    """As root alone, for this Python may lie where others cannot read."""
+def test_python_with_its_libraries_works_in_the_service(as_root: UserManager) -> None:
+    """As root only, since other users may not be able to read this Python."""
     as_root.write(GEN, PYTHON, 0o755)
     as_root.install(*units(MUSICA))
     as_root.systemctl("start", "gen-cert-musica.service")
     assert int((as_root.home / "made").read_text()) > 2
 
 
-def test_a_refresh_that_fails_leaves_the_service_failed_to_be_seen(as_root: UserManager) -> None:
+def test_a_refresh_that_fails_leaves_the_service_failed(as_root: UserManager) -> None:
     as_root.write(GEN, "#!/bin/sh\nexit 2\n", 0o755)
     as_root.install(*units(MUSICA))
     assert as_root.run("systemctl", "--user", "start", "gen-cert-musica.service").returncode != 0
@@ -233,7 +237,7 @@ def schedule_of(site: SiteSpec) -> Schedule:
     return schedule(auth)
 
 
-def test_the_timer_fires_when_a_look_is_due_and_is_set_for_the_next(as_root: UserManager) -> None:
+def test_the_timer_fires_on_time_and_is_set_for_the_next_run(as_root: UserManager) -> None:
     spec = site(lifetime="60s")
     plan = schedule_of(spec)
     as_root.write(GEN, "#!/bin/sh\n: > ~/looked\n", 0o755)
@@ -252,9 +256,7 @@ def test_the_timer_fires_when_a_look_is_due_and_is_set_for_the_next(as_root: Use
     [True, False],
     ids=["missed", "none missed"],
 )
-def test_a_look_that_was_missed_is_made_up_for_at_once_but_for_the_delay(
-    was_off: bool, as_root: UserManager
-) -> None:
+def test_a_missed_run_is_made_up_for_within_the_delay(was_off: bool, as_root: UserManager) -> None:
     spec = site(lifetime="365d")
     plan = schedule_of(spec)
     stamp = as_root.write(".local/share/systemd/timers/stamp-gen-cert-x.timer", "")
@@ -267,7 +269,7 @@ def test_a_look_that_was_missed_is_made_up_for_at_once_but_for_the_delay(
     assert tick - 10 <= following <= tick + plan.delay
 
 
-def test_the_timer_starts_with_the_manager_once_it_is_enabled_and_no_more_when_it_is_disabled(
+def test_an_enabled_timer_starts_with_the_manager_and_a_disabled_one_does_not(
     as_root: UserManager,
 ) -> None:
     as_root.install(*units(MUSICA))
@@ -327,10 +329,10 @@ def test_systemd_finds_no_fault_in_the_units(
 
 
 @pytest.mark.parametrize("suffix", ["service", "timer"])
-def test_systemd_would_have_told_a_fault(
+def test_systemd_reports_a_fault_on_stderr(
     suffix: str, tmp_path: Path, analyze: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
-    """It exits 0 for a key that it does not know, and tells so on stderr alone."""
+    """systemd-analyze exits 0 for an unknown key, and reports it on stderr only."""
     paths = written(tmp_path, MUSICA)
     faulty = tmp_path / f"gen-cert-musica.{suffix}"
     faulty.write_text(faulty.read_text() + "Unknown=1\n")
@@ -340,10 +342,13 @@ def test_systemd_would_have_told_a_fault(
 EXPOSURE = 6.6
 
 
-def test_the_exposure_of_the_service_is_what_a_users_manager_can_bring_it_down_to(
+def test_the_exposure_of_the_service_is_as_low_as_a_user_manager_allows(
     tmp_path: Path, analyze: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
-    """Without hardening it is 9.7. Half of the rest is for capabilities, which a user has none of to give up."""
+    """Without hardening it is 9.7.
+
+    Half of the rest is for capabilities, which a user has none of to give up.
+    """
     path = next(path for path in written(tmp_path, MUSICA) if path.suffix == ".service")
     result = analyze("--user", "security", "--offline=true", path)
     overall = re.search(r"exposure level for gen-cert-musica.service: ([\d.]+)", result.stdout)
@@ -378,26 +383,29 @@ TIMES = [
         pytest.param(None, "30m", id="unknown, 30m before"),
     ],
 )
-def test_systemds_next_two_looks_come_before_a_certificate_ends(
+def test_two_runs_come_before_a_certificate_expires(
     lifetime: str | None,
     renew_before: str | None,
     due: str,
     analyze: Callable[..., subprocess.CompletedProcess[str]],
 ) -> None:
-    """A certificate is due when what is left of it is the skew; the worst is one that falls due just after a look."""
+    """A certificate is due when it lasts no longer than the skew.
+
+    The worst case is due just after a run.
+    """
     auth = CommandCertificateAuth.model_validate(
         COMMAND | {"lifetime": lifetime, "renew_before": renew_before}
     )
     plan = schedule(auth)
     expression = systemd_timer.calendar(plan.period)
     result = analyze("calendar", "--iterations=2", f"--base-time={due} UTC", expression)
-    found = re.findall(
+    values = re.findall(
         r"(?:Next elapse|Iteration #2|Iter\. #2): \w+ ([-\d]+ [:\d]+) UTC", result.stdout
     )
     start = datetime.fromisoformat(due)
     looks = [
         (datetime.fromisoformat(elapse) - start).total_seconds() + plan.delay + 1
-        for elapse in found
+        for elapse in values
     ]
     assert len(looks) == 2, result.stdout
     assert 0 < looks[0] < looks[1] < plan.skew
