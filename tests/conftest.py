@@ -18,7 +18,7 @@ from generator.loading import validate
 from generator.schema.profile import SiteProfile
 from generator.schema.site import SiteSpec
 
-pytest_plugins = ["real_parts"]
+pytest_plugins = ["history", "real_parts"]
 
 # A shell script starts a background job with SIGINT ignored, and the job's children inherit that:
 # without this, a test that interrupts gen would wait for it forever.

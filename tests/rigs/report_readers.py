@@ -1,0 +1,57 @@
+"""Read the formats of a report as their consumers do: code scanning, reviewdog, GitHub."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft4Validator, Draft202012Validator
+
+REPOSITORY = Path(__file__).parents[2]
+SCHEMAS = Path(__file__).parents[1] / "schemas"
+
+
+def schema(path: Path) -> Any:
+    return json.loads(path.read_bytes())
+
+
+REPORT = Draft202012Validator(schema(REPOSITORY / "docs/report.schema.json"))
+SARIF = Draft4Validator(
+    schema(SCHEMAS / "sarif-2.1.0.json"), format_checker=Draft4Validator.FORMAT_CHECKER
+)
+DIAGNOSTIC = Draft4Validator(schema(SCHEMAS / "reviewdog-diagnostic.json"))
+
+
+def sarif_places(text: str) -> list[tuple[str, int]]:
+    log = json.loads(text)
+    SARIF.validate(log)
+    places = []
+    for result in log["runs"][0]["results"]:
+        place = result["locations"][0]["physicalLocation"]
+        places.append((place["artifactLocation"]["uri"], place["region"]["startLine"]))
+    return places
+
+
+def rdjsonl_places(text: str) -> list[tuple[str, int]]:
+    places = []
+    for line in text.splitlines():
+        diagnostic = json.loads(line)
+        DIAGNOSTIC.validate(diagnostic)
+        place = diagnostic["location"]
+        places.append((place["path"], place["range"]["start"]["line"]))
+    return places
+
+
+def github_places(text: str) -> list[tuple[str, int, str]]:
+    places = []
+    for line in text.splitlines():
+        match = re.fullmatch(r"::(\w+) file=([^,]+),line=(\d+),title=[^,:]+::(.+)", line)
+        assert match, line
+        places.append((match[2], int(match[3]), match[1]))
+    return places
+
+
+def fingerprints(text: str) -> list[str]:
+    """Return the values by which code scanning recognizes a finding again."""
+    results = json.loads(text)["runs"][0]["results"]
+    return [result["partialFingerprints"]["finding/v1"] for result in results]

@@ -1,0 +1,115 @@
+"""Merges and checkouts of a repository of five sites: conflicts in locks, stale merges, line ends."""
+
+import json
+from pathlib import Path
+
+import pytest
+from history import DIRECTORIES, commit, git, lock, replace, spec
+from running import Gen
+
+pytestmark = pytest.mark.long
+
+
+def regenerate_on_branch(gen: Gen, branch: str, *changes: tuple[str, str]) -> None:
+    """Change the spec of aster on a branch of its own, and regenerate all sites."""
+    git("switch", "--quiet", "--create", branch, "main")
+    for old, new in changes:
+        replace(spec("aster"), old, new)
+    assert gen("site", "--all").status == 0
+    commit(branch)
+
+
+@pytest.fixture(params=["merge", "diff3", "zdiff3"])
+def conflict_in_lock(writing_gen: Gen, request: pytest.FixtureRequest) -> None:
+    """Merge two branches that changed and regenerated one site: git finds a conflict in the lock."""
+    regenerate_on_branch(writing_gen, "ports", ("port: 2222", "port: 2200"))
+    regenerate_on_branch(
+        writing_gen,
+        "queues",
+        ("partition: long", "partition: main"),
+        ("timeout: 600", "timeout: 300"),
+    )
+    git("-c", f"merge.conflictStyle={request.param}", "merge", "--quiet", "ports", status=1)
+    assert git("diff", "--name-only", "--diff-filter=U") == ".gen/aster.lock\n"
+
+
+def test_a_check_names_the_conflict_in_a_lock(conflict_in_lock: None, reading_gen: Gen) -> None:
+    result = reading_gen("check")
+    assert result.status == 2
+    assert result.out == (
+        ".gen/aster.lock:1: refused: has a merge conflict;"
+        " run gen site --all --out DIR to regenerate it\n"
+    )
+    assert reading_gen("diff").status == 2
+
+
+def test_to_regenerate_all_sites_resolves_the_conflict(
+    conflict_in_lock: None, writing_gen: Gen, reading_gen: Gen
+) -> None:
+    result = writing_gen("site", "--all")
+    assert result.status == 0, result.err
+    assert reading_gen("check").status == 0
+    commit("Merge ports")
+    env = Path(".env.aster").read_text()
+    assert "SLURM_EDGE_NODE_PORT=2200\n" in env
+    assert "SLURM_PARTITION=main\n" in env
+    assert "backup" not in result.err
+
+
+@pytest.mark.parametrize(
+    ("side", "port"),
+    [pytest.param("--ours", 2022, id="ours"), pytest.param("--theirs", 2200, id="theirs")],
+)
+def test_a_conflict_in_lock_spec_and_files_is_resolved_by_resolving_the_spec(
+    writing_gen: Gen, reading_gen: Gen, side: str, port: int
+) -> None:
+    regenerate_on_branch(writing_gen, "one", ("port: 2222", "port: 2200"))
+    regenerate_on_branch(writing_gen, "two", ("port: 2222", "port: 2022"))
+    git("merge", "--quiet", "one", status=1)
+    assert reading_gen("check").status == 2
+    assert reading_gen("site", "--all").status == 2
+    git("checkout", side, "--", "site_specs/aster.yaml")
+    assert writing_gen("site", "--all").status == 0
+    assert reading_gen("check").status == 0
+    assert f"PORT={port}\n" in Path(".env.aster").read_text()
+
+
+def test_a_merge_without_conflict_can_be_stale(writing_gen: Gen, reading_gen: Gen) -> None:
+    note = ("site: aster\n", "site: aster\nnote: Closed in August.\n")
+    regenerate_on_branch(writing_gen, "one", note)
+    git("switch", "--quiet", "--create", "two", "main")
+    replace(spec("cedar"), "partition: batch", "partition: wide")
+    commit("two")
+    git("merge", "--quiet", "--no-edit", "one")
+    assert reading_gen("check").out.startswith("teams/a/.env.cedar: stale: ")
+
+
+def clone_as_on_windows(attributes: str) -> None:
+    """Clone the repository with these attributes, and the line ends that Windows checks out."""
+    Path(".gitattributes").write_text(attributes)
+    commit("Attributes")
+    git("clone", "--quiet", "--config", "core.autocrlf=true", ".", "../clone")
+
+
+def test_a_checkout_with_windows_line_ends_has_a_message_of_its_own(
+    reading_gen: Gen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clone_as_on_windows("")
+    monkeypatch.chdir("../clone")
+    result = reading_gen("check", "--format", "json")
+    findings = json.loads(result.out)["findings"]
+    assert result.status == 1
+    message = "has the line ends of Windows and no other difference; .gitattributes prevents that"
+    assert {(item["rule"], item["message"]) for item in findings} == {("edited", message)}
+    files = 0
+    for site in DIRECTORIES:
+        files += len(json.loads(lock(site).read_bytes())["files"])
+    assert len(findings) == files
+
+
+def test_attributes_prevent_windows_line_ends(
+    reading_gen: Gen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clone_as_on_windows("* -text\n")
+    monkeypatch.chdir("../clone")
+    assert reading_gen("check").status == 0
