@@ -17,8 +17,6 @@ from transcript import Step
 
 from generator.report.format import Format
 
-pytestmark = pytest.mark.long
-
 FILES = sorted(HISTORIES.glob("*.txt"))
 # `FILE:LINE: RULE: MESSAGE` or `FILE: RULE: MESSAGE (PLACE)`.
 FINDING = re.compile(r"(?P<file>\S+?)(:\d+)?: (?P<rule>[a-z]+): ")

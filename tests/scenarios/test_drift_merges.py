@@ -7,8 +7,6 @@ import pytest
 from history import DIRECTORIES, commit, git, lock, replace, spec
 from running import Gen
 
-pytestmark = pytest.mark.long
-
 
 def regenerate_on_branch(gen: Gen, branch: str, *changes: tuple[str, str]) -> None:
     """Change the spec of aster on a branch of its own, and regenerate all sites."""

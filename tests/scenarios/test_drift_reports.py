@@ -14,8 +14,6 @@ from syrupy.extensions.single_file import SingleFileSnapshotExtension
 
 from generator.report.format import Format
 
-pytestmark = pytest.mark.long
-
 SUFFIXES = {
     Format.TEXT: "txt",
     Format.JSON: "json",
