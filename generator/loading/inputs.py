@@ -10,6 +10,7 @@ from generator import paths
 from generator.errors import GenError
 from generator.formatting import home
 from generator.loading import catalogue
+from generator.schema.names import SLUG
 from generator.schema.project import Project
 
 
@@ -71,9 +72,18 @@ def read_as_installed(choice: Choice) -> Inputs:
 
 
 def site(spec: File) -> str:
-    """Return the name of a spec's site before the spec is read as a whole, which takes most of a run's time."""
-    said = re.search(rb"""^site: *["']?([a-z0-9-]+)""", spec.content, re.MULTILINE)
-    return said[1].decode() if said else spec.path.stem
+    """Return the name of a spec's site, as YAML has it: a search in the text could be misled.
+
+    The spec is validated later. Until then, the name of its file stands in for one that cannot be
+    a site's.
+    """
+    from generator.loading import yaml_document
+
+    values = yaml_document.parse(spec.content, str(spec.path)).data()
+    name = values.get("site") if isinstance(values, dict) else None
+    if isinstance(name, str) and re.fullmatch(SLUG, name):
+        return name
+    return spec.path.stem
 
 
 def file(path: Path) -> File:
