@@ -9,12 +9,16 @@ from pathlib import Path
 
 from generator import codec
 from generator.cli.output import data, say
+from generator.compiler.account import Account
+from generator.compiler.emitters import ssh_config
 from generator.errors import Fault, GenError
+from generator.install.foreign_names import foreign_names
 from generator.loading import catalogue, inputs, validate, yaml_document
 from generator.loading.validate import Problem
 from generator.loading.yaml_document import Node
 from generator.revisions.lint import questions
 from generator.schema.names import SLUG
+from generator.schema.profile import SiteProfile
 from generator.schema.site import SiteSpec
 
 
@@ -59,9 +63,20 @@ def check(file: inputs.File, *, strict: bool, today: date, any_name: bool = Fals
     if not strict:
         return FileCheck(path, tuple(wrong_name))
     open_questions: list[Problem] = []
-    for question in questions(site, _other_sites(path.parent), today):
+    for question in (*questions(site, _other_sites(path.parent), today), *_foreign_names(site)):
         open_questions += validate.problems([question], root, name)
     return FileCheck(path, tuple(wrong_name), tuple(open_questions))
+
+
+def _foreign_names(site: SiteSpec) -> list[Fault]:
+    """Return a question for each name that `gen install` needs the user's consent to."""
+    asked: list[Fault] = []
+    for artifact in ssh_config.emit(Account(site, SiteProfile(user="user"))):
+        for name in foreign_names(artifact.content):
+            key = ("hosts", name) if name in site.hosts else ("compute",)
+            message = f"{name} is not a name of this site; why does the spec decide where it leads?"
+            asked.append(Fault(key, message))
+    return asked
 
 
 def _checked(path: Path, *, strict: bool, today: date) -> FileCheck:

@@ -75,6 +75,15 @@ def test_no_site_of_the_catalogue_has_a_foreign_name(path: Path, ada: SiteProfil
             assert foreign_names(artifact.content) == ()
 
 
+def test_strict_validation_asks_about_foreign_names(gen: Gen, home: Path) -> None:
+    result = gen("validate", "--strict", str(spec(Path(), "evil", **CAPTURES)))
+    question = "is not a name of this site; why does the spec decide where it leads?"
+    assert result.status == 1
+    assert f"hosts.github.com: github.com {question}\n" in result.err
+    assert f"compute: * {question}\n" in result.err
+    assert question not in gen("validate", "--strict", str(spec(Path()))).err
+
+
 @pytest.mark.parametrize("options", [["--yes"], ["--yes", "--force"], []], ids=" ".join)
 def test_a_foreign_name_is_refused_without_consent_to_it(
     gen: Gen, home: Path, options: list[str]
