@@ -7,7 +7,7 @@ from pathlib import Path
 
 from generator import paths
 from generator.errors import os_errors_named
-from generator.ssh.config_files import Files, sources, walk
+from generator.ssh.config_files import Files, read_configuration, walk
 from generator.workspace import writer
 
 _GROUP_AND_OTHERS = 0o077
@@ -68,7 +68,7 @@ def _check(home: Path, path: Path, forbidden: int, problem: str) -> Iterator[Loo
 
 def _config_paths(home: Path) -> list[Path]:
     files = {home / paths.SSH_CONFIG}
-    user_config, _ = sources(Files(home))
+    user_config = read_configuration(Files(home)).user
     for name, _ in walk(user_config):
         files.add(home / name.removeprefix("~/"))
     return sorted(files)

@@ -18,7 +18,7 @@ from generator.install import config_owner, managed_blocks, milatools, record
 from generator.install.mode import Mode
 from generator.install.snapshot import Snapshot, snapshot
 from generator.loading.inputs import File
-from generator.ssh.config_files import Files, Source, sources
+from generator.ssh.config_files import ConfigFile, Files, read_configuration
 from generator.workspace import lock, reader
 from generator.workspace.lock import Lock, RecordedInputs
 from generator.workspace.plan import Action, Actual, Change, plan
@@ -256,7 +256,7 @@ def _snapshot(home: Path, sites: Iterable[SiteFiles]) -> Snapshot:
 
 
 def _ssh_config_files(home: Path) -> Iterator[Path]:
-    pending: list[Source] = list(sources(Files(home)))
+    pending: list[ConfigFile] = list(read_configuration(Files(home)).files)
     while pending:
         source = pending.pop()
         yield home / source.name.removeprefix("~/")

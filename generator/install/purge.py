@@ -18,7 +18,7 @@ from generator.install.plan import HomePlan
 from generator.loading import validate
 from generator.schema.auth import StepAuth
 from generator.schema.profile import SiteProfile
-from generator.ssh.config_files import Files, sources, walk
+from generator.ssh.config_files import Files, read_configuration, walk
 from generator.workspace.lock import Lock
 
 _DIRECTORIES = (paths.SSH, paths.USER_CONFIG)
@@ -132,7 +132,7 @@ def _configured_keys(home: Path, sites: Iterable[str], plan: HomePlan) -> Iterat
     for site in (*sites, *plan.remaining):
         overlay[home / paths.installed_ssh_config(site)] = None
     overlay[config] = managed_blocks.arranged(plan.config, str(config), {})
-    user_config, _ = sources(Files(home, overlay))
+    user_config = read_configuration(Files(home, overlay)).user
     for _, line in walk(user_config):
         if line.keyword in ("identityfile", "certificatefile"):
             yield from line.arguments[:1]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from generator import formatting, paths
 from generator.ssh.applied_lines import AppliedLine
 from generator.ssh.client import Settings
-from generator.ssh.config_files import Files, Source, sources
+from generator.ssh.config_files import ConfigFile, Configuration, Files, read_configuration
 from generator.ssh.config_lines import Line, lines
 from generator.ssh.effective_config import effective_lines, effective_settings
 from generator.ssh.patterns import example, matches
@@ -68,7 +68,7 @@ def shadows(files: Files, conf: bytes) -> tuple[Shadow, ...]:
     For a pattern, gen asks ssh for an example.
     """
     names = site_names(conf)
-    configuration = sources(files)
+    configuration = read_configuration(files)
     expected = effective_settings(site_alone(conf), names)
     actual = effective_settings(configuration, names)
     overridden: dict[str, list[str]] = {}
@@ -110,7 +110,7 @@ class _SiteName:
     applied: list[AppliedLine]
 
 
-def _shadow(site: _SiteName, option: str, configuration: Iterable[Source]) -> Iterator[Shadow]:
+def _shadow(site: _SiteName, option: str, configuration: Configuration) -> Iterator[Shadow]:
     """Yield what overrides an option of a name, if it can be explained."""
     names = (site.shown,)
     is_set = option in _options(site.own_lines)
@@ -151,11 +151,11 @@ def _overriding_line(site: _SiteName, option: str) -> AppliedLine | None:
     return None
 
 
-def _idle_include(site: _SiteName, configuration: Iterable[Source]) -> str | None:
+def _idle_include(site: _SiteName, configuration: Configuration) -> str | None:
     """Return the location of the Include of the site's file, if it does not apply to the name."""
     if any(line.content == site.conf for line in site.applied):
         return None
-    for source in configuration:
+    for source in configuration.files:
         for location in _includes(source, site.conf):
             return location
     return None
@@ -180,9 +180,10 @@ def _is_lost(option: str, expected: Settings, actual: Settings) -> bool:
     return expected.get(keyword, ()) != actual.get(keyword, ())
 
 
-def site_alone(conf: bytes) -> tuple[Source, Source]:
+def site_alone(conf: bytes) -> Configuration:
     """Return a configuration that consists of the site's file."""
-    return Source("the site's file", conf, tuple(lines(conf)), {}), Source("none", b"", (), {})
+    site = ConfigFile("the site's file", conf, tuple(lines(conf)), {})
+    return Configuration(user=site, system=ConfigFile("none", b"", (), {}))
 
 
 def site_names(conf: bytes) -> dict[str, str]:
@@ -213,7 +214,7 @@ def _options(site_lines: Iterable[Line]) -> list[str]:
     return [line.written for line in site_lines]
 
 
-def _includes(source: Source, conf: bytes) -> Iterator[str]:
+def _includes(source: ConfigFile, conf: bytes) -> Iterator[str]:
     """Yield the locations of the Include lines that lead to a site's file."""
     for number, included in source.included.items():
         for inner in included:

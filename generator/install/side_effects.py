@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from generator import formatting
 from generator.ssh.client import Settings, installed_version, unsupported_keywords
-from generator.ssh.config_files import Files, sources, walk
+from generator.ssh.config_files import Files, read_configuration, walk
 from generator.ssh.config_lines import Line, lines
 from generator.ssh.effective_config import effective_settings
 from generator.ssh.patterns import is_pattern, matches
@@ -58,7 +58,7 @@ def _short(value: str) -> str:
 def user_names(files: Files) -> dict[str, str]:
     """Return the names that a configuration has entries for, each with its location; no patterns."""
     names: dict[str, str] = {}
-    user_config, _ = sources(files)
+    user_config = read_configuration(files).user
     for file, line in walk(user_config):
         for name in _entry_names(line):
             # ssh would take a name with a dash for an option.
@@ -85,8 +85,8 @@ def name_changes(
     Of very many names, gen asks ssh for some, and for all that a pattern of a site matches.
     """
     selected = _selected(names, confs)
-    settings_before = effective_settings(sources(before), selected)
-    settings_after = effective_settings(sources(after), selected)
+    settings_before = effective_settings(read_configuration(before), selected)
+    settings_after = effective_settings(read_configuration(after), selected)
     changes: list[NameChange] = []
     for name in selected:
         options = tuple(_option_changes(settings_before[name], settings_after[name]))
@@ -118,7 +118,7 @@ def _selected(names: Collection[str], confs: Iterable[bytes]) -> list[str]:
 
 def refuse_broken(files: Files) -> None:
     """Refuse a configuration that ssh itself refuses."""
-    effective_settings(sources(files), ["localhost"])
+    effective_settings(read_configuration(files), ["localhost"])
 
 
 def outdated_client(conf: bytes) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from generator.ssh.config_files import Source
+from generator.ssh.config_files import ConfigFile, Configuration
 from generator.ssh.config_lines import Line
 
 _HOST = re.compile(r"debug1: (.+) line (\d+): Applying options for ")
@@ -44,17 +44,17 @@ class _Reading:
 
 
 def applied_lines(
-    sources: tuple[Source, Source], copies: Mapping[str, str], trace: str
+    configuration: Configuration, copies: Mapping[str, str], trace: str
 ) -> list[AppliedLine]:
     """Return the lines that apply, in the order in which ssh reads them.
 
-    `copies` are the files that ssh read instead of the sources, in the order of their writing.
+    `copies` are the files that ssh read instead, in the order of their writing.
     """
     applied: list[AppliedLine] = []
     for text in _SECOND_READING.split(trace):
         reading = _reading(text)
         copy_paths = iter(copies)
-        for source in sources:
+        for source in configuration.files:
             applied += _applied(source, reading, copy_paths, is_active=True)
     return applied
 
@@ -72,7 +72,7 @@ def _reading(trace: str) -> _Reading:
 
 
 def _applied(
-    source: Source, reading: _Reading, copy_paths: Iterator[str], *, is_active: bool
+    source: ConfigFile, reading: _Reading, copy_paths: Iterator[str], *, is_active: bool
 ) -> Iterator[AppliedLine]:
     """Yield the applied lines of a file and of those that it includes.
 

@@ -12,6 +12,8 @@ from generator.files import is_regular, read_regular
 from generator.paths import SSH_CONFIG
 from generator.ssh.config_lines import Line, lines
 
+# Tokens, variables of the environment, and escapes; which of them ssh expands depends on its version.
+_ONLY_SSH = re.compile(r"%|\$\{|\\")
 RENEWAL_COMMAND = "gen refresh $0 --on-connect"
 """The command in the `Match exec` of a site's file."""
 
@@ -42,7 +44,7 @@ class Files:
         Relative paths are in ~/.ssh, or in /etc/ssh for the system's files (ssh_config(5),
         Include). The home directory is the one of this object, whatever the passwd database says.
         """
-        if any(special in argument for special in ("%", "${", "\\")):
+        if _ONLY_SSH.search(argument):
             return None
         path = re.sub(r"^~(?=/|$)", lambda _: str(self.home), argument)
         # Path.expanduser would raise for an unknown user, and Path.glob takes no absolute pattern.
@@ -57,38 +59,56 @@ class Files:
 
 
 @dataclass(frozen=True)
-class Source:
+class ConfigFile:
     """A file of the configuration, with the files that it includes."""
 
     name: str
     """Its path as users write it."""
     content: bytes
     lines: tuple[Line, ...]
-    included: Mapping[int, tuple["Source", ...]]
+    included: Mapping[int, tuple["ConfigFile", ...]]
     """The files behind the Include at a line, by the number of the line.
 
     A line that leads in a circle, or that only ssh can expand, has no entry.
     """
 
 
-def sources(files: Files) -> tuple[Source, Source]:
-    """Return the user's configuration and the system's."""
+@dataclass(frozen=True)
+class Configuration:
+    """The files that ssh reads: first the user's, then the system's."""
+
+    user: ConfigFile
+    system: ConfigFile
+
+    @property
+    def files(self) -> tuple[ConfigFile, ConfigFile]:
+        """Both files, in ssh's order."""
+        return self.user, self.system
+
+
+def read_configuration(files: Files) -> Configuration:
+    """Return the configuration with all included files."""
     user = files.home / SSH_CONFIG
-    return _source(files, user, user.parent), _source(files, files.system, files.system.parent)
+    return Configuration(
+        user=_config_file(files, user, user.parent),
+        system=_config_file(files, files.system, files.system.parent),
+    )
 
 
-def _source(files: Files, path: Path, anchor: Path, including: tuple[Path, ...] = ()) -> Source:
+def _config_file(
+    files: Files, path: Path, anchor: Path, including: tuple[Path, ...] = ()
+) -> ConfigFile:
     content = files.content(path) or b""
     config_lines = tuple(lines(content))
     chain = (*including, path)
-    included: dict[int, tuple[Source, ...]] = {}
+    included: dict[int, tuple[ConfigFile, ...]] = {}
     for line in config_lines:
         if line.keyword != "include":
             continue
         targets = _targets(files, line, anchor)
         if targets is not None and not set(targets).intersection(chain):
-            included[line.number] = tuple(_source(files, to, anchor, chain) for to in targets)
-    return Source(files.name(path), content, config_lines, included)
+            included[line.number] = tuple(_config_file(files, to, anchor, chain) for to in targets)
+    return ConfigFile(files.name(path), content, config_lines, included)
 
 
 def _targets(files: Files, line: Line, anchor: Path) -> list[Path] | None:
@@ -98,38 +118,41 @@ def _targets(files: Files, line: Line, anchor: Path) -> list[Path] | None:
         expanded = files.included(argument, anchor)
         if expanded is None:
             return None
-        targets += [path for path in expanded if files.content(path) is not None]
+        for path in expanded:
+            if files.content(path) is not None:
+                targets.append(path)
     return targets
 
 
-def walk(source: Source) -> Iterator[tuple[str, Line]]:
+def walk(file: ConfigFile) -> Iterator[tuple[str, Line]]:
     """Yield each line with the name of its file, in ssh's order.
 
     The lines of the included files replace an Include.
     """
-    for line in source.lines:
-        if line.number in source.included:
-            for included in source.included[line.number]:
+    for line in file.lines:
+        if line.number in file.included:
+            for included in file.included[line.number]:
                 yield from walk(included)
         else:
-            yield source.name, line
+            yield file.name, line
 
 
-def write_copies(both: tuple[Source, Source], directory: Path) -> tuple[Path, dict[str, str]]:
+def write_copies(configuration: Configuration, directory: Path) -> tuple[Path, dict[str, str]]:
     """Write copies that ssh reads with `-F` as it would read the files themselves.
 
     Returns the path of the first copy to read, and for each copy the name of its file, in the
     order in which they are written. The line numbers are the same.
     """
     copies: dict[str, str] = {}
-    user, system = (_write_copy(source, directory, copies) for source in both)
+    user = _write_copy(configuration.user, directory, copies)
+    system = _write_copy(configuration.system, directory, copies)
     # With -F, ssh does not read the system's files. It reads them after the user's, for every host.
     with user.open("ab") as file:
         file.write(f'\nMatch all\nInclude "{system}"\n'.encode())
     return user, copies
 
 
-def _write_copy(source: Source, directory: Path, copies: dict[str, str]) -> Path:
+def _write_copy(source: ConfigFile, directory: Path, copies: dict[str, str]) -> Path:
     path = directory / f"{len(copies)}.conf"
     copies[str(path)] = source.name
     content = b""

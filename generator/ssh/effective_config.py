@@ -18,7 +18,7 @@ from generator.formatting import printable
 from generator.ssh import client
 from generator.ssh.applied_lines import AppliedLine, applied_lines
 from generator.ssh.client import Settings
-from generator.ssh.config_files import Source, walk, write_copies
+from generator.ssh.config_files import ConfigFile, Configuration, walk, write_copies
 from generator.ssh.patterns import matches
 
 _SECONDS = 10
@@ -29,22 +29,25 @@ _UNKNOWN_OPTION = re.compile(r"[Bb]ad configuration option: (\S+)")
 _CONFIG_ERROR = re.compile(r"^(\S+?):? line (\d+): (.*?)\r?$", re.MULTILINE)
 
 
-def effective_settings(both: tuple[Source, Source], names: Collection[str]) -> dict[str, Settings]:
+def effective_settings(configuration: Configuration, names: Collection[str]) -> dict[str, Settings]:
     """Return ssh's settings for some names; several processes run at once."""
-    answers = _answers(both, names)
-    return {name: client.parse_settings(answer.stdout) for name, answer in answers.items()}
+    answers = _answers(configuration, names)
+    settings: dict[str, Settings] = {}
+    for name, answer in answers.items():
+        settings[name] = client.parse_settings(answer.stdout)
+    return settings
 
 
 def effective_lines(
-    both: tuple[Source, Source], names: Collection[str]
+    configuration: Configuration, names: Collection[str]
 ) -> dict[str, list[AppliedLine]]:
     """Return the lines of the configuration that apply to some names.
 
     They take a run of their own, because `-vvv` changes the LogLevel among the settings.
     """
     lines: dict[str, list[AppliedLine]] = {}
-    for name, answer in _answers(both, names, "-vvv").items():
-        lines[name] = applied_lines(both, answer.copies, answer.stderr)
+    for name, answer in _answers(configuration, names, "-vvv").items():
+        lines[name] = applied_lines(configuration, answer.copies, answer.stderr)
     return lines
 
 
@@ -60,17 +63,19 @@ class _RefusedError(Exception):
 
 
 def _answers(
-    both: tuple[Source, Source], names: Collection[str], *options: str
+    configuration: Configuration, names: Collection[str], *options: str
 ) -> dict[str, _Answer]:
     with TemporaryDirectory(prefix="gen-ssh-") as scratch, ThreadPoolExecutor(_PROCESSES) as pool:
-        config, copies = write_copies(both, Path(scratch))
+        config, copies = write_copies(configuration, Path(scratch))
         outcomes = pool.map(lambda name: _run(config, name, *options), names)
         answers: dict[str, _Answer] = {}
         try:
             for name, outcome in zip(names, outcomes, strict=True):
                 answers[name] = _Answer(_text(outcome.stdout), _text(outcome.stderr), copies)
         except _RefusedError as error:
-            raise GenError("\n".join(_error_lines(str(error), copies, both[0]))) from None
+            raise GenError(
+                "\n".join(_error_lines(str(error), copies, configuration.user))
+            ) from None
     return answers
 
 
@@ -93,7 +98,7 @@ def _text(output: bytes) -> str:
     return output.decode(errors="surrogateescape")
 
 
-def _error_lines(stderr: str, copies: Mapping[str, str], user: Source) -> Iterator[str]:
+def _error_lines(stderr: str, copies: Mapping[str, str], user: ConfigFile) -> Iterator[str]:
     """Yield the errors of ssh, each with the file that a copy stands for."""
     unknown_options: list[str] = []
     for copy, number, fault in _CONFIG_ERROR.findall(stderr):
@@ -104,7 +109,7 @@ def _error_lines(stderr: str, copies: Mapping[str, str], user: Source) -> Iterat
     yield "ssh does not accept this configuration, so it refuses every host."
 
 
-def _ignore_unknown(user: Source, option: str) -> Iterator[str]:
+def _ignore_unknown(user: ConfigFile, option: str) -> Iterator[str]:
     """Say why the first IgnoreUnknown has no effect on an option."""
     # The first one wins, as for every keyword (ssh_config(5)).
     for file, line in walk(user):

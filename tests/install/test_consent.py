@@ -8,7 +8,7 @@ import pytest
 from homes import CERTIFICATE, spec
 from running import Gen
 
-from generator.ssh.config_files import Files, sources, write_copies
+from generator.ssh.config_files import Files, read_configuration, write_copies
 
 BEFORE = {
     "no ssh config": None,
@@ -71,5 +71,5 @@ def test_ssh_itself_runs_the_command_of_an_installed_site(
 def test_a_match_exec_of_the_user_is_still_asked(tmp_path: Path) -> None:
     config = b'Match exec "true"\n  Port 1\nMatch exec "gen refresh $0 --on-connect"\n'
     files = Files(tmp_path, {tmp_path / ".ssh/config": config}, tmp_path / "none")
-    copied = write_copies(sources(files), tmp_path)[0].read_bytes()
+    copied = write_copies(read_configuration(files), tmp_path)[0].read_bytes()
     assert copied.startswith(b'Match exec "true"\n  Port 1\nMatch !all\n')

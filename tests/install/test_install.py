@@ -15,7 +15,7 @@ from generator.compiler.compile import compile_site
 from generator.loading import validate
 from generator.resources import CATALOGUE
 from generator.schema.profile import SiteProfile
-from generator.ssh.config_files import Files, sources, write_copies
+from generator.ssh.config_files import Files, read_configuration, write_copies
 
 BLOCK = "# >>> gen: managed, do not edit between these lines >>>\nInclude ~/.ssh/gen.d/*.conf\n# <<< gen <<<\n"
 
@@ -454,7 +454,7 @@ def test_a_question_to_ssh_renews_no_certificate(tmp_path: Path) -> None:
         {tmp_path / ".ssh/config": b'Match exec "true"\n  Port 1\n' + content},
         tmp_path / "none",
     )
-    copied = write_copies(sources(files), tmp_path)[0].read_bytes()
+    copied = write_copies(read_configuration(files), tmp_path)[0].read_bytes()
     assert b"gen refresh" not in copied
     assert b'Match exec "true"\n  Port 1\n' in copied
     assert copied.count(b"Match !all\n") == content.count(b"gen refresh")

@@ -16,7 +16,7 @@ from generator.install.side_effects import name_changes, user_names
 from generator.loading import validate
 from generator.resources import CATALOGUE
 from generator.schema.profile import SiteProfile
-from generator.ssh.config_files import Files, sources
+from generator.ssh.config_files import Files, read_configuration
 from generator.ssh.effective_config import effective_settings
 
 pytestmark = pytest.mark.system
@@ -436,7 +436,7 @@ def test_ssh_reads_the_copies_as_it_reads_the_files(
         check=True,
         stdin=subprocess.DEVNULL,
     )
-    copied = effective_settings(sources(written), names)
+    copied = effective_settings(read_configuration(written), names)
     for name, answer in zip(names, done.stdout.split("\n\n"), strict=False):
         settings: list[str] = []
         for option, values in copied[name].items():

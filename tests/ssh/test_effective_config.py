@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from generator.errors import GenError
-from generator.ssh.config_files import RENEWAL_COMMAND, Files, sources
+from generator.ssh.config_files import RENEWAL_COMMAND, Files, read_configuration
 from generator.ssh.effective_config import effective_lines, effective_settings
 
 Configuration = Callable[[Mapping[str, str]], Files]
@@ -30,13 +30,13 @@ def configuration(tmp_path: Path, need: Callable[..., None]) -> Configuration:
 
 def places(files: Files, name: str) -> list[str]:
     """Return the places of the lines that apply to a name."""
-    lines = effective_lines(sources(files), [name])[name]
+    lines = effective_lines(read_configuration(files), [name])[name]
     return [line.location for line in lines]
 
 
 def test_the_settings_of_several_names_are_returned(configuration: Configuration) -> None:
     files = configuration({"config": "Host a\n  Port 1\nHost b\n  Port 2\n"})
-    settings = effective_settings(sources(files), ["a", "b", "c"])
+    settings = effective_settings(read_configuration(files), ["a", "b", "c"])
     ports = {name: values["port"] for name, values in settings.items()}
     assert ports == {"a": ("1",), "b": ("2",), "c": ("22",)}
 
@@ -50,7 +50,7 @@ def test_the_overlay_replaces_files_and_adds_them(configuration: Configuration) 
         config.with_name("d") / "b.conf": b"User b\n",
     }
     planned = Files(files.home, overlay, files.system)
-    settings = effective_settings(sources(planned), ["x"])["x"]
+    settings = effective_settings(read_configuration(planned), ["x"])["x"]
     assert (settings["port"], settings["user"]) == (("22",), ("b",))
 
 
@@ -121,14 +121,14 @@ def test_a_question_runs_no_command_of_a_site(
     command = f"/bin/sh -c '{RENEWAL_COMMAND}' mila"
     match = f'Match originalhost x exec "{command}"\n'
     files = configuration({"config": f"{match}Include d\n", "d": match})
-    effective_settings(sources(files), ["x"])
-    effective_lines(sources(files), ["x"])
+    effective_settings(read_configuration(files), ["x"])
+    effective_lines(read_configuration(files), ["x"])
     assert not (tmp_path / "runs").exists()
 
 
 def test_a_command_of_the_user_is_run_since_it_decides(configuration: Configuration) -> None:
     files = configuration({"config": 'Match exec "test %n = x"\n  Port 1\n'})
-    settings = effective_settings(sources(files), ["x", "y"])
+    settings = effective_settings(read_configuration(files), ["x", "y"])
     assert (settings["x"]["port"], settings["y"]["port"]) == (("1",), ("22",))
 
 
@@ -165,7 +165,7 @@ def test_an_error_names_the_file_and_not_its_copy(
     files: Mapping[str, str], message: str, configuration: Configuration
 ) -> None:
     with pytest.raises(GenError) as error:
-        effective_settings(sources(configuration(files)), ["x"])
+        effective_settings(read_configuration(configuration(files)), ["x"])
     lines = str(error.value).splitlines()
     assert "\n".join(lines[: message.count("\n") + 1]) == message
     assert lines[-1] == "ssh does not accept this configuration, so it refuses every host."
@@ -180,5 +180,5 @@ def test_a_fifo_is_refused(name: str, configuration: Configuration) -> None:
         (files.home / ".ssh/config").write_text("Include d\n")
     os.mkfifo(path)
     with pytest.raises(GenError) as error:
-        effective_settings(sources(files), ["x"])
+        effective_settings(read_configuration(files), ["x"])
     assert str(error.value) == f"{path}: is a FIFO; move it away, then try again"
