@@ -26,7 +26,9 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("cli",),
     ("__main__", "api"),
 )
-RANK = {name: rank for rank, row in enumerate(ROWS) for name in row}
+RANK: dict[str, int] = {}
+for rank, row in enumerate(ROWS):
+    RANK |= dict.fromkeys(row, rank)
 # Directories whose modules only have functions from values to values, and the modules in them that
 # are not pure.
 PURE_DIRECTORIES = ("schema", "compiler", "report", "revisions")

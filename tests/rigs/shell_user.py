@@ -42,13 +42,12 @@ class ShellUser:
         return "\n".join([*lines, ""])
 
     def environment(self) -> dict[str, str]:
-        """Return the environment of the user; the cache of gen lies beside the home directory."""
+        """Return the environment of the programs of the user."""
         return {
             "HOME": str(self.home),
             "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin",
             "LC_ALL": "C.UTF-8",
             "PYTHONPATH": _PACKAGE,
-            "XDG_CACHE_HOME": str(self.home.parent / "cache"),
         }
 
     def run(self, *words: str, stdin: str = "", **environment: str) -> Result:

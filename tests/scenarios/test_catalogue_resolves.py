@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -224,7 +225,9 @@ def sharing_settings(spec: SiteSpec) -> dict[str, str | None]:
     return {"controlmaster": "auto", "controlpath": "~/.ssh/gen-%C"}
 
 
-NAMES = [name for site in SITES for name in names_of_site(site)]
+NAMES = list(chain.from_iterable(map(names_of_site, SITES)))
+TYPED = [name.name for name in NAMES]
+"""The names alone, as a user types them."""
 # Names that look like those of a site, and are not.
 FOREIGN_NAMES = (
     "github.com",
@@ -304,6 +307,11 @@ def resolve_all(configs: Sequence[Path], names: Sequence[str]) -> list[str]:
         return list(pool.map(resolve, configs, names))
 
 
+def resolve_alone(configs: Configs) -> list[str]:
+    """Return the output of `ssh -G` for every name, with the config of its site alone."""
+    return resolve_all([configs.of_site(name.site) for name in NAMES], TYPED)
+
+
 def settings_of(output: str) -> Settings:
     settings: dict[str, list[str]] = {}
     for line in output.splitlines():
@@ -313,9 +321,8 @@ def settings_of(output: str) -> Settings:
 
 
 def test_every_name_resolves_as_its_spec_says(configs: Configs) -> None:
-    names = [name.name for name in NAMES]
-    outputs = resolve_all([configs.of_site(name.site) for name in NAMES], names)
-    default_outputs = resolve_all([configs.empty] * len(NAMES), names)
+    outputs = resolve_alone(configs)
+    default_outputs = resolve_all([configs.empty] * len(TYPED), TYPED)
     wrong = {}
     for name, output, default_output in zip(NAMES, outputs, default_outputs, strict=True):
         differences = name.differences(settings_of(output), settings_of(default_output))
@@ -327,9 +334,8 @@ def test_every_name_resolves_as_its_spec_says(configs: Configs) -> None:
 @pytest.mark.parametrize("order", ["alphabetical", "backwards"])
 def test_no_config_changes_the_settings_of_another_site(configs: Configs, order: str) -> None:
     """Configs of two sites that share a name must agree, for ssh takes the first that it reads."""
-    names = [name.name for name in NAMES]
-    alone = resolve_all([configs.of_site(name.site) for name in NAMES], names)
-    together = resolve_all([configs.including_all(order)] * len(NAMES), names)
+    alone = resolve_alone(configs)
+    together = resolve_all([configs.including_all(order)] * len(TYPED), TYPED)
     changed = {}
     for name, before, after in zip(NAMES, alone, together, strict=True):
         if before != after:
@@ -349,7 +355,7 @@ def test_other_hosts_resolve_as_without_any_config(configs: Configs) -> None:
 def test_the_table_has_names_of_every_kind() -> None:
     """A mistake above must not empty the table, for then the tests would pass."""
     assert {name.site for name in NAMES} == set(SITES)
-    assert {name.name for name in NAMES} >= {
+    assert set(TYPED) >= {
         "mila",
         "mila3",
         "login-3.login.server.mila.quebec",

@@ -252,7 +252,7 @@ def test_gen_accepts_every_plain_value_and_every_reader_gets_the_same_from_it(
     readers: Mapping[str, ReadFile],
 ) -> None:
     values = draw_values(PLAIN, NUMBER)
-    assert [value for value in values if is_refused(value)] == []
+    assert list(filter(is_refused, values)) == []
     check_all(readers, values)
 
 
@@ -291,7 +291,7 @@ def test_readers_would_get_different_values_from_a_value_that_gen_refuses(
     assert is_refused(value)
     file = f"NAME={value}\nLAST=1\n".encode()
     first, *remaining = [read(file) for read in readers.values()]
-    assert any(values != first for values in remaining)
+    assert remaining != [first] * len(remaining)
 
 
 @pytest.mark.parametrize(
