@@ -249,7 +249,7 @@ def test_a_shared_connection_with_too_long_a_path_fails_before_the_job_starts(
         result = deployment.project.launch("corpus")
     assert result.returncode == 1
     assert (
-        f"{name}: too long for ssh; DAGSTER_SLURM_SSH_CONTROL_DIR names a shorter folder"
+        f"{name}: too long for ssh; set DAGSTER_SLURM_SSH_CONTROL_DIR to a shorter directory"
         in result.stdout
     )
     assert deployment.number_of_jobs() == jobs_before

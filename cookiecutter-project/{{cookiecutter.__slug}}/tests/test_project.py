@@ -1,4 +1,4 @@
-"""The project loads everywhere, and says what a deployment lacks."""
+"""The project loads on every machine, and names everything that a deployment needs."""
 
 import os
 import tomllib
@@ -19,7 +19,7 @@ POSSIBLE = [name for name in names() if "impossible" not in tomllib.loads((SITES
 
 @pytest.fixture(autouse=True)
 def empty(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Have nothing set, and no file in reach."""
+    """Unset all variables, and use an empty home and working directory."""
     for name in os.environ:
         if name.startswith(("SLURM_", "CI_", "DAGSTER_")):
             monkeypatch.delenv(name)
@@ -29,7 +29,7 @@ def empty(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def at(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    """Set all that a deployment at a site may need."""
+    """Return a function that sets everything that a deployment at a site may need."""
     (tmp_path / "key").touch()
 
     def enter(site: str, deployment: str) -> None:
@@ -48,7 +48,7 @@ def test_everything_loads_with_nothing_set() -> None:
     assert defs().get_repository_def().get_all_jobs()
 
 
-def test_an_asset_runs_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_asset_runs_on_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compute, "DATA", tmp_path / "data")
     assert dg.materialize([corpus], resources=resources()).success
     assert (tmp_path / "data" / "corpus.csv").read_text().startswith("module,bytes\n")
@@ -58,12 +58,14 @@ def test_an_asset_runs_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("deployment", REMOTE)
 def test_every_site_loads_in_every_deployment(site: str, deployment: str, at) -> None:
     at(site, deployment)
-    assert all(isinstance(one, Compute) and one.slurm for one in resources().values())
+    for resource in resources().values():
+        assert isinstance(resource, Compute)
+        assert resource.slurm
 
 
 @pytest.mark.parametrize("site", names())
 @pytest.mark.parametrize("name", ["SLURM_EDGE_NODE_USER", "CI_DEPLOYED_ENVIRONMENT_PATH"])
-def test_what_is_missing_is_named(site: str, name: str, at, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_names_a_missing_variable(site: str, name: str, at, monkeypatch: pytest.MonkeyPatch) -> None:
     at(site, "production_supercomputer")
     monkeypatch.delenv(name)
     with pytest.raises(ValueError, match=name):
@@ -71,15 +73,15 @@ def test_what_is_missing_is_named(site: str, name: str, at, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("name", ["DAGSTER_DEPLOYMENT", "SLURM_SUPERCOMPUTER_SITE"])
-def test_an_unknown_name_is_told_with_those_there_are(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_names_an_unknown_value(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, "nowhere")
     with pytest.raises(ValueError, match=f"{name}=nowhere: "):
         resources()
 
 
 @pytest.mark.parametrize("site", POSSIBLE[:1])
-def test_the_login_is_looked_after_inside_a_run(site: str, at) -> None:
-    """Dagster makes resources anew for each run; one that was only set on them would be gone."""
+def test_a_run_prepares_its_login(site: str, at) -> None:
+    """Dagster creates resources again for each run, and would lose a provider that was only set."""
     at(site, "production_supercomputer")
 
     @dg.asset

@@ -1,4 +1,4 @@
-"""The resources that assets run on: dagster-slurm's, with what it leaves to its caller."""
+"""The resources that run assets: those of dagster-slurm, with a login and a waiting time."""
 
 import subprocess
 import sys
@@ -23,71 +23,71 @@ DEPLOYMENTS = {
     "production_supercomputer_hetjob": ExecutionMode.SLURM_HETJOB,
 }
 QUEUE_ALLOWANCE = 24 * 3600
-"""Seconds that a job may wait before its walltime begins."""
+"""Seconds that a job may wait in the queue."""
 SOCKET = (103 if sys.platform == "darwin" else 107) - 17
-"""Bytes for the name of a connection that is shared: those of a socket, less what ssh adds while it makes one."""
+"""Longest path of a shared connection in bytes: that of a socket, minus the suffix that ssh adds while it creates one."""
 
 
 class Login:
-    """What is done before each connection, so that ssh has nothing to ask."""
+    """Prepares each connection, so that ssh does not ask the user."""
 
     def __init__(self) -> None:
         self.site = chosen()
 
     def ensure(self) -> None:
-        """Renew the certificate if it is due, or see that a person has opened a connection to share.
+        """Renew the certificate if it is due, or check that the user has opened a connection to share.
 
-        A renewal that fails only leaves a warning: the certificate may still be good, and the timer tries again.
+        A failed renewal is only a warning: the certificate may still be valid, and the timer tries again.
 
         Raises:
-            Failure: no connection can be shared, or the site asks a person and nobody has logged in.
+            Failure: no connection can be shared, or the site asks for input and the user has not logged in.
         """
         if renew := self.site.get("renew"):
             try:
                 subprocess.run(renew, check=True, capture_output=True, text=True, timeout=300)
             except (OSError, subprocess.SubprocessError) as error:
                 why = getattr(error, "stderr", None) or error
-                dg.get_dagster_logger().warning(f"the certificate was not looked after: {why}")
+                dg.get_dagster_logger().warning(f"the certificate was not renewed: {why}")
         ssh = connection(self.site)
         shared = ssh.control_socket_path()
-        if shared and len(shared.encode()) > SOCKET:  # the job would run, and nothing of it come back
-            raise dg.Failure(f"{shared}: too long for ssh; DAGSTER_SLURM_SSH_CONTROL_DIR names a shorter folder")
+        if shared and len(shared.encode()) > SOCKET:  # the job would run, but its messages would be lost
+            raise dg.Failure(f"{shared}: too long for ssh; set DAGSTER_SLURM_SSH_CONTROL_DIR to a shorter directory")
         if asks := self.site.get("asks"):
             check = ["ssh", "-O", "check", "-o", f"ControlPath={shared}", f"{ssh.user}@{ssh.host}"]
             if subprocess.run(check, check=False, capture_output=True, timeout=30).returncode:
                 raise dg.Failure(
-                    f"{self.site['title']} asks {asks} at each login. Log in once, then run again:\n{master(ssh)}"
+                    f"{self.site['title']} asks {asks} at each login. Log in with this command, then start the run again:\n{master(ssh)}"
                 )
 
 
 class SiteSlurm(ds.SlurmResource):
     """Slurm behind a login.
 
-    Dagster makes resources anew from their fields for each run: what `set_auth_provider` was given is lost then, a
-    default is not.
+    Dagster creates resources again from their fields for each run. It would lose a provider that `set_auth_provider`
+    sets, but keeps a default.
     """
 
     _auth_provider: object = PrivateAttr(default_factory=Login)
 
 
 class Compute(ds.ComputeResource):
-    """Runs a payload here or as a job, and waits as long as the job may take."""
+    """Runs a payload on this machine or as a job, and waits as long as the job may take."""
 
     @property
     def data_dir(self) -> str:
-        """Folder that all payloads see; `$HOME` in it is that of the machine they run on."""
+        """The directory that all payloads share; its `$HOME` is that of the machine where they run."""
         if self.slurm is None:
             return str(DATA)
         return f"{self.slurm.remote_base or '$HOME/pipelines'}/data"
 
     def get_pipes_client(self, context: Any, launcher: ds.ComputeLauncher | None = None) -> Any:
-        """Return dagster-slurm's client; on this machine it needs no pixi."""
+        """Return the client of dagster-slurm. On this machine it works without pixi."""
         if self.mode != ExecutionMode.LOCAL:
             return super().get_pipes_client(context, launcher)
         return ds.LocalPipesClient(self._resolve_launcher(launcher), require_pixi=False)
 
     def run(self, context: dg.AssetExecutionContext, payload_path: str, *args: Any, **options: Any) -> Any:
-        """Run a payload; see dagster-slurm for the options. Without `poll_timeout` a job would end after an hour."""
+        """Run a payload with the options of dagster-slurm. Its default for `poll_timeout` would end a job after an hour."""
         if self.slurm is None:
             programs = f"{Path(sys.executable).parent}:{setting('PATH')}"  # ray is beside python
             options["extra_env"] = {"PATH": programs} | (options.get("extra_env") or {})
@@ -98,7 +98,7 @@ class Compute(ds.ComputeResource):
 
 
 def seconds(walltime: str) -> int:
-    """Return a time limit of Slurm in seconds (sbatch(1), --time): M, M:S, H:M:S, D-H, D-H:M or D-H:M:S."""
+    """Return a time limit of Slurm in seconds: M, M:S, H:M:S, D-H, D-H:M or D-H:M:S (sbatch(1), --time)."""
     days, _, clock = walltime.rpartition("-")
     parts = [int(part) for part in clock.split(":")]
     hours, minutes, rest = [*parts, 0, 0][:3] if days or len(parts) == 3 else [0, *parts, 0][:3]
@@ -129,7 +129,7 @@ def remote(site: dict[str, Any], deployment: str) -> dict[str, Any]:
     """Return the fields of a Compute that runs jobs.
 
     Raises:
-        ValueError: with all that is missing.
+        ValueError: names everything that is missing.
     """
     if lacks := list(missing(site, deployment)):
         raise ValueError("\n  ".join([f"DAGSTER_DEPLOYMENT={deployment} needs", *lacks]))
@@ -148,5 +148,5 @@ def remote(site: dict[str, Any], deployment: str) -> dict[str, Any]:
 
 
 def launcher(site: dict[str, Any], name: str) -> dict[str, Any]:
-    """Return what the site changes in a launcher; an empty text stands for None, which TOML does not have."""
+    """Return the fields of a launcher that the site changes. An empty text means None, which TOML does not have."""
     return {field: None if value == "" else value for field, value in site.get(name, {}).items()}

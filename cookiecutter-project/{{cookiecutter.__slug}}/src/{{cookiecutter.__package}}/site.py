@@ -1,4 +1,4 @@
-"""The site that was chosen: the facts from `sites/`, and what is yours from the environment (see .env.example)."""
+"""The selected site: its facts from `sites/`, and your values from the environment (see .env.example)."""
 
 import os
 import shlex
@@ -25,52 +25,52 @@ QUEUE = {
 
 
 def setting(name: str) -> str | None:
-    """Return a variable of the environment; an empty one counts as none."""
+    """Return a variable of the environment. An empty one counts as unset."""
     return os.environ.get(name, "").strip() or None
 
 
 def names() -> list[str]:
-    """Return the sites that this project can run at."""
+    """Return the sites where this project can run."""
     return sorted(path.stem for path in SITES.glob("*.toml"))
 
 
 def chosen() -> dict[str, Any]:
-    """Return what is known about the site; nothing while there is none, or several and no choice.
+    """Return the facts of the site, or nothing if there is none, or several and none is selected.
 
     Raises:
-        ValueError: SLURM_SUPERCOMPUTER_SITE names no site of the project.
+        ValueError: the project has no site of the name SLURM_SUPERCOMPUTER_SITE.
     """
     name = setting("SLURM_SUPERCOMPUTER_SITE") or (names()[0] if len(names()) == 1 else None)
     if name is None:
         return {}
     if name not in names():
-        there = f"there are {', '.join(names())}" if names() else "there is none yet"
-        raise ValueError(f"SLURM_SUPERCOMPUTER_SITE={name}: {there} (README.md tells how to add one)")
+        known = f"the sites are {', '.join(names())}" if names() else "there is no site yet"
+        raise ValueError(f"SLURM_SUPERCOMPUTER_SITE={name}: {known} (README.md explains how to add one)")
     return tomllib.loads((SITES / f"{name}.toml").read_text())
 
 
 def missing(site: dict[str, Any], deployment: str) -> Iterator[str]:
-    """Yield what a deployment at a site still needs."""
+    """Yield everything that a deployment at a site still needs."""
     if not site:
-        yield f"SLURM_SUPERCOMPUTER_SITE, one of {', '.join(names()) or 'those that you add (README.md tells how)'}"
+        yield f"SLURM_SUPERCOMPUTER_SITE, one of {', '.join(names()) or 'the sites that you add (see README.md)'}"
         return
     if "impossible" in site:
         yield f"another site: {site['impossible']}"
     yield from (name for name in site["needs"] if not setting(name))
     if deployment.startswith("production") and not setting("CI_DEPLOYED_ENVIRONMENT_PATH"):
-        yield "CI_DEPLOYED_ENVIRONMENT_PATH, the folder at the site with activate.sh and env/"
+        yield "CI_DEPLOYED_ENVIRONMENT_PATH, the directory at the site with activate.sh and env/"
     key = fields(site["ssh"], SSH).get("key_path")
     if key and not Path(key).expanduser().exists():
-        yield f"the key {key} (SLURM_EDGE_NODE_KEY_PATH names another)"
+        yield f"the key {key} (or set SLURM_EDGE_NODE_KEY_PATH to another)"
 
 
 def fields(facts: dict[str, Any], variables: dict[str, str]) -> dict[str, Any]:
-    """Return facts with those in their place whose variables are set."""
+    """Return facts, replaced by the variables that are set."""
     return facts | {field: value for field, name in variables.items() if (value := setting(name))}
 
 
 def connection(site: dict[str, Any]) -> ds.SSHConnectionResource:
-    """Return how to reach the login node; a jump host has the user and the key of the site unless it says otherwise."""
+    """Return the connection to the login node. A jump host has the site's user and key unless it has its own."""
     ssh = fields(site["ssh"], SSH)
     if jump := ssh.pop("jump_host", None):
         own = {name: ssh[name] for name in ("user", "key_path") if name in ssh}
@@ -79,13 +79,13 @@ def connection(site: dict[str, Any]) -> ds.SSHConnectionResource:
 
 
 def queue(site: dict[str, Any], deployment: str) -> ds.SlurmQueueConfig:
-    """Return the queue; staging takes what the site has for trying things out."""
+    """Return the queue. Staging uses the site's queue for development."""
     trying = site.get("devel", {}) if deployment.startswith("staging") else {}
     return ds.SlurmQueueConfig(**fields(site.get("queue", {}), QUEUE) | trying)
 
 
 def master(ssh: ds.SSHConnectionResource) -> str:
-    """Return the command by which a person opens the connection that dagster-slurm shares."""
+    """Return the command that opens the connection that dagster-slurm shares."""
     socket = ["-M", "-N", "-f", "-o", f"ControlPath={ssh.control_socket_path()}", "-o", "ControlPersist=yes"]
     options = [*ssh.get_common_ssh_opts(), *ssh.get_proxy_command_opts(), *ssh.get_key_auth_opts(batch_mode=False)]
     return shlex.join(["ssh", *socket, *options, "-p", str(ssh.port), f"{ssh.user}@{ssh.host}"])

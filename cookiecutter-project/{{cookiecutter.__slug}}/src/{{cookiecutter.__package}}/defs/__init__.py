@@ -1,1 +1,1 @@
-"""Every module of this folder is loaded: assets, jobs, schedules, sensors."""
+"""Dagster loads every module of this package: assets, jobs, schedules, sensors."""

@@ -1,4 +1,4 @@
-"""A payload that Ray spreads over the nodes of its job."""
+"""A payload that Ray distributes over the nodes of its job."""
 
 import dagster as dg
 
@@ -10,11 +10,11 @@ from .corpus import corpus
     deps=[corpus],
     group_name="standard_library",
     kinds={"ray", "slurm"},
-    # A node that fails or a job that gives way to another is worth a second try; a fault of the payload is not cured.
+    # A second try helps if a node failed or the job was preempted. It does not help if the payload has a bug.
     retry_policy=dg.RetryPolicy(max_retries=1, delay=60),
 )
 def complexity(context: dg.AssetExecutionContext, compute_ray: Compute) -> dg.MaterializeResult:
-    """How many ways lead through each function of the standard library (McCabe's number)."""
+    """The cyclomatic complexity of each function of the standard library (McCabe)."""
     return compute_ray.run(
         context=context,
         payload_path=str(PAYLOADS / "complexity.py"),

@@ -7,5 +7,5 @@ from ..compute import resources
 
 @dg.definitions
 def compute() -> dg.Definitions:
-    """Return a resource for each launcher, as DAGSTER_DEPLOYMENT and the site have it."""
+    """Return a resource for each launcher, for DAGSTER_DEPLOYMENT and the site."""
     return dg.Definitions(resources=resources())

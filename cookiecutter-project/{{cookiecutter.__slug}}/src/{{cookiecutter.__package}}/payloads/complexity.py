@@ -1,4 +1,4 @@
-"""Measure every function that DATA_DIR/corpus.csv leads to, in parallel, into DATA_DIR/complexity.csv."""
+"""Measure every function of the modules in DATA_DIR/corpus.csv in parallel, and write DATA_DIR/complexity.csv."""
 
 import ast
 import csv
@@ -17,26 +17,26 @@ FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def complexity(function: ast.AST) -> int:
-    """Return McCabe's number of a function: its branches and one."""
+    """Return McCabe's number of a function: one more than its branches."""
     return 1 + sum(isinstance(node, BRANCHES) for node in ast.walk(function))
 
 
 @ray.remote
 def measured(modules: list[str]) -> tuple[list[tuple[str, str, int]], str, int]:
-    """Return module, name and complexity of every function; on which node, and how many open files Ray may have."""
+    """Return module, name and complexity of every function, the node, and Ray's limit of open files."""
     library = Path(sysconfig.get_path("stdlib"))
     rows = []
     for module in modules:
         try:
             tree = ast.parse((library / module).read_bytes())
-        except SyntaxError:  # the library has modules that are wrong on purpose
+        except SyntaxError:  # the tests of the library have modules with errors
             continue
         rows += [(module, node.name, complexity(node)) for node in ast.walk(tree) if isinstance(node, FUNCTIONS)]
     return rows, platform.node(), resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 def main() -> None:
-    """Share the modules out, large ones first, and tell Dagster what was found."""
+    """Distribute the modules, large ones first, and report the result to Dagster."""
     data = Path(os.path.expandvars(os.environ["DATA_DIR"]))
     with (data / "corpus.csv").open(newline="") as file:
         by_size = sorted(csv.DictReader(file), key=lambda row: -int(row["bytes"]))

@@ -1,4 +1,4 @@
-"""List the modules of Python's standard library in DATA_DIR/corpus.csv. Runs alone, on the machine of the job."""
+"""List the modules of Python's standard library in DATA_DIR/corpus.csv. It runs alone on the job's machine."""
 
 import csv
 import os
@@ -10,7 +10,7 @@ from dagster_pipes import open_dagster_pipes
 
 
 def main() -> None:
-    """Write the table and tell Dagster what is in it."""
+    """Write the table and report it to Dagster."""
     library = Path(sysconfig.get_path("stdlib"))
     sources = [path for path in sorted(library.rglob("*.py")) if "site-packages" not in path.parts]
     modules = [(path.relative_to(library).as_posix(), path.stat().st_size) for path in sources]
