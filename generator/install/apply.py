@@ -15,6 +15,9 @@ from generator.workspace import writer
 from generator.workspace.plan import Action, Change
 
 _MAX_BACKUPS = 20  # of one kind
+# Seconds. With --yes, each of many processes asks ssh while it holds the lock; a script that sets up
+# a machine may start twenty, and on a loaded login node one was seen to take ten seconds.
+_PATIENCE = 300
 # Directories that only gen uses, whether or not a record says who created them.
 _GEN_DIRECTORIES = (
     paths.HOME_BACKUPS,
@@ -40,7 +43,7 @@ def exclusive(home: Path, files: Iterable[PurePosixPath]) -> Iterator[list[str]]
     for name in missing:
         if paths.INSTALL_LOCK.is_relative_to(name):
             writer.make_private_directories([home / name])
-    with writer.locked(home / paths.INSTALL_LOCK):
+    with writer.locked(home / paths.INSTALL_LOCK, _PATIENCE):
         _delete_scratch_files(home)
         try:
             yield missing
@@ -79,7 +82,7 @@ def install(
 
 def add_optional_changes(home: Path, site: str, changes: OptionalChanges) -> None:
     """Add changes to the record that the user agreed to after an installation."""
-    with writer.locked(home / paths.INSTALL_LOCK):
+    with writer.locked(home / paths.INSTALL_LOCK, _PATIENCE):
         home_record = record.home_record(home)
         earlier = home_record.optional_changes.get(site, OptionalChanges())
         merged = OptionalChanges(

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from homes import spec, tree
+from homes import names_in, spec, tree
 from running import Gen
 
 STATE = ".local/state/gen/install"
@@ -117,8 +117,7 @@ def test_purge_keeps_default_keys_files_elsewhere_and_earlier_keys_and_says_why(
         "  ~/.ssh/id_work stays: it existed before the site was installed",
         "  ~/.ssh/id_ed25519 stays: it is a default key of ssh, so other hosts may need it",
     ]
-    remaining = [path.name for path in sorted((home / ".ssh").iterdir())]
-    assert remaining == ["id_ed25519", "id_work"]
+    assert names_in(home / ".ssh") == ["id_ed25519", "id_work"]
     assert (home / "thesis.tex").exists()
 
 

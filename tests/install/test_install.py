@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from homes import CERTIFICATE, spec, tree
+from homes import CERTIFICATE, contents_of, names_in, spec, tree, without_backups
 from running import Gen
 from syrupy.assertion import SnapshotAssertion
 
@@ -76,9 +76,13 @@ def test_the_config_keeps_its_mode_its_bytes_and_its_backup(
 
 def test_a_second_installation_changes_no_file(gen: Gen, home: Path, spec_path: str) -> None:
     gen("install", spec_path, "--yes")
-    before = {path: path.stat().st_mtime_ns for path in home.rglob("*") if path.is_file()}
+    before = times_of_files(home)
     assert gen("install", spec_path, "--yes").status == 0
-    assert {path: path.stat().st_mtime_ns for path in home.rglob("*") if path.is_file()} == before
+    assert times_of_files(home) == before
+
+
+def times_of_files(home: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in home.rglob("*") if path.is_file()}
 
 
 @pytest.mark.parametrize("outside", [False, True], ids=["in the home directory", "outside of it"])
@@ -213,10 +217,10 @@ def test_force_replaces_the_file_and_keeps_a_backup(
     make(home)
     originals = {
         (home / ".ssh/config").read_bytes(),
-        *(file.read_bytes() for file in home.glob(".ssh/gen.d/*")),
+        *contents_of(home / ".ssh/gen.d"),
     }
     assert gen("install", spec_path, "--yes", "--force").status == 0
-    assert {file.read_bytes() for file in (home / ".local/state/gen/backup").iterdir()} == originals
+    assert contents_of(home / ".local/state/gen/backup") == originals
 
 
 def test_after_force_the_site_is_installed_as_before_the_edit(
@@ -227,8 +231,7 @@ def test_after_force_the_site_is_installed_as_before_the_edit(
     (home / ".ssh/gen.d/ours.conf").write_text("# mine\n")
     assert gen("install", spec_path, "--yes").status == 2
     assert gen("install", spec_path, "--yes", "--force").status == 0
-    later = {name: what for name, what in tree(home).items() if "backup/" not in name}
-    assert later == {name: what for name, what in before.items() if "backup/" not in name}
+    assert without_backups(tree(home)) == without_backups(before)
     assert gen("install", spec_path, "--yes").status == 0
 
 
@@ -429,7 +432,7 @@ def test_several_sites_are_installed_at_once(gen: Gen, home: Path, spec_path: st
     other_spec = str(spec(Path(), "other"))
     result = gen("install", spec_path, other_spec, "--yes")
     assert result.status == 0
-    assert sorted(path.name for path in (home / ".ssh/gen.d").iterdir()) == [
+    assert names_in(home / ".ssh/gen.d") == [
         "other.conf",
         "ours.conf",
     ]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from homes import CERTIFICATE, Tree, spec, tree
+from homes import CERTIFICATE, Tree, contents_of, names_in, spec, tree
 from running import Gen
 
 from generator.install import apply, record
@@ -95,7 +95,7 @@ def two_sites(gen: Gen, home: Path) -> Tree:
 
 def test_one_of_two_sites_can_be_uninstalled(gen: Gen, home: Path, two_sites: Tree) -> None:
     assert gen("uninstall", "ours", "--yes").status == 0
-    assert [path.name for path in (home / ".ssh/gen.d").iterdir()] == ["other.conf"]
+    assert names_in(home / ".ssh/gen.d") == ["other.conf"]
     assert b"Include ~/.ssh/gen.d/*.conf\n" in (home / ".ssh/config").read_bytes()
     assert gen("uninstall", "other", "--yes").status == 0
     assert tree(home) == two_sites
@@ -120,14 +120,14 @@ def test_a_backup_of_lines_that_the_config_lacks_is_kept_and_listed(
     config_path.write_bytes(config_path.read_bytes().replace(b"Host a\n", b"Host b\n"))
     result = gen("uninstall", "ours", "other", "--yes")
     backups = sorted((home / STATE / "backup").iterdir())
-    assert b"Host a\n" in [backup.read_bytes() for backup in backups]
+    assert b"Host a\n" in contents_of(home / STATE / "backup")
     assert f"  backup    ~/{backups[0].relative_to(home)}\n" in result.err
 
 
 def test_other_files_in_our_directory_stay(gen: Gen, home: Path, two_sites: Tree) -> None:
     (home / ".ssh/gen.d/mine.conf").write_text("# mine\n")
     assert gen("uninstall", "ours", "other", "--yes").status == 0
-    assert [path.name for path in (home / ".ssh/gen.d").iterdir()] == ["mine.conf"]
+    assert names_in(home / ".ssh/gen.d") == ["mine.conf"]
 
 
 @pytest.mark.parametrize("path", [".ssh/gen.d/ours.conf", ".ssh/config"])
@@ -141,7 +141,7 @@ def test_an_edited_file_is_refused_and_deleted_with_force(
     assert (result.status, "edited since gen wrote it" in result.err) == (2, True)
     assert tree(home) == before
     assert gen("uninstall", "ours", "other", "--yes", "--force").status == 0
-    assert edited in [backup.read_bytes() for backup in (home / STATE / "backup").iterdir()]
+    assert edited in contents_of(home / STATE / "backup")
 
 
 def test_a_read_only_config_is_left_to_the_user(gen: Gen, home: Path, two_sites: Tree) -> None:
@@ -203,7 +203,7 @@ def test_a_key_of_another_site_or_of_the_user_is_never_purged(gen: Gen, home: Pa
     for name in ("id_shared", "id_mine"):
         (home / ".ssh" / name).write_text("")
     assert gen("uninstall", "ours", "third", "--purge", "--yes").status == 0
-    assert sorted(path.name for path in (home / ".ssh").glob("id_*")) == ["id_mine", "id_shared"]
+    assert names_in(home / ".ssh", "id_*") == ["id_mine", "id_shared"]
 
 
 @pytest.mark.parametrize("written", ["~/.ssh/id_ours", "{home}/.ssh/id_ours", '"%d/.ssh/id_ours"'])
@@ -214,7 +214,7 @@ def test_a_key_in_an_entry_of_the_user_is_never_purged(gen: Gen, home: Path, wri
         (home / ".ssh" / name).write_text("")
     result = gen("uninstall", "ours", "--purge", "--yes")
     assert (result.status, "purged" in result.err) == (0, False)
-    assert sorted(path.name for path in (home / ".ssh").glob("id_*")) == ["id_ours", "id_ours.pub"]
+    assert names_in(home / ".ssh", "id_*") == ["id_ours", "id_ours.pub"]
 
 
 def test_a_key_that_the_user_named_by_its_absolute_path_is_never_purged(
@@ -232,7 +232,7 @@ def test_a_key_that_the_user_named_by_its_absolute_path_is_never_purged(
     for name in ("id_shared", "id_shared.pub"):
         (home / ".ssh" / name).write_text("")
     assert gen("uninstall", "ours", "other", "--purge", "--yes").status == 0
-    assert sorted(path.name for path in (home / ".ssh").glob("id_*")) == [
+    assert names_in(home / ".ssh", "id_*") == [
         "id_shared",
         "id_shared.pub",
     ]

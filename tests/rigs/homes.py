@@ -26,6 +26,21 @@ def tree(home: Path) -> Tree:
     return entries
 
 
+def names_in(directory: Path, pattern: str = "*") -> list[str]:
+    """Return the names in a directory that match a pattern, sorted."""
+    return sorted(path.name for path in directory.glob(pattern))
+
+
+def contents_of(directory: Path) -> set[bytes]:
+    """Return the contents of the files in a directory, for instance of the backups."""
+    return {path.read_bytes() for path in directory.glob("*")}
+
+
+def without_backups(entries: Tree) -> Tree:
+    """Return a tree without the backups, which differ from run to run."""
+    return {name: entry for name, entry in entries.items() if "backup/" not in name}
+
+
 def _yaml() -> YAML:
     """Return a writer that repeats equal values, because gen refuses YAML aliases."""
     yaml = YAML(typ="safe", pure=True)

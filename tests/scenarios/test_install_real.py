@@ -1,4 +1,4 @@
-"""`gen install` with a real sshd, a real user manager, and sixteen processes at once."""
+"""`gen install` with a real sshd, a real user manager, and twenty processes at once."""
 
 import json
 import subprocess
@@ -18,7 +18,7 @@ from waiting import wait_until
 pytestmark = pytest.mark.system
 
 
-def test_sixteen_installations_at_once_all_succeed(
+def test_twenty_installations_at_once_all_succeed(
     tmp_path: Path, need: Callable[..., None]
 ) -> None:
     need(*PROGRAMS, root=True)
@@ -26,7 +26,7 @@ def test_sixteen_installations_at_once_all_succeed(
     (person.home / ".ssh").mkdir(mode=0o700, parents=True)
     (person.home / ".ssh/config").write_bytes(b"Host mine\n  User grace")
     before = tree(person.home)
-    names = [f"site{number}" for number in range(16)]
+    names = [f"site{number}" for number in range(20)]
     commands = [
         person.command(*gen_command("install", str(spec(tmp_path, name)), "--yes"))
         for name in names
@@ -41,13 +41,13 @@ def test_sixteen_installations_at_once_all_succeed(
         )
         for command in commands
     ]
-    errors = [process.communicate(timeout=120)[1] for process in started]
-    assert [process.returncode for process in started] == [0] * 16, errors
+    errors = [process.communicate(timeout=300)[1] for process in started]
+    assert [process.returncode for process in started] == [0] * 20, errors
     assert (person.home / ".ssh/config").read_bytes().count(b"# >>> gen") == 1
     answers = person.run(
         "sh", "-c", 'for site in "$@"; do ssh -G "$site"; done', "sh", *names
     ).stdout
-    assert [f"hostname {name}.example.org" in answers for name in names] == [True] * 16
+    assert [f"hostname {name}.example.org" in answers for name in names] == [True] * 20
     assert person.gen("uninstall", *names, "--yes").returncode == 0
     assert tree(person.home) == before
 
