@@ -33,6 +33,14 @@ def complete_installed(incomplete: str) -> list[str]:
     return [name for name in installed(Path.home()) if name.startswith(incomplete)]
 
 
+def complete_alias(incomplete: str) -> list[str]:
+    """Return the aliases of the user's ssh configuration that start with some letters."""
+    from generator.ssh.config_aliases import aliases
+
+    config = Path.home() / ".ssh" / "config"
+    return [alias for alias in aliases(config) if alias.startswith(incomplete)]
+
+
 def _site(metavar: str) -> Any:
     text = "Name of a site, or path of a spec."
     return typer.Argument(metavar=metavar, help=text, autocompletion=complete_site)
@@ -246,7 +254,12 @@ FixSpec = Annotated[
 
 # gen import
 HostAlias = Annotated[
-    str, typer.Argument(metavar="ALIAS", help="A host of your ssh configuration.")
+    str,
+    typer.Argument(
+        metavar="ALIAS",
+        help="A host of your ssh configuration.",
+        autocompletion=complete_alias,
+    ),
 ]
 ImportName = Annotated[
     str | None, option("--name", text="Name of the site. The default is the alias.")
