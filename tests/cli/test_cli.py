@@ -613,7 +613,7 @@ def test_new_site_asks_on_a_terminal_and_asks_again_what_does_not_fit(tmp_path: 
     )
     os.close(ours)
     os.close(theirs)
-    assert "'Austria' is not a country code of two capitals" in done.stderr
+    assert "'Austria' is not a country code of two uppercase letters (ISO 3166)" in done.stderr
     assert "'-x' is not a host name" in done.stderr
     spec = (tmp_path / "site_specs/ours.yaml").read_text()
     assert "country: AT\n" in spec
