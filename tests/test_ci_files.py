@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 
 from generator.loading import validate, yaml_document
 from generator.schema.meta import Weight
-from generator.workspace.accepted_drift import AcceptedFile
+from generator.workspace.accepted_file import AcceptedFile
 from generator.workspace.drift import Cause
 
 ROOT = Path(__file__).parent.parent

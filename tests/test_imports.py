@@ -42,6 +42,7 @@ PURE_MODULES = {
     "workspace.plan",
     "workspace.drift",
     "workspace.accepted_drift",
+    "workspace.accepted_file",
     "workspace.patch",
     "workspace.redaction",
     "probe.spec_blocks",

@@ -54,7 +54,10 @@ def _aged_question(last_check: date, places: list[Keys]) -> Fault:
 
 
 def _missing_sources(site: SiteSpec) -> Iterator[Fault]:
-    sourced = [keys for keys, fact in facts(site) if fact.source]
+    sourced = []
+    for keys, fact in facts(site):
+        if fact.source:
+            sourced.append(keys)
     for keys, fact in facts(site):
         # The source of an enclosing block counts.
         is_sourced = any(keys[: len(above)] == above for above in sourced)
@@ -63,7 +66,9 @@ def _missing_sources(site: SiteSpec) -> Iterator[Fault]:
 
 
 def _undated_sources(site: SiteSpec, today: date) -> Iterator[Fault]:
-    cited = {name for _, fact in facts(site) for name in fact.source}
+    cited = set[str]()
+    for _, fact in facts(site):
+        cited.update(fact.source)
     dates: list[tuple[Keys, date | None]] = []
     for name, source in site.sources.items():
         keys: Keys = ("sources", name)
@@ -86,7 +91,9 @@ def _weak_hosts(site: SiteSpec) -> Iterator[Fault]:
 
 
 def _missing_pins(site: SiteSpec) -> Iterator[Fault]:
-    pinned = {entry for keys in site.host_keys.values() for entry in keys.hosts}
+    pinned = set[str]()
+    for keys in site.host_keys.values():
+        pinned.update(keys.hosts)
     for alias in site.hosts:
         if alias not in pinned:
             question = "does the site publish host keys? The spec has none, so ssh asks the user"
@@ -110,8 +117,12 @@ def _clashes(site: SiteSpec, other: SiteSpec) -> Iterator[Fault]:
     yield from _pattern_clashes(site, other)
 
 
+def _lowercase_aliases(site: SiteSpec) -> set[str]:
+    return {alias.lower() for _, alias in aliases(site)}
+
+
 def _alias_clashes(site: SiteSpec, other: SiteSpec) -> Iterator[Fault]:
-    other_aliases = {alias.lower() for _, alias in aliases(other)}
+    other_aliases = _lowercase_aliases(other)
     other_hosts = {machine.host_name.lower() for machine in other.machines()}
     for keys, alias in aliases(site):
         if alias.lower() in other_aliases:
@@ -121,7 +132,7 @@ def _alias_clashes(site: SiteSpec, other: SiteSpec) -> Iterator[Fault]:
 
 
 def _host_clashes(site: SiteSpec, other: SiteSpec) -> Iterator[Fault]:
-    other_aliases = {alias.lower() for _, alias in aliases(other)}
+    other_aliases = _lowercase_aliases(other)
     for machine in site.machines():
         keys, host_name = ("hosts", machine.entry), machine.host_name
         if host_name.lower() in other_aliases:
@@ -152,9 +163,11 @@ def _shared_hosts(site: SiteSpec, other: SiteSpec) -> Iterator[Fault]:
     for host, entry in entries.items():
         if host not in other_entries:
             continue
-        settings = _settings(site, entry)
         other_settings = _settings(other, other_entries[host])
-        differing = [name for name in settings if settings[name] != other_settings[name]]
+        differing = []
+        for name, value in _settings(site, entry).items():
+            if value != other_settings[name]:
+                differing.append(name)
         if differing:
             question = (
                 f"{host} is also a host of {other.site}, with another {' and '.join(differing)};"

@@ -4,46 +4,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
-from typing import Annotated
-
-from pydantic import Field
+from typing import TYPE_CHECKING
 
 from generator.loading.yaml_document import Node
 from generator.paths import ACCEPTED_DRIFT
 from generator.report.finding import Finding, Level
-from generator.schema.base import Day, Model
-from generator.schema.text_types import Text
 from generator.workspace.drift import Cause
 
-
-class AcceptedEntry(Model):
-    """One file that may differ for one cause."""
-
-    path: Text
-    """The file, relative to the directory that is checked."""
-    cause: Annotated[Cause, Field(strict=False)]
-    """Why it differs: edited, stale, missing, orphaned, mode."""
-    reason: Text
-    """Why the team accepts that."""
-    until: Day
-    """The last day of the acceptance (YYYY-MM-DD)."""
-
-    def covers(self, today: date) -> bool:
-        """Return whether the acceptance has not expired."""
-        return today <= self.until
-
-
-class AcceptedFile(Model):
-    """The content of `.gen/accepted.yaml`."""
-
-    accepted: tuple[AcceptedEntry, ...] = ()
+if TYPE_CHECKING:
+    from generator.workspace.accepted_file import AcceptedEntry
 
 
 @dataclass(frozen=True)
 class AcceptedDrift:
     """The entries of a directory, and the document that they were read from."""
 
-    entries: tuple[AcceptedEntry, ...]
+    entries: "tuple[AcceptedEntry, ...]"
     document: Node
 
 
@@ -87,7 +63,7 @@ def _matches(findings: Sequence[Finding], file: str, cause: Cause) -> list[int]:
     return matches
 
 
-def _as_note(finding: Finding, entry: AcceptedEntry) -> Finding:
+def _as_note(finding: Finding, entry: "AcceptedEntry") -> Finding:
     message = f"{finding.message}; accepted until {entry.until}: {entry.reason}"
     return replace(finding, level=Level.NOTE, message=message)
 

@@ -23,7 +23,7 @@ from generator.schema.profile import SiteProfile
 from generator.schema.site import SiteSpec
 from generator.workspace import lock as locks
 from generator.workspace import reader
-from generator.workspace.accepted_drift import AcceptedDrift, AcceptedFile
+from generator.workspace.accepted_drift import AcceptedDrift
 from generator.workspace.drift import Drift, drifts
 from generator.workspace.lock import Lock, RecordedInputs
 from generator.workspace.plan import Action, Actual, Change, plan
@@ -115,6 +115,8 @@ def accepted_drift(directory: Path) -> AcceptedDrift | None:
     file = reader.actual(directory, [path]).get(path)
     if file is None:
         return None
+    from generator.workspace.accepted_file import AcceptedFile
+
     name = str(directory / path)
     root = document.parse(file.content, name)
     return AcceptedDrift(validate.validated(AcceptedFile, root, name).accepted, root)

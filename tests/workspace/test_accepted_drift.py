@@ -8,7 +8,8 @@ import pytest
 from generator.errors import GenError
 from generator.loading import validate, yaml_document
 from generator.report.finding import Finding, Level
-from generator.workspace.accepted_drift import AcceptedDrift, AcceptedFile, accepted_files, settle
+from generator.workspace.accepted_drift import AcceptedDrift, accepted_files, settle
+from generator.workspace.accepted_file import AcceptedFile
 
 TOday = date(2026, 6, 15)
 DRIFT = Finding(
