@@ -45,7 +45,7 @@ def _validity(site_settings: Settings, result: RefreshResult) -> str:
     if not current:
         path = home(site_settings.certificate)
         return f"there is no certificate at {path}; get one with: gen refresh {site}"
-    if current.valid_after > now():
+    if certificate_file.starts_late(current, now()):
         start = clock(current.valid_after)
         return f"the certificate is not valid before {start}; is this machine's clock right?"
     if current.end == NEVER:

@@ -12,7 +12,8 @@ from generator.renewal.settings import Settings
 from generator.schema.auth import CommandCertificateAuth
 from generator.ssh.certificate import Certificate, parse_certificate
 
-_CLOCK_TOLERANCE = 300  # seconds that the CA's clock may be ahead of this machine's
+CLOCK_TOLERANCE = 300
+"""Seconds that the CA's clock may be ahead of this machine's."""
 
 
 def read(path: Path) -> Certificate | None:
@@ -27,9 +28,31 @@ def is_due(certificate: Certificate | None, settings: Settings, second: int) -> 
     """Return whether a certificate is missing, expires soon, or starts in the future."""
     if not certificate:
         return True
-    if certificate.valid_after > second + _CLOCK_TOLERANCE:
+    if starts_late(certificate, second):
         return True
     return second >= due_time(certificate, settings)
+
+
+def is_usable(certificate: Certificate, second: int) -> bool:
+    """Return whether a certificate is valid now, or is by a clock that is a little ahead.
+
+    sshd judges it by its own clock. A CA that does not backdate its certificates is ahead of half
+    of its users.
+    """
+    return second < certificate.valid_before and not starts_late(certificate, second)
+
+
+def starts_late(certificate: Certificate, second: int) -> bool:
+    """Return whether a certificate starts later than clocks usually differ."""
+    return certificate.valid_after > second + CLOCK_TOLERANCE
+
+
+def clock_notes(certificate: Certificate, second: int) -> list[str]:
+    """Return a note for the user if the clock of this machine is behind that of the CA."""
+    behind = certificate.valid_after - second
+    if behind <= 0:
+        return []
+    return [f"this machine's clock is at least {behind} s behind that of the CA; set it"]
 
 
 def due_time(certificate: Certificate, settings: Settings) -> int:

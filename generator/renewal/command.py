@@ -5,8 +5,10 @@ Such a command writes its files in place. gen restores a certificate that was be
 
 from pathlib import Path
 
+from generator import programs
 from generator.clock import now
 from generator.errors import GenError
+from generator.formatting import clock
 from generator.renewal import certificate_file, child_process
 from generator.renewal.context import Run
 from generator.renewal.settings import Settings
@@ -31,12 +33,16 @@ def renew(run: Run, auth: CommandCertificateAuth) -> Certificate:
     try:
         try:
             _run(run, auth)
+        # gen stopped the command, so the centre may have issued a certificate.
+        except programs.StoppedError:
+            raise
         except GenError as error:
             raise FailedError(str(error)) from None
-        return _checked(settings, auth, previous)
+        return _checked(settings, auth, files)
     # Also after Ctrl-C: the command may have been stopped while it wrote.
     except BaseException:
-        if previous and previous.is_valid(now()):
+        # A command may fail after it has got a certificate: at a later step of its own.
+        if previous and previous.is_valid(now()) and not _has_new_certificate(settings, files):
             files.restore()
         raise
 
@@ -55,6 +61,10 @@ class _Files:
             if path.is_file():
                 self.contents[path] = (path.read_bytes(), path.stat().st_mode & 0o777)
 
+    def is_unchanged(self, path: Path) -> bool:
+        """Return whether a file has the content that it had before."""
+        return path in self.contents and path.read_bytes() == self.contents[path][0]
+
     def restore(self) -> None:
         """Write back every file that has changed."""
         for path, (content, mode) in self.contents.items():
@@ -62,20 +72,32 @@ class _Files:
                 writer.replace(path, content, mode, path.with_name(self.scratch_name))
 
 
-def _checked(
-    settings: Settings, auth: CommandCertificateAuth, previous: Certificate | None
-) -> Certificate:
-    """Return the certificate that the command left, if it is a better one."""
+def _checked(settings: Settings, auth: CommandCertificateAuth, files: _Files) -> Certificate:
+    """Return the certificate that the command left, if it is a new one that the user can use."""
     program = auth.command[0]
-    renewed = certificate_file.read(settings.certificate)
-    if not renewed or not renewed.is_valid(now()) or not _is_for_key(renewed, settings):
+    path = settings.certificate
+    renewed = certificate_file.read(path)
+    # The time after the command: a user may have taken minutes, and the CA may not backdate.
+    second = now()
+    if not renewed or renewed.valid_before <= second or not _is_for_key(renewed, settings):
+        raise GenError(f"{program} left no valid certificate for {settings.key} at {path}")
+    if certificate_file.starts_late(renewed, second):
         raise GenError(
-            f"{program} left no valid certificate for {settings.key} at {settings.certificate}"
+            f"{program} left a certificate that is not valid before {clock(renewed.valid_after)}; "
+            "set the clock of this machine"
         )
     # A command may succeed and leave the previous certificate, which is due.
-    if previous and renewed.valid_before <= previous.valid_before:
+    if files.is_unchanged(path):
         raise GenError(f"{program} did not renew the certificate")
     return renewed
+
+
+def _has_new_certificate(settings: Settings, files: _Files) -> bool:
+    path = settings.certificate
+    renewed = certificate_file.read(path)
+    if not renewed or files.is_unchanged(path):
+        return False
+    return certificate_file.is_usable(renewed, now()) and _is_for_key(renewed, settings)
 
 
 def _is_for_key(renewed: Certificate, settings: Settings) -> bool:

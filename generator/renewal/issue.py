@@ -5,11 +5,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
+from generator import programs
 from generator.clock import Deadline, now
 from generator.errors import GenError
 from generator.formatting import clock, count, home, printable
 from generator.loading.inputs import profile_name
-from generator.renewal import command, key_files, oidc
+from generator.renewal import certificate_file, command, key_files, oidc
 from generator.renewal.context import HeldSecrets, Run
 from generator.renewal.credentials import APP_PASSWORD
 from generator.renewal.failures import PersonNeededError
@@ -45,7 +46,8 @@ def certificate(
     if not auth.command:
         raise PersonNeededError(_by_hand(run, secrets, previous))
     with _counted(run, command.FailedError):
-        return command.renew(run, auth), []
+        renewed = command.renew(run, auth)
+    return renewed, certificate_file.clock_notes(renewed, now())
 
 
 def _by_hand(run: Run, secrets: HeldSecrets, previous: Certificate | None) -> str:
@@ -138,7 +140,8 @@ def _by_step(
     renewed = key_files.check(
         path, public_key_line, previous, settings.user, now(), run.environment
     )
-    notes = _check_signer(ca, renewed, previous)
+    notes = certificate_file.clock_notes(renewed, now())
+    notes += _check_signer(ca, renewed, previous)
     if settings.user and settings.user not in renewed.principals:
         notes.append(
             f"ssh logs in as {settings.user}, "
@@ -227,13 +230,16 @@ def _check_quota(run: Run) -> None:
 def _counted(run: Run, not_issued: type[GenError]) -> Iterator[None]:
     """Count a certificate before it is requested, since a killed run may have got one.
 
-    The error `not_issued` removes it again.
+    The error `not_issued` removes it again, unless gen stopped the program.
     """
     issued = (*_issued_in_last_day(run), now())
     # A site counts what it issued, whatever became of the run that asked for it.
     run.store.write(replace(run.store.read(), issued=issued))
     try:
         yield
+    # gen stopped the program, so the site may have issued a certificate.
+    except programs.StoppedError:
+        raise
     except not_issued:
         with suppress(GenError):
             state = run.store.read()

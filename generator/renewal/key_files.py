@@ -5,7 +5,7 @@ from pathlib import Path
 
 from generator.clock import Deadline
 from generator.errors import GenError, os_errors_named
-from generator.renewal import child_process
+from generator.renewal import certificate_file, child_process
 from generator.renewal.settings import Settings
 from generator.ssh.certificate import Certificate, parse_certificate
 from generator.ssh.keys import key_blob
@@ -63,7 +63,7 @@ def check(
         raise GenError(f"the new certificate is for another key; {_OLD_STAYS}")
     if not certificate.for_user or not certificate.principals:
         raise GenError(f"the new certificate lets no user log in; {_OLD_STAYS}")
-    if not certificate.is_valid(second):
+    if not certificate_file.is_usable(certificate, second):
         raise GenError(
             f"the new certificate is not valid at this machine's time; set its clock; {_OLD_STAYS}"
         )

@@ -5,6 +5,7 @@ Its messages about a certificate, and the commands that it names.
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -320,9 +321,6 @@ def test_gen_does_not_ask_for_more_certificates_than_the_site_issues(
         ),
         pytest.param("exit 3", "get.sh failed: status 3", id="failing"),
         pytest.param(
-            "head -c 2000000 /dev/zero", "get.sh printed more than 1024 KiB", id="endless output"
-        ),
-        pytest.param(
             "printf '\\033]0;owned\\007::error ::x\\n'; exit 3",
             "get.sh failed: \\u001b]0;owned\\u0007::error ::x",
             id="control characters",
@@ -337,6 +335,95 @@ def test_a_command_that_fails_does_not_count_against_the_quota(
         (home / "get.sh").unlink()
     for _ in range(2):
         assert gen("refresh", "ours").err == f"ours: {message}\n"
+
+
+def test_a_command_that_gen_stops_counts_since_the_centre_may_have_issued_a_certificate(
+    gen: Gen, home: Path, centre: Centre
+) -> None:
+    centre("head -c 2000000 /dev/zero", max_per_day=1)
+    assert gen("refresh", "ours").err == "ours: get.sh printed more than 1024 KiB\n"
+    assert "issued 1 certificate in the last day, its limit" in gen("refresh", "ours").err
+
+
+SIGN = "ssh-keygen -q -s {ca} -I new -n ada -V {validity} .ssh/id_ours.pub"
+
+
+@pytest.fixture
+def sign(home: Path) -> Callable[[str], str]:
+    """Return a function that returns the shell command of a CA; the user has a key for it."""
+    ca = home / "ca"
+    keygen("-t", "ed25519", "-N", "", "-f", str(ca))
+    (home / ".ssh").mkdir()
+    keygen("-t", "ed25519", "-N", "", "-f", str(home / ".ssh/id_ours"))
+
+    def command(validity: str) -> str:
+        return SIGN.format(ca=ca, validity=validity)
+
+    return command
+
+
+class TestNewCertificate:
+    """A certificate that the command got is kept, whenever it starts and whatever comes after."""
+
+    def test_it_may_start_while_the_command_runs(
+        self, gen: Gen, centre: Centre, sign: Callable[[str], str]
+    ) -> None:
+        centre(f"sleep 2; {sign('+0s:+1d')}", max_per_day=1)
+        result = gen("refresh", "ours")
+        assert (result.status, result.err.count("\n")) == (0, 1)
+        assert result.err.startswith("ours: renewed, valid until ")
+
+    def test_it_may_start_within_five_minutes(
+        self, gen: Gen, centre: Centre, sign: Callable[[str], str]
+    ) -> None:
+        centre(sign("+200s:+1d"), max_per_day=1)
+        result = gen("refresh", "ours")
+        note, renewed = result.err.splitlines()
+        assert result.status == 0
+        assert re.fullmatch(
+            r"ours: note: this machine's clock is at least (19\d|200) s behind that of the CA; set it",
+            note,
+        )
+        assert renewed.startswith("ours: renewed, valid until ")
+        assert gen("refresh", "ours", "--check").status == 0
+        assert gen("refresh", "ours").status == 0, "it is not due, so the quota does not matter"
+
+    def test_a_later_start_is_refused_with_the_time(
+        self, gen: Gen, centre: Centre, sign: Callable[[str], str]
+    ) -> None:
+        centre(sign("+400s:+1d"))
+        result = gen("refresh", "ours")
+        assert result.status == 2
+        assert "left a certificate that is not valid before 20" in result.err
+        assert result.err.endswith("; set the clock of this machine\n")
+
+    @pytest.mark.parametrize("validity", ["+0s:+1d", "-1h:+2h"], ids=["later end", "earlier end"])
+    def test_it_replaces_one_that_is_still_valid(
+        self,
+        gen: Gen,
+        home: Path,
+        centre: Centre,
+        sign: Callable[[str], str],
+        validity: str,
+    ) -> None:
+        subprocess.run(sign("-1h:+3h").split(), check=True, timeout=30)
+        certificate = home / ".ssh/id_ours-cert.pub"
+        before = certificate.read_bytes()
+        centre(sign(validity))
+        result = gen("refresh", "ours", "--force")
+        assert (result.status, result.err[:14]) == (0, "ours: renewed,")
+        assert certificate.read_bytes() != before
+
+    def test_it_is_kept_if_the_command_fails_afterwards(
+        self, gen: Gen, home: Path, centre: Centre, sign: Callable[[str], str]
+    ) -> None:
+        subprocess.run(sign("-1h:+5m").split(), check=True, timeout=30)
+        certificate = home / ".ssh/id_ours-cert.pub"
+        before = certificate.read_bytes()
+        centre(f"{sign('+0s:+1d')}; echo no agent >&2; exit 1")
+        assert gen("refresh", "ours").err == "ours: get.sh failed: no agent\n"
+        assert certificate.read_bytes() != before
+        assert gen("refresh", "ours", "--check").status == 0
 
 
 def test_a_command_gets_its_own_secret_and_none_of_gens(
