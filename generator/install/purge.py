@@ -24,18 +24,14 @@ from generator.workspace.lock import Lock
 _DIRECTORIES = (paths.SSH, paths.USER_CONFIG)
 # The keys that ssh offers to every host (ssh_config(5), IdentityFile), and older ones.
 _DEFAULT_KEYS = {
-    f"{name}{ending}"
-    for name in (
-        "identity",
-        "id_rsa",
-        "id_dsa",
-        "id_ecdsa",
-        "id_ecdsa_sk",
-        "id_ed25519",
-        "id_ed25519_sk",
-        "id_xmss",
-    )
-    for ending in ("", ".pub", "-cert.pub")
+    "identity",
+    "id_rsa",
+    "id_dsa",
+    "id_ecdsa",
+    "id_ecdsa_sk",
+    "id_ed25519",
+    "id_ed25519_sk",
+    "id_xmss",
 }
 
 
@@ -88,7 +84,7 @@ def secrets(home: Path, account: Account) -> list[Path]:
 def _reason_to_keep(home: Path, path: Path, users: Mapping[Path, str]) -> str | None:
     if path in users:
         return f"{users[path]} uses it"
-    if path.name in _DEFAULT_KEYS:
+    if path.name.removesuffix(".pub").removesuffix("-cert") in _DEFAULT_KEYS:
         return "it is a default key of ssh, so other hosts may need it"
     if not any(path.is_relative_to(home / directory) for directory in _DIRECTORIES):
         return "it is neither in ~/.ssh nor in ~/.config"
