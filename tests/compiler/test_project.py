@@ -1,6 +1,7 @@
 """The Dagster project: its compiled file, its seeds, and its cookiecutter template."""
 
 import ast
+import logging
 import re
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ import tomllib
 from collections.abc import Callable, Iterator
 from functools import cache
 from importlib.metadata import version
+from itertools import product
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -429,14 +431,10 @@ TEMPLATE = tomllib.loads(
     .read_text()
     .replace("{{ cookiecutter", "{{cookiecutter")
 )
-PINS = [
-    pin
-    for pin in [
-        *TEMPLATE["project"]["dependencies"],
-        *(pin for extra in TEMPLATE["project"]["optional-dependencies"].values() for pin in extra),
-    ]
-    if "==" in pin
-]
+REQUIREMENTS = list(TEMPLATE["project"]["dependencies"])
+for extra in TEMPLATE["project"]["optional-dependencies"].values():
+    REQUIREMENTS += extra
+PINS = [requirement for requirement in REQUIREMENTS if "==" in requirement]
 
 
 @pytest.mark.parametrize("pin", PINS)
@@ -445,14 +443,14 @@ def test_the_pinned_versions_are_the_tested_ones(pin: str) -> None:
     assert version(name.partition("[")[0]) == pinned
 
 
-def test_the_tasks_of_pixi_are_those_that_dagster_slurm_runs() -> None:
+def test_the_pixi_tasks_of_the_project_are_those_that_dagster_slurm_runs() -> None:
+    # The method needs no more of its object than the logger.
     client = object.__new__(ds.SlurmPipesClient)
-    client.logger = __import__("logging").getLogger()
-    tasks = {
-        client._get_pack_command(full_build=full, target_platform=platform)[-1]
-        for full in (True, False)
-        for platform in ("linux-64", "linux-aarch64")
-    }
+    client.logger = logging.getLogger()
+    tasks = set()
+    for full_build, platform in product([True, False], ["linux-64", "linux-aarch64"]):
+        command = client._get_pack_command(full_build=full_build, target_platform=platform)
+        tasks.add(command[-1])
     assert tasks == set(TEMPLATE["tool"]["pixi"]["tasks"])
 
 

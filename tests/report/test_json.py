@@ -52,6 +52,7 @@ def test_every_text_stays_as_it_is(text: str) -> None:
     document = json.loads(json_format.render(original))
     assert document.pop("format_version") == FORMAT_VERSION
     assert document.pop("counts") == {"stale": 4}
+    # A tuple becomes a list in JSON.
     assert document == json.loads(json.dumps(asdict(original)))
 
 

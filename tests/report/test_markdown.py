@@ -63,6 +63,7 @@ def comment_of(findings: Report) -> str:
     assert len(text) < MAX_CHARACTERS
     assert kinds <= OUR_KINDS, text[-3000:]
     html = [token for token in parsed if token.type in OUR_HTML]
+    # An element that gen does not write could load an image or run a script.
     for token in html:
         assert token.content.strip() in OUR_HTML[token.type], text[-3000:]
     opened = sum("<details>" in token.content for token in html)
@@ -85,6 +86,7 @@ def test_no_text_of_a_patch_leaves_its_fence(text: str) -> None:
     patch = PATCH.format(text=text)
     comment = comment_of(report(PLAIN, patch=patch))
     [fence] = [token.content for token in tokens(comment) if token.type == "fence"]
+    # CommonMark normalizes line breaks.
     unix = patch.rstrip("\n").replace("\r\n", "\n").replace("\r", "\n")
     assert fence.rstrip("\n") == unix
 
@@ -109,6 +111,7 @@ MANY = [
 
 def test_a_comment_with_too_many_findings_counts_the_rest() -> None:
     comment = comment_of(report(*MANY))
+    # Only the number of a message is code: its other words are plain.
     numbers = [int(item) for item in code(comment) if item.isdigit()]
     assert numbers == list(range(len(numbers)))
     omitted = 5_000 - len(numbers)

@@ -39,6 +39,7 @@ def test_a_path_is_a_relative_uri_of_the_file(text: str) -> None:
     path = f"ssh/{text}.conf"
     [result] = run(replace(PLAIN, path=path))["results"]
     uri = result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+    # A viewer would take a scheme, a host, a query or a fragment for another place.
     parts = urlsplit(uri)
     assert (parts.scheme, parts.netloc, parts.query, parts.fragment) == ("", "", "", "")
     assert unquote(parts.path, errors="surrogateescape") == path
@@ -47,9 +48,10 @@ def test_a_path_is_a_relative_uri_of_the_file(text: str) -> None:
 
 def test_every_rule_is_listed_once_and_referred_to_by_its_number() -> None:
     log = run(PLAIN, replace(PLAIN, rule="edited"), replace(PLAIN, line=9))
-    rules = [rule["id"] for rule in log["tool"]["driver"]["rules"]]
-    assert rules == ["edited", "stale"]
-    assert [result["ruleIndex"] for result in log["results"]] == [1, 0, 1]
+    edited, stale = log["tool"]["driver"]["rules"]
+    assert (edited["id"], stale["id"]) == ("edited", "stale")
+    first, second, third = log["results"]
+    assert (first["ruleIndex"], second["ruleIndex"], third["ruleIndex"]) == (1, 0, 1)
 
 
 @pytest.mark.parametrize(

@@ -48,9 +48,10 @@ def test_a_report_without_findings_is_empty() -> None:
 def test_no_text_looks_like_another_finding(text: str) -> None:
     """Every line but the first of a finding is indented."""
     for finding in everywhere(text):
-        first, *others = text_format.render(report(finding)).split("\n")
+        # `splitlines` would also split at characters that do not end a line for a terminal.
+        first, *details = text_format.render(report(finding)).split("\n")
         assert first.startswith("ssh/")
-        assert all(line.startswith("    ") for line in others)
+        assert all(line.startswith("    ") for line in details)
 
 
 @each_text
