@@ -15,12 +15,15 @@ from generator.renewal.context import ON_CONNECT_LIMIT, RefreshOptions, secret_n
 from generator.renewal.result import RefreshResult
 from generator.renewal.secret import keep_memory_private
 from generator.renewal.settings import Settings
+from generator.ssh.client import QUESTION_VARIABLE
 
 
 def run(choice: Choice, options: RefreshOptions, *, as_json: bool) -> int:
     """Renew the certificate of a site if it is due; after a failure the old one is in place."""
     keep_memory_private()
     if options.on_connect:
+        if os.environ.get(QUESTION_VARIABLE):  # gen asks ssh for settings, and nothing connects
+            return 0
         return _on_connect(choice, options)
     terminal = sys.stdin.isatty() and sys.stderr.isatty()
     site_settings, result = _refresh(choice, replace(options, terminal=terminal))

@@ -14,7 +14,7 @@ from typing import Any
 from generator import programs
 from generator.errors import GenError
 from generator.formatting import printable
-from generator.ssh.client import Settings, parse_settings
+from generator.ssh.client import Settings, parse_settings, question_environment
 from generator.ssh.keys import ALGORITHMS, algorithm, fingerprint
 
 SSH_CONFIG_SOURCE = "ssh-config"
@@ -79,7 +79,7 @@ def configured_user(alias: str) -> str:
 
 def _run(*command: str) -> str:
     """Return the output of ssh or ssh-keygen, which only read here."""
-    outcome = programs.run(command, seconds=_SECONDS)
+    outcome = programs.run(command, seconds=_SECONDS, environment=question_environment())
     if outcome.status > 1:  # with 1, ssh-keygen says that it does not know a host
         raise GenError(f"{printable(' '.join(command))}: {outcome.message}")
     return outcome.text

@@ -1,5 +1,6 @@
 """The installed ssh: its version, its keywords, and its answer to `ssh -G`."""
 
+import os
 import re
 from collections.abc import Mapping
 
@@ -10,6 +11,12 @@ Version = tuple[int, int]
 Settings = Mapping[str, tuple[str, ...]]
 """The answer of `ssh -G`: the values of each keyword, in lowercase."""
 
+QUESTION_VARIABLE = "GEN_ASKS_SSH"
+"""Set in the environment of a question to ssh.
+
+ssh runs each `Match exec` before it answers. With this variable, that of an installed site does
+nothing, whatever file ssh found it in.
+"""
 _SECONDS = 10
 
 # The first version with each keyword, from the release notes (openssh.com/releasenotes.html).
@@ -31,6 +38,11 @@ def installed_version() -> Version | None:
     except programs.ProgramError:
         return None
     return parse_version(outcome.errors)
+
+
+def question_environment() -> dict[str, str]:
+    """Return the environment in which gen asks ssh for settings."""
+    return {**os.environ, QUESTION_VARIABLE: "1"}
 
 
 def parse_version(text: str) -> Version | None:

@@ -82,7 +82,12 @@ def _answers(
 def _run(config: Path, name: str, *options: str) -> programs.Outcome:
     command = ["ssh", *options, "-G", "-F", str(config), "--", name]
     try:
-        outcome = programs.run(command, seconds=_SECONDS, output_limit=_OUTPUT_LIMIT)
+        outcome = programs.run(
+            command,
+            seconds=_SECONDS,
+            environment=client.question_environment(),
+            output_limit=_OUTPUT_LIMIT,
+        )
     except programs.TimeLimitError:
         raise GenError(
             f"ssh -G {printable(name)}: did not end within {_SECONDS} s; "

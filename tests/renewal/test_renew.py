@@ -212,6 +212,14 @@ class TestOnConnect:
         result = gen("refresh", "musica", "--on-connect")
         assert (result.status, result.out, result.err.count("\n")) == (0, "", 1)
 
+    def test_a_question_to_ssh_renews_nothing(
+        self, gen: Gen, home: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Gen asks ssh for settings before the user agrees to anything."""
+        monkeypatch.setenv("GEN_ASKS_SSH", "1")
+        assert gen("refresh", "musica", "--on-connect") == (0, "", "")
+        assert not (home / ".local/state/gen").exists()
+
     def test_an_unknown_site_has_status_0(self, gen: Gen) -> None:
         assert gen("refresh", "nowhere", "--on-connect").status == 0
 
