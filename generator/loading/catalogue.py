@@ -1,4 +1,4 @@
-"""Which sites there are: those of `--specs DIR`, of `./site_specs`, those installed, and those that ship with gen."""
+"""The specs that gen knows: those of `--specs DIR`, of `./site_specs`, installed ones, and those that ship with gen."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -10,22 +10,23 @@ from generator.resources import CATALOGUE
 
 
 def sites(specs: Path | None) -> dict[str, Path]:
-    """Return the spec of every site by its name; of two with one name the first found stands.
-
-    Raises:
-        GenError: the folder that was named is none.
-    """
-    if specs and not specs.is_dir():
-        raise GenError(f"--specs {specs}: is no folder")
-    folders = [*([specs] if specs else []), Path("site_specs"), *_installed(), CATALOGUE]
-    found = {path.stem: path for folder in reversed(folders) for path in folder.glob("*.yaml")}
-    return dict(sorted(found.items()))
+    """Return the spec of every site, by name. Of two specs of one name, the directory that comes first wins."""
+    directories = [Path("site_specs"), *_installed(), CATALOGUE]
+    if specs:
+        if not specs.is_dir():
+            raise GenError(f"--specs {specs}: is not a directory")
+        directories.insert(0, specs)
+    by_name: dict[str, Path] = {}
+    for directory in directories:
+        for path in directory.glob("*.yaml"):
+            by_name.setdefault(path.stem, path)
+    return dict(sorted(by_name.items()))
 
 
 def _installed() -> list[Path]:
     try:
         return [Path.home() / paths.INSTALLED_SPECS]
-    except RuntimeError:  # who has no home folder has nothing in it
+    except RuntimeError:  # there is no home directory
         return []
 
 
@@ -51,16 +52,12 @@ def shipped() -> Mapping[str, Path]:
 
 
 def spec(site: str, specs: Path | None) -> Path:
-    """Return the spec that a person means by a name or a path.
-
-    Raises:
-        GenError: there is none of that name.
-    """
+    """Return the spec that a user means by a name or a path."""
     if "/" in site or site.endswith((".yaml", ".yml")):
         return Path(site)
-    known = sites(specs)
-    if site not in known:
+    by_name = sites(specs)
+    if site not in by_name:
         raise GenError(
-            f"{site}: no such site{near(site, known)} (gen list shows them all; the path of a spec does too)"
+            f"{site}: no such site{near(site, by_name)}; run gen list, or give the path of a spec"
         )
-    return known[site]
+    return by_name[site]

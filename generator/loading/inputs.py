@@ -1,4 +1,4 @@
-"""What a command compiles, as bytes: the spec, the profile, and what was typed. Nothing is read after this."""
+"""The inputs of a compilation: the bytes of spec and profile, and the options. Nothing is read later."""
 
 import os
 import re
@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from generator import paths
-from generator.errors import GenError
+from generator.errors import os_errors_named
+from generator.files import read_regular
 from generator.formatting import home
 from generator.loading import catalogue
 from generator.schema.names import SLUG
@@ -16,7 +17,7 @@ from generator.schema.project import Project
 
 @dataclass(frozen=True)
 class Choice:
-    """What a person asked for on the command line."""
+    """The choice of a user on the command line: a site, and the values for it."""
 
     site: str
     specs: Path | None
@@ -27,7 +28,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class File:
-    """A file that a person wrote: its name as they know it, and its bytes."""
+    """A file of a user: its path as the user gave it, and its bytes."""
 
     path: Path
     content: bytes
@@ -45,12 +46,8 @@ class Inputs:
 
 
 def read(choice: Choice) -> Inputs:
-    """Read what was asked for.
-
-    Raises:
-        GenError: there is no such site, or a file cannot be read.
-    """
-    profile = choice.profile or _there(_usual_profile())
+    """Read the spec and the profile of a choice."""
+    profile = choice.profile or _existing(_usual_profile())
     return Inputs(
         spec=file(catalogue.spec(choice.site, choice.specs)),
         profile=file(profile) if profile else None,
@@ -87,44 +84,41 @@ def site(spec: File) -> str:
 
 
 def file(path: Path) -> File:
-    """Read a file that a person named.
-
-    Raises:
-        GenError: there is no such file, or it cannot be read.
-    """
-    try:
-        return File(path, path.read_bytes())
-    except OSError as error:
-        raise GenError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+    """Read a file that a user named."""
+    with os_errors_named(path):
+        return File(path, read_regular(path))
 
 
 def profile_name(named: Path | None = None) -> str:
-    """Return what a person calls the file that their values go into."""
+    """Return the path of the profile for messages, or "your profile" if there is no home directory."""
     path = named or _usual_profile()
     return home(path) if path else "your profile"
 
 
 def _usual_profile() -> Path | None:
-    """Return `gen/profile.yaml` below the XDG configuration folder; None without a home."""
+    """Return `gen/profile.yaml` below the XDG configuration directory, ``None`` without a home directory."""
     base = xdg("XDG_CONFIG_HOME", paths.USER_CONFIG)
     return base / paths.PROFILE if base else None
 
 
-def _there(path: Path | None) -> Path | None:
-    """Return a file if it is there."""
+def _existing(path: Path | None) -> Path | None:
+    """Return the path of a file if the file exists."""
     try:
         return path if path and path.stat() else None
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError:
-        return path  # whoever reads it is told
+        return path  # reading it gives the error
 
 
 def xdg(variable: str, usual: PurePosixPath) -> Path | None:
-    """Return the folder that a variable names, if absolute, as XDG has it, else the usual one; None without a home."""
-    named = Path(os.environ.get(variable, ""))
-    if named.is_absolute():
-        return named
+    """Return a directory of the XDG specification: that of the variable, else the usual one below the home directory.
+
+    A relative path in the variable is ignored, as the specification demands. ``None`` without a home directory.
+    """
+    directory = Path(os.environ.get(variable, ""))
+    if directory.is_absolute():
+        return directory
     try:
         return Path.home() / usual
     except RuntimeError:

@@ -11,30 +11,26 @@ from generator.loading import yaml_document
 
 @dataclass(frozen=True)
 class Change:
-    """One value put at one place; the keys lead to it from the top of the spec."""
+    """A new value for one key; the keys lead to it from the top of the spec."""
 
     keys: tuple[str, ...]
     value: Any
     option: str
-    """How the person gave it, for messages: `--set slurm.partition`."""
+    """The option that brought it, for messages: `--set slurm.partition`."""
 
     def __str__(self) -> str:
-        """Return it as `--set` takes it, the value as JSON, which is YAML."""
+        """Return the change as an argument of `--set`; the value is JSON, which is YAML too."""
         return f"{'.'.join(self.keys)}={json.dumps(self.value, ensure_ascii=False)}"
 
 
 def change(text: str, option: str = "--set") -> Change:
-    """Read `KEY.KEY=VALUE`, the value as YAML; `null` takes a key out.
-
-    Raises:
-        GenError: there is no `=`, a key is empty, the value is no YAML, or any is larger than a spec takes.
-    """
+    """Read `KEY.KEY=VALUE`, whose value is YAML; `null` deletes the key."""
     if len(text) > yaml_document.LARGEST:
         raise GenError(
-            f"{option}: holds {len(text)} characters; a spec has at most {yaml_document.LARGEST}"
+            f"{option}: has {len(text)} characters; a spec has at most {yaml_document.LARGEST}"
         )
     path, equals, value = text.partition("=")
-    _bounded(path, option)
+    _check_size(path, option)
     keys = tuple(path.strip().split("."))
     if not equals or not all(keys):
         raise GenError(
@@ -43,32 +39,34 @@ def change(text: str, option: str = "--set") -> Change:
     return Change(keys, yaml_document.value(value, f"{option} {path}"), f"{option} {path.strip()}")
 
 
-def _bounded(path: str, option: str) -> None:
+def _check_size(path: str, option: str) -> None:
     keys = path.split(".")
     longest = max(map(len, keys))
     if len(keys) > yaml_document.DEEPEST:
         raise GenError(
-            f"{option}: {len(keys)} keys; a spec has at most {yaml_document.DEEPEST} below each other"
+            f"{option}: has {len(keys)} keys; a spec is at most {yaml_document.DEEPEST} levels deep"
         )
     if longest > yaml_document.LONGEST_KEY:
         raise GenError(
-            f"{option}: a key of {longest} characters; a spec has none beyond {yaml_document.LONGEST_KEY}"
+            f"{option}: has a key of {longest} characters;"
+            f" a spec has at most {yaml_document.LONGEST_KEY}"
         )
     if not path.isprintable():
-        raise GenError(f"{option}: holds a character that cannot be printed ({path[:60]!r})")
+        raise GenError(f"{option}: has a character that cannot be printed ({path[:60]!r})")
 
 
 def merged(data: Mapping[str, Any], changes: Sequence[Change]) -> dict[str, Any]:
-    """Return the data with the changes put in; mappings on the way that are missing are made."""
+    """Return the data with the changes applied; missing mappings on the way to a key are created."""
     result = dict(data)
-    for item in changes:
+    for change in changes:
+        *parents, key = change.keys
         level = result
-        for key in item.keys[:-1]:
-            below = level.get(key)
-            level[key] = dict(below) if isinstance(below, dict) else {}
-            level = level[key]
-        if item.value is None:
-            level.pop(item.keys[-1], None)
+        for parent in parents:
+            below = level.get(parent)
+            level[parent] = dict(below) if isinstance(below, dict) else {}
+            level = level[parent]
+        if change.value is None:
+            level.pop(key, None)
         else:
-            level[item.keys[-1]] = item.value
+            level[key] = change.value
     return result

@@ -454,7 +454,7 @@ def test_a_spec_that_is_not_there_is_told(gen: Gen) -> None:
 )
 def test_a_folder_of_specs_that_is_none_is_told(gen: Gen, command: tuple[str, ...]) -> None:
     result = gen(*command, "--specs", "nope")
-    assert (result.status, result.err) == (2, "--specs nope: is no folder\n")
+    assert (result.status, result.err) == (2, "--specs nope: is not a directory\n")
 
 
 def test_an_output_folder_that_cannot_be_one_is_told(gen: Gen) -> None:

@@ -47,21 +47,21 @@ def gen(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     [
         pytest.param(
             ".".join("a" * 3000) + "=1",
-            f"--set: 3000 keys; a spec has at most {yaml_document.DEEPEST}",
+            f"--set: has 3000 keys; a spec is at most {yaml_document.DEEPEST} levels deep",
             id="deep",
         ),
         pytest.param(
             "title=" + "x" * 3_000_000,
-            "--set: holds 3000006 characters; a spec has at most",
+            "--set: has 3000006 characters; a spec has at most",
             id="value",
         ),
         pytest.param(
-            "x" * 3_000_000, "--set: holds 3000000 characters; a spec has at most", id="no value"
+            "x" * 3_000_000, "--set: has 3000000 characters; a spec has at most", id="no value"
         ),
-        pytest.param("x" * 5_000 + "=1", "--set: a key of 5000 characters", id="key"),
+        pytest.param("x" * 5_000 + "=1", "--set: has a key of 5000 characters", id="key"),
         pytest.param(
             "title\udcff=1",
-            "--set: holds a character that cannot be printed",
+            "--set: has a character that cannot be printed",
             id="half a character",
         ),
     ],
