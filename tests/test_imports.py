@@ -172,7 +172,7 @@ DEFINED_TWICE = {
         "Authority",
         "Change",
     },
-    "tests": {"Case", "Outcome"},
+    "tests": set[str](),
 }
 
 

@@ -73,7 +73,7 @@ def certify(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Certify:
 
 
 def keygen(*options: str) -> None:
-    subprocess.run(["ssh-keygen", "-q", *options], check=True, capture_output=True, timeout=30)
+    subprocess.run(["ssh-keygen", "-q", *options], check=True, capture_output=True, timeout=120)
 
 
 def write_credentials(home: Path, text: str = "", mode: int = 0o600) -> Path:
@@ -414,7 +414,7 @@ class TestNewCertificate:
         sign: Callable[[str], str],
         validity: str,
     ) -> None:
-        subprocess.run(sign("-1h:+3h").split(), check=True, timeout=30)
+        subprocess.run(sign("-1h:+3h").split(), check=True, timeout=120)
         certificate = home / ".ssh/id_ours-cert.pub"
         before = certificate.read_bytes()
         centre(sign(validity))
@@ -425,7 +425,7 @@ class TestNewCertificate:
     def test_it_is_kept_if_the_command_fails_afterwards(
         self, gen: Gen, home: Path, centre: Centre, sign: Callable[[str], str]
     ) -> None:
-        subprocess.run(sign("-1h:+5m").split(), check=True, timeout=30)
+        subprocess.run(sign("-1h:+5m").split(), check=True, timeout=120)
         certificate = home / ".ssh/id_ours-cert.pub"
         before = certificate.read_bytes()
         centre(f"{sign('+0s:+1d')}; echo no agent >&2; exit 1")

@@ -51,7 +51,7 @@ def certify(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Certify:
 
 
 def keygen(*options: str) -> None:
-    subprocess.run(["ssh-keygen", "-q", *options], check=True, capture_output=True, timeout=30)
+    subprocess.run(["ssh-keygen", "-q", *options], check=True, capture_output=True, timeout=120)
 
 
 def write_credentials(home: Path, text: str, mode: int = 0o600) -> Path:

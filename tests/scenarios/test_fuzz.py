@@ -394,7 +394,7 @@ def documents() -> Iterator[tuple[str, bytes]]:
 
 
 @dataclass
-class Outcome:
+class FuzzResult:
     """What became of the documents."""
 
     accepted: int = 0
@@ -408,9 +408,9 @@ class Outcome:
     """Most memory of the process at any time, in MiB."""
 
 
-def load_all() -> Outcome:
+def load_all() -> FuzzResult:
     """Load every document in this process."""
-    outcome = Outcome()
+    outcome = FuzzResult()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "spec.yaml"
         for name, content in documents():
@@ -425,7 +425,7 @@ def load_all() -> Outcome:
     return outcome
 
 
-def _load(path: Path, outcome: Outcome) -> None:
+def _load(path: Path, outcome: FuzzResult) -> None:
     try:
         site = validate.site(path)
     except GenError as error:
@@ -459,7 +459,7 @@ def peak() -> float:
 
 
 @pytest.fixture(scope="module")
-def outcome() -> Outcome:
+def outcome() -> FuzzResult:
     """What a process of its own made of all documents."""
     done = subprocess.run(
         [sys.executable, __file__],
@@ -469,31 +469,31 @@ def outcome() -> Outcome:
         check=True,
         timeout=600,
     )
-    return Outcome(**json.loads(done.stdout))
+    return FuzzResult(**json.loads(done.stdout))
 
 
-def test_every_document_is_a_spec_or_is_refused(outcome: Outcome) -> None:
+def test_every_document_is_a_spec_or_is_refused(outcome: FuzzResult) -> None:
     assert outcome.failed == []
     assert outcome.accepted + outcome.refused == DOCUMENTS
 
 
 def test_many_documents_are_accepted_and_many_are_refused_so_both_ways_are_walked(
-    outcome: Outcome,
+    outcome: FuzzResult,
 ) -> None:
     assert min(outcome.accepted, outcome.refused) > DOCUMENTS / 10
 
 
 def test_every_line_of_every_refusal_starts_with_file_and_line_and_can_be_printed(
-    outcome: Outcome,
+    outcome: FuzzResult,
 ) -> None:
     assert outcome.odd_lines == []
 
 
-def test_no_document_takes_longer_than_two_seconds(outcome: Outcome) -> None:
+def test_no_document_takes_longer_than_two_seconds(outcome: FuzzResult) -> None:
     assert tuple(outcome.slowest) < (SECONDS, "")
 
 
-def test_all_documents_together_take_no_more_memory_than_200_mib(outcome: Outcome) -> None:
+def test_all_documents_together_take_no_more_memory_than_200_mib(outcome: FuzzResult) -> None:
     assert outcome.peak < MEBIBYTES
 
 

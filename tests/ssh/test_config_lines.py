@@ -37,7 +37,7 @@ def test_a_line_is_read_as_ssh_reads_it(
         capture_output=True,
         text=True,
         check=True,
-        timeout=10,
+        timeout=120,
         stdin=subprocess.DEVNULL,
     )
     assert "port 2222" in process.stdout.splitlines()
