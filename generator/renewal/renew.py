@@ -70,7 +70,8 @@ def record_timeout(site: str, message: str) -> None:
     second = now()
     # First the line for ssh: the disk may hang before the state is written.
     files.write_due(second + _QUIET)
-    files.write(replace(files.read(), finished=second, result="failed", message=message))
+    state = replace(files.read(), finished=second, result="failed", message=message)
+    files.write(replace(state, failed_on_connect=second))
 
 
 def _locked(run: Run, before: Certificate | None, state: State) -> RefreshResult:
@@ -142,10 +143,13 @@ def _needs_work(run: Run, current: Certificate | None, state: State, secrets: He
 
 
 def _failed_just_now(run: Run, state: State) -> bool:
-    """Return whether a connection must not try again yet: several may start at once."""
+    """Return whether a connection failed to renew within the last minute: several may start at once.
+
+    A failure of the timer does not count: since then the network may have come back.
+    """
     if not run.options.on_connect or state.result != "failed":
         return False
-    return 0 <= now() - state.finished < _QUIET
+    return 0 <= now() - state.failed_on_connect < _QUIET
 
 
 def _rotation_is_due(run: Run, secrets: HeldSecrets, state: State) -> bool:
@@ -273,6 +277,9 @@ def _record_failure(run: Run, error: GenError | OSError, message: str) -> None:
     was_notified = 0 <= second - notified < notify.PERIOD
     if not is_watched and not was_notified and notify.failure(message):
         notified = second
+    failed_on_connect = state.failed_on_connect
+    if run.options.on_connect:
+        failed_on_connect = second
     pause_until = state.pause_until
     if isinstance(error, UnreachableError) and error.pause:
         pause_until = second + error.pause
@@ -282,6 +289,7 @@ def _record_failure(run: Run, error: GenError | OSError, message: str) -> None:
             finished=second,
             result="failed",
             message=message,
+            failed_on_connect=failed_on_connect,
             notified=notified,
             pause_until=pause_until,
         )

@@ -29,6 +29,8 @@ class State:
     """`renewed` or `failed`."""
     message: str = ""
     """The message of a failed run."""
+    failed_on_connect: int = 0
+    """The last failure before a connection; ssh does not try again for a minute after it."""
     notified: int = 0
     """The last desktop notification of a failure."""
     pause_until: int = 0

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from generator import codec
+from generator import codec, programs
 from generator.clock import Deadline
 from generator.errors import GenError
 from generator.files import read_regular
 from generator.renewal import child_process
 from generator.renewal.secret import Secret
 from generator.renewal.settings import Settings
+from generator.renewal.step_errors import explanation
 from generator.schema.auth import StepAuth
 from generator.ssh.keys import fingerprint
 from generator.workspace import writer
@@ -121,14 +122,14 @@ class Authority:
                 install=_INSTALL,
                 secrets=secrets,
             )
+        # gen stopped step, so the CA may have issued a certificate.
+        except programs.TimeLimitError as error:
+            text = f"{self.auth.ca_url}: {explanation(str(error))}"
+            raise programs.TimeLimitError(text, error.outcome) from None
         except GenError as error:
-            # step-ca does so when the provider was down while it started (dagster-slurm's issue
-            # 122).
-            if "disabled due to an initialization error" in str(error):
-                raise GenError(
-                    f"{self.auth.ca_url}: the CA has disabled its OIDC provisioner; "
-                    "only the site can fix that"
-                ) from None
+            problem = explanation(str(error))
+            if problem:
+                raise GenError(f"{self.auth.ca_url}: {problem}") from None
             raise
 
     def _set_broken_files_aside(self) -> None:

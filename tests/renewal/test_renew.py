@@ -236,6 +236,17 @@ class TestOnConnect:
         assert state(home).finished == finished, "gen tried again"
         assert "step is not on PATH; install it: https://" in gen("refresh", "musica").err
 
+    def test_a_failure_of_the_timer_does_not_keep_ssh_from_trying(
+        self, gen: Gen, home: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write_credentials(home, "ASC_OIDC_APP_PASSWORD=so-it-is-unattended\n")
+        monkeypatch.setenv("PATH", str(home))
+        assert "ssh-keygen is not on PATH" in gen("refresh", "musica").err
+        (home / "ssh-keygen").symlink_to("/usr/bin/ssh-keygen")
+        assert "step is not on PATH" in gen("refresh", "musica", "--on-connect").err
+        again = gen("refresh", "musica", "--on-connect")
+        assert "step is not on PATH" in again.err, "its own failure is repeated"
+
 
 def test_a_failure_is_not_recorded_while_another_run_holds_the_lock(gen: Gen, home: Path) -> None:
     with store("musica").lock(Deadline(5)):

@@ -18,6 +18,7 @@ FULL = State(
     finished=100,
     result="failed",
     message="the message",
+    failed_on_connect=50,
     notified=60,
     pause_until=70,
     issued=(1, 2),

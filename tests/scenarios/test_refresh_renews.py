@@ -247,7 +247,8 @@ def test_a_known_root_that_differs_from_the_spec_is_refused_before_a_request(
 
 def test_a_ca_with_another_root_than_in_the_spec_gets_no_token(member: Member) -> None:
     member.settle(ca_fingerprint="0" * 64)
-    member.refused()
+    problem = "the CA has no root certificate with the fingerprint in the spec; ask the site for it"
+    assert member.refused() == f"rig: {member.ca.url}: {problem}\n"
     assert (member.provider.count(), member.certificate.exists()) == (0, False)
 
 
@@ -261,6 +262,6 @@ def test_another_ca_at_the_known_address_gets_no_token(
         defaults = member.home / ".step/authorities/rig/config/defaults.json"
         defaults.write_text(json.dumps(json.loads(defaults.read_text()) | url))
         member.settle(credentials=False, ca_url=other_ca.url)
-        member.refused("--force")
+        assert "another server than the CA answers" in member.refused("--force")
         assert "path=/ssh/sign" not in other_ca.log.read_text()
     assert member.certificate.read_bytes() == before

@@ -1,0 +1,57 @@
+"""The errors of step and of the CA behind it, in words that say what to do.
+
+step passes on the messages of Go's network library and of step-ca. The texts here are those of step and step-ca 0.30.
+"""
+
+import re
+
+# A regular expression for step's message, and the text in place of it. The first one that matches wins.
+_PROBLEMS = (
+    (
+        "disabled due to an initialization error",
+        # step-ca does so when the provider was down while it started (dagster-slurm's issue 122).
+        "the CA has disabled its OIDC provisioner; only the site can fix that",
+    ),
+    (
+        "no such host|server misbehaving",
+        "the name of the CA is not known; check the network, then try again",
+    ),
+    (
+        "connection refused",
+        "the CA does not answer (connection refused); try again later, or ask the site",
+    ),
+    (
+        "no route to host|network is unreachable",
+        "the CA cannot be reached (no route); check the network or the VPN, then try again",
+    ),
+    (
+        "i/o timeout|deadline exceeded|did not end within",
+        "the CA did not answer in time; check the network or the VPN, then try again",
+    ),
+    (
+        "has expired or is not yet valid",
+        "the TLS certificate of the CA is not valid at this machine's time; is its clock right?",
+    ),
+    (
+        "signed by unknown authority|certificate is not trusted",
+        "another server than the CA answers: its TLS certificate is not from the root in the spec. "
+        "On a network with a login page, log in first; otherwise ask the site",
+    ),
+    (
+        "root certificate with fingerprint .* was not found",
+        "the CA has no root certificate with the fingerprint in the spec; ask the site for it",
+    ),
+    (
+        "Internal Server Error|invalid character '<'",
+        "the CA reports an internal error, or the login page of a network answers in its place; "
+        "log in to the network, or ask the site",
+    ),
+)
+
+
+def explanation(message: str) -> str | None:
+    """Return the text for a message of step, or ``None`` for a message that is clear, or not known."""
+    for pattern, text in _PROBLEMS:
+        if re.search(pattern, message):
+            return text
+    return None
