@@ -65,6 +65,10 @@ def read_as_installed(choice: Choice) -> Inputs:
     copy = catalogue.installed_copy(choice.site)
     if copy is None or choice.specs:
         return read(choice)
+    if not copy.exists():
+        raise GenError(
+            f"{copy}: the copy of the installed spec is missing; run gen install {choice.site}"
+        )
     return read(replace(choice, site=str(copy)))
 
 

@@ -66,6 +66,23 @@ def test_an_explicit_spec_goes_before_the_installed_one(
     assert not (tmp_path / "installed").exists()
 
 
+def test_without_the_copy_refresh_runs_no_other_spec(
+    gen: Gen, home: Path, tmp_path: Path, command_that_marks: Marks
+) -> None:
+    original = spec(Path(), auth=command_that_marks("installed"))
+    assert gen("install", str(original), "--yes").status == 0
+    copy = home / STATE / "ours.yaml"
+    copy.unlink()
+    result = gen("refresh", "ours", "--force")
+    assert (result.status, result.err) == (
+        2,
+        f"{copy}: the copy of the installed spec is missing; run gen install ours\n",
+    )
+    assert not (tmp_path / "installed").exists()
+    assert gen("install", str(original), "--yes").status == 0
+    assert copy.exists()
+
+
 def test_status_ignores_a_checkout(gen: Gen, home: Path) -> None:
     assert gen("install", "mila", "--user", "ada", "--yes").status == 0
     before = gen("status", "mila")
