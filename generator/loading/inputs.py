@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from generator import paths
-from generator.errors import os_errors_named
+from generator.errors import GenError, os_errors_named
 from generator.files import read_regular
 from generator.formatting import home
 from generator.loading import catalogue
