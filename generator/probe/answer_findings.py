@@ -36,7 +36,9 @@ def clock_findings(answer: SiteAnswer, session: Session) -> Iterator[ProbeFindin
 def open_files_findings(site: SiteSpec, answer: SiteAnswer) -> Iterator[ProbeFinding]:
     """Yield that the site allows fewer open files than the commands before Ray ask for."""
     commands = "\n".join(site.ray.pre_start_commands)
-    required = max((int(number) for number in _ULIMIT.findall(commands)), default=0)
+    required = 0
+    for number in _ULIMIT.findall(commands):
+        required = max(required, int(number))
     if answer.open_files is None or answer.open_files >= required:
         return
     yield ProbeFinding(

@@ -46,10 +46,13 @@ def _certificate_problem(path: Path, now: int) -> str | None:
         return reason(error)
     except ValueError as error:
         return str(error)
-    return None if certificate.is_valid(now) else _invalidity(certificate, now)
+    return _invalidity(certificate, now)
 
 
-def _invalidity(certificate: Certificate, now: int) -> str:
+def _invalidity(certificate: Certificate, now: int) -> str | None:
+    if certificate.is_valid(now):
+        return None
     if now < certificate.valid_after:
+        # A certificate may begin after the year 9999, which no calendar can print.
         return f"is not valid before {clock(min(certificate.valid_after, NEVER))}"
     return f"has expired on {clock(certificate.end)}"

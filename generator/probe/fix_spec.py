@@ -32,6 +32,7 @@ def fix_spec(content: bytes, name: str, alias: str, queues: Queues, today: date)
     A change that would leave the spec with a fault is not made.
     """
     unresolved: list[ProbeFinding] = []
+    # Each change may add or resolve other differences, so the spec is compared again after each.
     while True:
         site = validate.spec(yaml_document.parse(content, name), name)
         finding = _first_difference(site, alias, queues, unresolved)
@@ -86,14 +87,17 @@ def _with_sources(
     yield from changes
     for keys in sorted(blocks):
         names = list(dict.fromkeys([*_sources(site, *keys[1:]), SOURCE]))
-        yield Change((*keys, "source"), names if len(names) > 1 else SOURCE, "")
+        # A spec writes a single source as a word, and several as a list.
+        value = names[0] if len(names) == 1 else names
+        yield Change((*keys, "source"), value, "")
 
 
 def _sources(site: SiteSpec, group: str, name: str) -> Sequence[str]:
     """Return the sources of a partition or a QoS of the spec; one that the spec lacks has none."""
     slurm = site.slurm
-    entries = slurm.partitions if group == "partitions" else slurm.qos_limits
-    entry = entries.get(name)
+    entries = {"partitions": slurm.partitions, "qos_limits": slurm.qos_limits}
+    entry = entries[group].get(name)
     if entry is None:
         return ()
+    # The source of the whole block holds for an entry without one of its own.
     return entry.source or slurm.source

@@ -50,7 +50,9 @@ def parse_offered_keys(output: str, *, complete: bool) -> OfferedKeys:
 def pinned_keys(site: SiteSpec, entry: str) -> HostKeys | None:
     """Return the host keys of the spec for an entry of `hosts`, also those from weak sources."""
     name = _pinned_name(site, entry)
-    return site.host_keys[name] if name else None
+    if name is None:
+        return None
+    return site.host_keys[name]
 
 
 def _pinned_name(site: SiteSpec, entry: str) -> str | None:
@@ -77,8 +79,9 @@ def host_key_findings(
     pinned = _by_algorithm(host_key_policy.fingerprints(pins))
     seen = _by_algorithm((algorithm(line), fingerprint(line)) for line in offered.keys)
     unknown = _unknown_keys(pinned, seen)
-    agrees = any(kind in seen and kind not in unknown for kind in pinned)
-    if pins.authorities and not agrees:
+    agreeing = (pinned.keys() & seen.keys()) - unknown.keys()
+    # ssh needs only one of the pinned keys, or a certificate.
+    if pins.authorities and not agreeing:
         problem = _certificate_problem(pins, host_name, offered, now)
         if problem is None:
             return
@@ -97,7 +100,7 @@ def host_key_findings(
         )
     if not seen or not offered.complete:
         return
-    for kind in pinned.keys() - seen.keys():
+    for kind in sorted(pinned.keys() - seen.keys()):
         yield ProbeFinding(
             Kind.HOST_KEY_GONE,
             f"{key}.fingerprints.{kind}",
@@ -150,7 +153,8 @@ def _parsed(lines: Iterable[str]) -> Iterator[Certificate]:
     for line in lines:
         try:
             yield parse_certificate(line.encode())
-        except ValueError:  # of a type that this gen does not know
+        except ValueError:
+            # A type that this gen does not know is no proof, and no fault of the host either.
             continue
 
 

@@ -99,8 +99,8 @@ def _is_configured(alias: str, settings: Settings) -> bool:
 
 
 def _first(settings: Settings, keyword: str) -> str:
-    values = settings.get(keyword)
-    return values[0] if values else ""
+    first, *_ = settings.get(keyword) or ("",)
+    return first
 
 
 def _hosts_on_the_way(alias: str, settings: Settings, depth: int = 0) -> dict[str, ImportedHost]:
@@ -202,6 +202,8 @@ def _auth(settings: Settings, default: Settings) -> dict[str, Any]:
     methods = _first(settings, "preferredauthentications").split(",")
     if methods != [""] and "publickey" not in methods:
         return {"method": "keyboard", "asks": "password", "source": SSH_CONFIG_SOURCE}
+    # ssh lists its default keys for every host. Only a key that the configuration names is of this
+    # site.
     default_keys = default.get("identityfile", ())
     keys = [path for path in settings.get("identityfile", ()) if path not in default_keys]
     certificates = [path for path in settings.get("certificatefile", ()) if path != "none"]
@@ -218,5 +220,7 @@ def _auth(settings: Settings, default: Settings) -> dict[str, Any]:
 
 def _with_tilde(path: str) -> str:
     """Return a path with `~` for the home directory, so that it means the same to every user."""
-    home = f"{Path.home()}/"
-    return f"~/{path.removeprefix(home)}" if path.startswith(home) else path
+    try:
+        return f"~/{Path(path).relative_to(Path.home())}"
+    except ValueError:
+        return path

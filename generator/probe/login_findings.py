@@ -63,7 +63,9 @@ def login_finding(
 def _untrusted(
     account: Account, alias: str, session: Session, earlier: Sequence[ProbeFinding]
 ) -> ProbeFinding | None:
-    if any(finding.kind in (Kind.HOST_KEY, Kind.HOST_CERTIFICATE) for finding in earlier):
+    # ssh-keyscan has seen the same key before, and its finding has more to say.
+    kinds = {finding.kind for finding in earlier}
+    if kinds & {Kind.HOST_KEY, Kind.HOST_CERTIFICATE}:
         return None
     spec = "no pin, and no known_hosts has it"
     if pinned_keys(account.site, alias):
@@ -90,5 +92,7 @@ def _login(account: Account, auth: Auth) -> str:
     """Describe a login: its method, the user and the key."""
     user = account.profile.user or "your user name on this machine"
     key = account.key(auth)
-    login = f"{auth.method} as {user}"
-    return f"{login} with {key}" if key else login
+    words = [auth.method, "as", user]
+    if key:
+        words += ["with", key]
+    return " ".join(words)

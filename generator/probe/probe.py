@@ -64,8 +64,7 @@ def probe(
         return ProbeResult(alias, tuple(findings), tuple(compared))
     mark = secrets.token_hex(8)
     script = remote_script.script(mark, deadline.left(), site.slurm.clusters)
-    report_if_terminal = report if has_terminal else None
-    login = _log_in(account, conf, script, deadline, report_if_terminal)
+    login = _log_in(account, conf, script, deadline, report if has_terminal else None)
     answer = remote_script.parse_answer(login.output, mark)
     if not answer.sections:
         finding = login_finding(account, auth, login, findings, has_terminal=has_terminal)
@@ -145,7 +144,9 @@ def _can_log_in(
     first_hop = reached.get(_first_hop(site))
     if first_hop and not first_hop.open:
         return False
-    return not any(finding.kind in (Kind.KEY, Kind.CERTIFICATE) for finding in findings)
+    # Without a valid credential, a login would only count as a failed one at the site.
+    kinds = {finding.kind for finding in findings}
+    return not kinds & {Kind.KEY, Kind.CERTIFICATE}
 
 
 def _log_in(
@@ -164,14 +165,16 @@ def _log_in(
     chosen = session.settings(
         deadline.left(), interactive=interactive, new_connection=not asks_user
     )
-    seconds = deadline.left() + (_TYPING_SECONDS if interactive else 0)
+    seconds = deadline.left()
+    if interactive:
+        seconds += _TYPING_SECONDS
+    else:
+        report = None
     with tempfile.TemporaryDirectory(prefix="gen-") as directory:  # only the user can read it
         path = Path(directory) / "ssh_config"
         path.write_bytes(session.config(conf, chosen))
         alias = account.fill(usual.alias) or usual.alias
-        return session.run(
-            ("-F", str(path)), alias, script, seconds, report if interactive else None
-        )
+        return session.run(("-F", str(path)), alias, script, seconds, report)
 
 
 def _answer_findings(

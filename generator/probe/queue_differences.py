@@ -1,6 +1,6 @@
 """Compare the queues of a site with those of its spec."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from generator.formatting import megabytes, memory
 from generator.loading.overrides import Change
@@ -80,11 +80,12 @@ def _partition_missing(name: str) -> ProbeFinding:
 
 def _partitions_extra(slurm: Slurm, queues: Queues) -> Iterator[ProbeFinding]:
     with_qos = any(partition.qos for partition in slurm.partitions.values())
-    for name, found in (queues.partitions or {}).items():
-        if not found.visible or name in slurm.partitions:
+    for name, site_partition in (queues.partitions or {}).items():
+        # Hidden partitions, and those of other groups, are not for users of this spec.
+        if not site_partition.visible or name in slurm.partitions:
             continue
         keys = (*_PARTITIONS, name)
-        entry = spec_blocks.partition(queues, found, with_qos=with_qos)
+        entry = spec_blocks.partition(queues, site_partition, with_qos=with_qos)
         yield ProbeFinding(
             Kind.PARTITION_EXTRA,
             ".".join(keys),
@@ -120,6 +121,8 @@ def _is_limited_by_qos(
     """Return whether the spec has the time of the user's QoS, where the partition allows more."""
     if not partition.max_walltime:
         return False
+    # Documentation has the time that users get. Whether the partition or a QoS limits it is
+    # Slurm's affair.
     limit = walltime_seconds(partition.max_walltime)
     return limit == user_limit and (site_limit is None or site_limit > limit)
 
@@ -133,11 +136,11 @@ def _memory(
     spec_size = megabytes(partition.mem)
     if any(_is_near(spec_size, size) for size in sizes):
         return
-    known = [nodes for nodes in site_partition.nodes if nodes.mem]
-    usual = max(known, key=lambda nodes: nodes.count).mem
-    listed = ", ".join(dict.fromkeys(memory(size) for size in sizes))
-    change = _put(keys, memory(usual))
-    yield ProbeFinding(Kind.MEMORY, ".".join(keys), partition.mem, listed, _FIX, (change,))
+    # The memory of most nodes describes the partition.
+    largest_group = max(site_partition.nodes, key=lambda nodes: (bool(nodes.mem), nodes.count))
+    site_sizes = ", ".join(dict.fromkeys(map(memory, sizes)))
+    change = _put(keys, memory(largest_group.mem))
+    yield ProbeFinding(Kind.MEMORY, ".".join(keys), partition.mem, site_sizes, _FIX, (change,))
 
 
 def _is_near(spec_size: int, size: int) -> bool:
@@ -150,8 +153,7 @@ def _pairings(
     for qos in partition.qos:
         if qos not in (queues.qos or ()) or site_partition.allows(qos):
             continue
-        others = [other for other in partition.qos if other != qos]
-        change = _put(keys, others or None)
+        change = _put(keys, _without(partition.qos, qos))
         yield ProbeFinding(
             Kind.QOS_PAIRING, ".".join(keys), qos, f"does not allow {qos}", _FIX, (change,)
         )
@@ -190,8 +192,8 @@ def _shortened(keys: Keys, request: Request, limit: int | None) -> list[Change]:
 
 def _requests(slurm: Slurm, queues: Queues) -> Iterator[ProbeFinding]:
     """Yield the requests for more memory than any node of their partition has."""
-    for name, found in (queues.partitions or {}).items():
-        largest = found.largest_memory
+    for name, site_partition in (queues.partitions or {}).items():
+        largest = site_partition.largest_memory
         if not largest:
             continue
         for request_keys, request in _requests_to(slurm, name):
@@ -215,8 +217,8 @@ def _qos_missing(slurm: Slurm, name: str) -> ProbeFinding:
         changes.append(_put((*_QOS_LIMITS, name), None))
     for partition_name, partition in slurm.partitions.items():
         if name in partition.qos:
-            others = [qos for qos in partition.qos if qos != name]
-            changes.append(_put((*_PARTITIONS, partition_name, "qos"), others or None))
+            pairs = (*_PARTITIONS, partition_name, "qos")
+            changes.append(_put(pairs, _without(partition.qos, name)))
     key = ".".join(changes[0].keys)
     return ProbeFinding(Kind.QOS_MISSING, key, name, "has no such QoS", _FIX, tuple(changes))
 
@@ -224,9 +226,9 @@ def _qos_missing(slurm: Slurm, name: str) -> ProbeFinding:
 def _usable_qos(slurm: Slurm, queues: Queues) -> list[str]:
     """Return the QoS that the user may use in a partition of the spec."""
     usable: set[str] = set()
-    for name, found in (queues.partitions or {}).items():
+    for name, site_partition in (queues.partitions or {}).items():
         if name in slurm.partitions:
-            usable.update(queues.usable_in(found))
+            usable.update(queues.usable_in(site_partition))
     usable.discard(_SLURM_QOS)
     return [name for name in queues.qos or () if name in usable]
 
@@ -235,8 +237,10 @@ def _qos_extra(slurm: Slurm, name: str, queues: Queues) -> ProbeFinding:
     keys = (*_QOS_LIMITS, name)
     changes = [_put(keys, spec_blocks.qos((queues.qos or {})[name]))]
     for partition_name, partition in slurm.partitions.items():
-        found = (queues.partitions or {}).get(partition_name)
-        if partition.qos and found and found.allows(name):
+        site_partition = (queues.partitions or {}).get(partition_name)
+        if not partition.qos or not site_partition:
+            continue
+        if site_partition.allows(name):
             changes.append(_put((*_PARTITIONS, partition_name, "qos"), [*partition.qos, name]))
     return ProbeFinding(
         Kind.QOS_EXTRA, ".".join(keys), "has no such QoS", name, _FIX, tuple(changes)
@@ -252,6 +256,11 @@ def _qos_limits(slurm: Slurm, queues: Queues) -> Iterator[ProbeFinding]:
                 shortened += _shortened(keys, request, limit)
         keys = (*_QOS_LIMITS, name, "max_walltime")
         yield from _walltime(keys, qos.max_walltime, limit, *shortened)
+
+
+def _without(names: Sequence[str], name: str) -> list[str] | None:
+    """Return the other names; ``None``, which removes the key from the spec, if there are none."""
+    return [other for other in names if other != name] or None
 
 
 def _put(keys: Keys, value: object) -> Change:

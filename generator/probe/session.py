@@ -39,14 +39,17 @@ class Session:
     @property
     def host_key(self) -> str | None:
         """Algorithm and fingerprint of the last key that a host offered."""
+        # The keys of jump hosts come first.
         offers = re.findall(r"Server host (?:key|certificate): (\S+ SHA256:[\w+/]+)", self.messages)
-        return offers[-1] if offers else None
+        return _last(offers)
 
     @property
     def is_untrusted(self) -> bool:
         """Whether ssh refused the host because of its key."""
-        reasons = ("Host key verification failed", "no matching host key type")
-        return any(reason in self.messages for reason in reasons)
+        # The second one: the host has no key of an algorithm that HostKeyAlgorithms names.
+        return bool(
+            re.search("Host key verification failed|no matching host key type", self.messages)
+        )
 
     @property
     def is_authenticated(self) -> bool:
@@ -62,7 +65,7 @@ class Session:
     def accepted_methods(self) -> str | None:
         """The methods that the site named when it refused the user; ``None`` if it did not."""
         refusals = re.findall(r"Permission denied \(([\w,@.-]*)\)", self.messages)
-        return refusals[-1] if refusals else None
+        return _last(refusals)
 
     @property
     def last_message(self) -> str:
@@ -79,6 +82,7 @@ def settings(seconds: float, *, interactive: bool, new_connection: bool) -> list
     `new_connection` makes ssh log in even if a shared connection is open.
     """
     chosen = [
+        # In batch mode, ssh fails where it would ask for a password or a passphrase.
         ("BatchMode", "no" if interactive else "yes"),
         ("ConnectTimeout", str(max(1, int(seconds)))),
     ]
@@ -124,6 +128,10 @@ def run(
     except programs.StoppedError as error:
         outcome = error.outcome
     return Session(outcome.text, outcome.errors, begun, time.time())
+
+
+def _last(texts: Sequence[str]) -> str | None:
+    return texts[-1] if texts else None
 
 
 def _is_for_users(line: str) -> bool:

@@ -5,7 +5,7 @@ Lines in another form than expected are skipped: the output differs between vers
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from generator.schema.text_types import walltime_seconds
 
@@ -89,8 +89,11 @@ class Queues:
     def time_limit(self, partition: SitePartition) -> int | None:
         """Return the time limit of a partition or of its own QoS; ``None`` without a limit."""
         qos_limit = (self.qos or {}).get(partition.own_qos or "")
-        limits = [limit for limit in (partition.max_walltime, qos_limit) if limit is not None]
-        return min(limits, default=None)
+        if partition.max_walltime is None:
+            return qos_limit
+        if qos_limit is None:
+            return partition.max_walltime
+        return min(partition.max_walltime, qos_limit)
 
     def user_time_limit(self, partition: SitePartition) -> int | None:
         """Return the longest time limit of the user's QoS in a partition.
@@ -133,7 +136,9 @@ def parse_queues(output: SlurmOutput) -> Queues:
     for cluster, names, default in _rows(output.assoc or "", 3):
         if output.cluster not in (None, "", cluster):
             continue
-        user_qos.update(name.lstrip("+") for name in names.split(",") if name)
+        # A + marks a QoS that is added to those of the parent account.
+        for name in filter(None, names.split(",")):
+            user_qos.add(name.lstrip("+"))
         default_qos = default_qos or default or None
     return Queues(
         partitions=_partitions(output),
@@ -164,8 +169,12 @@ def _partitions(output: SlurmOutput) -> dict[str, SitePartition] | None:
     partitions: dict[str, SitePartition] = {}
     for name in sorted(settings):
         is_visible = visible is None or name in visible
-        nodes = tuple(_node_group(row) for row in node_rows if row[0] == name and _number(row[3]))
-        partitions[name] = _partition(name, settings[name], nodes, is_visible)
+        nodes: list[NodeGroup] = []
+        for row in node_rows:
+            group = _node_group(row)
+            if row[0] == name and group.count:
+                nodes.append(group)
+        partitions[name] = _partition(name, settings[name], tuple(nodes), is_visible)
     return partitions
 
 
@@ -199,14 +208,16 @@ def _partition_settings(text: str) -> dict[str, dict[str, str]]:
 
 def _node_group(row: tuple[str, ...]) -> NodeGroup:
     _, _, mem, count, sockets, cores, gres = row
-    gpu = _GPU.search(gres)
-    return NodeGroup(
+    group = NodeGroup(
         mem=_number(mem) or 0,
         count=_number(count) or 0,
         cores=(_number(sockets) or 0) * (_number(cores) or 0),
-        gpus=int(gpu[2] or 1) if gpu else 0,
-        gres=gpu[1] if gpu else None,
     )
+    gpu = _GPU.search(gres)
+    if gpu:
+        # A type without a number stands for one GPU.
+        group = replace(group, gpus=int(gpu[2] or 1), gres=gpu[1])
+    return group
 
 
 def _qos_limits(text: str) -> dict[str, int | None]:
