@@ -58,6 +58,7 @@ class Api:
 
         If the answer to an earlier attempt was lost, the token already exists. It is then read.
         """
+        # authentik ignores `expires` unless `expiring` is set.
         body = {
             "identifier": identifier,
             "intent": intent,

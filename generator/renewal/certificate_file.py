@@ -20,6 +20,7 @@ def read(path: Path) -> Certificate | None:
     """Return the certificate in a file, or ``None`` if there is none that can be read."""
     try:
         return parse_certificate(read_regular(path))
+    # A FIFO or a huge file is not a certificate either.
     except (OSError, ValueError, GenError):
         return None
 

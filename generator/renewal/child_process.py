@@ -9,6 +9,7 @@ from generator.errors import GenError
 from generator.formatting import last_line
 from generator.renewal.secret import Secret
 
+# No more: step reads each of its options from a variable too, such as STEP_CA_URL.
 _INHERITED = {
     "HOME",
     "PATH",

@@ -28,11 +28,16 @@ from generator.renewal.secret import Secret
 
 T = TypeVar("T")
 
+# With their pauses, four attempts at a server that answers at once take about four seconds: a
+# connection may wait for them.
 _ATTEMPTS = 4
+# Overload, or a proxy in front of a server that restarts. Any other status would stay the same.
 _RETRY_STATUSES = {429, 500, 502, 503, 504}
+# For a provider behind an ssh tunnel, and for tests.
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _SIZE_LIMIT = 1024 * 1024  # bytes
 _CHUNK = 64 * 1024  # bytes
+# A date in Retry-After by a wrong clock must not stop renewals for years.
 _LONGEST_PAUSE = 86_400  # seconds
 
 
@@ -125,6 +130,7 @@ class Http:
 
     def _attempt(self, request: _Request) -> tuple[Answer, int]:
         """Send a request once; return the answer and the seconds that it asks to wait."""
+        # Less time for the connection: a firewall that drops packets is the usual reason.
         left = self.deadline.left()
         limit = Deadline(min(15.0, left))
         try:

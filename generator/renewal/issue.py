@@ -39,6 +39,7 @@ def certificate(
     auth = run.settings.auth
     if not run.is_unattended(secrets) and not run.options.terminal:
         raise PersonNeededError(_by_hand(run, secrets, previous))
+    # Before anything that the site or the user would notice.
     _check_quota(run)
     if isinstance(auth, StepAuth):
         with run.store.work_directory() as work:

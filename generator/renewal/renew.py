@@ -143,9 +143,10 @@ def _needs_work(run: Run, current: Certificate | None, state: State, secrets: He
 
 
 def _failed_just_now(run: Run, state: State) -> bool:
-    """Return whether a connection failed to renew within the last minute: several may start at once.
+    """Return whether a connection failed to renew within the last minute.
 
-    A failure of the timer does not count: since then the network may have come back.
+    Several connections may start at once. A failure of the timer does not count: since then the
+    network may have come back.
     """
     if not run.options.on_connect or state.result != "failed":
         return False
@@ -234,6 +235,7 @@ def _scratch_files(run: Run) -> list[Path]:
 
 def _has_leftovers(run: Run, state: State) -> bool:
     """Return whether a killed run left files, or tokens at the provider."""
+    # Tokens of an interrupted rotation are valid until they are deleted.
     if state.known_tokens or run.store.has_work_directory():
         return True
     return any(path.exists() for path in _scratch_files(run))

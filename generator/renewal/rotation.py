@@ -41,6 +41,7 @@ class Rotation:
             user = api.user()
         except ForbiddenError as error:
             raise self._explained(error, api_token) from None
+        # A second machine of the user may rotate in the same second.
         suffix = f"{datetime.fromtimestamp(second, UTC):%Y%m%d%H%M%S}-{secrets.token_hex(3)}"
         app_name = f"{self.authentik.identifier}-app-{suffix}"
         api_name = f"{self.authentik.identifier}-api-{suffix}"
@@ -91,6 +92,7 @@ class Rotation:
 
     def _write_app_password(self, in_use: Credentials) -> None:
         """Write the app password into the second file, if the spec names one."""
+        # Without an identifier, gen did not create it: the user pasted it, and knows its copies.
         path = self.settings.app_password_file
         secret = in_use.app_password.secret
         if path and secret and in_use.app_password.identifier:

@@ -61,6 +61,7 @@ def keep_memory_private() -> None:
     """
     import resource
 
+    # A core file of a crash would have every secret of the run.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":
         import ctypes

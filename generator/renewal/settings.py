@@ -206,6 +206,7 @@ def _with_variables(
         rotation_skew = _rotation_skew(variables)
         authentik = _with_home(own_account, auth.authentik)
         auth = auth.model_copy(update={"authentik": authentik})
+    # The variable of dagster-slurm may name the certificate, or the key beside it.
     key = settings.key
     certificate = settings.certificate
     certificate_copy = None

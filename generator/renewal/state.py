@@ -53,6 +53,7 @@ class Store:
     def read(self) -> State:
         """Return the state; an unreadable file counts as none, since a renewal can start afresh."""
         path = self._path("json")
+        # Not strict: a newer gen may have written keys that this one does not know.
         try:
             value = codec.parse(read_regular(path), str(path))
             return codec.decode(State, value, str(path), strict=False)

@@ -137,6 +137,7 @@ def _timer(site: str, environment: Mapping[str, str]) -> Timer | None:
 
 def _systemd_timer(site: str, environment: Mapping[str, str]) -> Timer:
     names = "--property=LoadState,ActiveState,NextElapseUSecRealtime"
+    # `show` is the output for programs (systemctl(1)); `list-timers` differs between versions.
     command = ("systemctl", "--user", "show", names, paths.timer_name(site))
     output = _output(command, environment)
     # No user manager runs, as in a container or after su.

@@ -1,11 +1,12 @@
 """The errors of step and of the CA behind it, in words that say what to do.
 
-step passes on the messages of Go's network library and of step-ca. The texts here are those of step and step-ca 0.30.
+step passes on the messages of Go's network library and of step-ca. The expressions match those of
+version 0.30.
 """
 
 import re
 
-# A regular expression for step's message, and the text in place of it. The first one that matches wins.
+# A regular expression for step's message, and the text in place of it. The first match wins.
 _PROBLEMS = (
     (
         "disabled due to an initialization error",
@@ -50,7 +51,7 @@ _PROBLEMS = (
 
 
 def explanation(message: str) -> str | None:
-    """Return the text for a message of step, or ``None`` for a message that is clear, or not known."""
+    """Return the text for a message of step, or ``None`` for an unknown message."""
     for pattern, text in _PROBLEMS:
         if re.search(pattern, message):
             return text
