@@ -1,6 +1,6 @@
-"""What the whole catalogue costs, as a multiple of `python -c pass` and in milliseconds for each site.
+"""The cost of the whole catalogue, as a multiple of `python -c pass` and in milliseconds for each site.
 
-`gen list`, `gen show` of one site, and `gen site --all` of a folder that every site was generated into, cold and in one
+`gen list`, `gen show` of one site, and `gen site --all` of a directory that has every site, in one
 process. Medians of runs; the first run does not count.
 """
 
@@ -33,22 +33,24 @@ def main() -> None:
     """Print a line for each command."""
     nothing = seconds(sys.executable, "-c", "pass")
     sites = list(shipped())
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as directory:
         for site in sites:
-            subprocess.run([*GEN, "site", site, "--out", folder], check=True, capture_output=True)
+            subprocess.run(
+                [*GEN, "site", site, "--out", directory], check=True, capture_output=True
+            )
         shown = sum(seconds(*GEN, "show", site, runs=1) for site in sites)
         print(
             f"{'gen show':16}{shown / len(sites) / nothing:6.1f} × python -c pass   (each of {len(sites)} sites)"
         )
         for name, arguments, count in (
             ("gen list", ["list"], len(sites)),
-            ("gen site --all", ["site", "--all", "--out", folder], len(sites)),
-            ("gen check", ["check", folder], len(sites)),
+            ("gen site --all", ["site", "--all", "--out", directory], len(sites)),
+            ("gen check", ["check", directory], len(sites)),
         ):
             took = seconds(*GEN, *arguments)
             each = f"{1000 * took / count:.0f} ms a site, " if count > 1 else ""
             print(f"{name:16}{took / nothing:6.1f} × python -c pass   ({each}{count} sites)")
-        print(f"{sum(1 for path in Path(folder).rglob('*') if path.is_file())} files")
+        print(f"{sum(1 for path in Path(directory).rglob('*') if path.is_file())} files")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ entries in `sources`), `checked` (the day the fact was last compared) and `note`
 
 ## Placeholders
 
-What a person owns is written as a placeholder, and filled in from the profile.
+A spec has a placeholder for each value of a user; gen fills it in from the profile.
 
 | placeholder | stands for |
 | --- | --- |
@@ -36,14 +36,14 @@ def main() -> None:
 
 
 def reached(name: str, models: dict[str, Any]) -> list[str]:
-    """Return the names of models in the order in which a reader meets them."""
-    found = [name]
-    for current in found:
+    """Return the names of models in the order in which the page refers to them."""
+    names = [name]
+    for current in names:
         text = str(models[current].get("properties", {}))
-        found += [
-            item for item in dict.fromkeys(re.findall(r"#/\$defs/(\w+)", text)) if item not in found
-        ]
-    return found
+        for reference in re.findall(r"#/\$defs/(\w+)", text):
+            if reference not in names:
+                names.append(reference)
+    return names
 
 
 def rows(model: dict[str, Any]) -> Iterator[str]:
@@ -71,13 +71,11 @@ def kind(value: dict[str, Any]) -> str:
     if "enum" in value:
         return ", ".join(f"`{item}`" for item in value["enum"])
     if "oneOf" in value or "anyOf" in value:
-        several = [
-            kind(item)
-            for item in value.get("oneOf") or value["anyOf"]
-            if item.get("type") != "null"
-        ]
-        several = [item for item in several if f"list of {item}" not in several]
-        return " or ".join(dict.fromkeys(several))
+        members = value.get("oneOf") or value["anyOf"]
+        kinds = [kind(member) for member in members if member.get("type") != "null"]
+        # A list accepts a single value too, which the head of the page says once.
+        kinds = [name for name in kinds if f"list of {name}" not in kinds]
+        return " or ".join(dict.fromkeys(kinds))
     if value.get("type") == "array":
         return f"list of {kind(value['items'])}" if "items" in value else "list"
     if value.get("type") == "object":
@@ -90,17 +88,15 @@ def kind(value: dict[str, Any]) -> str:
 
 
 def default(value: dict[str, Any]) -> str:
-    """Return the default, where one is worth telling."""
-    found = value.get("default")
-    if isinstance(found, list):
-        return ", ".join(f"`{item}`" for item in found)
-    return (
-        f"`{str(found).lower()}`"
-        if isinstance(found, bool)
-        else f"`{found}`"
-        if isinstance(found, str | int)
-        else ""
-    )
+    """Return the default of a key, empty for nothing and for a block of defaults."""
+    default = value.get("default")
+    if isinstance(default, list):
+        return ", ".join(f"`{item}`" for item in default)
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
+    if isinstance(default, str | int):
+        return f"`{default}`"
+    return ""
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""What `gen list` says about each spec, kept in `site_specs/index.json` so that it need not read 39 specs as YAML.
+"""The index of the specs that ship with gen: `gen list` reads it instead of 39 specs.
 
-The index has the digest of each spec. A spec that has changed, or that is not in the index, is read itself: a stale
-index costs time and never shows anything that a spec does not say. `just docs` writes the index again.
+`site_specs/index.json` has the digest of each spec and its line of the list. A spec that has
+changed, or that is not in the index, is read itself: a stale index costs time and never shows
+anything that a spec does not say. `just docs` writes the index again.
 """
 
 from collections.abc import Mapping
@@ -24,7 +25,7 @@ PATH = CATALOGUE / "index.json"
 
 @dataclass(frozen=True)
 class Summary:
-    """What the list says about a site; the fields are the keys of `gen list --json`."""
+    """The line of a site in the list; the fields are the keys of `gen list --json`."""
 
     site: str
     title: str
@@ -53,7 +54,7 @@ class Index:
 
 
 def summary(name: str, path: Path) -> Summary:
-    """Return what the list says about a spec: from the index if it knows this very text, else from the spec."""
+    """Return the line of a spec: from the index if it has the digest of this text, else from the spec itself."""
     file = inputs.file(path)
     entry = _index().specs.get(name)
     if entry and entry.sha256 == sha256(file.content).hexdigest():

@@ -1,4 +1,6 @@
-"""YAML as values that know their line. What is unusual for a spec is refused, in bounded time and memory.
+"""Read YAML as values that know their line, in bounded time and memory.
+
+Constructs that are unusual in a spec are errors.
 
 libyaml, through PyYAML, reads a spec twenty times as fast as ruamel.yaml, but it follows YAML 1.1 and may be missing.
 So libyaml may only accept: it reads a text whose meaning is the same for both libraries. ruamel decides about every

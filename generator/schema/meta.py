@@ -1,4 +1,4 @@
-"""What programs need to know of a field besides its type, written beside it in the models.
+"""Facts about the fields of the models that programs need besides the type: weight, label, unit, sentences.
 
 A field carries it in its annotation: ``network: Annotated[Text, Meta(weight=Weight.PROSE, label="reached")]``. A type
 in `text_types` may carry it too, for every field of that type. `meta(Host, "network")` returns both merged, and
@@ -31,7 +31,7 @@ class Weight(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Meta:
-    """What programs need to know of a field besides its type."""
+    """Facts about a field that programs need besides its type."""
 
     weight: Weight | None = None
     """Weight of a change; ``None`` for that of the enclosing block."""
@@ -41,10 +41,10 @@ class Meta:
     """Function that returns the same for two values that mean the same: `90m` and `1:30:00` are both 5400 seconds."""
     # typing hashes what stands in Annotated, and a dict has no hash.
     sentences: Mapping[object, str] = dataclasses.field(default_factory=dict, hash=False)
-    """What a value says in words, where `key: value` would need an explanation."""
+    """A sentence for a value, if `key: value` would need an explanation."""
 
     def over(self, other: "Meta") -> "Meta":
-        """Return this meta with what it leaves open taken from another."""
+        """Return this meta, with the values that it leaves open taken from another."""
         return Meta(
             weight=self.weight or other.weight,
             label=self.label or other.label,
@@ -66,7 +66,7 @@ class Leaf:
 
 @cache
 def meta(model: type[BaseModel], name: str) -> Meta:
-    """Return the meta of a field: what the field says, then what its type says."""
+    """Return the meta of a field; where it leaves something open, that of its type."""
     info = model.model_fields[name]
     merged = Meta()
     for annotation in [*_annotations(info.annotation), *info.metadata]:
@@ -76,7 +76,7 @@ def meta(model: type[BaseModel], name: str) -> Meta:
 
 
 def _annotations(annotation: Any) -> Iterator[object]:
-    """Yield what `Annotated` holds in the members of a union, which pydantic leaves where they are."""
+    """Yield the annotations in the members of a union, which pydantic leaves there."""
     if get_origin(annotation) is Annotated:
         yield from get_args(annotation)[1:]
     elif get_origin(annotation) in (Union, UnionType):

@@ -1,6 +1,6 @@
-"""Every host key of every spec is one that the site publishes, on the machine that it is published for, byte for byte.
+"""The host keys of every spec are those that its site publishes, each for the machine that it is published for.
 
-`host_keys.yaml` has the published ones. No key is compared by code of gen's own: fingerprints are computed here.
+`host_keys.yaml` has the published keys. This module computes fingerprints itself, without the code of gen.
 """
 
 import base64
@@ -18,7 +18,6 @@ from ruamel.yaml import YAML
 
 from generator.loading import validate, yaml_document
 from generator.resources import CATALOGUE
-from generator.schema.hosts import Host
 from generator.schema.site import SiteSpec
 
 FILE: Mapping[str, Any] = YAML(typ="safe").load(Path(__file__).with_name("host_keys.yaml"))
@@ -29,96 +28,97 @@ KINDS = {"ssh-ed25519": "ed25519", "ssh-rsa": "rsa", "ecdsa-sha2-nistp256": "ecd
 
 @dataclass(frozen=True, order=True)
 class Pin:
-    """A value that an entry of a spec (of `hosts` or `compute`) may prove itself with."""
+    """A host key of an entry of a spec, of `hosts` or `compute`."""
 
     entry: str
-    what: str
+    kind: str
+    """`key`, `fingerprint`, or `authority of PATTERN`."""
     value: str
 
     def hashed(self) -> "Pin":
         """Return the fingerprint of a whole key."""
-        kind, blob = self.value.split()
-        digest = (
-            base64.b64encode(hashlib.sha256(base64.b64decode(blob)).digest()).decode().rstrip("=")
-        )
-        return Pin(self.entry, "fingerprint", f"{KINDS[kind]} SHA256:{digest}")
+        key_type, key = self.value.split()
+        digest = hashlib.sha256(base64.b64decode(key)).digest()
+        fingerprint = base64.b64encode(digest).decode().rstrip("=")
+        return Pin(self.entry, "fingerprint", f"{KINDS[key_type]} SHA256:{fingerprint}")
 
     def __str__(self) -> str:
-        return f"{self.entry}: {self.what} {self.value}"
+        return f"{self.entry}: {self.kind} {self.value}"
 
 
 @cache
 def of(site: str, text: str = "") -> SiteSpec:
-    """Return the spec of a site, or what it is with another text."""
+    """Return the spec of a site, or the spec in another text."""
     content = text.encode() or (CATALOGUE / f"{site}.yaml").read_bytes()
     return validate.spec(yaml_document.parse(content, site), site)
 
 
 def differences(spec: SiteSpec, published: list[dict[str, list[str]]]) -> list[str]:
-    """Return what a spec pins and the site does not publish, and the other way round."""
-    covered = [(block, _entries(spec, name)) for block in published for name in block["hosts"]]
-    wanted = {
-        pin for block, entries in covered for entry in entries for pin in _published(entry, block)
-    }
+    """Return a line for each key that only the spec has, or only the site publishes."""
+    unknown_hosts: list[str] = []
+    expected: set[Pin] = set()
+    for block in published:
+        for host in block["hosts"]:
+            entries = _entries(spec, host)
+            if not entries:
+                unknown_hosts.append(host)
+            for entry in entries:
+                expected.update(_published(entry, block))
     pinned = set(_pinned(spec))
-    hashes = {pin: pin.hashed() for pin in pinned if pin.what == "key"}
-    # The spec may have a whole key where only its fingerprint is published, but never the other way round.
-    missing = wanted - pinned - set(hashes.values())
-    more = {pin for pin in pinned - wanted if hashes.get(pin) not in wanted}
+    fingerprints = {pin: pin.hashed() for pin in pinned if pin.kind == "key"}
+    # A spec may have the whole key of a published fingerprint, but not the fingerprint of a published key.
+    missing = expected - pinned - set(fingerprints.values())
+    unpublished = [pin for pin in pinned - expected if fingerprints.get(pin) not in expected]
+    site = spec.site
     return [
+        *(f"{site}: {host} is published, and the spec has no such host" for host in unknown_hosts),
+        *(f"{site}: {pin}: published, but not in the spec" for pin in sorted(missing)),
         *(
-            f"{spec.site}: {block} is published for a host that the spec lacks"
-            for block, some in covered
-            if not some
-        ),
-        *(f"{spec.site}: {pin}: published, but not in the spec" for pin in sorted(missing)),
-        *(
-            f"{spec.site}: {pin}: in the spec, but not published for this host"
-            for pin in sorted(more)
+            f"{site}: {pin}: in the spec, but not published for this host"
+            for pin in sorted(unpublished)
         ),
     ]
 
 
 def _published(entry: str, block: Mapping[str, list[str]]) -> Iterator[Pin]:
-    yield from (Pin(entry, "fingerprint", value) for value in block.get("fingerprints", []))
-    yield from (Pin(entry, "key", value) for value in block.get("keys", []))
+    for value in block.get("fingerprints", []):
+        yield Pin(entry, "fingerprint", value)
+    for value in block.get("keys", []):
+        yield Pin(entry, "key", value)
     for value in block.get("authorities", []):
-        yield from (Pin(entry, f"authority of {name}", value) for name in block["hosts"])
+        for host in block["hosts"]:
+            yield Pin(entry, f"authority of {host}", value)
 
 
 def _pinned(spec: SiteSpec) -> Iterator[Pin]:
     for keys in spec.host_keys.values():
         for entry in keys.hosts:
-            for kind, values in keys.fingerprints.items():
-                yield from (Pin(entry, "fingerprint", f"{kind} {value}") for value in values)
-            yield from (Pin(entry, "key", value) for value in keys.keys)
-            yield from (
-                Pin(entry, f"authority of {one.hosts}", one.key) for one in keys.authorities
-            )
+            for algorithm, values in keys.fingerprints.items():
+                for value in values:
+                    yield Pin(entry, "fingerprint", f"{algorithm} {value}")
+            for key in keys.keys:
+                yield Pin(entry, "key", key)
+            for authority in keys.authorities:
+                yield Pin(entry, f"authority of {authority.hosts}", authority.key)
 
 
-def _machines(spec: SiteSpec) -> Iterator[tuple[str, str, int]]:
-    """Yield (entry, name, port) of everything that the spec connects to; the name of compute nodes is a pattern."""
-    for entry, host in spec.hosts.items():
-        for name in _names(host):
-            yield entry, name, host.port
+def _names(spec: SiteSpec) -> Iterator[tuple[str, str, int]]:
+    """Yield entry, host name and port of each machine; the names of compute nodes are patterns."""
+    for machine in spec.machines():
+        yield machine.entry, machine.host_name, machine.host.port
     for entry, nodes in spec.compute.items():
         for name in nodes.patterns():
             yield entry, name, nodes.port
 
 
-def _names(host: Host) -> list[str]:
-    return [host.host, *(name for _, name in (host.nodes.each() if host.nodes else ()))]
-
-
 def _entries(spec: SiteSpec, published: str) -> set[str]:
-    """Return the entries that a published host name means one machine of, at least."""
-    return {entry for entry, name, port in _machines(spec) if _means(published, name, port)}
+    """Return the entries of a spec that have a machine which a published host name means."""
+    return {entry for entry, name, port in _names(spec) if _means(published, name, port)}
 
 
 def _means(published: str, name: str, port: int) -> bool:
-    if found := re.fullmatch(r"\[(.+)\]:([0-9]+)", published):
-        return (name, port) == (found[1], int(found[2]))
+    if with_port := re.fullmatch(r"\[(.+)\]:([0-9]+)", published):
+        return (name, port) == (with_port[1], int(with_port[2]))
     return fnmatchcase(name, published)
 
 
@@ -131,7 +131,7 @@ def test_the_published_keys_are_of_the_sites_of_the_catalogue() -> None:
     assert list(PUBLISHED) == SITES
 
 
-# Machines that prove themselves with what is published for another name of theirs.
+# Machines whose keys are published under another name.
 INFERRED = {
     "olcf-frontier": {
         f"login{n:02}.frontier.olcf.ornl.gov" for n in range(1, 18)
@@ -143,33 +143,38 @@ INFERRED = {
 @pytest.mark.parametrize("site", SITES)
 def test_a_key_is_pinned_for_published_names_and_for_nodes_behind_them(site: str) -> None:
     spec = of(site)
-    published = [name for block in PUBLISHED[site] for name in block["hosts"]]
-    pinned = {
-        entry for keys in spec.host_keys.values() for entry in keys.hosts if entry in spec.hosts
-    }
-    names = {
-        (name, spec.hosts[entry].port) for entry in pinned for name in _names(spec.hosts[entry])
-    }
-    others = {name for name, port in names if not any(_means(one, name, port) for one in published)}
-    assert others == INFERRED.get(site, set())
+    published: list[str] = []
+    for block in PUBLISHED[site]:
+        published += block["hosts"]
+    pinned: list[str] = []
+    for keys in spec.host_keys.values():
+        pinned += keys.hosts
+    unpublished: set[str] = set()
+    for machine in spec.machines():
+        name, port = machine.host_name, machine.host.port
+        if machine.entry in pinned and not any(_means(host, name, port) for host in published):
+            unpublished.add(name)
+    assert unpublished == INFERRED.get(site, set())
 
 
-NEVER = {
-    value.split()[1].removeprefix("SHA256:"): f"{block['hosts'][0]} {value.split()[0]}"
-    for blocks in FILE["not_to_be_pinned"].values()
-    for block in blocks
-    for value in block["fingerprints"]
-}
+def retired() -> Iterator[object]:
+    """Yield the fingerprint of each key that a site no longer uses."""
+    for blocks in FILE["not_to_be_pinned"].values():
+        for block in blocks:
+            for fingerprint in block["fingerprints"]:
+                algorithm, value = fingerprint.split()
+                case = f"{block['hosts'][0]} {algorithm}"
+                yield pytest.param(value.removeprefix("SHA256:"), id=case)
 
 
-@pytest.mark.parametrize("value", NEVER, ids=NEVER.values())
-def test_a_key_that_is_out_of_use_stands_in_no_spec_and_among_no_published_keys(value: str) -> None:
+@pytest.mark.parametrize("value", list(retired()))
+def test_a_retired_key_is_in_no_spec_and_not_among_the_published_keys(value: str) -> None:
     assert [site for site in SITES if value in (CATALOGUE / f"{site}.yaml").read_text()] == []
     assert value not in str(PUBLISHED)
 
 
-# What somebody may get wrong in a spec: site, what it says, what it would say, and what is then told.
-SLIPS = {
+# Mistakes in a spec: the site, the text and the mistaken text, and the start of each line about it.
+MISTAKES = {
     "a letter of a fingerprint": (
         "bede",
         ("SHA256:HbIkgn8V", "SHA256:HbIkgn8W"),
@@ -215,7 +220,7 @@ SLIPS = {
         "ulhpc-iris",
         ("port: 8022", "port: 22"),
         [
-            "published for a host that the spec lacks",
+            "is published, and the spec has no such host",
             "fingerprint ed25519",
             "fingerprint rsa",
             "key ssh-ed25519",
@@ -229,35 +234,35 @@ SLIPS = {
 }
 
 
-@pytest.mark.parametrize(("site", "change", "told"), SLIPS.values(), ids=SLIPS)
-def test_a_slip_is_told_with_site_and_value(
-    site: str, change: tuple[str, str], told: list[str]
+@pytest.mark.parametrize(("site", "change", "expected"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_reported_with_site_and_value(
+    site: str, change: tuple[str, str], expected: list[str]
 ) -> None:
     text = (CATALOGUE / f"{site}.yaml").read_text()
     assert text.count(change[0]) == 1
-    found = differences(of(site, text.replace(*change)), PUBLISHED[site])
-    assert len(found) == len(told)
-    for words, line in zip(told, found, strict=True):
+    lines = differences(of(site, text.replace(*change)), PUBLISHED[site])
+    assert len(lines) == len(expected)
+    for part, line in zip(expected, lines, strict=True):
         assert line.startswith(f"{site}: ")
-        assert words in line
+        assert part in line
 
 
-def test_keys_of_two_nodes_that_changed_places_are_told() -> None:
+def test_swapped_keys_of_two_nodes_are_reported() -> None:
     text = (CATALOGUE / "ubelix.yaml").read_text().replace("hosts: ubelix-submit02", "hosts: OTHER")
     text = text.replace("hosts: ubelix-submit03", "hosts: ubelix-submit02").replace(
         "OTHER", "ubelix-submit03"
     )
-    found = differences(of("ubelix", text), PUBLISHED["ubelix"])
-    assert len(found) == 8
-    assert all(re.match("ubelix: ubelix-submit0[23]: fingerprint ", line) for line in found)
+    lines = differences(of("ubelix", text), PUBLISHED["ubelix"])
+    assert len(lines) == 8
+    assert all(re.match("ubelix: ubelix-submit0[23]: fingerprint ", line) for line in lines)
 
 
-def test_a_whole_key_does_for_its_published_fingerprint_but_not_the_other_way_round() -> None:
+def test_a_whole_key_may_replace_its_published_fingerprint_but_not_the_reverse() -> None:
     spec = of("archer2")
     (block,) = PUBLISHED["archer2"]
-    prints = [Pin("archer2", "key", key).hashed().value for key in block["keys"]]
-    assert differences(spec, [{"hosts": block["hosts"], "fingerprints": prints}]) == []
-    by_kind = {kind: (value,) for kind, value in map(str.split, prints)}
+    fingerprints = [Pin("archer2", "key", key).hashed().value for key in block["keys"]]
+    assert differences(spec, [{"hosts": block["hosts"], "fingerprints": fingerprints}]) == []
+    by_kind = {kind: (value,) for kind, value in map(str.split, fingerprints)}
     hashed = spec.host_keys["login"].model_copy(update={"keys": (), "fingerprints": by_kind})
     lesser = spec.model_copy(update={"host_keys": {"login": hashed}})
     assert len(differences(lesser, PUBLISHED["archer2"])) == 6

@@ -1,9 +1,8 @@
-"""What must hold of every spec that ships with gen, and between them, for a person may include all files at once."""
+"""Rules for every spec that ships with gen, and between them: a user may include the files of all sites at once."""
 
 import re
 import subprocess
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 
 from generator.loading import validate
 from generator.resources import CATALOGUE
+from generator.schema import rules
 from generator.schema.base import facts
 from generator.schema.site import SiteSpec
 from generator.ssh.patterns import matches
@@ -24,16 +24,20 @@ EDITORS = "# yaml-language-server: $schema="
 
 @cache
 def of(site: str) -> SiteSpec:
+    """Return the spec of a site."""
     return validate.site(CATALOGUE / f"{site}.yaml")
 
 
+WITH_COMPUTE_NODES = [site for site in SITES if of(site).compute]
+
+
 @pytest.mark.parametrize("site", SITES)
-def test_a_spec_is_called_as_its_site(site: str) -> None:
+def test_a_spec_has_the_name_of_its_file(site: str) -> None:
     assert of(site).site == site
 
 
 @pytest.mark.parametrize("site", SITES)
-def test_the_first_line_leads_editors_to_the_schema(site: str) -> None:
+def test_the_first_line_names_the_schema_for_editors(site: str) -> None:
     path = ROOT / "site_specs" / f"{site}.yaml"
     line = path.read_text().splitlines()[0]
     assert line.startswith(EDITORS)
@@ -46,17 +50,15 @@ def check_jsonschema(*specs: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
-def test_an_independent_validator_finds_every_spec_valid() -> None:
-    done = check_jsonschema(*sorted(CATALOGUE.glob("*.yaml")))
-    assert (done.returncode, done.stdout + done.stderr) == (0, "ok -- validation done\n")
+def test_an_independent_validator_accepts_every_spec() -> None:
+    result = check_jsonschema(*sorted(CATALOGUE.glob("*.yaml")))
+    assert (result.returncode, result.stdout + result.stderr) == (0, "ok -- validation done\n")
 
 
 @pytest.mark.parametrize(
-    ("right", "wrong", "told"),
+    ("right", "wrong", "message"),
     [
-        pytest.param(
-            "port: 2222", "prot: 2222", "'prot' was unexpected", id="a key that is misspelt"
-        ),
+        pytest.param("port: 2222", "prot: 2222", "'prot' was unexpected", id="a misspelt key"),
         pytest.param(
             "port: 2222",
             "port: '2222'",
@@ -66,103 +68,99 @@ def test_an_independent_validator_finds_every_spec_valid() -> None:
         pytest.param(
             "SHA256:gfXZ", "MD5:gfXZ", "does not match", id="a fingerprint of another kind"
         ),
-        pytest.param("method: publickey", "method: key", "'key'", id="a method that there is not"),
+        pytest.param("method: publickey", "method: key", "'key'", id="an unknown method"),
     ],
 )
 def test_the_independent_validator_refuses(
-    tmp_path: Path, right: str, wrong: str, told: str
+    tmp_path: Path, right: str, wrong: str, message: str
 ) -> None:
     text = (CATALOGUE / "mila.yaml").read_text()
     assert right in text
-    (path := tmp_path / "mila.yaml").write_text(text.replace(right, wrong))
-    done = check_jsonschema(path)
-    assert done.returncode == 1
-    assert told in done.stdout
+    path = tmp_path / "mila.yaml"
+    path.write_text(text.replace(right, wrong))
+    result = check_jsonschema(path)
+    assert result.returncode == 1
+    assert message in result.stdout
 
 
-def aliases(spec: SiteSpec) -> Iterator[str]:
-    """Yield every alias of a site, as ssh compares it."""
-    for entry, host in spec.hosts.items():
-        yield entry.lower()
-        yield from (alias.lower() for alias, _ in (host.nodes.each() if host.nodes else ()))
-    yield from (alias.lower() for alias in spec.jobs)
+def aliases(spec: SiteSpec) -> list[str]:
+    """Return every alias of a site, as ssh compares it."""
+    return [alias.lower() for _, alias in rules.aliases(spec)]
 
 
-def login_names(spec: SiteSpec) -> Iterator[str]:
-    """Yield every name that a login host of a site has."""
-    for host in spec.hosts.values():
-        yield host.host.lower()
-        yield from (name.lower() for _, name in (host.nodes.each() if host.nodes else ()))
+def host_names(spec: SiteSpec) -> list[str]:
+    """Return the name of every login host and node of a site."""
+    return [machine.host_name.lower() for machine in spec.machines()]
 
 
 def samples(spec: SiteSpec) -> Iterator[tuple[str, str]]:
-    """Yield (group, name) of compute nodes that the patterns of a site mean."""
+    """Yield names of compute nodes that the patterns of a site match, with the group in front."""
     for group, nodes in spec.compute.items():
-        patterns = tuple(nodes.patterns())
         for pattern in nodes.patterns():
             for filling in ("1", "a", "x-1"):
                 name = pattern.replace("?", filling[0]).replace("*", filling)
-                if matches(patterns, name):
+                if matches(nodes.patterns(), name):
                     yield group, name
 
 
-def test_each_alias_is_that_of_one_site() -> None:
-    count = Counter(alias for site in SITES for alias in aliases(of(site)))
-    assert {alias: number for alias, number in count.items() if number > 1} == {}
+def matching_groups(spec: SiteSpec, name: str) -> list[str]:
+    """Return the groups of compute nodes whose patterns match a name."""
+    groups = spec.compute.items()
+    return [group for group, nodes in groups if matches(nodes.patterns(), name)]
+
+
+def test_no_two_sites_have_the_same_alias() -> None:
+    owners: dict[str, list[str]] = {}
+    for site in SITES:
+        for alias in aliases(of(site)):
+            owners.setdefault(alias, []).append(site)
+    assert {alias: sites for alias, sites in owners.items() if len(sites) > 1} == {}
 
 
 def test_no_alias_is_a_host_name_of_another_site() -> None:
-    names = {name: site for site in SITES for name in login_names(of(site))}
-    clashes = [
-        f"{site}: {alias} is a host of {names[alias]}"
-        for site in SITES
-        for alias in aliases(of(site))
-        if names.get(alias, site) != site
-    ]
+    owners: dict[str, str] = {}
+    for site in SITES:
+        owners.update(dict.fromkeys(host_names(of(site)), site))
+    clashes: list[str] = []
+    for site in SITES:
+        for alias in aliases(of(site)):
+            if owners.get(alias, site) != site:
+                clashes.append(f"{site}: {alias} is a host of {owners[alias]}")
     assert clashes == []
 
 
-# Machines that are on the way to several sites; whose files are read first must not matter.
+# A machine on the route to several sites; it must not matter which of their files ssh reads first.
 SHARED = {"ela.cscs.ch": {"cscs-clariden", "cscs-daint"}}
 
 
-def test_few_host_names_are_those_of_several_sites() -> None:
-    users: dict[str, set[str]] = {}
+def test_few_host_names_are_in_several_sites() -> None:
+    owners: dict[str, set[str]] = {}
     for site in SITES:
-        for name in login_names(of(site)):
-            users.setdefault(name, set()).add(site)
-    assert {name: sites for name, sites in users.items() if len(sites) > 1} == SHARED
+        for name in host_names(of(site)):
+            owners.setdefault(name, set()).add(site)
+    assert {name: sites for name, sites in owners.items() if len(sites) > 1} == SHARED
 
 
-@pytest.mark.parametrize("site", [site for site in SITES if of(site).compute])
-def test_compute_patterns_catch_no_name_of_another_site(site: str) -> None:
-    groups = [tuple(nodes.patterns()) for nodes in of(site).compute.values()]
-    theirs = {
-        f"{other}: {name}"
-        for other in SITES
-        if other != site
-        for name in (
-            *aliases(of(other)),
-            *login_names(of(other)),
-            *(name for _, name in samples(of(other))),
-        )
-        if any(matches(patterns, name) for patterns in groups)
-    }
-    assert theirs == set()
+@pytest.mark.parametrize("site", WITH_COMPUTE_NODES)
+def test_compute_patterns_match_no_name_of_another_site(site: str) -> None:
+    clashes: list[str] = []
+    for other in SITES:
+        if other == site:
+            continue
+        nodes = [name for _, name in samples(of(other))]
+        for name in [*aliases(of(other)), *host_names(of(other)), *nodes]:
+            if matching_groups(of(site), name):
+                clashes.append(f"{other}: {name}")
+    assert clashes == []
 
 
-@pytest.mark.parametrize("site", [site for site in SITES if of(site).compute])
-def test_a_compute_node_is_of_one_group(site: str) -> None:
-    groups = {group: tuple(nodes.patterns()) for group, nodes in of(site).compute.items()}
-    assert [
-        (group, name)
-        for group, name in samples(of(site))
-        for other, patterns in groups.items()
-        if other != group and matches(patterns, name)
-    ] == []
+@pytest.mark.parametrize("site", WITH_COMPUTE_NODES)
+def test_a_compute_node_is_in_one_group(site: str) -> None:
+    for group, name in samples(of(site)):
+        assert matching_groups(of(site), name) == [group]
 
 
-# Words that people type as hosts, which no pattern may take from them.
+# Names that users type as hosts of their own; a pattern that matched one would take it from them.
 EVERYDAY = (
     "localhost",
     "github.com",
@@ -177,48 +175,48 @@ EVERYDAY = (
 )
 
 
-@pytest.mark.parametrize("site", [site for site in SITES if of(site).compute])
-def test_compute_patterns_leave_everyday_names_alone(site: str) -> None:
-    groups = [tuple(nodes.patterns()) for nodes in of(site).compute.values()]
-    assert [name for name in EVERYDAY if any(matches(patterns, name) for patterns in groups)] == []
+@pytest.mark.parametrize("site", WITH_COMPUTE_NODES)
+def test_compute_patterns_match_no_everyday_name(site: str) -> None:
+    for name in EVERYDAY:
+        assert matching_groups(of(site), name) == []
 
 
 @pytest.mark.parametrize("site", SITES)
-def test_every_fact_says_where_it_was_read(site: str) -> None:
+def test_every_fact_has_a_source_or_is_in_a_block_that_has_one(site: str) -> None:
     spec = of(site)
     assert spec.sources
-    sourced = {keys for keys, fact in facts(spec) if fact.source}
-    bare = [
-        ".".join(keys)
-        for keys, fact in facts(spec)
-        if fact.model_fields_set
-        and not any(keys[:length] in sourced for length in range(1, len(keys) + 1))
-    ]
-    assert bare == []
+    with_source = {keys for keys, fact in facts(spec) if fact.source}
+    for keys, fact in facts(spec):
+        blocks = {keys[:length] for length in range(1, len(keys) + 1)}
+        if fact.model_fields_set:
+            assert blocks & with_source, f"{'.'.join(keys)} has no source"
 
 
 @pytest.mark.parametrize("site", SITES)
-def test_every_source_can_be_found_and_is_dated_or_weak(site: str) -> None:
+def test_every_source_can_be_found_and_has_a_date_or_is_weak(site: str) -> None:
     for name, source in of(site).sources.items():
-        assert source.ref or source.url, f"{name} leads nowhere"
+        assert source.ref or source.url, f"{name} has neither ref nor url"
         assert source.checked or source.weak, f"{name} has no date, and is not called weak"
         if source.ref and not source.weak:
             assert re.search(r"@[0-9a-f]{40}$", source.ref), f"{name} has no commit"
 
 
-# What is somebody's own, and no fact about a site.
-PERSONAL = {
-    "a home folder": r"(?:/home|/Users)/(?!(?:mila|users|userexternal|usertrain)/)[A-Za-z0-9]",
+# Values of a user, and remains of a draft: neither is a fact about a site.
+FORBIDDEN = {
+    "a home directory": r"(?:/home|/Users)/(?!(?:mila|users|userexternal|usertrain)/)[A-Za-z0-9]",
     "an e-mail address": r"[\w.+-]+@[\w-]+\.[a-z]{2,}\b",
     "a private key": r"PRIVATE KEY|openssh-key-v1|b3BlbnNzaC1rZXktdjE",
-    "an address of a private network": r"\b(?:10|127|192\.168|172\.(?:1[6-9]|2\d|3[01]))\.\d+\.\d+\b",
-    "something left to do": r"(?i)\b(?:todo|fixme|xxx|example\.(?:com|org)|your[-_](?:user|name))\b",
+    "an address of a private network": (
+        r"\b(?:10|127|192\.168|172\.(?:1[6-9]|2\d|3[01]))\.\d+\.\d+\b"
+    ),
+    "a remark to do something": (
+        r"(?i)\b(?:todo|fixme|xxx|example\.(?:com|org)|your[-_](?:user|name))\b"
+    ),
 }
 
 
 @pytest.mark.parametrize("site", SITES)
-def test_a_spec_holds_nothing_of_a_person(site: str) -> None:
+def test_a_spec_has_no_value_of_a_user(site: str) -> None:
     text = (CATALOGUE / f"{site}.yaml").read_text()
-    assert {
-        what: found for what, pattern in PERSONAL.items() if (found := re.findall(pattern, text))
-    } == {}
+    for description, pattern in FORBIDDEN.items():
+        assert re.findall(pattern, text) == [], f"{site} has {description}"
