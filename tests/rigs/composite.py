@@ -1,4 +1,4 @@
-"""Runs the steps of a composite action as GitHub's runner does; other actions that it uses are noted, not run."""
+"""Run the steps of a composite action as GitHub's runner does; record other actions without running them."""
 
 import os
 import re
@@ -11,20 +11,26 @@ from typing import Any
 from ruamel.yaml import YAML
 
 Context = Mapping[str, Any]
-_BASH = ("bash", "--noprofile", "--norc", "-eo", "pipefail")  # what `shell: bash` means there
+_BASH = (
+    "bash",
+    "--noprofile",
+    "--norc",
+    "-eo",
+    "pipefail",
+)  # `shell: bash` in GitHub's workflow syntax
 
 
 @dataclass
 class Outcome:
-    """What a run of the action came to."""
+    """The result of a run of the action."""
 
     status: int = 0
-    """Status of the step that failed, after which no other ran."""
+    """Status of the step that failed; no later step ran."""
     log: str = ""
     ran: list[str] = field(default_factory=list)
     """Names of the steps that were not skipped."""
     used: dict[str, dict[str, str]] = field(default_factory=dict)
-    """What other actions were given."""
+    """The inputs of each action that was used."""
     outputs: dict[str, str] = field(default_factory=dict)
     summary: str = ""
 
@@ -35,11 +41,11 @@ class Job:
 
     workspace: Path
     temp: Path
-    """The runner's own folder, which outlives a run of the action."""
+    """The directory of the runner, which outlives a run of the action."""
     environment: Mapping[str, str]
     github: Context
-    around: Callable[..., list[str]] = lambda *command: list(command)
-    """Where a step runs: puts something in front of its command."""
+    wrapped: Callable[..., list[str]] = lambda *command: list(command)
+    """Return the command of a step with another command in front, for example `nsenter`."""
 
 
 def steps(action: Path) -> list[dict[str, Any]]:
@@ -50,11 +56,11 @@ def steps(action: Path) -> list[dict[str, Any]]:
 def run(
     action: Path,
     job: Job,
-    given: Mapping[str, str],
+    inputs: Mapping[str, str],
     others: Mapping[str, Mapping[str, str]],
     only: Callable[[str], bool] = bool,
 ) -> Outcome:
-    """Run those steps whose names `only` takes; `others` has the outputs of the actions that it uses, by step id."""
+    """Run the steps whose names `only` accepts; `others` has the outputs of used actions by step id."""
     loaded = _load(action)
     contexts: dict[str, Any] = {
         "github": job.github,
@@ -64,7 +70,7 @@ def run(
         name: fill(str(item.get("default", "")), contexts)
         for name, item in loaded["inputs"].items()
     }
-    contexts["inputs"] |= given
+    contexts["inputs"] |= inputs
     outcome = Outcome()
     for step in loaded["runs"]["steps"]:
         if not only(step["name"]) or ("if" in step and not value(step["if"], contexts)):
@@ -86,12 +92,12 @@ def run(
 
 
 def fill(text: str, contexts: Context) -> str:
-    """Return a text with the values of the expressions in it."""
-    return re.sub(r"\$\{\{ (.*?) \}\}", lambda found: str(value(found[1], contexts)), text)
+    """Return a text with its expressions replaced by their values."""
+    return re.sub(r"\$\{\{ (.*?) \}\}", lambda match: str(value(match[1], contexts)), text)
 
 
 def value(expression: str, contexts: Context) -> Any:
-    """Return what an expression comes to: names, comparisons with a text, and `&&`; what is not there is empty."""
+    """Return the value of an expression: names, comparisons with a text, and `&&`. A missing name is empty."""
     result: Any = ""
     for part in expression.split(" && "):
         result = _compared(part, contexts)
@@ -101,19 +107,23 @@ def value(expression: str, contexts: Context) -> Any:
 
 
 def _compared(part: str, contexts: Context) -> Any:
-    if found := re.fullmatch(r"(\S+) (==|!=) '([^']*)'", part):
-        return (_named(found[1], contexts) == found[3]) is (found[2] == "==")
-    return _named(part, contexts)
+    comparison = re.fullmatch(r"(\S+) (==|!=) '([^']*)'", part)
+    if not comparison:
+        return _named(part, contexts)
+    is_equal = _named(comparison[1], contexts) == comparison[3]
+    return is_equal if comparison[2] == "==" else not is_equal
 
 
 def _named(name: str, contexts: Context) -> Any:
     assert re.fullmatch(r"(github|inputs|steps)(\.[a-z_-]+)+", name), (
-        f"{name}: no expression that is known here"
+        f"{name}: this rig does not know the expression"
     )
-    found: Any = contexts
+    result: Any = contexts
     for key in name.split("."):
-        found = found.get(key, "") if isinstance(found, Mapping) else ""
-    return found
+        if not isinstance(result, Mapping):
+            return ""
+        result = result.get(key, "")
+    return result
 
 
 def _run(step: Mapping[str, Any], job: Job, contexts: dict[str, Any], outcome: Outcome) -> int:
@@ -126,7 +136,7 @@ def _run(step: Mapping[str, Any], job: Job, contexts: dict[str, Any], outcome: O
     script = job.temp / "step.sh"
     script.write_text(step["run"])
     done = subprocess.run(
-        job.around(*_BASH, str(script)),
+        job.wrapped(*_BASH, str(script)),
         cwd=job.workspace,
         env={
             "PATH": os.environ["PATH"],

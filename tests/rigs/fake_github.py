@@ -1,8 +1,8 @@
-"""Stands in for GitHub's API, which cannot be had in a test: the comments of one pull request, over plain HTTP.
+"""A fake of GitHub's API: the comments of one pull request, over plain HTTP.
 
-The client is the real `gh`. It speaks HTTP to `github.localhost` alone, at port 80; so this runs as a program, in a
-network of its own in which that name is this machine (`fake_github` starts it). What the API does was read in GitHub's
-documentation; that GitHub does it still is not shown here.
+The client is the real `gh`. It uses plain HTTP only for `github.localhost`, at port 80. So the fake runs as a program
+in a network namespace of its own, where that name is this machine; `fake_github` starts it. The fake follows GitHub's
+documentation; no test shows that GitHub still behaves so.
 """
 
 import json
@@ -28,13 +28,13 @@ _COMMENTS, _REQUESTS, _FORBIDDEN = "comments.json", "requests.json", "forbidden"
 
 @dataclass(frozen=True)
 class GitHub:
-    """A fake that runs, and the folder in which it keeps what it knows."""
+    """A running fake, and the directory of its data."""
 
     folder: Path
     process: int
 
     def inside(self, *command: str) -> list[str]:
-        """Return a command that runs where the fake is GitHub, and where nothing else can be reached."""
+        """Return a command that runs in the network of the fake, where nothing else can be reached."""
         return ["nsenter", "--net", "--mount", f"--target={self.process}", "--wd=.", *command]
 
     @property
@@ -43,26 +43,26 @@ class GitHub:
         return list(_read(self.folder / _COMMENTS))
 
     def comment(self, author: str, body: str) -> None:
-        """Let a person comment."""
-        known = self.comments
+        """Add a comment of a user."""
+        comments = self.comments
         _write(
             self.folder / _COMMENTS,
-            [*known, {"id": 3_000_000_001 + len(known), "author": author, "body": body}],
+            [*comments, {"id": 3_000_000_001 + len(comments), "author": author, "body": body}],
         )
 
     @property
     def writes(self) -> list[str]:
-        """What was asked for that changes something: method and path."""
+        """The requests that change something: method and path."""
         return [line for line in _read(self.folder / _REQUESTS) if not line.endswith("/graphql")]
 
     def forbid(self) -> None:
-        """Let the token read only, as it does for a pull request from a fork."""
+        """Make the token read-only, as it is for a pull request from a fork."""
         (self.folder / _FORBIDDEN).touch()
 
 
 @contextmanager
 def fake_github(folder: Path) -> Iterator[GitHub]:
-    """Run the fake for as long as the block lasts."""
+    """Run the fake during the block."""
     folder.mkdir()
     (folder / "hosts").write_text("127.0.0.1 localhost github.localhost api.github.localhost\n")
     _write(folder / _COMMENTS, [])
@@ -108,9 +108,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(404, {"message": "Not Found"})
 
     def do_PATCH(self) -> None:
-        found = re.fullmatch(rf"/repos/{REPOSITORY}/issues/comments/([0-9]+)", self.path)
-        if found:
-            self._change(int(found[1]))
+        match = re.fullmatch(rf"/repos/{REPOSITORY}/issues/comments/([0-9]+)", self.path)
+        if match:
+            self._change(int(match[1]))
         else:
             self._answer(404, {"message": "Not Found"})
 
@@ -167,7 +167,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, format: str, *values: Any) -> None:
-        """Say nothing."""
+        """Do not log."""
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The GitHub action, step by step as the runner takes it, with the real gh, on a pull request in a real repository."""
+"""The GitHub action, step by step as the runner runs it, with the real gh, on a pull request in a real repository."""
 
 import os
 import re
@@ -40,7 +40,7 @@ OTHERS = {"python": {"python-path": sys.executable}}
 
 @pytest.fixture(scope="module")
 def temp(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the runner's folder, with gen as the action installs it; in the checkout lie modules that would harm."""
+    """Return the runner's directory with gen as the action installs it; the checkout has harmful modules."""
     folder = tmp_path_factory.mktemp("runner")
     checkout = tmp_path_factory.mktemp("checkout")
     for name in ("venv", "pip", "ensurepip", "hatchling"):
@@ -85,7 +85,7 @@ class PullRequest:
             command, cwd=self.folder, env=home, capture_output=True, check=False
         ).returncode
 
-    def run(self, **given: str) -> Outcome:
+    def run(self, **inputs: str) -> Outcome:
         environment = {
             "HOME": str(self.temp),
             "GITHUB_ACTION_PATH": str(ROOT),
@@ -101,7 +101,7 @@ class PullRequest:
             {"event": event, "token": TOKEN},
             self.github.inside,
         )
-        return run(ACTION, job, given, OTHERS, only=lambda name: name != INSTALL)
+        return run(ACTION, job, inputs, OTHERS, only=lambda name: name != INSTALL)
 
 
 @pytest.fixture(scope="module")
@@ -139,14 +139,15 @@ def pull_request(
 
 @pytest.fixture
 def drifting(pull_request: PullRequest) -> PullRequest:
-    """Return a pull request with another host key and port, files that were not made anew, and one that was edited."""
+    """Return a pull request with another host key and port, files not regenerated, and one that was edited."""
     pull_request.git("switch", "--quiet", "drifting")
     return pull_request
 
 
 def commands(log: str) -> list[str]:
-    """Return the lines that the runner reads as commands to it."""
-    found, stopped = [], ""
+    """Return the lines that the runner reads as commands."""
+    found: list[str] = []
+    stopped = ""
     for line in log.splitlines():
         if stopped:
             stopped = "" if line == f"::{stopped}::" else stopped
@@ -158,7 +159,7 @@ def commands(log: str) -> list[str]:
     return found
 
 
-def test_drift_fails_the_job_and_stands_in_annotations_the_summary_one_comment_and_a_patch(
+def test_drift_fails_the_job_and_is_in_annotations_the_summary_one_comment_and_a_patch(
     drifting: PullRequest, snapshot: SnapshotAssertion
 ) -> None:
     outcome = drifting.run()
@@ -175,7 +176,7 @@ def test_drift_fails_the_job_and_stands_in_annotations_the_summary_one_comment_a
     assert drifting.gen("check") == 0
 
 
-def test_one_comment_follows_the_pull_request_and_those_of_others_are_left_alone(
+def test_one_comment_follows_the_pull_request_and_other_comments_stay(
     drifting: PullRequest,
 ) -> None:
     others = [
@@ -222,7 +223,7 @@ def test_a_proposal_without_drift_is_reviewed_and_passes(pull_request: PullReque
     assert "**trust**" in pull_request.github.comments[0]["body"]
 
 
-def test_a_fork_that_may_not_comment_gets_a_warning_and_the_same_verdict(
+def test_a_fork_that_may_not_comment_gets_a_warning_and_the_same_status(
     drifting: PullRequest,
 ) -> None:
     drifting.github.forbid()
@@ -233,22 +234,22 @@ def test_a_fork_that_may_not_comment_gets_a_warning_and_the_same_verdict(
 
 
 @pytest.mark.parametrize(
-    ("wanted", "number", "comments"),
+    ("comment", "number", "expected"),
     [
         pytest.param("true", 7, True, id="on a pull request"),
         pytest.param("false", 7, False, id="where none is wanted"),
         pytest.param("true", "", False, id="after a push"),
     ],
 )
-def test_a_comment_is_made_on_a_pull_request_where_it_is_wanted(
-    wanted: str, number: object, comments: bool
+def test_the_comment_step_runs_on_a_pull_request_if_the_input_is_true(
+    comment: str, number: object, expected: bool
 ) -> None:
     [step] = [step for step in steps(ACTION) if step["name"] == "Comment"]
     contexts = {
-        "inputs": {"comment": wanted},
+        "inputs": {"comment": comment},
         "github": {"event": {"pull_request": {"number": number}}},
     }
-    assert bool(value(step["if"], contexts)) is comments
+    assert bool(value(step["if"], contexts)) is expected
 
 
 def test_a_spec_with_faults_fails_with_2_after_the_comment(pull_request: PullRequest) -> None:
@@ -264,11 +265,11 @@ def test_a_base_that_the_checkout_lacks_is_an_error_and_not_silence(
     outcome = pull_request.run(base="1" * 40)
     assert outcome.status == 2
     [error] = commands(outcome.log)
-    assert error.endswith("as a rule the checkout lacks fetch-depth: 0")
+    assert error.endswith("add fetch-depth: 0 to the step with actions/checkout")
     assert "could not compare" in pull_request.github.comments[0]["body"]
 
 
-def test_without_a_base_drift_alone_is_told(drifting: PullRequest) -> None:
+def test_without_a_base_only_drift_is_reported(drifting: PullRequest) -> None:
     outcome = drifting.run(base="")
     assert outcome.status == 1
     [comment] = drifting.github.comments
@@ -277,18 +278,18 @@ def test_without_a_base_drift_alone_is_told(drifting: PullRequest) -> None:
     assert "**stale**" in comment["body"]
 
 
-def test_a_folder_without_specs_at_either_side_is_not_reviewed(pull_request: PullRequest) -> None:
+def test_a_directory_without_specs_on_both_sides_is_not_reviewed(pull_request: PullRequest) -> None:
     assert pull_request.run(specs="elsewhere").status == 0
 
 
-def test_specs_that_a_pull_request_takes_away_are_reviewed(pull_request: PullRequest) -> None:
+def test_specs_that_a_pull_request_deletes_are_reviewed(pull_request: PullRequest) -> None:
     pull_request.git("rm", "--quiet", "-r", "site_specs")
     outcome = pull_request.run()
     assert outcome.status == 1
     assert "the site lab was removed" in pull_request.github.comments[0]["body"]
 
 
-def test_nothing_that_a_tree_holds_is_a_command_to_the_runner(pull_request: PullRequest) -> None:
+def test_no_name_in_the_tree_is_a_command_to_the_runner(pull_request: PullRequest) -> None:
     folder = pull_request.folder / "x\n::set-output name=status::0\n::error::y"
     (folder / ".gen").mkdir(parents=True)
     (folder / ".gen/bad.lock").write_text("\n::error::z\n")
@@ -297,7 +298,7 @@ def test_nothing_that_a_tree_holds_is_a_command_to_the_runner(pull_request: Pull
     assert commands(outcome.log) == []
 
 
-def test_drift_that_does_not_fit_into_the_comment_is_in_the_summary(
+def test_drift_that_is_too_long_for_the_comment_is_in_the_summary(
     pull_request: PullRequest,
 ) -> None:
     nodes = 'nodes: { alias: "lab{n}", host: "login{n}.of.the.lab.example.org", n: 1-99 }'
@@ -313,7 +314,7 @@ def test_drift_that_does_not_fit_into_the_comment_is_in_the_summary(
     outcome = pull_request.run()
     body = pull_request.github.comments[0]["body"]
     assert len(body) < 65_536 < len(outcome.summary)
-    assert "The drift does not fit into a comment" in body
+    assert "The drift is too long for a comment" in body
 
 
 @pytest.mark.parametrize(

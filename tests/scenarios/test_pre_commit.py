@@ -1,4 +1,4 @@
-"""The hooks, as the real pre-commit installs them from a repository and git runs them before a commit."""
+"""The hooks, as the real pre-commit installs them and git runs them before a commit."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ PRE_COMMIT = Path(sys.executable).with_name("pre-commit")
 
 @dataclass(frozen=True)
 class Clone:
-    """A git repository whose commands see no configuration of this machine's."""
+    """A git repository whose commands do not see the configuration of this machine."""
 
     folder: Path
     home: Path
@@ -37,7 +37,7 @@ class Clone:
         )
 
     def commit(self) -> subprocess.CompletedProcess[str]:
-        """Commit all that there is; the hooks may refuse."""
+        """Commit everything; a hook may refuse."""
         self.run("git", "add", "--all")
         return self.run("git", "commit", "--quiet", "--message=Change")
 
@@ -105,7 +105,7 @@ def test_a_commit_that_keeps_everything_in_sync_passes(deploy: Clone) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "old", "new", "told"),
+    ("path", "old", "new", "message"),
     [
         pytest.param(
             "ssh/lab.conf",
@@ -115,22 +115,22 @@ def test_a_commit_that_keeps_everything_in_sync_passes(deploy: Clone) -> None:
             id="a generated file was edited",
         ),
         pytest.param(
-            "site_specs/lab.yaml", "port: 2222", "port: 2200", "stale", id="a spec moved on"
+            "site_specs/lab.yaml", "port: 2222", "port: 2200", "stale", id="a spec changed"
         ),
     ],
 )
 def test_a_commit_that_makes_a_file_drift_is_blocked(
-    deploy: Clone, path: str, old: str, new: str, told: str
+    deploy: Clone, path: str, old: str, new: str, message: str
 ) -> None:
     before = deploy.run("git", "rev-parse", "HEAD").stdout
     change(deploy.folder / path, old, new)
     done = deploy.commit()
     assert done.returncode == 1
-    assert told in done.stdout + done.stderr
+    assert message in done.stdout + done.stderr
     assert deploy.run("git", "rev-parse", "HEAD").stdout == before
 
 
-def test_a_commit_that_takes_a_generated_file_away_is_blocked(deploy: Clone) -> None:
+def test_a_commit_that_deletes_a_generated_file_is_blocked(deploy: Clone) -> None:
     (deploy.folder / "ssh/lab.conf").unlink()
     done = deploy.commit()
     assert done.returncode == 1

@@ -1,4 +1,4 @@
-"""`gen check`, `gen diff` and `gen review` write nothing and read nothing but the tree: strace and the kernel tell."""
+"""`gen check`, `gen diff` and `gen review` write nothing and read only the tree; strace and the kernel show it."""
 
 import json
 import os
@@ -36,6 +36,8 @@ SYSTEM = (
     "/dev/tty",
     sys.prefix,
     sys.base_prefix,
+    # A .pth file may add packages from elsewhere.
+    *(path for path in sys.path if path.endswith("site-packages")),
 )
 COMMANDS = [
     pytest.param(("check",), 1, id="check"),
@@ -48,7 +50,7 @@ Result = subprocess.CompletedProcess[str]
 
 @dataclass(frozen=True)
 class Desk:
-    """A folder with a repository that drifts, a home, and things beside it that are not to be read."""
+    """A directory with a repository that drifts, a home, and files outside that gen must not read."""
 
     root: Path
 
@@ -80,7 +82,7 @@ class Desk:
         return self.run(sys.executable, "-m", "generator", *words)
 
     def traced(self, *words: str) -> tuple[list[str], Result]:
-        """Return the calls by which a run of gen touches files or speaks to somebody, and its end."""
+        """Return the system calls of a run of gen on files and sockets, and its result."""
         log = self.root / "calls"
         options = [
             "--follow-forks",
@@ -133,24 +135,24 @@ def desk(tmp_path: Path, need: Callable[..., None], request: pytest.FixtureReque
 
 
 @pytest.mark.parametrize(("words", "status"), COMMANDS)
-def test_it_works_where_nothing_can_be_written(
+def test_a_command_works_on_a_read_only_file_system(
     desk: Desk, words: tuple[str, ...], status: int
 ) -> None:
     inside = ("unshare", "--mount", "sh", "-c", READ_ONLY, "sh", str(desk.root), str(desk.tree))
     assert "Read-only file system" in desk.run(*inside, "touch", "written").stderr
-    found = desk.run(*inside, sys.executable, "-m", "generator", *words)
-    assert found.returncode == status
-    elsewhere = desk.gen(*words)
-    assert (found.stdout, found.stderr) == (elsewhere.stdout, elsewhere.stderr)
-    assert found.stdout
+    result = desk.run(*inside, sys.executable, "-m", "generator", *words)
+    assert result.returncode == status
+    writable = desk.gen(*words)
+    assert (result.stdout, result.stderr) == (writable.stdout, writable.stderr)
+    assert result.stdout
 
 
 @pytest.mark.parametrize(("words", "status"), COMMANDS)
-def test_it_asks_for_no_write_and_reads_nothing_but_the_tree_and_itself(
+def test_a_command_tries_no_write_and_reads_only_the_tree_and_itself(
     desk: Desk, words: tuple[str, ...], status: int
 ) -> None:
     calls, _ = desk.traced(*words)
-    assert any("site_specs/lab.yaml" in path for path in opened(calls)), "strace saw nothing"
+    assert any("site_specs/lab.yaml" in path for path in opened(calls)), "strace recorded nothing"
     assert writes(calls) == []
     assert [call for call in calls if re.search(r"\bAF_INET6?\b", call)] == []
     ours = (desk.tree, resources.PACKAGE, resources.CATALOGUE, resources.TEMPLATES)
@@ -171,15 +173,15 @@ def outside_spec(desk: Desk, folder: str = ".") -> None:
 
 
 def link(desk: Desk, path: str, target: str) -> None:
-    """Put a link that leads out in the place of a file or folder."""
-    place = desk.tree / path
-    if place.exists():
-        place.rename(desk.root / "moved")
-    place.symlink_to(desk.outside / target)
+    """Replace a file or directory by a link that leads out."""
+    link_path = desk.tree / path
+    if link_path.exists():
+        link_path.rename(desk.root / "moved")
+    link_path.symlink_to(desk.outside / target)
 
 
 def check_everywhere(desk: Desk) -> None:
-    """Give check a folder for each way that leads out."""
+    """Make a directory for each kind of path that leads out."""
     for name in ("of the lock", "lock", "spec", "file"):
         shutil.copytree(
             desk.tree,
@@ -200,7 +202,7 @@ LEADS_OUT = [
         lambda desk: link(desk, ".gen/accepted.yaml", "accepted.yaml"),
         ("check",),
         1,
-        id="check: what is accepted",
+        id="check: accepted drift",
     ),
     pytest.param(outside_spec, ("diff",), 1, id="diff: a lock that names a spec outside"),
     pytest.param(
@@ -215,7 +217,7 @@ LEADS_OUT = [
     pytest.param(
         lambda desk: link(desk, ".gen", "gen"),
         ("check",),
-        2,  # the folder of locks, and the list of what is accepted in it
+        2,  # the directory of locks, and the accepted drift in it
         id="check: all locks",
     ),
     pytest.param(
@@ -227,11 +229,11 @@ LEADS_OUT = [
 ]
 
 
-@pytest.mark.parametrize(("lay", "words", "refusals"), LEADS_OUT)
-def test_what_leads_out_is_refused_and_never_opened(
-    desk: Desk, lay: Callable[[Desk], None], words: tuple[str, ...], refusals: int
+@pytest.mark.parametrize(("change", "words", "refusals"), LEADS_OUT)
+def test_a_path_that_leads_out_is_refused_and_never_opened(
+    desk: Desk, change: Callable[[Desk], None], words: tuple[str, ...], refusals: int
 ) -> None:
-    lay(desk)
+    change(desk)
     calls, done = desk.traced(*words)
     assert [
         path
@@ -244,12 +246,17 @@ def test_what_leads_out_is_refused_and_never_opened(
 
 
 def opened(calls: list[str]) -> list[str]:
-    """Return the real paths of all that was opened."""
-    return [found["path"] for call in calls if (found := OPENED.search(call))]
+    """Return the real paths of all opened files."""
+    paths = []
+    for call in calls:
+        match = OPENED.search(call)
+        if match:
+            paths.append(match["path"])
+    return paths
 
 
 def writes(calls: list[str]) -> list[str]:
-    """Return the calls that would change something, done or refused."""
+    """Return the calls that change something, or try to."""
     return [
         call
         for call in calls
