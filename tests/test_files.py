@@ -1,4 +1,4 @@
-"""Reading regular files, and refusing what is not one."""
+"""Regular files are read, and other kinds refused."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""Compare what the site answered, apart from its queues, with the spec and this machine."""
+"""Compare the answers of a site, apart from its queues, with the spec and this machine."""
 
 import re
 from collections.abc import Iterator

@@ -154,14 +154,14 @@ def _parsed(lines: Iterable[str]) -> Iterator[Certificate]:
         try:
             yield parse_certificate(line.encode())
         except ValueError:
-            # A type that this gen does not know is no proof, and no fault of the host either.
+            # A type that this gen does not know proves nothing, but is not a fault of the host.
             continue
 
 
 def _problem(
     certificate: Certificate, patterns: Mapping[str, Sequence[str]], host_name: str, now: int
 ) -> str | None:
-    """Return why a certificate is no proof for a host, by the patterns of each pinned authority."""
+    """Return why a certificate does not prove a host, by the patterns of each pinned authority."""
     if certificate.authority not in patterns:
         return f"offers a certificate of another authority, {certificate.authority}"
     hosts = patterns[certificate.authority]

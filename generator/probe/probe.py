@@ -93,7 +93,7 @@ def _first_hop(site: SiteSpec) -> str:
 
 
 def _machine_findings(account: Account, reached: Mapping[str, Reach]) -> Iterator[ProbeFinding]:
-    """Yield what is wrong with names, ports and host keys."""
+    """Yield the problems with names, ports and host keys."""
     first_hop = _first_hop(account.site)
     for entry, result in reached.items():
         host = account.site.hosts[entry]

@@ -72,5 +72,5 @@ def slurm(queues: Queues, source: str) -> dict[str, Any]:
 
 
 def _without_empty(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values that say something: a spec leaves out what is empty, zero or false."""
+    """Return the values that are not empty, zero or false: a spec leaves those out."""
     return {key: value for key, value in values.items() if value}

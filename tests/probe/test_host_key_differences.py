@@ -18,7 +18,7 @@ from generator.ssh.keys import fingerprint
 
 
 def public_key(kind: str, filling: bytes) -> str:
-    """Return a public key line that nobody has the private key of."""
+    """Return a public key line without a private key."""
     parts = [kind.encode(), filling * 32]
     blob = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
     return f"{kind} {base64.b64encode(blob).decode()}"
