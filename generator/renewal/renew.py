@@ -123,7 +123,8 @@ def _check_pause(run: Run, state: State) -> None:
         return
     if now() < state.pause_until <= now() + DAY:
         raise _RepeatedError(
-            f"the provider asked gen not to come back before {clock(state.pause_until)}"
+            f"the provider asked gen not to come back before {clock(state.pause_until)}; "
+            f"to try now, run: gen refresh {run.settings.site} --force"
         )
 
 
@@ -300,6 +301,8 @@ def _record_failure(run: Run, error: GenError | OSError, message: str) -> None:
 
 def _record_success(run: Run) -> None:
     state = run.store.read()
+    # A forced run shows that the provider answers again.
+    state = replace(state, pause_until=0, failed_on_connect=0)
     run.store.write(replace(state, finished=now(), result="renewed", message="", notified=0))
 
 

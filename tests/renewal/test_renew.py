@@ -400,7 +400,8 @@ class TestNewCertificate:
         note, renewed = result.err.splitlines()
         assert result.status == 0
         assert re.fullmatch(
-            r"ours: note: this machine's clock is at least (19\d|200) s behind that of the CA; set it",
+            r"ours: note: this machine's clock is at least (19\d|200) s behind that of the CA; "
+            "set it",
             note,
         )
         assert renewed.startswith("ours: renewed, valid until ")
@@ -536,6 +537,18 @@ def test_a_pause_that_the_provider_asked_for_is_kept(
     centre("echo no luck; exit 1")
     store("ours").write(State(pause_until=int(time.time()) + ahead))
     assert message in gen("refresh", "ours").err
+
+
+def test_a_forced_renewal_that_succeeds_ends_the_pause(
+    gen: Gen, home: Path, centre: Centre, sign: Callable[[str], str]
+) -> None:
+    centre(sign("+0s:+1d"))
+    store("ours").write(State(pause_until=int(time.time()) + 3600))
+    refused = gen("refresh", "ours")
+    assert refused.status == 2
+    assert refused.err.endswith(" UTC; to try now, run: gen refresh ours --force\n")
+    assert gen("refresh", "ours", "--force").status == 0
+    assert state(home, "ours").pause_until == 0
 
 
 def test_without_an_api_token_nothing_is_rotated(gen: Gen, home: Path, certify: Certify) -> None:

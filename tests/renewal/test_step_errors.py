@@ -39,16 +39,21 @@ LOGS = "Please see the certificate authority logs for more info."
             id="stopped by gen",
         ),
         pytest.param(
-            "client GET https://ca.example.org:9000/health failed: tls: failed to verify certificate: "
+            "client GET https://ca.example.org:9000/health failed: tls: failed to verify "
+            "certificate: "
             "x509: certificate signed by unknown authority",
-            "another server than the CA answers: its TLS certificate is not from the root in the spec. "
+            "another server than the CA answers: its TLS certificate is not from the root in "
+            "the spec. "
             "On a network with a login page, log in first; otherwise ask the site",
             id="not trusted",
         ),
         pytest.param(
-            "client GET https://ca.example.org:9000/health failed: tls: failed to verify certificate: "
-            "x509: certificate has expired or is not yet valid: current time 2030-01-01T00:00:00Z is after",
-            "the TLS certificate of the CA is not valid at this machine's time; is its clock right?",
+            "client GET https://ca.example.org:9000/health failed: tls: failed to verify "
+            "certificate: "
+            "x509: certificate has expired or is not yet valid: current time "
+            "2030-01-01T00:00:00Z is after",
+            "the TLS certificate of the CA is not valid at this machine's time; is its clock "
+            "right?",
             id="clock",
         ),
         pytest.param(
@@ -58,7 +63,8 @@ LOGS = "Please see the certificate authority logs for more info."
         ),
         pytest.param(
             f"The certificate authority encountered an Internal Server Error. {LOGS}",
-            "the CA reports an internal error, or the login page of a network answers in its place; "
+            "the CA reports an internal error, or the login page of a network answers in its "
+            "place; "
             "log in to the network, or ask the site",
             id="login page",
         ),
