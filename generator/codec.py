@@ -59,7 +59,7 @@ def dump(value: object) -> bytes:
 
 def load(kind: type[T], content: bytes, name: str, fix: str = "") -> T:
     """Return the dataclass that `dump` wrote into a file; `fix` is a command that ends what may be wrong with it."""
-    hint = f"; {fix}" if fix else ""
+    hint = _hint(fix)
     value = parse(content, name, fix)
     if not isinstance(value, dict):
         raise GenError(f"{name}: expected an object, found {_kind_of(value)}{hint}")
@@ -67,16 +67,15 @@ def load(kind: type[T], content: bytes, name: str, fix: str = "") -> T:
     if not isinstance(version, str) or not _VERSION.fullmatch(version):
         raise GenError(f"{name}: format_version: is missing or not a version{hint}")
     if version != FORMAT_VERSION:
-        raise GenError(
-            f"{name}: format_version: is {version}, and this gen reads {FORMAT_VERSION};"
-            f" use the gen that wrote it{f', or {fix}' if fix else ''}"
-        )
+        problem = f"format_version: is {version}, and this gen reads {FORMAT_VERSION}"
+        alternative = f", or {fix}" if fix else ""
+        raise GenError(f"{name}: {problem}; use the gen that wrote it{alternative}")
     return decode(kind, value, name, fix)
 
 
 def parse(content: bytes, name: str, fix: str = "") -> Any:
     """Return the value of a JSON text of limited size and depth."""
-    hint = f"; {fix}" if fix else ""
+    hint = _hint(fix)
     if len(content) > MAX_BYTES:
         raise GenError(f"{name}: is larger than {MAX_BYTES // 1024 // 1024} MiB{hint}")
     try:
@@ -106,7 +105,7 @@ def decode(kind: type[T], value: object, name: str, fix: str = "", *, strict: bo
         decoder: Callable[[object], T] = _decoder(cast("Hashable", kind), strict)
         return decoder(value)
     except _MismatchError as error:
-        raise GenError(f"{name}: {error}{f'; {fix}' if fix else ''}") from None
+        raise GenError(f"{name}: {error}{_hint(fix)}") from None
 
 
 def plain(value: Any) -> Any:
@@ -129,6 +128,10 @@ def plain(value: Any) -> Any:
 
 def _plain_mapping(values: Mapping[Any, Any]) -> dict[str, Any]:
     return {str(plain(key)): plain(item) for key, item in values.items()}
+
+
+def _hint(fix: str) -> str:
+    return f"; {fix}" if fix else ""
 
 
 def _refuse_constant(text: str) -> None:

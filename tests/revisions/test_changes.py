@@ -1,4 +1,4 @@
-"""What a change of specs means: what is said of it, with which weight, and what is no change at all."""
+"""Changes of specs: the message and weight of each, and edits that change nothing."""
 
 import copy
 from collections.abc import Callable
@@ -63,7 +63,7 @@ def specs(data: dict[str, Any], path: str = "site_specs/hpc.yaml") -> dict[str, 
     return {data["site"]: SpecFile(path, root, validate.spec(root, path))}
 
 
-def found(change: Change) -> list[Finding]:
+def changes_after(change: Change) -> list[Finding]:
     new = copy.deepcopy(SPEC)
     change(new)
     return spec_changes(specs(SPEC), specs(new), TODAY)
@@ -87,13 +87,13 @@ def rename(old: str, new: str, *keys: str) -> Change:
     return change
 
 
-def turned_round(data: dict[str, Any]) -> None:
-    """Turn the order of all mappings round but that of the hosts, of which the first is the usual one."""
+def reverse_order(data: dict[str, Any]) -> None:
+    """Reverse the order of all mappings except the hosts, of which the first is the usual host."""
     for key in [*data][::-1]:
         data[key] = data.pop(key)
     for key, value in data.items():
         if isinstance(value, dict) and key != "hosts":
-            turned_round(value)
+            reverse_order(value)
 
 
 @pytest.mark.parametrize(
@@ -257,14 +257,14 @@ def turned_round(data: dict[str, Any]) -> None:
 def test_a_change_has_a_weight_and_says_what_was_and_what_is(
     change: Change, weight: str, message: str, details: tuple[str, ...]
 ) -> None:
-    first = found(change)[0]
+    first = changes_after(change)[0]
     assert (first.rule, first.message, first.details) == (weight, message, details)
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        pytest.param(turned_round, id="another order"),
+        pytest.param(reverse_order, id="another order"),
         pytest.param(
             rename("all", "logins", "host_keys"), id="a group of host keys by another name"
         ),
@@ -293,7 +293,7 @@ def test_a_change_has_a_weight_and_says_what_was_and_what_is(
     ],
 )
 def test_what_has_no_meaning_is_silent(change: Change) -> None:
-    assert found(change) == []
+    assert changes_after(change) == []
 
 
 def test_a_source_by_another_name_is_silent() -> None:
@@ -301,14 +301,14 @@ def test_a_source_by_another_name_is_silent() -> None:
         rename("docs", "pages", "sources")(data)
         data["hosts"]["hpc"]["source"] = data["host_keys"]["all"]["source"] = "pages"
 
-    assert found(change) == []
+    assert changes_after(change) == []
 
 
 def test_another_host_first_is_another_usual_host() -> None:
     def change(data: dict[str, Any]) -> None:
         data["hosts"] = {"gate": data["hosts"]["gate"], "hpc": data["hosts"]["hpc"]}
 
-    [finding] = found(change)
+    [finding] = changes_after(change)
     assert (finding.rule, finding.message, finding.details) == (
         "access",
         "usual host: alias changed",
@@ -332,7 +332,12 @@ def test_the_gravest_comes_first() -> None:
         data["slurm"]["walltime"] = "48:00:00"
         data["hosts"]["gate"]["port"] = 22
 
-    assert [finding.rule for finding in found(change)] == ["trust", "access", "tuning", "prose"]
+    assert [finding.rule for finding in changes_after(change)] == [
+        "trust",
+        "access",
+        "tuning",
+        "prose",
+    ]
 
 
 def test_a_finding_points_at_the_line_of_its_key() -> None:
@@ -426,8 +431,8 @@ def in_turn(groups: list[str]) -> dict[str, Any]:
 def test_an_order_that_decides_is_told(
     before: list[str], after: list[str], rules: list[str]
 ) -> None:
-    found = spec_changes(specs(in_turn(before)), specs(in_turn(after)), TODAY)
-    assert [finding.rule for finding in found] == rules
+    findings = spec_changes(specs(in_turn(before)), specs(in_turn(after)), TODAY)
+    assert [finding.rule for finding in findings] == rules
 
 
 def test_the_order_of_two_ways_into_one_host_is_told() -> None:

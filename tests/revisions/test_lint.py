@@ -1,4 +1,4 @@
-"""What a reviewer would ask about a spec that is sound, and what nobody has to."""
+"""The questions of a reviewer about a valid spec, and what raises no question."""
 
 from collections.abc import Callable, Mapping
 from datetime import date
@@ -37,8 +37,8 @@ def site(name: str = "hpc", **more: Any) -> SiteSpec:
 
 
 def asked(spec: SiteSpec, *others: SiteSpec) -> list[str]:
-    found = questions(spec, {other.site: other for other in others}, TODAY)
-    return [f"{'.'.join(map(str, fault.loc))}: {fault.message}" for fault in found]
+    faults = questions(spec, {other.site: other for other in others}, TODAY)
+    return [f"{'.'.join(map(str, fault.loc))}: {fault.message}" for fault in faults]
 
 
 def host(**more: Any) -> dict[str, Any]:
@@ -245,10 +245,10 @@ def test_a_machine_of_two_sites_is_reached_alike(
         return site(name, hosts=hosts, host_keys=keys, auth=ONE_KEY)
 
     clash = f"hosts.mine: shared.example.org is also a host of their, with another {expected}; ssh takes the first"
-    found = [
+    clashes = [
         line for line in asked(of("mine", mine), of("their", theirs)) if "still hold" not in line
     ]
-    assert found == ([clash] if expected else [])
+    assert clashes == ([clash] if expected else [])
 
 
 def pinned(entry: str, source: str) -> dict[str, Any]:
@@ -327,6 +327,6 @@ def test_a_spec_is_compared_with_those_of_its_folder(
     spec_file(usual | {"site": "mine-b", "hosts": {"same-alias": {"host": "b.example.org"}}})
     mine.with_name("broken.yaml").write_text("site: broken\n")
     assert validate.run([mine], strict=True, as_json=False, today=TODAY) == 1
-    found = capsys.readouterr().err
-    assert "hosts.same-alias: the alias same-alias is also an alias of mine-b\n" in found
-    assert "broken" not in found
+    errors = capsys.readouterr().err
+    assert "hosts.same-alias: the alias same-alias is also an alias of mine-b\n" in errors
+    assert "broken" not in errors

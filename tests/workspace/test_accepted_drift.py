@@ -1,4 +1,4 @@
-"""Drift that a team accepts, with an end."""
+"""Drift that a team accepts until a date."""
 
 from datetime import date
 from pathlib import Path
@@ -21,8 +21,8 @@ ENTRY = "accepted:\n  - { path: ssh/mila.conf, cause: edited, reason: a trial, u
 def settled(text: str, *findings: Finding) -> list[tuple[str, Level, str, int]]:
     root = yaml_document.parse(text.encode(), "accepted.yaml")
     accepted = AcceptedDrift(validate.validated(AcceptedFile, root, "accepted.yaml").accepted, root)
-    found = settle(findings, accepted, Path("deploy"), TOday)
-    return [(item.rule, item.level, item.message, item.line) for item in found]
+    settled_findings = settle(findings, accepted, Path("deploy"), TOday)
+    return [(item.rule, item.level, item.message, item.line) for item in settled_findings]
 
 
 @pytest.mark.parametrize("until", ["2026-06-15", "2026-12-31"])

@@ -1,4 +1,4 @@
-"""Why a file is not what its spec compiles to: each cause, and what is no drift."""
+"""The cause of each difference between a file and its artifact, and differences that are not drift."""
 
 from dataclasses import replace
 from pathlib import PurePosixPath
@@ -13,101 +13,110 @@ from generator.workspace.plan import Actual, plan
 
 PATH = PurePosixPath("ssh/mila.conf")
 KEY_DIGESTS = {"hosts.mila.port": "1", "title": "2"}
-WAS = RecordedInputs("0.1.0", "aa", RecordedSpec("site_specs/mila.yaml", "bb", KEY_DIGESTS), {}, ())
+INPUTS = RecordedInputs(
+    "0.1.0", "aa", RecordedSpec("site_specs/mila.yaml", "bb", KEY_DIGESTS), {}, ()
+)
 
 
 def with_keys(key_digests: dict[str, str]) -> RecordedInputs:
-    return replace(WAS, spec=replace(WAS.spec, key_digests=key_digests))
+    return replace(INPUTS, spec=replace(INPUTS.spec, key_digests=key_digests))
 
 
-MOVED = with_keys({"hosts.mila.port": "9", "title": "2"})
+CHANGED = with_keys({"hosts.mila.port": "9", "title": "2"})
 OLD = Actual(b"old\n", 0o600)
 
 
-def found(
+def drift_of(
     actual: Actual | None,
-    now: RecordedInputs | None = WAS,
+    current: RecordedInputs | None = INPUTS,
     written: bytes | None = b"old\n",
-    wanted: bytes | None = b"new\n",
+    generated: bytes | None = b"new\n",
     owner: Owner = Owner.MANAGED,
 ) -> list[tuple[Cause, str]]:
     files = {PATH: Written(digest(written), "0600")} if written is not None else {}
-    artifacts = [Artifact(PATH, wanted, 0o600, owner=owner)] if wanted is not None and now else []
+    artifacts = (
+        [Artifact(PATH, generated, 0o600, owner=owner)] if generated is not None and current else []
+    )
     changes = plan(artifacts, {PATH: actual} if actual else {}, files)
-    return [(drift.cause, drift.reason) for drift in drifts(Lock("mila", WAS, files), now, changes)]
+    return [
+        (drift.cause, drift.reason)
+        for drift in drifts(Lock("mila", INPUTS, files), current, changes)
+    ]
 
 
 STALE = "differs from the compiled spec"
 
 
 @pytest.mark.parametrize(
-    ("now", "reason"),
+    ("current", "reason"),
     [
-        pytest.param(MOVED, "the spec (hosts.mila.port) changed", id="a key of the spec"),
+        pytest.param(CHANGED, "the spec (hosts.mila.port) changed", id="a key of the spec"),
         pytest.param(
-            with_keys({"title": "2"}), "the spec (hosts.mila.port) changed", id="a key went"
+            with_keys({"title": "2"}), "the spec (hosts.mila.port) changed", id="a key was removed"
         ),
         pytest.param(
             with_keys({**KEY_DIGESTS, "a": "1", "b": "1", "c": "1", "d": "1"}),
             "the spec (a, b, c and 1 more) changed",
-            id="many keys came",
+            id="many keys were added",
         ),
         pytest.param(
-            replace(WAS, gen_version="0.2.0"),
+            replace(INPUTS, gen_version="0.2.0"),
             "the version of gen (0.1.0 → 0.2.0) changed",
             id="the tool",
         ),
-        pytest.param(replace(WAS, templates_digest="cc"), "the templates changed", id="a template"),
         pytest.param(
-            replace(MOVED, gen_version="0.2.0", templates_digest="cc"),
+            replace(INPUTS, templates_digest="cc"), "the templates changed", id="a template"
+        ),
+        pytest.param(
+            replace(CHANGED, gen_version="0.2.0", templates_digest="cc"),
             "the spec (hosts.mila.port) and the version of gen (0.1.0 → 0.2.0) and the templates changed",
             id="all of them",
         ),
     ],
 )
-def test_a_file_is_stale_when_an_input_moved_and_nobody_edited_it(
-    now: RecordedInputs, reason: str
+def test_an_unedited_file_is_stale_if_an_input_changed(
+    current: RecordedInputs, reason: str
 ) -> None:
-    assert found(OLD, now) == [(Cause.STALE, f"{STALE}: {reason}")]
+    assert drift_of(OLD, current) == [(Cause.STALE, f"{STALE}: {reason}")]
 
 
 @pytest.mark.parametrize(
-    ("actual", "now", "written", "expected"),
+    ("actual", "current", "written", "expected"),
     [
         pytest.param(
             Actual(b"mine\n", 0o600),
-            WAS,
+            INPUTS,
             b"new\n",
             (Cause.EDITED, "was edited since gen wrote it"),
             id="edited",
         ),
         pytest.param(
             Actual(b"mine\n", 0o600),
-            MOVED,
+            CHANGED,
             b"old\n",
             (
                 Cause.EDITED,
                 "was edited since gen wrote it; since then the spec (hosts.mila.port) changed",
             ),
-            id="edited, and the spec moved on",
+            id="edited, and the spec changed",
         ),
         pytest.param(
             OLD,
-            WAS,
+            INPUTS,
             b"old\n",
             (Cause.EDITED, "was edited, and its digest in the lock with it"),
             id="lock edited, too",
         ),
         pytest.param(
             Actual(b"mine\n", 0o600),
-            WAS,
+            INPUTS,
             None,
             (Cause.EDITED, "was here before, and gen did not write it"),
             id="not in the lock",
         ),
         pytest.param(
             Actual(b"new\r\n", 0o600),
-            WAS,
+            INPUTS,
             b"new\n",
             (
                 Cause.EDITED,
@@ -115,17 +124,17 @@ def test_a_file_is_stale_when_an_input_moved_and_nobody_edited_it(
             ),
             id="line ends",
         ),
-        pytest.param(None, WAS, b"new\n", (Cause.MISSING, "was deleted"), id="deleted"),
+        pytest.param(None, INPUTS, b"new\n", (Cause.MISSING, "was deleted"), id="deleted"),
         pytest.param(
             None,
-            MOVED,
+            CHANGED,
             None,
             (Cause.STALE, "does not exist yet: the spec (hosts.mila.port) changed"),
-            id="new since the spec moved",
+            id="new since the spec changed",
         ),
         pytest.param(
             Actual(b"new\n", 0o755),
-            WAS,
+            INPUTS,
             b"new\n",
             (Cause.MODE, "its mode is 0755, not 0600"),
             id="executable",
@@ -133,20 +142,23 @@ def test_a_file_is_stale_when_an_input_moved_and_nobody_edited_it(
     ],
 )
 def test_a_file_that_should_be_there(
-    actual: Actual | None, now: RecordedInputs, written: bytes | None, expected: tuple[Cause, str]
+    actual: Actual | None,
+    current: RecordedInputs,
+    written: bytes | None,
+    expected: tuple[Cause, str],
 ) -> None:
-    assert found(actual, now, written) == [expected]
+    assert drift_of(actual, current, written) == [expected]
 
 
 @pytest.mark.parametrize(
-    ("actual", "now", "expected"),
+    ("actual", "current", "expected"),
     [
         pytest.param(
-            OLD, MOVED, [(Cause.ORPHANED, "is no longer generated")], id="generated no more"
+            OLD, CHANGED, [(Cause.ORPHANED, "is no longer generated")], id="generated no more"
         ),
         pytest.param(
             OLD,
-            WAS,
+            INPUTS,
             [(Cause.ORPHANED, "is no longer generated")],
             id="only the lock says that it ever was",
         ),
@@ -176,24 +188,26 @@ def test_a_file_that_should_be_there(
     ],
 )
 def test_a_file_that_should_not_be_there(
-    actual: Actual | None, now: RecordedInputs | None, expected: list[tuple[Cause, str]]
+    actual: Actual | None, current: RecordedInputs | None, expected: list[tuple[Cause, str]]
 ) -> None:
-    assert found(actual, now, wanted=None) == expected
+    assert drift_of(actual, current, generated=None) == expected
 
 
 @pytest.mark.parametrize(
-    ("actual", "now", "owner"),
+    ("actual", "current", "owner"),
     [
-        pytest.param(Actual(b"new\n", 0o600), WAS, Owner.MANAGED, id="the same"),
+        pytest.param(Actual(b"new\n", 0o600), INPUTS, Owner.MANAGED, id="the same"),
         pytest.param(
-            Actual(b"new\n", 0o600), MOVED, Owner.MANAGED, id="the same, though the spec moved"
+            Actual(b"new\n", 0o600), CHANGED, Owner.MANAGED, id="the same, though the spec changed"
         ),
         pytest.param(
-            Actual(b"new\n", 0o644), WAS, Owner.MANAGED, id="a mode that git does not keep"
+            Actual(b"new\n", 0o644), INPUTS, Owner.MANAGED, id="a mode that git does not keep"
         ),
-        pytest.param(Actual(b"mine\n", 0o755), MOVED, Owner.SEEDED, id="a seeded file, edited"),
-        pytest.param(None, MOVED, Owner.SEEDED, id="a seeded file, deleted"),
+        pytest.param(Actual(b"mine\n", 0o755), CHANGED, Owner.SEEDED, id="a seeded file, edited"),
+        pytest.param(None, CHANGED, Owner.SEEDED, id="a seeded file, deleted"),
     ],
 )
-def test_what_is_no_drift(actual: Actual | None, now: RecordedInputs, owner: Owner) -> None:
-    assert found(actual, now, owner=owner) == []
+def test_a_difference_that_is_not_drift(
+    actual: Actual | None, current: RecordedInputs, owner: Owner
+) -> None:
+    assert drift_of(actual, current, owner=owner) == []

@@ -1,4 +1,4 @@
-"""should be × is × was → changes."""
+"""Artifacts, files on disk and the lock give one list of changes."""
 
 from pathlib import PurePosixPath
 
@@ -19,7 +19,7 @@ def written(content: bytes) -> Written:
 
 
 @pytest.mark.parametrize(
-    ("artifact", "actual", "was", "action", "conflict"),
+    ("artifact", "actual", "entry", "action", "conflict"),
     [
         pytest.param(
             NEW, None, None, Action.CREATE, None, id="a file that is not there is created"
@@ -102,16 +102,16 @@ def written(content: bytes) -> Written:
 def test_a_file_that_is_generated(
     artifact: Artifact,
     actual: Actual | None,
-    was: Written | None,
+    entry: Written | None,
     action: Action,
     conflict: str | None,
 ) -> None:
-    [change] = plan([artifact], {PATH: actual} if actual else {}, {PATH: was} if was else {})
+    [change] = plan([artifact], {PATH: actual} if actual else {}, {PATH: entry} if entry else {})
     assert (change.action, change.conflict) == (action, conflict)
 
 
 @pytest.mark.parametrize(
-    ("actual", "was", "expected"),
+    ("actual", "entry", "expected"),
     [
         pytest.param(
             Actual(b"old\n", 0o600),
@@ -128,8 +128,8 @@ def test_a_file_that_is_generated(
         pytest.param(None, written(b"old\n"), [], id="what is gone already is no change"),
     ],
 )
-def test_a_file_that_is_generated_no_more(
-    actual: Actual | None, was: Written, expected: list[tuple[Action, str | None]]
+def test_a_file_that_is_no_longer_generated(
+    actual: Actual | None, entry: Written, expected: list[tuple[Action, str | None]]
 ) -> None:
-    changes = plan([], {PATH: actual} if actual else {}, {PATH: was})
+    changes = plan([], {PATH: actual} if actual else {}, {PATH: entry})
     assert [(change.action, change.conflict) for change in changes] == expected

@@ -1,4 +1,4 @@
-"""Files are read below one folder and nowhere else."""
+"""gen reads files below one directory and nowhere else."""
 
 from pathlib import Path, PurePosixPath
 
@@ -14,7 +14,7 @@ def put(path: Path) -> Path:
     return path
 
 
-def test_every_lock_below_a_folder_is_found_in_order(tmp_path: Path) -> None:
+def test_survey_lists_every_lock_below_a_directory_in_order(tmp_path: Path) -> None:
     for name in ("b/.gen/mila.lock", ".gen/musica.lock", ".gen/mila.lock", "a/c/.gen/x.lock"):
         put(tmp_path / name)
     assert [
@@ -37,12 +37,12 @@ def test_every_lock_below_a_folder_is_found_in_order(tmp_path: Path) -> None:
         pytest.param("gen/mila.lock", id="another folder"),
     ],
 )
-def test_what_is_no_lock_of_a_tree(name: str, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_lock_is_not_listed(name: str, tmp_path: Path) -> None:
     put(tmp_path / name)
     assert reader.locks(tmp_path) == []
 
 
-def test_a_linked_folder_is_not_entered(tmp_path: Path) -> None:
+def test_a_link_to_a_directory_is_not_followed(tmp_path: Path) -> None:
     put(tmp_path / "elsewhere/.gen/mila.lock")
     root = tmp_path / "root"
     root.mkdir()
@@ -51,10 +51,10 @@ def test_a_linked_folder_is_not_entered(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("link", [".gen", ".gen/mila.lock"])
-def test_a_lock_that_is_a_link_out_of_the_folder_is_found_but_not_read(
+def test_a_lock_that_is_a_link_out_of_the_directory_is_listed_but_not_read(
     link: str, tmp_path: Path
 ) -> None:
-    """Were it passed over in silence, nobody would learn that the site is no longer checked."""
+    """If it were skipped silently, no user would learn that the site is no longer checked."""
     outside = put(tmp_path / "outside/mila.lock")
     root = tmp_path / "root"
     (root / link).parent.mkdir(parents=True)
@@ -72,7 +72,7 @@ def test_a_lock_that_is_a_link_out_of_the_folder_is_found_but_not_read(
         pytest.param(".pixi/other", ["env/ssh/mila.conf"], id="pixi's"),
     ],
 )
-def test_what_programs_are_installed_in_holds_no_strays(
+def test_directories_of_installed_programs_have_no_strays(
     beside: str, expected: list[str], tmp_path: Path
 ) -> None:
     put(tmp_path / beside)
@@ -84,10 +84,10 @@ def test_what_programs_are_installed_in_holds_no_strays(
     ] == expected
 
 
-def test_a_link_within_the_folder_is_followed(tmp_path: Path) -> None:
+def test_a_link_within_the_directory_is_followed(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(put(tmp_path / "real"))
     assert reader.actual(tmp_path, [PurePosixPath("link")])[PurePosixPath("link")].content == b"{}"
 
 
-def test_a_file_below_the_root_of_all_leads_nowhere_else() -> None:
+def test_a_file_below_the_root_directory_does_not_lead_out() -> None:
     assert reader.real(Path("/"), PurePosixPath("no-such-file")) == Path("/no-such-file")

@@ -1,4 +1,4 @@
-"""The only module that writes, on real folders."""
+"""The only module that writes, on real directories."""
 
 import os
 import stat
@@ -23,10 +23,12 @@ def write(
 ) -> list[PurePosixPath]:
     """Plan and apply one artifact, as `gen site --force` does."""
     artifact = Artifact(CONF, content, mode)
-    was = (
+    recorded = (
         {CONF: lock.Written(digests.digest(written), f"{mode:04o}")} if written is not None else {}
     )
-    return writer.apply(root, plan([artifact], reader.actual(root, [CONF]), was), LOCK, b"{}\n")
+    return writer.apply(
+        root, plan([artifact], reader.actual(root, [CONF]), recorded), LOCK, b"{}\n"
+    )
 
 
 def mode(path: Path) -> int:
@@ -46,7 +48,7 @@ def test_modes_do_not_depend_on_the_umask(tmp_path: Path, umask: None) -> None:
     assert (mode(tmp_path / "ssh"), mode(tmp_path / ".gen")) == (0o755, 0o755)
 
 
-def test_a_second_time_touches_nothing(tmp_path: Path) -> None:
+def test_a_second_write_changes_nothing(tmp_path: Path) -> None:
     write(tmp_path)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     write(tmp_path, written=b"new\n")
@@ -107,13 +109,13 @@ def test_a_link_that_leads_out_is_refused_and_not_followed(tmp_path: Path, link:
     assert (outside / "mila.conf").read_bytes() == b"theirs\n"
 
 
-def test_what_is_no_file_is_told(tmp_path: Path) -> None:
+def test_a_directory_in_place_of_a_file_is_an_error(tmp_path: Path) -> None:
     (tmp_path / CONF).mkdir(parents=True)
     with pytest.raises(GenError, match=r"/ssh/mila\.conf: is a directory$"):
         reader.actual(tmp_path, [CONF])
 
 
-def test_a_deleted_file_goes_and_others_stay(tmp_path: Path) -> None:
+def test_only_the_deleted_file_is_removed(tmp_path: Path) -> None:
     write(tmp_path)
     (tmp_path / "ssh/other.conf").write_bytes(b"")
     writer.apply(tmp_path, [Change(CONF, Action.DELETE, Actual(b"new\n", 0o600))], LOCK, b"{}\n")
@@ -121,7 +123,7 @@ def test_a_deleted_file_goes_and_others_stay(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["ssh", ".gen"])
-def test_a_file_where_a_folder_has_to_be_is_refused_before_anything_is_written(
+def test_a_file_in_place_of_a_directory_is_refused_before_the_first_write(
     name: str, tmp_path: Path
 ) -> None:
     (tmp_path / name).write_text("mine")
