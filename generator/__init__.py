@@ -10,7 +10,7 @@ The public API for notebooks and other tools:
 Stable within a major version are the names in `__all__`, the JSON formats (by their `format_version`) and the lock
 file; everything else may change in any release.
 
-Every function raises `GenError` for what a user can fix: a message with file, line and key, and how to fix it.
+Every function raises `GenError` for an error that a user can fix; the message has the file, line and key.
 """
 
 # A type checker takes this name as true. `typing.TYPE_CHECKING` would cost the start of each command an import.

@@ -4,7 +4,10 @@ import io
 import os
 import sys
 
-from generator import __version__
+from generator import TYPE_CHECKING, __version__
+
+if TYPE_CHECKING:
+    from typing import Any
 
 FIX = 2
 BUG = 70
@@ -47,9 +50,7 @@ def _run() -> None:
 
 
 def _call() -> None:
-    # pydantic would search every installed package for plugins, which takes longer than to read a spec. Only the
-    # command switches them off: a program that imports gen may need them.
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    _disable_pydantic_plugins()
     from generator.cli.app import app
     from generator.cli.output import say
     from generator.errors import GenError
@@ -70,9 +71,10 @@ def _call() -> None:
 
 
 def _disable_pydantic_plugins() -> None:
-    """Keep pydantic from looking for plugins in all installed packages, and from importing what it would need for it.
+    """Keep pydantic from searching the installed packages for plugins, and from importing a module for it.
 
-    Together they are a quarter of the time of a start. gen has no use for plugins.
+    Together they take longer than to read a spec. Only the command does so: a program that imports gen
+    may need plugins.
     """
     import importlib
     from types import ModuleType
@@ -82,14 +84,17 @@ def _disable_pydantic_plugins() -> None:
     if name in sys.modules:
         return
 
-    def load(attribute: str) -> object:
-        del sys.modules[name]
+    def load(attribute: str) -> "Any":
+        if attribute.startswith("__"):  # an import statement asks for __path__
+            raise AttributeError(attribute)
+        sys.modules.pop(name, None)
         return getattr(importlib.import_module(name), attribute)
 
-    # Stands for the module until something uses it. importlib.util.LazyLoader would not do: before Python 3.12 a
-    # second import statement loads the module.
+    # Stands for the module until something uses it. importlib.util.LazyLoader would not do: pydantic
+    # imports the function by its name, which would load the module.
     stand_in = ModuleType(name)
-    stand_in.__getattr__ = load  # type: ignore[method-assign]
+    stand_in.__dict__["__getattr__"] = load
+    stand_in.__dict__["entry_points"] = lambda **selection: load("entry_points")(**selection)
     sys.modules[name] = importlib.metadata = stand_in
 
 

@@ -1,7 +1,7 @@
 """The functions of the public API, which `generator` exports; `generator/__init__.py` says what is stable.
 
-Each function is a line or two over the package: it reads what it is given, and returns values. None of them prints or
-asks. They raise `GenError` for what a user can fix.
+Each function is a line or two over the package. None of them prints or asks; they raise `GenError` for an
+error that a user can fix.
 """
 
 from collections.abc import Sequence

@@ -153,3 +153,9 @@ def test_gen_has_every_message_in_the_renewal_guide(message: str) -> None:
     texts = re.sub(r"\{[^{}]*\}", "", joined)
     for part in re.split("…|N|SITE|500", message):
         assert part.strip() in texts
+
+
+def test_the_python_example_in_the_readme_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    [program] = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    exec(program, {})  # noqa: S102 - it is ours
+    assert capsys.readouterr().out == "['.env.mila', 'ssh/mila.conf']\n"

@@ -1,6 +1,7 @@
 """The commands: options in, one call, an exit status out.
 
-A command's module is imported only when that command runs: importing all of them would make each one slow.
+A command's module is imported only when that command runs: to import all of them would make each
+one slow.
 """
 
 from datetime import date

@@ -1,4 +1,4 @@
-"""`gen import ALIAS`: a first spec from a host of the user's ssh configuration, or from the site's own answers."""
+"""`gen import ALIAS`: a first spec from a host of the user's ssh configuration."""
 
 import re
 import secrets

@@ -19,7 +19,7 @@ from generator.schema.names import SLUG
 from generator.workspace import writer
 
 _REST = """
-# Next, from the cluster's own documentation: host keys, compute nodes, queues. Leave out what it does not say.
+# Next, from the cluster's own documentation: host keys, compute nodes, queues.
 # host_keys:
 #   login:
 #     hosts: %s
@@ -108,7 +108,7 @@ def run(site: str, overrides: tuple[str, ...], specs: Path, today: date) -> int:
     validate.spec(yaml_document.parse(spec.encode(), str(path)), str(path))
     writer.write_file(path, spec.encode(), 0o644)
     say(f"  new       {path}")
-    say(f"\nNext: add what the documentation says about host keys and queues to {path}, then:")
+    say(f"\nNext: add the host keys and queues from the documentation to {path}, then:")
     say(f"  gen validate --strict {shlex.quote(str(path))}")
     return 0
 
@@ -118,7 +118,7 @@ def _keys(answers: list[Change]) -> set[tuple[str, ...]]:
 
 
 def _questions(site: str, answers: list[Change]) -> Iterator[Question]:
-    """Yield the questions for every site, then those for the login method, which has an answer by then."""
+    """Yield the questions for every site, then those for the login method, which is known by then."""
     for question in _FOR_ALL_SITES:
         yield replace(question, key=question.key.replace("{site}", site))
     for answer in answers:
@@ -128,7 +128,7 @@ def _questions(site: str, answers: list[Change]) -> Iterator[Question]:
 
 
 def _answer(question: Question, answers: list[Change], path: str) -> list[Change]:
-    """Return the answer to a question, or nothing if the user leaves it open; ask again while it is not valid."""
+    """Return the answer to a question, or nothing if the user leaves it open; ask until it is valid."""
     if not output.on_terminal():
         if question.default is None:
             raise GenError(
@@ -154,7 +154,7 @@ def _change(question: Question, text: str) -> list[Change]:
 
 
 def _fault(key: str, answers: list[Change], path: str) -> str | None:
-    """Return the fault of one key, if it has one; keys that are missing elsewhere have a question still to come."""
+    """Return the fault of one key, if it has one; other keys may still be missing."""
     try:
         validate.spec(yaml_document.parse(_spec(answers, "").encode(), path), path)
     except SpecError as error:

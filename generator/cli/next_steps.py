@@ -1,4 +1,4 @@
-"""What `gen site` and `gen install` print below the list of files: missing values, remarks, and what to type next."""
+"""The remarks of `gen site` and `gen install` below the list of files: missing values, next steps."""
 
 import os
 from collections.abc import Iterator
@@ -30,7 +30,8 @@ def print_remarks(compilation: Compilation, choice: inputs.Choice) -> None:
     for keys in compilation.unpinned:
         say(f"\nHost keys “{keys.name}” are not pinned: {keys.reason}.")
         say(
-            f"  Compare them (gen show {compilation.site}) with {keys.docs}, then add --accept-unverified."
+            f"  Compare them (gen show {compilation.site}) with {keys.docs},"
+            " then add --accept-unverified."
         )
 
 
@@ -62,7 +63,7 @@ def print_omitted_options(compilation: Compilation, previous: lock.Lock | None) 
 
 
 def print_renewal_values(compilation: Compilation, choice: inputs.Choice) -> None:
-    """Print the values that the renewal of a certificate will lack: it reads the profile, and no options."""
+    """Print the values that a renewal will lack: it reads the profile, and no options."""
     has_options = choice.changes or any(choice.options.values())
     has_units = any(artifact.path.parent.name == "systemd" for artifact in compilation.artifacts)
     if not (has_options and has_units):
@@ -95,5 +96,5 @@ def first_steps(compilation: Compilation) -> Iterator[str]:
 
 
 def _exists(path: str) -> bool:
-    # Path.expanduser raises an error for a user without a home directory; this returns the path as it is.
+    # For a user without a home directory, Path.expanduser raises an error and this does not.
     return os.path.exists(os.path.expanduser(path))  # noqa: PTH110, PTH111

@@ -1,4 +1,4 @@
-"""The arguments and options of the commands, each defined once: its names, its variable, its help."""
+"""The arguments and options of the commands, each defined once: names, variable, help."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -107,7 +107,7 @@ AcceptUnverified = Annotated[
     ),
 ]
 
-# What a command may write, and how it reports.
+# Output: where, with which consent, in which format.
 Out = Annotated[Path, option("--out", text="Directory to write the files to.")]
 DryRun = Annotated[
     bool, option("--dry-run", "-n", text="Write nothing. Print the changes as a patch.")
@@ -232,7 +232,7 @@ Strict = Annotated[
     bool,
     option(
         "--strict",
-        text="Also ask what a reviewer would ask about sources, their age, pins and names.",
+        text="Also print the questions of a reviewer about sources, their age, pins and names.",
     ),
 ]
 
@@ -274,7 +274,7 @@ def user_values(
     account: str | None = None,
     accept_unverified: bool | None = None,
 ) -> dict[str, str | bool | None]:
-    """Return the values that override the profile, by its keys; a switch that is off is left out."""
+    """Return the values that override the profile, by its keys; a switch that is off has none."""
     return {
         "user": user,
         "email": email,
@@ -285,7 +285,7 @@ def user_values(
 
 
 def typed_options(context: typer.Context, *names: str) -> str:
-    """Return those of some options that the user typed; one that the environment sets contradicts nothing."""
+    """Return those of some options that the user typed; a variable of the environment does not count."""
     typed: list[str] = []
     for name in names:
         if str(context.get_parameter_source(name)).endswith("COMMANDLINE"):

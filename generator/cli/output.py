@@ -1,7 +1,7 @@
 """Everything that gen prints and asks: data and patches on stdout, everything else on stderr.
 
-Names of files, output of other programs and values of specs may hold characters that drive a terminal. What goes to
-stderr or to a terminal is printable; a patch or JSON in a pipe keeps its bytes.
+Names of files, output of other programs and values of specs may hold characters that drive a terminal.
+Text for stderr or for a terminal is made printable; a patch or JSON in a pipe keeps its bytes.
 """
 
 import os
@@ -48,7 +48,8 @@ def agreed(question: str) -> bool:
     """Ask the user to confirm; the default answer is no."""
     if not on_terminal():
         raise GenError(
-            f"{question} There is no terminal to ask on. Add --yes, or see the changes with --dry-run."
+            f"{question} There is no terminal to ask on."
+            " Add --yes, or see the changes with --dry-run."
         )
     import typer
 
@@ -74,7 +75,7 @@ def answer(question: str, default: str | None = None) -> str:
 
 
 def patch(text: str) -> None:
-    """Show a patch: in colours on a terminal, and as it is anywhere else, so that `git apply` takes it."""
+    """Show a patch: in colours on a terminal, unchanged elsewhere, so that `git apply` takes it."""
     if not sys.stdout.isatty():
         data(text)
         return

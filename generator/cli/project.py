@@ -1,4 +1,4 @@
-"""`gen project NAME --site SITE`: a Dagster project in a directory of its own, without the site's other files."""
+"""`gen project NAME --site SITE`: a Dagster project in a directory of its own."""
 
 import sys
 from pathlib import Path, PurePosixPath

@@ -18,8 +18,8 @@ from generator.schema.site import SiteSpec
 from generator.schema.slurm import Partition
 from generator.ssh.keys import fingerprint
 
-# The fields that a section of the page prints, by the entry or by the block that holds the entries. Every other
-# field is printed below "Notes".
+# The fields that a section of the page prints, by the entry or by the block that holds the entries.
+# Every other field is printed below "Notes".
 _PRINTED: Mapping[str, set[str]] = {
     "site": {"site", "title", "operator", "country", "docs", "sources"},
     "status": {"state", "ends", "note"},
@@ -41,7 +41,7 @@ Keys = tuple[str, ...]
 
 @dataclass(frozen=True)
 class _Spec:
-    """A site, with what its spec sets: to dump the site once is faster than to dump each block."""
+    """A site with the values of its spec: to dump the site once is faster than to dump each block."""
 
     site: SiteSpec
     values: Mapping[str, Any]
@@ -49,7 +49,7 @@ class _Spec:
     """Every block that may have a source, by its keys."""
 
     def settings(self, keys: Keys, excluded: set[str]) -> list[str]:
-        """Return what the spec sets in a block, as `key: value`; the facts below it have entries of their own."""
+        """Return the settings of a block as `key: value`; the facts below it have entries of their own."""
         values: Any = self.values
         for key in keys:
             values = values.get(key, {})
@@ -181,7 +181,7 @@ def _filesystems(site: SiteSpec) -> list[Row]:
 
 
 def _notes(spec: _Spec) -> Iterator[Row]:
-    """Yield what the spec says about each entry and no other section prints: its note, then its settings."""
+    """Yield the note and the settings of each entry that no other section prints."""
     blocks: dict[Keys, SiteSpec | Fact] = {(): spec.site, **spec.facts}
     for keys, block in blocks.items():
         about = ".".join(keys) or "site"

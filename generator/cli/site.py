@@ -102,7 +102,7 @@ def recorded_inputs(
 
 
 def _recorded_path(spec: Path, out: Path) -> str:
-    """Return a path of the spec that is the same on every machine: in the catalogue, or from the output directory."""
+    """Return the path of a spec for the lock: the same on every machine, so never absolute."""
     if spec.resolve().is_relative_to(resources.CATALOGUE.resolve()):
         return lock.catalogue_path(spec.stem)
     return Path(os.path.relpath(spec.resolve(), out.resolve())).as_posix()

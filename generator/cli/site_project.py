@@ -19,7 +19,7 @@ Choice = Project | Path | bool
 def selected(
     choice: Choice, out: Path, site: str, previous_lock: lock.Lock | None
 ) -> Project | None:
-    """Return the project of a site; the usual one is the one that it had before, or else a new one beside its files."""
+    """Return the project of a site; the usual one is its previous one, or a new one beside its files."""
     previous = previous_lock.inputs.project if previous_lock else None
     match choice:
         case Path():
@@ -37,7 +37,7 @@ def selected(
 
 
 def is_seeded(out: Path, project: Project | None, previous: Project | None) -> bool:
-    """Return whether the project has its first files; one that was deleted or renamed gets them again."""
+    """Return whether the project has its first files; a deleted or renamed project gets them again."""
     return project is not None and project.same(previous) and (out / project.folder).is_dir()
 
 
@@ -80,7 +80,7 @@ def _existing(directory: Path, out: Path) -> Project:
 
 
 def _directories_with_its_locks(directory: Path) -> Iterator[Path]:
-    """Yield the output directories that have a site of this project: the project itself, or a parent."""
+    """Yield the output directories with a site of this project: the project itself, or a parent."""
     for parent in (directory, *directory.parents):
         for path in sorted(parent.glob(str(paths.LOCKS))):
             with suppress(GenError, OSError):  # a lock that cannot be read belongs to another tool

@@ -1,4 +1,4 @@
-"""Tables of text, as wide as the terminal. rich makes them too, and takes as long to import as pydantic."""
+"""Tables of text, as wide as the terminal. rich has them too, but takes as long to import as pydantic."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]], width: int) ->
 
 
 def _fitted(columns: Sequence[Sequence[str]], width: int) -> list[int]:
-    """Return the widths of columns: the widest are narrowed until a row fits, at spaces as long as that suffices."""
+    """Return the widths of columns; the widest are narrowed until a row fits, if possible at spaces."""
     widths = [_widest(column, "\n") for column in columns]
     words = [_widest(column, None) for column in columns]
     spare = width - len(_GAP) * (len(widths) - 1)
@@ -59,7 +59,7 @@ def _row(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    """Return a text as lines of a width: broken at spaces, and within a word only where it is too long."""
+    """Return a text as lines of a width, broken at spaces; only a word that is too long is cut."""
     lines: list[str] = []
     for paragraph in text.split("\n"):
         line = ""

@@ -1,4 +1,4 @@
-"""`gen validate FILE…`: every fault of every spec, and with `--strict` the questions that a reviewer would ask."""
+"""`gen validate FILE…`: every fault of every spec; with `--strict` the questions of a reviewer too."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -117,7 +117,7 @@ def _wrong_name(root: Node, path: Path) -> list[Problem]:
 
 @cache
 def _other_sites(directory: Path) -> Mapping[str, SiteSpec]:
-    """Return the sites whose names a spec must not take: those of its directory and of the catalogue."""
+    """Return the sites whose names a spec must not take: in its directory, and in the catalogue."""
     sites: dict[str, SiteSpec] = {}
     siblings = {path.stem: path for path in sorted(directory.glob("*.yaml"))}
     for path in (catalogue.sites(None) | siblings).values():

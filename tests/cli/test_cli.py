@@ -677,6 +677,34 @@ def test_version_needs_no_command_line_parser() -> None:
     assert done.stdout == f"gen {__version__}\n"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "modules"),
+    [
+        pytest.param(["list", "--json"], "pydantic rich yaml ruamel jinja2 email", id="list"),
+        pytest.param(["show", "mila"], "rich ruamel jinja2 urllib3 email", id="show"),
+        pytest.param(["site", "mila"], "rich ruamel urllib3 email", id="site"),
+    ],
+)
+def test_a_command_imports_no_package_that_it_does_not_need(
+    gen: Gen, arguments: list[str], modules: str
+) -> None:
+    """`email` stands for importlib.metadata, which pydantic imports to look for plugins."""
+    code = (
+        f"import sys; sys.argv = ['gen', *{arguments!r}]\n"
+        "from generator.__main__ import main\n"
+        "try: main()\n"
+        f"finally: print(*(set({modules!r}.split()) & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr.splitlines()[-1] == ""
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_knows_commands_and_sites(gen: Gen, shell: str, tmp_path: Path) -> None:
     words = {"bash": "COMP_WORDS", "zsh": "_TYPER_COMPLETE_ARGS", "fish": "_TYPER_COMPLETE_ARGS"}[
