@@ -4,10 +4,7 @@ import io
 import os
 import sys
 
-from generator import TYPE_CHECKING, __version__
-
-if TYPE_CHECKING:
-    from typing import Any
+from generator import __version__
 
 FIX = 2
 BUG = 70
@@ -84,17 +81,22 @@ def _disable_pydantic_plugins() -> None:
     if name in sys.modules:
         return
 
-    def load(attribute: str) -> "Any":
-        if attribute.startswith("__"):  # an import statement asks for __path__
-            raise AttributeError(attribute)
-        sys.modules.pop(name, None)
-        return getattr(importlib.import_module(name), attribute)
-
     # Stands for the module until something uses it. importlib.util.LazyLoader would not do: pydantic
     # imports the function by its name, which would load the module.
     stand_in = ModuleType(name)
-    stand_in.__dict__["__getattr__"] = load
-    stand_in.__dict__["entry_points"] = lambda **selection: load("entry_points")(**selection)
+
+    def real_module() -> ModuleType:
+        if sys.modules[name] is stand_in:
+            del sys.modules[name]
+        return importlib.import_module(name)
+
+    def attribute(attribute_name: str) -> object:
+        if attribute_name.startswith("__"):  # an import statement asks for __path__
+            raise AttributeError(attribute_name)
+        return getattr(real_module(), attribute_name)
+
+    stand_in.__dict__["__getattr__"] = attribute
+    stand_in.__dict__["entry_points"] = lambda **group: real_module().entry_points(**group)
     sys.modules[name] = importlib.metadata = stand_in
 
 
