@@ -10,7 +10,10 @@ from generator.resources import CATALOGUE
 
 
 def sites(specs: Path | None) -> dict[str, Path]:
-    """Return the spec of every site, by name. Of two specs of one name, the directory that comes first wins."""
+    """Return the spec of every site, by name.
+
+    Of two specs of one name, the directory that comes first wins.
+    """
     directories = [Path("site_specs"), *_installed(), CATALOGUE]
     if specs:
         if not specs.is_dir():

@@ -73,7 +73,10 @@ def text() -> str:
 
 @cache
 def _index() -> Index:
-    """Return the index; an empty one if the file is missing or damaged, for the specs have everything that it has."""
+    """Return the index.
+
+    It is empty if the file is missing or damaged, because the specs have all that it has.
+    """
     try:
         return codec.load(Index, inputs.file(PATH).content, str(PATH))
     except GenError:

@@ -1,4 +1,7 @@
-"""The inputs of a compilation: the bytes of spec and profile, and the options. Nothing is read later."""
+"""The inputs of a compilation: the bytes of spec and profile, and the options.
+
+Nothing is read later.
+"""
 
 import os
 import re

@@ -33,7 +33,10 @@ def details(error: ValidationError) -> list[ErrorDetails]:
 
 
 def location(detail: ErrorDetails) -> Location:
-    """Return the keys that lead to a value; pydantic marks a fault of a key itself with a part of its own."""
+    """Return the keys that lead to a value.
+
+    pydantic marks an error of a key itself with a part of its own, which is left out.
+    """
     return tuple(part for part in detail["loc"] if part != "[key]")
 
 

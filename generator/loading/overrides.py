@@ -56,7 +56,10 @@ def _check_size(path: str, option: str) -> None:
 
 
 def merged(data: Mapping[str, Any], changes: Sequence[Change]) -> dict[str, Any]:
-    """Return the data with the changes applied; missing mappings on the way to a key are created."""
+    """Return the data with the changes applied.
+
+    Missing mappings on the way to a key are created.
+    """
     result = dict(data)
     for change in changes:
         *parents, key = change.keys

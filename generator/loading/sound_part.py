@@ -55,7 +55,10 @@ def _follows(fault: Fault, removed: list[Location]) -> bool:
 
 
 def _remove_faulty(data: Any, error: ValidationError) -> list[Location]:
-    """Remove each faulty value, and return the locations. Backwards, so that the indices of a list stay right."""
+    """Remove each faulty value, and return the locations.
+
+    The last error comes first, so that the indices of a list stay right.
+    """
     removed: list[Location] = []
     for detail in reversed(details(error)):
         loc = _remove(data, detail)
@@ -65,7 +68,10 @@ def _remove_faulty(data: Any, error: ValidationError) -> list[Location]:
 
 
 def _remove(data: Any, detail: ErrorDetails) -> Location:
-    """Remove a faulty value, or the block that lacks a value; return its location, or () if it is gone already."""
+    """Remove a faulty value, or the block that lacks a value.
+
+    Return its location, or () if it is gone already.
+    """
     loc = location(detail)
     if detail["type"] == "missing":
         stand_in = _STAND_INS.get(str(loc[0])) if len(loc) == 1 else None

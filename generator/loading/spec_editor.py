@@ -28,7 +28,8 @@ def fresh(data: Mapping[str, Any]) -> str:
     stream = io.StringIO()
     yaml = YAML()
     yaml.width = 120
-    # A value that is used twice, such as today's date, would become an anchor, which a spec may not have.
+    # A value that is used twice, such as today's date, would become an anchor, which a spec may not
+    # have.
     yaml.representer.ignore_aliases = lambda _: True
     yaml.dump(dict(data), stream)
     return "# yaml-language-server: $schema=../docs/site-spec.schema.json\n" + stream.getvalue()
@@ -118,7 +119,10 @@ def _pair(node: Any, key: str) -> tuple[Any, Any] | None:
 
 
 def _insertion_of(text: str, node: Any, change: Change, depth: int) -> _Splice:
-    """Return the splice for a change whose keys from a depth on are missing; to delete such a key changes nothing."""
+    """Return the splice for a change whose keys from a depth on are missing.
+
+    To delete such a key changes nothing.
+    """
     if change.value is None:
         return _Splice(0, 0)
     value = change.value
@@ -187,7 +191,10 @@ def _end(node: Any) -> int:
 
 
 def _end_of_line(text: str, index: int) -> int:
-    """Return the index behind the line that a value ends in; a block scalar ends behind the blank lines below it."""
+    """Return the index behind the line that a value ends in.
+
+    A block scalar ends behind the blank lines below it.
+    """
     end = text.find("\n", len(text[:index].rstrip()))
     return len(text) if end < 0 else end + 1
 

@@ -20,13 +20,14 @@ LONGEST_KEY = 200  # characters
 _MOST = 4_000  # keys and values; a spec has some 300
 _LONGEST = 4_000  # characters of one text, more than any field takes
 
-# What YAML does not allow, what ruamel takes for the end of a line and an editor does not (U+0085, U+2028, U+2029), and
-# what shows a text in another order than it is read (bidirectional controls).
+# Characters that YAML does not allow, line ends for ruamel that an editor does not show as such
+# (U+0085, U+2028, U+2029), and controls that show a text in another order than it is read.
 _NO_TEXT = re.compile(
     "[^\t\n\r -~\xa0-\u2027\u202f-\u2065\u206a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 )
 
-# Where libyaml and ruamel may read the same text differently. tests/loading/test_yaml_readers.py looks for more.
+# Where libyaml and ruamel may read the same text differently. tests/loading/test_yaml_readers.py
+# looks for more.
 _READ_DIFFERENTLY = re.compile(
     r"""
       [\t\r\\]                          # a tab ends a word for libyaml only; line ends of old Macs; escapes
@@ -40,7 +41,8 @@ _READ_DIFFERENTLY = re.compile(
     re.MULTILINE | re.VERBOSE,
 )
 
-# The core schema of YAML 1.2, less what surprises in a spec: octal numbers, .inf, and digits with zeros in front.
+# The core schema of YAML 1.2, less what surprises in a spec: octal numbers, .inf, and digits with
+# zeros in front.
 _NULL = re.compile(r"(?:~|null|Null|NULL)?")
 _BOOL = re.compile(r"true|True|TRUE|(false|False|FALSE)")
 _INT = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})")
@@ -83,7 +85,10 @@ class Node:
         return tuple(path), node
 
     def at(self, keys: str) -> "Node":
-        """Return the node that keys with dots between lead to, or the last one on the way; a key may hold dots too."""
+        """Return the node that keys with dots between lead to, or the last one on the way.
+
+        A key may hold dots too.
+        """
         fitting = [name for name in self.keys if f"{keys}.".startswith(f"{name}.")]
         if not fitting:
             return self

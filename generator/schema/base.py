@@ -25,8 +25,9 @@ T = TypeVar("T")
 class Model(BaseModel):
     """Strict and frozen: unknown keys, wrong types and later changes are refused."""
 
-    # Validators are built when they are first used: most commands use few of the models. So a default that is a model
-    # is made by model_construct, which needs no validator. `descriptions` reads the docstrings of fields.
+    # Validators are built when they are first used: most commands use few of the models. So a
+    # default that is a model is made by model_construct, which needs no validator. `descriptions`
+    # reads the docstrings of fields.
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
 

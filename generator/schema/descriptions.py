@@ -18,7 +18,10 @@ from generator.schema.site import SiteSpec
 
 @cache
 def descriptions(model: type[BaseModel]) -> dict[str, str]:
-    """Return the docstring of each field of a model, by name; that of the subclass where both have one."""
+    """Return the docstring of each field of a model, by name.
+
+    If a subclass declares a field again, the docstring is that of the subclass.
+    """
     texts: dict[str, str] = {}
     for parent in reversed(model.__mro__):
         module = inspect.getmodule(parent)

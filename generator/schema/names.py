@@ -1,3 +1,6 @@
-"""The name of a site, as spec, lock and command line take it; without pydantic, which takes its time to import."""
+"""The name of a site, as spec, lock and command line take it.
+
+This module does not import pydantic, which would slow down the commands that need no spec.
+"""
 
 SLUG = r"[a-z0-9]+(?:-[a-z0-9]+)*"

@@ -42,7 +42,8 @@ def filled(model: M, fill: Callable[[str], str | None]) -> M:
     A text that needs an unknown value keeps its placeholders, so `names` returns what is missing.
     """
     values = {name: _filled(getattr(model, name), fill) for name in type(model).model_fields}
-    # model_copy does not validate again: a filled text may have characters that a template may not have.
+    # model_copy does not validate again: a filled text may have characters that a template may not
+    # have.
     return model.model_copy(update=values)
 
 

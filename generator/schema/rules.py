@@ -200,7 +200,8 @@ def _partitions_fit(site: SiteSpec, keys: Keys, request: Request) -> Iterator[Fa
     partitions = site.slurm.partitions
     for name in _partition_names(site, request):
         if name not in partitions:
-            # Without a partition of its own, a request for development jobs has the fault of the request above.
+            # Without a partition of its own, a request for development jobs has the fault of the
+            # request above.
             if request.partition:
                 message = f"the site has no partition {name}{near(name, partitions)}"
                 about = (("slurm", "partitions", name),)

@@ -43,7 +43,10 @@ class Form:
     noun: str
     """Description for messages: "a host name"."""
     template: tuple[str, ...] = ()
-    """The placeholders that the text may have; each counts as a letter, or as an address where it is `email`."""
+    """The placeholders that the text may have.
+
+    Each counts as a letter, or as an address where it is `email`.
+    """
 
     def check(self, value: str) -> str:
         """Return the value.
@@ -192,7 +195,8 @@ def _check_signal_time(value: str) -> None:
 
 
 ALL_PLACEHOLDERS = tuple(PLACEHOLDERS)
-# A name for ssh must not have an @, which separates the user from the host; a user name and an address may.
+# A name for ssh must not have an @, which separates the user from the host; a user name and an
+# address may.
 _WITHOUT_AT = ("account", "project", "site", "initial")
 # For the values of placeholders: a placeholder in them would reach a file as it is.
 FILLED = Check(_refuse_placeholders)
@@ -200,8 +204,8 @@ _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?"
 _CLOCK = r"[0-9]{1,6}(?::[0-5]?[0-9]){0,2}"
 
 Text = Annotated[str, Field(min_length=1, max_length=1000), Form(r"[\s\S]+", "a text")]
-# A title becomes a comment in an environment file, where a backslash at the end continues it in the next line
-# (systemd before 254).
+# A title becomes a comment in an environment file, where a backslash at the end continues it in the
+# next line (systemd before 254).
 Title = Annotated[
     str,
     Field(min_length=1, max_length=100),
@@ -271,8 +275,8 @@ Email = Annotated[
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[int, Field(ge=1, le=86400)]
 Count = Annotated[int, Field(ge=1, le=10**9)]
-# Paths are written unquoted or in double quotes into five formats. A character that one of them would expand or
-# split is refused.
+# Paths are written unquoted or in double quotes into five formats. A character that one of them
+# would expand or split is refused.
 LocalPath = Annotated[
     str,
     Form(

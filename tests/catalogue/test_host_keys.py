@@ -66,7 +66,8 @@ def differences(spec: SiteSpec, published: list[dict[str, list[str]]]) -> list[s
                 expected.update(_published(entry, block))
     pinned = set(_pinned(spec))
     fingerprints = {pin: pin.hashed() for pin in pinned if pin.kind == "key"}
-    # A spec may have the whole key of a published fingerprint, but not the fingerprint of a published key.
+    # A spec may have the whole key of a published fingerprint, but not the fingerprint of a
+    # published key.
     missing = expected - pinned - set(fingerprints.values())
     unpublished = [pin for pin in pinned - expected if fingerprints.get(pin) not in expected]
     site = spec.site

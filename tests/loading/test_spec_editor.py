@@ -1,4 +1,4 @@
-"""Changes in the text of a spec: what was asked for changes, every other byte stays."""
+"""Changes in the text of a spec: only the requested value changes, every other byte stays."""
 
 from datetime import date
 from difflib import ndiff
@@ -191,7 +191,10 @@ def test_a_change_that_would_change_more_is_refused(text: str, value: Any, messa
 
 @pytest.mark.parametrize("path", sorted(CATALOGUE.glob("*.yaml"))[::13], ids=lambda path: path.stem)
 def test_the_values_of_a_spec_can_be_changed_and_taken_out(path: Path) -> None:
-    """`edited` itself compares the outcome with the data; here: no comment is lost, and few lines change."""
+    """`edited` itself compares the outcome with the data.
+
+    This test checks that no comment is lost.
+    """
     content = path.read_bytes()
     data = yaml_document.parse(content, path.name).data()
     comments = content.count(b"#")

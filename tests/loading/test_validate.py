@@ -1,4 +1,4 @@
-"""Every fault of a spec at once, a line each: file, line, key, what is wrong, and a hint at a name nearly right."""
+"""All faults of a spec at once, a line each: file, line, key, message, and a similar name."""
 
 import os
 import subprocess
@@ -45,7 +45,7 @@ def test_five_mistakes_give_five_lines_and_nothing_is_written(tmp_path: Path) ->
 
 
 def generated(folder: Path, umask: int, **environment: str) -> dict[str, tuple[bytes, int]]:
-    """Run gen in a world of its own; return path → bytes and mode of everything below the output folder."""
+    """Run gen with this environment; return bytes and mode of everything below the output directory."""
     folder.mkdir()
     for site in ("mila", "musica"):
         subprocess.run(

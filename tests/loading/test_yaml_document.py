@@ -1,4 +1,4 @@
-"""What YAML a spec may be written in: each thing that is taken, and each that is refused with its line."""
+"""The YAML that a spec may have: accepted constructs, and refused ones with their line."""
 
 from typing import Any
 

@@ -19,7 +19,8 @@ pytestmark = pytest.mark.skipif(
     not yaml.__with_libyaml__, reason="PyYAML was built without libyaml, so ruamel reads every spec"
 )
 
-# What a mutation puts into a text: every sign that means something to YAML, and combinations that parsers disagree on.
+# The pieces that a mutation inserts: every sign with a meaning in YAML, and combinations that
+# parsers disagree on.
 PIECES = [
     *"-?:,[]{}#&*!|>'\"%@`~\\\t\r\n ",
     *(": ", "- ", "? ", " #", "\n\n", "\n  ", "\r\n", "---\n", "...\n", "%YAML 1.1\n---\n"),

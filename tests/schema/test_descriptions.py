@@ -31,7 +31,8 @@ def test_every_key_of_the_schema_has_a_type_and_a_description() -> None:
 
 
 def test_importing_the_models_builds_no_validator_and_reads_no_source() -> None:
-    # Both made every command slower: the validators of all models are built by the first one that is used.
+    # Both made every command slower: the validators of all models are built by the first one that
+    # is used.
     code = (
         "import sys; from generator.schema.site import SiteSpec;"
         "print(SiteSpec.__pydantic_complete__, 'generator.schema.descriptions' in sys.modules)"

@@ -1,4 +1,4 @@
-"""What stands for a person's values: each is put in once, and nothing half-filled comes out."""
+"""Placeholders: each is replaced once, and no text is half filled."""
 
 from collections.abc import Mapping
 from typing import Any

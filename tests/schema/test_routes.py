@@ -107,7 +107,8 @@ def test_a_first_host_behind_a_node_compiles_to_a_jump_over_that_node(project: P
 
 
 def test_a_chain_of_the_most_jumps_is_checked_and_compiled_in_linear_time(project: Project) -> None:
-    # Every rule and emitter that walked from each host to the end of its chain took over 30 seconds for this site.
+    # Every rule and emitter that walked from each host to the end of its chain took over 30 seconds
+    # for this site.
     last = 299
     hosts: dict[str, dict[str, Any]] = {f"h{n}": {"via": f"h{n + 1}"} for n in range(last)}
     spec = site({**hosts, f"h{last}": {}})

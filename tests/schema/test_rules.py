@@ -14,7 +14,7 @@ KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDumqy+fbEwTOtyVlPGqzS/k4i/hJ8L+kUDf6
 HOST = {"host": "login.example.org"}
 
 
-def found(**parts: Any) -> list[str]:
+def faults_of(**parts: Any) -> list[str]:
     """Return the faults of a site that is sound but for the given parts, as `KEYS: what is wrong`."""
     usual = {"site": "x", "title": "X", "sources": {"docs": {"ref": "x"}}, "hosts": {"x": HOST}}
     spec = SiteSpec.model_validate_json(json.dumps(usual | {"auth": {"method": "agent"}} | parts))
@@ -49,12 +49,13 @@ def many(count: int) -> dict[str, Any]:
 def test_a_site_has_no_more_names_than_can_be_compared(
     hosts: dict[str, Any], expected: list[str]
 ) -> None:
-    assert found(hosts=hosts) == expected
+    assert faults_of(hosts=hosts) == expected
 
 
 def test_no_more_faults_are_told_than_a_person_can_mend() -> None:
     assert (
-        len(found(hosts={name: host | {"via": "nowhere"} for name, host in many(60).items()})) == 50
+        len(faults_of(hosts={name: host | {"via": "nowhere"} for name, host in many(60).items()}))
+        == 50
     )
 
 
@@ -77,7 +78,7 @@ def test_no_more_faults_are_told_than_a_person_can_mend() -> None:
 def test_every_source_that_a_fact_names_is_there(
     parts: dict[str, Any], expected: list[str]
 ) -> None:
-    assert found(**parts) == expected
+    assert faults_of(**parts) == expected
 
 
 def host(name: str, **more: Any) -> dict[str, Any]:
@@ -129,7 +130,7 @@ FIRST = "ssh uses the first of the two"
 def test_an_alias_is_no_host_name_of_another_machine(
     hosts: dict[str, Any], expected: list[str]
 ) -> None:
-    assert found(hosts=hosts) == expected
+    assert faults_of(hosts=hosts) == expected
 
 
 def test_the_alias_of_a_job_is_no_host_name() -> None:
@@ -137,7 +138,7 @@ def test_the_alias_of_a_job_is_no_host_name() -> None:
     message = (
         f"jobs.login.example.org: the alias login.example.org is also the host name of x: {FIRST}"
     )
-    assert found(jobs={"login.example.org": job}) == [message]
+    assert faults_of(jobs={"login.example.org": job}) == [message]
 
 
 @pytest.mark.parametrize(
@@ -173,7 +174,7 @@ def test_a_pattern_is_of_one_group_of_compute_nodes(
     compute: dict[str, Any], expected: list[str]
 ) -> None:
     assert (
-        found(compute={name: group | {"through": "x"} for name, group in compute.items()})
+        faults_of(compute={name: group | {"through": "x"} for name, group in compute.items()})
         == expected
     )
 
@@ -191,7 +192,7 @@ def test_a_pattern_is_of_one_group_of_compute_nodes(
     ],
 )
 def test_a_source_leads_somewhere(source: dict[str, Any], expected: list[str]) -> None:
-    assert found(sources={"docs": source}) == expected
+    assert faults_of(sources={"docs": source}) == expected
 
 
 @pytest.mark.parametrize(
@@ -219,10 +220,10 @@ def test_a_day_is_written_as_one(
     place: Callable[[Any], dict[str, Any]], day: Any, sound: bool
 ) -> None:
     if sound:
-        assert found(**place(day)) == []
+        assert faults_of(**place(day)) == []
     else:
         with pytest.raises(ValidationError):
-            found(**place(day))
+            faults_of(**place(day))
 
 
 CPU = {"qos": ["short", "long"], "max_walltime": "1-00:00:00"}
@@ -292,7 +293,7 @@ LIMITS = {"short": {"max_walltime": "01:00:00"}, "long": {}}
 )
 def test_what_a_job_asks_for_can_be_had(slurm: dict[str, Any], expected: list[str]) -> None:
     usual = {"partitions": {"cpu": CPU, "gpu": {}}, "qos_limits": LIMITS}
-    assert found(slurm=usual | slurm) == expected
+    assert faults_of(slurm=usual | slurm) == expected
 
 
 @pytest.mark.parametrize(
@@ -309,7 +310,7 @@ def test_what_a_job_asks_for_can_be_had(slurm: dict[str, Any], expected: list[st
 )
 def test_a_job_starts_on_a_host_of_the_site(through: str, expected: list[str]) -> None:
     entry = {"through": through, "proxy": "start", "command": "enter"}
-    assert found(hosts={"x": HOST | nodes(2)}, jobs={"job": entry}) == expected
+    assert faults_of(hosts={"x": HOST | nodes(2)}, jobs={"job": entry}) == expected
 
 
 @pytest.mark.parametrize(
@@ -332,5 +333,5 @@ def test_an_authority_signs_for_every_host_and_node_of_its_entry(
     pattern: str, expected: list[str]
 ) -> None:
     keys = {"source": "docs", "hosts": "x", "authorities": {"hosts": pattern, "key": KEY}}
-    faulty = found(hosts={"x": HOST | nodes(1)}, host_keys={"ca": keys})
+    faulty = faults_of(hosts={"x": HOST | nodes(1)}, host_keys={"ca": keys})
     assert faulty == [f"host_keys.ca.authorities: {message}" for message in expected]

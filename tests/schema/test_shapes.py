@@ -78,7 +78,10 @@ def told(spec: SiteSpec) -> dict[str, str]:
 
 
 def facts(value: object, place: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the values of a spec with the keys that lead to them; those of a list stand in a row."""
+    """Yield the values of a spec with the keys that lead to them.
+
+    The values of a list have the same keys.
+    """
     if isinstance(value, dict):
         for key, item in value.items():
             yield from facts(item, f"{place}.{key}".removeprefix("."))

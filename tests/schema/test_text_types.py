@@ -1,4 +1,4 @@
-"""The forms that the texts of a spec must have: what each takes, what it refuses, and in which words."""
+"""The types of texts: the values that each accepts, and the message for those that it refuses."""
 
 import base64
 import re
