@@ -18,7 +18,7 @@ DONE = {
 
 
 def refuse_conflicts(planned: Iterable[tuple[Path, Iterable[Change]]]) -> None:
-    """Refuse, before the first write, changes below directories that would undo somebody's work."""
+    """Refuse, before the first write, changes that would overwrite the work of a user."""
     lines = []
     for root, changes in planned:
         for change in changes:

@@ -56,7 +56,7 @@ def meaning(site: SiteSpec) -> dict[str, Block]:
 
 
 def _subject(site: SiteSpec, keys: tuple[str, ...]) -> tuple[str, str] | None:
-    """Return the subject of a value and the name of the value below it; ``None`` if it is no fact by itself."""
+    """Return the subject of a value and the name of the value below it; ``None`` if it is not a fact by itself."""
     group = keys[0]
     if group in ("sources", "host_keys"):
         return None

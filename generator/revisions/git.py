@@ -1,4 +1,4 @@
-"""Read files of a git repository at a revision. Nothing here changes the repository, or runs what it configures."""
+"""Read files of a git repository at a revision. Nothing here changes the repository or runs a hook of it."""
 
 import os
 from pathlib import PurePosixPath

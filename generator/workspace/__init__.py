@@ -1,1 +1,1 @@
-"""A directory of generated files: its lock, the comparison with what the spec compiles to, and the safe write."""
+"""A directory of generated files: its lock, the comparison with the compiled spec, and the safe write."""

@@ -31,7 +31,7 @@ def hides_secret(change: Change) -> bool:
 
 
 def _masked(change: Change, before: list[str], after: list[str]) -> list[str]:
-    """Mask what somebody may have typed. gen writes no secret, so a file as gen wrote it has none."""
+    """Mask secrets that a user may have typed. gen writes no secret, so a file as gen wrote it has none."""
     if change.conflict is None:
         return before
     return masked(before, after, is_env_file=change.path.name.startswith(".env"))

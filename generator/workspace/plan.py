@@ -40,7 +40,7 @@ class Change:
     actual: Actual | None = None
     artifact: Artifact | None = None
     conflict: str | None = None
-    """Why the action would undo somebody's work, if it would."""
+    """Why the action would overwrite the work of a user, if it would."""
 
 
 def plan(

@@ -83,7 +83,7 @@ def _plain_directory(path: str, real_directories: dict[str, str]) -> str | None:
 
 
 def _other_file(root: Path, top: str, path: PurePosixPath, fenced: bool) -> Actual | None:
-    """Return a file that may be a link; refuse what is not a regular file."""
+    """Return a file that may be a link; refuse everything that is not a regular file."""
     real_path = _real(root, top, path, fenced)
     with (
         os_errors_named(root / path),

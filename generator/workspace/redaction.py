@@ -1,4 +1,4 @@
-"""Mask secrets that somebody typed into a generated file, so that no diff shows them."""
+"""Mask secrets that a user typed into a generated file, so that no diff shows them."""
 
 import re
 

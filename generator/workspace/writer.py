@@ -24,7 +24,7 @@ def apply(
 ) -> list[PurePosixPath]:
     """Make the changes, then write the lock; without a content, delete the lock. Return the paths of the backups.
 
-    A backup holds what somebody else had written. Each file is replaced as a whole. After a crash, each file is the
+    A backup holds the text of a user. Each file is replaced as a whole. After a crash, each file is the
     old or the new one, and the next run completes the rest.
     """
     lock_path = real(root, lock)
@@ -39,7 +39,7 @@ def apply(
 
 
 def carry_out(root: Path, changes: Iterable[Change], *, fenced: bool = True) -> list[PurePosixPath]:
-    """Make the changes in their order, and return the paths of the backups of what somebody else had written.
+    """Make the changes in their order, and return the paths of the backups of users' files.
 
     In a home directory a link may lead out of it: not `fenced`. If one file is unwritable, nothing is written.
     """
