@@ -50,7 +50,7 @@ def test_site_writes_every_file_and_says_what_is_yours_and_what_comes_next(
     assert (list(files()), result.err) == snapshot
 
 
-def test_who_has_no_ssh_folder_is_told_to_make_one_and_nobody_else(gen: Gen) -> None:
+def test_the_next_steps_create_the_ssh_directory_only_if_it_is_missing(gen: Gen) -> None:
     """Without it ssh ends at the first shared connection; ssh-keygen makes it."""
     hint = "mkdir -m 700 ~/.ssh"
     assert hint in gen("site", "musica").err
@@ -68,7 +68,7 @@ def test_a_second_time_changes_no_byte(gen: Gen) -> None:
     assert "  same      ssh/musica.conf" in result.err
 
 
-def test_all_sites_of_a_tree_are_made_anew_for_whom_they_were_made_before(
+def test_all_regenerates_every_site_of_a_tree_with_its_recorded_values(
     gen: Gen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gen("site", "mila", "--user", "ada", "--set", "slurm.partition=main", "--out", "a/b")
@@ -101,7 +101,7 @@ def test_all_refuses_an_edited_file_of_any_site_before_it_writes_one(gen: Gen) -
     assert gen("check").status == 0
 
 
-def test_all_takes_away_a_site_whose_spec_is_gone_only_when_told_to(gen: Gen) -> None:
+def test_all_deletes_a_site_without_a_spec_only_with_force(gen: Gen) -> None:
     """The spec may have moved, or be on another branch."""
     spec = Path("site_specs/mila.yaml")
     spec.parent.mkdir()
@@ -169,7 +169,7 @@ NO_SITE = "has no generated site; generate one with: gen site SITE --out"
         ),
     ],
 )
-def test_what_cannot_be_done_is_said_with_the_status_2(
+def test_an_impossible_request_is_an_error_with_the_status_2(
     gen: Gen, arguments: list[str], words: str
 ) -> None:
     result = gen(*arguments)
@@ -178,7 +178,7 @@ def test_what_cannot_be_done_is_said_with_the_status_2(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "values"),
     [
         pytest.param(
             ["musica", "--user", "ada", "--email", "a@b.org"],
@@ -194,18 +194,18 @@ def test_what_cannot_be_done_is_said_with_the_status_2(
         pytest.param(["mila", "--user", "ada"], None, id="a site without certificates"),
     ],
 )
-def test_what_the_timer_will_not_know_is_told(
-    gen: Gen, arguments: list[str], told: str | None
+def test_values_that_the_timer_will_lack_are_printed(
+    gen: Gen, arguments: list[str], values: str | None
 ) -> None:
     lines = [
         line
         for line in gen("site", *arguments).err.splitlines()
         if line.startswith("The timer and ssh run ")
     ]
-    assert [line.partition(": ")[2] for line in lines] == ([told] if told else [])
+    assert [line.partition(": ")[2] for line in lines] == ([values] if values else [])
 
 
-def test_what_the_last_run_was_given_and_this_one_is_not_is_told(gen: Gen) -> None:
+def test_values_that_this_run_omits_are_printed(gen: Gen) -> None:
     gen("site", "mila", "--user", "ada", "--set", "slurm.partition=main")
     words = "Omitted since the last run: "
     assert f'{words}user (ada), --set slurm.partition="main".' in gen("site", "mila").err
@@ -214,19 +214,19 @@ def test_what_the_last_run_was_given_and_this_one_is_not_is_told(gen: Gen) -> No
 
 
 @pytest.mark.parametrize("text", ["", "\n", "# user: ada\n\n  # home: /home/ada\n"])
-def test_a_profile_with_nothing_in_it_is_none(gen: Gen, text: str) -> None:
+def test_an_empty_profile_has_no_values(gen: Gen, text: str) -> None:
     Path("profile.yaml").write_text(text)
     assert gen("site", "mila", "--profile", "profile.yaml").status == 0
 
 
-def test_a_site_that_is_about_to_stop_is_told_of(gen: Gen) -> None:
+def test_a_site_that_closes_has_a_warning(gen: Gen) -> None:
     for command in ("site", "show", "list"):
         result = gen(command, *(["uppmax-bianca"] if command != "list" else []))
         assert "retiring" in result.out + result.err
     assert "retiring" not in gen("site", "mila").err
 
 
-def test_several_sites_share_a_folder(gen: Gen) -> None:
+def test_several_sites_share_a_directory(gen: Gen) -> None:
     gen("site", "musica")
     before = files()
     gen("site", "mila")
@@ -343,7 +343,7 @@ def test_files_that_a_spec_no_longer_brings_are_removed(gen: Gen) -> None:
     assert "ssh/musica.known_hosts" not in files()
 
 
-def test_a_lock_with_a_merge_conflict_is_refused_and_made_anew_with_force(gen: Gen) -> None:
+def test_a_lock_with_a_merge_conflict_is_refused_and_written_again_with_force(gen: Gen) -> None:
     gen("site", "mila")
     good = files()
     Path(".gen/mila.lock").write_text("<<<<<<< HEAD\n")
@@ -444,7 +444,7 @@ def test_an_unknown_site_gets_a_hint(gen: Gen) -> None:
     assert result.err.startswith("musca: no such site; did you mean musica?")
 
 
-def test_a_spec_that_is_not_there_is_told(gen: Gen) -> None:
+def test_a_missing_spec_is_an_error(gen: Gen) -> None:
     result = gen("site", "./nope.yaml")
     assert (result.status, result.err) == (2, "nope.yaml: no such file or directory\n")
 
@@ -452,18 +452,18 @@ def test_a_spec_that_is_not_there_is_told(gen: Gen) -> None:
 @pytest.mark.parametrize(
     "command", [("site", "mila"), ("list",), ("show", "mila")], ids=["site", "list", "show"]
 )
-def test_a_folder_of_specs_that_is_none_is_told(gen: Gen, command: tuple[str, ...]) -> None:
+def test_a_missing_directory_of_specs_is_an_error(gen: Gen, command: tuple[str, ...]) -> None:
     result = gen(*command, "--specs", "nope")
     assert (result.status, result.err) == (2, "--specs nope: is not a directory\n")
 
 
-def test_an_output_folder_that_cannot_be_one_is_told(gen: Gen) -> None:
+def test_an_output_path_that_is_a_file_is_an_error(gen: Gen) -> None:
     Path("file").touch()
     result = gen("site", "mila", "--out", "file")
     assert (result.status, result.err) == (2, "--out file: is not a directory\n")
 
 
-def test_specs_of_the_folder_come_before_the_catalogue(gen: Gen) -> None:
+def test_specs_of_the_directory_come_before_the_catalogue(gen: Gen) -> None:
     Path("site_specs").mkdir()
     text = (resources.CATALOGUE / "mila.yaml").read_text().replace("Mila cluster", "Our Mila")
     Path("site_specs/mila.yaml").write_text(text)
@@ -521,7 +521,7 @@ def test_every_shipped_spec_names_the_schema_on_its_first_line() -> None:
         assert (path.parent / "../docs/site-spec.schema.json").resolve().is_file()
 
 
-def test_validate_asks_what_a_reviewer_would_with_strict(gen: Gen) -> None:
+def test_validate_asks_the_questions_of_a_reviewer_with_strict(gen: Gen) -> None:
     spec = str(resources.CATALOGUE / "vulcan.yaml")
     result = gen("validate", "--strict", spec)
     assert (result.status, result.out) == (1, "")
@@ -568,7 +568,7 @@ def test_new_site_writes_a_spec_of_the_answers_that_are_given(gen: Gen) -> None:
         ),
     ],
 )
-def test_new_site_writes_nothing_from_what_does_not_make_a_spec(
+def test_new_site_writes_nothing_if_an_answer_is_missing_or_wrong(
     gen: Gen, arguments: list[str], words: str
 ) -> None:
     result = gen("new-site", *arguments)
@@ -576,7 +576,7 @@ def test_new_site_writes_nothing_from_what_does_not_make_a_spec(
     assert words in result.err
 
 
-def test_new_site_leaves_a_spec_alone_that_is_there(gen: Gen) -> None:
+def test_new_site_leaves_an_existing_spec_alone(gen: Gen) -> None:
     Path("site_specs").mkdir()
     Path("site_specs/ours.yaml").write_text("mine")
     result = gen("new-site", "ours")
@@ -584,7 +584,7 @@ def test_new_site_leaves_a_spec_alone_that_is_there(gen: Gen) -> None:
     assert result.err == ("site_specs/ours.yaml: already exists; edit it, or choose another name\n")
 
 
-def test_new_site_asks_on_a_terminal_and_asks_again_what_does_not_fit(tmp_path: Path) -> None:
+def test_new_site_asks_on_a_terminal_and_asks_again_after_a_wrong_answer(tmp_path: Path) -> None:
     """The answers are typed ahead; a terminal keeps them."""
     typed = [
         "Ours",
@@ -644,7 +644,7 @@ def test_wrong_usage_is_2_and_no_traceback(gen: Gen, arguments: tuple[str, ...])
     assert "Traceback" not in result.err
 
 
-def test_a_bug_keeps_its_traceback_and_is_no_drift(
+def test_a_bug_keeps_its_traceback_and_has_the_status_70(
     gen: Gen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(**options: object) -> None:
@@ -766,7 +766,7 @@ def test_a_row_is_a_line_where_there_is_no_terminal(
     assert "MUSICA (Multi-Site Computer Austria)" in row
 
 
-def test_list_names_the_ways_to_log_in_that_there_are(gen: Gen) -> None:
+def test_list_names_the_login_methods_of_all_sites(gen: Gen) -> None:
     result = gen("list", "--login", "publickeys")
     assert result.status == 2
     assert result.err.startswith(

@@ -1,4 +1,4 @@
-"""What a hostile or broken surrounding does to `gen`: a line that says why, a status that says whose turn it is."""
+"""`gen` in a hostile or broken environment: one line that says why, and the right status."""
 
 import os
 import pwd
@@ -130,7 +130,7 @@ def typed(lines: list[str], *arguments: str) -> subprocess.CompletedProcess[str]
         ),
     ],
 )
-def test_new_site_asks_again_what_cannot_be_read(
+def test_new_site_asks_again_after_an_answer_that_it_cannot_read(
     work: Path, answers: list[str], words: str
 ) -> None:
     given = (
@@ -181,13 +181,13 @@ def homeless(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pwd, "getpwuid", unknown)
 
 
-def test_who_has_no_home_has_no_profile(gen: Gen, homeless: None, work: Path) -> None:
+def test_a_user_without_a_home_has_no_profile(gen: Gen, homeless: None, work: Path) -> None:
     status, out, err = gen("site", "mila", "--dry-run")
     assert (status, list(work.iterdir())) == (0, []), err
     assert out.startswith("diff --git")
 
 
-def test_a_relative_configuration_folder_is_ignored(
+def test_a_relative_configuration_directory_is_ignored(
     monkeypatch: pytest.MonkeyPatch, gen: Gen
 ) -> None:
     Path("config/gen").mkdir(parents=True)
@@ -198,7 +198,7 @@ def test_a_relative_configuration_folder_is_ignored(
     assert gen("site", "mila", "--dry-run")[0] == 2
 
 
-def test_a_configuration_folder_that_cannot_be_searched_is_told(
+def test_a_configuration_directory_that_cannot_be_searched_is_an_error(
     gen: Gen, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", f"{tmp_path}/{LONG}")
@@ -275,7 +275,7 @@ def test_a_fault_in_the_code_keeps_its_traceback(gen: Gen, monkeypatch: pytest.M
     assert (status, "Traceback" in err, "internal error" in err) == (70, True, True)
 
 
-def test_what_a_crash_left_does_not_block_the_next_run_of_the_same_number(
+def test_files_of_a_crash_do_not_block_the_next_run_with_the_same_number(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In a container every run may have the same process number."""
@@ -296,7 +296,9 @@ def test_a_name_as_long_as_the_system_takes_can_be_replaced(tmp_path: Path) -> N
     assert place.read_bytes() == b"x"
 
 
-def test_two_runs_may_make_the_same_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_runs_may_make_the_same_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Another run makes it between the look and the act."""
     real = Path.exists
     (tmp_path / "ssh").mkdir()
