@@ -70,11 +70,11 @@ FULL = [
 ]
 
 
-@pytest.mark.parametrize(("ours", "theirs"), PAIRS)
+@pytest.mark.parametrize(("model", "launcher_class"), PAIRS)
 def test_a_spec_has_every_field_of_the_launcher_and_no_other(
-    ours: type[BaseModel], theirs: type[BaseModel]
+    model: type[BaseModel], launcher_class: type[BaseModel]
 ) -> None:
-    assert set(ours.model_fields) - OURS == set(theirs.model_fields) - set(LEFT_OUT)
+    assert set(model.model_fields) - OURS == set(launcher_class.model_fields) - set(LEFT_OUT)
 
 
 @pytest.mark.parametrize("name", LEFT_OUT)
@@ -82,22 +82,22 @@ def test_what_is_left_out_is_still_there_to_be_left_out(name: str) -> None:
     assert name in RayLauncher.model_fields
 
 
-@pytest.mark.parametrize(("ours", "theirs", "values"), FULL)
+@pytest.mark.parametrize(("model", "launcher_class", "values"), FULL)
 def test_a_full_spec_sets_every_field_to_something_else(
-    ours: type[BaseModel], theirs: type[BaseModel], values: dict[str, Any]
+    model: type[BaseModel], launcher_class: type[BaseModel], values: dict[str, Any]
 ) -> None:
     """Otherwise the tests below would not show that a value arrives."""
-    assert set(values) == set(ours.model_fields) - OURS
-    usual = theirs().model_dump()
+    assert set(values) == set(model.model_fields) - OURS
+    usual = launcher_class().model_dump()
     assert [name for name, value in values.items() if usual[name] == value] == []
 
 
-@pytest.mark.parametrize(("ours", "theirs", "values"), FULL)
+@pytest.mark.parametrize(("model", "launcher_class", "values"), FULL)
 def test_the_launcher_takes_the_values_of_a_full_spec(
-    ours: type[BaseModel], theirs: type[BaseModel], values: dict[str, Any]
+    model: type[BaseModel], launcher_class: type[BaseModel], values: dict[str, Any]
 ) -> None:
-    spec = ours.model_validate(values).model_dump(mode="json", exclude_none=True, exclude=OURS)
-    launcher = theirs(**spec)
+    spec = model.model_validate(values).model_dump(mode="json", exclude_none=True, exclude=OURS)
+    launcher = launcher_class(**spec)
     assert launcher.model_dump(include=set(values)) == values
 
 
@@ -111,9 +111,9 @@ def test_ports_have_the_defaults_of_the_launcher() -> None:
     assert RayPorts().model_dump() == RayPortConfig().model_dump()
 
 
-@pytest.mark.parametrize("ours", [Ray, Spark])
-def test_all_else_is_left_to_the_launcher_unless_a_spec_says_it(ours: type[BaseModel]) -> None:
-    assert {value for name, value in ours() if name not in OURS} <= {None, ()}
+@pytest.mark.parametrize("model", [Ray, Spark])
+def test_all_else_is_left_to_the_launcher_unless_a_spec_says_it(model: type[BaseModel]) -> None:
+    assert {value for name, value in model() if name not in OURS} <= {None, ()}
 
 
 @pytest.mark.parametrize(
@@ -173,11 +173,11 @@ def test_ports_that_the_launcher_refuses_are_refused_in_the_spec(
 
 
 @pytest.mark.parametrize(
-    ("ours", "name"), [*((Ray, name) for name in RAY), *((Spark, name) for name in SPARK)]
+    ("model", "name"), [*((Ray, name) for name in RAY), *((Spark, name) for name in SPARK)]
 )
-def test_a_value_of_another_type_is_refused_in_the_spec(ours: type[BaseModel], name: str) -> None:
+def test_a_value_of_another_type_is_refused_in_the_spec(model: type[BaseModel], name: str) -> None:
     with pytest.raises(ValidationError):
-        ours.model_validate({name: {"of": "another type"}})
+        model.model_validate({name: {"of": "another type"}})
 
 
 @pytest.mark.parametrize("name", ["ray_port", "dashboard_port"])

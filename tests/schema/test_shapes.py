@@ -1,7 +1,7 @@
-"""Every shape that sites are known to have can be said in a spec, and the files tell it.
+"""A spec can express every shape of a site, and the generated files have it.
 
-Each row is a small spec, and what must come of it: `ALIAS KEYWORD` in the ssh configuration, variables of the `.env`
-file, lines of known_hosts, the units, and facts that only people read, by their place in the spec.
+Each row is a small spec and the expected result: `ALIAS KEYWORD` in the ssh configuration, variables of the `.env`
+file, lines of known_hosts, the units, and facts that only people read, by their keys in the spec.
 """
 
 import json
@@ -60,34 +60,34 @@ def site(**parts: Any) -> SiteSpec:
     return SiteSpec.model_validate_json(json.dumps(usual | parts))
 
 
-def told(spec: SiteSpec) -> dict[str, str]:
-    """Return everything that the files of a site tell, and the facts of its spec, flat."""
-    found: dict[str, str] = dict(facts(spec.model_dump(mode="json", exclude_unset=True)))
+def compiled(spec: SiteSpec) -> dict[str, str]:
+    """Return the settings in the files of a site, and the facts of its spec, as one mapping."""
+    values: dict[str, str] = dict(facts(spec.model_dump(mode="json", exclude_unset=True)))
     for artifact in compile_site(spec, ADA):
         if artifact.path.suffix == ".conf":
-            found = dict(settings(artifact.content.decode())) | found
+            values = dict(settings(artifact.content.decode())) | values
         elif artifact.path.suffix == ".known_hosts":
-            found["known_hosts"] = "\n".join(artifact.content.decode().splitlines()[1:])
+            values["known_hosts"] = "\n".join(artifact.content.decode().splitlines()[1:])
         elif artifact.path.suffix == ".timer":
-            found["calendar"] = re.findall("OnCalendar=(.*)", artifact.content.decode())[0]
-    return found | {
+            values["calendar"] = re.findall("OnCalendar=(.*)", artifact.content.decode())[0]
+    return values | {
         line.name: line.value
         for line in env_file.variables(Account(spec, ADA))
         if line.value is not None
     }
 
 
-def facts(value: object, place: str = "") -> Iterator[tuple[str, str]]:
+def facts(value: object, keys: str = "") -> Iterator[tuple[str, str]]:
     """Yield the values of a spec with the keys that lead to them.
 
     The values of a list have the same keys.
     """
     if isinstance(value, dict):
         for key, item in value.items():
-            yield from facts(item, f"{place}.{key}".removeprefix("."))
+            yield from facts(item, f"{keys}.{key}".removeprefix("."))
     else:
         yield (
-            place,
+            keys,
             ",".join(_word(item) for item in value) if isinstance(value, list) else _word(value),
         )
 
@@ -800,5 +800,5 @@ def test_a_shape_can_be_said_and_is_told(
 ) -> None:
     spec = site(**parts)
     assert faults(spec) == []
-    found = told(spec)
-    assert {place: found.get(place) for place in expected} == expected
+    values = compiled(spec)
+    assert {keys: values.get(keys) for keys in expected} == expected
