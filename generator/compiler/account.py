@@ -1,15 +1,11 @@
 """A user's account at a site: the values that replace the placeholders of the site's spec."""
 
 from dataclasses import dataclass
-from typing import TypeVar
 
 from generator.schema.auth import Auth, CommandCertificateAuth, StepAuth, WithKey
-from generator.schema.base import Fact
-from generator.schema.placeholders import expand, filled, names
+from generator.schema.placeholders import expand, names
 from generator.schema.profile import SiteProfile
 from generator.schema.site import SiteSpec
-
-A = TypeVar("A", bound=Fact)
 
 
 @dataclass(frozen=True)
@@ -62,17 +58,6 @@ class Account:
         if self.profile.identity_file and auth.key == usual:
             return self.profile.identity_file
         return self.fill(auth.key)
-
-    def resolved(self, auth: A) -> A:
-        """Return an auth model with its placeholders filled in and its key as `key` returns it.
-
-        A text that needs an unknown value keeps its placeholders: pass it to `missing` for the
-        names of the values.
-        """
-        resolved = filled(auth, self.fill)
-        if not isinstance(auth, WithKey):
-            return resolved
-        return resolved.model_copy(update={"key": self.key(auth) or auth.key})
 
     def certificate(self, auth: Auth) -> str | None:
         """Return the path of the certificate: the path in the spec, else beside the key."""

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from generator.compiler.account import Account
-from generator.schema.auth import CommandCertificateAuth, Oidc, PublicKeyAuth, StepAuth
 from generator.schema.placeholders import PLACEHOLDERS, expand, names
 from generator.schema.profile import SiteProfile
 from generator.schema.site import SiteSpec
@@ -205,45 +204,3 @@ def test_a_persons_own_value_holds_no_placeholder(name: str, text: str) -> None:
 )
 def test_names(text: str, expected: list[str]) -> None:
     assert names(text) == expected
-
-
-ENDPOINT = "https://id.example.org/token"
-STEP = StepAuth(
-    method="step",
-    ca_url="https://ca.example.org",
-    ca_fingerprint="0" * 64,
-    context="hpc",
-    identity="{user}@example.org",
-    oidc=Oidc(token_url=ENDPOINT),
-)
-
-
-def test_a_resolved_auth_model_has_every_text_filled_in() -> None:
-    resolved = account(**FULL).resolved(STEP)
-    assert resolved == STEP.model_copy(
-        update={
-            "key": "~/.ssh/id_hpc",
-            "identity": "Ada@example.org",
-            "oidc": Oidc(token_url=ENDPOINT, client_id="id1", username="Ada"),
-        }
-    )
-
-
-def test_a_resolved_auth_model_keeps_the_placeholders_of_unknown_values() -> None:
-    ada = account(user="ada")
-    resolved = ada.resolved(STEP)
-    assert resolved.identity == "ada@example.org"
-    assert resolved.oidc
-    assert resolved.oidc.client_id == "{client_id}"
-    assert ada.missing(resolved.oidc.client_id) == ["client_id"]
-
-
-def test_a_resolved_auth_model_has_the_key_of_the_profile() -> None:
-    auth = SITE.auth
-    assert isinstance(auth, PublicKeyAuth)
-    assert account(identity_file="~/keys/ada").resolved(auth).key == "~/keys/ada"
-
-
-def test_a_resolved_command_has_each_word_filled_in() -> None:
-    auth = CommandCertificateAuth(method="certificate", command=("get", "--user", "{user}"))
-    assert account(user="ada").resolved(auth).command == ("get", "--user", "ada")
