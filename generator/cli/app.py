@@ -136,6 +136,7 @@ def install(
     mode: options.InstallMode = None,
     take_over: options.TakeOver = False,
     allow_name: options.AllowName = None,
+    retired: options.Retired = False,
     yes: options.Yes = False,
     dry_run: options.DryRun = False,
     force: options.Force = False,
@@ -155,7 +156,7 @@ def install(
 
     values = user_values(user, email, identity_file, account, accept_unverified)
     choices = [Choice(site, specs, profile, values, tuple(set_ or ())) for site in sites]
-    consent = Consent(yes, force, take_over, tuple(allow_name or ()))
+    consent = Consent(yes, force, take_over, tuple(allow_name or ()), retired)
     raise typer.Exit(run(choices, mode, consent, dry_run=dry_run, as_json=json))
 
 

@@ -40,6 +40,8 @@ class Consent:
     take_over: bool = False
     allowed_names: tuple[str, ...] = ()
     """Names that are not a site's own and that its spec may have nevertheless."""
+    retired: bool = False
+    """Install a site although it has closed."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,8 @@ def run(
     for choice, site_files in by_name.values():
         secrets[site_files.name] = _existing_secrets(inputs.read(choice), home)
     request = _Request(home, sites, secrets, mode, consent)
+    earlier_locks = record.installed(home)
+    _refuse_retired(request, earlier_locks)
     if mode is Mode.PRINT:
         _print(request)
         return 0
@@ -96,7 +100,6 @@ def run(
         plan = planning.installation(home, sites, mode, take_over=consent.take_over)
         file_changes.preview([(home, plan.files)], home)
         return 0
-    earlier_locks = record.installed(home)
     installation = _install(request, as_json=as_json)
     if installation is None:
         return 0
@@ -132,6 +135,22 @@ def _by_name(
                 "of this site; install one of them"
             )
     return by_name
+
+
+def _refuse_retired(request: _Request, installed: Iterable[str]) -> None:
+    """Refuse a new installation of a site that has closed; an installed one can still be updated."""
+    if request.consent.retired:
+        return
+    problems: list[str] = []
+    for site_files in request.sites:
+        compilation = site_files.compilation
+        if compilation.is_retired and site_files.name not in installed:
+            problems.append(
+                f"{site_files.name}: has closed ({compilation.status}); "
+                "to install it nevertheless, add --retired"
+            )
+    if problems:
+        raise GenError("\n".join([*problems, "Nothing was written."]))
 
 
 def _site_files(given: inputs.Inputs, home: Path) -> SiteFiles:

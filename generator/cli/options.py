@@ -106,6 +106,9 @@ AcceptUnverified = Annotated[
         text="Also pin host keys from weak sources, after you have compared them.",
     ),
 ]
+Retired = Annotated[
+    bool, option("--retired", text="Install a site although it has closed (status.state: retired).")
+]
 
 # Output: where, with which consent, in which format.
 Out = Annotated[Path, option("--out", text="Directory to write the files to.")]

@@ -114,6 +114,10 @@ def _print_summary(sites: Sequence[_Site], backups: set[Path]) -> None:
                 say(f"  {DONE[change.action]:9} {site.directory / change.path}")
     for backup in sorted(backups):
         say(f"  {'backup':9} {backup}")
+    for site in sites:
+        recompilation = site.comparison.recompilation
+        if recompilation and recompilation.site_status:
+            say(f"Status of {site.comparison.lock.site}: {recompilation.site_status}")
     say(f"{count(len(sites), 'site')} regenerated, {count(written, 'file')} changed")
 
 

@@ -77,6 +77,7 @@ def compilation(
         site=site.site,
         title=site.title,
         status=site.status.words(),
+        is_retired=site.status.state == "retired",
         profile=profile.known(),
         changes=tuple(str(change) for change in changes),
         keys=key_digests(site.model_dump(mode="json", exclude_defaults=True)),

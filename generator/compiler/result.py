@@ -50,6 +50,8 @@ class Compilation:
     title: str
     status: str | None
     """A warning that the site closes or has closed; ``None`` for an active site."""
+    is_retired: bool
+    """Whether the site has closed."""
     profile: dict[str, str | bool]
     """The values of the profile that were used, for the lock."""
     changes: tuple[str, ...]

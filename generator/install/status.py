@@ -10,6 +10,7 @@ from generator.errors import GenError
 from generator.files import read_regular
 from generator.install import record
 from generator.install.managed_blocks import INCLUDED
+from generator.loading.index import summary
 from generator.loading.inputs import File, Inputs
 from generator.resources import CATALOGUE
 from generator.ssh.config_lines import lines
@@ -41,6 +42,8 @@ class InstalledSite:
     """Keys of the spec whose values changed."""
     read_by_ssh: bool
     """The ssh config has the site, through its Include or its own Host blocks."""
+    site_status: str
+    """`active`, `retiring` or `retired`, as the present spec says."""
 
     @property
     def is_current(self) -> bool:
@@ -68,6 +71,7 @@ def _installed_site(home: Path, site_lock: Lock, config: bytes) -> InstalledSite
         stale=newer_spec is not None,
         changed_keys=changed_keys,
         read_by_ssh=_is_read_by_ssh(site_lock.site, config),
+        site_status=_site_status(home, site_lock),
     )
 
 
@@ -94,13 +98,30 @@ def _name(path: PurePosixPath) -> str:
     return f"~/{path}"
 
 
+def _spec_path(home: Path, site_lock: Lock) -> Path:
+    """Return the path of the spec that the site was installed from; the file may be gone."""
+    if name := site_lock.inputs.spec.catalogue_name:
+        return CATALOGUE / f"{name}.yaml"
+    return home.resolve() / site_lock.inputs.spec.path
+
+
+def _site_status(home: Path, site_lock: Lock) -> str:
+    """Return the status of the site: that of the present spec, else that of the installed copy."""
+    site = site_lock.site
+    for path in (_spec_path(home, site_lock), home / paths.installed_spec_copy(site)):
+        try:
+            return summary(site, path).status
+        except GenError:
+            continue  # missing, or with faults, which other commands report
+    return "active"
+
+
 def _newer_spec(home: Path, site_lock: Lock) -> File | None:
     """Return the spec that the site was installed from, if it has changed since; else ``None``.
 
     A deleted spec changes nothing: the record has a copy of it.
     """
-    name = site_lock.inputs.spec.catalogue_name
-    path = CATALOGUE / f"{name}.yaml" if name else home.resolve() / site_lock.inputs.spec.path
+    path = _spec_path(home, site_lock)
     try:
         content = read_regular(path)
     except (GenError, OSError):
@@ -139,6 +160,8 @@ def status_lines(site: InstalledSite) -> Iterator[str]:
         yield f"  {_reason(site)}: gen install {site.site}{_force(site)}"
     if not site.read_by_ssh:
         yield f"  ssh does not read it: ~/.ssh/config lacks our lines; gen install {site.site}"
+    if site.site_status != "active":
+        yield f"  the site is {site.site_status}; see: gen show {site.site}"
 
 
 def _reason(site: InstalledSite) -> str:

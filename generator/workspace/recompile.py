@@ -38,6 +38,8 @@ class Recompilation:
     spec: Path
     document: Node
     artifacts: list[Artifact]
+    site_status: str | None
+    """A warning that the site closes or has closed; ``None`` for an active site."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,7 @@ def _recompilation(lock_file: LockFile, lock: Lock, within: Path) -> Recompilati
     )
     profile = _profile(lock.inputs, str(lock_file.full_path))
     artifacts = compile_site(site, profile, current.project)
-    return Recompilation(current, path, node, artifacts)
+    return Recompilation(current, path, node, artifacts, site.status.words())
 
 
 def _spec(lock_file: LockFile, lock: Lock, within: Path) -> Path | None:
