@@ -1,41 +1,69 @@
 """Find the names in a site's ssh file that are not the site's own.
 
 A spec may come from anybody. It decides where ssh connects for each name that it has, so a spec
-with an entry for github.com would receive the user's connections to github.com.
+with an entry for github.com would receive the user's connections to github.com. To list github.com
+as a host makes the name no more the site's: it could be reached through a machine of the spec's
+author.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 from generator.ssh.config_lines import lines
-from generator.ssh.patterns import is_pattern
+from generator.ssh.patterns import example, is_pattern, matches
 
 # Below these, anybody can register a name (publicsuffix.org): `*.ac.at` is nobody's own domain.
 _PUBLIC = {"ac", "co", "com", "edu", "go", "gov", "ne", "net", "or", "org"}
 _MIN_LETTERS = 2
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+
+
+@dataclass(frozen=True)
+class _Block:
+    """A Host block: its patterns, and where it leads."""
+
+    patterns: tuple[str, ...]
+    host_names: list[str] = field(default_factory=list)
+    jumps: list[str] = field(default_factory=list)
 
 
 def foreign_names(conf: bytes) -> tuple[str, ...]:
     """Return the names and patterns of a site's file that reach beyond the site."""
-    hosts = set(_hosts(conf))
+    blocks = _blocks(conf)
+    hosts: set[str] = set()
+    for block in blocks:
+        hosts.update(name for name in block.host_names if "%" not in name)
     domains = set(hosts)
     for host in hosts:
         domains.update(_parent(host))
     foreign: dict[str, None] = {}
-    for line in lines(conf):
-        if line.keyword != "host":
-            continue
-        for name in line.arguments:
+    for block in blocks:
+        for written in block.patterns:
+            name = written.lower()
             # A name with a ! only excludes hosts.
-            if not name.startswith("!") and not _is_own(name.lower(), hosts, domains):
-                foreign[name] = None
+            if name.startswith("!") or _is_short(name):
+                continue
+            is_own = _is_own(name, hosts, domains)
+            if not (is_own and _stays_in_organisation(blocks, name)):
+                foreign[written] = None
     return tuple(foreign)
 
 
-def _hosts(conf: bytes) -> Iterator[str]:
-    """Yield the host names that the site connects to."""
+def _blocks(conf: bytes) -> list[_Block]:
+    blocks: list[_Block] = []
     for line in lines(conf):
-        if line.keyword == "hostname" and "%" not in line.value:
-            yield line.value.lower()
+        if line.keyword == "host":
+            blocks.append(_Block(line.arguments))
+        elif not blocks:
+            continue
+        elif line.keyword == "hostname":
+            blocks[-1].host_names.append(line.value.lower())
+        elif line.keyword == "proxyjump":
+            blocks[-1].jumps.extend(line.value.lower().split(","))
+        elif line.keyword == "proxycommand":
+            # That of a job entry: `ssh ALIAS "COMMAND"`.
+            blocks[-1].jumps.extend(line.value.lower().split()[1:2])
+    return blocks
 
 
 def _parent(host: str) -> Iterator[str]:
@@ -43,23 +71,73 @@ def _parent(host: str) -> Iterator[str]:
     _, _, domain = host.partition(".")
     labels = domain.split(".")
     is_public = len(labels) == 2 and labels[0] in _PUBLIC
-    is_address = labels[-1].isdigit()
-    if len(labels) >= 2 and not is_public and not is_address:
+    if len(labels) >= 2 and not is_public and not _is_address(host):
         yield domain
+
+
+def _is_short(name: str) -> bool:
+    """Return whether a name or pattern is a short alias, which any site may choose."""
+    if "." in name or ":" in name or matches([name], "localhost"):
+        return False
+    if not is_pattern(name):
+        return True
+    # `cn-????` matches short names alone; `????` would match any name of four letters.
+    letters = [char for char in name if char.isalnum()]
+    return "*" not in name and len(letters) >= _MIN_LETTERS
 
 
 def _is_own(name: str, hosts: set[str], domains: set[str]) -> bool:
     if not is_pattern(name):
-        return "." not in name or _is_in(name, hosts)
-    if "." not in name and "*" not in name:
-        # `cn-????` matches short names alone; `????` would match any name of four letters.
-        letters = [char for char in name if char.isalnum()]
-        return len(letters) >= _MIN_LETTERS
-    # All names that the pattern matches end with what follows its last * or ?.
-    _, _, end = name.replace("?", "*").rpartition("*")
+        return _is_in(name, hosts)
+    end = _end(name)
     return end.startswith(".") and _is_in(end.removeprefix("."), domains)
+
+
+def _end(pattern: str) -> str:
+    """Return what follows the last * or ?: all names that the pattern matches end with it."""
+    return pattern.replace("?", "*").rpartition("*")[2]
 
 
 def _is_in(name: str, domains: set[str]) -> bool:
     """Return whether a name is one of the domains, or below one."""
     return any(name == domain or name.endswith(f".{domain}") for domain in domains)
+
+
+def _stays_in_organisation(blocks: Sequence[_Block], name: str) -> bool:
+    """Return whether each machine on the way to a name belongs to the organisation of the name."""
+    machines = {name, *_machines(blocks, name, set())}
+    return len({_organisation(_end(machine)) for machine in machines}) == 1
+
+
+def _machines(blocks: Sequence[_Block], name: str, visited: set[str]) -> Iterator[str]:
+    """Yield the machines to which a name leads, and those on the way.
+
+    All blocks for the name count, not only the first: a block for the example of a pattern could
+    hide the others.
+    """
+    if name in visited:
+        return
+    visited.add(name)
+    host_names: list[str] = []
+    for block in blocks:
+        if name in block.patterns or matches(block.patterns, example(name)):
+            host_names += [host.replace("%h", name) for host in block.host_names]
+            for jump in block.jumps:
+                yield from _machines(blocks, jump, visited)
+    yield from host_names or [name]
+
+
+def _organisation(name: str) -> str:
+    """Return the end of a host name that its owner registered; an address stands for itself."""
+    name = name.strip(".")
+    if name in _LOOPBACK:
+        return "localhost"
+    if _is_address(name):
+        return name
+    labels = name.split(".")
+    size = 3 if len(labels) > 2 and labels[-2] in _PUBLIC else 2
+    return ".".join(labels[-size:])
+
+
+def _is_address(name: str) -> bool:
+    return ":" in name or name.rpartition(".")[2].isdigit()

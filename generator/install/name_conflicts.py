@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from generator import formatting
-from generator.install.shadowing import site_alone, site_names
+from generator.install.shadowing import site_alone
 from generator.ssh.client import Settings
 from generator.ssh.config_lines import lines
 from generator.ssh.effective_config import effective_settings
-from generator.ssh.patterns import matches
+from generator.ssh.patterns import common_name
 
 # The options that decide which machine a name reaches, the way there, as whom, and which host key
 # is accepted. Two sites may differ in others, such as the keepalive: ssh takes the first value.
@@ -27,6 +27,7 @@ _MACHINE = (
     "knownhostscommand",
     "userknownhostsfile",
     "stricthostkeychecking",
+    "forwardagent",
 )
 
 
@@ -72,18 +73,48 @@ def name_conflicts(
 
 
 def _shared_names(conf: bytes, other_conf: bytes) -> dict[str, str]:
-    """Return the names, or examples of patterns, that both files have entries for."""
+    """Return names that both files have entries for, each with the name or pattern that it is for.
+
+    Every pair of entries gets a name for which no earlier entry comes first, if there is one: a
+    spec could have a harmless entry for the name that gen would ask for.
+    """
     names: dict[str, str] = {}
-    for first, second in ((conf, other_conf), (other_conf, conf)):
-        blocks = _host_patterns(second)
-        for name, shown in site_names(first).items():
-            if any(matches(patterns, name) for patterns in blocks):
-                names.setdefault(name, shown)
+    other_entries = _entries(other_conf)
+    for entry in _entries(conf):
+        for other in other_entries:
+            excluded = (*entry.excluded, *other.excluded)
+            for earlier in ((*entry.earlier, *other.earlier), ()):
+                name = common_name(entry.pattern, other.pattern, (*excluded, *earlier))
+                if name:
+                    shown = entry.pattern if entry.pattern == other.pattern else name
+                    names.setdefault(name, shown)
+                    break
     return names
 
 
-def _host_patterns(conf: bytes) -> list[tuple[str, ...]]:
-    return [line.arguments for line in lines(conf) if line.keyword == "host"]
+@dataclass(frozen=True)
+class _Entry:
+    """A name or pattern in a Host line, with the names that its line excludes."""
+
+    pattern: str
+    excluded: tuple[str, ...]
+    earlier: tuple[str, ...]
+    """The other names and patterns of the lines before."""
+
+
+def _entries(conf: bytes) -> list[_Entry]:
+    entries: dict[_Entry, None] = {}
+    earlier: dict[str, None] = {}
+    for line in lines(conf):
+        if line.keyword != "host":
+            continue
+        excluded = tuple(name[1:] for name in line.arguments if name.startswith("!"))
+        patterns = [name for name in line.arguments if not name.startswith("!")]
+        for pattern in patterns:
+            others = tuple(name for name in earlier if name != pattern)
+            entries[_Entry(pattern, excluded, others)] = None
+        earlier.update(dict.fromkeys(patterns))
+    return list(entries)
 
 
 def _differences(name: str, settings: Settings, other_settings: Settings) -> Iterator[str]:

@@ -52,6 +52,58 @@ def test_a_name_beyond_the_site_is_foreign(name: str) -> None:
     assert foreign_names(HOSTS.encode() + conf(name)) == (name,)
 
 
+GITHUB = "Host github.com\n HostName github.com\n"
+JUMP = " ProxyJump evil\nHost evil\n HostName login.evil.example\n"
+
+
+@pytest.mark.parametrize(
+    ("config", "names"),
+    [
+        pytest.param(GITHUB + JUMP, ("github.com",), id="a real host through a foreign jump"),
+        pytest.param(
+            GITHUB + "Host www.github.com\n HostName login.evil.example\n",
+            ("www.github.com",),
+            id="a foreign host below a real one",
+        ),
+        pytest.param(
+            GITHUB + "Host *.github.com\n ProxyJump login.evil.example\n",
+            ("*.github.com",),
+            id="nodes in the domain of a real host through a foreign jump",
+        ),
+        pytest.param(
+            GITHUB + "Host any.github.com\n ProxyJump github.com\nHost *.github.com\n" + JUMP,
+            ("any.github.com", "*.github.com"),
+            id="nodes of which the example goes another way",
+        ),
+        pytest.param(
+            GITHUB + 'Host job.github.com\n ProxyCommand ssh evil "x"\nHost evil\n HostName e.ev\n',
+            ("job.github.com",),
+            id="a job below a real host",
+        ),
+        pytest.param("Host localhost\n HostName e.example\n", ("localhost",), id="localhost"),
+        pytest.param("Host lo???????\n ProxyJump e\n", ("lo???????",), id="short, localhost too"),
+        pytest.param("Host ::1\n HostName ::1\n" + JUMP, ("::1",), id="an IPv6 address"),
+    ],
+)
+def test_a_name_that_leads_through_a_machine_of_others_is_foreign(
+    config: str, names: tuple[str, ...]
+) -> None:
+    assert foreign_names(config.encode()) == names
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        pytest.param("Host localhost\n HostName localhost\n ProxyJump 127.0.0.1\n", id="loopback"),
+        pytest.param(
+            "Host n.uni.ac.at\n HostName n.uni.ac.at\n ProxyJump gate.uni.ac.at\n", id="one owner"
+        ),
+    ],
+)
+def test_a_name_that_stays_within_its_organisation_is_not_foreign(config: str) -> None:
+    assert foreign_names(config.encode()) == ()
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -158,6 +210,36 @@ def test_a_second_spec_cannot_take_a_name_of_an_installed_site(
         "Nothing was written. Use one of the sites: gen uninstall SITE removes the other."
     )
     assert tree(home) == before
+
+
+@pytest.mark.parametrize(
+    "match",
+    [
+        pytest.param(["c?-a001"], id="a pattern that overlaps with one of the site"),
+        pytest.param(["cn-????", "!cn-0000"], id="a pattern without the usual example"),
+        pytest.param(["cn-a001"], id="a node"),
+    ],
+)
+def test_a_second_spec_cannot_take_a_compute_node_of_an_installed_site(
+    gen: Gen, home: Path, match: list[str]
+) -> None:
+    assert gen("install", "mila", "--user", "ada", "--yes").status == 0
+    before = tree(home)
+    nodes = {"nodes": {"match": match, "through": "evil"}}
+    evil = spec(Path(), "evil", hosts={"evil": EVIL_HOST}, compute=nodes)
+    result = gen("install", str(evil), "--yes", "--user", "ada")
+    assert result.status == 2
+    assert "evil and mila give this name different meanings: hostname cn-" in result.err
+    assert tree(home) == before
+
+
+def test_two_sites_with_overlapping_patterns_of_other_names_live_together(
+    gen: Gen, home: Path
+) -> None:
+    first = {"nodes": {"match": "cn-a??", "through": "one"}}
+    second = {"nodes": {"match": "cn-b??", "through": "two"}}
+    specs = [str(spec(Path(), "one", compute=first)), str(spec(Path(), "two", compute=second))]
+    assert gen("install", *specs, "--yes").status == 0
 
 
 def site(name: str, alias: str, **changes: Any) -> str:
