@@ -1,7 +1,12 @@
-"""Open files that a user, a checkout or another program may have put there: regular files only."""
+"""Read files that a user, a checkout or another program may have put there.
+
+Only regular files are read, and files with private contents only if no other user can write them.
+"""
 
 import errno
+import grp
 import os
+import pwd
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -89,6 +94,68 @@ def is_regular(path: Path) -> bool:
             return False
     _refuse_other_kinds(path, status)
     return not stat.S_ISDIR(status.st_mode)
+
+
+def refuse_others(path: Path) -> None:
+    """Refuse a private file that another user owns or can write, or whose directory is such.
+
+    Call it for what gen keeps below the home directory: by it, gen deletes files and sends
+    secrets. A missing file is refused if its directory would let another user put one there.
+    """
+    with os_errors_named(path):
+        # The file that links lead to has a directory of its own.
+        for entry in dict.fromkeys((path, path.parent, path.resolve(), path.resolve().parent)):
+            try:
+                status = entry.stat()
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            _refuse_owner_and_mode(entry, status)
+
+
+def _refuse_owner_and_mode(path: Path, status: os.stat_result) -> None:
+    # root can change every file anyway.
+    if status.st_uid not in (os.geteuid(), 0):
+        raise GenError(
+            f"{path}: belongs to {_user_name(status.st_uid)}, another user; "
+            "move it away, then try again"
+        )
+    writable_by_others = bool(status.st_mode & stat.S_IWOTH)
+    writable_by_group = bool(status.st_mode & stat.S_IWGRP)
+    if writable_by_others or (writable_by_group and not _is_private_group(path, status.st_gid)):
+        mode = stat.S_IMODE(status.st_mode)
+        raise GenError(
+            f"{path}: other users can write to it (mode {mode:o}); run chmod go-w {path}, "
+            "and check its contents"
+        )
+
+
+def _is_private_group(path: Path, group: int) -> bool:
+    """Return whether only the user is in a group: many systems give each user such a group.
+
+    OpenSSH of Debian has the same rule for its configuration (user-group-modes.patch).
+    """
+    # With an access control list, the bits of the group are those of its mask (acl(5)).
+    if hasattr(os, "listxattr"):
+        try:
+            if "system.posix_acl_access" in os.listxattr(path):
+                return False
+        except OSError:
+            pass  # the file system has none
+    try:
+        user = pwd.getpwuid(os.geteuid())
+        entry = grp.getgrgid(group)
+    except KeyError:
+        return False
+    if entry.gr_gid != user.pw_gid or entry.gr_name != user.pw_name:
+        return False
+    return set(entry.gr_mem) <= {user.pw_name}
+
+
+def _user_name(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"user {number}"
 
 
 def _open_without_waiting(path: Path) -> int:

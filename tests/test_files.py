@@ -1,13 +1,15 @@
 """Regular files are read, and other kinds refused."""
 
+import grp
 import os
+import pwd
 import socket
 from pathlib import Path
 
 import pytest
 
 from generator.errors import GenError
-from generator.files import is_regular, read_plain, read_regular
+from generator.files import is_regular, read_plain, read_regular, refuse_others
 
 
 @pytest.fixture
@@ -107,3 +109,96 @@ def test_read_plain_returns_nothing_for_everything_else(tmp_path: Path, kind: st
     elif kind == "fifo":
         os.mkfifo(path)
     assert read_plain(str(path)) is None
+
+
+@pytest.fixture
+def private(tmp_path: Path) -> Path:
+    """A file of the user alone, in a directory of the user alone."""
+    directory = tmp_path / "private"
+    directory.mkdir(mode=0o700)
+    path = directory / "file"
+    path.touch(0o600)
+    return path
+
+
+def test_a_private_file_and_a_missing_one_are_accepted(private: Path) -> None:
+    refuse_others(private)
+    refuse_others(private.with_name("missing"))
+    refuse_others(private.parent / "missing/missing")
+
+
+@pytest.mark.parametrize("mode", [0o602, 0o666])
+def test_a_file_that_other_users_can_write_is_refused(private: Path, mode: int) -> None:
+    private.chmod(mode)
+    with pytest.raises(GenError) as error:
+        refuse_others(private)
+    assert str(error.value) == (
+        f"{private}: other users can write to it (mode {mode:o}); run chmod go-w {private}, "
+        "and check its contents"
+    )
+
+
+@pytest.mark.parametrize("name", ["file", "missing"])
+def test_a_directory_that_other_users_can_write_is_refused(private: Path, name: str) -> None:
+    private.parent.chmod(0o777)
+    with pytest.raises(GenError) as error:
+        refuse_others(private.with_name(name))
+    assert str(error.value) == (
+        f"{private.parent}: other users can write to it (mode 777); "
+        f"run chmod go-w {private.parent}, and check its contents"
+    )
+
+
+def test_a_link_into_a_directory_of_others_is_refused(private: Path) -> None:
+    shared = private.parent.with_name("shared")
+    shared.mkdir()
+    shared.chmod(0o777)
+    (shared / "file").touch(0o600)
+    link = private.with_name("link")
+    link.symlink_to(shared / "file")
+    with pytest.raises(GenError) as error:
+        refuse_others(link)
+    assert str(error.value).startswith(f"{shared}: other users can write to it")
+
+
+def test_a_file_of_another_user_is_refused(private: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if os.geteuid() == 0:
+        os.chown(private, 54321, -1)
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: 54321)
+    with pytest.raises(GenError) as error:
+        refuse_others(private)
+    name = pwd.getpwuid(os.getuid()).pw_name if os.getuid() else "user 54321"
+    assert str(error.value) == (
+        f"{private}: belongs to {name}, another user; move it away, then try again"
+    )
+
+
+@pytest.mark.parametrize(
+    ("group_name", "members", "refused"),
+    [
+        pytest.param("ada", [], False, id="the group of the user"),
+        pytest.param("ada", ["ada"], False, id="it names the user"),
+        pytest.param("ada", ["bob"], True, id="another user is in it"),
+        pytest.param("users", [], True, id="the usual group of many users"),
+    ],
+)
+def test_only_the_private_group_of_the_user_may_write(
+    private: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    group_name: str,
+    members: list[str],
+    refused: bool,
+) -> None:
+    private.chmod(0o660)
+    group = private.stat().st_gid
+    user = pwd.struct_passwd(("ada", "x", os.geteuid(), group, "", "/", "/bin/sh"))
+    monkeypatch.setattr(pwd, "getpwuid", lambda _: user)
+    monkeypatch.setattr(
+        grp, "getgrgid", lambda _: grp.struct_group((group_name, "x", group, members))
+    )
+    if not refused:
+        refuse_others(private)
+        return
+    with pytest.raises(GenError, match="other users can write to it"):
+        refuse_others(private)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from generator import codec
 from generator.errors import GenError, os_errors_named
-from generator.files import open_regular, read_regular
+from generator.files import open_regular, read_regular, refuse_others
 from generator.renewal.secret import Secret
 from generator.workspace import writer
 
@@ -62,6 +62,7 @@ def read(path: Path) -> Credentials:
 
 
 def _private_content(path: Path) -> bytes:
+    refuse_others(path)
     try:
         with open_regular(path) as file:
             # Of the open file: another one could be put at the path between two looks.
@@ -130,6 +131,7 @@ def save(path: Path, credentials: Credentials, scratch_name: str) -> None:
 
 def write_secret_file(path: Path, text: str, scratch_name: str) -> None:
     """Replace a file of secrets by way of a name that the next run knows and deletes."""
+    refuse_others(path)
     with os_errors_named(path):
         writer.write_private(path, text.encode(), 0o600, path.with_name(scratch_name))
 

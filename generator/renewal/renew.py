@@ -40,8 +40,8 @@ def refresh(
     if options.rotate and not settings.authentik:
         raise GenError(f"{settings.site}: has no credentials that can be rotated")
     before = certificate_file.read(settings.certificate)
-    state = run.store.read()
     try:
+        state = run.store.read()
         secrets = run.secrets()
         _write_due(run, before, secrets)
         if not _needs_work(run, before, state, secrets):

@@ -15,7 +15,7 @@ from pathlib import Path
 from generator import codec, paths
 from generator.clock import Deadline
 from generator.errors import GenError, os_errors_named
-from generator.files import read_regular
+from generator.files import read_regular, refuse_others
 from generator.workspace import writer
 
 
@@ -51,8 +51,12 @@ class Store:
     directory: Path
 
     def read(self) -> State:
-        """Return the state; an unreadable file counts as none, since a renewal can start afresh."""
+        """Return the state; an unreadable file counts as none, since a renewal can start afresh.
+
+        A file that another user may have written is refused.
+        """
         path = self._path("json")
+        refuse_others(path)
         # Not strict: a newer gen may have written keys that this one does not know.
         try:
             value = codec.parse(read_regular(path), str(path))
@@ -63,6 +67,7 @@ class Store:
     def write(self, state: State) -> None:
         """Replace the state file."""
         path = self._path("json")
+        refuse_others(path)
         with os_errors_named(path):
             writer.write_private(path, codec.dump(state), 0o600)
 
@@ -78,6 +83,7 @@ class Store:
     @contextmanager
     def lock(self, deadline: Deadline) -> Iterator[None]:
         """Keep every other run away; a run that waited must read the state again."""
+        refuse_others(self._path("lock"))
         with writer.locked(self._path("lock"), deadline.left()):
             yield
 

@@ -1,5 +1,6 @@
 """Write files: the only module that changes any file of the user."""
 
+import errno
 import fcntl
 import os
 import time
@@ -190,7 +191,7 @@ def write_private(path: Path, content: bytes, mode: int, scratch: Path | None = 
     Raises:
         OSError: the file cannot be written.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make_private(path.parent)
     replace(path, content, mode, scratch)
 
 
@@ -200,7 +201,7 @@ def write_backup(path: Path, content: bytes, most: int) -> None:
     Raises:
         OSError: the file cannot be written.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make_private(path.parent)
     backups = list(path.parent.glob(f"*{path.suffix}"))
     backups.sort(key=lambda backup: backup.stat().st_mtime_ns)
     surplus = max(0, len(backups) - most + 1)
@@ -222,7 +223,23 @@ def make_private_directories(directories: Iterable[Path]) -> None:
     """Make directories for the user alone; the outermost comes first."""
     for directory in directories:
         with os_errors_named(directory):
-            directory.mkdir(mode=0o700, exist_ok=True)
+            _make_private(directory)
+
+
+def _make_private(directory: Path) -> None:
+    """Make a directory and its missing parents with mode 0700, whatever the umask.
+
+    `Path.mkdir` gives the parents the mode that the umask leaves, which may let others write.
+    """
+    missing = [path for path in (directory, *directory.parents) if not path.exists()]
+    for path in reversed(missing):
+        try:
+            path.mkdir(mode=0o700)
+        except FileExistsError:  # another run has made it
+            continue
+        path.chmod(0o700)
+    if not directory.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(directory))
 
 
 def set_mode(path: Path, mode: int) -> None:
@@ -259,7 +276,7 @@ def _lock(file: Path, seconds: float) -> int:
     while True:
         is_regular(file)  # refuses a FIFO, socket or device
         try:
-            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _make_private(file.parent)
             descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
         except FileNotFoundError:
             continue  # another process has just removed the directory

@@ -287,6 +287,22 @@ def test_a_credentials_file_that_other_users_may_read_is_refused(gen: Gen, home:
     )
 
 
+@pytest.mark.parametrize("path", [".local/state/gen", ".config/dagster-slurm"])
+def test_files_that_other_users_can_write_are_refused_and_nothing_is_sent(
+    gen: Gen, home: Path, path: str
+) -> None:
+    write_credentials(home, "ASC_OIDC_APP_PASSWORD=so-it-is-unattended\n")
+    directory = home / path
+    directory.mkdir(parents=True, exist_ok=True)
+    directory.chmod(0o777)
+    result = gen("refresh", "musica")
+    assert result.status == 2
+    assert result.err == (
+        f"musica: {directory}: other users can write to it (mode 777); "
+        f"run chmod go-w {directory}, and check its contents\n"
+    )
+
+
 Centre = Callable[..., None]
 SPEC = """\
 site: ours

@@ -42,6 +42,31 @@ def test_a_written_state_is_read_again_and_only_its_owner_can_read_it(store: Sto
     assert store.directory.stat().st_mode & 0o777 == 0o700
 
 
+@pytest.mark.parametrize("umask", [0o000, 0o002, 0o007, 0o077, 0o777])
+def test_the_state_is_private_whatever_the_umask(store: Store, umask: int) -> None:
+    previous = os.umask(umask)
+    try:
+        store.write(FULL)
+    finally:
+        os.umask(previous)
+    for directory in (store.directory, store.directory.parent):
+        assert directory.stat().st_mode & 0o777 == 0o700
+    assert (store.directory / "musica.json").stat().st_mode & 0o777 == 0o600
+    assert store.read() == FULL
+
+
+@pytest.mark.parametrize("name", [".", "musica.json"])
+def test_a_state_that_other_users_can_write_is_refused(store: Store, name: str) -> None:
+    store.write(FULL)
+    path = store.directory / name
+    path.chmod(0o777)
+    message = f"^{path}: other users can write to it .mode 777.; run chmod go-w {path}, and check"
+    with pytest.raises(GenError, match=message):
+        store.read()
+    with pytest.raises(GenError, match=message):
+        store.write(State())
+
+
 @pytest.mark.parametrize(
     "content",
     [
