@@ -14,9 +14,11 @@ from generator.report.finding import Finding
 from generator.revisions.changes import SpecFile, spec_changes
 from generator.ssh.keys import fingerprint
 
+# The clock is passed, so that the age of a fact doesn't depend on the day the tests run.
 TODAY = date(2026, 6, 15)
 PIN = "SHA256:" + "A" * 43
 OTHER = "SHA256:" + "A" * 42 + "E"
+# A real public key: its fingerprint is computed.
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDumqy+fbEwTOtyVlPGqzS/k4i/hJ8L+kUDf6MpWO1OI"
 SPEC: dict[str, Any] = {
     "site": "hpc",
@@ -53,20 +55,29 @@ SPEC: dict[str, Any] = {
     "deployment": {"base_path": "/home/{user}"},
     "ray": {"dashboard_port": 8265, "pre_start_commands": "ulimit -n 65536"},
 }
+COMPARE_KEYS = (
+    "host keys of hpc, gate changed;"
+    " a second person should compare them with https://hpc.example.org"
+)
 Change = Callable[[dict[str, Any]], object]
 
 
 def specs(data: dict[str, Any], path: str = "site_specs/hpc.yaml") -> dict[str, SpecFile]:
     stream = BytesIO()
-    YAML().dump(data, stream)  # in the order of the keys, which typ="safe" would sort
+    # typ="safe" would sort the keys, and some of these tests are about their order.
+    YAML().dump(data, stream)
     root = yaml_document.parse(stream.getvalue(), path)
     return {data["site"]: SpecFile(path, root, validate.spec(root, path))}
 
 
 def changes_after(change: Change) -> list[Finding]:
-    new = copy.deepcopy(SPEC)
-    change(new)
-    return spec_changes(specs(SPEC), specs(new), TODAY)
+    changed_spec = copy.deepcopy(SPEC)
+    change(changed_spec)
+    return spec_changes(specs(SPEC), specs(changed_spec), TODAY)
+
+
+def rules(findings: list[Finding]) -> list[str]:
+    return [finding.rule for finding in findings]
 
 
 def put(value: Any, *keys: str) -> Change:
@@ -78,11 +89,11 @@ def put(value: Any, *keys: str) -> Change:
     return change
 
 
-def rename(old: str, new: str, *keys: str) -> Change:
+def rename(old_key: str, new_key: str, *keys: str) -> Change:
     def change(data: dict[str, Any]) -> None:
         for key in keys:
             data = data[key]
-        data[new] = data.pop(old)
+        data[new_key] = data.pop(old_key)
 
     return change
 
@@ -102,18 +113,20 @@ def reverse_order(data: dict[str, Any]) -> None:
         pytest.param(
             put({"ed25519": OTHER}, "host_keys", "all", "fingerprints"),
             "trust",
-            "host keys of hpc, gate changed; a second person should compare them with https://hpc.example.org",
+            COMPARE_KEYS,
             (f"added ed25519 {OTHER}", f"removed ed25519 {PIN}"),
             id="a fingerprint",
         ),
         pytest.param(
             put([{"hosts": "*.example.org", "key": KEY}], "host_keys", "all", "authorities"),
             "trust",
-            "host keys of hpc, gate changed; a second person should compare them with https://hpc.example.org",
+            COMPARE_KEYS,
             (f"added host CA for *.example.org: {fingerprint(KEY)}",),
             id="a host CA",
         ),
         pytest.param(
+            # The keys stay the same, but gen no longer pins them by default: ssh then asks the
+            # user.
             put("mail", "host_keys", "all", "source"),
             "trust",
             "host keys of hpc: pinned changed",
@@ -163,6 +176,7 @@ def reverse_order(data: dict[str, Any]) -> None:
             id="a CA's fingerprint",
         ),
         pytest.param(
+            # ssh runs `proxy` on the login host with the rights of the user.
             put("curl-job", "jobs", "hpc-job", "proxy"),
             "trust",
             "job hpc-job: proxy changed",
@@ -204,6 +218,7 @@ def reverse_order(data: dict[str, Any]) -> None:
             id="a walltime",
         ),
         pytest.param(
+            # The first QoS is the default of a job, so here the order has a meaning.
             put(["long", "normal"], "slurm", "partitions", "cpu", "qos"),
             "access",
             "partition cpu: qos changed",
@@ -254,7 +269,7 @@ def reverse_order(data: dict[str, Any]) -> None:
         ),
     ],
 )
-def test_a_change_has_a_weight_and_says_what_was_and_what_is(
+def test_a_change_has_a_weight_and_shows_both_values(
     change: Change, weight: str, message: str, details: tuple[str, ...]
 ) -> None:
     first = changes_after(change)[0]
@@ -279,6 +294,7 @@ def test_a_change_has_a_weight_and_says_what_was_and_what_is(
         ),
         pytest.param(put("1-00:00:00", "slurm", "walltime"), id="a walltime in days"),
         pytest.param(put("4096M", "slurm", "mem"), id="memory in another unit"),
+        # sbatch(1): the default unit of --mem is megabytes.
         pytest.param(put("4096", "slurm", "mem"), id="memory without a unit"),
         pytest.param(put("960m", "auth", "lifetime"), id="a lifetime in minutes"),
         pytest.param(
@@ -286,17 +302,19 @@ def test_a_change_has_a_weight_and_says_what_was_and_what_is(
             id="accounts in another order",
         ),
         pytest.param(
-            put("LOGIN.example.org", "hosts", "hpc", "host"), id="a host name in capitals"
+            # DNS and ssh compare host names without regard to case.
+            put("LOGIN.example.org", "hosts", "hpc", "host"),
+            id="a host name in capitals",
         ),
         pytest.param(put(22, "hosts", "hpc", "port"), id="a default that is written down"),
         pytest.param(put("hpc", "compute", "nodes", "through"), id="the same"),
     ],
 )
-def test_what_has_no_meaning_is_silent(change: Change) -> None:
+def test_an_edit_without_meaning_is_not_reported(change: Change) -> None:
     assert changes_after(change) == []
 
 
-def test_a_source_by_another_name_is_silent() -> None:
+def test_a_renamed_source_is_not_reported() -> None:
     def change(data: dict[str, Any]) -> None:
         rename("docs", "pages", "sources")(data)
         data["hosts"]["hpc"]["source"] = data["host_keys"]["all"]["source"] = "pages"
@@ -306,6 +324,7 @@ def test_a_source_by_another_name_is_silent() -> None:
 
 def test_another_host_first_is_another_usual_host() -> None:
     def change(data: dict[str, Any]) -> None:
+        # gen and Dagster use the first host of a spec where the user names none.
         data["hosts"] = {"gate": data["hosts"]["gate"], "hpc": data["hosts"]["hpc"]}
 
     [finding] = changes_after(change)
@@ -318,11 +337,11 @@ def test_another_host_first_is_another_usual_host() -> None:
 
 def test_a_whole_key_says_the_same_as_its_fingerprint() -> None:
     """The pin is the same, however it is written."""
-    old, new = copy.deepcopy(SPEC), copy.deepcopy(SPEC)
-    del old["host_keys"]["all"]["fingerprints"], new["host_keys"]["all"]["fingerprints"]
-    old["host_keys"]["all"]["keys"] = KEY
-    new["host_keys"]["all"]["fingerprints"] = {"ed25519": fingerprint(KEY)}
-    assert spec_changes(specs(old), specs(new), TODAY) == []
+    before, after = copy.deepcopy(SPEC), copy.deepcopy(SPEC)
+    del before["host_keys"]["all"]["fingerprints"]
+    before["host_keys"]["all"]["keys"] = KEY
+    after["host_keys"]["all"]["fingerprints"] = {"ed25519": fingerprint(KEY)}
+    assert spec_changes(specs(before), specs(after), TODAY) == []
 
 
 def test_the_gravest_comes_first() -> None:
@@ -332,18 +351,13 @@ def test_the_gravest_comes_first() -> None:
         data["slurm"]["walltime"] = "48:00:00"
         data["hosts"]["gate"]["port"] = 22
 
-    assert [finding.rule for finding in changes_after(change)] == [
-        "trust",
-        "access",
-        "tuning",
-        "prose",
-    ]
+    assert rules(changes_after(change)) == ["trust", "access", "tuning", "prose"]
 
 
 def test_a_finding_points_at_the_line_of_its_key() -> None:
-    new = copy.deepcopy(SPEC)
-    new["hosts"]["gate"]["port"] = 22
-    sheets = specs(new)
+    changed_spec = copy.deepcopy(SPEC)
+    changed_spec["hosts"]["gate"]["port"] = 22
+    sheets = specs(changed_spec)
     [finding] = spec_changes(specs(SPEC), sheets, TODAY)
     assert finding.line == sheets["hpc"].document.at("hosts.gate.port").line > 1
     assert (finding.path, finding.key) == ("site_specs/hpc.yaml", "hosts.gate.port")
@@ -361,12 +375,9 @@ def test_a_new_site_says_whom_its_people_trust() -> None:
 
 
 def test_a_new_site_without_sources_is_a_finding() -> None:
-    new = copy.deepcopy(SPEC)
-    del new["sources"], new["host_keys"], new["hosts"]["hpc"]["source"]
-    assert [finding.rule for finding in spec_changes({}, specs(new), TODAY)] == [
-        "trust",
-        "unsourced",
-    ]
+    changed_spec = copy.deepcopy(SPEC)
+    del changed_spec["sources"], changed_spec["host_keys"], changed_spec["hosts"]["hpc"]["source"]
+    assert rules(spec_changes({}, specs(changed_spec), TODAY)) == ["trust", "unsourced"]
 
 
 @pytest.mark.parametrize(
@@ -377,50 +388,54 @@ def test_a_new_site_without_sources_is_a_finding() -> None:
     ],
 )
 def test_a_new_site_with_facts_older_than_a_year_is_a_finding(day: str, aged: bool) -> None:
-    new = copy.deepcopy(SPEC)
-    new["sources"]["docs"]["checked"] = day
-    rules = {finding.rule: finding for finding in spec_changes({}, specs(new), TODAY)}
-    assert ("aged" in rules) is aged
+    changed_spec = copy.deepcopy(SPEC)
+    changed_spec["sources"]["docs"]["checked"] = day
+    findings = {finding.rule: finding for finding in spec_changes({}, specs(changed_spec), TODAY)}
+    assert ("aged" in findings) is aged
     if aged:
-        assert rules["aged"].message == f"facts were last checked on {day}, more than a year ago"
-        assert rules["aged"].details == ("hosts.hpc", "host_keys.all")
+        assert findings["aged"].message == f"facts were last checked on {day}, more than a year ago"
+        assert findings["aged"].details == ("hosts.hpc", "host_keys.all")
 
 
 def test_a_fact_that_was_checked_later_than_its_source_is_not_old() -> None:
-    new = copy.deepcopy(SPEC)
-    new["sources"]["docs"]["checked"] = "2020-01-01"
-    new["hosts"]["hpc"]["checked"] = new["host_keys"]["all"]["checked"] = "2026-06-01"
-    assert [finding.rule for finding in spec_changes({}, specs(new), TODAY)] == ["trust"]
+    changed_spec = copy.deepcopy(SPEC)
+    changed_spec["sources"]["docs"]["checked"] = "2020-01-01"
+    changed_spec["hosts"]["hpc"]["checked"] = "2026-06-01"
+    changed_spec["host_keys"]["all"]["checked"] = "2026-06-01"
+    assert rules(spec_changes({}, specs(changed_spec), TODAY)) == ["trust"]
 
 
-def test_a_site_that_is_no_longer_there_is_a_finding() -> None:
+def test_a_removed_site_is_a_finding() -> None:
     [finding] = spec_changes(specs(SPEC), {}, TODAY)
     assert (finding.rule, finding.message) == ("access", "the site hpc was removed")
 
 
-def test_a_file_by_another_name_is_silent() -> None:
+def test_a_renamed_file_is_not_reported() -> None:
     assert spec_changes(specs(SPEC), specs(SPEC, "site_specs/moved.yaml"), TODAY) == []
 
 
-def test_the_name_of_an_entry_does_not_make_light_of_what_changes_in_it() -> None:
-    old, new = copy.deepcopy(SPEC), copy.deepcopy(SPEC)
-    old["hosts"]["keepalive"] = {"host": "a.example.org"}
-    new["hosts"]["keepalive"] = {"host": "b.example.org"}
-    assert [finding.rule for finding in spec_changes(specs(old), specs(new), TODAY)] == ["trust"]
+def test_a_host_with_the_name_of_a_setting_keeps_the_weight_of_a_host() -> None:
+    before, after = copy.deepcopy(SPEC), copy.deepcopy(SPEC)
+    # `keepalive` as a setting only tunes. A weight that is looked up by the last key would let an
+    # attacker hide a new host name behind such an alias.
+    before["hosts"]["keepalive"] = {"host": "a.example.org"}
+    after["hosts"]["keepalive"] = {"host": "b.example.org"}
+    assert rules(spec_changes(specs(before), specs(after), TODAY)) == ["trust"]
 
 
 def in_turn(groups: list[str]) -> dict[str, Any]:
-    """Return a site whose groups of compute nodes stand in some order; ssh takes the first that matches a name."""
-    known = {
+    """Return a site whose groups of compute nodes stand in the given order."""
+    # ssh takes the first group that matches a name: cn-001 is in the first two of these.
+    all_groups = {
         "wide": {"match": "cn*", "through": "hpc"},
         "narrow": {"match": "cn-???", "through": "gate"},
         "other": {"match": "gn*", "through": "hpc"},
     }
-    return SPEC | {"compute": {name: known[name] for name in groups}}
+    return SPEC | {"compute": {name: all_groups[name] for name in groups}}
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "rules"),
+    ("before", "after", "expected"),
     [
         pytest.param(
             ["wide", "narrow"], ["narrow", "wide"], ["trust"], id="groups with a name in common"
@@ -428,20 +443,18 @@ def in_turn(groups: list[str]) -> dict[str, Any]:
         pytest.param(["wide", "other"], ["other", "wide"], [], id="groups with none"),
     ],
 )
-def test_an_order_that_decides_is_told(
-    before: list[str], after: list[str], rules: list[str]
+def test_the_order_of_groups_is_reported_where_it_decides_the_route(
+    before: list[str], after: list[str], expected: list[str]
 ) -> None:
     findings = spec_changes(specs(in_turn(before)), specs(in_turn(after)), TODAY)
-    assert [finding.rule for finding in findings] == rules
+    assert rules(findings) == expected
 
 
-def test_the_order_of_two_ways_into_one_host_is_told() -> None:
-    ways = {"a": {"host": "x.example.org"}, "b": {"host": "x.example.org", "port": 2222}}
+def test_the_order_of_two_entries_for_one_host_is_reported() -> None:
+    # `ssh x.example.org` uses the port of the entry that comes first.
+    entries = {"a": {"host": "x.example.org"}, "b": {"host": "x.example.org", "port": 2222}}
     usual = {"hpc": SPEC["hosts"]["hpc"], "gate": SPEC["hosts"]["gate"]}
-    old, new = (
-        SPEC | {"hosts": usual | ways},
-        SPEC | {"hosts": usual | dict(reversed(ways.items()))},
-    )
-    assert [finding.message for finding in spec_changes(specs(old), specs(new), TODAY)] == [
-        "order: hosts changed"
-    ]
+    before = SPEC | {"hosts": usual | entries}
+    after = SPEC | {"hosts": usual | dict(reversed(entries.items()))}
+    findings = spec_changes(specs(before), specs(after), TODAY)
+    assert [finding.message for finding in findings] == ["order: hosts changed"]

@@ -13,9 +13,11 @@ from generator.schema.site import SiteSpec
 
 TODAY = date(2026, 6, 15)
 PIN = "SHA256:" + "A" * 43
+# Tomorrow: a date of next year that was typed by mistake would keep a fact fresh for two years.
 AHEAD = date(2026, 6, 16)
 SOURCES: dict[str, Any] = {
     "docs": {"url": "https://hpc.example.org", "checked": date(2026, 6, 1)},
+    # A year and a day before TODAY: the first day that raises the question.
     "old": {"ref": "a page", "checked": date(2025, 6, 14)},
     "mail": {"ref": "a letter", "checked": date(2026, 6, 1), "weak": "not signed"},
     "undated": {"ref": "a page"},
@@ -23,8 +25,8 @@ SOURCES: dict[str, Any] = {
 }
 
 
-def site(name: str = "hpc", **more: Any) -> SiteSpec:
-    """Return a site about which there is nothing to ask, or with what a test puts in its place."""
+def site(name: str = "hpc", **parts: Any) -> SiteSpec:
+    """Return a site that raises no question, with the given parts in place of its own."""
     usual: dict[str, Any] = {
         "site": name,
         "title": name,
@@ -33,16 +35,16 @@ def site(name: str = "hpc", **more: Any) -> SiteSpec:
         "host_keys": {"login": {"hosts": name, "fingerprints": {"ed25519": PIN}, "source": "docs"}},
         "auth": {"method": "publickey", "source": "docs"},
     }
-    return SiteSpec.model_validate(usual | more)
+    return SiteSpec.model_validate(usual | parts)
 
 
-def asked(spec: SiteSpec, *others: SiteSpec) -> list[str]:
-    faults = questions(spec, {other.site: other for other in others}, TODAY)
+def asked(spec: SiteSpec, *neighbours: SiteSpec) -> list[str]:
+    faults = questions(spec, {neighbour.site: neighbour for neighbour in neighbours}, TODAY)
     return [f"{'.'.join(map(str, fault.loc))}: {fault.message}" for fault in faults]
 
 
-def host(**more: Any) -> dict[str, Any]:
-    return {"hpc": {"host": "hpc.example.org", "source": "docs"} | more}
+def host(**parts: Any) -> dict[str, Any]:
+    return {"hpc": {"host": "hpc.example.org", "source": "docs"} | parts}
 
 
 @pytest.mark.parametrize(
@@ -68,7 +70,8 @@ def host(**more: Any) -> dict[str, Any]:
         pytest.param(
             {"hosts": host(source="old"), "deployment": {"base_path": "/x", "source": "old"}},
             [
-                "hosts.hpc: does this still hold? It was last checked on 2025-06-14, like 1 other fact"
+                "hosts.hpc: does this still hold? It was last checked on 2025-06-14,"
+                " like 1 other fact"
             ],
             id="several old facts are one question",
         ),
@@ -84,7 +87,8 @@ def host(**more: Any) -> dict[str, Any]:
                 }
             },
             [
-                "host_keys.login: is there a better source? gen does not pin these keys by default: not signed"
+                "host_keys.login: is there a better source?"
+                " gen does not pin these keys by default: not signed"
             ],
             id="pins from a weak source",
         ),
@@ -121,7 +125,9 @@ def host(**more: Any) -> dict[str, Any]:
         ),
     ],
 )
-def test_what_is_asked_about_one_site(parts: dict[str, Any], expected: list[str]) -> None:
+def test_a_reviewer_asks_about_the_facts_of_one_site(
+    parts: dict[str, Any], expected: list[str]
+) -> None:
     assert asked(site(**parts)) == expected
 
 
@@ -129,12 +135,13 @@ NODES = {"match": "cn-???", "through": "hpc", "source": "docs"}
 
 
 @pytest.mark.parametrize(
-    ("mine", "theirs", "expected"),
+    ("checked", "neighbour", "expected"),
     [
         pytest.param(site(), site("other"), [], id="two sites that have nothing in common"),
         pytest.param(site(), site(), [], id="a site is not compared with itself"),
         pytest.param(
             site(),
+            # ssh compares aliases without regard to case, and the first block wins for both.
             site("other", hosts={"HPC": {"host": "x.example.org"}}, host_keys={}),
             ["hosts.hpc: the alias hpc is also an alias of other"],
             id="an alias",
@@ -164,6 +171,7 @@ NODES = {"match": "cn-???", "through": "hpc", "source": "docs"}
             id="patterns that match no name together",
         ),
         pytest.param(
+            # Several sites call their nodes cn-001; `common` says that the author knows it.
             site(compute={"n": NODES | {"common": True}}),
             site("other", compute={"n": {"match": "cn*", "through": "other"}}),
             [],
@@ -176,7 +184,8 @@ NODES = {"match": "cn-???", "through": "hpc", "source": "docs"}
             ),
             site("other"),
             [
-                "hosts.Other.example.org: does the site publish host keys? The spec has none, so ssh asks the user",
+                "hosts.Other.example.org: does the site publish host keys?"
+                " The spec has none, so ssh asks the user",
                 "hosts.Other.example.org: the alias Other.example.org is a host name of other",
             ],
             id="our alias is their host name",
@@ -204,17 +213,17 @@ NODES = {"match": "cn-???", "through": "hpc", "source": "docs"}
         ),
     ],
 )
-def test_what_is_asked_about_a_site_beside_another(
-    mine: SiteSpec, theirs: SiteSpec, expected: list[str]
+def test_a_reviewer_asks_about_clashes_with_another_site(
+    checked: SiteSpec, neighbour: SiteSpec, expected: list[str]
 ) -> None:
-    assert asked(mine, theirs) == expected
+    assert asked(checked, neighbour) == expected
 
 
 ONE_KEY = {"method": "publickey", "key": "~/.ssh/id", "source": "docs"}
 
 
 @pytest.mark.parametrize(
-    ("mine", "theirs", "expected"),
+    ("checked", "neighbour", "expected"),
     [
         pytest.param({}, {"note": "a gate", "source": "old"}, None, id="alike"),
         pytest.param({"port": 2200}, {}, "port", id="port"),
@@ -224,16 +233,24 @@ ONE_KEY = {"method": "publickey", "key": "~/.ssh/id", "source": "docs"}
             {"auth": ONE_KEY | {"source": "old"}}, {}, None, id="auth from another source"
         ),
         pytest.param(
-            {"auth": ONE_KEY | {"key": "~/.ssh/id_{site}"}}, {}, "auth", id="a key for each site"
+            # `{site}` differs between the two, so ssh would offer the key of the wrong site.
+            {"auth": ONE_KEY | {"key": "~/.ssh/id_{site}"}},
+            {},
+            "auth",
+            id="a key for each site",
         ),
         pytest.param(
-            {"via": "mine-gate"}, {"via": "their-gate"}, None, id="the same jump by another alias"
+            # Both aliases stand for gate.example.org, so ssh takes the same route.
+            {"via": "mine-gate"},
+            {"via": "their-gate"},
+            None,
+            id="the same jump by another alias",
         ),
         pytest.param({"via": "mine-gate", "port": 1}, {}, "port and via", id="port and jump"),
     ],
 )
 def test_a_machine_of_two_sites_is_reached_alike(
-    mine: dict[str, Any], theirs: dict[str, Any], expected: str | None
+    checked: dict[str, Any], neighbour: dict[str, Any], expected: str | None
 ) -> None:
     def of(name: str, entry: dict[str, Any]) -> SiteSpec:
         gate = {"host": "gate.example.org", "source": "docs"}
@@ -244,10 +261,13 @@ def test_a_machine_of_two_sites_is_reached_alike(
         keys = {"login": {"hosts": list(hosts), "fingerprints": {"ed25519": PIN}, "source": "docs"}}
         return site(name, hosts=hosts, host_keys=keys, auth=ONE_KEY)
 
-    clash = f"hosts.mine: shared.example.org is also a host of their, with another {expected}; ssh takes the first"
-    clashes = [
-        line for line in asked(of("mine", mine), of("their", theirs)) if "still hold" not in line
-    ]
+    clash = (
+        "hosts.mine: shared.example.org is also a host of their,"
+        f" with another {expected}; ssh takes the first"
+    )
+    lines = asked(of("mine", checked), of("their", neighbour))
+    # An old source raises a question of its own, which is not the subject here.
+    clashes = [line for line in lines if "still hold" not in line]
     assert clashes == ([clash] if expected else [])
 
 
@@ -289,14 +309,16 @@ def test_how_far_a_site_is_pinned(keys: dict[str, Any], expected: str) -> None:
             "site: theirs\ncountry: at\n",
             [
                 "ours.yaml:2: site: must be ours, the name of the file",
-                "ours.yaml:3: country: 'at' is not a country code of two uppercase letters (ISO 3166)",
+                "ours.yaml:3: country: 'at' is not a country code"
+                " of two uppercase letters (ISO 3166)",
             ],
             id="beside another fault",
         ),
         pytest.param(
             "site: Ours\n",
             [
-                "ours.yaml:2: site: 'Ours' is not a name of lowercase letters, digits and single dashes"
+                "ours.yaml:2: site: 'Ours' is not a name of lowercase letters,"
+                " digits and single dashes"
             ],
             id="no name at all",
         ),
@@ -311,8 +333,8 @@ def test_a_spec_is_called_as_its_file(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    rest = "title: Ours\nhosts: { ours: { host: login.example.org } }\nauth: { method: agent }\n"
-    Path("ours.yaml").write_text(f"# first\n{text}{rest}" if text else rest)
+    body = "title: Ours\nhosts: { ours: { host: login.example.org } }\nauth: { method: agent }\n"
+    Path("ours.yaml").write_text(f"# first\n{text}{body}" if text else body)
     status = validate.run([Path("ours.yaml")], strict=False, as_json=False, today=TODAY)
     assert capsys.readouterr().err.splitlines()[:-1] == expected
     assert status == (2 if expected else 0)
@@ -321,12 +343,14 @@ def test_a_spec_is_called_as_its_file(
 def test_a_spec_is_compared_with_those_of_its_folder(
     spec_file: Callable[[Mapping[str, Any]], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Whatever of them has faults is told when it is checked itself."""
     usual = {"title": "A site", "auth": {"method": "agent"}}
-    mine = spec_file(usual | {"site": "mine-a", "hosts": {"same-alias": {"host": "a.example.org"}}})
+    checked = spec_file(
+        usual | {"site": "mine-a", "hosts": {"same-alias": {"host": "a.example.org"}}}
+    )
     spec_file(usual | {"site": "mine-b", "hosts": {"same-alias": {"host": "b.example.org"}}})
-    mine.with_name("broken.yaml").write_text("site: broken\n")
-    assert validate.run([mine], strict=True, as_json=False, today=TODAY) == 1
+    # A colleague's broken spec must not fail the check of ours; it fails its own check.
+    checked.with_name("broken.yaml").write_text("site: broken\n")
+    assert validate.run([checked], strict=True, as_json=False, today=TODAY) == 1
     errors = capsys.readouterr().err
     assert "hosts.same-alias: the alias same-alias is also an alias of mine-b\n" in errors
     assert "broken" not in errors

@@ -1,4 +1,4 @@
-"""The cause of each difference between a file and its artifact, and differences that are not drift."""
+"""The cause of each difference between a file and its artifact; some differences are no drift."""
 
 from dataclasses import replace
 from pathlib import PurePosixPath
@@ -34,14 +34,12 @@ def drift_of(
     owner: Owner = Owner.MANAGED,
 ) -> list[tuple[Cause, str]]:
     files = {PATH: Written(digest(written), "0600")} if written is not None else {}
-    artifacts = (
-        [Artifact(PATH, generated, 0o600, owner=owner)] if generated is not None and current else []
-    )
+    artifacts = []
+    if generated is not None and current:
+        artifacts.append(Artifact(PATH, generated, 0o600, owner=owner))
     changes = plan(artifacts, {PATH: actual} if actual else {}, files)
-    return [
-        (drift.cause, drift.reason)
-        for drift in drifts(Lock("mila", INPUTS, files), current, changes)
-    ]
+    drift_list = drifts(Lock("mila", INPUTS, files), current, changes)
+    return [(drift.cause, drift.reason) for drift in drift_list]
 
 
 STALE = "differs from the compiled spec"
@@ -69,7 +67,8 @@ STALE = "differs from the compiled spec"
         ),
         pytest.param(
             replace(CHANGED, gen_version="0.2.0", templates_digest="cc"),
-            "the spec (hosts.mila.port) and the version of gen (0.1.0 → 0.2.0) and the templates changed",
+            "the spec (hosts.mila.port) and the version of gen (0.1.0 → 0.2.0)"
+            " and the templates changed",
             id="all of them",
         ),
     ],
@@ -101,6 +100,8 @@ def test_an_unedited_file_is_stale_if_an_input_changed(
             id="edited, and the spec changed",
         ),
         pytest.param(
+            # The file has the digest of the lock, but no input explains why it differs from the
+            # artifact: someone edited both, to hide the edit.
             OLD,
             INPUTS,
             b"old\n",
@@ -115,12 +116,14 @@ def test_an_unedited_file_is_stale_if_an_input_changed(
             id="not in the lock",
         ),
         pytest.param(
+            # git writes this on a checkout with core.autocrlf.
             Actual(b"new\r\n", 0o600),
             INPUTS,
             b"new\n",
             (
                 Cause.EDITED,
-                "has the line ends of Windows and no other difference; .gitattributes prevents that",
+                "has the line ends of Windows and no other difference;"
+                " .gitattributes prevents that",
             ),
             id="line ends",
         ),
@@ -141,7 +144,7 @@ def test_an_unedited_file_is_stale_if_an_input_changed(
         ),
     ],
 )
-def test_a_file_that_should_be_there(
+def test_a_generated_file_differs_for_one_cause(
     actual: Actual | None,
     current: RecordedInputs,
     written: bytes | None,
@@ -179,7 +182,8 @@ def test_a_file_that_should_be_there(
             [
                 (
                     Cause.ORPHANED,
-                    "its spec, site_specs/mila.yaml, is gone or belongs to another site; was edited since gen wrote it",
+                    "its spec, site_specs/mila.yaml, is gone or belongs to another site;"
+                    " was edited since gen wrote it",
                 )
             ],
             id="edited, too",
@@ -187,7 +191,7 @@ def test_a_file_that_should_be_there(
         pytest.param(None, None, [], id="gone itself"),
     ],
 )
-def test_a_file_that_should_not_be_there(
+def test_a_file_that_is_not_generated_is_orphaned(
     actual: Actual | None, current: RecordedInputs | None, expected: list[tuple[Cause, str]]
 ) -> None:
     assert drift_of(actual, current, generated=None) == expected
@@ -201,8 +205,13 @@ def test_a_file_that_should_not_be_there(
             Actual(b"new\n", 0o600), CHANGED, Owner.MANAGED, id="the same, though the spec changed"
         ),
         pytest.param(
-            Actual(b"new\n", 0o644), INPUTS, Owner.MANAGED, id="a mode that git does not keep"
+            # git keeps the executable bit alone: every checkout turns 0600 into 0644.
+            Actual(b"new\n", 0o644),
+            INPUTS,
+            Owner.MANAGED,
+            id="a mode that git does not keep",
         ),
+        # gen writes a seeded file once; from then on it is the user's.
         pytest.param(Actual(b"mine\n", 0o755), CHANGED, Owner.SEEDED, id="a seeded file, edited"),
         pytest.param(None, CHANGED, Owner.SEEDED, id="a seeded file, deleted"),
     ],

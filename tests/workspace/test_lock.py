@@ -1,4 +1,4 @@
-"""A lock comes from git, so from anybody: it says what gen generated, and everything else is refused."""
+"""A lock comes from git, so from anybody: gen refuses everything that gen does not write."""
 
 import json
 from dataclasses import replace
@@ -19,6 +19,8 @@ INPUTS = lock.RecordedInputs("0.1.0", "aa", SPEC, {"user": "ada"}, ("slurm.qos=n
 FIX = "run gen site mila --force to regenerate it"
 
 
+# One value a line keeps the diff of a lock readable, and lets git merge two branches that changed
+# different files.
 def test_a_lock_is_json_with_a_line_for_each_value() -> None:
     project = Project(PurePosixPath("p"), "a")
     content = lock.encode("mila", [ARTIFACT], replace(INPUTS, project=project))
@@ -61,7 +63,7 @@ def test_a_lock_is_json_with_a_line_for_each_value() -> None:
     )
 
 
-def test_parse_returns_what_encode_wrote() -> None:
+def test_parse_reads_the_output_of_encode() -> None:
     parsed = lock.parse(lock.encode("mila", [ARTIFACT], INPUTS), "mila.lock")
     sha256 = digests.digest(b"Host mila\n")
     assert parsed == lock.Lock("mila", INPUTS, {ARTIFACT.path: lock.Written(sha256, "0600")})
@@ -87,17 +89,20 @@ def test_a_lock_records_the_managed_files_of_a_project_and_no_seeded_ones() -> N
 
 
 def test_the_bytes_of_a_lock_do_not_depend_on_the_order_of_its_values() -> None:
-    one = replace(INPUTS, spec=replace(SPEC, key_digests={"a": "2", "b": "1"}))
-    other = replace(INPUTS, spec=replace(SPEC, key_digests={"b": "1", "a": "2"}))
-    assert lock.encode("mila", [ARTIFACT], one) == lock.encode("mila", [ARTIFACT], other)
+    ordered = replace(INPUTS, spec=replace(SPEC, key_digests={"a": "2", "b": "1"}))
+    reversed_order = replace(INPUTS, spec=replace(SPEC, key_digests={"b": "1", "a": "2"}))
+    encoded = lock.encode("mila", [ARTIFACT], ordered)
+    assert encoded == lock.encode("mila", [ARTIFACT], reversed_order)
 
 
-def test_every_value_of_a_spec_has_a_digest_of_its_own() -> None:
+def test_each_value_of_a_spec_has_its_own_digest() -> None:
     assert list(digests.key_digests({"a": {"b": 1, "c": [1]}, "d": "x"})) == ["a.b", "a.c", "d"]
+    # A change of type alone is a change of the spec too.
     assert digests.key_digests({"a": 1}) != digests.key_digests({"a": "1"})
 
 
 def test_our_side_of_a_merge_conflict_is_the_side_that_git_calls_ours() -> None:
+    # With merge.conflictStyle=diff3 git adds the base as a third side.
     content = b"a\n<<<<<<< HEAD\nours\n||||||| base\nwas\n=======\ntheirs\n>>>>>>> branch\nz\n"
     assert lock.has_conflict_markers(content)
     assert lock.our_side(content) == b"a\nours\nz\n"
@@ -131,6 +136,7 @@ NO_PROJECT = "inputs.project: is not a project below the output directory"
         pytest.param(b"", "1: is not valid JSON: Expecting value", id="empty"),
         pytest.param(b"[1]", " expected an object, found a list", id="a list"),
         pytest.param(b"\xff", " is not valid UTF-8", id="not UTF-8"),
+        # json.loads raises RecursionError here, which is not a ValueError.
         pytest.param(b"[" * 100_000, " is nested too deeply", id="deeply nested"),
         pytest.param(
             b'{"format": 1}',
@@ -138,6 +144,8 @@ NO_PROJECT = "inputs.project: is not a project below the output directory"
             id="a lock before format 2.0",
         ),
         pytest.param(
+            # The paths below are attacks: `gen site` deletes files of the lock that it generates no
+            # more, and `gen check` prints them.
             changed(files={"../x": FILE}),
             " files.../x: gen never writes this file for mila",
             id="a path above the directory",
@@ -154,6 +162,8 @@ NO_PROJECT = "inputs.project: is not a project below the output directory"
         ),
         pytest.param(changed(files={"": FILE}), " files.: expected a path", id="an empty path"),
         pytest.param(
+            # In a log of CI a second line could start with `::error` or end a code block of a
+            # report.
             changed(files={"a\nb": FILE}),
             " files.'a\\nb': expected a path",
             id="a path with a line break",
@@ -174,7 +184,10 @@ NO_PROJECT = "inputs.project: is not a project below the output directory"
             id="a list for a file",
         ),
         pytest.param(
-            changed(site="../x"), " site: is not the name of a site", id="a site that is a path"
+            # The name becomes a part of file names.
+            changed(site="../x"),
+            " site: is not the name of a site",
+            id="a site that is a path",
         ),
         pytest.param(changed(inputs={}), " inputs.gen_version: is missing", id="no inputs"),
         pytest.param(
@@ -183,6 +196,7 @@ NO_PROJECT = "inputs.project: is not a project below the output directory"
             id="a list for a user",
         ),
         pytest.param(with_inputs(profile={"user": "a\nb"}), f" {UNPRINTABLE}", id="a line break"),
+        # gen prints the recorded options in a terminal.
         pytest.param(with_inputs(overrides=["a=\x1b"]), f" {UNPRINTABLE}", id="an escape"),
         pytest.param(
             with_inputs(spec=RECORD["inputs"]["spec"] | {"key_digests": {"a\rb": "1"}}),
@@ -205,6 +219,7 @@ NO_PROJECT = "inputs.project: is not a project below the output directory"
             id="the wiring of another site",
         ),
         pytest.param(
+            # gen never deletes a seeded file; a lock that lists one would make it do so.
             with_project("p", files={"p/pyproject.toml": FILE}),
             " files.p/pyproject.toml: gen never writes this file for mila",
             id="a seeded file of the project",

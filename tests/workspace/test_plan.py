@@ -42,6 +42,7 @@ def written(content: bytes) -> Written:
         ),
         pytest.param(
             NEW,
+            # A lock that was lost, or that a merge dropped, makes no conflict by itself.
             Actual(b"new\n", 0o600),
             None,
             Action.KEEP,
@@ -84,6 +85,8 @@ def written(content: bytes) -> Written:
         pytest.param(
             SEED,
             None,
+            # The lock lists a seed that was written once; a missing file then means that the
+            # user deleted it.
             written(b"new\n"),
             Action.KEEP,
             None,
@@ -99,7 +102,7 @@ def written(content: bytes) -> Written:
         ),
     ],
 )
-def test_a_file_that_is_generated(
+def test_a_generated_file_is_written_unless_it_is_the_users(
     artifact: Artifact,
     actual: Actual | None,
     entry: Written | None,
@@ -128,7 +131,7 @@ def test_a_file_that_is_generated(
         pytest.param(None, written(b"old\n"), [], id="what is gone already is no change"),
     ],
 )
-def test_a_file_that_is_no_longer_generated(
+def test_a_file_that_is_not_generated_any_more_is_deleted(
     actual: Actual | None, entry: Written, expected: list[tuple[Action, str | None]]
 ) -> None:
     changes = plan([], {PATH: actual} if actual else {}, {PATH: entry})

@@ -17,10 +17,8 @@ def put(path: Path) -> Path:
 def test_survey_lists_every_lock_below_a_directory_in_order(tmp_path: Path) -> None:
     for name in ("b/.gen/mila.lock", ".gen/musica.lock", ".gen/mila.lock", "a/c/.gen/x.lock"):
         put(tmp_path / name)
-    assert [
-        (str(lock.directory.relative_to(tmp_path)), lock.path.name)
-        for lock in reader.locks(tmp_path)
-    ] == [
+    locks = reader.locks(tmp_path)
+    assert [(str(lock.directory.relative_to(tmp_path)), lock.path.name) for lock in locks] == [
         (".", "mila.lock"),
         (".", "musica.lock"),
         ("a/c", "x.lock"),
@@ -33,6 +31,7 @@ def test_survey_lists_every_lock_below_a_directory_in_order(tmp_path: Path) -> N
     [
         pytest.param(".git/.gen/mila.lock", id="git's own folder"),
         pytest.param(".gen/backup/.gen/mila.lock", id="our own backups"),
+        # git mergetool leaves this copy.
         pytest.param(".gen/mila.lock.orig", id="another ending"),
         pytest.param("gen/mila.lock", id="another folder"),
     ],
@@ -46,6 +45,7 @@ def test_a_link_to_a_directory_is_not_followed(tmp_path: Path) -> None:
     put(tmp_path / "elsewhere/.gen/mila.lock")
     root = tmp_path / "root"
     root.mkdir()
+    # A link to a parent directory would make the search endless.
     (root / "link").symlink_to(tmp_path / "elsewhere")
     assert reader.locks(root) == []
 
@@ -68,6 +68,7 @@ def test_a_lock_that_is_a_link_out_of_the_directory_is_listed_but_not_read(
     ("beside", "expected"),
     [
         pytest.param("env/other", ["env/ssh/mila.conf"], id="any folder"),
+        # gen itself may be installed there, with its templates and the catalogue.
         pytest.param("env/pyvenv.cfg", [], id="virtual environment"),
         pytest.param(".pixi/other", ["env/ssh/mila.conf"], id="pixi's"),
     ],
@@ -78,10 +79,8 @@ def test_directories_of_installed_programs_have_no_strays(
     put(tmp_path / beside)
     for name in ("env/ssh/mila.conf", ".pixi/ssh/mila.conf"):
         put(tmp_path / name).write_text("# Made by gen for mila\n")
-    assert [
-        str(path.relative_to(tmp_path))
-        for path in reader.strays(reader.survey(tmp_path).candidates, set())
-    ] == expected
+    strays = reader.strays(reader.survey(tmp_path).candidates, set())
+    assert [str(path.relative_to(tmp_path)) for path in strays] == expected
 
 
 def test_a_link_within_the_directory_is_followed(tmp_path: Path) -> None:
@@ -90,4 +89,5 @@ def test_a_link_within_the_directory_is_followed(tmp_path: Path) -> None:
 
 
 def test_a_file_below_the_root_directory_does_not_lead_out() -> None:
+    # A check by `startswith(root + "/")` would look for "//" here, and refuse every path.
     assert reader.real(Path("/"), PurePosixPath("no-such-file")) == Path("/no-such-file")

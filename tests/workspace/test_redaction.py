@@ -1,4 +1,4 @@
-"""What looks like a secret is masked; what gen itself writes never is."""
+"""Lines that look like secrets are masked; lines that gen itself writes never are."""
 
 import pytest
 
@@ -26,14 +26,21 @@ M = "********"
             "export A=1 MY_PASSWORD=x\n", f"export A=1 MY_PASSWORD={M}\n", id="the second of two"
         ),
         pytest.param(
-            "U=https://h/?token=abc&x=1\n", f"U=https://h/?token={M}\n", id="a part of an address"
+            # The rest of the line goes too: a secret may contain a `&`.
+            "U=https://h/?token=abc&x=1\n",
+            f"U=https://h/?token={M}\n",
+            id="a part of an address",
         ),
         pytest.param("GITHUB_PAT=ghp_x\n", f"GITHUB_PAT={M}\n", id="a token of GitHub's"),
         pytest.param("AWS_ACCESS_KEY_ID=x\n", f"AWS_ACCESS_KEY_ID={M}\n", id="an access key"),
+        # The name of the variable gives no hint here; the scheme of the header does.
         pytest.param("H=Bearer abc\n", f"H=Bearer {M}\n", id="a header"),
         pytest.param("# password hunter3\n", f"# password {M}\n", id="a remark"),
         pytest.param(
-            "PasswordAuthentication no\n", "PasswordAuthentication no\n", id="a setting of ssh's"
+            # These look like secrets, but a reader of a diff needs them.
+            "PasswordAuthentication no\n",
+            "PasswordAuthentication no\n",
+            id="a setting of ssh's",
         ),
         pytest.param("PASSWORD=\n", "PASSWORD=\n", id="no value"),
         pytest.param("SLURM_PARTITION=long\n", "SLURM_PARTITION=long\n", id="no secret"),
@@ -41,17 +48,21 @@ M = "********"
             "IdentityFile ~/.ssh/id_mila\n", "IdentityFile ~/.ssh/id_mila\n", id="the path of a key"
         ),
         pytest.param(
-            "X=https://example.org:9000/a@b\n", "X=https://example.org:9000/a@b\n", id="a port"
+            # No user and password come before this @: it is in the path.
+            "X=https://example.org:9000/a@b\n",
+            "X=https://example.org:9000/a@b\n",
+            id="a port",
         ),
     ],
 )
-def test_a_line(line: str, shown: str) -> None:
+def test_a_line_that_looks_like_a_secret_is_masked(line: str, shown: str) -> None:
     assert masked([line], [], is_env_file=False) == [shown]
 
 
-def test_a_line_of_our_own_is_shown_whatever_its_name() -> None:
+def test_a_line_that_gen_writes_is_shown() -> None:
     line = "ASC_OIDC_TOKEN_URL=https://auth.example.org/token/\n"
     assert masked([line], [line], is_env_file=True) == [line]
+    # The same line is masked in a file where gen did not write it.
     assert masked([line], [], is_env_file=False) == [f"ASC_OIDC_TOKEN_URL={M}\n"]
 
 
@@ -65,7 +76,7 @@ def test_a_private_key_is_masked_from_its_first_line_to_its_last() -> None:
     assert masked(lines, [], is_env_file=True) == [f"{M}\n", f"{M}\n", f"{M}\n", "z\n"]
 
 
-def test_a_certificate_and_a_public_key_are_no_secrets() -> None:
+def test_a_certificate_and_a_public_key_are_shown() -> None:
     lines = [
         "-----BEGIN CERTIFICATE-----\n",
         "b3Bl\n",
@@ -78,6 +89,7 @@ def test_a_certificate_and_a_public_key_are_no_secrets() -> None:
 def test_in_an_environment_file_the_value_of_every_variable_that_gen_does_not_write_is_masked() -> (
     None
 ):
+    # Users put the credentials of other programs into a .env file, under any name.
     lines = ["SLURM_QOS=mine\n", "WANDB=abc\n"]
     assert masked(lines, ["SLURM_QOS=ours\n"], is_env_file=True) == [
         "SLURM_QOS=mine\n",

@@ -1,4 +1,4 @@
-"""A FIFO, socket or device where gen expects a file is refused at once: to open it could wait for ever."""
+"""gen refuses a FIFO, socket or device in place of a file: to open it could wait for ever."""
 
 import os
 import socket
@@ -30,6 +30,7 @@ def test_gen_site_refuses_a_fifo_in_place_of_a_generated_file(
     fifo(".env.mila")
     result = gen("site", "mila")
     assert (result.status, result.err) == (2, f".env.mila: {FIFO}\n")
+    # Nothing is written before the refusal.
     assert [path.name for path in Path().iterdir()] == [".env.mila"]
 
 
@@ -77,6 +78,7 @@ def test_gen_check_does_not_open_a_fifo_that_has_the_name_of_a_generated_file(
     gen: Gen, fifo: Callable[[str], None]
 ) -> None:
     assert gen("site", "mila", "--no-project").status == 0
+    # The name makes it a candidate for a file of a removed site, whose header gen would read.
     fifo(".env.other")
     assert gen("check").status == 0
 

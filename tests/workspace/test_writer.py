@@ -1,4 +1,4 @@
-"""The only module that writes, on real directories."""
+"""The only module that writes files below an output directory, on real directories."""
 
 import os
 import stat
@@ -23,18 +23,19 @@ def write(
 ) -> list[PurePosixPath]:
     """Plan and apply one artifact, as `gen site --force` does."""
     artifact = Artifact(CONF, content, mode)
-    recorded = (
-        {CONF: lock.Written(digests.digest(written), f"{mode:04o}")} if written is not None else {}
-    )
-    return writer.apply(
-        root, plan([artifact], reader.actual(root, [CONF]), recorded), LOCK, b"{}\n"
-    )
+    recorded = {}
+    if written is not None:
+        recorded[CONF] = lock.Written(digests.digest(written), f"{mode:04o}")
+    changes = plan([artifact], reader.actual(root, [CONF]), recorded)
+    return writer.apply(root, changes, LOCK, b"{}\n")
 
 
 def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
+# 002 is the default of Debian and many clusters for users with a group of their own; 077 is usual
+# on hardened machines.
 @pytest.fixture(params=[0o002, 0o077], ids=["umask 002", "umask 077"])
 def umask(request: pytest.FixtureRequest) -> Iterator[None]:
     before = os.umask(request.param)
@@ -50,6 +51,7 @@ def test_modes_do_not_depend_on_the_umask(tmp_path: Path, umask: None) -> None:
 
 def test_a_second_write_changes_nothing(tmp_path: Path) -> None:
     write(tmp_path)
+    # A file with a new time would make editors, build tools and rsync act.
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     write(tmp_path, written=b"new\n")
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
@@ -63,6 +65,7 @@ def test_no_scratch_file_stays_when_a_write_fails(
     def full(handle: int) -> None:
         raise OSError(28, "No space left on device")
 
+    # Some file systems (NFS, quotas) report a full disk only here, after every write succeeded.
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(GenError, match=r"/ssh/mila\.conf: no space left on device$"):
         write(tmp_path, b"newer\n", written=b"new\n")
@@ -83,6 +86,7 @@ def test_a_backup_is_kept_out_of_git_and_private(tmp_path: Path) -> None:
 def test_a_link_is_followed_to_the_real_file(tmp_path: Path) -> None:
     (tmp_path / "ssh").mkdir()
     (tmp_path / "real.conf").write_bytes(b"old\n")
+    # Users keep dotfiles in a repository and link to them (stow, chezmoi).
     (tmp_path / CONF).symlink_to("../real.conf")
     write(tmp_path, written=b"old\n")
     assert (tmp_path / CONF).is_symlink()
@@ -127,8 +131,11 @@ def test_a_file_in_place_of_a_directory_is_refused_before_the_first_write(
     name: str, tmp_path: Path
 ) -> None:
     (tmp_path / name).write_text("mine")
-    other = Artifact(PurePosixPath(".env.mila"), b"A=1\n", 0o600)
-    artifacts = [other, Artifact(CONF, b"new\n", 0o600)]
+    # The first artifact could be written; only the second is blocked.
+    artifacts = [
+        Artifact(PurePosixPath(".env.mila"), b"A=1\n", 0o600),
+        Artifact(CONF, b"new\n", 0o600),
+    ]
     with pytest.raises(
         GenError,
         match=f"{name}: is a file, but gen needs a directory here; move it away|not a directory",
