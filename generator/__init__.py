@@ -7,13 +7,15 @@ The public API for notebooks and other tools:
 >>> print(artifacts[0].path, oct(artifacts[0].mode))
 .env.mila 0o600
 
-Stable within a major version are the names in `__all__`, the JSON formats (by their `format_version`) and the lock
-file; everything else may change in any release.
+Stable within a major version are the names in `__all__`, the JSON formats (by their
+`format_version`) and the lock file; everything else may change in any release.
 
-Every function raises `GenError` for an error that a user can fix; the message has the file, line and key.
+Every function raises `GenError` for an error that a user can fix; the message has the file,
+line and key.
 """
 
-# A type checker takes this name as true. `typing.TYPE_CHECKING` would cost the start of each command an import.
+# A type checker takes this name as true. `typing.TYPE_CHECKING` would cost the start of each
+# command an import.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from generator.api import (

@@ -16,15 +16,16 @@ CLOSED_PIPE = 141
 def main() -> None:
     """Run `gen`.
 
-    Exit status: 0 done or in sync, 1 drift, 2 an error that the user can fix, 70 a bug, 130 interrupted, 141 the
-    reader of the output is gone.
+    Exit status: 0 done or in sync, 1 drift, 2 an error that the user can fix, 70 a bug, 130
+    interrupted, 141 the reader of the output is gone.
     """
     _fill_closed_streams()
     try:
         try:
             _run()
         finally:
-            # An error of the last write is reported here; Python would report it when gen is over, with status 120.
+            # An error of the last write is reported here; Python would report it when gen is
+            # over, with status 120.
             sys.stdout.flush()
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
@@ -68,10 +69,12 @@ def _call() -> None:
 
 
 def _disable_pydantic_plugins() -> None:
-    """Keep pydantic from searching the installed packages for plugins, and from importing a module for it.
+    """Keep pydantic from searching the installed packages for plugins.
 
-    Together they take longer than to read a spec. Only the command does so: a program that imports gen
-    may need plugins.
+    It would import a module for the search, too.
+
+    Together they take longer than to read a spec. Only the command does so: a program that
+    imports gen may need plugins.
     """
     import importlib
     from types import ModuleType
@@ -81,8 +84,8 @@ def _disable_pydantic_plugins() -> None:
     if name in sys.modules:
         return
 
-    # Stands for the module until something uses it. importlib.util.LazyLoader would not do: pydantic
-    # imports the function by its name, which would load the module.
+    # Stands for the module until something uses it. importlib.util.LazyLoader would not do:
+    # pydantic imports the function by its name, which would load the module.
     stand_in = ModuleType(name)
 
     def real_module() -> ModuleType:
@@ -103,7 +106,8 @@ def _disable_pydantic_plugins() -> None:
 def _fill_closed_streams() -> None:
     """Open /dev/null in place of a closed stream; stdout so that a write to it fails.
 
-    Otherwise the next file that is opened would get the stream's number, and what gen prints would end up in it.
+    Otherwise the next file that is opened would get the stream's number, and what gen prints
+    would end up in it.
     """
     for name, mode in (("stdin", "r"), ("stdout", "r"), ("stderr", "w")):
         if getattr(sys, name) is None:

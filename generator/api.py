@@ -1,7 +1,9 @@
-"""The functions of the public API, which `generator` exports; `generator/__init__.py` says what is stable.
+"""The functions of the public API, which `generator` exports.
 
-Each function is a line or two over the package. None of them prints or asks; they raise `GenError` for an
-error that a user can fix.
+`generator/__init__.py` says what is stable.
+
+Each function is a line or two over the package. None of them prints or asks; they raise
+`GenError` for an error that a user can fix.
 """
 
 from collections.abc import Sequence
@@ -26,7 +28,8 @@ from generator.workspace.drift_report import drift_report
 def list_sites(specs: Path | None = None) -> dict[str, Path]:
     """Return the spec of every site, by name.
 
-    gen searches the directory `specs`, then `./site_specs`, the installed specs, and those that ship with gen.
+    gen searches the directory `specs`, then `./site_specs`, the installed specs, and those that
+    ship with gen.
 
     >>> list_sites()["mila"].name
     'mila.yaml'
@@ -39,8 +42,8 @@ def load_spec(
 ) -> SiteSpec:
     """Return the validated spec of a site: its name in `list_sites`, or a path.
 
-    `override` has the form of the option `--set`. A spec with faults raises `SpecError`, which has them all in
-    `problems`.
+    `override` has the form of the option `--set`. A spec with faults raises `SpecError`, which
+    has them all in `problems`.
 
     >>> load_spec("mila").hosts["mila"].port
     2222
@@ -60,7 +63,8 @@ def validate_spec(
 ) -> tuple[Problem, ...]:
     """Return every fault of a spec: a name, a path, or its content as bytes. A sound spec has none.
 
-    With `strict`, a sound spec returns the questions that a reviewer would ask. Some depend on the date.
+    With `strict`, a sound spec returns the questions that a reviewer would ask. Some depend on
+    the date.
 
     >>> validate_spec("mila")
     ()
@@ -87,8 +91,8 @@ def compile_site(
 ) -> tuple[Artifact, ...]:
     """Return every file that gen writes for a site and a user, in memory.
 
-    `project` names a Dagster project to add. The overrides that a profile has for the site (`set`) are not applied
-    here: give them to `load_spec`.
+    `project` names a Dagster project to add. The overrides that a profile has for the site
+    (`set`) are not applied here: give them to `load_spec`.
 
     >>> spec = load_spec("mila")
     >>> artifacts = compile_site(spec, Profile(user="ada"))
@@ -108,8 +112,8 @@ def compile_site(
 def check(directory: str | Path = ".", *, today: date | None = None) -> Report:
     """Compare every site that was generated below a directory with its spec, as `gen check` does.
 
-    A report without findings means that every file matches. Accepted drift can expire, so the result depends on the
-    date.
+    A report without findings means that every file matches. Accepted drift can expire, so the
+    result depends on the date.
 
     >>> report = check("deploy")  # doctest: +SKIP
     >>> [(finding.rule, finding.file) for finding in report.findings]  # doctest: +SKIP
@@ -125,7 +129,9 @@ def review(
     specs: str | Path = "site_specs",
     today: date | None = None,
 ) -> Report:
-    """Review the specs of two revisions of the git repository around the current directory, as `gen review` does.
+    """Review the specs of two revisions of a git repository, as `gen review` does.
+
+    The repository is the one around the current directory.
 
     Without `head`, the files in the work tree are reviewed.
 

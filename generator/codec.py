@@ -1,7 +1,8 @@
 """The one JSON codec: frozen dataclasses to JSON and back, with every type checked.
 
-`dump` and `load` are for files that gen writes and reads again: they put the data into an envelope with a
-`format_version`. `report` is the text that a `--json` option prints. `parse` and `decode` read JSON of other programs.
+`dump` and `load` are for files that gen writes and reads again: they put the data into an
+envelope with a `format_version`. `report` is the text that a `--json` option prints. `parse`
+and `decode` read JSON of other programs.
 """
 
 import json
@@ -18,7 +19,10 @@ from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get
 from generator.errors import GenError
 
 FORMAT_VERSION = "2.0"
-"""The format of every JSON file and report of gen; the first number changes when a reader has to."""
+"""The format of every JSON file and report of gen.
+
+The first number changes when a reader has to.
+"""
 MAX_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 64
 
@@ -42,12 +46,15 @@ class _MismatchError(ValueError):
 
 
 def report(values: Mapping[str, Any]) -> str:
-    """Return the JSON that a `--json` option prints: the envelope, then the values in their order."""
+    """Return the JSON that a `--json` option prints: the version, then the values in order."""
     return json.dumps({"format_version": FORMAT_VERSION, **_plain_mapping(values)}, indent=2)
 
 
 def dump(value: object) -> bytes:
-    """Return the bytes of a file that holds a dataclass: sorted, a line for each value, so that git can merge it."""
+    """Return the bytes of a file that holds a dataclass.
+
+    The keys are sorted, and each value has a line, so that git can merge the file.
+    """
     record = {"format_version": FORMAT_VERSION, **plain(value)}
     text = json.dumps(record, indent=2, sort_keys=True, ensure_ascii=False)
     try:
@@ -58,7 +65,10 @@ def dump(value: object) -> bytes:
 
 
 def load(kind: type[T], content: bytes, name: str, fix: str = "") -> T:
-    """Return the dataclass that `dump` wrote into a file; `fix` is a command that ends what may be wrong with it."""
+    """Return the dataclass that `dump` wrote into a file.
+
+    `fix` is advice for every error: a command that makes the file again.
+    """
     hint = _hint(fix)
     value = parse(content, name, fix)
     if not isinstance(value, dict):
@@ -99,7 +109,8 @@ def parse(content: bytes, name: str, fix: str = "") -> Any:
 def decode(kind: type[T], value: object, name: str, fix: str = "", *, strict: bool = True) -> T:
     """Return parsed JSON as a dataclass (or any other type that the codec knows).
 
-    Keys without a field are refused; unless `strict`, they are ignored, as is right for answers of other programs.
+    Keys without a field are refused; unless `strict`, they are ignored, as is right for answers
+    of other programs.
     """
     try:
         decoder: Callable[[object], T] = _decoder(cast("Hashable", kind), strict)
@@ -109,7 +120,10 @@ def decode(kind: type[T], value: object, name: str, fix: str = "", *, strict: bo
 
 
 def plain(value: Any) -> Any:
-    """Return a value as what JSON has: objects, lists, text, numbers; fields that are ``None`` are left out."""
+    """Return a value as what JSON has: objects, lists, text, numbers.
+
+    Fields that are ``None`` are left out.
+    """
     if is_dataclass(value) and not isinstance(value, type):
         values = {field.name: getattr(value, field.name) for field in fields(value)}
         return {key: plain(item) for key, item in values.items() if item is not None}
@@ -148,7 +162,8 @@ def _depth_within(value: object, depth: int) -> bool:
     return all(_depth_within(item, depth - 1) for item in items if isinstance(item, dict | list))
 
 
-# Each type has one decoder, made at its first use: a lock of a thousand projects is read a thousand times.
+# Each type has one decoder, made at its first use: a lock of a thousand projects is read a
+# thousand times.
 
 
 @cache

@@ -1,4 +1,7 @@
-"""`gen check [DIR]`: report every generated file that is not what its spec compiles to. Imports nothing that writes."""
+"""`gen check [DIR]`: report every generated file that is not what its spec compiles to.
+
+Imports nothing that writes.
+"""
 
 from datetime import date
 from pathlib import Path
@@ -12,7 +15,10 @@ from generator.workspace.drift_report import drift_report
 
 
 def run(directory: Path, form: Format, today: date) -> int:
-    """Print the drift below a directory; return 1 if there is any, 2 if a site could not be compared."""
+    """Print the drift below a directory.
+
+    Return 1 if there is any, 2 if a site could not be compared.
+    """
     report = drift_report(directory, today)
     data(rendered(report, form))
     say(summary(report))

@@ -1,4 +1,7 @@
-"""`gen diff [DIR]`: print a patch that does what `gen site --all` would do. Imports nothing that writes."""
+"""`gen diff [DIR]`: print a patch that does what `gen site --all` would do.
+
+Imports nothing that writes.
+"""
 
 from datetime import date
 from pathlib import Path, PurePosixPath
@@ -10,7 +13,10 @@ from generator.workspace.patch import diff, hides_secret
 
 
 def run(directory: Path, today: date) -> int:
-    """Print the patch, with paths relative to the directory and without accepted drift; return 1 if it has changes."""
+    """Print the patch, with paths relative to the directory and without accepted drift.
+
+    Return 1 if it has changes.
+    """
     text = ""
     masked: list[Path] = []
     accepted = accepted_files(recompile.accepted_drift(directory), directory, today)

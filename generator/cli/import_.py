@@ -72,9 +72,7 @@ def _print_next_steps(site: str, alias: str, path: Path, spec: dict[str, Any]) -
     say(f"\nYour user name is not part of a spec. Add it to {profile_name()}:")
     say(f"  sites: {{ {site}: {{ user: {import_host.configured_user(alias)} }} }}")
     if "host_keys" in spec:
-        say(
-            "\nThe host keys are those of your known_hosts: a weak source. Compare them with the keys"
-        )
-        say("that the site publishes, then replace their source.")
+        say("\nThe host keys are those of your known_hosts: a weak source.")
+        say("Compare them with the keys that the site publishes, then replace their source.")
     name = shlex.quote(str(path))
     say(f"\nNext: gen validate --strict {name}, then gen site {site} --out .")

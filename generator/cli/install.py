@@ -138,7 +138,10 @@ def _by_name(
 
 
 def _refuse_retired(request: _Request, installed: Iterable[str]) -> None:
-    """Refuse a new installation of a site that has closed; an installed one can still be updated."""
+    """Refuse a new installation of a site that has closed.
+
+    An installed one can still be updated.
+    """
     if request.consent.retired:
         return
     problems: list[str] = []

@@ -34,7 +34,10 @@ class Filter:
 
 
 def run(specs: Path | None, site_filter: Filter, as_json: bool) -> int:
-    """Print a line for each site. The status is 2 if a spec has faults; they are printed on stderr."""
+    """Print a line for each site.
+
+    The status is 2 if a spec has faults; they are printed on stderr.
+    """
     paths = catalogue.sites(specs)
     sites: list[Summary] = []
     for name, path in paths.items():

@@ -118,7 +118,10 @@ def _keys(answers: list[Change]) -> set[tuple[str, ...]]:
 
 
 def _questions(site: str, answers: list[Change]) -> Iterator[Question]:
-    """Yield the questions for every site, then those for the login method, which is known by then."""
+    """Yield the questions for every site, then those for the login method.
+
+    The method is known by then: it is the last question of every site.
+    """
     for question in _FOR_ALL_SITES:
         yield replace(question, key=question.key.replace("{site}", site))
     for answer in answers:
@@ -128,7 +131,10 @@ def _questions(site: str, answers: list[Change]) -> Iterator[Question]:
 
 
 def _answer(question: Question, answers: list[Change], path: str) -> list[Change]:
-    """Return the answer to a question, or nothing if the user leaves it open; ask until it is valid."""
+    """Return the answer to a question, or nothing if the user leaves it open.
+
+    A question is repeated until its answer is valid.
+    """
     if not output.on_terminal():
         if question.default is None:
             raise GenError(

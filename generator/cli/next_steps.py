@@ -1,4 +1,7 @@
-"""The remarks of `gen site` and `gen install` below the list of files: missing values, next steps."""
+"""The remarks below the list of files of `gen site` and `gen install`.
+
+They name missing values, unpinned host keys, and the next steps.
+"""
 
 import os
 from collections.abc import Iterator
@@ -45,7 +48,7 @@ def _print_missing_values(compilation: Compilation, choice: inputs.Choice) -> No
 
 
 def print_omitted_options(compilation: Compilation, previous: lock.Lock | None) -> None:
-    """Print the values of the last run that this one does not have: options are easily forgotten."""
+    """Print the values of the last run that this one lacks: options are easily forgotten."""
     if previous is None:
         return
     omitted: list[str] = []
@@ -78,7 +81,8 @@ def print_renewal_values(compilation: Compilation, choice: inputs.Choice) -> Non
             missing.append(f"--set {change}")
     if missing:
         say(
-            f"\nThe timer and ssh run gen refresh {compilation.site}, which reads only your profile."
+            f"\nThe timer and ssh run gen refresh {compilation.site},"
+            " which reads only your profile."
             f" Add to the profile: {', '.join(missing)}"
         )
 

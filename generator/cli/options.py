@@ -288,7 +288,10 @@ def user_values(
 
 
 def typed_options(context: typer.Context, *names: str) -> str:
-    """Return those of some options that the user typed; a variable of the environment does not count."""
+    """Return those of some options that the user typed.
+
+    A variable of the environment does not count.
+    """
     typed: list[str] = []
     for name in names:
         if str(context.get_parameter_source(name)).endswith("COMMANDLINE"):

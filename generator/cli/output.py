@@ -1,7 +1,8 @@
 """Everything that gen prints and asks: data and patches on stdout, everything else on stderr.
 
-Names of files, output of other programs and values of specs may hold characters that drive a terminal.
-Text for stderr or for a terminal is made printable; a patch or JSON in a pipe keeps its bytes.
+Names of files, output of other programs and values of specs may hold characters that drive a
+terminal. Text for stderr or for a terminal is made printable; a patch or JSON in a pipe keeps
+its bytes.
 """
 
 import os

@@ -15,7 +15,10 @@ from generator.schema.project import Project
 def run(
     name: str, choice: inputs.Choice, out: Path, *, dry_run: bool, force: bool, as_json: bool
 ) -> int:
-    """Create a project below a directory; if it exists, update the files that the spec determines."""
+    """Create a project below a directory.
+
+    If it exists, update the files that the spec determines.
+    """
     directory_name = names.slug(name, sys.stdlib_module_names)
     directory = out / directory_name
     # The output directory is the project itself.

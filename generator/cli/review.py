@@ -1,4 +1,7 @@
-"""`gen review BASE [HEAD]`: review the changes of specs between two revisions. Imports nothing that writes."""
+"""`gen review BASE [HEAD]`: review the changes of specs between two revisions.
+
+Imports nothing that writes.
+"""
 
 from datetime import date
 from pathlib import Path

@@ -41,7 +41,10 @@ Keys = tuple[str, ...]
 
 @dataclass(frozen=True)
 class _Spec:
-    """A site with the values of its spec: to dump the site once is faster than to dump each block."""
+    """A site with the values of its spec.
+
+    To dump the site once is faster than to dump each block.
+    """
 
     site: SiteSpec
     values: Mapping[str, Any]
@@ -49,7 +52,10 @@ class _Spec:
     """Every block that may have a source, by its keys."""
 
     def settings(self, keys: Keys, excluded: set[str]) -> list[str]:
-        """Return the settings of a block as `key: value`; the facts below it have entries of their own."""
+        """Return the settings of a block as `key: value`.
+
+        The facts below it have entries of their own.
+        """
         values: Any = self.values
         for key in keys:
             values = values.get(key, {})

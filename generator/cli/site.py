@@ -140,7 +140,8 @@ def _print_next_steps(compilation: Compilation, out: Path, project: Project | No
         say(f"  ssh -F {conf} {shlex.quote(compilation.first_login.alias)}")
     if project and (directory := out / project.folder) != Path():
         say(
-            f"  cd {shlex.quote(str(directory))}   # a Dagster project; its README has three commands"
+            f"  cd {shlex.quote(str(directory))}   # a Dagster project;"
+            " its README has three commands"
         )
 
 

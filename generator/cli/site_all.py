@@ -34,10 +34,12 @@ class _Site:
 
 
 def run(out: Path, *, dry_run: bool, force: bool, as_json: bool, today: date) -> int:
-    """Write every site, unless one cannot be compiled or a file may not be replaced. Accepted drift stays.
+    """Write every site, unless one cannot be compiled or a file may not be replaced.
 
-    Of a lock with a merge conflict, our side is read. Then the files that git merged give way to what the specs
-    compile to, and a backup is kept of every file that is on neither side.
+    Accepted drift stays.
+
+    Of a lock with a merge conflict, our side is read. Then the files that git merged give way
+    to what the specs compile to, and a backup is kept of every file that is on neither side.
     """
     sites = _read_sites(out, today)
     if dry_run:
@@ -82,14 +84,18 @@ def _read_site(lock_file: LockFile, out: Path) -> _Site:
 
 
 def _refuse_removal(sites: Sequence[_Site]) -> None:
-    """Refuse to delete a site whose spec is gone: the spec may have moved, or be on another branch."""
+    """Refuse to delete a site whose spec is gone.
+
+    The spec may have moved, or be on another branch.
+    """
     lines = []
     for site in sites:
         comparison = site.comparison
         if comparison.recompilation is None:
             spec = comparison.lock.inputs.spec.path
             lines.append(
-                f"{comparison.lock_file.full_path}: its spec, {spec}, is gone or belongs to another site"
+                f"{comparison.lock_file.full_path}:"
+                f" its spec, {spec}, is gone or belongs to another site"
             )
     if lines:
         raise GenError("\n".join([*lines, _REMOVAL_HINT]))

@@ -19,7 +19,10 @@ Choice = Project | Path | bool
 def selected(
     choice: Choice, out: Path, site: str, previous_lock: lock.Lock | None
 ) -> Project | None:
-    """Return the project of a site; the usual one is its previous one, or a new one beside its files."""
+    """Return the project of a site.
+
+    Without an option, it is the previous one, or a new one beside the files of the site.
+    """
     previous = previous_lock.inputs.project if previous_lock else None
     match choice:
         case Path():
@@ -37,7 +40,10 @@ def selected(
 
 
 def is_seeded(out: Path, project: Project | None, previous: Project | None) -> bool:
-    """Return whether the project has its first files; a deleted or renamed project gets them again."""
+    """Return whether the project has its first files.
+
+    A deleted or renamed project gets them again.
+    """
     return project is not None and project.same(previous) and (out / project.folder).is_dir()
 
 

@@ -31,9 +31,12 @@ from generator.workspace.plan import Action, Actual, Change
 def run(
     choice: inputs.Choice, *, seconds: float, fix: bool, yes: bool, as_json: bool, today: date
 ) -> int:
-    """Print the differences between a spec and its site; with `fix`, write the facts about its queues to the spec.
+    """Print the differences between a spec and its site.
 
-    Returns 1 if something differs, 2 if only a question has no answer, and 0 if the site is as the spec says.
+    With `fix`, write the facts about its queues to the spec.
+
+    Returns 1 if something differs, 2 if only a question has no answer, and 0 if the site is as
+    the spec says.
     """
     given = inputs.read(choice)
     if fix:
@@ -77,7 +80,7 @@ def _fix(
 
 
 def _as_installed(account: Account) -> Account:
-    """Add the values that the site was installed with, where neither profile nor options have one."""
+    """Add the values of the installation that neither the profile nor the options have."""
     installed = record.installed(plan.home_directory()).get(account.site.site)
     values: dict[str, Any] = dict(installed.inputs.profile) if installed else {}
     values |= account.profile.model_dump(exclude_unset=True)

@@ -1,4 +1,7 @@
-"""Tables of text, as wide as the terminal. rich has them too, but takes as long to import as pydantic."""
+"""Tables of text, as wide as the terminal.
+
+rich has them too, but takes as long to import as pydantic.
+"""
 
 import unicodedata
 from collections.abc import Sequence
@@ -28,7 +31,10 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]], width: int) ->
 
 
 def _fitted(columns: Sequence[Sequence[str]], width: int) -> list[int]:
-    """Return the widths of columns; the widest are narrowed until a row fits, if possible at spaces."""
+    """Return the widths of columns.
+
+    The widest are narrowed until a row fits, if possible at spaces.
+    """
     widths = [_widest(column, "\n") for column in columns]
     words = [_widest(column, None) for column in columns]
     spare = width - len(_GAP) * (len(widths) - 1)

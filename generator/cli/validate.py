@@ -1,4 +1,7 @@
-"""`gen validate FILE…`: every fault of every spec; with `--strict` the questions of a reviewer too."""
+"""`gen validate FILE…`: print every fault of every spec.
+
+With `--strict`, print the questions of a reviewer too.
+"""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -32,7 +35,10 @@ class FileCheck:
 
 
 def run(files: list[Path], *, strict: bool, as_json: bool, today: date) -> int:
-    """Check the files; 2 when one of them has a fault, 1 when all are sound and there are questions."""
+    """Check the files.
+
+    Return 2 if one of them has a fault, 1 if all are sound and there are questions.
+    """
     checks = [_checked(file, strict=strict, today=today) for file in files]
     faults = [fault for check in checks for fault in check.faults]
     open_questions = [question for check in checks for question in check.questions]
@@ -48,7 +54,7 @@ def run(files: list[Path], *, strict: bool, as_json: bool, today: date) -> int:
 
 
 def check(file: inputs.File, *, strict: bool, today: date, any_name: bool = False) -> FileCheck:
-    """Return the faults of a spec, or if it has none and `strict` is set, the questions of a reviewer.
+    """Return the faults of a spec; if `strict`, also the questions of a reviewer about a sound one.
 
     A site must be named after its file, unless `any_name` is set.
     """

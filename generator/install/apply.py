@@ -15,8 +15,9 @@ from generator.workspace import writer
 from generator.workspace.plan import Action, Change
 
 _MAX_BACKUPS = 20  # of one kind
-# Seconds. With --yes, each of many processes asks ssh while it holds the lock; a script that sets up
-# a machine may start twenty, and on a loaded login node one was seen to take ten seconds.
+# Seconds. With --yes, each of many processes asks ssh while it holds the lock; a script that
+# sets up a machine may start twenty, and on a loaded login node one was seen to take ten
+# seconds.
 _PATIENCE = 300
 # Directories that only gen uses, whether or not a record says who created them.
 _GEN_DIRECTORIES = (

@@ -56,7 +56,7 @@ def _short(value: str) -> str:
 
 
 def user_names(files: Files) -> dict[str, str]:
-    """Return the names that a configuration has entries for, each with its location; no patterns."""
+    """Return the names, without patterns, that a configuration has entries for, by location."""
     names: dict[str, str] = {}
     user_config = read_configuration(files).user
     for file, line in walk(user_config):

@@ -1,4 +1,7 @@
-"""The specs that gen knows: those of `--specs DIR`, of `./site_specs`, installed ones, and those that ship with gen."""
+"""The specs that gen knows.
+
+They are in `--specs DIR`, in `./site_specs`, among the installed sites, and in gen itself.
+"""
 
 from collections.abc import Mapping
 from functools import cache

@@ -54,7 +54,7 @@ class Index:
 
 
 def summary(name: str, path: Path) -> Summary:
-    """Return the line of a spec: from the index if it has the digest of this text, else from the spec itself."""
+    """Return the line of a spec: from the index if it is current, else from the spec."""
     file = inputs.file(path)
     entry = _index().specs.get(name)
     if entry and entry.sha256 == sha256(file.content).hexdigest():

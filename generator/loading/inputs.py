@@ -97,13 +97,13 @@ def file(path: Path) -> File:
 
 
 def profile_name(named: Path | None = None) -> str:
-    """Return the path of the profile for messages, or "your profile" if there is no home directory."""
+    """Return the path of the profile for messages; "your profile" without a home directory."""
     path = named or _usual_profile()
     return home(path) if path else "your profile"
 
 
 def _usual_profile() -> Path | None:
-    """Return `gen/profile.yaml` below the XDG configuration directory, ``None`` without a home directory."""
+    """Return `gen/profile.yaml` in the configuration directory; ``None`` without a home."""
     base = xdg("XDG_CONFIG_HOME", paths.USER_CONFIG)
     return base / paths.PROFILE if base else None
 
@@ -119,9 +119,12 @@ def _existing(path: Path | None) -> Path | None:
 
 
 def xdg(variable: str, usual: PurePosixPath) -> Path | None:
-    """Return a directory of the XDG specification: that of the variable, else the usual one below the home directory.
+    """Return a directory of the XDG Base Directory Specification, which a variable may name.
 
-    A relative path in the variable is ignored, as the specification demands. ``None`` without a home directory.
+    Without the variable, it is the usual one below the home directory.
+
+    A relative path in the variable is ignored, as the specification demands. ``None`` without a
+    home directory.
     """
     directory = Path(os.environ.get(variable, ""))
     if directory.is_absolute():

@@ -19,7 +19,10 @@ def faults(model: type[BaseModel], error: ValidationError) -> list[Fault]:
 
 
 def refusal(error: ValidationError, source: Callable[[str], str]) -> GenError:
-    """Return the error for values of no document: a line each, that starts with the source of the value."""
+    """Return the error for values that are not from a document, such as options.
+
+    Each line starts with the source of its value.
+    """
     lines = []
     for detail in details(error):
         key = str(detail["loc"][0])
@@ -111,7 +114,7 @@ def _keys_of_model(model: type[BaseModel], loc: Location) -> list[str]:
 
 
 def _is_excluded(member: Any, loc: Location) -> bool:
-    """Return whether a location goes through another member of a union, which it names by its tag."""
+    """Return whether a location names, by its tag, another member of a union."""
     field = getattr(member, "model_fields", {}).get("method")
     if field is None or not loc:
         return False

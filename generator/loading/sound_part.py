@@ -1,8 +1,9 @@
 """Checks between the fields of a document that has faults: on the part of it that is sound.
 
-A user fixes all faults of a spec in one go, so those between fields (a jump to an unknown host) must be reported
-together with those of single values (a port that is not a number). Faulty values are removed until the rest is valid;
-then the rules run. A fault that only follows from the removal is not reported.
+A user fixes all faults of a spec in one go, so those between fields (a jump to an unknown host)
+must be reported together with those of single values (a port that is not a number). Faulty
+values are removed until the rest is valid; then the rules run. A fault that only follows from
+the removal is not reported.
 """
 
 import json
@@ -102,7 +103,10 @@ def _has(value: Any, part: str | int) -> bool:
 
 
 def _is_added(value: Any, part: str | int) -> bool:
-    """Return whether pydantic added a part to a location: the tag of a union, or the index of a single value."""
+    """Return whether pydantic added a part to a location that the document does not have.
+
+    It adds the tag of a union, and the index of a single value that stands for a list.
+    """
     if isinstance(value, dict):
         return bool(value.get("method") == part)
     return not isinstance(value, list)

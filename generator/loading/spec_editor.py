@@ -1,4 +1,7 @@
-"""The text of a spec: a new one, and one with changes written into it, where every other byte stays."""
+"""The text of a spec: of a new one, and of one that is changed in place.
+
+A change keeps every other byte: comments, quotes, and the order of keys are the author's.
+"""
 
 import io
 import json
@@ -38,8 +41,9 @@ def fresh(data: Mapping[str, Any]) -> str:
 def edited(content: bytes, changes: Sequence[Change], name: str) -> bytes:
     """Return a spec with changes made to it, one after the other.
 
-    The result is read again and compared with the data that it should have: a text that YAML allows and this module
-    does not know (a key behind a question mark, say) is refused and never damaged.
+    The result is read again and compared with the data that it should have: a text that YAML
+    allows and this module does not know (a key behind a question mark, say) is refused and
+    never damaged.
     """
     for change in changes:
         wanted = merged(yaml_document.parse(content, name).data(), [change])
@@ -132,7 +136,7 @@ def _insertion_of(text: str, node: Any, change: Change, depth: int) -> _Splice:
 
 
 def _insertion(text: str, node: Any, key: str, value: Any) -> _Splice:
-    """Insert a key below the last line of its block, or before the brace that closes its mapping."""
+    """Insert a key below the last line of its block, or in front of the closing brace."""
     if not node.flow_style:
         end = _end_of_line(text, _end(node))
         column = node.value[0][0].start_mark.column
@@ -145,7 +149,7 @@ def _insertion(text: str, node: Any, key: str, value: Any) -> _Splice:
 
 
 def _replacement(text: str, parent: Any, key: Any, node: Any, change: Change) -> _Splice:
-    """Replace a value within its line, or with its key where it has lines of its own below the key."""
+    """Replace a value within its line; if it has lines of its own, replace them and the key."""
     if _is_inline(node):
         return _Splice(node.start_mark.index, node.end_mark.index, _flow(change.value))
     lines = _removal(text, parent, key, node)
@@ -180,8 +184,8 @@ def _line(key: str, value: Any, column: int) -> str:
 def _end(node: Any) -> int:
     """Return the index where the text of a node ends.
 
-    The parser puts the end of a block before the next token, behind comments that belong to the next key. So a block
-    ends with its last value.
+    The parser puts the end of a block before the next token, behind comments that belong to the
+    next key. So a block ends with its last value.
     """
     while node.id != "scalar" and not node.flow_style:
         last = node.value[-1]

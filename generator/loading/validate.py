@@ -1,4 +1,7 @@
-"""Documents as models, or all their problems at once, a line each: `file:line: key: what is wrong`."""
+"""Documents as models, or all their problems at once.
+
+A problem is one line: `file:line: key: message`.
+"""
 
 import json
 import re
@@ -38,7 +41,7 @@ class Problem:
 
 
 class SpecError(GenError):
-    """The faults of a document: those of options first, then those of the file in the order of its lines."""
+    """Every fault of a document: first those of options, then those of the file by line."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("\n".join(map(str, problems)))
@@ -71,7 +74,8 @@ def spec(root: Node, name: str, changes: Sequence[overrides.Change] = ()) -> Sit
     """Return the spec in a document, with `--set` changes merged in and validated like the rest.
 
     Raises:
-        SpecError: every fault, each with file, line and key, or with the option that brought the value.
+        SpecError: every fault, each with file, line and key, or with the option that
+            brought the value.
     """
     return validated(SiteSpec, root, name, changes, rules.faults)
 
@@ -86,7 +90,8 @@ def validated(
     """Return the model of a document.
 
     Raises:
-        SpecError: every fault of single values, and those that `cross_check` finds between the values that are sound.
+        SpecError: every fault of single values, and those that `cross_check` finds between
+            the values that are sound.
     """
     data = overrides.merged(root.data(), changes)
     try:
@@ -103,7 +108,7 @@ def validated(
 def problems(
     faults: list[Fault], root: Node, name: str, changes: Sequence[overrides.Change] = ()
 ) -> list[Problem]:
-    """Return the faults with their locations: those of options first, then those of the file by line.
+    """Return the faults with their locations: first those of options, then those of the file.
 
     Of several faults of one key only the first counts: the others follow from it.
     """

@@ -2,9 +2,10 @@
 
 Constructs that are unusual in a spec are errors.
 
-libyaml, through PyYAML, reads a spec twenty times as fast as ruamel.yaml, but it follows YAML 1.1 and may be missing.
-So libyaml may only accept: it reads a text whose meaning is the same for both libraries. ruamel decides about every
-other text and words every error, so what a spec may have never depends on the libraries that are installed.
+libyaml, through PyYAML, reads a spec twenty times as fast as ruamel.yaml, but it follows YAML
+1.1 and may be missing. So libyaml may only accept: it reads a text whose meaning is the same
+for both libraries. ruamel decides about every other text and words every error, so what a spec
+may have never depends on the libraries that are installed.
 """
 
 import re
@@ -23,14 +24,15 @@ _LONGEST = 4_000  # characters of one text, more than any field takes
 # Characters that YAML does not allow, line ends for ruamel that an editor does not show as such
 # (U+0085, U+2028, U+2029), and controls that show a text in another order than it is read.
 _NO_TEXT = re.compile(
-    "[^\t\n\r -~\xa0-\u2027\u202f-\u2065\u206a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+    "[^\t\n\r -~\xa0-\u2027\u202f-\u2065\u206a-\ud7ff"
+    "\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 )
 
 # Where libyaml and ruamel may read the same text differently. tests/loading/test_yaml_readers.py
 # looks for more.
 _READ_DIFFERENTLY = re.compile(
     r"""
-      [\t\r\\]                          # a tab ends a word for libyaml only; line ends of old Macs; escapes
+      [\t\r\\]                          # a tab ends a word for libyaml only; old line ends; escapes
     | ^%                                # a directive
     | (?:^|[\s,\[{:])!                   # a tag
     | ["']:\S                           # a value right behind a key in quotes
@@ -70,10 +72,10 @@ class Node:
         return self.value
 
     def find(self, loc: Keys) -> tuple[Keys, "Node"]:
-        """Return the keys of a location as the document has them, and the last node on the way there.
+        """Return the keys of a location as the document has them, and the last node on its path.
 
-        A location of pydantic's has parts that nobody wrote: the tag of a union (`auth.step.key`), and the index of
-        a value that stands alone for a list.
+        A location of pydantic's has parts that nobody wrote: the tag of a union
+        (`auth.step.key`), and the index of a value that stands alone for a list.
         """
         node, path = self, list[str | int]()
         for part in loc:
@@ -101,7 +103,10 @@ class Node:
         return self.keys.get(part)
 
     def _is_added(self, part: str | int) -> bool:
-        """Tell whether pydantic added a part to a location: the index of a single value, or the tag of a union."""
+        """Return whether pydantic added a part to a location that the document does not have.
+
+        It adds the index of a single value that stands for a list, and the tag of a union.
+        """
         if self.kind == "scalar" and isinstance(part, int):
             return True
         method = self.keys.get("method")
@@ -111,7 +116,8 @@ class Node:
 def parse(content: bytes, name: str) -> Node:
     """Read one YAML document that is a mapping.
 
-    An error starts with `name:line:`. Everything but a plain, small YAML mapping in UTF-8 is refused.
+    An error starts with `name:line:`. Everything but a plain, small YAML mapping in UTF-8 is
+    refused.
     """
     if len(content) > LARGEST:
         raise GenError(f"{name}:1: has {len(content)} bytes; a spec has at most {LARGEST}")
@@ -169,7 +175,9 @@ def _read_by_ruamel(text: str, name: str) -> Node:
 
 
 class _Builder:
-    """Makes nodes of a parser's events without recursion, so that depth costs an error and not the stack.
+    """Makes nodes of a parser's events, without recursion.
+
+    So a deep document gets an error, and cannot exhaust the stack.
 
     The events of PyYAML and of ruamel have the same names and attributes.
     """

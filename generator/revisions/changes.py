@@ -134,7 +134,10 @@ def _fact_finding(spec: SpecFile, fact: SpecFact, message: str, detail: str) -> 
 def _pin_changes(
     old: SpecFile, new: SpecFile, before: Mapping[str, Block], after: Mapping[str, Block]
 ) -> Iterator[Finding]:
-    """Yield one finding for all hosts with the same change of host keys: a new key may be an attacker's."""
+    """Yield one finding for all hosts with the same change of host keys.
+
+    A new key may be an attacker's, so this is the gravest change of a spec.
+    """
     changes: dict[tuple[frozenset[str], frozenset[str]], list[str]] = {}
     for subject in _in_order(after, before):
         if not subject.startswith(PINS):
@@ -159,7 +162,10 @@ def _pinned_keys(blocks: Mapping[str, Block], subject: str) -> frozenset[str]:
 
 
 def _key_of_pin(site: SiteSpec, entry_keys: str, added: Sequence[str]) -> str:
-    """Return the key of the spec with the first added host key; the entry itself if keys were only removed."""
+    """Return the key of the spec with the first added host key.
+
+    If keys were only removed, it is the entry itself.
+    """
     pins = site.host_keys.get(entry_keys.rpartition(".")[2])
     if pins is None or not added:
         return entry_keys

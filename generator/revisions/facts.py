@@ -1,4 +1,7 @@
-"""The facts that a spec states, whatever the order, the names of groups, and the units in which it states them."""
+"""The facts that a spec states.
+
+Two specs that mean the same state the same facts, whatever their order, units and group names.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -56,7 +59,10 @@ def meaning(site: SiteSpec) -> dict[str, Block]:
 
 
 def _subject(site: SiteSpec, keys: tuple[str, ...]) -> tuple[str, str] | None:
-    """Return the subject of a value and the name of the value below it; ``None`` if it is not a fact by itself."""
+    """Return the subject of a value and the name of the value below it.
+
+    ``None`` if it is not a fact by itself.
+    """
     group = keys[0]
     if group in ("sources", "host_keys"):
         return None
@@ -183,7 +189,7 @@ def _overlapping_groups(site: SiteSpec) -> tuple[str, ...]:
 
 
 def overlap(group: Compute, other: Compute) -> bool:
-    """Return whether a name that a pattern of one group matches, for example `cn-1` for `cn-?`, is in the other too."""
+    """Return whether a name that one group matches is in the other too: `cn-0` for `cn-?`, say."""
     return _has_example_in(group, other) or _has_example_in(other, group)
 
 

@@ -1,4 +1,7 @@
-"""Read files of a git repository at a revision. Nothing here changes the repository or runs a hook of it."""
+"""Read files of a git repository at a revision.
+
+Nothing here changes the repository or runs a hook of it.
+"""
 
 import os
 from pathlib import PurePosixPath
@@ -41,7 +44,7 @@ def fork(base: str, head: str) -> str:
 
 
 def specs(revision: str, directory: str) -> dict[str, bytes]:
-    """Return the specs right below a directory at a commit, by their paths from the current directory."""
+    """Return the specs in a directory at a commit, by their paths from the current directory."""
     paths = _paths(revision, "--", f"{directory}/")
     return {path: blob(revision, path) or b"" for path in paths if path.endswith(".yaml")}
 
@@ -67,7 +70,8 @@ def _paths(revision: str, *arguments: str) -> list[str]:
 
 
 def _git(*arguments: str) -> Outcome:
-    # LC_ALL: `commit` reads a message. GIT_NO_LAZY_FETCH: a partial clone would fetch what it lacks.
+    # LC_ALL: `commit` reads a message. GIT_NO_LAZY_FETCH: a partial clone would fetch what it
+    # lacks.
     environment = {**os.environ, "LC_ALL": "C", "GIT_NO_LAZY_FETCH": "1"}
     return programs.run(
         ["git", *arguments],

@@ -1,4 +1,7 @@
-"""The questions that a reviewer would ask about a valid spec: sources, dates, host keys, and clashes between sites."""
+"""The questions that a reviewer would ask about a valid spec.
+
+They are about its sources, its dates, its host keys, and names that other sites have too.
+"""
 
 from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
@@ -17,7 +20,10 @@ Keys = tuple[str, ...]
 
 
 def questions(site: SiteSpec, others: Mapping[str, SiteSpec], today: date) -> list[Fault]:
-    """Return every question about a spec; the others are the sites that a user may have beside it."""
+    """Return every question about a spec.
+
+    `others` are the sites that a user may have beside it.
+    """
     faults = [*_missing_sources(site), *_undated_sources(site, today)]
     for last_check, places in aged(site, today).items():
         faults.append(_aged_question(last_check, places))

@@ -21,8 +21,8 @@ def lock_changes(old: Mapping[str, Lock], new: Mapping[str, Lock]) -> list[Findi
 def _input_changes(path: str, lock: Lock, previous: RecordedInputs | None) -> Iterator[Finding]:
     """Yield a finding for each input that changed.
 
-    A new lock is compared with one that has the same inputs, but no overrides and no weak sources: these two decide
-    whom the users trust.
+    A new lock is compared with one that has the same inputs, but no overrides and no weak
+    sources: these two decide whom the users trust.
     """
     new = lock.inputs
     old = previous or replace(

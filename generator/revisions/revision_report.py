@@ -24,7 +24,10 @@ _NO_PROFILE = SiteProfile()
 
 
 def revision_report(base: str, head: str | None, specs: Path, today: date) -> Report:
-    """Review the changes since two revisions parted; without `head`, up to the files in the work tree."""
+    """Review the changes since two revisions parted.
+
+    Without `head`, up to the files in the work tree.
+    """
     directory = Path(os.path.relpath(specs))
     base_commit, head_commit = git.commit(base), git.commit(head or "HEAD")
     old = committed(git.fork(base_commit, head_commit), directory)

@@ -1,4 +1,7 @@
-"""The login methods of a site: a union tagged by `method`, so that each method has only the fields it needs."""
+"""The login methods of a site.
+
+They are a union tagged by `method`, so that each method has only the fields that it needs.
+"""
 
 from typing import Annotated, Literal
 
@@ -39,7 +42,7 @@ class PublicKeyAuth(Fact):
     submit: Annotated[Text | None, Meta(weight=Weight.PROSE)] = None
     """Where users submit the public key."""
     add_keys_to_agent: bool = False
-    """Let ssh add the key to a running agent when it is first used (AddKeysToAgent, UseKeychain on macOS)."""
+    """Add the key to a running agent at its first use (AddKeysToAgent, UseKeychain on macOS)."""
 
 
 class KeyboardAuth(Fact):
@@ -117,7 +120,8 @@ class Authentik(Model):
     expires_days: Annotated[Count, Meta(weight=Weight.ACCESS)] = 30
     """Lifetime of a new app password or token, in days."""
     credentials_file: LocalPath
-    """File of mode 0600 that holds app password and API token; gen never copies them into a spec or an artifact."""
+    """File of mode 0600 that holds app password and API token; gen never copies them into a
+    spec or an artifact."""
     app_password_file: LocalPath | None = None
     """File of mode 0600 that gen also writes a rotated app password to."""
 
@@ -151,7 +155,8 @@ class CommandCertificateAuth(_Certificate):
 
     method: Literal["certificate"]
     command: Several[Argument] = ()
-    """Command that gets a certificate, as a list of arguments; empty if users download it by hand."""
+    """Command that gets a certificate, as a list of arguments; empty if users download it by
+    hand."""
     portal: Link | None = None
     """Web page where users get a certificate by hand."""
     asks: Several[Prompt] = ()
@@ -161,7 +166,8 @@ class CommandCertificateAuth(_Certificate):
     makes_key: bool = False
     """True if the command writes the private key too."""
     each_connection: bool = False
-    """True if certificates expire so soon that ssh gets a new one before each connection, and no timer renews them."""
+    """True if certificates expire so soon that ssh gets a new one before each connection, and
+    no timer renews them."""
     secret: Label | None = None
     """Name of the environment variable from which the command reads its secret."""
 
@@ -175,7 +181,10 @@ Auth = Annotated[
 
 
 def preferred_authentications(auth: Auth) -> str:
-    """Return the methods for ssh to try, in order, by the names of ssh_config(5), PreferredAuthentications."""
+    """Return the methods for ssh to try, in order.
+
+    The names are those of ssh_config(5), PreferredAuthentications.
+    """
     match auth:
         case KeyboardAuth():
             return ",".join(auth.prefer)

@@ -1,4 +1,4 @@
-"""The base of every model of a spec: strict models, facts with their sources, days, single values for lists."""
+"""The base of every model of a spec: strict models, facts with sources, days, lists."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -66,16 +66,21 @@ Day = Annotated[date, Field(strict=False), BeforeValidator(_written_date)]
 
 
 class Source(Model):
-    """A source of facts: a file (`ref`), a page (`url`), or both. gen pins no host keys that have only weak sources."""
+    """A source of facts: a file (`ref`), a page (`url`), or both.
+
+    gen pins no host keys that have only weak sources.
+    """
 
     ref: Text | None = None
-    """Repository, path and commit of a file (`owner/name:path@commit`), or a document of this project."""
+    """Repository, path and commit of a file (`owner/name:path@commit`), or a document of this
+    project."""
     url: Link | None = None
     """Address of a page."""
     checked: Day | None = None
     """Date when the source was read (YYYY-MM-DD)."""
     weak: Text | None = None
-    """Reason why the source does not suffice to trust a host key (an undated excerpt, an unknown author)."""
+    """Reason why the source does not suffice to trust a host key (an undated excerpt, an
+    unknown author)."""
 
 
 class Fact(Model):

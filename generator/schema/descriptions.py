@@ -1,11 +1,13 @@
 """The docstrings of fields, for the JSON schema and the documentation.
 
-pydantic can read them when a model is defined (`use_attribute_docstrings`), but then every command pays for it at
-import: pydantic parses the source of each class. So they are read here, when somebody asks.
+pydantic can read them when a model is defined (`use_attribute_docstrings`), but then every
+command pays for it at import: pydantic parses the source of each class. So they are read here,
+only for the schema and the documentation.
 """
 
 import ast
 import inspect
+import re
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -44,8 +46,16 @@ def _docstrings(module: ModuleType) -> dict[str, dict[str, str]]:
                     ast.AnnAssign(target=ast.Name(id=name)),
                     ast.Expr(value=ast.Constant(value=str() as docstring)),
                 ):
-                    texts[name] = inspect.cleandoc(docstring)
+                    texts[name] = _joined(docstring)
     return classes
+
+
+def _joined(docstring: str) -> str:
+    """Return a docstring with a line for each paragraph.
+
+    The line breaks within a paragraph follow the width of our source, not that of a page.
+    """
+    return re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.cleandoc(docstring))
 
 
 class _Described(GenerateJsonSchema):
@@ -53,12 +63,14 @@ class _Described(GenerateJsonSchema):
 
     def model_schema(self, schema: Any) -> dict[str, Any]:
         result = super().model_schema(schema)
+        if "description" in result:
+            result["description"] = _joined(result["description"])
         for name, text in descriptions(schema["cls"]).items():
             result["properties"][name].setdefault("description", text)
         return result
 
 
 def json_schema() -> dict[str, Any]:
-    """Return the JSON schema of a spec, with the docstrings of models and fields as descriptions."""
+    """Return the JSON schema of a spec; the docstrings of models and fields describe them."""
     schema = SiteSpec.model_json_schema(schema_generator=_Described)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

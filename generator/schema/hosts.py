@@ -89,7 +89,8 @@ class Host(Fact):
     network: Annotated[Text | None, Meta(weight=Weight.PROSE, label="reached")] = None
     """Networks from which the machine can be reached, if not from everywhere."""
     key_options: Annotated[Several[Text], Meta(unit=frozenset)] = ()
-    """Options that a submitted public key must have (automation hosts): `restrict`, `from="…"`, `command="…"`."""
+    """Options that a submitted public key must have (automation hosts): `restrict`, `from="…"`,
+    `command="…"`."""
 
     def machines(self, entry: str) -> list["Machine"]:
         """Return the machine of this entry of `hosts`, then the nodes behind it."""
@@ -115,7 +116,10 @@ class Machine:
 
 
 class Compute(Fact):
-    """Compute nodes behind a login host. Most sites allow a login only while a job of the user runs there."""
+    """Compute nodes behind a login host.
+
+    Most sites allow a login only while a job of the user runs there.
+    """
 
     match: Annotated[Several[Pattern], Meta(label="names", unit=frozenset)]
     """Patterns of the names that a user types (`cn-????`)."""
@@ -126,14 +130,15 @@ class Compute(Fact):
     through: Annotated[Alias, Meta(label="jump through")]
     """Alias of the login host or node to jump through (ProxyJump)."""
     common: bool = False
-    """True if other sites use the same short names: the ssh configuration then has only the full names."""
+    """True if other sites use the same short names: the ssh configuration then has only the
+    full names."""
     port: Port = 22
     """TCP port."""
     auth: Annotated[Auth | None, Meta(label="login")] = None
     """Login method, if it differs from the site's."""
 
     def patterns(self) -> tuple[str, ...]:
-        """Return the patterns of all names of such a node: short names, full names, further patterns."""
+        """Return the patterns of all names of such a node: short, full and further ones."""
         short_names = () if self.common else self.match
         return tuple(dict.fromkeys([*short_names, *self.full_names(), *self.also]))
 

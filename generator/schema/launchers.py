@@ -18,7 +18,7 @@ class RayPorts(Model):
     """Last port of all blocks."""
     block_size: Annotated[int, Field(ge=17, le=65535)] = 1000
     """Number of ports for one Ray cluster: sixteen for services, the rest for workers."""
-    lock_dir: RemotePath = "/tmp/dagster-slurm-ray-ports"  # noqa: S108 - dagster-slurm's own default
+    lock_dir: RemotePath = "/tmp/dagster-slurm-ray-ports"  # noqa: S108 - as in dagster-slurm
     """Directory on the node where clusters reserve their blocks."""
     node_manager_port: Port = 6700
     """Fixed port of the node manager."""
@@ -76,9 +76,12 @@ class RayPorts(Model):
 
 
 class Ray(Fact):
-    """Settings of dagster-slurm's RayLauncher; a field that is left out keeps the default of the launcher.
+    """Settings of dagster-slurm's RayLauncher.
 
-    ``redis_password`` is not among them: it is a secret, and the launcher makes one for each cluster.
+    A field that is left out keeps the default of the launcher.
+
+    ``redis_password`` is not among them: it is a secret, and the launcher makes one for each
+    cluster.
     """
 
     num_gpus_per_node: Annotated[int, Field(ge=0, le=1024)] | None = None
@@ -129,7 +132,10 @@ class Ray(Fact):
 
 
 class Spark(Fact):
-    """Settings of dagster-slurm's SparkLauncher; a field that is left out keeps the default of the launcher."""
+    """Settings of dagster-slurm's SparkLauncher.
+
+    A field that is left out keeps the default of the launcher.
+    """
 
     spark_home: Annotated[RemotePath | None, Meta(weight=Weight.TRUST)] = None
     """Directory of the Spark installation."""

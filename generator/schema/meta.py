@@ -1,8 +1,9 @@
-"""Facts about the fields of the models that programs need besides the type: weight, label, unit, sentences.
+"""Facts about the fields of the models that programs need besides the type.
 
-A field carries it in its annotation: ``network: Annotated[Text, Meta(weight=Weight.PROSE, label="reached")]``. A type
-in `text_types` may carry it too, for every field of that type. `meta(Host, "network")` returns both merged, and
-`leaves(site)` yields every value of a spec with the meta of its field.
+A field carries it in its annotation: ``network: Annotated[Text, Meta(weight=Weight.PROSE,
+label="reached")]``. A type in `text_types` may carry it too, for every field of that type.
+`meta(Host, "network")` returns both merged, and `leaves(site)` yields every value of a spec
+with the meta of its field.
 """
 
 import dataclasses
@@ -38,7 +39,8 @@ class Meta:
     label: str | None = None
     """Noun for headings and tables, where the key does not read well: `memory` for `mem`."""
     unit: Callable[[Any], object] | None = None
-    """Function that returns the same for two values that mean the same: `90m` and `1:30:00` are both 5400 seconds."""
+    """Function that returns the same for two values that mean the same: `90m` and `1:30:00` are
+    both 5400 seconds."""
     # typing hashes what stands in Annotated, and a dict has no hash.
     sentences: Mapping[object, str] = dataclasses.field(default_factory=dict, hash=False)
     """A sentence for a value, if `key: value` would need an explanation."""
@@ -89,7 +91,8 @@ def leaves(
 ) -> Iterator[Leaf]:
     """Yield every value of a model and of the models in it; a list counts as one value.
 
-    A field without a weight has that of the block it is in, so a name that a user chose as a key never decides.
+    A field without a weight has that of the block it is in, so a name that a user chose as a
+    key never decides.
     """
     for name in type(model).model_fields:
         field_meta = meta(type(model), name)

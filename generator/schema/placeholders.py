@@ -24,7 +24,8 @@ def names(text: str) -> list[str]:
 def expand(text: str, values: Mapping[str, str | None]) -> str | None:
     """Return a text with each placeholder replaced by its value, or ``None`` if a value is unknown.
 
-    A half-filled text would end up in an artifact. A value that has braces itself is not expanded again.
+    A half-filled text would end up in an artifact. A value that has braces itself is not
+    expanded again.
     """
     if any(values.get(name) is None for name in names(text)):
         return None

@@ -10,7 +10,10 @@ from generator.schema.text_types import FILLED, Email, KeyPath, Label, LocalPath
 
 
 class SiteProfile(Model):
-    """A user's values at one site. A setting that needs an unknown value is left out of the artifacts."""
+    """A user's values at one site.
+
+    A setting that needs an unknown value is left out of the artifacts.
+    """
 
     user: Annotated[UserName, FILLED] | None = None
     """User name at the site."""
@@ -25,7 +28,7 @@ class SiteProfile(Model):
     client_id: Label | None = None
     """Client id for OIDC."""
     home: Annotated[LocalPath, FILLED, Field(pattern="^/")] | None = None
-    """Home directory on the machine that reads the `.env` file; not every reader of it expands `~`."""
+    """Home directory of the machine that reads the `.env` file; not every reader expands `~`."""
     multiplexing: bool = True
     """Share one connection between sessions, if the site allows it."""
     renew_on_connect: bool = True
@@ -57,7 +60,9 @@ class Profile(SiteProfile):
     """Values that differ, by site."""
 
     def at(self, site: str, options: Mapping[str, str | bool | None]) -> SiteProfile:
-        """Return the user's values at a site: an option wins over the site's entry, and that over the top.
+        """Return the user's values at a site.
+
+        An option wins over the entry of the site, and the entry over the values for every site.
 
         Raises:
             ValidationError: an option does not have the form of its field.

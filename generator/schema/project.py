@@ -55,7 +55,8 @@ def slug(name: str, taken: Set[str] = frozenset()) -> str:
         )
     if keyword.iskeyword(package(slug)) or package(slug) in _RESERVED | taken:
         raise GenError(
-            f"{name!r}: {package(slug)} is the name of a Python package or keyword; choose another name"
+            f"{name!r}: {package(slug)} is the name of a Python package or keyword;"
+            " choose another name"
         )
     return slug
 

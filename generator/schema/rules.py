@@ -1,7 +1,7 @@
 """The rules between the fields of a spec. Each rule yields every fault that it finds.
 
-A fault names in `about` the values that its message is about: if one of them has a fault itself, this one follows
-from it and is not reported.
+A fault names in `about` the values that its message is about: if one of them has a fault
+itself, this one follows from it and is not reported.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -105,7 +105,10 @@ def _jumps_form_no_circle(site: SiteSpec) -> Iterator[Fault]:
 
 
 def _circles(jumps: Mapping[str, str | None]) -> Iterator[list[str]]:
-    """Yield the circles among entries that each lead to one other at most, in time linear in their number."""
+    """Yield the circles among entries that each lead to one other at most.
+
+    The time is linear in the number of entries.
+    """
     settled = set[str]()
     for start in jumps:
         path = list[str]()
@@ -127,8 +130,8 @@ def _compute_patterns_exclude_login_hosts(site: SiteSpec) -> Iterator[Fault]:
                 if matches(nodes.patterns(), name):
                     yield Fault(
                         keys,
-                        f"the patterns match the login host {name}, so ssh would jump from it to itself;"
-                        " exclude it in also, with a pattern that starts with !",
+                        f"the patterns match the login host {name}, so ssh would jump from it"
+                        " to itself; exclude it in also, with a pattern that starts with !",
                     )
         if all(pattern.startswith("!") for pattern in nodes.match):
             yield Fault(keys, "all patterns start with !, so they match nothing")
@@ -195,7 +198,8 @@ def _memory_is_given_once(keys: Keys, request: Request) -> Iterator[Fault]:
 def _partitions_fit(site: SiteSpec, keys: Keys, request: Request) -> Iterator[Fault]:
     """Check that the partitions of a request exist and have its QoS.
 
-    A spec that names no QoS at any partition says nothing about them, so the QoS of a request may be right.
+    A spec that names no QoS at any partition says nothing about them, so the QoS of a request
+    may be right.
     """
     partitions = site.slurm.partitions
     for name in _partition_names(site, request):

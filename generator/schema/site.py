@@ -23,7 +23,10 @@ class Status(Fact):
     """Last day (YYYY-MM-DD), if the site announced one."""
 
     def words(self) -> str | None:
-        """Return the status as a text: the state unless it is active, the last day, the note; ``None`` without any."""
+        """Return the status as a text: the state unless it is active, the last day, the note.
+
+        ``None`` without any.
+        """
         parts: list[str] = []
         if self.state != "active":
             parts.append(self.state)
@@ -64,7 +67,7 @@ class HttpApi(Fact):
 
 
 class SiteSpec(Model):
-    """One cluster that users log in to: its machines, host keys and queues, with the sources of these facts."""
+    """One cluster that users log in to: its machines, host keys and queues, with sources."""
 
     site: Slug
     """Name of the site, which is also the name of the file."""
@@ -125,7 +128,7 @@ class SiteSpec(Model):
             },
         ),
     ] = None
-    """Whether compute nodes reach the internet; left out if the site's documentation does not say."""
+    """Whether compute nodes reach the internet; left out if the documentation does not say."""
 
     @property
     def usual_host(self) -> Machine:
@@ -141,9 +144,10 @@ class SiteSpec(Model):
         return machines
 
     def route(self, alias: str) -> list[Machine]:
-        """Return a machine and the machines that ssh jumps through to reach it, the nearest jump first.
+        """Return a machine, then the machines that ssh jumps through, the nearest first.
 
-        `alias` and every `via` may be the alias of a node. The rules refuse a spec whose jumps form a circle.
+        `alias` and every `via` may be the alias of a node. The rules refuse a spec whose jumps
+        form a circle.
         """
         machines = {machine.alias: machine for machine in self.machines()}
         route = [machines[alias]]
@@ -156,11 +160,14 @@ class SiteSpec(Model):
         return entry.auth or self.auth
 
     def unverified(self, keys: HostKeys) -> bool:
-        """Return whether every source of these host keys is weak: gen then pins them only if the user accepts that."""
+        """Return whether every source of these host keys is weak.
+
+        gen then pins them only if the user accepts unverified keys.
+        """
         return all(self.sources[name].weak for name in keys.source)
 
     def pinned(self) -> Literal["yes", "in part", "unverified", "no"]:
-        """Return whether gen pins the host keys of every host, of some machines, only unverified keys, or none."""
+        """Return which hosts have pinned keys: all, some, only with unverified keys, or none."""
         verified: set[str] = set()
         for keys in self.host_keys.values():
             if not self.unverified(keys):

@@ -28,7 +28,7 @@ class Request(Model):
     """The resources that a job requests by default."""
 
     partition: Partitions | None = None
-    """Partition (`--partition`), or several separated by commas; left out if the scheduler chooses."""
+    """Partition (`--partition`), or several with commas; left out if the scheduler chooses."""
     qos: Annotated[Label | None, Meta(label="QoS")] = None
     """QoS (`--qos`); by default the first QoS of the partition."""
     walltime: Walltime | None = None
@@ -160,7 +160,10 @@ class Accounts(Fact):
 
 
 class Slurm(Request, Fact):
-    """The queues of a site. The fields at this level that a request has too are the defaults of all jobs."""
+    """The queues of a site.
+
+    The fields at this level that a request has too are the defaults of all jobs.
+    """
 
     devel: Request = Request.model_construct()
     """Defaults that differ for development jobs."""
@@ -169,7 +172,7 @@ class Slurm(Request, Fact):
     qos_limits: Mapping[Label, Qos] = {}
     """QoS, by name."""
     gpus: Annotated[Several[Text], Meta(label="GPUs")] = ()
-    """Kinds of GPU, in the words of the site's documentation, if its partitions do not name them."""
+    """Kinds of GPU, in the words of the site, if its partitions do not name them."""
     accounts: Accounts = Accounts.model_construct()
     """Rules for accounts."""
     clusters: Label | None = None

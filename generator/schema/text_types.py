@@ -1,7 +1,7 @@
 """The types of the texts in a spec: host names, fingerprints, walltimes.
 
-Every text of a spec has one of these types, so no control character, line break or invisible character of a spec
-reaches a generated file.
+Every text of a spec has one of these types, so no control character, line break or invisible
+character of a spec reaches a generated file.
 """
 
 import re
@@ -29,7 +29,7 @@ def _check_characters(value: str) -> None:
 
 
 def shown(value: str) -> str:
-    """Return a value in quotes for a message, cut to a length that fits into a line of a terminal."""
+    """Return a value in quotes for a message, cut to fit into a line of a terminal."""
     if len(value) > 60:
         value = value[:57] + "..."
     return repr(value)
@@ -84,7 +84,7 @@ class Form:
 
 @dataclass(frozen=True)
 class Check:
-    """A function that checks more than a pattern can: that a key decodes, that a range does not run backwards."""
+    """A function that checks more than a pattern can: that a key decodes, say."""
 
     function: Callable[[str], object]
 
@@ -146,7 +146,7 @@ def mebibytes(memory: str) -> float:
 
 
 def numbers(node_range: str) -> tuple[str, ...]:
-    """Return the numbers of a Slurm hostlist such as ``1-5`` or ``01,02,05``, with their leading zeros.
+    """Return the numbers of a Slurm hostlist such as `1-5` or `01,02`, with their leading zeros.
 
     Raises:
         ValueError: a range runs backwards, or there are more than 100 nodes.
@@ -296,7 +296,8 @@ RemotePath = Annotated[
 Url = Annotated[
     str,
     Form(
-        r"https://[A-Za-z0-9_.-]+(?::[0-9]+)?(?:/[A-Za-z0-9_@+=:,./~%?&;-]*)?|http://(?:localhost|127\.0\.0\.1)(?::[0-9]+)?(?:/[A-Za-z0-9_@+=:,./~-]*)?",
+        r"https://[A-Za-z0-9_.-]+(?::[0-9]+)?(?:/[A-Za-z0-9_@+=:,./~%?&;-]*)?"
+        r"|http://(?:localhost|127\.0\.0\.1)(?::[0-9]+)?(?:/[A-Za-z0-9_@+=:,./~-]*)?",
         "an https:// address (http:// only on the loopback)",
     ),
 ]

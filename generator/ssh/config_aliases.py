@@ -1,4 +1,7 @@
-"""The aliases of an ssh configuration, for the completion of a shell. Everything else asks ssh itself."""
+"""The aliases of an ssh configuration, for the completion of a shell.
+
+Everything else asks ssh itself.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path

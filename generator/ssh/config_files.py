@@ -12,7 +12,8 @@ from generator.files import is_regular, read_regular
 from generator.paths import SSH_CONFIG
 from generator.ssh.config_lines import Line, lines
 
-# Tokens, variables of the environment, and escapes; which of them ssh expands depends on its version.
+# Tokens, variables of the environment, and escapes; which of them ssh expands depends on its
+# version.
 _ONLY_SSH = re.compile(r"%|\$\{|\\")
 RENEWAL_COMMAND = "gen refresh $0 --on-connect"
 """The command in the `Match exec` of a site's file."""

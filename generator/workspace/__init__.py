@@ -1,1 +1,1 @@
-"""A directory of generated files: its lock, the comparison with the compiled spec, and the safe write."""
+"""A directory of generated files: its lock, its drift from the spec, and safe writes."""

@@ -1,4 +1,7 @@
-"""Drift that a team accepts for a while: `.gen/accepted.yaml`, reviewed like any file, each entry with an end date."""
+"""Drift that a team accepts for a while: `.gen/accepted.yaml`.
+
+The file is reviewed like any other, and each entry has an end date.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -34,7 +37,7 @@ def accepted_files(
 def settle(
     findings: Sequence[Finding], accepted: AcceptedDrift, directory: Path, today: date
 ) -> list[Finding]:
-    """Return the findings with the accepted ones as notes, and an error for each expired or unused entry."""
+    """Return the findings; accepted ones are notes, expired and unused entries are errors."""
     settled = list(findings)
     errors = []
     # While a site could not be compared, an entry that looks unused may be needed.

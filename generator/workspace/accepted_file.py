@@ -1,6 +1,7 @@
 """The models of `.gen/accepted.yaml`.
 
-They are apart from `accepted_drift`, since to define models takes time, and few directories have such a file.
+They are apart from `accepted_drift`, since to define models takes time, and few directories
+have such a file.
 """
 
 from datetime import date

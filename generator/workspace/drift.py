@@ -72,7 +72,10 @@ def input_changes(recorded: RecordedInputs, current: RecordedInputs) -> InputCha
 
 
 def drifts(lock: Lock, current: RecordedInputs | None, changes: list[Change]) -> Iterator[Drift]:
-    """Yield the drift that each change of a plan would end; `current` is ``None`` if the spec is gone."""
+    """Yield the drift that each change of a plan would end.
+
+    `current` is ``None`` if the spec is gone.
+    """
     inputs = input_changes(lock.inputs, current) if current else None
     for change in changes:
         drift = _drift(lock, inputs, change)

@@ -17,7 +17,7 @@ from generator.workspace.recompile import Comparison
 
 
 def drift_report(directory: Path, today: date) -> Report:
-    """Compare every site below a directory with the artifacts that its lock's inputs compile to now."""
+    """Compare every site below a directory with what the inputs of its lock compile to now."""
     survey = recompile.survey(directory)
     findings = list(_findings(directory, survey))
     try:
@@ -30,7 +30,10 @@ def drift_report(directory: Path, today: date) -> Report:
 
 
 def _findings(directory: Path, survey: reader.Survey) -> Iterator[Finding]:
-    """Yield the drift of each site, or why it could not be compared; then the files that no lock records."""
+    """Yield the drift of each site, or why it could not be compared.
+
+    The files that no lock records come last.
+    """
     recorded = set[Path]()
     are_locks_readable = True
     for lock_file in survey.locks:
@@ -85,7 +88,11 @@ def _finding(comparison: Comparison, drift: Drift) -> Finding:
 
 
 def _locations(comparison: Comparison, drift: Drift) -> list[tuple[Path, int]]:
-    """Return where to look: the changed keys of the spec, else the first differing line, else the entry in the lock."""
+    """Return the places to look at.
+
+    They are the changed keys of the spec, else the first differing line of the file, else the
+    entry of the file in the lock.
+    """
     recompilation = comparison.recompilation
     is_from_catalogue = comparison.lock.inputs.spec.catalogue_name is not None
     if drift.keys and recompilation and not is_from_catalogue:

@@ -1,7 +1,7 @@
-"""`.gen/SITE.lock`: which files gen generated for a site, and the inputs that it generated them from.
+"""`.gen/SITE.lock`: the files that gen generated for a site, and the inputs of that run.
 
-The lock is JSON with a line for each value, so that git can merge it. It comes from git, so from anybody: it is
-checked like any other input.
+The lock is JSON with a line for each value, so that git can merge it. It comes from git, so
+from anybody: it is checked like any other input.
 """
 
 import re
@@ -82,7 +82,10 @@ def written(artifact: Artifact) -> Written:
 
 
 def encode(site: str, artifacts: Iterable[Artifact], inputs: RecordedInputs) -> bytes:
-    """Return the bytes of the lock for these artifacts; seeded files are the user's and are not recorded."""
+    """Return the bytes of the lock for these artifacts.
+
+    Seeded files are the user's and are not recorded.
+    """
     files = {item.path: written(item) for item in artifacts if item.owner is Owner.MANAGED}
     return codec.dump(Lock(site, inputs, files))
 
@@ -93,7 +96,10 @@ def parse(
     possible_paths: Callable[[str], list[PurePosixPath]] = paths.generated_files,
     fix: str = "",
 ) -> Lock:
-    """Return the lock that a file holds; `possible_paths` lists the files that gen may write for a site."""
+    """Return the lock that a file holds.
+
+    `possible_paths` lists the files that gen may write for a site.
+    """
     if has_conflict_markers(content):
         raise GenError(
             f"{name}: has a merge conflict; run gen site --all --out DIR to regenerate it"

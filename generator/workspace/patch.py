@@ -16,7 +16,8 @@ _ESCAPES |= {ord('"'): '\\"', ord("\\"): "\\\\"}
 def diff(changes: Iterable[Change], directory: PurePosixPath) -> str:
     """Return the patch, empty when nothing changes; `directory` is put in front of every path.
 
-    Of modes it has the executable bit, which is all that git keeps. Bytes that are not UTF-8 are surrogates in it.
+    Of modes it has the executable bit, which is all that git keeps. Bytes that are not UTF-8
+    are surrogates in it.
     """
     lines: list[str] = []
     for change in changes:
@@ -25,13 +26,19 @@ def diff(changes: Iterable[Change], directory: PurePosixPath) -> str:
 
 
 def hides_secret(change: Change) -> bool:
-    """Return whether the patch of a change has a masked line, which `git apply` will not find in the file."""
+    """Return whether the patch of a change has a masked line.
+
+    `git apply` would not find that line in the file.
+    """
     before, after = _sides(change)
     return _masked(change, before, after) != before
 
 
 def _masked(change: Change, before: list[str], after: list[str]) -> list[str]:
-    """Mask secrets that a user may have typed. gen writes no secret, so a file as gen wrote it has none."""
+    """Mask secrets that a user may have typed.
+
+    gen writes no secret, so a file as gen wrote it has none.
+    """
     if change.conflict is None:
         return before
     return masked(before, after, is_env_file=change.path.name.startswith(".env"))

@@ -1,4 +1,6 @@
-"""Compare artifacts, files on disk and the lock: `plan` returns the one list of changes that every command uses.
+"""Compare artifacts, files on disk and the lock.
+
+`plan` returns the one list of changes that every command uses.
 
 `gen site` applies the changes, `gen diff` prints them, `gen check` reports them.
 """
@@ -48,7 +50,7 @@ def plan(
     actual: Mapping[PurePosixPath, Actual],
     written: Mapping[PurePosixPath, Written],
 ) -> list[Change]:
-    """Return a change for every artifact, then one for every recorded file that gen no longer generates."""
+    """Return a change for every artifact, then for every recorded file that has no artifact."""
     changes = []
     for artifact in artifacts:
         path = artifact.path

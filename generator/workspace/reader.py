@@ -55,7 +55,10 @@ def actual(
 
 
 def _plain_file(path: str, real_directories: dict[str, str]) -> Actual | None:
-    """Return a regular file that no link leads to; ``None`` for everything that needs a closer look."""
+    """Return a regular file that no link leads to.
+
+    Everything else needs a closer look, and gives ``None``.
+    """
     parent, _, name = path.rpartition("/")
     directory = _plain_directory(parent, real_directories)
     if directory is None or name == ".git":
@@ -101,7 +104,8 @@ def survey(root: Path) -> Survey:
     """Walk once through a directory; links to directories are not followed."""
     locks: list[LockFile] = []
     candidates: list[Path] = []
-    # Directories of installed programs: they may hold whole checkouts, but no files of this user's sites.
+    # Directories of installed programs: they may hold whole checkouts, but no files of this
+    # user's sites.
     installed: set[str] = set()
     for directory, subdirectories, files in os.walk(root):
         subdirectories[:] = sorted(name for name in subdirectories if name != ".git")
@@ -151,7 +155,10 @@ def _has_header(path: Path) -> bool:
 
 
 def real(root: Path, path: PurePosixPath, *, fenced: bool = True) -> Path:
-    """Return the real path of a file; if `fenced`, refuse one that is not below the real directory."""
+    """Return the real path of a file.
+
+    If `fenced`, refuse one that is not below the real directory.
+    """
     return _real(root, os.path.realpath(root), path, fenced)
 
 

@@ -44,7 +44,7 @@ class Recompilation:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A site in a directory: its lock, its artifacts of now, and the changes that would make the files match."""
+    """A site in a directory: its lock, its artifacts of now, and the changes between both."""
 
     lock_file: LockFile
     lock: Lock
@@ -91,7 +91,10 @@ class Comparison:
         return replace(self, changes=changes, accepts_drift=True)
 
     def repair(self) -> list[Change]:
-        """Return the changes that end the drift, with the change of the lock; none if nothing drifts."""
+        """Return the changes that end the drift, with the change of the lock.
+
+        There are none if nothing drifts.
+        """
         drifting = {drift.change.path for drift in self.drifts()}
         if not drifting:
             return []
@@ -106,7 +109,8 @@ def survey(directory: Path) -> reader.Survey:
     result = reader.survey(directory)
     if not result.locks:
         raise GenError(
-            f"{directory}: has no generated site; generate one with: gen site SITE --out {directory}"
+            f"{directory}: has no generated site;"
+            f" generate one with: gen site SITE --out {directory}"
         )
     return result
 

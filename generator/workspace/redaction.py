@@ -5,7 +5,8 @@ import re
 _MASK = "********"
 _NAMED = re.compile(
     r"(?i)(?P<name>"
-    r"(?:passw(?:or)?d|passphrase|secret|token|credential|(?:api|access|private)_?key|_pat\b|bearer)"
+    r"(?:passw(?:or)?d|passphrase|secret|token|credential"
+    r"|(?:api|access|private)_?key|_pat\b|bearer)"
     r"[^\s=:]*[\s=:]+)(?!(?:yes|no)\b)\S.*"
 )
 _ASSIGNED = re.compile(r"(?P<name>^[^#=]*=)\S.*")
@@ -15,9 +16,12 @@ _KEY_END = "-----END "
 
 
 def masked(lines: list[str], generated: list[str], is_env_file: bool) -> list[str]:
-    """Return the lines with everything masked that looks like a secret; `generated` are the lines that gen writes.
+    """Return the lines with everything masked that looks like a secret.
 
-    In a `.env` file, the value of every variable that gen does not write is masked: users put secrets there.
+    `generated` are the lines that gen writes.
+
+    In a `.env` file, the value of every variable that gen does not write is masked: users put
+    secrets there.
     """
     own_names = {line.partition("=")[0] for line in generated}
     result = []

@@ -23,10 +23,12 @@ _POLL_SECONDS = 0.05
 def apply(
     root: Path, changes: Iterable[Change], lock: PurePosixPath, content: bytes | None
 ) -> list[PurePosixPath]:
-    """Make the changes, then write the lock; without a content, delete the lock. Return the paths of the backups.
+    """Make the changes, then write the lock; without a content, delete the lock.
 
-    A backup holds the text of a user. Each file is replaced as a whole. After a crash, each file is the
-    old or the new one, and the next run completes the rest.
+    Return the paths of the backups.
+
+    A backup holds the text of a user. Each file is replaced as a whole. After a crash, each
+    file is the old or the new one, and the next run completes the rest.
     """
     lock_path = real(root, lock)
     _refuse_unwritable(lock_path)
@@ -42,7 +44,8 @@ def apply(
 def carry_out(root: Path, changes: Iterable[Change], *, fenced: bool = True) -> list[PurePosixPath]:
     """Make the changes in their order, and return the paths of the backups of users' files.
 
-    In a home directory a link may lead out of it: not `fenced`. If one file is unwritable, nothing is written.
+    In a home directory a link may lead out of it: not `fenced`. If one file is unwritable,
+    nothing is written.
     """
     pending = [change for change in changes if change.action is not Action.KEEP]
     for change in pending:
@@ -69,7 +72,10 @@ def _carry_out(root: Path, path: Path, change: Change) -> None:
 
 
 def _refuse_unwritable(path: Path) -> None:
-    """Refuse, before the first write, a file that cannot be written: later, half of the files would be new."""
+    """Refuse, before the first write, a file that cannot be written.
+
+    Later, half of the files would be new.
+    """
     is_regular(path)  # refuses a FIFO, socket or device
     directory = next(parent for parent in path.parents if parent.exists())
     if not directory.is_dir():
@@ -102,8 +108,8 @@ def _is_as(path: Path, content: bytes, mode: int) -> bool:
 def replace(path: Path, content: bytes, mode: int, scratch: Path | None = None) -> None:
     """Replace a file as a whole. Its mode is set before its content.
 
-    The content goes to a scratch file in the same directory first: with a random name, or with a name by which the
-    caller finds it after a crash.
+    The content goes to a scratch file in the same directory first: with a random name, or with
+    a name by which the caller finds it after a crash.
 
     Raises:
         OSError: the file cannot be written; its old content is still there.
@@ -148,7 +154,10 @@ def _copy_attributes(path: Path, descriptor: int) -> None:
 
 
 def _sync_directory(directory: Path) -> None:
-    """Have a new name survive a power cut. Not every file system can do that, and the file is whole without it."""
+    """Have a new name survive a power cut.
+
+    Not every file system can do that, and the file is whole without it.
+    """
     with suppress(OSError):
         descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -196,7 +205,9 @@ def write_private(path: Path, content: bytes, mode: int, scratch: Path | None = 
 
 
 def write_backup(path: Path, content: bytes, most: int) -> None:
-    """Write a private file; remove the oldest files with the same suffix, so that at most so many are there.
+    """Write a private file, and rotate its predecessors.
+
+    Remove the oldest files with the same suffix, so that at most so many are there.
 
     Raises:
         OSError: the file cannot be written.

@@ -57,7 +57,8 @@ def env_content(site: str, header: str, lines: list[Variable]) -> bytes:
         if line.value is not None and not _UNAMBIGUOUS.fullmatch(line.value):
             raise AmbiguousValueError(
                 f"{site}: {line.name}: {line.value!r}: a shell, systemd, docker and dotenv"
-                " read this value differently; use only letters, digits and @%+=:,./_-, and no ~ in front"
+                " read this value differently; use only letters, digits and @%+=:,./_-,"
+                " and no ~ in front"
             )
     return "".join(compiled_templates.env(header=header, variables=lines)).encode()
 

@@ -248,7 +248,8 @@ def _user(account: Account, template: str) -> list[Setting]:
 
 def _authentication(account: Account, auth: Auth) -> list[Setting]:
     settings: list[Setting] = [("PreferredAuthentications", preferred_authentications(auth))]
-    # IdentitiesOnly keeps ssh from offering every key of an agent: after a few, a server disconnects.
+    # IdentitiesOnly keeps ssh from offering every key of an agent: after a few, a server
+    # disconnects.
     if key := account.key(auth):
         settings.append(("IdentityFile", _quoted(key)))
         if certificate := account.certificate(auth):
