@@ -51,7 +51,7 @@ class _Request:
     home: Path
     sites: list[SiteFiles]
     secrets: Mapping[str, tuple[str, ...]]
-    """By site: the secrets that exist before the installation."""
+    """By site: the secrets that exist already, and that the installed version does not name."""
     mode: Mode | None
     consent: Consent
 
@@ -84,12 +84,12 @@ def run(
 ) -> int:
     """Install some sites; every refusal comes before the first write."""
     home = planning.home_directory()
-    by_name = _by_name(choices, home)
-    choices = [choice for choice, _ in by_name.values()]
-    sites = [site_files for _, site_files in by_name.values()]
+    selected = _by_name(choices, home).values()
+    choices = [selection.choice for selection in selected]
+    sites = [selection.files for selection in selected]
     secrets: dict[str, tuple[str, ...]] = {}
-    for choice, site_files in by_name.values():
-        secrets[site_files.name] = _existing_secrets(inputs.read(choice), home)
+    for selection in selected:
+        secrets[selection.files.name] = _existing_secrets(selection, home)
     request = _Request(home, sites, secrets, mode, consent)
     earlier_locks = record.installed(home)
     _refuse_retired(request, earlier_locks)
@@ -121,17 +121,26 @@ def run(
     return 0
 
 
-def _by_name(
-    choices: Iterable[inputs.Choice], home: Path
-) -> dict[str, tuple[inputs.Choice, SiteFiles]]:
+@dataclass(frozen=True)
+class _Selection:
+    """A site to install: the user's choice, the files that were read for it, and its files."""
+
+    choice: inputs.Choice
+    inputs: inputs.Inputs
+    files: SiteFiles
+
+
+def _by_name(choices: Iterable[inputs.Choice], home: Path) -> dict[str, _Selection]:
     """Return each site once, though it may be named twice, as in `gen install mila mila.yaml`."""
-    by_name: dict[str, tuple[inputs.Choice, SiteFiles]] = {}
+    by_name: dict[str, _Selection] = {}
     for choice in choices:
-        site_files = _site_files(inputs.read(choice), home)
-        first_choice, first_files = by_name.setdefault(site_files.name, (choice, site_files))
-        if first_files.spec != site_files.spec:
+        given = inputs.read(choice)
+        selection = _Selection(choice, given, _site_files(given, home))
+        name = selection.files.name
+        first = by_name.setdefault(name, selection)
+        if first.files.spec != selection.files.spec:
             raise GenError(
-                f"{site_files.name}: {first_choice.site} and {choice.site} are different specs "
+                f"{name}: {first.choice.site} and {choice.site} are different specs "
                 "of this site; install one of them"
             )
     return by_name
@@ -162,14 +171,22 @@ def _site_files(given: inputs.Inputs, home: Path) -> SiteFiles:
     return planning.site_files(home, compilation, given.spec, recorded)
 
 
-def _existing_secrets(given: inputs.Inputs, home: Path) -> tuple[str, ...]:
-    """Return the secrets of the site that are in the home directory already."""
+def _existing_secrets(selection: _Selection, home: Path) -> tuple[str, ...]:
+    """Return the secrets that exist, and that the installed version of the site does not name.
+
+    A later installation of the same site finds the secrets that were made since the first one.
+    """
     # Imported only here, because both import pydantic.
     from generator.compiler.build import account
-    from generator.install.purge import secrets
+    from generator.install.purge import installed_secrets, secrets
 
-    site_account, _ = account(given)
-    return tuple(str(path.relative_to(home)) for path in secrets(home, site_account))
+    site_account, _ = account(selection.inputs)
+    came_with_site = installed_secrets(home, selection.files.name)
+    names: list[str] = []
+    for path in secrets(home, site_account):
+        if path not in came_with_site:
+            names.append(str(path.relative_to(home)))
+    return tuple(names)
 
 
 def _install(request: _Request, *, as_json: bool) -> _Installation | None:

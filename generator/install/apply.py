@@ -66,11 +66,13 @@ def install(
 ) -> list[Path]:
     """Carry out an installation, and return the backups that it made.
 
-    `secrets` are the ones that exist already, by site.
+    `secrets` are the ones that exist already, by site, and that came with no installed site.
     """
     home_record = _with_directories(record.home_record(home), missing, _creates_config(plan))
-    # A later installation of the same site finds the secrets that were made since the first one.
-    home_record = replace(home_record, earlier_secrets={**secrets, **home_record.earlier_secrets})
+    earlier = dict(home_record.earlier_secrets)
+    for site, names in secrets.items():
+        earlier[site] = tuple(dict.fromkeys([*earlier.get(site, ()), *names]))
+    home_record = replace(home_record, earlier_secrets=earlier)
     _write(home, [_home_record_change(home, home_record), *plan.intents])
     for directory in _parents(change.path for change in plan.files):
         # The directories of the user keep their mode; those of gen get 0700 whatever the umask.

@@ -1,10 +1,12 @@
 """The secrets of a site, which `gen uninstall` keeps unless the user adds `--purge`.
 
 gen deletes a secret only if the spec of the installation names it, if it is where gen and its
-proposals put secrets, and if it did not exist before the installation.
+proposals put secrets, if it has the content of such a secret, and if it did not exist before the
+installation. A spec may come from anybody: it could name `~/.ssh/authorized_keys` as its key.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,9 +18,12 @@ from generator.files import is_regular, read_regular
 from generator.install import managed_blocks, record
 from generator.install.plan import HomePlan
 from generator.loading import validate
+from generator.renewal import credentials
 from generator.schema.auth import StepAuth
 from generator.schema.profile import SiteProfile
+from generator.ssh.certificate import parse_certificate
 from generator.ssh.config_files import Files, read_configuration, walk
+from generator.ssh.keys import key_blob
 from generator.workspace.lock import Lock
 
 _DIRECTORIES = (paths.SSH, paths.USER_CONFIG)
@@ -33,6 +38,9 @@ _DEFAULT_KEYS = {
     "id_ed25519_sk",
     "id_xmss",
 }
+
+# The names of dagster-slurm, which gen uses too (renewal/credentials.py).
+_CREDENTIALS = (b"ASC_OIDC_APP_PASSWORD", b"ASC_AUTHENTIK_API_TOKEN")
 
 
 @dataclass(frozen=True)
@@ -59,9 +67,10 @@ def purge(home: Path, sites: Sequence[str], plan: HomePlan) -> Purge:
     deleted: dict[Path, None] = {}
     spared: dict[Path, KeptSecret] = {}
     for site in sites:
-        for path in secrets(home, _account(home, locks[site])):
+        for secret in _secrets(home, _account(home, locks[site])):
             # The strongest reason comes first: a key that another site uses must stay in any case.
-            reason = _reason_to_keep(home, path, users)
+            path = secret.path
+            reason = _reason_to_keep(home, secret, users)
             if str(path.relative_to(home)) in earlier.get(site, ()):
                 reason = reason or "it existed before the site was installed"
             if reason:
@@ -73,22 +82,60 @@ def purge(home: Path, sites: Sequence[str], plan: HomePlan) -> Purge:
 
 def secrets(home: Path, account: Account) -> list[Path]:
     """Return the existing secrets of a site; paths outside the home directory are left out."""
-    files: list[Path] = []
-    for path in _paths(account):
+    return [secret.path for secret in _secrets(home, account)]
+
+
+def installed_secrets(home: Path, site: str) -> list[Path]:
+    """Return the existing secrets that the installed version of a site names."""
+    site_lock = record.installed(home).get(site)
+    if site_lock is None:
+        return []
+    try:
+        return secrets(home, _account(home, site_lock))
+    except GenError:
+        return []  # a copy that is missing or edited says nothing about the installation
+
+
+@dataclass(frozen=True)
+class _Secret:
+    path: Path
+    has_expected_content: Callable[[bytes], bool]
+
+
+def _secrets(home: Path, account: Account) -> list[_Secret]:
+    existing: dict[Path, _Secret] = {}
+    for path, has_expected_content in _paths(home, account):
         file = home / path.removeprefix("~/")
         if path.startswith("~/") and ".." not in file.parts and is_regular(file):
-            files.append(file)
-    return list(dict.fromkeys(files))
+            existing.setdefault(file, _Secret(file, has_expected_content))
+    return list(existing.values())
 
 
-def _reason_to_keep(home: Path, path: Path, users: Mapping[Path, str]) -> str | None:
+def _reason_to_keep(home: Path, secret: _Secret, users: Mapping[Path, str]) -> str | None:
+    path = secret.path
     if path in users:
         return f"{users[path]} uses it"
     if path.name.removesuffix(".pub").removesuffix("-cert") in _DEFAULT_KEYS:
         return "it is a default key of ssh, so other hosts may need it"
-    if not any(path.is_relative_to(home / directory) for directory in _DIRECTORIES):
+    if not any(_is_below(path, home / directory) for directory in _DIRECTORIES):
         return "it is neither in ~/.ssh nor in ~/.config"
+    content = _content(path)
+    if content is None or (content and not secret.has_expected_content(content)):
+        return "it does not have the content of a secret of this site"
     return None
+
+
+def _is_below(path: Path, directory: Path) -> bool:
+    """Return whether a file is really below a directory, which itself may be a link."""
+    real_parent = os.path.realpath(path.parent)
+    return Path(real_parent).is_relative_to(os.path.realpath(directory))
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return read_regular(path)
+    except (GenError, OSError):
+        return None
 
 
 def _users(home: Path, sites: Iterable[str], plan: HomePlan) -> dict[Path, str]:
@@ -148,19 +195,66 @@ def _account(home: Path, site_lock: Lock) -> Account:
     return Account(validate.site(copy), profile)
 
 
-def _paths(account: Account) -> Iterator[str]:
-    """Yield the secrets that the spec names; a key that the user named is not the site's."""
+def _paths(home: Path, account: Account) -> Iterator[tuple[str, Callable[[bytes], bool]]]:
+    """Yield the secrets that the spec names, each with the check of its content.
+
+    A key that the user named is not the site's.
+    """
     site = account.site
     for auth in (site.auth, *map(site.auth_of, site.hosts.values())):
         key = account.key(auth)
         if key and key != account.profile.identity_file:
-            yield from (key, f"{key}.pub")
+            yield key, _is_private_key
+            yield f"{key}.pub", _is_public_key
             certificate = account.certificate(auth)
             if certificate:
-                yield certificate
+                yield certificate, _is_certificate
         if isinstance(auth, StepAuth) and auth.authentik:
-            for file in (auth.authentik.credentials_file, auth.authentik.app_password_file):
-                # A placeholder without a value leaves the path unknown.
-                path = account.fill(file or "")
-                if path:
-                    yield path
+            # A placeholder without a value leaves the path unknown.
+            file = account.fill(auth.authentik.credentials_file)
+            if file:
+                yield file, _is_credentials_file
+            copy = account.fill(auth.authentik.app_password_file or "")
+            if file and copy:
+                yield copy, _AppPassword(home / file.removeprefix("~/")).is_in
+
+
+def _is_private_key(content: bytes) -> bool:
+    # PEM and OpenSSH's own format both have these words in the first line (ssh-keygen(1), -m).
+    return b"PRIVATE KEY-----" in content.partition(b"\n")[0]
+
+
+def _is_public_key(content: bytes) -> bool:
+    try:
+        key_blob(content)
+    except ValueError:
+        return False
+    # authorized_keys has such lines too.
+    return len(content.splitlines()) == 1
+
+
+def _is_certificate(content: bytes) -> bool:
+    try:
+        parse_certificate(content)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_credentials_file(content: bytes) -> bool:
+    return any(line.startswith(_CREDENTIALS) for line in content.splitlines())
+
+
+@dataclass(frozen=True)
+class _AppPassword:
+    """The app password in a credentials file, which gen may have written into a second file."""
+
+    credentials_file: Path
+
+    def is_in(self, content: bytes) -> bool:
+        """Return whether the content is the app password and nothing else."""
+        try:
+            secret = credentials.read(self.credentials_file).app_password.secret
+        except GenError:
+            return False
+        return secret is not None and content.decode(errors="replace").strip() == secret.reveal()

@@ -100,10 +100,16 @@ KEYS = {
 }
 
 
+PRIVATE_KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\n"
+PUBLIC_KEY = (
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f ada@laptop\n"
+)
+
+
 def write_keys(home: Path, *names: str) -> None:
     (home / ".ssh").mkdir(mode=0o700, exist_ok=True)
     for name in names:
-        (home / name).write_text("a secret")
+        (home / name).write_text(PUBLIC_KEY if name.endswith(".pub") else PRIVATE_KEY)
 
 
 def test_purge_deletes_the_keys_of_the_installation_and_not_of_a_checkout(
@@ -118,7 +124,7 @@ def test_purge_deletes_the_keys_of_the_installation_and_not_of_a_checkout(
     assert (result.status, "  purged    ~/.ssh/id_mila\n" in result.err) == (0, True)
     assert not (home / ".ssh/id_mila").exists()
     for name in (".ssh/id_ed25519", ".ssh/id_work", "thesis.tex"):
-        assert (home / name).read_text() == "a secret"
+        assert (home / name).read_text() == PRIVATE_KEY
 
 
 def test_purge_keeps_default_keys_files_elsewhere_and_earlier_keys_and_says_why(
@@ -153,3 +159,76 @@ def test_a_tampered_copy_of_the_spec_deletes_nothing(gen: Gen, home: Path) -> No
         f"{copy}: is not the spec that was installed; run gen install mila, then try again\n"
     )
     assert tree(home) == before
+
+
+FOREIGN_FILES = {
+    "~/.ssh/authorized_keys": PUBLIC_KEY + PUBLIC_KEY,
+    "~/.ssh/known_hosts": f"login.example.org {PUBLIC_KEY}",
+    "~/.config/gh/hosts.yml": "oauth_token: x",
+    "~/.ssh/link/id_work": PRIVATE_KEY,
+}
+
+
+@pytest.mark.parametrize("path", FOREIGN_FILES)
+@pytest.mark.parametrize("kind", ["key", "certificate", "credentials"])
+def test_purge_deletes_no_file_of_another_kind_that_the_spec_names(
+    gen: Gen, home: Path, path: str, kind: str
+) -> None:
+    step = {"method": "step", "ca_url": "https://ca.example.org", "context": "ca"}
+    step |= {"ca_fingerprint": "0" * 64}
+    provider = {"api_base": "https://sso.example.org", "credentials_file": path}
+    auth: dict[str, dict[str, Any]] = {
+        "key": {"method": "publickey", "key": path},
+        "certificate": {"method": "certificate", "certificate": path},
+        "credentials": step
+        | {"authentik": provider | {"app_password_file": path}}
+        | {"oidc": {"token_url": "https://sso.example.org/token"}},
+    }
+    result = gen("install", str(spec(Path(), auth=auth[kind])), "--yes", "--user", "ada")
+    assert result.status == 0, result.err
+    file = home / path.removeprefix("~/")
+    (home / "documents").mkdir()
+    (home / ".ssh/link").symlink_to(home / "documents")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(FOREIGN_FILES[path])
+    result = gen("uninstall", "ours", "--purge", "--yes")
+    assert result.status == 0
+    assert file.read_text() == FOREIGN_FILES[path]
+    assert f"  {path} stays: it " in result.err
+
+
+def test_purge_deletes_the_credentials_and_the_app_password_that_gen_wrote(
+    gen: Gen, home: Path
+) -> None:
+    auth = {
+        "method": "step",
+        "ca_url": "https://ca.example.org",
+        "context": "ca",
+        "ca_fingerprint": "0" * 64,
+        "oidc": {"token_url": "https://sso.example.org/token"},
+        "authentik": {
+            "api_base": "https://sso.example.org",
+            "credentials_file": "~/.config/ours/auth.env",
+            "app_password_file": "~/.config/ours/app_password",
+        },
+    }
+    assert gen("install", str(spec(Path(), auth=auth)), "--yes", "--user", "ada").status == 0
+    directory = home / ".config/ours"
+    directory.mkdir(parents=True)
+    credentials = directory / "auth.env"
+    credentials.write_text('ASC_OIDC_APP_PASSWORD="abc"\n')
+    credentials.chmod(0o600)
+    (directory / "app_password").write_text("abc\n")
+    assert gen("uninstall", "ours", "--purge", "--yes").status == 0
+    assert names_in(directory) == []
+
+
+def test_purge_keeps_a_key_that_existed_before_an_update_named_it(gen: Gen, home: Path) -> None:
+    path = spec(Path(), auth={"method": "publickey", "key": "~/.ssh/id_first"})
+    assert gen("install", str(path), "--yes").status == 0
+    write_keys(home, ".ssh/id_first", ".ssh/id_work")
+    spec(Path(), auth={"method": "publickey", "key": "~/.ssh/id_work"})
+    assert gen("install", str(path), "--yes").status == 0
+    result = gen("uninstall", "ours", "--purge", "--yes")
+    assert "~/.ssh/id_work stays: it existed before the site was installed" in result.err
+    assert names_in(home / ".ssh", "id_*") == ["id_first", "id_work"]
