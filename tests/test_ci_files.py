@@ -78,6 +78,20 @@ def test_workflows_are_valid(workflows: list[Path]) -> None:
         check_schema("github-workflows", path)
 
 
+def test_workflows_pin_other_actions_by_commit_and_keep_no_credentials(
+    workflows: list[Path],
+) -> None:
+    for path in workflows:
+        for job in YAML(typ="safe").load(path)["jobs"].values():
+            for step in job["steps"]:
+                uses = step.get("uses", "")
+                # OWNER stands for this repository: the page says to pin it too.
+                if uses and not uses.startswith("OWNER/"):
+                    assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", uses)
+                if uses.startswith("actions/checkout@"):
+                    assert step["with"]["persist-credentials"] is False
+
+
 def test_the_action_is_valid() -> None:
     check_schema("github-actions", ACTION)
 

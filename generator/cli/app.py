@@ -247,6 +247,7 @@ def review(
     head: options.Head = None,
     specs: options.SpecsDirectory = SPECS,
     report_format: options.ReportFormat = Format.TEXT,
+    fail_on: options.ReviewVerdict = None,
 ) -> None:
     """Review the meaning of changed specs; changes of trust come first. Writes nothing.
 
@@ -254,10 +255,12 @@ def review(
     gen review main
 
     gen review origin/main HEAD --format markdown
+
+    gen review main --fail-on trust
     """
     from generator.cli.review import run
 
-    raise typer.Exit(run(base, head, specs, report_format, date.today()))
+    raise typer.Exit(run(base, head, specs, report_format, fail_on, date.today()))
 
 
 @app.command("list")

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from generator.install.mode import Mode
-from generator.report.format import Format
+from generator.report.format import FailOn, Format
 
 SPECS = Path("site_specs")
 """The directory of specs that `review`, `new-site` and `import` use unless `--specs` names one."""
@@ -209,6 +209,11 @@ Head = Annotated[
     typer.Argument(
         metavar="[HEAD]", help="Revision to review. The default is the files in the work tree."
     ),
+]
+
+ReviewVerdict = Annotated[
+    FailOn | None,
+    option("--fail-on", text="Exit with 1 on a finding of this weight or a graver one."),
 ]
 
 # gen list

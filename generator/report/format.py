@@ -1,4 +1,4 @@
-"""The names of the report formats. The command line imports only this module to offer them."""
+"""The names of the report formats and of the verdicts. The command line imports only this module to offer them."""
 
 from enum import StrEnum
 
@@ -12,3 +12,11 @@ class Format(StrEnum):
     GITHUB = "github"
     SARIF = "sarif"
     RDJSONL = "rdjsonl"
+
+
+class FailOn(StrEnum):
+    """The lightest change that fails a review."""
+
+    TRUST = "trust"
+    ACCESS = "access"
+    ANY = "any"

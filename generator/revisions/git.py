@@ -33,14 +33,32 @@ def commit(revision: str) -> str:
 
 def top() -> str:
     """Return the top directory of the work tree."""
-    output = _git("rev-parse", "--show-toplevel").stdout
-    return output.decode(errors="surrogateescape").removesuffix("\n")
+    outcome = _git("rev-parse", "--show-toplevel")
+    if outcome.status != 0:
+        raise GenError(
+            "gen review needs the files of a repository, and this directory is in no work tree;"
+            " make one with: git worktree add ../review && cd ../review"
+        )
+    return outcome.stdout.decode(errors="surrogateescape").removesuffix("\n")
 
 
-def fork(base: str, head: str) -> str:
-    """Return the last common commit, from which a pull request starts; `base` if there is none."""
+def fork(name: str, base: str, head: str) -> str:
+    """Return the last common commit, from which a pull request starts; `name` is the user's for the base.
+
+    Without it, the changes of the target branch would look as if this branch took them back.
+    """
     outcome = _git("merge-base", base, head)
-    return outcome.text.strip() if outcome.status == 0 else base
+    if outcome.status == 0:
+        return outcome.text.strip()
+    if _git("rev-parse", "--is-shallow-repository").text.strip() == "true":
+        raise GenError(
+            f"{name}: this clone is shallow and lacks the commit where the branch started; fetch"
+            " the history with: git fetch --unshallow (in CI, add fetch-depth: 0 to the checkout)"
+        )
+    raise GenError(
+        f"{name}: has no commit in common with the branch under review; start the branch from"
+        f" there with: git rebase --onto {name} --root"
+    )
 
 
 def specs(revision: str, directory: str) -> dict[str, bytes]:

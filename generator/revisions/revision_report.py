@@ -30,7 +30,8 @@ def revision_report(base: str, head: str | None, specs: Path, today: date) -> Re
     """
     directory = Path(os.path.relpath(specs))
     base_commit, head_commit = git.commit(base), git.commit(head or "HEAD")
-    old = committed(git.fork(base_commit, head_commit), directory)
+    git.top()  # refuses a bare repository, where git would list no file and report no change
+    old = committed(git.fork(base, base_commit, head_commit), directory)
     new = committed(head_commit, directory) if head else work_tree(directory)
     if not (_has_specs(old, directory) or _has_specs(new, directory)):
         raise GenError(

@@ -164,12 +164,14 @@ def test_drift_fails_the_job_and_is_in_annotations_the_summary_one_comment_and_a
 ) -> None:
     outcome = drifting.run()
     assert (outcome.status, outcome.outputs["status"]) == (1, "1")
-    assert outcome.ran == ["Set up Python", "Compare", "Comment", "Upload gen.patch", "Verdict"]
+    ran = ["Set up Python", "Compare", "Annotate drift", "Comment", "Upload gen.patch", "Verdict"]
+    assert outcome.ran == ran
     [comment] = drifting.github.comments
     assert comment["body"] == snapshot(name="comment")
     assert commands(outcome.log) == snapshot(name="annotations")
     assert outcome.summary.count("\n- **") == len(commands(outcome.log))
-    patch = outcome.used["actions/upload-artifact@v4"]["path"]
+    [upload] = [name for name in outcome.used if name.startswith("actions/upload-artifact@")]
+    patch = outcome.used[upload]["path"]
     assert patch == outcome.outputs["patch"]
     assert drifting.gen("check") == 1
     drifting.git("apply", patch)
@@ -210,7 +212,7 @@ def test_one_comment_follows_the_pull_request_and_other_comments_stay(
 def test_a_pull_request_without_findings_gets_no_comment(pull_request: PullRequest) -> None:
     outcome = pull_request.run()
     assert (outcome.status, outcome.outputs) == (0, {"status": "0", "patch": ""})
-    assert outcome.ran == ["Set up Python", "Compare", "Comment", "Verdict"]
+    assert outcome.ran == ["Set up Python", "Compare", "Annotate drift", "Comment", "Verdict"]
     assert pull_request.github.writes == []
     assert commands(outcome.log) == []
 
@@ -231,6 +233,27 @@ def test_a_fork_that_may_not_comment_gets_a_warning_and_the_same_status(
     assert outcome.status == 1
     assert drifting.github.comments == []
     assert commands(outcome.log)[-1].startswith("::warning title=gen::no comment was written")
+
+
+@pytest.mark.parametrize(
+    ("fail_on", "status"), [pytest.param("", 0, id="off"), pytest.param("trust", 1, id="trust")]
+)
+def test_a_fork_without_a_write_token_gets_the_same_verdict(
+    pull_request: PullRequest, fail_on: str, status: int
+) -> None:
+    pull_request.change("site_specs/lab.yaml", (PIN, OTHER_PIN))
+    assert pull_request.gen("site", "--all") == 0
+    allowed = pull_request.run(**{"fail-on": fail_on})
+    assert "**trust**" in pull_request.github.comments[0]["body"]
+    pull_request.github.forbid()
+    forbidden = pull_request.run(**{"fail-on": fail_on})
+    assert (allowed.status, forbidden.status) == (status, status)
+    assert forbidden.ran[-1] == "Verdict"
+    assert "**trust**" in forbidden.summary
+
+
+def test_an_unknown_weight_fails_and_is_not_silently_off(pull_request: PullRequest) -> None:
+    assert pull_request.run(**{"fail-on": "Trust!"}).status == 2
 
 
 @pytest.mark.parametrize(
@@ -322,6 +345,12 @@ def test_drift_that_is_too_long_for_the_comment_is_in_the_summary(
 )
 def test_no_expression_is_pasted_into_a_script(step: dict[str, str]) -> None:
     assert "${{" not in step["run"]
+
+
+def test_every_third_party_action_is_pinned_by_commit() -> None:
+    for step in steps(ACTION):
+        if "uses" in step:
+            assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", step["uses"])
 
 
 def test_only_the_step_that_comments_has_the_token() -> None:

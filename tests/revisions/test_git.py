@@ -1,0 +1,104 @@
+"""Revisions of real git repositories that cannot be compared are refused, with the command that fixes them."""
+
+from pathlib import Path
+
+import pytest
+from history import commit, git, replace, spec
+from running import Gen
+
+pytestmark = pytest.mark.system
+
+
+def propose() -> None:
+    """Change a spec on main, after a branch with another change started there."""
+    git("switch", "--quiet", "--create", "proposal")
+    replace(spec("elder"), "port: 8022", "port: 22")
+    commit("Proposal")
+    git("switch", "--quiet", "main")
+    replace(spec("aster"), "port: 2222", "port: 2223")
+    commit("Main moves on")
+
+
+def test_a_shallow_clone_is_refused_and_the_same_clone_with_history_is_reviewed(
+    writing_gen: Gen, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    propose()
+    origin = f"file://{tmp_path / 'repo'}"
+    git("clone", "--quiet", "--depth=1", "--no-single-branch", origin, str(tmp_path / "clone"))
+    monkeypatch.chdir(tmp_path / "clone")
+    git("switch", "--quiet", "proposal")
+    result = writing_gen("review", "origin/main")
+    assert (result.status, result.out) == (2, "")
+    assert result.err == (
+        "origin/main: this clone is shallow and lacks the commit where the branch started;"
+        " fetch the history with: git fetch --unshallow (in CI, add fetch-depth: 0 to the checkout)\n"
+    )
+    git("fetch", "--quiet", "--unshallow")
+    result = writing_gen("review", "origin/main")
+    assert result.status == 0
+    # Main's own change, 2222 to 2223, is not part of the proposal.
+    assert "8022 → 22" in result.out
+    assert "2223" not in result.out
+
+
+def test_a_branch_without_a_common_commit_is_refused(reading_gen: Gen) -> None:
+    git("checkout", "--quiet", "--orphan", "unrelated")
+    commit("Unrelated")
+    result = reading_gen("review", "main")
+    assert (result.status, result.out) == (2, "")
+    assert result.err == (
+        "main: has no commit in common with the branch under review; start the branch from"
+        " there with: git rebase --onto main --root\n"
+    )
+
+
+def test_a_bare_repository_is_refused(
+    writing_gen: Gen, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    propose()
+    git("clone", "--quiet", "--bare", ".", str(tmp_path / "bare"))
+    monkeypatch.chdir(tmp_path / "bare")
+    result = writing_gen("review", "main", "proposal")
+    assert (result.status, result.out) == (2, "")
+    assert result.err == (
+        "gen review needs the files of a repository, and this directory is in no work tree;"
+        " make one with: git worktree add ../review && cd ../review\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("fail_on", "status"),
+    [
+        pytest.param("", 0, id="none"),
+        pytest.param("trust", 0, id="trust"),
+        pytest.param("access", 1, id="access"),
+        pytest.param("any", 1, id="any"),
+    ],
+)
+def test_a_change_of_access_fails_from_the_weight_access_on(
+    reading_gen: Gen, fail_on: str, status: int
+) -> None:
+    replace(spec("cedar"), "partition: batch", "partition: wide")
+    options = ("--fail-on", fail_on) if fail_on else ()
+    result = reading_gen("review", "main", *options)
+    assert result.status == status, result.err
+    message = f"\n--fail-on {fail_on}: 1 finding for a reviewer to approve\n"
+    assert (message in result.err) is (status == 1)
+
+
+@pytest.mark.parametrize("fail_on", ["trust", "access", "any"])
+def test_a_change_of_trust_fails_at_every_weight(reading_gen: Gen, fail_on: str) -> None:
+    replace(spec("aster"), "port: 2222", "port: 2223")
+    assert reading_gen("review", "main", "--fail-on", fail_on).status == 1
+
+
+def test_a_change_of_prose_fails_only_at_any(reading_gen: Gen) -> None:
+    replace(spec("aster"), "title: Aster cluster", "title: Aster Cluster")
+    statuses = {}
+    for fail_on in ("trust", "access", "any"):
+        statuses[fail_on] = reading_gen("review", "main", "--fail-on", fail_on).status
+    assert statuses == {"trust": 0, "access": 0, "any": 1}
+
+
+def test_nothing_fails_without_a_change(reading_gen: Gen) -> None:
+    assert reading_gen("review", "main", "--fail-on", "any").status == 0
