@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path, PurePosixPath
 
-from generator.cli import validate as _validate
 from generator.compiler.artifact import Artifact
 from generator.compiler.compile import compilation
 from generator.loading import catalogue, inputs, overrides, validate, yaml_document
@@ -19,6 +18,7 @@ from generator.report.finding import Report
 from generator.report.format import Format
 from generator.report.rendered import rendered
 from generator.revisions.revision_report import revision_report
+from generator.revisions.spec_check import check_file
 from generator.schema import project as projects
 from generator.schema.profile import Profile
 from generator.schema.site import SiteSpec
@@ -53,9 +53,15 @@ def load_spec(
     Traceback (most recent call last):
     generator.loading.validate.SpecError: --set slurm.partition: slurm.partition: ...
     """
-    path = site if isinstance(site, Path) else catalogue.spec(site, specs)
+    path = _spec_path(site, specs)
     root = yaml_document.parse(inputs.file(path).content, str(path))
     return validate.spec(root, str(path), [overrides.change(text) for text in override])
+
+
+def _spec_path(site: str | Path, specs: Path | None) -> Path:
+    if isinstance(site, Path):
+        return site
+    return catalogue.spec(site, specs)
 
 
 def validate_spec(
@@ -75,8 +81,8 @@ def validate_spec(
     if isinstance(spec, bytes):
         file = inputs.File(Path("spec.yaml"), spec)
     else:
-        file = inputs.file(spec if isinstance(spec, Path) else catalogue.spec(spec, None))
-    check = _validate.check(
+        file = inputs.file(_spec_path(spec, None))
+    check = check_file(
         file,
         strict=strict,
         today=today or date.today(),

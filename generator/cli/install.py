@@ -8,7 +8,9 @@ from pathlib import Path, PurePosixPath
 from generator import codec, formatting, paths
 from generator.cli import file_changes, first_login, next_steps, site
 from generator.cli.output import agreed, data, on_terminal, patch, say
+from generator.compiler.foreign_names import foreign_names
 from generator.errors import GenError
+from generator.files import read_regular
 from generator.install import (
     apply,
     managed_blocks,
@@ -19,7 +21,6 @@ from generator.install import (
     side_effects,
 )
 from generator.install import plan as planning
-from generator.install.foreign_names import foreign_names
 from generator.install.mode import Mode
 from generator.install.name_conflicts import name_conflicts
 from generator.install.permissions import loose_permissions
@@ -261,7 +262,7 @@ def _with_take_over(request: _Request) -> Consent:
     mila = _site_named("mila", request.sites)
     if consent.take_over or consent.yes or mila is None or not config.is_file():
         return consent
-    entries = milatools.replaceable(config.read_bytes())
+    entries = milatools.replaceable(read_regular(config))
     if not entries or not on_terminal():
         return consent
     say(f"`mila init` wrote these entries into {config}:")

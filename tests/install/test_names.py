@@ -8,7 +8,7 @@ from homes import spec, tree
 from running import Gen
 
 from generator.compiler.compile import compile_site
-from generator.install.foreign_names import foreign_names
+from generator.compiler.foreign_names import foreign_names
 from generator.loading import validate
 from generator.resources import CATALOGUE
 from generator.schema.profile import SiteProfile
