@@ -16,6 +16,8 @@ from typing import BinaryIO
 from generator.errors import GenError, os_errors_named
 
 SIZE_LIMIT = 16 * 1024 * 1024
+KEY_LIMIT = 64 * 1024
+"""Largest key or certificate: ssh itself reads no line of more than 64 KiB."""
 # Without O_NONBLOCK, to open a FIFO waits for a writer, and the check would come too late
 # (fifo(7)).
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY

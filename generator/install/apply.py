@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from generator import paths
 from generator.compiler.digests import digest
 from generator.errors import GenError, os_errors_named
+from generator.files import read_regular
 from generator.install import managed_blocks, milatools, record
 from generator.install.plan import HomePlan, put
 from generator.install.record import HomeRecord, OptionalChanges
@@ -204,9 +205,9 @@ def _back_up(home: Path, changes: Iterable[Change]) -> list[Path]:
 def _delete_needless_backups(home: Path) -> None:
     """Delete each backup of the ssh config whose lines of the user are all in the config now."""
     config = home / paths.SSH_CONFIG
-    content = config.read_bytes() if config.exists() else b""
+    content = read_regular(config) if config.exists() else b""
     for backup in (home / paths.HOME_BACKUPS).glob(f"????????.{paths.SSH_CONFIG.name}"):
-        without_blocks = managed_blocks.arranged(backup.read_bytes(), str(backup), {})
+        without_blocks = managed_blocks.arranged(read_regular(backup), str(backup), {})
         if milatools.give_back(without_blocks) == content:
             writer.remove(backup)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from generator import programs
 from generator.compiler.result import FirstLogin
 from generator.errors import GenError, os_errors_named
+from generator.files import KEY_LIMIT, read_regular
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def make_key_pair(missing: MissingKeyPair) -> str:
             f"run this again, or: {shlex.join(missing.arguments)}"
         )
     with os_errors_named(missing.public_key):
-        return missing.public_key.read_text().rstrip()
+        return read_regular(missing.public_key, KEY_LIMIT).decode().rstrip()
 
 
 def _in_home(home: Path, path: str) -> Path:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from generator.compiler.digests import digest
 from generator.errors import os_errors_named
+from generator.files import read_regular
 
 
 @dataclass(frozen=True)
@@ -34,4 +35,4 @@ def _state(path: Path) -> str:
             return ""  # as of an empty directory: gen creates the one of its records by itself
         # The mode counts: a change of the user's `chmod` would be undone by writing the file.
         mode = path.stat().st_mode & 0o7777
-        return f"{mode:04o} {digest(path.read_bytes())}"
+        return f"{mode:04o} {digest(read_regular(path))}"

@@ -7,7 +7,7 @@ programs or writes.
 from pathlib import Path
 
 from generator.errors import GenError
-from generator.files import read_regular
+from generator.files import KEY_LIMIT, read_regular
 from generator.renewal.settings import Settings
 from generator.schema.auth import CommandCertificateAuth
 from generator.ssh.certificate import Certificate, parse_certificate
@@ -19,7 +19,7 @@ CLOCK_TOLERANCE = 300
 def read(path: Path) -> Certificate | None:
     """Return the certificate in a file, or ``None`` if there is none that can be read."""
     try:
-        return parse_certificate(read_regular(path))
+        return parse_certificate(read_regular(path, KEY_LIMIT))
     # A FIFO or a huge file is not a certificate either.
     except (OSError, ValueError, GenError):
         return None

@@ -8,6 +8,7 @@ from pathlib import Path
 from generator import programs
 from generator.clock import now
 from generator.errors import GenError
+from generator.files import KEY_LIMIT, read_regular
 from generator.formatting import clock
 from generator.renewal import certificate_file, child_process
 from generator.renewal.context import Run
@@ -37,11 +38,13 @@ def renew(run: Run, auth: CommandCertificateAuth) -> Certificate:
         except programs.StoppedError:
             raise
         except GenError as error:
+            # A command may fail after it has got a certificate: at a later step of its own.
+            if _has_new_certificate(settings, files):
+                raise
             raise FailedError(str(error)) from None
         return _checked(settings, auth, files)
     # Also after Ctrl-C: the command may have been stopped while it wrote.
     except BaseException:
-        # A command may fail after it has got a certificate: at a later step of its own.
         if previous and previous.is_valid(now()) and not _has_new_certificate(settings, files):
             files.restore()
         raise
@@ -59,16 +62,16 @@ class _Files:
             paths += [settings.key, Path(f"{settings.key}.pub")]
         for path in paths:
             if path.is_file():
-                self.contents[path] = (path.read_bytes(), path.stat().st_mode & 0o777)
+                self.contents[path] = (read_regular(path, KEY_LIMIT), path.stat().st_mode & 0o777)
 
     def is_unchanged(self, path: Path) -> bool:
         """Return whether a file has the content that it had before."""
-        return path in self.contents and path.read_bytes() == self.contents[path][0]
+        return path in self.contents and _content(path) == self.contents[path][0]
 
     def restore(self) -> None:
         """Write back every file that has changed."""
         for path, (content, mode) in self.contents.items():
-            if not path.is_file() or path.read_bytes() != content:
+            if _content(path) != content:
                 writer.replace(path, content, mode, path.with_name(self.scratch_name))
 
 
@@ -102,9 +105,17 @@ def _has_new_certificate(settings: Settings, files: _Files) -> bool:
 
 def _is_for_key(renewed: Certificate, settings: Settings) -> bool:
     try:
-        return renewed.public_key == key_blob(Path(f"{settings.key}.pub").read_bytes())
-    except (OSError, ValueError):
+        return renewed.public_key == key_blob(_content(Path(f"{settings.key}.pub")) or b"")
+    except ValueError:
         return True  # only the private key exists, and the command knows it
+
+
+def _content(path: Path) -> bytes | None:
+    """Return the content of a key or certificate, ``None`` for anything else in its place."""
+    try:
+        return read_regular(path, KEY_LIMIT)
+    except (OSError, GenError):
+        return None
 
 
 def _run(run: Run, auth: CommandCertificateAuth) -> None:

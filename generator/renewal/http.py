@@ -7,11 +7,13 @@ no other.
 """
 
 import json
+import queue
 import random
 import ssl
+import threading
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +25,7 @@ import urllib3
 from generator import codec
 from generator.clock import Deadline
 from generator.errors import GenError
+from generator.files import is_regular
 from generator.renewal.failures import UnreachableError
 from generator.renewal.secret import Secret
 
@@ -36,6 +39,7 @@ _RETRY_STATUSES = {429, 500, 502, 503, 504}
 # For a provider behind an ssh tunnel, and for tests.
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _SIZE_LIMIT = 1024 * 1024  # bytes
+_LONGEST_ATTEMPT = 15.0  # seconds
 _CHUNK = 64 * 1024  # bytes
 # A date in Retry-After by a wrong clock must not stop renewals for years.
 _LONGEST_PAUSE = 86_400  # seconds
@@ -132,7 +136,11 @@ class Http:
         """Send a request once; return the answer and the seconds that it asks to wait."""
         # Less time for the connection: a firewall that drops packets is the usual reason.
         left = self.deadline.left()
-        limit = Deadline(min(15.0, left))
+        limit = min(_LONGEST_ATTEMPT, left)
+        return _within(limit + 1, lambda: self._exchange(request, Deadline(limit)))
+
+    def _exchange(self, request: _Request, limit: Deadline) -> tuple[Answer, int]:
+        left = limit.left()
         try:
             response = self._connections(request.url).urlopen(
                 request.method,
@@ -165,9 +173,35 @@ class Http:
         return self.proxies.get(parts.scheme) or self.proxies.get("all") or self.direct
 
 
+def _within(seconds: float, exchange: Callable[[], T]) -> T:
+    """Return the result of an exchange with a server, and stop waiting for it after some seconds.
+
+    It runs in a thread of its own: a name server that hangs cannot be interrupted, and http.client
+    reads without end what comes before an answer (100 Continue) and after it (trailers).
+    """
+    results: queue.SimpleQueue[T | Exception] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            results.put(exchange())
+        except Exception as error:  # raised again in the thread that waits
+            results.put(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        result = results.get(timeout=seconds)
+    except queue.Empty:
+        raise _NoAnswer("the answer takes too long") from None
+    if isinstance(result, Exception):
+        raise result
+    return result
+
+
 @contextmanager
 def connected(bundle: Path | None, deadline: Deadline) -> Iterator[Http]:
     """Open the connections of a run; they are closed at the end of the block."""
+    if bundle:
+        is_regular(bundle)  # OpenSSL would read /dev/zero for ever
     try:
         context = ssl.create_default_context(cafile=str(bundle) if bundle else None)
     except ssl.SSLError:

@@ -5,7 +5,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from generator import programs
 from generator.clock import Deadline, now
 from generator.errors import GenError
 from generator.formatting import clock, count, home, printable
@@ -18,12 +17,13 @@ from generator.renewal.http import Http, connected
 from generator.renewal.rotation import Rotation
 from generator.renewal.secret import Secret
 from generator.renewal.settings import DAY
-from generator.renewal.step import Authority
+from generator.renewal.step import Authority, NothingIssuedError
 from generator.schema.auth import CommandCertificateAuth, StepAuth
 from generator.ssh.certificate import Certificate
 from generator.workspace import writer
 
 _AFTER_BROWSER_LIMIT = 60  # seconds
+_ISSUED_KEPT = 50
 
 
 def certificate(
@@ -131,10 +131,10 @@ def _by_step(
     ca.bootstrap()
     if auth.oidc and run.is_unattended(secrets):
         token = _token(run, secrets)
-        with _counted(run, GenError):
+        with _counted(run, NothingIssuedError):
             path = ca.sign(public_key, token)
     else:
-        with _counted(run, GenError):
+        with _counted(run, NothingIssuedError):
             path = ca.sign_in_browser(public_key)
         # The user may have taken all the time of the run.
         ca = replace(ca, deadline=Deadline(_AFTER_BROWSER_LIMIT))
@@ -211,36 +211,47 @@ def _check_signer(ca: Authority, renewed: Certificate, previous: Certificate | N
     return []
 
 
-def _issued_in_last_day(run: Run) -> tuple[int, ...]:
-    current = now()
-    return tuple(second for second in run.store.read().issued if 0 <= current - second < DAY)
-
-
 def _check_quota(run: Run) -> None:
-    """Refuse a request beyond the site's quota: CSCS, for example, issues five a day."""
-    issued = _issued_in_last_day(run)
+    """Refuse a request beyond the site's quota: CSCS, for example, issues five a day.
+
+    A time in the future counts too. The clock was set back since: the site still counts what it
+    issued, and a computer without a battery for its clock starts in the past.
+    """
     quota = run.settings.auth.max_per_day
-    if quota and len(issued) >= quota:
+    if not quota:
+        return
+    current = now()
+    issued = sorted(second for second in run.store.read().issued if second > current - DAY)
+    if len(issued) < quota:
+        return
+    site = run.settings.site
+    # The oldest one that has to leave the day before another one may be requested.
+    oldest = issued[-quota]
+    if oldest > current:
         raise GenError(
-            f"{run.settings.site}: issued {count(len(issued), 'certificate')} in the last day, "
-            f"its limit; the next one is possible at {clock(min(issued) + DAY)}"
+            f"{site}: issued {count(len(issued), 'certificate')}, its limit for a day, by a clock "
+            f"that was ahead of this machine's clock now ({clock(current)}); if the clock is right "
+            f"now, run: rm {run.store.path}"
         )
+    raise GenError(
+        f"{site}: issued {count(len(issued), 'certificate')} in the last day, "
+        f"its limit; the next one is possible at {clock(oldest + DAY)}"
+    )
 
 
 @contextmanager
 def _counted(run: Run, not_issued: type[GenError]) -> Iterator[None]:
     """Count a certificate before it is requested, since a killed run may have got one.
 
-    The error `not_issued` removes it again, unless gen stopped the program.
+    The error `not_issued` removes it again. After any other, the site may have issued one.
     """
-    issued = (*_issued_in_last_day(run), now())
-    # A site counts what it issued, whatever became of the run that asked for it.
-    run.store.write(replace(run.store.read(), issued=issued))
+    # A site counts what it issued, whatever became of the run that asked for it. The number limits
+    # the list, and not the time: a clock that is ahead for an hour must not delete it.
+    state = run.store.read()
+    most = max(run.settings.auth.max_per_day or 0, _ISSUED_KEPT)
+    run.store.write(replace(state, issued=(*state.issued, now())[-most:]))
     try:
         yield
-    # gen stopped the program, so the site may have issued a certificate.
-    except programs.StoppedError:
-        raise
     except not_issued:
         with suppress(GenError):
             state = run.store.read()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from generator.clock import Deadline
 from generator.errors import GenError, os_errors_named
+from generator.files import KEY_LIMIT, read_regular
 from generator.renewal import certificate_file, child_process
 from generator.renewal.settings import Settings
 from generator.ssh.certificate import Certificate, parse_certificate
@@ -24,6 +25,8 @@ def public_key(
     inherited = child_process.needed(environment)
     with os_errors_named(key):
         is_new = not key.exists()
+        if not is_new:
+            read_regular(key, KEY_LIMIT)  # refuses a FIFO, for which ssh-keygen would wait
     if is_new:
         created = work / "new"
         # Without a passphrase: a timer could not type it.
@@ -31,7 +34,7 @@ def public_key(
         child_process.output(("ssh-keygen", *options), inherited, deadline, install=_INSTALL)
         with os_errors_named(key):
             writer.write_private(
-                key, created.read_bytes(), 0o600, key.with_name(settings.scratch_name)
+                key, read_regular(created, KEY_LIMIT), 0o600, key.with_name(settings.scratch_name)
             )
     if is_new or not public.exists():
         # -P "": a key with a passphrase fails at once, where ssh-keygen would ask for it.
@@ -45,7 +48,7 @@ def public_key(
         with os_errors_named(public):
             writer.replace(public, line.encode(), 0o644)
     with os_errors_named(public):
-        return public.read_bytes()
+        return read_regular(public, KEY_LIMIT)
 
 
 def check(
@@ -85,7 +88,7 @@ def _verified(path: Path, environment: Mapping[str, str]) -> Certificate:
     OpenSSH verifies it whenever it reads a certificate (sshkey.c, cert_parse).
     """
     try:
-        certificate = parse_certificate(path.read_bytes())
+        certificate = parse_certificate(read_regular(path, KEY_LIMIT))
         child_process.output(
             ("ssh-keygen", "-L", "-f", str(path)),
             child_process.needed(environment),
@@ -99,7 +102,7 @@ def _verified(path: Path, environment: Mapping[str, str]) -> Certificate:
 
 def put_in_place(settings: Settings, path: Path) -> None:
     """Copy the new certificate to where ssh reads it; a failure leaves the old one."""
-    content = path.read_bytes()
+    content = read_regular(path, KEY_LIMIT)
     # 0644 as ssh-keygen writes a certificate: it is public.
     for target in (settings.certificate, settings.certificate_copy):
         if target:

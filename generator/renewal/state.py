@@ -18,6 +18,8 @@ from generator.errors import GenError, os_errors_named
 from generator.files import read_regular, refuse_others
 from generator.workspace import writer
 
+_DUE_LIMIT = 64  # bytes
+
 
 @dataclass(frozen=True)
 class State:
@@ -36,7 +38,7 @@ class State:
     pause_until: int = 0
     """The provider asked for no request until then."""
     issued: tuple[int, ...] = ()
-    """The times at which the site issued certificates in the last day."""
+    """The times at which the site issued its last certificates, or may have."""
     rotated: int = 0
     """The last rotation of the credentials."""
     known_tokens: tuple[str, ...] = ()
@@ -49,6 +51,11 @@ class Store:
 
     site: str
     directory: Path
+
+    @property
+    def path(self) -> Path:
+        """The file with the state."""
+        return self._path("json")
 
     def read(self) -> State:
         """Return the state; an unreadable file counts as none, since a renewal can start afresh.
@@ -75,9 +82,13 @@ class Store:
         """Write from when ssh asks for a renewal; without the file, ssh asks at each connection."""
         path = self._path("due")
         line = f"{second}\n".encode()
-        with suppress(OSError):
-            # Unchanged most of the time: a write for each look of the timer would wear a disk.
-            if not path.is_file() or path.read_bytes() != line:
+        try:
+            current = read_regular(path, _DUE_LIMIT)
+        except (OSError, GenError):
+            current = b""
+        # Unchanged most of the time: a write for each look of the timer would wear a disk.
+        if current != line:
+            with suppress(OSError):
                 writer.write_private(path, line, 0o600)
 
     @contextmanager

@@ -15,16 +15,20 @@ from pathlib import Path
 from generator import codec, programs
 from generator.clock import Deadline
 from generator.errors import GenError
-from generator.files import read_regular
+from generator.files import KEY_LIMIT, read_regular
 from generator.renewal import child_process
 from generator.renewal.secret import Secret
 from generator.renewal.settings import Settings
-from generator.renewal.step_errors import explanation
+from generator.renewal.step_errors import certainly_refused, explanation
 from generator.schema.auth import StepAuth
 from generator.ssh.keys import fingerprint
 from generator.workspace import writer
 
 _INSTALL = "install it: https://smallstep.com/docs/step-cli/installation"
+
+
+class NothingIssuedError(GenError):
+    """The request did not reach the CA, or the CA refused it: it certainly issued nothing."""
 
 
 @dataclass(frozen=True)
@@ -59,13 +63,13 @@ class Authority:
         self._set_broken_files_aside()
         # `step ca bootstrap` makes the new context the current one.
         current = self._directory() / "current-context.json"
-        before = current.read_bytes() if current.is_file() else None
+        before = _content(current)
         try:
             # --force: do not ask whether to overwrite a context that is not complete.
             root = ("--fingerprint", self.auth.ca_fingerprint)
             self._run("ca", "bootstrap", *self._ca_options(), *root, "--force")
         finally:
-            if before is not None and current.read_bytes() != before:
+            if before is not None and _content(current) != before:
                 writer.replace(current, before, 0o644)
         if not self._is_known():
             raise GenError(f"step created no context {self.auth.context} below {self._directory()}")
@@ -122,15 +126,16 @@ class Authority:
                 install=_INSTALL,
                 secrets=secrets,
             )
-        # gen stopped step, so the CA may have issued a certificate.
         except programs.TimeLimitError as error:
             text = f"{self.auth.ca_url}: {explanation(str(error))}"
             raise programs.TimeLimitError(text, error.outcome) from None
         except GenError as error:
-            problem = explanation(str(error))
-            if problem:
-                raise GenError(f"{self.auth.ca_url}: {problem}") from None
-            raise
+            message = str(error)
+            problem = explanation(message)
+            text = f"{self.auth.ca_url}: {problem}" if problem else message
+            if certainly_refused(message):
+                raise NothingIssuedError(text) from None
+            raise GenError(text) from None
 
     def _set_broken_files_aside(self) -> None:
         """Rename files that step could not complete, since it refuses every command with them."""
@@ -159,7 +164,7 @@ class Authority:
             authority = directory / "authorities" / context.authority
             values = _object(authority / "config" / "defaults.json")
             defaults = codec.decode(_Defaults, values, "defaults.json", strict=False)
-            root = ssl.PEM_cert_to_DER_cert(Path(defaults.root).read_text())
+            root = ssl.PEM_cert_to_DER_cert(read_regular(Path(defaults.root), KEY_LIMIT).decode())
         except (OSError, ValueError, GenError):
             return False
         fingerprints = {defaults.fingerprint.lower(), sha256(root).hexdigest()}
@@ -178,6 +183,13 @@ class Authority:
 
 def _certificate_path(public_key: Path) -> Path:
     return public_key.with_name(f"{public_key.stem}-cert.pub")
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return read_regular(path)
+    except FileNotFoundError:
+        return None
 
 
 def _object(path: Path) -> dict[str, object] | None:

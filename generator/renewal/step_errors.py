@@ -50,6 +50,20 @@ _PROBLEMS = (
 )
 
 
+# The messages after which the CA has certainly issued nothing: there was no connection or no trust
+# (crypto/x509, net), the CA refused the token (step-ca, errs), or there is no step.
+_REFUSALS = (
+    "disabled due to an initialization error|no such host|connection refused|no route to host"
+    "|network is unreachable|has expired or is not yet valid|signed by unknown authority"
+    "|certificate is not trusted|lacked necessary authorization|is not on PATH"
+)
+
+
+def certainly_refused(message: str) -> bool:
+    """Return whether a message of step means that the CA issued no certificate."""
+    return bool(re.search(_REFUSALS, message))
+
+
 def explanation(message: str) -> str | None:
     """Return the text for a message of step, or ``None`` for an unknown message."""
     for pattern, text in _PROBLEMS:

@@ -102,7 +102,11 @@ def _write(root: Path, path: Path, content: bytes, mode: int) -> None:
 def _is_as(path: Path, content: bytes, mode: int) -> bool:
     if not path.is_file():
         return False
-    return path.read_bytes() == content and path.stat().st_mode & 0o7777 == mode
+    status = path.stat()
+    # Without the size, a huge file would be read.
+    if status.st_size != len(content) or status.st_mode & 0o7777 != mode:
+        return False
+    return path.read_bytes() == content
 
 
 def replace(path: Path, content: bytes, mode: int, scratch: Path | None = None) -> None:

@@ -202,10 +202,32 @@ def drip(handler: BaseHTTPRequestHandler) -> None:
         pass  # the client has closed the connection, as it should
 
 
+def repeat(start: bytes, part: bytes) -> Callable[[BaseHTTPRequestHandler], None]:
+    """Return an answer with a part that comes again and again until the client has gone."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        end = time.monotonic() + 10
+        try:
+            handler.wfile.write(start)
+            while time.monotonic() < end:
+                handler.wfile.write(part)
+                time.sleep(0.001)
+        except OSError:
+            pass
+
+    return answer
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n"
+
+
 @pytest.mark.parametrize(
     "answer",
     [
         pytest.param(drip, id="one byte after the other"),
+        pytest.param(repeat(b"", b"HTTP/1.1 100 Continue\r\n\r\n"), id="no answer yet"),
+        pytest.param(repeat(CHUNKED, b"Name: value\r\n"), id="lines behind the answer"),
+        pytest.param(repeat(b"HTTP/1.1 200 OK\r\nName: ", b"x"), id="a header without end"),
         pytest.param(lambda _: time.sleep(3), id="silence"),
     ],
 )
@@ -409,6 +431,12 @@ def test_an_unusable_bundle_is_reported(tmp_path: Path, name: str, reason: str) 
     with pytest.raises(GenError) as caught, http(bundle=tmp_path / name):
         pass
     assert str(caught.value) == f"--ca-bundle {tmp_path}/{name}: {reason}"
+
+
+def test_a_device_as_a_bundle_is_refused() -> None:
+    with pytest.raises(GenError) as caught, http(bundle=Path("/dev/zero")):
+        pass
+    assert str(caught.value) == "/dev/zero: is a device; move it away, then try again"
 
 
 @pytest.mark.parametrize(

@@ -380,6 +380,52 @@ def test_a_command_that_gen_stops_counts_since_the_centre_may_have_issued_a_cert
     assert "issued 1 certificate in the last day, its limit" in gen("refresh", "ours").err
 
 
+def test_a_command_that_fails_after_it_got_a_certificate_counts(
+    gen: Gen, home: Path, centre: Centre, certify: Certify
+) -> None:
+    new = certify("-1m:+10m", "ours").rename(home / "new")
+    centre(f"cp {new} .ssh/id_ours-cert.pub; echo no agent >&2; exit 1", max_per_day=1)
+    assert gen("refresh", "ours").err == "ours: get.sh failed: no agent\n"
+    assert state(home, "ours").issued
+
+
+class TestClockThatGoesBack:
+    """The certificates of the last day count, whatever happened to the clock since."""
+
+    def test_certificates_of_the_future_count(self, gen: Gen, home: Path, centre: Centre) -> None:
+        centre("touch tried", max_per_day=2)
+        second = int(time.time())
+        store("ours").write(State(issued=(second + 3600, second + 90 * DAY)))
+        result = gen("refresh", "ours")
+        assert result.status == 2
+        assert re.fullmatch(
+            "ours: issued 2 certificates, its limit for a day, by a clock that was ahead of this "
+            r"machine's clock now \([0-9: -]+ UTC\); if the clock is right now, run: "
+            rf"rm {home}/.local/state/gen/ours.json\n",
+            result.err,
+        )
+        assert not (home / "tried").exists()
+
+    def test_fewer_than_the_quota_leave_room(self, gen: Gen, home: Path, centre: Centre) -> None:
+        centre("touch tried", max_per_day=2)
+        store("ours").write(State(issued=(int(time.time()) + 3600,)))
+        gen("refresh", "ours")
+        assert (home / "tried").exists()
+
+    def test_a_clock_that_was_ahead_for_a_while_deletes_none(
+        self, gen: Gen, home: Path, centre: Centre, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        centre("echo tried >>tries", max_per_day=2)
+        for _ in range(2):
+            gen("refresh", "ours")
+        real = time.time
+        monkeypatch.setattr(time, "time", lambda: real() + 3 * DAY)
+        gen("refresh", "ours")
+        monkeypatch.setattr(time, "time", real)
+        assert "its limit" in gen("refresh", "ours").err
+        assert (home / "tries").read_text() == "tried\n" * 3
+
+
 SIGN = "ssh-keygen -q -s {ca} -I new -n ada -V {validity} .ssh/id_ours.pub"
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from generator.renewal.step_errors import explanation
+from generator.renewal.step_errors import certainly_refused, explanation
 
 ROOT = (
     "error downloading root certificate: client GET https://ca.example.org:9000/root/0000 failed: "
@@ -77,3 +77,19 @@ def test_an_error_of_the_ca_says_what_to_do(message: str, text: str) -> None:
 @pytest.mark.parametrize("message", ["step failed: no way", "step failed: status 3"])
 def test_an_unknown_message_stays_as_it_is(message: str) -> None:
     assert explanation(message) is None
+
+
+@pytest.mark.parametrize(
+    ("message", "refused"),
+    [
+        pytest.param("dial tcp 192.0.2.1:9000: connect: connection refused", True, id="refused"),
+        pytest.param(f"The request lacked necessary authorization. {LOGS}", True, id="token"),
+        pytest.param("step is not on PATH; install it", True, id="no step"),
+        pytest.param("read tcp 192.0.2.1:9000: i/o timeout", False, id="a timeout"),
+        pytest.param(f"encountered an Internal Server Error. {LOGS}", False, id="an error"),
+        pytest.param("step failed: unexpected EOF", False, id="cut off"),
+        pytest.param("step printed more than 1024 KiB", False, id="stopped by gen"),
+    ],
+)
+def test_a_ca_has_issued_nothing_only_after_a_clear_refusal(message: str, refused: bool) -> None:
+    assert certainly_refused(message) is refused
