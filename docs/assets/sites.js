@@ -2,7 +2,7 @@
 "use strict";
 
 (() => {
-  const FILTERED = new Set(["country", "login", "GPU", "host keys", "status"]);
+  const FILTERED = new Set(["country", "login", "scheduler", "GPU", "host keys", "status"]);
 
   const make = (name, properties = {}, children = []) => {
     const element = Object.assign(document.createElement(name), properties);

@@ -13,6 +13,7 @@ from generator.schema.auth import (
     KeyboardAuth,
     PublicKeyAuth,
     StepAuth,
+    UnstatedAuth,
 )
 from generator.schema.base import Fact, Model
 from generator.schema.descriptions import descriptions
@@ -157,7 +158,14 @@ def value_text(key: str, value: object) -> str:
             return _tuple_text(key, value)
         case KeyboardAuth():
             return ", ".join([text(login(value)), *_fields(value, skipped={"method", "asks"})])
-        case PublicKeyAuth() | KerberosAuth() | AgentAuth() | StepAuth() | CommandCertificateAuth():
+        case (
+            PublicKeyAuth()
+            | KerberosAuth()
+            | AgentAuth()
+            | StepAuth()
+            | CommandCertificateAuth()
+            | UnstatedAuth()
+        ):
             return ", ".join([text(login(value)), *_fields(value, skipped={"method"})])
         case Model():
             return ", ".join(_fields(value))

@@ -28,7 +28,12 @@ _PINNED = {
     "unverified": "unverified",
     "no": "not published",
 }
-_METHODS = {"step": "certificate", "certificate": "certificate", "agent": "key in the agent"}
+_METHODS = {
+    "step": "certificate",
+    "certificate": "certificate",
+    "agent": "key in the agent",
+    "not-stated": "not stated",
+}
 
 
 def login(auth: Auth) -> str:
@@ -47,7 +52,7 @@ def login(auth: Auth) -> str:
 def gpus(site: SiteSpec) -> list[str]:
     """Return the kinds of GPU that the spec names, with the same name at every site."""
     kinds: set[str] = set()
-    for gpu in site.slurm.gpu_kinds():
+    for gpu in site.gpu_kinds():
         families = [kind.upper() for kind in _GPU.findall(gpu)]
         kinds.update(families or [gpu])
     return sorted(kinds)

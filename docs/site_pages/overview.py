@@ -3,11 +3,12 @@
 import json
 from collections.abc import Iterator, Sequence
 
+from generator.schema.batch import SCHEDULER_NAMES
 from generator.schema.site import SiteSpec
 from site_pages.labels import gpus, host_keys, login, status
 from site_pages.markup import link, table, text
 
-HEADINGS = ("site", "name", "country", "login", "GPU", "host keys", "status")
+HEADINGS = ("site", "name", "country", "login", "scheduler", "GPU", "host keys", "status")
 _FRONT_MATTER = {
     "title": "Sites",
     "description": "Every site of the catalogue, to sort and to filter",
@@ -44,6 +45,7 @@ def _row(site: SiteSpec) -> list[str]:
         name,
         text(site.country or ""),
         text(login(site.auth_of(site.usual_host.host))),
+        text(SCHEDULER_NAMES[site.scheduler]),
         text(", ".join(gpus(site))),
         text(host_keys(site)),
         text(status(site)),

@@ -11,6 +11,7 @@ from generator.compiler.first_steps import first_login
 from generator.compiler.host_key_policy import fingerprints
 from generator.compiler.result import Compilation, FirstLogin
 from generator.schema.base import Fact, Source
+from generator.schema.batch import SCHEDULER_NAMES
 from generator.schema.hosts import HostKeys
 from generator.schema.profile import SiteProfile
 from generator.schema.site import SiteSpec
@@ -165,7 +166,15 @@ def _key_rows(site: SiteSpec, keys: HostKeys) -> Iterator[list[str]]:
 
 
 def _queues(site: SiteSpec) -> Iterator[str]:
-    slurm = site.slurm
+    slurm, batch = site.slurm, site.batch
+    if site.scheduler != "slurm":
+        name = SCHEDULER_NAMES[site.scheduler]
+        yield from paragraph(
+            f"Scheduler: {name}. gen leaves out `SLURM_*` variables and the Dagster project, which need Slurm."
+        )
+    yield from details(batch, skipped={"queues", "accounts"})
+    yield from _section("### Queues", facts_table(batch.queues))
+    yield from _section("### Accounts", details(batch.accounts))
     yield from details(slurm, skipped={"devel", "partitions", "qos_limits", "accounts"})
     yield from details(slurm.devel, "For development")
     yield from _section("### Partitions", facts_table(slurm.partitions))

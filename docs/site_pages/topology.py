@@ -9,6 +9,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from generator.schema.batch import SCHEDULER_NAMES
 from generator.schema.hosts import Compute, Host
 from generator.schema.site import SiteSpec
 from site_pages.labels import ROLES, login
@@ -67,9 +68,18 @@ def tree(site: SiteSpec) -> Node:
     for group in site.compute.values():
         by_alias[group.through].behind.append(_compute(group))
     if not site.compute:
-        node = Node("slurm", "compute nodes", "by Slurm", ["sbatch, srun"])
+        node = _scheduled_nodes(site)
         hosts[site.usual_host.entry].behind.append(node)
     return user
+
+
+def _scheduled_nodes(site: SiteSpec) -> Node:
+    """Return the node for the compute nodes that only jobs reach."""
+    if site.scheduler == "slurm":
+        return Node("slurm", "compute nodes", "by Slurm", ["sbatch, srun"])
+    name = SCHEDULER_NAMES[site.scheduler]
+    lines = [site.batch.submit] if site.batch.submit else []
+    return Node("slurm", "compute nodes", f"by {name}", lines)
 
 
 def _host(site: SiteSpec, alias: str, host: Host) -> Node:

@@ -12,6 +12,8 @@ from generator.compiler.result import Compilation
 from generator.loading import inputs
 from generator.workspace import lock
 
+WITHOUT_SLURM = "gen leaves out SLURM_* variables and the Dagster project, which need Slurm"
+
 _OPTIONS = ("user", "email", "account")
 """The keys of the profile that an option of the same name overrides."""
 _CERTIFICATE_KEYS = ("user", "email", "identity_file")

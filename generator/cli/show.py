@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from generator import codec
+from generator.cli.next_steps import WITHOUT_SLURM
 from generator.cli.output import data, width
 from generator.cli.table import table
 from generator.loading import catalogue, validate
 from generator.schema.auth import preferred_authentications
 from generator.schema.base import Fact, facts
+from generator.schema.batch import SCHEDULER_NAMES, Queue
 from generator.schema.hosts import HostKeys
 from generator.schema.meta import meta
 from generator.schema.placeholders import PLACEHOLDERS
@@ -21,12 +23,13 @@ from generator.ssh.keys import fingerprint
 # The fields that a section of the page prints, by the entry or by the block that holds the entries.
 # Every other field is printed below "Notes".
 _PRINTED: Mapping[str, set[str]] = {
-    "site": {"site", "title", "operator", "country", "docs", "sources"},
+    "site": {"site", "title", "operator", "country", "docs", "sources", "scheduler"},
     "status": {"state", "ends", "note"},
     "hosts": {"host", "port", "via", "nodes", "source"},
     "compute": {"match", "host", "port", "through", "source"},
     "jobs": {"through", "source"},
     "host_keys": {"hosts", "fingerprints", "keys", "authorities", "source"},
+    "batch.queues": {"max_walltime", "cores", "mem", "gpu", "note", "source"},
     "slurm": {"partition"},
     "slurm.partitions": {"qos", "max_walltime", "cores", "mem", "gpu", "note", "source"},
     "slurm.qos_limits": {"purpose", "max_walltime", "source"},
@@ -87,6 +90,11 @@ def _sections(spec: _Spec) -> Iterator[str]:
     yield _authentication(spec)
     if site.host_keys:
         yield _section("Host keys", ("of", "key", "pinned", "source"), _host_keys(site))
+    if site.scheduler != "slurm":
+        yield f"Scheduler: {SCHEDULER_NAMES[site.scheduler]}; {WITHOUT_SLURM}"
+    if site.batch.queues:
+        columns = ("queue", "walltime", "node", "note", "source")
+        yield _section("Queues", columns, _batch_queues(site))
     if site.slurm.partitions:
         default = site.slurm.partition or "the scheduler's choice"
         headings = ("partition", "QoS", "walltime", "node", "note", "source")
@@ -132,7 +140,8 @@ def _hosts(site: SiteSpec) -> list[Row]:
 
 def _authentication(spec: _Spec) -> str:
     auth = spec.site.auth
-    lines = [f"Authentication: {auth.method} ({preferred_authentications(auth)})"]
+    methods = preferred_authentications(auth) or "ssh tries its own methods"
+    lines = [f"Authentication: {auth.method} ({methods})"]
     for setting in spec.settings(("auth",), {"method", "note"}):
         lines.append(f"  {setting}")
     return "\n".join(lines)
@@ -167,9 +176,17 @@ def _partitions(site: SiteSpec) -> list[Row]:
     return rows
 
 
-def _node(partition: Partition) -> str:
-    cores = f"{partition.cores} cores" if partition.cores else None
-    return ", ".join(filter(None, [cores, partition.mem, partition.gpu]))
+def _batch_queues(site: SiteSpec) -> list[Row]:
+    rows: list[Row] = []
+    for name, queue in site.batch.queues.items():
+        limits = (queue.max_walltime or "", _node(queue))
+        rows.append((name, *limits, queue.note or "", _source(queue)))
+    return rows
+
+
+def _node(queue: Partition | Queue) -> str:
+    cores = f"{queue.cores} cores" if queue.cores else None
+    return ", ".join(filter(None, [cores, queue.mem, queue.gpu]))
 
 
 def _qos(site: SiteSpec) -> list[Row]:

@@ -38,6 +38,10 @@ def run(
     project = site_project.selected(project_choice, out, site, previous)
     chosen_inputs = replace(chosen_inputs, project=project)
     compilation = next_steps.compilation_of(chosen_inputs)
+    if compilation.scheduler and project:
+        _refuse_project(compilation, project_choice)
+        project = None
+        chosen_inputs = replace(chosen_inputs, project=None)
     if isinstance(project_choice, Path) or site_project.is_seeded(out, project, previous_project):
         compilation = replace(compilation, artifacts=_managed(compilation.artifacts))
 
@@ -59,11 +63,23 @@ def run(
         data(_json(compilation, changes, backups))
         return 0
     _print_changes(compilation, out, changes, backups)
+    if compilation.scheduler:
+        say(f"\nScheduler of the site: {compilation.scheduler}; {next_steps.WITHOUT_SLURM}")
     next_steps.print_remarks(compilation, choice)
     _print_next_steps(compilation, out, project)
     next_steps.print_omitted_options(compilation, previous)
     next_steps.print_renewal_values(compilation, choice)
     return 0
+
+
+def _refuse_project(compilation: Compilation, choice: site_project.Choice) -> None:
+    """Refuse a project that the user asked for at a site without Slurm; the usual one is left out."""
+    if choice is True:
+        return
+    raise GenError(
+        f"{compilation.site}: its scheduler is {compilation.scheduler}, and a Dagster project submits"
+        f" jobs to Slurm; run gen site {compilation.site} without a project"
+    )
 
 
 def _previous_lock(out: Path, path: PurePosixPath, force: bool) -> lock.Lock | None:

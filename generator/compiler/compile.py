@@ -19,6 +19,7 @@ from generator.compiler.first_steps import first_login
 from generator.compiler.host_key_policy import trusted
 from generator.compiler.result import Compilation, Gap, Unpinned
 from generator.loading.overrides import Change
+from generator.schema.batch import SCHEDULER_NAMES
 from generator.schema.placeholders import PLACEHOLDERS
 from generator.schema.profile import SiteProfile
 from generator.schema.project import Project
@@ -44,7 +45,7 @@ def compile_site(
     if not (project and project.alone):
         for emit in _EMITTERS:
             artifacts += emit(account)
-    if project:
+    if project and site.scheduler == "slurm":
         artifacts += dagster_project.emit(account, project)
     _check_paths([artifact.path for artifact in artifacts])
     return artifacts
@@ -69,7 +70,7 @@ def compilation(
     account = Account(site, profile)
     artifacts = compile_site(site, profile, project)
     gaps: list[Gap] = []
-    if project:
+    if project and site.scheduler == "slurm":
         artifacts += dagster_project.seeds(site, project)
     if not (project and project.alone):
         gaps += _gaps(account)
@@ -78,6 +79,7 @@ def compilation(
         title=site.title,
         status=site.status.words(),
         is_retired=site.status.state == "retired",
+        scheduler="" if site.scheduler == "slurm" else SCHEDULER_NAMES[site.scheduler],
         profile=profile.known(),
         changes=tuple(str(change) for change in changes),
         keys=key_digests(site.model_dump(mode="json", exclude_defaults=True)),

@@ -52,6 +52,8 @@ class Compilation:
     """A warning that the site closes or has closed; ``None`` for an active site."""
     is_retired: bool
     """Whether the site has closed."""
+    scheduler: str
+    """Name of the scheduler if it is not Slurm, else empty."""
     profile: dict[str, str | bool]
     """The values of the profile that were used, for the lock."""
     changes: tuple[str, ...]

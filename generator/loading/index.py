@@ -1,4 +1,4 @@
-"""The index of the specs that ship with gen: `gen list` reads it instead of 39 specs.
+"""The index of the specs that ship with gen: `gen list` reads it instead of the specs.
 
 `site_specs/index.json` has the digest of each spec and its line of the list. A spec that has
 changed, or that is not in the index, is read itself: a stale index costs time and never shows
@@ -32,6 +32,7 @@ class Summary:
     country: str
     login: str
     """Login method."""
+    scheduler: str
     gpus: tuple[str, ...]
     pinned: str
     status: str
@@ -94,7 +95,8 @@ def _summary(name: str, file: inputs.File) -> Summary:
         title=site.title,
         country=site.country or "",
         login=site.auth.method,
-        gpus=site.slurm.gpu_kinds(),
+        scheduler=site.scheduler,
+        gpus=site.gpu_kinds(),
         pinned=site.pinned(),
         status=site.status.state,
         host=site.usual_host.host_name,

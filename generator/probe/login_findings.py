@@ -6,7 +6,7 @@ from generator.compiler.account import Account
 from generator.probe.finding import Kind, ProbeFinding
 from generator.probe.host_key_differences import pinned_keys
 from generator.probe.session import Session
-from generator.schema.auth import Auth, KerberosAuth, KeyboardAuth, PublicKeyAuth
+from generator.schema.auth import Auth, KerberosAuth, KeyboardAuth, PublicKeyAuth, UnstatedAuth
 
 _KEY_REFUSED = (
     "does the site have your public key, and not for another user? "
@@ -19,7 +19,7 @@ _LONGEST_OUTPUT = 200
 
 def needs_user(auth: Auth) -> bool:
     """Return whether a login asks the user to type or to confirm something."""
-    if isinstance(auth, KeyboardAuth):
+    if isinstance(auth, KeyboardAuth | UnstatedAuth):
         return True
     return isinstance(auth, PublicKeyAuth | KerberosAuth) and bool(auth.then)
 

@@ -35,7 +35,7 @@ Block = Mapping[str, SpecFact]
 
 PINS = "host keys of "
 _SUBJECTS = {"hosts": "host", "jobs": "job", "filesystems": "files at"}
-_QUEUE_SUBJECTS = {"partitions": "partition", "qos_limits": "QoS"}
+_QUEUE_SUBJECTS = {"partitions": "partition", "qos_limits": "QoS", "queues": "queue"}
 # They are about the queues as a whole, which a review does not show as a subject of their own.
 _QUEUE_PROSE = {"source", "note", "checked"}
 
@@ -72,7 +72,7 @@ def _subject(site: SiteSpec, keys: tuple[str, ...]) -> tuple[str, str] | None:
         return _compute_subject(site.compute[keys[1]]), ".".join(keys[2:])
     if group in _SUBJECTS:
         return f"{_SUBJECTS[group]} {keys[1]}", ".".join(keys[2:])
-    if group == "slurm":
+    if group in ("slurm", "batch"):
         return _queue_subject(keys)
     return "", ".".join(keys)
 

@@ -82,6 +82,12 @@ class AgentAuth(Fact):
     """Lifetime of the credential."""
 
 
+class UnstatedAuth(Fact):
+    """A login method that the sources do not state: ssh tries what it tries by default."""
+
+    method: Literal["not-stated"]
+
+
 class _Certificate(Fact):
     key: Annotated[LocalPath, Meta(weight=Weight.ACCESS)] = "~/.ssh/id_{site}"
     """Private key; the certificate is the file `KEY-cert.pub` beside it."""
@@ -175,17 +181,25 @@ class CommandCertificateAuth(_Certificate):
 Certificate = StepAuth | CommandCertificateAuth
 WithKey = PublicKeyAuth | StepAuth | CommandCertificateAuth
 Auth = Annotated[
-    PublicKeyAuth | KeyboardAuth | KerberosAuth | StepAuth | CommandCertificateAuth | AgentAuth,
+    PublicKeyAuth
+    | KeyboardAuth
+    | KerberosAuth
+    | StepAuth
+    | CommandCertificateAuth
+    | AgentAuth
+    | UnstatedAuth,
     Field(discriminator="method"),
 ]
 
 
-def preferred_authentications(auth: Auth) -> str:
-    """Return the methods for ssh to try, in order.
+def preferred_authentications(auth: Auth) -> str | None:
+    """Return the methods for ssh to try, in order; ``None`` leaves the choice to ssh.
 
     The names are those of ssh_config(5), PreferredAuthentications.
     """
     match auth:
+        case UnstatedAuth():
+            return None
         case KeyboardAuth():
             return ",".join(auth.prefer)
         case KerberosAuth():

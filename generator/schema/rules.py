@@ -271,6 +271,21 @@ def _submit_hosts_exist(site: SiteSpec) -> Iterator[Fault]:
             yield Fault(keys, message, about=(("hosts", host),))
 
 
+def _queues_fit_the_scheduler(site: SiteSpec) -> Iterator[Fault]:
+    if site.scheduler == "slurm":
+        if site.batch.model_fields_set:
+            message = "is for a scheduler other than Slurm; set scheduler, or describe the queues in slurm"
+            yield Fault(("batch",), message)
+        return
+    blocks = {"slurm": site.slurm.model_fields_set, "jobs": site.jobs}
+    blocks |= {"ray": site.ray.model_fields_set, "spark": site.spark.model_fields_set}
+    for name, content in blocks.items():
+        if content:
+            hint = "; describe the queues in batch" if name == "slurm" else ""
+            message = f"needs Slurm, and the scheduler of this site is {site.scheduler}{hint}"
+            yield Fault((name,), message, about=(("scheduler",),))
+
+
 def _certificates_can_be_renewed(site: SiteSpec) -> Iterator[Fault]:
     auth = site.auth
     if not isinstance(auth, Certificate):
@@ -299,5 +314,6 @@ _RULES: tuple[Callable[[SiteSpec], Iterator[Fault]], ...] = (
     _qos_limits_belong_to_partitions,
     _requests_fit_the_queues,
     _submit_hosts_exist,
+    _queues_fit_the_scheduler,
     _certificates_can_be_renewed,
 )

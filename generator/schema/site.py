@@ -7,6 +7,7 @@ from pydantic import Field
 
 from generator.schema.auth import Auth
 from generator.schema.base import Day, Fact, Model, Source
+from generator.schema.batch import Batch, Scheduler
 from generator.schema.hosts import Compute, Host, HostKeys, JobEntry, Machine
 from generator.schema.launchers import Ray, Spark
 from generator.schema.meta import Meta, Weight
@@ -106,8 +107,12 @@ class SiteSpec(Model):
         ),
     ] = "allowed"
     """Whether one connection may carry several sessions (ControlMaster)."""
+    scheduler: Scheduler = "slurm"
+    """Program that schedules jobs. Unless it is Slurm, gen writes no Slurm variables and no Dagster project."""
     slurm: Slurm = Slurm.model_construct()
     """Queues and their limits."""
+    batch: Batch = Batch.model_construct()
+    """Queues and their limits, if the scheduler is not Slurm."""
     deployment: Deployment | None = None
     """Directory for the files of projects."""
     ray: Annotated[Ray, Meta(weight=Weight.TUNING)] = Ray.model_construct()
@@ -158,6 +163,16 @@ class SiteSpec(Model):
     def auth_of(self, entry: Host | Compute) -> Auth:
         """Return the login method of a machine: its own, else that of the site."""
         return entry.auth or self.auth
+
+    def gpu_kinds(self) -> tuple[str, ...]:
+        """Return every kind of GPU that the spec names, whatever the scheduler."""
+        kinds = [*self.slurm.gpu_kinds(), *self.batch.gpus]
+        for queue in self.batch.queues.values():
+            if queue.gpu:
+                kinds.append(queue.gpu)
+            elif queue.gpus_per_node:
+                kinds.append(f"{queue.gpus_per_node} per node")
+        return tuple(dict.fromkeys(kinds))
 
     def unverified(self, keys: HostKeys) -> bool:
         """Return whether every source of these host keys is weak.

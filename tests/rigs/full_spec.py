@@ -70,6 +70,7 @@ AUTHS: dict[str, dict[str, Any]] = {
         "certificate": "~/.certs/{user}.pub",
         "secret": "API_KEY",
     },
+    "not-stated": {"method": "not-stated"},
 }
 
 # Every other field. Fields with one meaning have the same text, and fields with another meaning
@@ -216,5 +217,28 @@ SPEC: dict[str, Any] = {
         "kind": "FirecREST",
         "url": "https://rest.example.org/",
         "note": "A note on the interface",
+    },
+}
+
+_SLURM_ONLY = ("slurm", "jobs", "ray", "spark")
+# The same site with another scheduler.
+WITHOUT_SLURM: dict[str, Any] = {
+    **{key: value for key, value in SPEC.items() if key not in _SLURM_ONLY},
+    "scheduler": "pbs",
+    "batch": {
+        "submit": "qsub -q workq",
+        "gpus": ["Another kind of GPU"],
+        "queues": {
+            "workq": {
+                "purpose": "production",
+                "cores": 128,
+                "mem": "500G",
+                "gpu": "A GPU of a queue",
+                "max_walltime": "3-00:00:00",
+                "note": "A note on the queue",
+            }
+        },
+        "accounts": {"required": True, "form": "prj-<id>"},
+        "note": "A note on the batch system",
     },
 }

@@ -24,6 +24,7 @@ from generator.schema.auth import (
     KerberosAuth,
     KeyboardAuth,
     StepAuth,
+    UnstatedAuth,
 )
 from generator.schema.hosts import Compute, Host
 from generator.schema.profile import SiteProfile
@@ -201,6 +202,8 @@ def auth_settings(spec: SiteSpec, auth: Auth) -> dict[str, str | None]:
     if isinstance(auth, KerberosAuth):
         methods = f"gssapi-with-mic,{auth.then}" if auth.then else "gssapi-with-mic"
         return {"preferredauthentications": methods, "gssapiauthentication": "yes"}
+    if isinstance(auth, UnstatedAuth):
+        return {"identitiesonly": "no"}
     # The site names no key file, so ssh offers the keys of the agent.
     if isinstance(auth, AgentAuth):
         return {"preferredauthentications": "publickey"}

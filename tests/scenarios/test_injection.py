@@ -20,7 +20,7 @@ from typing import Any, get_args
 import pytest
 from depth import examples
 from dotenv import dotenv_values
-from full_spec import AUTHS, SPEC
+from full_spec import AUTHS, SPEC, WITHOUT_SLURM
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
@@ -67,6 +67,8 @@ def parsed(document: Mapping[str, Any]) -> SiteSpec:
 
 DOCUMENT = SPEC | {"auth": AUTHS["step"]}
 SITES = {method: parsed(SPEC | {"auth": auth}) for method, auth in AUTHS.items()}
+# It has no texts of its own, so it serves the site without Slurm.
+SITES["not-stated"] = parsed(WITHOUT_SLURM | {"auth": AUTHS["not-stated"]})
 ADA = SiteProfile.model_validate(VALUES)
 EVERYTHING = Profile.model_validate(PROFILE)
 
@@ -152,9 +154,9 @@ def test_every_text_field_of_a_spec_is_tested() -> None:
 
 MODELS = """
     SiteSpec Source Host Nodes Keepalive Compute JobEntry HostKeys Authority
-    PublicKeyAuth KeyboardAuth KerberosAuth AgentAuth StepAuth Oidc Authentik CommandCertificateAuth
+    PublicKeyAuth KeyboardAuth KerberosAuth AgentAuth StepAuth Oidc Authentik CommandCertificateAuth UnstatedAuth
     Slurm Request Partition Limit Qos Accounts AccountNeeds
-    Ray RayPorts Spark Deployment Filesystem HttpApi
+    Batch Queue Ray RayPorts Spark Deployment Filesystem HttpApi
 """
 
 
@@ -345,6 +347,8 @@ def valid_texts() -> list[tuple[str, str]]:
     for method, site in SITES.items():
         for _, text in texts(site if method == "step" else site.auth):
             pairs[method, text] = None
+    for _, text in texts(SITES["not-stated"].batch):
+        pairs["not-stated", text] = None
     return list(pairs)
 
 

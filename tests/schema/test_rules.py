@@ -335,3 +335,44 @@ def test_an_authority_signs_for_every_host_and_node_of_its_entry(
     keys = {"source": "docs", "hosts": "x", "authorities": {"hosts": pattern, "key": KEY}}
     faulty = faults_of(hosts={"x": HOST | nodes(1)}, host_keys={"ca": keys})
     assert faulty == [f"host_keys.ca.authorities: {message}" for message in expected]
+
+
+SLURM: dict[str, Any] = {"partitions": {"cpu": {}}}
+QUEUES: dict[str, Any] = {"queues": {"workq": {}}}
+JOBS = {"job": {"through": "x", "proxy": "start", "command": "enter"}}
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        pytest.param({"slurm": SLURM}, [], id="Slurm"),
+        pytest.param({"scheduler": "pbs", "batch": QUEUES}, [], id="PBS"),
+        pytest.param({"scheduler": "none"}, [], id="no scheduler and no queues"),
+        pytest.param(
+            {"batch": QUEUES},
+            [
+                "batch: is for a scheduler other than Slurm; set scheduler, or describe the queues in slurm"
+            ],
+            id="other queues with Slurm",
+        ),
+        pytest.param(
+            {"scheduler": "flux", "slurm": SLURM},
+            [
+                "slurm: needs Slurm, and the scheduler of this site is flux; describe the queues in batch"
+            ],
+            id="partitions without Slurm",
+        ),
+        pytest.param(
+            {"scheduler": "pbs", "jobs": JOBS, "spark": {"spark_home": "/opt/spark"}},
+            [
+                "jobs: needs Slurm, and the scheduler of this site is pbs",
+                "spark: needs Slurm, and the scheduler of this site is pbs",
+            ],
+            id="jobs and a launcher without Slurm",
+        ),
+    ],
+)
+def test_queues_are_described_where_their_scheduler_reads_them(
+    parts: dict[str, Any], expected: list[str]
+) -> None:
+    assert faults_of(**parts) == expected

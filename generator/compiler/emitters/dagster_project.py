@@ -20,6 +20,7 @@ from generator.schema.auth import (
     KerberosAuth,
     KeyboardAuth,
     PublicKeyAuth,
+    UnstatedAuth,
     WithKey,
 )
 from generator.schema.hosts import Host, Machine
@@ -109,6 +110,8 @@ def _prompt(auth: Auth) -> str | None:
             return f"for {', '.join(auth.asks)}"
         case PublicKeyAuth(then=str()) | KerberosAuth(then=str()):
             return "for a second factor"
+        case UnstatedAuth():
+            return "for what the site's documentation says; the spec does not state it"
         case _:
             return None
 

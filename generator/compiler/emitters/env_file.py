@@ -41,13 +41,16 @@ class AmbiguousValueError(GenError):
 
 
 def emit(account: Account) -> Iterator[Artifact]:
-    """Yield the file, which every site has.
+    """Yield the file; a site without Slurm and without a certificate authority has no variables and no file.
 
     Raises:
         AmbiguousValueError: names the variable.
     """
     site = account.site.site
-    content = env_content(site, paths.header(site), variables(account))
+    lines = variables(account)
+    if not lines:
+        return
+    content = env_content(site, paths.header(site), lines)
     yield Artifact(paths.env_file(site), content, mode=0o600)
 
 
@@ -65,6 +68,8 @@ def env_content(site: str, header: str, lines: list[Variable]) -> bytes:
 
 def variables(account: Account) -> list[Variable]:
     """Return the variables of a site in the order of the file, with those that have no value."""
+    if account.site.scheduler != "slurm":
+        return list(_certificate(account))
     return [*_login(account), *_jobs(account), *_certificate(account)]
 
 

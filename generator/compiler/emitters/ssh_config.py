@@ -247,7 +247,9 @@ def _user(account: Account, template: str) -> list[Setting]:
 
 
 def _authentication(account: Account, auth: Auth) -> list[Setting]:
-    settings: list[Setting] = [("PreferredAuthentications", preferred_authentications(auth))]
+    settings: list[Setting] = []
+    if methods := preferred_authentications(auth):
+        settings.append(("PreferredAuthentications", methods))
     # IdentitiesOnly keeps ssh from offering every key of an agent: after a few, a server
     # disconnects.
     if key := account.key(auth):
