@@ -1,4 +1,7 @@
-"""Rules for every spec that ships with gen, and between them: a user may include the files of all sites at once."""
+"""Rules for every spec that ships with gen, and between them.
+
+A user may include the files of all sites at once, and ssh then takes the first that matches.
+"""
 
 import re
 import subprocess
@@ -45,6 +48,8 @@ def test_the_first_line_names_the_schema_for_editors(site: str) -> None:
 
 
 def check_jsonschema(*specs: Path) -> subprocess.CompletedProcess[str]:
+    # Editors and CI validate by the published schema, not by gen; this validator is the one that
+    # the docs name for CI.
     program = Path(sys.executable).with_name("check-jsonschema")
     command = [str(part) for part in (program, "--schemafile", SCHEMA, *specs)]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
@@ -97,6 +102,8 @@ def samples(spec: SiteSpec) -> Iterator[tuple[str, str]]:
     """Yield names of compute nodes that the patterns of a site match, with the group in front."""
     for group, nodes in spec.compute.items():
         for pattern in nodes.patterns():
+            # A digit, a letter, and a dash: node names that the patterns are meant for, and some
+            # that they catch by accident.
             for filling in ("1", "a", "x-1"):
                 name = pattern.replace("?", filling[0]).replace("*", filling)
                 if matches(nodes.patterns(), name):
@@ -105,8 +112,11 @@ def samples(spec: SiteSpec) -> Iterator[tuple[str, str]]:
 
 def matching_groups(spec: SiteSpec, name: str) -> list[str]:
     """Return the groups of compute nodes whose patterns match a name."""
-    groups = spec.compute.items()
-    return [group for group, nodes in groups if matches(nodes.patterns(), name)]
+    matching = []
+    for group, nodes in spec.compute.items():
+        if matches(nodes.patterns(), name):
+            matching.append(group)
+    return matching
 
 
 def test_no_two_sites_have_the_same_alias() -> None:
@@ -114,7 +124,8 @@ def test_no_two_sites_have_the_same_alias() -> None:
     for site in SITES:
         for alias in aliases(of(site)):
             owners.setdefault(alias, []).append(site)
-    assert {alias: sites for alias, sites in owners.items() if len(sites) > 1} == {}
+    for alias, sites in owners.items():
+        assert len(sites) == 1, alias
 
 
 def test_no_alias_is_a_host_name_of_another_site() -> None:
@@ -144,19 +155,20 @@ def test_few_host_names_are_in_several_sites() -> None:
 @pytest.mark.parametrize("site", WITH_COMPUTE_NODES)
 def test_compute_patterns_match_no_name_of_another_site(site: str) -> None:
     clashes: list[str] = []
-    for other in SITES:
-        if other == site:
+    for neighbour in SITES:
+        if neighbour == site:
             continue
-        nodes = [name for _, name in samples(of(other))]
-        for name in [*aliases(of(other)), *host_names(of(other)), *nodes]:
+        nodes = [name for _, name in samples(of(neighbour))]
+        for name in [*aliases(of(neighbour)), *host_names(of(neighbour)), *nodes]:
             if matching_groups(of(site), name):
-                clashes.append(f"{other}: {name}")
+                clashes.append(f"{neighbour}: {name}")
     assert clashes == []
 
 
 @pytest.mark.parametrize("site", WITH_COMPUTE_NODES)
 def test_a_compute_node_is_in_one_group(site: str) -> None:
     for group, name in samples(of(site)):
+        # ssh would take the first group, so the second would be dead text.
         assert matching_groups(of(site), name) == [group]
 
 
@@ -185,10 +197,13 @@ def test_compute_patterns_match_no_everyday_name(site: str) -> None:
 def test_every_fact_has_a_source_or_is_in_a_block_that_has_one(site: str) -> None:
     spec = of(site)
     assert spec.sources
-    with_source = {keys for keys, fact in facts(spec) if fact.source}
+    with_source = set()
     for keys, fact in facts(spec):
-        blocks = {keys[:length] for length in range(1, len(keys) + 1)}
+        if fact.source:
+            with_source.add(keys)
+    for keys, fact in facts(spec):
         if fact.model_fields_set:
+            blocks = {keys[:length] for length in range(1, len(keys) + 1)}
             assert blocks & with_source, f"{'.'.join(keys)} has no source"
 
 
@@ -198,6 +213,7 @@ def test_every_source_can_be_found_and_has_a_date_or_is_weak(site: str) -> None:
         assert source.ref or source.url, f"{name} has neither ref nor url"
         assert source.checked or source.weak, f"{name} has no date, and is not called weak"
         if source.ref and not source.weak:
+            # A branch moves; only a commit shows later what the author read.
             assert re.search(r"@[0-9a-f]{40}$", source.ref), f"{name} has no commit"
 
 

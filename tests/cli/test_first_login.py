@@ -41,6 +41,7 @@ def put(home: Path, name: str, mode: int, content: str = "") -> Path:
         pytest.param(".ssh/config", 0o664, "", 0o644, WRITE, id="group can write to the config"),
         pytest.param(".ssh/config", 0o666, "", 0o644, WRITE, id="all can write to the config"),
         pytest.param(".ssh/id_mila", 0o644, KEY, 0o600, READ, id="all can read a private key"),
+        # The content decides: users name their keys as they like.
         pytest.param(".ssh/work-key", 0o640, KEY, 0o600, READ, id="a key with another name"),
     ],
 )
@@ -67,6 +68,7 @@ def test_only_the_owner_may_list_the_ssh_directory(tmp_path: Path) -> None:
 
 def test_an_included_file_that_ssh_would_refuse_is_found(tmp_path: Path) -> None:
     put(tmp_path, ".ssh/config", 0o600, "Include more.conf\n")
+    # ssh checks the mode of each included file too, and then fails for every host.
     put(tmp_path, ".ssh/more.conf", 0o662, "Host a\n")
     (permission,) = loose_permissions(tmp_path)
     assert permission.name == "~/.ssh/more.conf"
@@ -95,14 +97,14 @@ def test_without_an_ssh_directory_there_is_nothing_to_fix(tmp_path: Path) -> Non
 @pytest.fixture
 def questions(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Answer no to every question, and return the questions."""
-    asked: list[str] = []
+    questions: list[str] = []
 
     def answer_no(question: str) -> bool:
-        asked.append(question)
+        questions.append(question)
         return False
 
     monkeypatch.setattr(offers, "agreed", answer_no)
-    return asked
+    return questions
 
 
 @pytest.mark.parametrize(
@@ -110,6 +112,7 @@ def questions(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     [
         pytest.param(replace(LOGIN, make_key=None), None, id="a method without a key pair"),
         pytest.param(LOGIN, "id_rig", id="the key exists"),
+        # Or on a token: a new pair would overwrite the only copy of the public key.
         pytest.param(LOGIN, "id_rig.pub", id="the private half is in an agent"),
     ],
 )
@@ -142,6 +145,7 @@ def test_a_user_who_declines_gets_the_command_for_later(
         pytest.param(
             "isambard-ai", "ssh-keygen -t ed25519 -f ~/.ssh/id_isambard-ai", id="the site signs it"
         ),
+        # sshproxy.sh writes the key and the certificate together.
         pytest.param("nersc-perlmutter", None, id="the site's command makes the key too"),
         pytest.param("musica", None, id="step makes it"),
     ],

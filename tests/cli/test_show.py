@@ -1,4 +1,4 @@
-"""`gen show` tells a person everything that a spec says, a field that is new to it too."""
+"""`gen show` prints every value of a spec, also of a field that `show` has no code for."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -12,7 +12,9 @@ from generator.cli import show
 from generator.schema.site import SiteSpec
 from generator.ssh.keys import fingerprint
 
-# What the documents of test_injection leave as it is by default, or say in words of their own.
+# Values that the full spec of tests/rigs leaves at their defaults, or that `gen show` prints as a
+# sentence. Each number occurs nowhere else in the document, so that the search below finds it only
+# where it is printed.
 MORE: dict[str, Any] = {
     "multiplexing": "required",
     "compute_internet": False,
@@ -57,7 +59,7 @@ DOCUMENTS = {
     method: SPEC | {"auth": auth | {"checked": "2026-01-08"}} for method, auth in AUTHS.items()
 }
 DOCUMENTS["the rest"] = SPEC | MORE | {"auth": AUTHS["agent"]}
-# Said in words.
+# `gen show` prints these as sentences, which the last test compares.
 SENTENCES = {"multiplexing", "compute_internet", "routed", "qos_required", "required", "common"}
 
 
@@ -81,6 +83,7 @@ def shown(
     """Run gen show at a wide terminal."""
 
     def run(document: dict[str, Any]) -> str:
+        # A wrapped value would not be found.
         monkeypatch.setenv("COLUMNS", "4000")
         assert show.run(str(spec_file(document)), None, as_json=False) == 0
         return capsys.readouterr().out
@@ -89,7 +92,10 @@ def shown(
 
 
 def as_shown(keys: tuple[str, ...], value: object) -> str:
-    """Return what stands for a value: a field's name for yes and no, a fingerprint for a whole key."""
+    """Return the text that `gen show` prints for a value.
+
+    It prints the name of a field for yes and no, and a fingerprint for a whole key.
+    """
     if isinstance(value, bool):
         return keys[-1]
     text = str(value)
@@ -101,22 +107,23 @@ def as_shown(keys: tuple[str, ...], value: object) -> str:
 def test_every_value_of_a_spec_is_shown(name: str, shown: Callable[[dict[str, Any]], str]) -> None:
     document = DOCUMENTS[name]
     out = shown(document)
-    said = SiteSpec.model_validate(document, strict=False).model_dump(
-        mode="json", exclude_defaults=True
-    )
-    values = [
-        (keys, as_shown(keys, value)) for keys, value in leaves(said) if keys[-1] not in SENTENCES
-    ]
-    assert len(values) > 50
-    assert [
-        (keys, text)
-        for keys, text in values
-        if not re.search(rf"(?<!\w){re.escape(text)}(?!\w)", out)
-    ] == []
+    site = SiteSpec.model_validate(document, strict=False)
+    count, missing = 0, []
+    for keys, value in leaves(site.model_dump(mode="json", exclude_defaults=True)):
+        if keys[-1] in SENTENCES:
+            continue
+        count += 1
+        text = as_shown(keys, value)
+        # As a whole word: 5 is not shown by 1500.
+        if not re.search(rf"(?<!\w){re.escape(text)}(?!\w)", out):
+            missing.append((keys, text))
+    assert missing == []
+    # Otherwise the document was nearly empty, and the test compared nothing.
+    assert count > 50
 
 
 @pytest.mark.parametrize(
-    ("parts", "words"),
+    ("parts", "sentence"),
     [
         pytest.param(
             {"multiplexing": "required"},
@@ -153,6 +160,7 @@ def test_every_value_of_a_spec_is_shown(name: str, shown: Callable[[dict[str, An
             id="common",
         ),
         pytest.param(
+            # rich would turn both into markup; a spec comes from anybody.
             {"note": ":smile: [red]as written[/red]"},
             ":smile: [red]as written[/red]",
             id="no markup",
@@ -164,8 +172,8 @@ def test_every_value_of_a_spec_is_shown(name: str, shown: Callable[[dict[str, An
         ),
     ],
 )
-def test_what_is_said_in_words(
-    parts: dict[str, Any], words: str, shown: Callable[[dict[str, Any]], str]
+def test_a_switch_is_shown_as_a_sentence(
+    parts: dict[str, Any], sentence: str, shown: Callable[[dict[str, Any]], str]
 ) -> None:
     usual = {
         "site": "x",
@@ -173,4 +181,4 @@ def test_what_is_said_in_words(
         "hosts": {"x": {"host": "x.example.org"}},
         "auth": {"method": "agent"},
     }
-    assert words in shown(usual | parts)
+    assert sentence in shown(usual | parts)

@@ -1,4 +1,4 @@
-"""`gen status --live` and `gen import` without a site: what they refuse, and what they leave alone."""
+"""`gen status --live` and `gen import` without a site: refusals, and files they do not touch."""
 
 from pathlib import Path
 
@@ -37,10 +37,11 @@ def test_a_spec_that_ships_with_gen_is_not_changed(gen: Gen) -> None:
 def test_an_edit_made_while_the_user_is_asked_is_not_overwritten(tmp_path: Path) -> None:
     spec = tmp_path / "ours.yaml"
     spec.write_bytes(b"read\n")
-    given = inputs.file(spec)
+    source = inputs.file(spec)
+    # The user, or another gen, edits the spec while gen waits for the answer.
     spec.write_bytes(b"edited\n")
     with pytest.raises(GenError) as error:
-        status_live._write(given, b"fixed\n", lambda _: None, yes=True)
+        status_live._write(source, b"fixed\n", lambda _: None, yes=True)
     assert str(error.value) == f"{spec}: has changed since gen read it; run this again"
     assert spec.read_bytes() == b"edited\n"
 
@@ -50,6 +51,8 @@ def test_a_probe_renews_no_certificate(monkeypatch: pytest.MonkeyPatch, tmp_path
     account = Account(validate.site(CATALOGUE / "cscs-daint.yaml"), SiteProfile(user="ada"))
     (usual,) = ssh_config.emit(account)
     (probing,) = ssh_config.emit(status_live._as_installed(account))
+    # The probe logs in by the files that gen would write. A renewal in between could open a browser
+    # or spend one of few certificates a day.
     assert b"gen refresh" in usual.content
     assert b"gen refresh" not in probing.content
 
@@ -67,7 +70,8 @@ def test_the_status_says_whether_something_differs(kinds: tuple[Kind, ...], stat
     assert status_live._status(findings) == status
 
 
-def test_findings_are_printed_with_what_to_do_and_in_harmless_lines() -> None:
+def test_findings_are_printed_with_an_action_and_without_control_characters() -> None:
+    # The site answers with an escape sequence: its answer goes to a terminal.
     differs = ProbeFinding(Kind.WALLTIME, "slurm.x", "7-00:00:00", "2-\x1b00", "fix it")
     unanswered = ProbeFinding(Kind.TCP, "hosts.a.host", "a, port 22", "no answer", "wait")
     result = ProbeResult("a", (differs, unanswered), ("names", "ports"))

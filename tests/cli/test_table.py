@@ -44,6 +44,7 @@ def test_a_word_that_does_not_fit_is_cut() -> None:
 
 
 def test_a_terminal_that_is_too_narrow_for_any_table_gets_one_all_the_same() -> None:
+    # A width of 0 or 1 is what a broken terminal or COLUMNS=1 reports; it must not loop for ever.
     assert table(HEADINGS, [("a", "some words")], 1).splitlines()[2:] == [
         "a     some",
         "      words",
@@ -53,6 +54,8 @@ def test_a_terminal_that_is_too_narrow_for_any_table_gets_one_all_the_same() -> 
 @pytest.mark.parametrize(
     ("text", "line"),
     [
+        # East Asian letters take two columns of a terminal, a combining mark takes none; len()
+        # counts both as one.
         pytest.param("日本", "日本  x", id="letters of two columns"),
         pytest.param("Zu\u0308", "Zu\u0308    x", id="a letter with a combining mark"),
     ],

@@ -85,8 +85,6 @@ def written(content: bytes) -> Written:
         pytest.param(
             SEED,
             None,
-            # The lock lists a seed that was written once; a missing file then means that the
-            # user deleted it.
             written(b"new\n"),
             Action.KEEP,
             None,
