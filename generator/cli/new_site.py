@@ -12,7 +12,7 @@ from generator.cli import output
 from generator.cli.output import say
 from generator.errors import GenError
 from generator.loading import validate, yaml_document
-from generator.loading.overrides import Change, change, merged
+from generator.loading.overrides import SpecChange, change, merged
 from generator.loading.spec_editor import fresh
 from generator.loading.validate import SpecError
 from generator.schema.names import SLUG
@@ -97,13 +97,13 @@ def run(site: str, overrides: tuple[str, ...], specs: Path, today: date) -> int:
     path = specs / f"{site}.yaml"
     if path.exists():
         raise GenError(f"{path}: already exists; edit it, or choose another name")
-    answers = [Change(("site",), site, "NAME"), *map(change, overrides)]
+    answers = [SpecChange(("site",), site, "NAME"), *map(change, overrides)]
     for question in _questions(site, answers):
         if tuple(question.key.split(".")) not in _keys(answers):
             answers += _answer(question, answers, str(path))
     if ("sources", "login", "url") in _keys(answers):
-        answers.append(Change(("sources", "login", "checked"), today.isoformat(), ""))
-        answers.append(Change(("hosts", site, "source"), "login", ""))
+        answers.append(SpecChange(("sources", "login", "checked"), today.isoformat(), ""))
+        answers.append(SpecChange(("hosts", site, "source"), "login", ""))
     spec = _spec(answers, site)
     validate.spec(yaml_document.parse(spec.encode(), str(path)), str(path))
     writer.write_file(path, spec.encode(), 0o644)
@@ -113,11 +113,11 @@ def run(site: str, overrides: tuple[str, ...], specs: Path, today: date) -> int:
     return 0
 
 
-def _keys(answers: list[Change]) -> set[tuple[str, ...]]:
+def _keys(answers: list[SpecChange]) -> set[tuple[str, ...]]:
     return {answer.keys for answer in answers}
 
 
-def _questions(site: str, answers: list[Change]) -> Iterator[Question]:
+def _questions(site: str, answers: list[SpecChange]) -> Iterator[Question]:
     """Yield the questions for every site, then those for the login method.
 
     The method is known by then: it is the last question of every site.
@@ -130,7 +130,7 @@ def _questions(site: str, answers: list[Change]) -> Iterator[Question]:
             return
 
 
-def _answer(question: Question, answers: list[Change], path: str) -> list[Change]:
+def _answer(question: Question, answers: list[SpecChange], path: str) -> list[SpecChange]:
     """Return the answer to a question, or nothing if the user leaves it open.
 
     A question is repeated until its answer is valid.
@@ -154,12 +154,12 @@ def _answer(question: Question, answers: list[Change], path: str) -> list[Change
         say(f"  {fault}")
 
 
-def _change(question: Question, text: str) -> list[Change]:
+def _change(question: Question, text: str) -> list[SpecChange]:
     keys = tuple(question.key.split("."))
-    return [Change(keys, question.read(text), question.key)] if text.strip() else []
+    return [SpecChange(keys, question.read(text), question.key)] if text.strip() else []
 
 
-def _fault(key: str, answers: list[Change], path: str) -> str | None:
+def _fault(key: str, answers: list[SpecChange], path: str) -> str | None:
     """Return the fault of one key, if it has one; other keys may still be missing."""
     try:
         validate.spec(yaml_document.parse(_spec(answers, "").encode(), path), path)
@@ -170,5 +170,5 @@ def _fault(key: str, answers: list[Change], path: str) -> str | None:
     return None
 
 
-def _spec(answers: list[Change], site: str) -> str:
+def _spec(answers: list[SpecChange], site: str) -> str:
     return fresh(merged({}, answers)) + _REST % site

@@ -30,8 +30,8 @@ def build(inputs: Inputs) -> "Compilation":
 
 
 def account(
-    inputs: Inputs, more_changes: Callable[[Any], list[overrides.Change]] = lambda _: []
-) -> tuple[Account, list[overrides.Change]]:
+    inputs: Inputs, more_changes: Callable[[Any], list[overrides.SpecChange]] = lambda _: []
+) -> tuple[Account, list[overrides.SpecChange]]:
     """Return the user's account at the site, and the changes that were applied to the spec.
 
     `more_changes` takes the data of the spec and returns further changes, which win over the
@@ -55,13 +55,13 @@ def _profile(file: File | None) -> Profile:
     return validate.validated(Profile, document, str(file.path))
 
 
-def _profile_changes(profile: Profile, site: str) -> list[overrides.Change]:
+def _profile_changes(profile: Profile, site: str) -> list[overrides.SpecChange]:
     """Return the changes to a site's spec that the profile has under `sites.SITE.set`."""
     entry = profile.sites.get(site)
     if entry is None:
         return []
     return [
-        overrides.Change(tuple(key.split(".")), value, f"profile, sites.{site}.set.{key}")
+        overrides.SpecChange(tuple(key.split(".")), value, f"profile, sites.{site}.set.{key}")
         for key, value in entry.set.items()
     ]
 

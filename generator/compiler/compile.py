@@ -18,7 +18,7 @@ from generator.compiler.emitters import (
 from generator.compiler.first_steps import first_login
 from generator.compiler.host_key_policy import trusted
 from generator.compiler.result import Compilation, Gap, Unpinned
-from generator.loading.overrides import Change
+from generator.loading.overrides import SpecChange
 from generator.schema.batch import SCHEDULER_NAMES
 from generator.schema.placeholders import PLACEHOLDERS
 from generator.schema.profile import SiteProfile
@@ -63,7 +63,7 @@ def _check_paths(paths: list[PurePosixPath]) -> None:
 def compilation(
     site: SiteSpec,
     profile: SiteProfile,
-    changes: Sequence[Change] = (),
+    changes: Sequence[SpecChange] = (),
     project: Project | None = None,
 ) -> Compilation:
     """Return the artifacts of a site and of a new project, and the facts to report about them."""

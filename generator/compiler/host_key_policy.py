@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from generator.compiler.account import Account
-from generator.schema.hosts import Authority, HostKeys
+from generator.schema.hosts import HostAuthority, HostKeys
 from generator.ssh.keys import CERTIFICATE_SUFFIX, SIGNATURES, Algorithm, algorithm, fingerprint
 
 
@@ -14,7 +14,7 @@ class Pins:
 
     fingerprints: tuple[str, ...]
     """`SHA256:…`, also of whole keys."""
-    authorities: tuple[Authority, ...]
+    authorities: tuple[HostAuthority, ...]
     """Keys that sign host keys."""
     algorithms: str | None
     """HostKeyAlgorithms for the pinned keys; ``None`` for ssh's own list, which begins with

@@ -10,7 +10,7 @@ from generator.loading import yaml_document
 
 
 @dataclass(frozen=True)
-class Change:
+class SpecChange:
     """A new value for one key; the keys lead to it from the top of the spec."""
 
     keys: tuple[str, ...]
@@ -23,7 +23,7 @@ class Change:
         return f"{'.'.join(self.keys)}={json.dumps(self.value, ensure_ascii=False)}"
 
 
-def change(text: str, option: str = "--set") -> Change:
+def change(text: str, option: str = "--set") -> SpecChange:
     """Read `KEY.KEY=VALUE`, whose value is YAML; `null` deletes the key."""
     if len(text) > yaml_document.LARGEST:
         raise GenError(
@@ -36,7 +36,9 @@ def change(text: str, option: str = "--set") -> Change:
         raise GenError(
             f"{option} {text}: write KEY.KEY=VALUE, as in {option} slurm.partition=zen4_0768"
         )
-    return Change(keys, yaml_document.value(value, f"{option} {path}"), f"{option} {path.strip()}")
+    return SpecChange(
+        keys, yaml_document.value(value, f"{option} {path}"), f"{option} {path.strip()}"
+    )
 
 
 def _check_size(path: str, option: str) -> None:
@@ -55,7 +57,7 @@ def _check_size(path: str, option: str) -> None:
         raise GenError(f"{option}: has a character that cannot be printed ({path[:60]!r})")
 
 
-def merged(data: Mapping[str, Any], changes: Sequence[Change]) -> dict[str, Any]:
+def merged(data: Mapping[str, Any], changes: Sequence[SpecChange]) -> dict[str, Any]:
     """Return the data with the changes applied.
 
     Missing mappings on the way to a key are created.

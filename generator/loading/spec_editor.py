@@ -12,7 +12,7 @@ from typing import Any
 
 from generator.errors import GenError
 from generator.loading import yaml_document
-from generator.loading.overrides import Change, merged
+from generator.loading.overrides import SpecChange, merged
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def fresh(data: Mapping[str, Any]) -> str:
     return "# yaml-language-server: $schema=../docs/site-spec.schema.json\n" + stream.getvalue()
 
 
-def edited(content: bytes, changes: Sequence[Change], name: str) -> bytes:
+def edited(content: bytes, changes: Sequence[SpecChange], name: str) -> bytes:
     """Return a spec with changes made to it, one after the other.
 
     The result is read again and compared with the data that it should have: a text that YAML
@@ -53,7 +53,7 @@ def edited(content: bytes, changes: Sequence[Change], name: str) -> bytes:
     return content
 
 
-def _refusal(change: Change, name: str) -> GenError:
+def _refusal(change: SpecChange, name: str) -> GenError:
     if change.value is None:
         keys = ".".join(change.keys)
         return GenError(f"{name}: gen cannot delete {keys} from this text; delete it by hand")
@@ -67,7 +67,7 @@ def _data(content: bytes, name: str) -> Any:
         return None
 
 
-def _without_empty(data: dict[str, Any], change: Change) -> dict[str, Any]:
+def _without_empty(data: dict[str, Any], change: SpecChange) -> dict[str, Any]:
     """Delete the mapping whose last key a change deletes: an empty block has no text."""
     if change.value is not None or len(change.keys) < 2:
         return data
@@ -79,12 +79,12 @@ def _without_empty(data: dict[str, Any], change: Change) -> dict[str, Any]:
     return data
 
 
-def _of_parent(change: Change) -> Change:
+def _of_parent(change: SpecChange) -> SpecChange:
     """Return the deletion of the mapping around a key."""
-    return Change(change.keys[:-1], None, change.option)
+    return SpecChange(change.keys[:-1], None, change.option)
 
 
-def _edited(content: bytes, change: Change) -> bytes:
+def _edited(content: bytes, change: SpecChange) -> bytes:
     text = content.decode("utf-8-sig")
     byte_order_mark = content[: len(content) - len(text.encode())]
     newline = "\r\n" if "\r\n" in text else "\n"
@@ -93,7 +93,7 @@ def _edited(content: bytes, change: Change) -> bytes:
     return byte_order_mark + (text[: splice.start] + new + text[splice.end :]).encode()
 
 
-def _splice(text: str, change: Change) -> _Splice:
+def _splice(text: str, change: SpecChange) -> _Splice:
     """Return the splice that makes a change: it replaces a value, deletes a key, or inserts one."""
     from ruamel.yaml import YAML
 
@@ -122,7 +122,7 @@ def _pair(node: Any, key: str) -> tuple[Any, Any] | None:
     return None
 
 
-def _insertion_of(text: str, node: Any, change: Change, depth: int) -> _Splice:
+def _insertion_of(text: str, node: Any, change: SpecChange, depth: int) -> _Splice:
     """Return the splice for a change whose keys from a depth on are missing.
 
     To delete such a key changes nothing.
@@ -148,7 +148,7 @@ def _insertion(text: str, node: Any, key: str, value: Any) -> _Splice:
     return _Splice(end, end, f", {_flow(key)}: {_flow(value)}")
 
 
-def _replacement(text: str, parent: Any, key: Any, node: Any, change: Change) -> _Splice:
+def _replacement(text: str, parent: Any, key: Any, node: Any, change: SpecChange) -> _Splice:
     """Replace a value within its line; if it has lines of its own, replace them and the key."""
     if _is_inline(node):
         return _Splice(node.start_mark.index, node.end_mark.index, _flow(change.value))

@@ -70,7 +70,7 @@ def site(path: Path) -> SiteSpec:
     return spec(yaml_document.parse(inputs.file(path).content, str(path)), str(path))
 
 
-def spec(root: Node, name: str, changes: Sequence[overrides.Change] = ()) -> SiteSpec:
+def spec(root: Node, name: str, changes: Sequence[overrides.SpecChange] = ()) -> SiteSpec:
     """Return the spec in a document, with `--set` changes merged in and validated like the rest.
 
     Raises:
@@ -84,7 +84,7 @@ def validated(
     model: type[M],
     root: Node,
     name: str,
-    changes: Sequence[overrides.Change] = (),
+    changes: Sequence[overrides.SpecChange] = (),
     cross_check: Callable[[M], list[Fault]] = lambda _: [],
 ) -> M:
     """Return the model of a document.
@@ -106,7 +106,7 @@ def validated(
 
 
 def problems(
-    faults: list[Fault], root: Node, name: str, changes: Sequence[overrides.Change] = ()
+    faults: list[Fault], root: Node, name: str, changes: Sequence[overrides.SpecChange] = ()
 ) -> list[Problem]:
     """Return the faults with their locations: first those of options, then those of the file.
 
@@ -122,7 +122,7 @@ def problems(
     return sorted(first.values(), key=lambda problem: problem.line or 0)
 
 
-def _option(keys: yaml_document.Keys, changes: Sequence[overrides.Change]) -> str | None:
+def _option(keys: yaml_document.Keys, changes: Sequence[overrides.SpecChange]) -> str | None:
     """Return the option that brought the value of a key, if one did."""
     for change in changes:
         if keys[: len(change.keys)] == change.keys:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from generator.loading.overrides import Change
+from generator.loading.overrides import SpecChange
 
 
 class Kind(StrEnum):
@@ -81,7 +81,7 @@ class ProbeFinding:
     site: str
     action: str
     """The remedy, for the user."""
-    changes: tuple[Change, ...] = ()
+    changes: tuple[SpecChange, ...] = ()
     """The changes that `--fix-spec` writes.
 
     Only facts about queues have any: the user decides about trust, such as host keys.

@@ -7,7 +7,7 @@ from typing import Any
 
 from generator.errors import GenError
 from generator.loading import validate, yaml_document
-from generator.loading.overrides import Change
+from generator.loading.overrides import SpecChange
 from generator.loading.spec_editor import edited
 from generator.probe.finding import ProbeFinding
 from generator.probe.queue_differences import queue_findings
@@ -56,7 +56,7 @@ def _first_difference(
     return None
 
 
-def _changed(content: bytes, changes: Sequence[Change], name: str) -> bytes | None:
+def _changed(content: bytes, changes: Sequence[SpecChange], name: str) -> bytes | None:
     """Return a changed spec; ``None`` if it cannot be changed so, or would have a fault then."""
     try:
         changed = edited(content, changes, name)
@@ -72,8 +72,8 @@ def live_source(alias: str, today: date) -> dict[str, Any]:
 
 
 def _with_sources(
-    site: SiteSpec, changes: Sequence[Change], alias: str, today: date
-) -> Iterator[Change]:
+    site: SiteSpec, changes: Sequence[SpecChange], alias: str, today: date
+) -> Iterator[SpecChange]:
     """Yield the changes, and those that add the site as the source of each changed block."""
     blocks: set[tuple[str, ...]] = set()
     for change in changes:
@@ -83,13 +83,13 @@ def _with_sources(
             blocks.add(block)
     live = site.sources.get(SOURCE)
     if blocks and (live is None or live.checked != today):
-        yield Change(("sources", SOURCE), live_source(alias, today), "")
+        yield SpecChange(("sources", SOURCE), live_source(alias, today), "")
     yield from changes
     for keys in sorted(blocks):
         names = list(dict.fromkeys([*_sources(site, *keys[1:]), SOURCE]))
         # A spec writes a single source as a word, and several as a list.
         value = names[0] if len(names) == 1 else names
-        yield Change((*keys, "source"), value, "")
+        yield SpecChange((*keys, "source"), value, "")
 
 
 def _sources(site: SiteSpec, group: str, name: str) -> Sequence[str]:

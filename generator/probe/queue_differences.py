@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from generator.formatting import megabytes, memory
-from generator.loading.overrides import Change
+from generator.loading.overrides import SpecChange
 from generator.probe import spec_blocks
 from generator.probe.finding import Kind, ProbeFinding
 from generator.probe.slurm_output import Queues, SitePartition
@@ -104,7 +104,7 @@ def _partition(
     keys = (*_PARTITIONS, name)
     limit = queues.time_limit(site_partition)
     if not _is_limited_by_qos(partition, limit, queues.user_time_limit(site_partition)):
-        shortened: list[Change] = []
+        shortened: list[SpecChange] = []
         for request_keys, request in _requests_to(slurm, name):
             shortened += _shortened(request_keys, request, limit)
         yield from _walltime((*keys, "max_walltime"), partition.max_walltime, limit, *shortened)
@@ -160,7 +160,7 @@ def _pairings(
 
 
 def _walltime(
-    keys: Keys, spec_limit: str | None, site_limit: int | None, *more: Change
+    keys: Keys, spec_limit: str | None, site_limit: int | None, *more: SpecChange
 ) -> Iterator[ProbeFinding]:
     """Yield the difference between two time limits; a site without one may limit by other means."""
     if not spec_limit or site_limit is None or walltime_seconds(spec_limit) == site_limit:
@@ -183,7 +183,7 @@ def _requests_to(slurm: Slurm, partition: str) -> Iterator[tuple[Keys, Request]]
             yield keys, request
 
 
-def _shortened(keys: Keys, request: Request, limit: int | None) -> list[Change]:
+def _shortened(keys: Keys, request: Request, limit: int | None) -> list[SpecChange]:
     """Return the change that shortens a request which the site would refuse."""
     if not request.walltime or limit is None or walltime_seconds(request.walltime) <= limit:
         return []
@@ -212,7 +212,7 @@ def _requests(slurm: Slurm, queues: Queues) -> Iterator[ProbeFinding]:
 
 
 def _qos_missing(slurm: Slurm, name: str) -> ProbeFinding:
-    changes: list[Change] = []
+    changes: list[SpecChange] = []
     if name in slurm.qos_limits:
         changes.append(_put((*_QOS_LIMITS, name), None))
     for partition_name, partition in slurm.partitions.items():
@@ -250,7 +250,7 @@ def _qos_extra(slurm: Slurm, name: str, queues: Queues) -> ProbeFinding:
 def _qos_limits(slurm: Slurm, queues: Queues) -> Iterator[ProbeFinding]:
     for name, qos in slurm.qos_limits.items():
         limit = (queues.qos or {}).get(name)
-        shortened: list[Change] = []
+        shortened: list[SpecChange] = []
         for keys, request in _both_requests(slurm):
             if slurm.chosen_qos(request) == name:
                 shortened += _shortened(keys, request, limit)
@@ -263,5 +263,5 @@ def _without(names: Sequence[str], name: str) -> list[str] | None:
     return [other for other in names if other != name] or None
 
 
-def _put(keys: Keys, value: object) -> Change:
-    return Change(keys, value, "--fix-spec")
+def _put(keys: Keys, value: object) -> SpecChange:
+    return SpecChange(keys, value, "--fix-spec")

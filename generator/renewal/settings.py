@@ -14,7 +14,7 @@ from generator.compiler.build import account
 from generator.compiler.renewal_schedule import schedule
 from generator.errors import GenError
 from generator.loading import inputs
-from generator.loading.overrides import Change
+from generator.loading.overrides import SpecChange
 from generator.renewal.failures import NoCertificateError
 from generator.schema.auth import Authentik, Certificate, CommandCertificateAuth, Oidc, StepAuth
 from generator.schema.resolution import known, resolved
@@ -153,7 +153,7 @@ def read(choice: inputs.Choice, environment: Mapping[str, str]) -> Settings:
     return _with_variables(settings, settings.auth, own_account, environment)
 
 
-def _overrides(data: Any, environment: Mapping[str, str]) -> list[Change]:
+def _overrides(data: Any, environment: Mapping[str, str]) -> list[SpecChange]:
     """Return the changes to the spec that the variables make."""
     # The spec is not validated yet, so any of this may have another type.
     auth = data.get("auth") if isinstance(data, dict) else None
@@ -166,7 +166,7 @@ def _overrides(data: Any, environment: Mapping[str, str]) -> list[Change]:
         value = variables.get(name)
         if value is not None:
             keys = ("auth", *key.split("."))
-            changes.append(Change(keys, _spec_value(name, value), f"{prefix}_{name}"))
+            changes.append(SpecChange(keys, _spec_value(name, value), f"{prefix}_{name}"))
     return changes
 
 

@@ -165,7 +165,7 @@ class JobEntry(Fact):
     """Probes that keep the connection open."""
 
 
-class Authority(Model):
+class HostAuthority(Model):
     """A key that signs host keys: one pin covers every host that matches the pattern."""
 
     hosts: Pattern
@@ -185,5 +185,5 @@ class HostKeys(Fact):
     """Fingerprints by algorithm; several of one algorithm while the site replaces a key."""
     keys: Several[PublicKey] = ()
     """Whole public keys (`TYPE BASE64`)."""
-    authorities: Several[Authority] = ()
+    authorities: Several[HostAuthority] = ()
     """Keys that sign host keys."""

@@ -9,7 +9,7 @@ import pytest
 
 from generator.errors import GenError
 from generator.loading import yaml_document
-from generator.loading.overrides import Change, merged
+from generator.loading.overrides import SpecChange, merged
 from generator.loading.spec_editor import edited, fresh
 from generator.resources import CATALOGUE
 
@@ -34,7 +34,9 @@ ray: { note: "a, b" }
 
 
 def change(text: str, keys: str, value: Any) -> str:
-    return edited(text.encode(), [Change(tuple(keys.split(".")), value, "")], "spec.yaml").decode()
+    return edited(
+        text.encode(), [SpecChange(tuple(keys.split(".")), value, "")], "spec.yaml"
+    ).decode()
 
 
 @pytest.mark.parametrize(
@@ -199,9 +201,9 @@ def test_the_values_of_a_spec_can_be_changed_and_taken_out(path: Path) -> None:
     data = yaml_document.parse(content, path.name).data()
     comments = content.count(b"#")
     for keys in list(_leaves(data, ()))[::5]:
-        after = edited(content, [Change(keys, "other", "")], path.name)
+        after = edited(content, [SpecChange(keys, "other", "")], path.name)
         assert after.count(b"#") >= comments - _hashes(data, keys)
-        edited(content, [Change(keys, None, "")], path.name)
+        edited(content, [SpecChange(keys, None, "")], path.name)
 
 
 def _leaves(data: dict[str, Any], above: tuple[str, ...]) -> Any:
