@@ -20,6 +20,7 @@ def main() -> None:
     interrupted, 141 the reader of the output is gone.
     """
     _fill_closed_streams()
+    _keep_files_from_others()
     try:
         try:
             _run()
@@ -31,6 +32,15 @@ def main() -> None:
         sys.exit(INTERRUPTED)
     except OSError as error:
         sys.exit(_report(error))
+
+
+def _keep_files_from_others() -> None:
+    """Let other users write no file of gen, or of a program that gen runs, whatever the umask.
+
+    Files of gen have explicit modes. This is for the others: systemctl makes directories of units,
+    and ssh refuses a copy of the configuration that others can write.
+    """
+    os.umask(os.umask(0o077) | 0o022)
 
 
 def _run() -> None:

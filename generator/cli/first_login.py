@@ -111,7 +111,7 @@ def _write_windows_copy(windows_home: Path, site: str, conf: bytes) -> WindowsCo
     if present is not None and not paths.has_header(present):
         raise GenError(f"{path}: exists and was not written by gen; move it away")
     with os_errors_named(path):
-        writer.write_file(path, content, 0o600)
+        writer.write_private(path, content, 0o600)
     say(f"  new       {path}")
     say(f"  Add at the top of {windows_home / paths.SSH_CONFIG}: Include gen.d/*.conf")
     say("  Copy your key pair there yourself.")

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from generator import paths
 from generator.compiler.digests import digest
 from generator.errors import GenError, os_errors_named
-from generator.files import read_regular
+from generator.files import read_regular, refuse_others
 from generator.install import managed_blocks, milatools, record
 from generator.install.plan import HomePlan, put
 from generator.install.record import HomeRecord, OptionalChanges
@@ -45,6 +45,8 @@ def exclusive(home: Path, files: Iterable[PurePosixPath]) -> Iterator[list[str]]
     for name in missing:
         if paths.INSTALL_LOCK.is_relative_to(name):
             writer.make_private_directories([home / name])
+    refuse_others(home / paths.INSTALL_LOCK)
+    refuse_others(home / paths.HOME_BACKUPS / "any")
     with writer.locked(home / paths.INSTALL_LOCK, _PATIENCE):
         _delete_scratch_files(home)
         try:

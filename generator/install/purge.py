@@ -14,7 +14,7 @@ from generator import paths
 from generator.compiler.account import Account
 from generator.compiler.digests import digest
 from generator.errors import GenError, os_errors_named
-from generator.files import is_regular, read_regular
+from generator.files import is_regular, read_regular, refuse_others
 from generator.install import managed_blocks, record
 from generator.install.plan import HomePlan
 from generator.loading import validate
@@ -184,6 +184,7 @@ def _configured_keys(home: Path, sites: Iterable[str], plan: HomePlan) -> Iterat
 def _account(home: Path, site_lock: Lock) -> Account:
     """Return the account of an installation: the recorded spec, with the recorded profile."""
     copy = home / paths.installed_spec_copy(site_lock.site)
+    refuse_others(copy)
     with os_errors_named(copy):
         content = read_regular(copy)
     if digest(content) != site_lock.inputs.spec.sha256:

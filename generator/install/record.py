@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from generator import codec, paths
 from generator.errors import GenError
+from generator.files import refuse_others
 from generator.workspace import lock, reader
 from generator.workspace.lock import Lock
 
@@ -56,6 +57,8 @@ class HomeRecord:
 def installed(home: Path) -> dict[str, Lock]:
     """Return the lock of every installed site, by name."""
     names = sorted(path.stem for path in (home / paths.INSTALL_RECORDS).glob("*.lock"))
+    for name in names:
+        refuse_others(home / paths.installed_lock(name))
     files = reader.actual(home, map(paths.installed_lock, names), fenced=False)
     return {path.stem: _lock(home, path, actual.content) for path, actual in files.items()}
 
@@ -73,6 +76,7 @@ def home_record(home: Path) -> HomeRecord:
     name = str(home / paths.INSTALL_RECORD)
     # The paths come from a file that another program may have written. gen deletes directories and
     # files by them, so each has to be one that gen itself chose.
+    refuse_others(home / paths.INSTALL_RECORD)
     # The state directory may be a link to another disk, hence not fenced.
     file = reader.actual(home, [paths.INSTALL_RECORD], fenced=False).get(paths.INSTALL_RECORD)
     if file is None:

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from generator import paths
 from generator.errors import GenError, os_errors_named
-from generator.files import read_regular
+from generator.files import read_regular, refuse_others
 from generator.formatting import home
 from generator.loading import catalogue
 from generator.schema.names import SLUG
@@ -51,12 +51,27 @@ class Inputs:
 def read(choice: Choice) -> Inputs:
     """Read the spec and the profile of a choice."""
     profile = choice.profile or _existing(_usual_profile())
+    if profile:
+        _refuse_profile_of_others(profile)
     return Inputs(
         spec=file(catalogue.spec(choice.site, choice.specs)),
         profile=file(profile) if profile else None,
         options=choice.options,
         changes=choice.changes,
     )
+
+
+def _refuse_profile_of_others(profile: Path) -> None:
+    """Refuse a profile below the home directory that another user could change.
+
+    It decides as whom and with which key ssh logs in. A team may share a profile elsewhere.
+    """
+    try:
+        home_directory = Path.home()
+    except RuntimeError:
+        return
+    if profile.absolute().is_relative_to(home_directory):
+        refuse_others(profile)
 
 
 def read_as_installed(choice: Choice) -> Inputs:
@@ -72,6 +87,7 @@ def read_as_installed(choice: Choice) -> Inputs:
         raise GenError(
             f"{copy}: the copy of the installed spec is missing; run gen install {choice.site}"
         )
+    refuse_others(copy)
     return read(replace(choice, site=str(copy)))
 
 

@@ -170,6 +170,8 @@ def _write_copy(source: ConfigFile, directory: Path, copies: dict[str, str]) -> 
         content += source.content[end : line.start] + replacement + b"\n"
         end = line.end
     path.write_bytes(content + source.content[end:])
+    # ssh refuses an included file that other users can write, as with the umask 002.
+    path.chmod(0o600)
     return path
 
 

@@ -1,0 +1,187 @@
+"""Other users of the machine change nothing that gen trusts, and gen gives them no way to."""
+
+import os
+import pwd
+import stat
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from homes import CERTIFICATE, spec, tree
+from running import Gen
+
+STATE = ".local/state/gen/install"
+FOREIGN_USER = 54321
+PRIVATE_FILES = [f"{STATE}/ours.lock", f"{STATE}/home.json", f"{STATE}/busy"]
+
+
+def gen_process(home: Path, umask: int, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run gen in a process of its own, with a umask and a home directory."""
+    command = [sys.executable, "-m", "generator", *arguments]
+    return subprocess.run(
+        command,
+        env={**os.environ, "HOME": str(home)},
+        umask=umask,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o002, 0o007, 0o077], ids="{:03o}".format)
+@pytest.mark.parametrize("options", [[], ["--mode", "inline"]], ids=" ".join)
+def test_the_umask_changes_no_mode(home: Path, umask: int, options: list[str]) -> None:
+    config = home / ".ssh/config"
+    config.parent.mkdir(mode=0o700)
+    config.write_text("Host other\n  User x\nInclude more\n")
+    (config.parent / "more").write_text("Host z\n  User y\n")
+    for path in config.parent.iterdir():
+        path.chmod(0o600)
+    before = tree(home)
+    path = spec(Path(), auth=CERTIFICATE)
+    result = gen_process(home, umask, "install", str(path), "--yes", *options)
+    assert (result.returncode, "does not accept" in result.stderr) == (0, False)
+    modes: dict[str, int] = {}
+    for entry in home.rglob("*"):
+        name = str(entry.relative_to(home))
+        # systemctl makes this directory and the link in it.
+        if name not in before and "timers.target.wants" not in name:
+            modes[name] = stat.S_IMODE(entry.stat().st_mode)
+        if not entry.is_symlink():
+            assert not entry.stat().st_mode & 0o022, name
+    units = [f".config/systemd/user/gen-cert-ours.{kind}" for kind in ("service", "timer")]
+    public = {*units, ".config/gen/site_specs/ours.yaml"}
+    for name, mode in modes.items():
+        usual = 0o700 if (home / name).is_dir() else 0o600
+        assert mode == (0o644 if name in public else usual), name
+    assert public < set(modes)
+    assert gen_process(home, umask, "uninstall", "ours", "--yes").returncode == 0
+    remaining = {name for name in tree(home) if "timers.target.wants" not in name}
+    assert {name for name in remaining if not name.startswith((".config", ".local"))} == set(before)
+
+
+@pytest.mark.parametrize("command", [["status"], ["uninstall", "ours", "--yes"]], ids=" ".join)
+@pytest.mark.parametrize("name", [*PRIVATE_FILES[:2], STATE])
+def test_a_record_that_other_users_can_write_is_refused(
+    gen: Gen, home: Path, name: str, command: list[str]
+) -> None:
+    assert gen("install", str(spec(Path())), "--yes").status == 0
+    private = home / name
+    private.chmod(0o777 if private.is_dir() else 0o606)
+    before = tree(home)
+    result = gen(*command)
+    if command == ["status"] and name.endswith("home.json"):
+        return  # status does not read it
+    assert result.status == 2
+    assert result.err == (
+        f"{private}: other users can write to it (mode {private.stat().st_mode & 0o777:o}); "
+        f"run chmod go-w {private}, and check its contents\n"
+    )
+    assert tree(home) == before
+
+
+@pytest.mark.parametrize("name", PRIVATE_FILES)
+def test_a_record_of_another_user_is_refused(
+    gen: Gen, home: Path, need: Callable[..., None], name: str
+) -> None:
+    need(root=True)
+    assert gen("install", str(spec(Path())), "--yes").status == 0
+    os.chown(home / name, FOREIGN_USER, -1)
+    before = tree(home)
+    for command in (["uninstall", "ours"], ["install", "mila", "--user", "ada"]):
+        result = gen(*command, "--yes")
+        assert result.status == 2
+        assert result.err == (
+            f"{home / name}: belongs to user {FOREIGN_USER}, another user; "
+            "move it away, then try again\n"
+        )
+    assert tree(home) == before
+
+
+def test_refresh_refuses_a_copy_of_the_spec_that_other_users_can_write(
+    gen: Gen, home: Path
+) -> None:
+    assert gen("install", str(spec(Path(), auth=CERTIFICATE)), "--yes").status == 0
+    copy = home / STATE / "ours.yaml"
+    copy.chmod(0o666)
+    result = gen("refresh", "ours", "--force")
+    assert result.status == 2
+    assert f"{copy}: other users can write to it (mode 666)" in result.err
+
+
+@pytest.mark.parametrize("options", [[], ["--profile", "profile.yaml"]], ids=["usual", "named"])
+def test_a_profile_that_other_users_can_write_is_refused_below_the_home_directory(
+    gen: Gen, home: Path, options: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = home / ".config/gen"
+    directory.mkdir(parents=True)
+    monkeypatch.chdir(directory)
+    profile = directory / "profile.yaml"
+    profile.write_text("user: ada\n")
+    profile.chmod(0o664 if pwd.getpwuid(os.getuid()).pw_name != "root" else 0o666)
+    before = tree(home)
+    result = gen("install", str(spec(home.parent)), "--yes", *options)
+    assert (result.status, "profile.yaml: other users can write to it" in result.err) == (2, True)
+    assert tree(home) == before
+    profile.chmod(0o644)
+    assert gen("install", str(spec(home.parent)), "--yes", *options).status == 0
+
+
+def test_a_profile_of_a_team_elsewhere_is_read(gen: Gen, home: Path, tmp_path: Path) -> None:
+    profile = tmp_path / "team.yaml"
+    profile.write_text("user: ada\n")
+    profile.chmod(0o666)
+    result = gen("install", str(spec(Path())), "--yes", "--profile", str(profile))
+    assert (result.status, b"User ada" in (home / ".ssh/gen.d/ours.conf").read_bytes()) == (0, True)
+
+
+@pytest.fixture
+def bob(need: Callable[..., None]) -> Iterator[str]:
+    """Make a real user of the machine with a private group."""
+    need("useradd", "userdel", "setpriv", root=True)
+    name = f"gen-test-{os.getpid()}"
+    subprocess.run(["useradd", "--no-create-home", "--user-group", name], check=True)
+    yield name
+    subprocess.run(["userdel", name], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("umask", [0o002, 0o007], ids="{:03o}".format)
+def test_a_user_with_a_private_group_and_its_umask_installs_and_uninstalls(
+    bob: str, umask: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    account = pwd.getpwnam(bob)
+    home = Path("/tmp") / bob
+    home.mkdir(mode=0o700)
+    try:
+        path = spec(home)
+        (home / ".ssh").mkdir(mode=0o700)
+        (home / ".ssh/config").write_text("Host other\n  User x\n")
+        profile = home / ".config/gen/profile.yaml"
+        profile.parent.mkdir(parents=True)
+        profile.write_text("user: bob\n")
+        for entry in [home, *home.rglob("*")]:
+            os.chown(entry, account.pw_uid, account.pw_gid)
+        for entry in (profile, profile.parent):
+            entry.chmod(entry.stat().st_mode & 0o777 | 0o020)  # as his umask leaves them
+        ids = [f"--reuid={bob}", f"--regid={bob}", "--init-groups", "--reset-env"]
+        # He may read everything, so that he finds Python wherever it is; owners and modes count.
+        ids += ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
+        as_bob = ["setpriv", *ids, "env", f"HOME={home}", f"PATH={os.environ['PATH']}"]
+        as_bob += [sys.executable, "-P", "-m", "generator"]
+        for command in (["install", str(path)], ["uninstall", "ours"]):
+            result = subprocess.run(
+                [*as_bob, *command, "--yes"],
+                cwd=home,
+                umask=umask,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=120,
+            )
+            assert result.returncode == 0, result.stderr
+        assert (home / ".ssh/config").read_text() == "Host other\n  User x\n"
+    finally:
+        subprocess.run(["rm", "-r", str(home)], check=True)
