@@ -27,6 +27,7 @@ def unescaped_property(text: str) -> str:
     return unescaped(text.replace("%3A", ":").replace("%2C", ","))
 
 
+# The reverse of escapeData in actions/toolkit, packages/core/src/command.ts.
 def unescaped(text: str) -> str:
     return text.replace("%0D", "\r").replace("%0A", "\n").replace("%25", "%")
 
@@ -47,6 +48,7 @@ def test_no_control_character_reaches_the_log(text: str) -> None:
 
 
 def test_a_line_break_in_a_file_name_starts_no_command() -> None:
+    # A contributor chooses file names; a forged error could blame, or hide the real one.
     name = "a\n::error::forged"
     [command] = github.render(report(replace(PLAIN, file=name, path=name))).split("\n")
     assert command == (

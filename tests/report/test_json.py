@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from hostile import PLAIN, each_text, everywhere, report
 from jsonschema import Draft202012Validator
@@ -26,12 +27,14 @@ def test_the_schema_names_every_field() -> None:
     assert set(SCHEMA["properties"]) == {*Report.__dataclass_fields__, "format_version", "counts"}
 
 
+def constants(part: dict[str, Any]) -> set[str]:
+    return {rule["const"] for rule in part["oneOf"]}
+
+
 def test_the_schema_names_every_rule_and_level() -> None:
     parts = SCHEMA["$defs"]
-    causes = {rule["const"] for rule in parts["cause"]["oneOf"]}
-    weights = {rule["const"] for rule in parts["weight"]["oneOf"]}
-    assert causes == {*Cause, "expired", "unused", "refused"}
-    assert weights == {*Weight, "unsourced", "aged", "refused"}
+    assert constants(parts["cause"]) == {*Cause, "expired", "unused", "refused"}
+    assert constants(parts["weight"]) == {*Weight, "unsourced", "aged", "refused"}
     assert parts["finding"]["properties"]["level"]["enum"] == list(Level)
 
 
@@ -42,6 +45,8 @@ def test_the_schema_describes_every_part() -> None:
 
 
 def test_the_schema_allows_no_further_key() -> None:
+    # A program that validates a report then learns of a new key by its own tests, before a user
+    # does.
     assert SCHEMA["additionalProperties"] is False
     assert SCHEMA["$defs"]["finding"]["additionalProperties"] is False
 
@@ -75,4 +80,5 @@ def test_a_report_of_drift_is_valid() -> None:
 
 def test_a_review_with_a_cause_of_drift_is_not_valid() -> None:
     validator = Draft202012Validator(SCHEMA)
+    # A report with a patch is a review; causes of drift are for `gen check`.
     assert not validator.is_valid(json.loads(json_format.render(report(PLAIN, patch="a patch"))))

@@ -11,6 +11,7 @@ from jsonschema import Draft4Validator
 from generator.report import rdjsonl
 from generator.report.finding import Level, full_message
 
+# The schema is reviewdog's own (proto/rdf/jsonschema/Diagnostic.json).
 SCHEMA = json.loads((Path(__file__).parents[1] / "schemas/reviewdog-diagnostic.json").read_text())
 
 

@@ -14,6 +14,7 @@ from generator.report import sarif
 from generator.report.finding import Finding, full_message
 
 SCHEMA = json.loads((Path(__file__).parents[1] / "schemas/sarif-2.1.0.json").read_text())
+# Without a format checker, `format: uri-reference` of the schema would accept any text.
 VALIDATOR = Draft4Validator(SCHEMA, format_checker=Draft4Validator.FORMAT_CHECKER)
 
 
@@ -57,6 +58,8 @@ def test_every_rule_is_listed_once_and_referred_to_by_its_number() -> None:
 @pytest.mark.parametrize(
     "changed",
     [
+        # GitHub code scanning takes a finding with another fingerprint for a new alert, and closes
+        # the old one. Drift that a commit above it moves by a line is the same drift.
         pytest.param(replace(PLAIN, line=99), id="line"),
         pytest.param(replace(PLAIN, message="differs"), id="message"),
         pytest.param(replace(PLAIN, details=("x",)), id="details"),
@@ -73,6 +76,7 @@ def test_a_fingerprint_of_drift_does_not_depend_on(changed: Finding) -> None:
         pytest.param(replace(PLAIN, site="musica"), id="site"),
         pytest.param(replace(PLAIN, file="ssh/other.conf"), id="file"),
         pytest.param(replace(PLAIN, key="hosts.mila.port"), id="key"),
+        # Parts that are joined without a separator would give the same text here.
         pytest.param(replace(PLAIN, site="milassh/mila.conf", file=""), id="the end of a part"),
     ],
 )

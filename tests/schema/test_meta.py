@@ -1,4 +1,4 @@
-"""The meta of fields: weight, label, unit and sentences, found from the model or from a value of a spec."""
+"""The meta of fields: weight, label, unit and sentences, by the model or by a value of a spec."""
 
 import json
 from typing import Any
@@ -37,7 +37,7 @@ def test_the_meta_of_a_field(model: type[BaseModel], name: str, expected: Meta |
 
 
 @pytest.mark.parametrize(
-    ("model", "name", "one", "other"),
+    ("model", "name", "value", "equal_value"),
     [
         pytest.param(Partition, "max_walltime", "90:00", "01:30:00", id="walltimes"),
         pytest.param(StepAuth, "lifetime", "90m", "5400s", id="durations"),
@@ -47,14 +47,15 @@ def test_the_meta_of_a_field(model: type[BaseModel], name: str, expected: Meta |
     ],
 )
 def test_values_that_mean_the_same_have_the_same_unit(
-    model: type[BaseModel], name: str, one: object, other: object
+    model: type[BaseModel], name: str, value: object, equal_value: object
 ) -> None:
     unit = meta(model, name).unit
     assert unit is not None
-    assert unit(one) == unit(other)
+    assert unit(value) == unit(equal_value)
 
 
-def test_the_order_of_sources_and_qos_says_something() -> None:
+def test_the_order_of_qos_has_a_meaning() -> None:
+    # The first is the default of a job.
     assert meta(Partition, "qos").unit is None
 
 
@@ -86,6 +87,8 @@ def test_a_value_has_the_weight_of_its_field_or_of_the_nearest_block(
 
 def test_a_name_that_a_user_chose_never_decides_the_weight() -> None:
     host = {"host": "hpc.example.org"}
+    # `note` is also a key of prose; a lookup by the last key would let an attacker hide a host name
+    # behind this alias.
     document = {"site": "x", "title": "X", "hosts": {"note": host}, "auth": {"method": "agent"}}
     site = SiteSpec.model_validate_json(json.dumps(document))
     weights = {".".join(leaf.keys): leaf.meta.weight for leaf in leaves(site)}

@@ -40,8 +40,8 @@ FULL = {
 }
 
 
-def account(**known: Any) -> Account:
-    return Account(SITE, SiteProfile(**known))
+def account(**values: Any) -> Account:
+    return Account(SITE, SiteProfile(**values))
 
 
 @pytest.mark.parametrize(
@@ -54,6 +54,7 @@ def account(**known: Any) -> Account:
         pytest.param("{user}.{project}", {"user": "ada", "project": "p"}, "ada.p", id="two"),
         pytest.param(
             "{user}",
+            # A value is foreign text. A second pass would let a user name read the other values.
             {"user": "{email}", "email": "a@b"},
             "{email}",
             id="a value is not expanded again",
@@ -61,12 +62,13 @@ def account(**known: Any) -> Account:
         pytest.param(
             "{a}{b}", {"a": "{b", "b": "}x"}, "{b}x", id="nor are braces that only the values make"
         ),
+        # re.sub would read these as references to groups.
         pytest.param("{user}", {"user": r"\g<0>\1"}, r"\g<0>\1", id="a value is no pattern"),
         pytest.param("{user}", {"user": None}, None, id="a value that is not known"),
         pytest.param(
             "{user}/{project}", {"user": "ada", "project": None}, None, id="one of two is not known"
         ),
-        pytest.param("{nobody}", {"user": "ada"}, None, id="a name that there is not"),
+        pytest.param("{nobody}", {"user": "ada"}, None, id="an unknown name"),
         pytest.param("{", {}, "{", id="an open brace"),
         pytest.param("{ user }", {"user": "ada"}, "{ user }", id="spaces make it no placeholder"),
         pytest.param(
@@ -78,12 +80,12 @@ def test_expansion(text: str, values: Mapping[str, str | None], expected: str | 
     assert expand(text, values) == expected
 
 
-known = st.text() | st.sampled_from(["{user}", "{email}", "{", "}", "\\1"])
+VALUES = st.text() | st.sampled_from(["{user}", "{email}", "{", "}", "\\1"])
 
 
 @settings(deadline=None, derandomize=True, database=None)
-@given(known, known)
-def test_whatever_a_value_is_it_stands_in_its_place_as_it_is(user: str, email: str) -> None:
+@given(VALUES, VALUES)
+def test_a_value_is_inserted_unchanged(user: str, email: str) -> None:
     assert (
         expand("a{user}b{email}c{user}", {"user": user, "email": email})
         == f"a{user}b{email}c{user}"
@@ -91,12 +93,13 @@ def test_whatever_a_value_is_it_stands_in_its_place_as_it_is(user: str, email: s
 
 
 @pytest.mark.parametrize("name", PLACEHOLDERS)
-def test_every_placeholder_stands_for_a_value_of_the_person_or_the_site(name: str) -> None:
+def test_every_placeholder_stands_for_a_value_of_the_user_or_the_site(name: str) -> None:
     assert account(**FULL).fill(f"{{{name}}}") == (FULL | {"initial": "a", "site": "hpc"})[name]
 
 
 @pytest.mark.parametrize("name", [name for name in PLACEHOLDERS if name != "site"])
-def test_what_is_not_known_leaves_nothing_half_filled(name: str) -> None:
+def test_a_text_with_an_unknown_value_is_not_filled_at_all(name: str) -> None:
+    # A path such as /x//y exists, and a command would work on the wrong directory.
     assert account().fill(f"/x/{{{name}}}/y") is None
 
 
@@ -121,10 +124,10 @@ def test_there_is_a_placeholder_for_all_that_an_account_knows() -> None:
         pytest.param(
             "{email} {account} {client_id}", {}, ["email", "account", "client_id"], id="the others"
         ),
-        pytest.param("{n} {nobody}", {}, [], id="names that are none of the person's"),
+        pytest.param("{n} {nobody}", {}, [], id="names that are not values of the user"),
     ],
 )
-def test_what_a_text_needs_and_is_not_known(
+def test_the_missing_values_of_a_text_are_listed_once_in_order(
     text: str, profile: dict[str, str], expected: list[str]
 ) -> None:
     assert account(**profile).missing(text) == expected
@@ -144,7 +147,7 @@ TEXTS: list[Any] = [
 
 
 @pytest.mark.parametrize(("form", "text"), [*NAMES, *TEXTS])
-def test_a_form_takes_the_placeholders_that_there_are(form: Any, text: str) -> None:
+def test_a_form_accepts_an_existing_placeholder(form: Any, text: str) -> None:
     value = text.format("{project}")
     assert TypeAdapter(form).validate_python(value) == value
 
@@ -158,24 +161,21 @@ def refusal(form: Any, value: str) -> str:
 
 @pytest.mark.parametrize(("form", "text"), TEXTS)
 @pytest.mark.parametrize("name", ["usr", "User", "n", "home", "", "0"])
-def test_a_form_refuses_a_placeholder_that_there_is_not(form: Any, text: str, name: str) -> None:
-    known = ", ".join(PLACEHOLDERS)
-    assert (
-        refusal(form, text.format(f"{{{name}}}"))
-        == f"{{{name}}} is not a placeholder here; write one of {known}"
-    )
+def test_a_form_refuses_an_unknown_placeholder(form: Any, text: str, name: str) -> None:
+    placeholders = ", ".join(PLACEHOLDERS)
+    message = f"{{{name}}} is not a placeholder here; write one of {placeholders}"
+    assert refusal(form, text.format(f"{{{name}}}")) == message
 
 
 @pytest.mark.parametrize(("form", "text"), NAMES)
 @pytest.mark.parametrize("name", ["user", "email", "client_id", "usr", "n"])
-def test_a_name_takes_no_value_that_may_hold_what_parts_a_user_from_a_host(
+def test_a_name_refuses_placeholders_whose_values_may_contain_an_at_sign(
     form: Any, text: str, name: str
 ) -> None:
-    known = "account, project, site, initial"
-    assert (
-        refusal(form, text.format(f"{{{name}}}"))
-        == f"{{{name}}} is not a placeholder here; write one of {known}"
-    )
+    # ssh would take `ada@evil` in a host name for a user and a host.
+    placeholders = "account, project, site, initial"
+    message = f"{{{name}}} is not a placeholder here; write one of {placeholders}"
+    assert refusal(form, text.format(f"{{{name}}}")) == message
 
 
 def test_a_node_has_a_number_beside_the_placeholders() -> None:
@@ -188,7 +188,7 @@ def test_a_node_has_a_number_beside_the_placeholders() -> None:
     "name", ["user", "email", "identity_file", "account", "project", "client_id", "home"]
 )
 @pytest.mark.parametrize("text", ["{user}", "/{user}", "a{}@b.org"])
-def test_a_persons_own_value_holds_no_placeholder(name: str, text: str) -> None:
+def test_a_value_of_a_profile_has_no_placeholder(name: str, text: str) -> None:
     with pytest.raises(ValidationError):
         SiteProfile.model_validate({name: text})
 

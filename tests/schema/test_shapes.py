@@ -1,7 +1,8 @@
 """A spec can express every shape of a site, and the generated files have it.
 
-Each row is a small spec and the expected result: `ALIAS KEYWORD` in the ssh configuration, variables of the `.env`
-file, lines of known_hosts, the units, and facts that only people read, by their keys in the spec.
+Each row is a small spec and the expected result: `ALIAS KEYWORD` in the ssh configuration,
+variables of the `.env` file, lines of known_hosts, the units, and facts for readers, by their keys
+in the spec.
 """
 
 import json
@@ -35,8 +36,8 @@ STEP: dict[str, Any] = {
 }
 
 
-def host(name: str = "hpc.example.org", **more: Any) -> dict[str, Any]:
-    return {"host": name, **more}
+def host(name: str = "hpc.example.org", **settings: Any) -> dict[str, Any]:
+    return {"host": name, **settings}
 
 
 def pinned(*hosts: str, **keys: Any) -> dict[str, Any]:
@@ -45,11 +46,12 @@ def pinned(*hosts: str, **keys: Any) -> dict[str, Any]:
 
 def accepting(*fingerprints: str) -> str:
     """Return the command by which ssh accepts keys with these fingerprints and no others."""
-    return f"""/bin/sh -c 'case "$3" in {"|".join(fingerprints)}) echo "$0 $1 $2";; esac' %H %t %K %f"""
+    script = f'case "$3" in {"|".join(fingerprints)}) echo "$0 $1 $2";; esac'
+    return f"/bin/sh -c '{script}' %H %t %K %f"
 
 
 def site(**parts: Any) -> SiteSpec:
-    """Return a site of one host and plain keys, or with the parts that a shape puts in their place."""
+    """Return a site of one host and plain keys, with the given parts in place of its own."""
     usual = {
         "site": "hpc",
         "title": "HPC",
@@ -70,11 +72,10 @@ def compiled(spec: SiteSpec) -> dict[str, str]:
             values["known_hosts"] = "\n".join(artifact.content.decode().splitlines()[1:])
         elif artifact.path.suffix == ".timer":
             values["calendar"] = re.findall("OnCalendar=(.*)", artifact.content.decode())[0]
-    return values | {
-        line.name: line.value
-        for line in env_file.variables(Account(spec, ADA))
-        if line.value is not None
-    }
+    for variable in env_file.variables(Account(spec, ADA)):
+        if variable.value is not None:
+            values[variable.name] = variable.value
+    return values
 
 
 def facts(value: object, keys: str = "") -> Iterator[tuple[str, str]]:
@@ -85,11 +86,10 @@ def facts(value: object, keys: str = "") -> Iterator[tuple[str, str]]:
     if isinstance(value, dict):
         for key, item in value.items():
             yield from facts(item, f"{keys}.{key}".removeprefix("."))
+    elif isinstance(value, list):
+        yield keys, ",".join(map(_word, value))
     else:
-        yield (
-            keys,
-            ",".join(_word(item) for item in value) if isinstance(value, list) else _word(value),
-        )
+        yield keys, _word(value)
 
 
 def _word(value: object) -> str:
@@ -795,7 +795,7 @@ FILES = [
         *FILES,
     ],
 )
-def test_a_shape_can_be_said_and_is_told(
+def test_a_spec_expresses_a_shape_and_the_files_have_it(
     parts: Mapping[str, Any], expected: Mapping[str, str | None]
 ) -> None:
     spec = site(**parts)
