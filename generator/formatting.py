@@ -55,6 +55,17 @@ def memory(megabytes: int) -> str:
     return f"{megabytes}M"
 
 
+def cut(text: str, most: int) -> str:
+    """Return a long text as its two ends, with the number of characters that are left out between them.
+
+    What a stranger wrote must not be hidden behind a long beginning, so the end is always shown.
+    """
+    if len(text) <= most:
+        return text
+    end = most // 2
+    return f"{text[:end]} …({len(text) - 2 * end:,} characters left out)… {text[-end:]}"
+
+
 def home(path: Path) -> str:
     """Return a path with ~ for the home directory."""
     try:

@@ -1,20 +1,45 @@
 """A report as workflow commands, which GitHub shows beside the lines of a pull request."""
 
-from generator.formatting import printable
+from collections import Counter
+
+from generator.formatting import cut, printable
 from generator.report.finding import Finding, Level, Report, full_message
 
 _COMMANDS = {Level.ERROR: "error", Level.WARNING: "warning", Level.NOTE: "notice"}
 
 
+# GitHub's documentation, "Workflow commands": it shows ten annotations of each level for a step.
+_SHOWN = 10
+# GitHub cuts a longer message without a mark.
+_MAX_MESSAGE = 30_000
+
+
 def render(report: Report) -> str:
-    """Return one command for each finding. GitHub shows the first ten of each level in a step."""
-    return "\n".join(_command(finding) for finding in report.findings)
+    """Return one command for each finding.
+
+    If a level has more than GitHub shows, its tenth command counts those that are only in the log.
+    """
+    totals = Counter(finding.level for finding in report.findings)
+    numbers: Counter[Level] = Counter()
+    lines = []
+    for finding in report.findings:
+        level = finding.level
+        numbers[level] += 1
+        if numbers[level] == _SHOWN and totals[level] > _SHOWN:
+            lines.append(_rest(level, totals[level] - _SHOWN + 1))
+        lines.append(_command(finding))
+    return "\n".join(lines)
+
+
+def _rest(level: Level, number: int) -> str:
+    text = f"{number} more findings of this level are not shown here; the log of this step has all"
+    return f"::{_COMMANDS[level]} title=gen%3A {number} more::{text}"
 
 
 def _command(finding: Finding) -> str:
     file = _escaped_property(printable(finding.path))
     title = _escaped_property(f"gen: {finding.rule}")
-    message = _escaped_message(full_message(finding))
+    message = _escaped_message(cut(full_message(finding), _MAX_MESSAGE))
     return f"::{_COMMANDS[finding.level]} file={file},line={finding.line},title={title}::{message}"
 
 

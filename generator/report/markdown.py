@@ -7,15 +7,17 @@ import re
 from collections.abc import Iterator
 from itertools import groupby
 
-from generator.formatting import printable
+from generator.formatting import cut, printable
 from generator.report.finding import Finding, Report, summary
 
 # GitHub refuses a comment of more than 65,536 characters.
 _MAX_COMMENT = 60_000
 _MAX_PATCH = 30_000
 _MAX_MESSAGE = 1_000
-_MAX_DETAIL = 300
+_MAX_DETAIL = 700
 _MAX_DETAILS = 40
+# However many findings there are, each keeps its first line: details share what is left.
+_MIN_DETAILS = 400
 _MAX_FENCE = 100
 _PLAIN_WORD = re.compile(r"[(“]?[A-Za-z][A-Za-z’-]*[,;:.)”]*|→")
 _HEADINGS = {
@@ -39,8 +41,9 @@ def render(report: Report) -> str:
     """
     lines = [marker(report), f"### {_HEADINGS[report.kind]}", "", f"{summary(report)}.", ""]
     length = sum(map(len, lines))
+    space = (_MAX_COMMENT - _MAX_PATCH) // 2 // max(1, len(report.findings))
     for number, finding in enumerate(report.findings):
-        item = "\n".join(_item(finding))
+        item = "\n".join(_item(finding, max(space, _MIN_DETAILS)))
         length += len(item) + 1
         if length > _MAX_COMMENT - _MAX_PATCH:
             omitted = len(report.findings) - number
@@ -51,14 +54,19 @@ def render(report: Report) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _item(finding: Finding) -> Iterator[str]:
+def _item(finding: Finding, space: int) -> Iterator[str]:
+    """Yield the lines of a finding; its details take about `space` characters."""
     location = _code(f"{finding.path}:{finding.line}")
-    message = _prose(finding.message[:_MAX_MESSAGE])
+    message = _prose(cut(finding.message, _MAX_MESSAGE))
     yield f"- **{finding.rule}** {_code(finding.file)}: {message} ({location})"
-    for detail in finding.details[:_MAX_DETAILS]:
-        yield f"  - {_code(detail[:_MAX_DETAIL])}"
-    if len(finding.details) > _MAX_DETAILS:
-        yield f"  - … and {len(finding.details) - _MAX_DETAILS} more"
+    for number, detail in enumerate(finding.details):
+        line = f"  - {_code(cut(detail, _MAX_DETAIL))}"
+        space -= len(line)
+        # The first detail says what changed.
+        if number == _MAX_DETAILS or (number and space < 0):
+            yield f"  - … and {len(finding.details) - number} more"
+            return
+        yield line
 
 
 def _patch(patch: str) -> Iterator[str]:

