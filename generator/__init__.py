@@ -57,6 +57,7 @@ __all__ = [
     "validate_spec",
 ]
 
+# The module of each name that is not in `generator.api`.
 _MODULES = {
     "Artifact": "compiler.artifact",
     "Finding": "report.finding",
@@ -69,7 +70,6 @@ _MODULES = {
     "SiteSpec": "schema.site",
     "SpecError": "loading.validate",
 }
-"""The module of each name that is not in `generator.api`."""
 
 if not TYPE_CHECKING:  # a type checker would accept every name
 

@@ -27,8 +27,8 @@ _POLL = 0.1  # seconds
 # After a program has ended, one that it started may hold its output open: ssh does so for a shared
 # connection.
 _DRAIN = 1.0
+# Seconds for a program to end at SIGTERM: ssh then ends the ssh of its jump host too.
 _GRACE = 1.0
-"""Seconds for a program to end at SIGTERM: ssh then ends the ssh of its jump host too."""
 # POSIX promises that a pipe which can be written to takes so many bytes without blocking (pipe(7),
 # PIPE_BUF).
 _CHUNK = 512

@@ -19,7 +19,10 @@ app = typer.Typer(
     help="Compile HPC site specs into ssh configuration, host keys, .env files and timers.",
     epilog="First steps: `gen list`, then `gen site musica --out .`",
     no_args_is_help=True,
+    # Typer would print a bug's traceback with the values of variables, among them secrets, and
+    # would exit with 1, which means drift.
     pretty_exceptions_enable=False,
+    # click itself knows only --help.
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from generator import paths
 from generator.cli.output import data, say
-from generator.report.finding import Finding, Level, summary
+from generator.report.finding import Finding, Level, counts, summary
 from generator.report.format import Format
 from generator.report.rendered import rendered
 from generator.workspace.drift_report import drift_report
@@ -22,8 +22,9 @@ def run(directory: Path, form: Format, today: date) -> int:
     report = drift_report(directory, today)
     data(rendered(report, form))
     say(summary(report))
-    if any(finding.rule == "refused" for finding in report.findings):
+    if "refused" in counts(report):
         return 2
+    # Accepted drift is a note: it is reported, and does not fail the check.
     errors = [finding for finding in report.findings if finding.level is Level.ERROR]
     if not errors:
         return 0
@@ -33,7 +34,11 @@ def run(directory: Path, form: Format, today: date) -> int:
 
 def _next_step(directory: Path, errors: list[Finding]) -> str:
     accepted = directory / paths.ACCEPTED_DRIFT
-    if all(error.file == str(accepted) for error in errors):
+    # Only entries that have expired or are unused: no file has to be generated again.
+    if {error.file for error in errors} == {str(accepted)}:
         return f"change {accepted}"
-    force = " --force" if any(error.rule == "edited" for error in errors) else ""
-    return f"gen diff {directory}, then gen site --all --out {directory}{force}"
+    command = f"gen diff {directory}, then gen site --all --out {directory}"
+    # Without the option, gen site would refuse an edited file.
+    if "edited" in {error.rule for error in errors}:
+        command += " --force"
+    return command

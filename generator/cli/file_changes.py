@@ -55,8 +55,10 @@ def preview(planned: Sequence[tuple[Path, list[Change]]], out: Path) -> None:
 def _summary(changes: list[Change]) -> str:
     pending = sum(change.action is not Action.KEEP for change in changes)
     conflicts = sum(bool(change.conflict) for change in changes)
-    refused = f", of which {conflicts} would be refused without --force" if conflicts else ""
-    return f"{pending} of {count(len(changes), 'file')} would change{refused}"
+    summary = f"{pending} of {count(len(changes), 'file')} would change"
+    if conflicts:
+        summary += f", of which {conflicts} would be refused without --force"
+    return summary
 
 
 def listed(changes: Iterable[Change]) -> list[dict[str, str | None]]:

@@ -86,10 +86,10 @@ def run(
     """Install some sites; every refusal comes before the first write."""
     home = planning.home_directory()
     selected = _by_name(choices, home).values()
-    choices = [selection.choice for selection in selected]
-    sites = [selection.files for selection in selected]
+    sites: list[SiteFiles] = []
     secrets: dict[str, tuple[str, ...]] = {}
     for selection in selected:
+        sites.append(selection.files)
         secrets[selection.files.name] = _existing_secrets(selection, home)
     request = _Request(home, sites, secrets, mode, consent)
     earlier_locks = record.installed(home)
@@ -112,7 +112,8 @@ def run(
     if not is_interactive:
         for permission in loose_permissions(home):
             say(f"\n{permission.message}")
-    for choice, site_files in zip(choices, sites, strict=True):
+    for selection in selected:
+        choice, site_files = selection.choice, selection.files
         if is_interactive:
             _offer_first_login(home, site_files)
         _remarks(choice, site_files)
@@ -297,9 +298,10 @@ def _checked_plan(request: _Request) -> _CheckedPlan:
         return _CheckedPlan(plan, ())
     before = Files(home)
     after = Files(home, _planned_files(home, plan))
-    # Otherwise gen would blame the site for an error of the user's.
+    # Asked first: otherwise gen would blame the site for an error in the user's own files.
     side_effects.refuse_broken(before)
     confs = [site_files.conf for site_files in sites]
+    # Of the user's own names alone: a name that only gen's files have cannot change for the user.
     names = side_effects.user_names(_without_gen(home, plan))
     changes = side_effects.name_changes(before, after, names, confs)
     findings = [change.message for change in changes]
@@ -348,8 +350,8 @@ def _timed_sites(sites: Iterable[SiteFiles]) -> list[str]:
     """Return the sites that have a timer."""
     timed: list[str] = []
     for site_files in sites:
-        installed = {artifact.path for artifact in site_files.artifacts}
-        if installed & set(services.unit_paths(site_files.name)):
+        units = services.unit_paths(site_files.name)
+        if any(artifact.path in units for artifact in site_files.artifacts):
             timed.append(site_files.name)
     return timed
 

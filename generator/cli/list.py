@@ -28,9 +28,14 @@ class Filter:
             return False
         if self.login is not None and site.login != self.login:
             return False
-        if self.gpu is not None and not any(self.gpu.lower() in gpu.lower() for gpu in site.gpus):
+        if self.gpu is not None and not self._has_gpu(site):
             return False
         return self.pinned is None or self.pinned == (site.pinned in ("yes", "in part"))
+
+    def _has_gpu(self, site: Summary) -> bool:
+        # An empty text is part of every name, so it accepts every site that has a GPU.
+        text = (self.gpu or "").lower()
+        return any(text in gpu.lower() for gpu in site.gpus)
 
 
 def run(specs: Path | None, site_filter: Filter, as_json: bool) -> int:
@@ -64,9 +69,11 @@ def _check_method(login: str | None, methods: set[str]) -> None:
 def _table(sites: list[Summary]) -> str:
     rows: list[tuple[str, ...]] = []
     for site in sites:
-        title = site.title if site.status == "active" else f"{site.title} ({site.status})"
+        title = site.title
+        if site.status != "active":
+            title += f" ({site.status})"
         gpu = "yes" if site.gpus else ""
         rows.append((site.site, title, site.country, site.login, gpu, site.pinned))
-    return (
-        table(("site", "title", "country", "login", "GPU", "pinned"), rows, width()) if rows else ""
-    )
+    if not rows:
+        return ""
+    return table(("site", "title", "country", "login", "GPU", "pinned"), rows, width())

@@ -14,10 +14,10 @@ from generator.workspace import lock
 
 WITHOUT_SLURM = "gen leaves out SLURM_* variables and the Dagster project, which need Slurm"
 
+# The keys of the profile that an option of the same name overrides.
 _OPTIONS = ("user", "email", "account")
-"""The keys of the profile that an option of the same name overrides."""
+# The keys of the profile that a certificate depends on.
 _CERTIFICATE_KEYS = ("user", "email", "identity_file")
-"""The keys of the profile that a certificate depends on."""
 
 
 def compilation_of(chosen_inputs: inputs.Inputs) -> Compilation:

@@ -299,6 +299,12 @@ def typed_options(context: typer.Context, *names: str) -> str:
     """
     typed: list[str] = []
     for name in names:
-        if str(context.get_parameter_source(name)).endswith("COMMANDLINE"):
-            typed.append("SITE" if name == "site" else f"--{name.strip('_').replace('_', '-')}")
+        # By its text: the enumeration is click's, and typer ships a click of its own.
+        if not str(context.get_parameter_source(name)).endswith("COMMANDLINE"):
+            continue
+        if name == "site":
+            typed.append("SITE")
+        else:
+            # `set_` stands for --set, since a parameter `set` would hide Python's.
+            typed.append(f"--{name.strip('_').replace('_', '-')}")
     return ", ".join(typed)

@@ -12,8 +12,8 @@ import sys
 from generator.errors import GenError
 from generator.formatting import printable, printable_lines
 
+# Width of a table where there is no terminal: each row is one line, for grep.
 _WIDE = 250
-"""Width of a table where there is no terminal: each row is one line, for grep."""
 _COLOURS = {"+": 32, "-": 31, "@": 36}
 _BOLD = 1
 
@@ -24,6 +24,7 @@ def data(text: str) -> None:
     Bytes of a file that are not UTF-8 come out as they were.
     """
     complete = text if not text or text.endswith("\n") else f"{text}\n"
+    # In a locale without UTF-8, print() would raise UnicodeEncodeError.
     sys.stdout.buffer.write(complete.encode("utf-8", "surrogateescape"))
     sys.stdout.flush()
 
@@ -42,6 +43,7 @@ def width() -> int:
 
 def on_terminal() -> bool:
     """Return whether the user can answer a question."""
+    # Python has None for a stream that was closed before the start (`gen … <&-`).
     return sys.stdin is not None and sys.stdin.isatty()
 
 
@@ -91,4 +93,6 @@ def _coloured(line: str) -> str:
         colour: int | None = _BOLD
     else:
         colour = _COLOURS.get(line[:1])
-    return f"\033[{colour}m{line}\033[0m" if colour else line
+    if colour is None:
+        return line
+    return f"\033[{colour}m{line}\033[0m"

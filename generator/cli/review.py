@@ -8,7 +8,7 @@ from pathlib import Path
 
 from generator.cli.output import data, say
 from generator.formatting import count
-from generator.report.finding import summary
+from generator.report.finding import counts, summary
 from generator.report.format import FailOn, Format
 from generator.report.rendered import rendered
 from generator.report.verdict import failing
@@ -30,7 +30,7 @@ def run(
     report = revision_report(base, head, specs, today)
     data(rendered(report, form))
     say(summary(report))
-    if any(finding.rule == "refused" for finding in report.findings):
+    if "refused" in counts(report):
         return 2
     failures = failing(report, fail_on)
     if not failures:

@@ -34,7 +34,9 @@ def run(
     chosen_inputs = inputs.read(choice)
     site = inputs.site(chosen_inputs.spec)
     previous = _previous_lock(out, paths.lock(site), force)
-    previous_project = previous.inputs.project if previous else None
+    previous_project = None
+    if previous:
+        previous_project = previous.inputs.project
     project = site_project.selected(project_choice, out, site, previous)
     chosen_inputs = replace(chosen_inputs, project=project)
     compilation = next_steps.compilation_of(chosen_inputs)
@@ -45,7 +47,9 @@ def run(
     if isinstance(project_choice, Path) or site_project.is_seeded(out, project, previous_project):
         compilation = replace(compilation, artifacts=_managed(compilation.artifacts))
 
-    written = previous.files if previous else {}
+    written: dict[PurePosixPath, lock.Written] = {}
+    if previous:
+        written |= previous.files
     artifact_paths = {artifact.path for artifact in compilation.artifacts}
     actual = reader.actual(out, {*artifact_paths, *written})
     changes = plan(list(compilation.artifacts), actual, written)
@@ -96,6 +100,7 @@ def _previous_lock(out: Path, path: PurePosixPath, force: bool) -> lock.Lock | N
 
 
 def _managed(artifacts: tuple[Artifact, ...]) -> tuple[Artifact, ...]:
+    # The user may have renamed or deleted a seeded file, and it must not come back.
     return tuple(artifact for artifact in artifacts if artifact.owner is Owner.MANAGED)
 
 
@@ -137,8 +142,9 @@ def _print_changes(
         if change.artifact and change.artifact.owner is Owner.SEEDED:
             new_project_files += change.action is Action.CREATE
             continue
-        target = change.artifact.install_to if change.artifact else None
-        arrow = f"  → ~/{target}" if target else ""
+        arrow = ""
+        if change.artifact and change.artifact.install_to:
+            arrow = f"  → ~/{change.artifact.install_to}"
         say(f"  {DONE[change.action]:9} {change.path!s:{width}}{arrow}".rstrip())
     if new_project_files:
         number = formatting.count(new_project_files, "file")

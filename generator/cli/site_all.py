@@ -47,12 +47,13 @@ def run(out: Path, *, dry_run: bool, force: bool, as_json: bool, today: date) ->
         return 0
     if not force:
         _refuse_removal(sites)
-        refuse_conflicts(
-            (site.directory, site.comparison.changes) for site in sites if not site.is_merge
-        )
+        # After a merge, git has edited the files: to refuse them would leave no way out.
+        edited = [site for site in sites if not site.is_merge]
+        refuse_conflicts([(site.directory, site.comparison.changes) for site in edited])
     backups = set[Path]()
     for site in sites:
-        backups.update(site.directory / path for path in _write(site.comparison))
+        for path in _write(site.comparison):
+            backups.add(site.directory / path)
     if as_json:
         data(_json(sites, backups))
     else:
@@ -102,13 +103,12 @@ def _refuse_removal(sites: Sequence[_Site]) -> None:
 
 
 def _write(comparison: Comparison) -> list[PurePosixPath]:
+    lock_file = comparison.lock_file
     artifact = comparison.lock_change.artifact
-    return writer.apply(
-        comparison.lock_file.directory,
-        comparison.changes,
-        comparison.lock_file.path,
-        artifact.content if artifact else None,
-    )
+    content = None
+    if artifact:
+        content = artifact.content
+    return writer.apply(lock_file.directory, comparison.changes, lock_file.path, content)
 
 
 def _print_summary(sites: Sequence[_Site], backups: set[Path]) -> None:

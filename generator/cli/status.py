@@ -44,7 +44,8 @@ def run(site: str | None, specs: Path | None, profile: Path | None, *, as_json: 
         say("Nothing is installed or renewed on this machine yet; begin with: gen install SITE")
     if errors:
         raise GenError("\n".join(errors))
-    return 0 if all(item.is_current for item in installed.values()) else 1
+    is_current = all(item.is_current for item in installed.values())
+    return int(not is_current)
 
 
 def _sites_to_read(site: str | None, installed: Mapping[str, InstalledSite]) -> list[str]:
@@ -145,7 +146,9 @@ def _timer(timer: Timer, site: str) -> str:
     if timer.installed is None:
         return "unknown: systemctl --user does not answer"
     if timer.running:
-        return f"next run at {clock(timer.next_run)}" if timer.next_run else "running"
+        if timer.next_run:
+            return f"next run at {clock(timer.next_run)}"
+        return "running"
     if not timer.installed:
         return f"not installed; install it with: gen install {site}"
     if timer.kind == "systemd":

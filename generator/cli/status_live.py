@@ -45,17 +45,26 @@ def run(
     (conf,) = ssh_config.emit(account)
     say(f"asking {account.site.title} …")
     result = probe(account, conf.content, has_terminal=on_terminal(), seconds=seconds, report=say)
-    data(_json(account.site.site, result) if as_json else _text(account.site.site, result))
+    # With --json, stdout has the JSON alone, so the patch goes to stderr.
+    show = patch
+    if as_json:
+        show = say
+        data(_json(account.site.site, result))
+    else:
+        data(_text(account.site.site, result))
     findings = result.findings
     if fix:
-        findings = _fix(given.spec, result, say if as_json else patch, yes=yes, today=today)
+        findings = _fix(given.spec, result, show, yes=yes, today=today)
     return _status(findings)
 
 
 def _status(findings: tuple[ProbeFinding, ...]) -> int:
-    if any(not finding.kind.is_unanswered for finding in findings):
-        return 1
-    return 2 if findings else 0
+    if not findings:
+        return 0
+    # A difference is certain, whatever else has no answer.
+    if all(finding.kind.is_unanswered for finding in findings):
+        return 2
+    return 1
 
 
 def _fix(
@@ -82,7 +91,9 @@ def _fix(
 def _as_installed(account: Account) -> Account:
     """Add the values of the installation that neither the profile nor the options have."""
     installed = record.installed(plan.home_directory()).get(account.site.site)
-    values: dict[str, Any] = dict(installed.inputs.profile) if installed else {}
+    values: dict[str, Any] = {}
+    if installed:
+        values |= installed.inputs.profile
     values |= account.profile.model_dump(exclude_unset=True)
     values["renew_on_connect"] = False  # a probe changes nothing on this machine
     return replace(account, profile=SiteProfile.model_validate(values))
@@ -126,7 +137,9 @@ def _text(site: str, result: ProbeResult) -> str:
         lines += _finding_lines(finding)
     unanswered = sum(finding.kind.is_unanswered for finding in result.findings)
     differences = len(result.findings) - unanswered
-    counts = [count(differences, "difference") if differences else "no difference"]
+    counts = ["no difference"]
+    if differences:
+        counts = [count(differences, "difference")]
     if unanswered:
         counts.append(f"{count(unanswered, 'question')} without an answer")
     lines.append(f"{site}: {', '.join(counts)}")

@@ -10,8 +10,8 @@ from itertools import zip_longest
 from generator.formatting import printable_lines
 
 _GAP = "  "
+# No column is made narrower than this; the terminal breaks a row that is too long even so.
 _LEAST = 8
-"""No column is made narrower than this; the terminal breaks a row that is too long even so."""
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> str:
@@ -39,6 +39,7 @@ def _fitted(columns: Sequence[Sequence[str]], width: int) -> list[int]:
     words = [_widest(column, None) for column in columns]
     spare = width - len(_GAP) * (len(widths) - 1)
     while sum(widths) > spare:
+        # A column that is as wide as its longest word can only be narrowed by cutting the word.
         with_spaces = [width for width, word in zip(widths, words, strict=True) if width > word]
         widest = max(with_spaces or widths)
         if widest <= _LEAST:
@@ -57,9 +58,10 @@ def _row(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
         wrapped.append(_wrapped(cell, width))
     lines: list[str] = []
     for parts in zip_longest(*wrapped, fillvalue=""):
-        padded = [
-            part + " " * (width - _width(part)) for part, width in zip(parts, widths, strict=True)
-        ]
+        padded: list[str] = []
+        for part, width in zip(parts, widths, strict=True):
+            # str.ljust counts characters, of which some take two columns.
+            padded.append(part + " " * (width - _width(part)))
         lines.append(_GAP.join(padded).rstrip())
     return lines
 
@@ -86,7 +88,11 @@ def _wrapped(text: str, width: int) -> list[str]:
 
 def _widest(column: Sequence[str], separator: str | None) -> int:
     """Return the width of the longest line in a column, or of its longest word."""
-    return max(_width(part) for cell in column for part in cell.split(separator) or [""])
+    widest = 0
+    for cell in column:
+        for part in cell.split(separator):
+            widest = max(widest, _width(part))
+    return widest
 
 
 def _width(text: str) -> int:
@@ -95,6 +101,10 @@ def _width(text: str) -> int:
         return len(text)
     width = 0
     for char in text:
-        if not unicodedata.combining(char):
-            width += 2 if unicodedata.east_asian_width(char) in "WF" else 1
+        if unicodedata.combining(char):
+            continue
+        width += 1
+        # Wide and fullwidth characters (Unicode Standard Annex 11).
+        if unicodedata.east_asian_width(char) in "WF":
+            width += 1
     return width

@@ -9,8 +9,8 @@ from generator.probe.remote_script import SiteAnswer
 from generator.probe.session import Session
 from generator.schema.site import SiteSpec
 
+# Seconds that two clocks may differ: less than what certificates and tickets tolerate.
 _CLOCK_TOLERANCE = 60
-"""Seconds that two clocks may differ: less than what certificates and tickets tolerate."""
 _ULIMIT = re.compile(r"\bulimit\s+(?:-[HS]+\s*)?-[HS]*n\s+(\d+)")
 _ASK = "ask on a login host, with Slurm's commands on the PATH of a login shell"
 

@@ -13,8 +13,8 @@ from generator.errors import reason
 from generator.probe.host_key_differences import NO_KEYS, OfferedKeys, parse_offered_keys
 
 _KEY_TYPES = "ed25519,ecdsa,rsa"
+# The share of the time that may pass before the login begins.
 _SHARE = 0.7
-"""The share of the time that may pass before the login begins."""
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ from generator.probe.slurm_output import Queues
 from generator.schema.site import SiteSpec
 from generator.ssh.client import installed_version, unsupported_keywords
 
+# Additional time for a user who has to type or to confirm something.
 _TYPING_SECONDS = 90.0
-"""Additional time for a user who has to type or to confirm something."""
 
 
 @dataclass(frozen=True)
