@@ -70,6 +70,7 @@ def _refusal(problem: str, path: str, site: str) -> Finding:
     location, line, message = path, 1, problem
     if match := _PLACE.fullmatch(problem):
         location, line, message = match["path"], int(match["line"]), match["message"]
+    # A report prints the file itself.
     message = message.removeprefix(f"{path}: ")
     return Finding(
         rule="refused",
@@ -85,6 +86,7 @@ def _refusal(problem: str, path: str, site: str) -> Finding:
 
 def counts(report: Report) -> dict[str, int]:
     """Return the number of findings of each rule, in the order of the findings."""
+    # Counter keeps the order of the first occurrences.
     return dict(Counter(finding.rule for finding in report.findings))
 
 

@@ -1,4 +1,7 @@
-"""The names of the report formats and of the verdicts. The command line imports only this module to offer them."""
+"""The names of the report formats and of the verdicts.
+
+The command line imports only this module to offer them.
+"""
 
 from enum import StrEnum
 

@@ -18,7 +18,10 @@ _MAX_DETAIL = 700
 _MAX_DETAILS = 40
 # However many findings there are, each keeps its first line: details share what is left.
 _MIN_DETAILS = 400
+# A patch may have rows of thousands of backticks, which would double its length.
 _MAX_FENCE = 100
+# No markup has a meaning in these characters; a word with any other (@, #, _, *, <, a digit of an
+# issue) becomes code.
 _PLAIN_WORD = re.compile(r"[(“]?[A-Za-z][A-Za-z’-]*[,;:.)”]*|→")
 _HEADINGS = {
     "drift": "Generated files that differ from their specs",
@@ -90,8 +93,8 @@ def _prose(text: str) -> str:
     """Return a sentence with everything but plain words as code: names, mentions, markup."""
     runs = groupby(text.split(), key=lambda word: bool(_PLAIN_WORD.fullmatch(word)))
     parts = []
-    for is_plain, words in runs:
-        run = " ".join(words)
+    for is_plain, group in runs:
+        run = " ".join(group)
         parts.append(run if is_plain else _code(run))
     return " ".join(parts)
 

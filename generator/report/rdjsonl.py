@@ -4,6 +4,7 @@ import json
 
 from generator.report.finding import Finding, Level, Report, full_message
 
+# The severities of reviewdog's rdf.proto.
 _SEVERITIES = {Level.ERROR: "ERROR", Level.WARNING: "WARNING", Level.NOTE: "INFO"}
 
 

@@ -12,9 +12,10 @@ def render(report: Report) -> str:
     """Return one SARIF log."""
     # A result refers to its rule by position, so the order must not depend on the findings.
     rules = sorted({finding.rule for finding in report.findings})
-    descriptions = [
-        {"id": rule, "shortDescription": {"text": f"{report.kind}: {rule}"}} for rule in rules
-    ]
+    descriptions: list[dict[str, object]] = []
+    for rule in rules:
+        text = f"{report.kind}: {rule}"
+        descriptions.append({"id": rule, "shortDescription": {"text": text}})
     results = [_result(finding, rules, report.kind) for finding in report.findings]
     log = {
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
@@ -57,4 +58,5 @@ def _fingerprint(finding: Finding, kind: str) -> str:
     parts = [finding.rule, finding.site, finding.file, finding.key]
     if kind == "review":
         parts.append(finding.message)
+    # GitHub compares these across runs, to close an alert or keep it open (SARIF 2.1.0, 3.27.17).
     return sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:32]

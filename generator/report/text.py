@@ -33,7 +33,7 @@ def _patch_summary(patch: str) -> str:
     for line in patch.splitlines():
         if line.startswith("diff --git "):
             files.append(line.partition(" b/")[2])
-    count = (
-        "1 generated file changes" if len(files) == 1 else f"{len(files)} generated files change"
-    )
+    count = f"{len(files)} generated files change"
+    if len(files) == 1:
+        count = "1 generated file changes"
     return f"patch: {count} ({', '.join(files)}); --format markdown shows it"

@@ -4,7 +4,7 @@ from generator.report.finding import Finding, Report
 from generator.report.format import FailOn
 
 _TRUST_RULES = frozenset({"refused", "trust"})
-# A new site without any source has nobody to ask about it: as grave as a change of access.
+# The facts of a new site without any source cannot be checked: as grave as a change of access.
 _ACCESS_RULES = _TRUST_RULES | {"unsourced", "access"}
 
 
@@ -14,5 +14,7 @@ def failing(report: Report, fail_on: FailOn | None) -> list[Finding]:
         return []
     if fail_on is FailOn.ANY:
         return list(report.findings)
-    rules = _TRUST_RULES if fail_on is FailOn.TRUST else _ACCESS_RULES
+    rules = _ACCESS_RULES
+    if fail_on is FailOn.TRUST:
+        rules = _TRUST_RULES
     return [finding for finding in report.findings if finding.rule in rules]

@@ -34,36 +34,42 @@ class SpecFile:
 
 
 def spec_changes(
-    old: Mapping[str, SpecFile], new: Mapping[str, SpecFile], today: date
+    base: Mapping[str, SpecFile], head: Mapping[str, SpecFile], today: date
 ) -> list[Finding]:
     """Return the changes between specs, both given by the names of their sites."""
     findings: list[Finding] = []
-    for name in sorted({*old, *new}):
-        if name not in new:
-            findings.append(_finding(Weight.ACCESS, old[name], "", f"the site {name} was removed"))
-        elif name not in old:
-            findings.append(_new_site(new[name]))
-            findings += _doubtful_sources(new[name], today)
+    for name in sorted({*base, *head}):
+        if name not in head:
+            findings.append(_finding(Weight.ACCESS, base[name], "", f"the site {name} was removed"))
+        elif name not in base:
+            findings.append(_new_site(head[name]))
+            findings += _doubtful_sources(head[name], today)
         else:
-            findings += _changed_site(old[name], new[name])
+            findings += _changed_site(base[name], head[name])
     return ordered(findings)
 
 
 def ordered(findings: list[Finding]) -> list[Finding]:
-    """Return findings by weight, across all sites; within trust, host keys and commands come before ports.
+    """Return findings by weight, across all sites.
 
-    Readers and limits of GitHub take the first ones, so that many small changes must not hide a grave one.
+    Within trust, host keys and commands come before ports. Readers and limits of GitHub take the
+    first ones, so many small changes must not hide a grave one.
     """
     return sorted(findings, key=_rank)
 
 
 def _rank(finding: Finding) -> tuple[int, int]:
-    gravity = _gravity(finding.key) if finding.rule == Weight.TRUST else 0
+    gravity = 0
+    if finding.rule == Weight.TRUST:
+        gravity = _gravity(finding.key)
     return _ORDER.index(finding.rule), gravity
 
 
 def _gravity(keys: str) -> int:
-    """Return the place of a change of trust: host keys, commands, ways there; then machines; then ports."""
+    """Return the rank of a change of trust.
+
+    Host keys, commands and routes come first, then machines, then ports.
+    """
     first, _, rest = keys.partition(".")
     last = rest.rpartition(".")[2]
     if last == "port":
@@ -82,7 +88,9 @@ def _new_site(spec: SpecFile) -> Finding:
                 lines = _value_lines(f"{subject or 'site'}: {name}", fact)
                 trusted.append((_gravity(fact.keys), lines))
     trusted.sort(key=lambda item: item[0])
-    details = [line for _, lines in trusted for line in lines]
+    details: list[str] = []
+    for _, lines in trusted:
+        details += lines
     message = f"the site {spec.site.site} is new; its users trust all of this"
     return _finding(Weight.TRUST, spec, "", message, details)
 
@@ -97,34 +105,38 @@ def _doubtful_sources(spec: SpecFile, today: date) -> Iterator[Finding]:
         yield _named_finding("aged", Level.WARNING, spec, listed[0], message, listed)
 
 
-def _changed_site(old: SpecFile, new: SpecFile) -> Iterator[Finding]:
-    before, after = meaning(old.site), meaning(new.site)
-    yield from _pin_changes(old, new, before, after)
+def _changed_site(base: SpecFile, head: SpecFile) -> Iterator[Finding]:
+    before, after = meaning(base.site), meaning(head.site)
+    yield from _pin_changes(base, head, before, after)
     for subject in _in_order(after, before):
         old_block = _without_keys(subject, before.get(subject, {}))
         new_block = _without_keys(subject, after.get(subject, {}))
         if old_block and new_block:
-            yield from _fact_changes(new, subject, old_block, new_block)
+            yield from _fact_changes(head, subject, old_block, new_block)
         elif new_block:
-            yield _block_change(new, f"{subject} was added", new_block)
+            yield _block_change(head, f"{subject} was added", new_block)
         elif old_block:
-            yield _block_change(new, f"{subject} was removed", old_block)
+            yield _block_change(head, f"{subject} was removed", old_block)
 
 
 def _in_order(first: Mapping[str, object], second: Mapping[str, object]) -> list[str]:
     """Return the names in the order of the first mapping, then those that only the second has."""
-    return [*first, *(name for name in second if name not in first)]
+    # A dict keeps the first position of a key; a set would lose the order of the spec.
+    return list(dict.fromkeys([*first, *second]))
 
 
 def _without_keys(subject: str, block: Block) -> Block:
     """Leave out the keys of a block of pins: `_pin_changes` reports them for all hosts at once."""
     if not subject.startswith(PINS):
         return block
-    return {name: fact for name, fact in block.items() if name != "keys"}
+    rest = dict(block)
+    rest.pop("keys", None)
+    return rest
 
 
 def _block_change(spec: SpecFile, message: str, block: Block) -> Finding:
     """Return one finding for a subject that was added or removed as a whole."""
+    # As grave as its gravest fact: a host with a harmless note is still a host.
     weight = min((fact.weight for fact in block.values()), key=_WEIGHTS.index)
     details: list[str] = []
     for name, fact in block.items():
@@ -150,9 +162,11 @@ def _fact_changes(
 
 
 def _value(fact: SpecFact) -> Sequence[str]:
-    """Return a value in one line, or in a line for each of its parts if they would be too long together."""
+    """Return a value in one line; if that would be too long, in a line for each part."""
     joined = ", ".join(fact.value)
-    return [joined] if len(joined) <= _MAX_LINE else fact.value
+    if len(joined) > _MAX_LINE:
+        return fact.value
+    return [joined]
 
 
 def _value_lines(label: str, fact: SpecFact) -> list[str]:
@@ -160,16 +174,22 @@ def _value_lines(label: str, fact: SpecFact) -> list[str]:
 
 
 def value_changes(before: Sequence[str], after: Sequence[str]) -> tuple[str, ...]:
-    """Return what differs between two values: `from → to`, or the parts of a list that changed."""
+    """Return the difference of two values: `from → to`, or the parts of a list that changed."""
     if len(before) == len(after) == 1:
         return _text_change(before[0], after[0])
-    added = [f"added {part}" for part in after if part not in before]
-    removed = [f"removed {part}" for part in before if part not in after]
-    return (*added, *removed) or (f"in another order: {', '.join(after)}",)
+    changes: list[str] = []
+    for part in after:
+        if part not in before:
+            changes.append(f"added {part}")
+    for part in before:
+        if part not in after:
+            changes.append(f"removed {part}")
+    # The values differ, so with the same parts only their order can.
+    return tuple(changes) or (f"in another order: {', '.join(after)}",)
 
 
 def _text_change(before: str, after: str) -> tuple[str, ...]:
-    """Return both texts; of long ones first the part that differs, which a reader would not find."""
+    """Return both texts; of long ones first the part that differs, which is hard to find."""
     whole = f"{before} → {after}"
     if len(whole) <= _MAX_LINE:
         return (whole,)
@@ -190,7 +210,7 @@ def _common(first: str, second: str) -> int:
 
 
 def _pin_changes(
-    old: SpecFile, new: SpecFile, before: Mapping[str, Block], after: Mapping[str, Block]
+    base: SpecFile, head: SpecFile, before: Mapping[str, Block], after: Mapping[str, Block]
 ) -> Iterator[Finding]:
     """Yield one finding for all hosts with the same change of host keys.
 
@@ -205,19 +225,22 @@ def _pin_changes(
             changes.setdefault((old_keys, new_keys), []).append(subject)
     for (old_keys, new_keys), subjects in changes.items():
         added, removed = sorted(new_keys - old_keys), sorted(old_keys - new_keys)
-        details = [f"added {key}" for key in added] + [f"removed {key}" for key in removed]
+        details = [f"added {key}" for key in added]
+        details += [f"removed {key}" for key in removed]
         hosts = ", ".join(subject.removeprefix(PINS) for subject in subjects)
         block = after.get(subjects[0]) or before[subjects[0]]
-        keys = _key_of_pin(new.site, block["keys"].keys, added)
+        keys = _key_of_pin(head.site, block["keys"].keys, added)
         # The page as it was known before: an attacker would change its address too.
-        page = old.site.docs or "the keys that the site publishes"
+        page = base.site.docs or "the keys that the site publishes"
         change = "changed" if new_keys else "are no longer pinned"
         message = f"{PINS}{hosts} {change}; a second person should compare them with {page}"
-        yield _finding(Weight.TRUST, new, keys, message, details)
+        yield _finding(Weight.TRUST, head, keys, message, details)
 
 
 def _pinned_keys(blocks: Mapping[str, Block], subject: str) -> frozenset[str]:
-    return frozenset(blocks[subject]["keys"].value) if subject in blocks else frozenset()
+    if subject not in blocks:
+        return frozenset()
+    return frozenset(blocks[subject]["keys"].value)
 
 
 def _key_of_pin(site: SiteSpec, entry_keys: str, added: Sequence[str]) -> str:
@@ -228,6 +251,7 @@ def _key_of_pin(site: SiteSpec, entry_keys: str, added: Sequence[str]) -> str:
     pins = site.host_keys.get(entry_keys.rpartition(".")[2])
     if pins is None or not added:
         return entry_keys
+    # The text is that of `facts`, which lists keys and authorities together.
     if added[0].startswith("host CA"):
         return f"{entry_keys}.authorities"
     digest = added[0].split()[1]

@@ -51,6 +51,7 @@ def meaning(site: SiteSpec) -> dict[str, Block]:
             blocks.setdefault(subject, {})[name] = fact
     for alias, host in site.hosts.items():
         if host.nodes:
+            # Each node by itself: `1-5` and `1,2,3,4,5` are the same machines.
             each = tuple(f"{node_alias} is {node}" for node_alias, node in host.nodes.each())
             fact = SpecFact(f"hosts.{alias}.nodes", each, frozenset(each), Weight.TRUST)
             blocks[f"host {alias}"]["nodes"] = fact
@@ -92,7 +93,9 @@ def _queue_subject(keys: tuple[str, ...]) -> tuple[str, str] | None:
 
 def _fact(site: SiteSpec, leaf: Leaf) -> SpecFact | None:
     is_source = leaf.keys[-1] == "source"
-    value = _source_words(site, leaf.value) if is_source else _words(leaf.value)
+    value = _words(leaf.value)
+    if is_source:
+        value = _source_words(site, leaf.value)
     if not value:
         return None
     weight = leaf.meta.weight or Weight.ACCESS
@@ -136,6 +139,7 @@ def _pin_blocks(site: SiteSpec) -> Iterator[tuple[str, Block]]:
     prose: dict[str, dict[str, SpecFact]] = {}
     for leaf in leaves(site):
         fact = _fact(site, leaf)
+        # Everything else in the block is trust, which `_pins` compares key by key.
         if leaf.keys[0] == "host_keys" and fact and fact.weight is Weight.PROSE:
             prose.setdefault(leaf.keys[1], {})[".".join(leaf.keys[2:])] = fact
     for name, keys in site.host_keys.items():
@@ -145,10 +149,12 @@ def _pin_blocks(site: SiteSpec) -> Iterator[tuple[str, Block]]:
 
 
 def _pins(site: SiteSpec, keys: str, pins: HostKeys) -> Block:
-    listed = [f"{kind} {one}" for kind, one in fingerprints(pins)]
+    listed = [f"{kind} {text}" for kind, text in fingerprints(pins)]
     for authority in pins.authorities:
         listed.append(f"host CA for {authority.hosts}: {fingerprint(authority.key)}")
-    pinned = "only if a user accepts weak sources" if site.unverified(pins) else "yes"
+    pinned = "yes"
+    if site.unverified(pins):
+        pinned = "only if a user accepts weak sources"
     return {
         "keys": SpecFact(keys, tuple(sorted(listed)), frozenset(listed), Weight.TRUST),
         "pinned": SpecFact(f"{keys}.source", (pinned,), pinned, Weight.TRUST),
@@ -183,22 +189,24 @@ def _overlapping_groups(site: SiteSpec) -> tuple[str, ...]:
     groups = list(site.compute.values())
     overlapping = []
     for group in groups:
-        if any(overlap(group, other) for other in groups if other is not group):
+        if any(overlap(group, second) for second in groups if second is not group):
             overlapping.append(_patterns(group))
     return tuple(overlapping)
 
 
-def overlap(group: Compute, other: Compute) -> bool:
+def overlap(group: Compute, second: Compute) -> bool:
     """Return whether a name that one group matches is in the other too: `cn-0` for `cn-?`, say."""
-    return _has_example_in(group, other) or _has_example_in(other, group)
+    return _has_example_in(group, second) or _has_example_in(second, group)
 
 
-def _has_example_in(group: Compute, other: Compute) -> bool:
+def _has_example_in(group: Compute, second: Compute) -> bool:
     for pattern in group.patterns():
         if pattern.startswith("!"):
             continue
+        # Two patterns overlap if they share a name; one example finds the ways in which sites write
+        # them, and a full intersection of patterns would not pay.
         name = example(pattern, digit="1", word="1")
-        if matches(other.patterns(), name):
+        if matches(second.patterns(), name):
             return True
     return False
 

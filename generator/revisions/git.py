@@ -18,6 +18,8 @@ _OUTPUT_LIMIT = 256 * 1024 * 1024
 
 def commit(revision: str) -> str:
     """Return the commit that a revision names."""
+    # A pull request may name its branch `--upload-pack=…`: --end-of-options keeps git from reading
+    # such a name as an option (gitcli(7)).
     outcome = _git("rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}")
     if outcome.status == 0:
         return outcome.text.strip()
@@ -39,14 +41,17 @@ def top() -> str:
             "gen review needs the files of a repository, and this directory is in no work tree;"
             " make one with: git worktree add ../review && cd ../review"
         )
+    # A directory name may end in spaces, so only git's own line end is removed.
     return outcome.stdout.decode(errors="surrogateescape").removesuffix("\n")
 
 
 def fork(name: str, base: str, head: str) -> str:
-    """Return the last common commit, from which a pull request starts; `name` is the user's for the base.
+    """Return the last common commit, from which a pull request starts.
 
     Without it, the changes of the target branch would look as if this branch took them back.
+    `name` is the user's name for the base, for messages.
     """
+    # What `git diff base...head` compares with (git-diff(1)), as pull requests do.
     outcome = _git("merge-base", base, head)
     if outcome.status == 0:
         return outcome.text.strip()
@@ -78,11 +83,15 @@ def locks(revision: str) -> dict[str, bytes]:
 
 def blob(revision: str, path: str) -> bytes | None:
     """Return the content of a file at a commit, if it existed."""
+    # `./` makes the path relative to the current directory (gitrevisions(7)).
     outcome = _git("cat-file", "blob", f"{revision}:./{path}")
-    return outcome.stdout if outcome.status == 0 else None
+    if outcome.status != 0:
+        return None
+    return outcome.stdout
 
 
 def _paths(revision: str, *arguments: str) -> list[str]:
+    # -z: without it, git puts names with special characters in quotes (git-ls-tree(1)).
     outcome = _git("ls-tree", "-z", "--name-only", revision, *arguments)
     return outcome.stdout.decode(errors="surrogateescape").split("\0")
 

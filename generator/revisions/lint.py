@@ -14,23 +14,24 @@ from generator.schema.rules import aliases
 from generator.schema.site import SiteSpec
 from generator.ssh.patterns import matches
 
+# Sites replace machines and change queues about once a year.
 _YEAR = timedelta(days=365)
 
 Keys = tuple[str, ...]
 
 
-def questions(site: SiteSpec, others: Mapping[str, SiteSpec], today: date) -> list[Fault]:
+def questions(site: SiteSpec, neighbours: Mapping[str, SiteSpec], today: date) -> list[Fault]:
     """Return every question about a spec.
 
-    `others` are the sites that a user may have beside it.
+    `neighbours` are the sites that a user may have beside it.
     """
     faults = [*_missing_sources(site), *_undated_sources(site, today)]
     for last_check, places in aged(site, today).items():
         faults.append(_aged_question(last_check, places))
     faults += [*_weak_hosts(site), *_missing_pins(site), *_weak_pins(site)]
-    for name, other in others.items():
+    for name, neighbour in neighbours.items():
         if name != site.site:
-            faults += _clashes(site, other)
+            faults += _clashes(site, neighbour)
     return faults
 
 
@@ -53,9 +54,10 @@ def _last_check(site: SiteSpec, fact: Fact, default: date) -> date:
 
 def _aged_question(last_check: date, places: list[Keys]) -> Fault:
     question = f"does this still hold? It was last checked on {last_check}"
-    others = len(places) - 1
-    if others:
-        question += f", like {count(others, 'other fact')}"
+    # One question for all facts of a date: a spec has hundreds, and most share the date.
+    more = len(places) - 1
+    if more:
+        question += f", like {count(more, 'other fact')}"
     return Fault(places[0], question)
 
 
@@ -67,6 +69,7 @@ def _missing_sources(site: SiteSpec) -> Iterator[Fault]:
     for keys, fact in facts(site):
         # The source of an enclosing block counts.
         is_sourced = any(keys[: len(above)] == above for above in sourced)
+        # A block of defaults states nothing that could have a source.
         if fact.model_fields_set and not is_sourced:
             yield Fault(keys, "where is this from? It has no source")
 
@@ -79,6 +82,7 @@ def _undated_sources(site: SiteSpec, today: date) -> Iterator[Fault]:
     for name, source in site.sources.items():
         keys: Keys = ("sources", name)
         dates.append((keys, source.checked))
+        # A weak source is a question of its own.
         if name in cited and not (source.checked or source.weak):
             yield Fault(keys, "when was this read? It has no date (checked)")
     for keys, fact in facts(site):
@@ -116,67 +120,69 @@ def _weak_pins(site: SiteSpec) -> Iterator[Fault]:
             yield Fault(("host_keys", name), question)
 
 
-def _clashes(site: SiteSpec, other: SiteSpec) -> Iterator[Fault]:
-    yield from _alias_clashes(site, other)
-    yield from _shared_hosts(site, other)
-    yield from _host_clashes(site, other)
-    yield from _pattern_clashes(site, other)
+def _clashes(site: SiteSpec, neighbour: SiteSpec) -> Iterator[Fault]:
+    yield from _alias_clashes(site, neighbour)
+    yield from _shared_hosts(site, neighbour)
+    yield from _host_clashes(site, neighbour)
+    yield from _pattern_clashes(site, neighbour)
 
 
 def _lowercase_aliases(site: SiteSpec) -> set[str]:
     return {alias.lower() for _, alias in aliases(site)}
 
 
-def _alias_clashes(site: SiteSpec, other: SiteSpec) -> Iterator[Fault]:
-    other_aliases = _lowercase_aliases(other)
-    other_hosts = {machine.host_name.lower() for machine in other.machines()}
+def _alias_clashes(site: SiteSpec, neighbour: SiteSpec) -> Iterator[Fault]:
+    neighbour_aliases = _lowercase_aliases(neighbour)
+    neighbour_hosts = {machine.host_name.lower() for machine in neighbour.machines()}
     for keys, alias in aliases(site):
-        if alias.lower() in other_aliases:
-            yield Fault(keys, f"the alias {alias} is also an alias of {other.site}")
-        if alias.lower() in other_hosts:
-            yield Fault(keys, f"the alias {alias} is a host name of {other.site}")
+        if alias.lower() in neighbour_aliases:
+            yield Fault(keys, f"the alias {alias} is also an alias of {neighbour.site}")
+        if alias.lower() in neighbour_hosts:
+            yield Fault(keys, f"the alias {alias} is a host name of {neighbour.site}")
 
 
-def _host_clashes(site: SiteSpec, other: SiteSpec) -> Iterator[Fault]:
-    other_aliases = _lowercase_aliases(other)
+def _host_clashes(site: SiteSpec, neighbour: SiteSpec) -> Iterator[Fault]:
+    neighbour_aliases = _lowercase_aliases(neighbour)
     for machine in site.machines():
         keys, host_name = ("hosts", machine.entry), machine.host_name
-        if host_name.lower() in other_aliases:
-            yield Fault(keys, f"the host name {host_name} is an alias of {other.site}")
-        for group, nodes in other.compute.items():
+        if host_name.lower() in neighbour_aliases:
+            yield Fault(keys, f"the host name {host_name} is an alias of {neighbour.site}")
+        for group, nodes in neighbour.compute.items():
             for name in dict.fromkeys((machine.alias, host_name)):
                 if matches(nodes.patterns(), name):
-                    yield Fault(keys, f"compute.{group} of {other.site} has a pattern for {name}")
+                    yield Fault(
+                        keys, f"compute.{group} of {neighbour.site} has a pattern for {name}"
+                    )
 
 
-def _pattern_clashes(site: SiteSpec, other: SiteSpec) -> Iterator[Fault]:
-    other_names = set[str]()
-    for machine in other.machines():
-        other_names |= {machine.alias, machine.host_name}
+def _pattern_clashes(site: SiteSpec, neighbour: SiteSpec) -> Iterator[Fault]:
+    neighbour_names = set[str]()
+    for machine in neighbour.machines():
+        neighbour_names |= {machine.alias, machine.host_name}
     for group, nodes in site.compute.items():
-        matching = sorted(name for name in other_names if matches(nodes.patterns(), name))
+        matching = sorted(name for name in neighbour_names if matches(nodes.patterns(), name))
         if matching:
             names = ", ".join(matching)
-            yield Fault(("compute", group), f"the patterns match {names} of {other.site}")
-        if any(overlap(nodes, other_nodes) for other_nodes in other.compute.values()):
-            question = f"nodes of {other.site} have the same names; set common: true"
+            yield Fault(("compute", group), f"the patterns match {names} of {neighbour.site}")
+        if any(overlap(nodes, neighbour_nodes) for neighbour_nodes in neighbour.compute.values()):
+            question = f"nodes of {neighbour.site} have the same names; set common: true"
             yield Fault(("compute", group), question)
 
 
-def _shared_hosts(site: SiteSpec, other: SiteSpec) -> Iterator[Fault]:
+def _shared_hosts(site: SiteSpec, neighbour: SiteSpec) -> Iterator[Fault]:
     """Ask about a machine of two sites with different settings."""
-    entries, other_entries = _entries_by_host(site), _entries_by_host(other)
+    entries, neighbour_entries = _entries_by_host(site), _entries_by_host(neighbour)
     for host, entry in entries.items():
-        if host not in other_entries:
+        if host not in neighbour_entries:
             continue
-        other_settings = _settings(other, other_entries[host])
+        neighbour_settings = _settings(neighbour, neighbour_entries[host])
         differing = []
         for name, value in _settings(site, entry).items():
-            if value != other_settings[name]:
+            if value != neighbour_settings[name]:
                 differing.append(name)
         if differing:
             question = (
-                f"{host} is also a host of {other.site}, with another {' and '.join(differing)};"
+                f"{host} is also a host of {neighbour.site}, with another {' and '.join(differing)};"
                 " ssh takes the first"
             )
             yield Fault(("hosts", entry), question)
@@ -191,6 +197,7 @@ def _settings(site: SiteSpec, entry: str) -> dict[str, object]:
     """Return the settings of a connection, without the names that a site has for things."""
     host = site.hosts[entry]
     host_names = {machine.alias: machine.host_name.lower() for machine in site.machines()}
+    # Prose may differ: the settings of the connection count.
     auth = site.auth_of(host).model_dump_json(exclude={"source", "checked", "note"})
     return {
         "port": host.port,

@@ -9,12 +9,12 @@ from generator.schema.meta import Weight
 from generator.workspace.lock import Lock, RecordedInputs
 
 
-def lock_changes(old: Mapping[str, Lock], new: Mapping[str, Lock]) -> list[Finding]:
+def lock_changes(base: Mapping[str, Lock], head: Mapping[str, Lock]) -> list[Finding]:
     """Return the changes between locks, both given by their paths."""
     findings: list[Finding] = []
-    for path, lock in new.items():
-        previous = old[path].inputs if path in old else None
-        findings += _input_changes(path, lock, previous)
+    for path, lock in head.items():
+        previous = base.get(path)
+        findings += _input_changes(path, lock, previous.inputs if previous else None)
     return findings
 
 
@@ -24,16 +24,18 @@ def _input_changes(path: str, lock: Lock, previous: RecordedInputs | None) -> It
     A new lock is compared with one that has the same inputs, but no overrides and no weak
     sources: these two decide whom the users trust.
     """
-    new = lock.inputs
-    old = previous or replace(
-        new, overrides=(), profile={**new.profile, "accept_unverified": False}
+    head = lock.inputs
+    base = previous or replace(
+        head, overrides=(), profile={**head.profile, "accept_unverified": False}
     )
+    # The path of the spec and --set decide about hosts and keys as the spec does; so does the
+    # acceptance of weak sources, which pins keys that nothing vouches for.
     rows = (
-        (Weight.TRUST, "source spec", [old.spec.path], [new.spec.path]),
-        (Weight.TRUST, "overrides of the spec (--set)", old.overrides, new.overrides),
-        (Weight.TRUST, "acceptance of weak sources", _acceptance(old), _acceptance(new)),
-        (Weight.ACCESS, "user values", _user_values(old), _user_values(new)),
-        (Weight.ACCESS, "Dagster project", _project(old), _project(new)),
+        (Weight.TRUST, "source spec", [base.spec.path], [head.spec.path]),
+        (Weight.TRUST, "overrides of the spec (--set)", base.overrides, head.overrides),
+        (Weight.TRUST, "acceptance of weak sources", _acceptance(base), _acceptance(head)),
+        (Weight.ACCESS, "user values", _user_values(base), _user_values(head)),
+        (Weight.ACCESS, "Dagster project", _project(base), _project(head)),
     )
     for weight, label, before, after in rows:
         if before != after:
@@ -62,4 +64,6 @@ def _user_values(inputs: RecordedInputs) -> list[str]:
 
 
 def _project(inputs: RecordedInputs) -> list[str]:
-    return [str(inputs.project.folder)] if inputs.project else []
+    if inputs.project is None:
+        return []
+    return [str(inputs.project.folder)]

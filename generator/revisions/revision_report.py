@@ -31,18 +31,21 @@ def revision_report(base: str, head: str | None, specs: Path, today: date) -> Re
     directory = Path(os.path.relpath(specs))
     base_commit, head_commit = git.commit(base), git.commit(head or "HEAD")
     git.top()  # refuses a bare repository, where git would list no file and report no change
-    old = committed(git.fork(base, base_commit, head_commit), directory)
-    new = committed(head_commit, directory) if head else work_tree(directory)
-    if not (_has_specs(old, directory) or _has_specs(new, directory)):
+    base_side = committed(git.fork(base, base_commit, head_commit), directory)
+    head_side = committed(head_commit, directory) if head else work_tree(directory)
+    if not (_has_specs(base_side, directory) or _has_specs(head_side, directory)):
         raise GenError(
             f"{specs}: has no specs, neither at {base} nor now; name their directory with --specs"
         )
-    before, _ = _spec_files(_differing(old.specs, new.specs))
-    after, faults = _spec_files(_differing(new.specs, old.specs))
-    faults += new.faults
+    # Only the specs that differ: to validate a whole catalogue twice would change nothing.
+    before, _ = _spec_files(_differing(base_side.specs, head_side.specs))
+    after, faults = _spec_files(_differing(head_side.specs, base_side.specs))
+    faults += head_side.faults
     # Of a spec that cannot be read now, nothing can be said to have changed.
     refused_files = {fault.file for fault in faults}
-    before = {name: spec for name, spec in before.items() if spec.path not in refused_files}
+    for name, spec in list(before.items()):
+        if spec.path in refused_files:
+            del before[name]
     patch = ""
     for name in sorted({*before, *after}):
         site_patch, site_faults = _effect(before.get(name), after.get(name))
@@ -50,18 +53,23 @@ def revision_report(base: str, head: str | None, specs: Path, today: date) -> Re
         faults += site_faults
     findings = [
         *faults,
-        *lock_changes(old.locks, new.locks),
+        *lock_changes(base_side.locks, head_side.locks),
         *spec_changes(before, after, today),
     ]
-    return Report("review", len(new.specs), tuple(ordered(findings)), patch)
+    return Report("review", len(head_side.specs), tuple(ordered(findings)), patch)
 
 
 def _has_specs(side: Side, directory: Path) -> bool:
     return any(Path(path).parent == directory for path in side.specs)
 
 
-def _differing(specs: Mapping[str, bytes], others: Mapping[str, bytes]) -> dict[str, bytes]:
-    return {path: content for path, content in specs.items() if others.get(path) != content}
+def _differing(specs: Mapping[str, bytes], compared: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return the specs that the other side has otherwise, or does not have."""
+    differing: dict[str, bytes] = {}
+    for path, content in specs.items():
+        if compared.get(path) != content:
+            differing[path] = content
+    return differing
 
 
 def _spec_files(specs: Mapping[str, bytes]) -> tuple[dict[str, SpecFile], list[Finding]]:
@@ -78,13 +86,13 @@ def _spec_files(specs: Mapping[str, bytes]) -> tuple[dict[str, SpecFile], list[F
     return spec_files, faults
 
 
-def _spec_file(path: str, content: bytes, others: Mapping[str, SpecFile]) -> SpecFile:
+def _spec_file(path: str, content: bytes, compared: Mapping[str, SpecFile]) -> SpecFile:
     document = yaml_document.parse(content, path)
     site = validate.spec(document, path)
-    if site.site in others:
+    if site.site in compared:
         line = document.at("site").line
         raise GenError(
-            f"{path}:{line}: site: {site.site} is also the site of {others[site.site].path}"
+            f"{path}:{line}: site: {site.site} is also the site of {compared[site.site].path}"
         )
     return SpecFile(path, document, site)
 
@@ -95,8 +103,12 @@ def _effect(before: SpecFile | None, after: SpecFile | None) -> tuple[str, list[
     new_artifacts, faults = _compiled(after)
     if faults:
         return "", faults
-    actual = {item.path: Actual(item.content, item.mode) for item in old_artifacts}
-    written = {item.path: lock.written(item) for item in old_artifacts}
+    # As if the files of the base were on disk and unchanged, so that nothing is a conflict.
+    actual: dict[PurePosixPath, Actual] = {}
+    written: dict[PurePosixPath, lock.Written] = {}
+    for artifact in old_artifacts:
+        actual[artifact.path] = Actual(artifact.content, artifact.mode)
+        written[artifact.path] = lock.written(artifact)
     return diff(plan(new_artifacts, actual, written), PurePosixPath()), []
 
 

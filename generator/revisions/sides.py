@@ -53,6 +53,7 @@ def work_tree(directory: Path) -> Side:
 
 
 def _spec_paths(root: Path, directory: Path) -> list[str]:
+    # A link in a pull request could make the review read files of the machine.
     real_directory = reader.real(root, _below(root, directory))
     if not real_directory.is_dir():
         return []
@@ -60,6 +61,7 @@ def _spec_paths(root: Path, directory: Path) -> list[str]:
 
 
 def _below(root: Path, path: Path) -> PurePosixPath:
+    # Not resolved: a link in the path is refused later, and would be followed here.
     return PurePosixPath(os.path.relpath(path.absolute(), root))
 
 
@@ -90,6 +92,7 @@ def _recorded_specs(locks: Mapping[str, Lock]) -> list[str]:
             continue
         output_directory = PurePosixPath(path).parent.parent
         spec_path = os.path.normpath(output_directory / spec.path)
+        # A lock may come from anybody: what lies outside the repository is not part of the review.
         if not spec_path.startswith(("..", "/")):
             specs.append(spec_path)
     return specs
