@@ -42,6 +42,7 @@ OUTPUT_STATE = PurePosixPath(".gen")
 LOCKS = OUTPUT_STATE / "*.lock"
 """Matches the lock of every site."""
 ACCEPTED_DRIFT = OUTPUT_STATE / "accepted.yaml"
+REPOSITORY_CONFIG = OUTPUT_STATE / "config.yaml"
 OUTPUT_BACKUPS = OUTPUT_STATE / "backup"
 
 _HEADER_START = "Made by gen for "

@@ -17,6 +17,7 @@ from generator.loading import inputs
 from generator.schema.project import Project
 from generator.workspace import lock, reader, writer
 from generator.workspace.plan import Action, Change, plan
+from generator.workspace.required_version import check_version
 
 
 def run(
@@ -31,6 +32,7 @@ def run(
     """Write the files of a site below a directory; every refusal comes before the first write."""
     if out.exists() and not out.is_dir():
         raise GenError(f"--out {out}: is not a directory")
+    check_version(out, __version__)
     chosen_inputs = inputs.read(choice)
     site = inputs.site(chosen_inputs.spec)
     previous = _previous_lock(out, paths.lock(site), force)

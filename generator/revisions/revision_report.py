@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import date
 from pathlib import Path, PurePosixPath
 
+from generator import __version__
 from generator.compiler.artifact import Artifact
 from generator.compiler.compile import compile_site
 from generator.errors import GenError
@@ -18,6 +19,7 @@ from generator.schema.profile import SiteProfile
 from generator.workspace import lock
 from generator.workspace.patch import diff
 from generator.workspace.plan import Actual, plan
+from generator.workspace.required_version import check_version
 
 # The patch of a review shows artifacts without any user's values.
 _NO_PROFILE = SiteProfile()
@@ -30,6 +32,7 @@ def revision_report(base: str, head: str | None, specs: Path, today: date) -> Re
     """
     directory = Path(os.path.relpath(specs))
     base_commit, head_commit = git.commit(base), git.commit(head or "HEAD")
+    check_version(Path(), __version__)
     git.top()  # refuses a bare repository, where git would list no file and report no change
     base_side = committed(git.fork(base, base_commit, head_commit), directory)
     head_side = committed(head_commit, directory) if head else work_tree(directory)

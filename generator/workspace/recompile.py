@@ -28,6 +28,7 @@ from generator.workspace.drift import Drift, drifts
 from generator.workspace.lock import Lock, RecordedInputs
 from generator.workspace.plan import Action, Actual, Change, plan
 from generator.workspace.reader import LockFile
+from generator.workspace.required_version import check_version
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,8 @@ def survey(directory: Path) -> reader.Survey:
     if not directory.is_dir():
         raise GenError(f"{directory}: is not a directory")
     result = reader.survey(directory)
+    output_directories = [lock_file.directory for lock_file in result.locks]
+    check_version(directory, __version__, output_directories)
     if not result.locks:
         raise GenError(
             f"{directory}: has no generated site;"
