@@ -203,8 +203,9 @@ def renewal_due(site: str) -> PurePosixPath:
 
 
 def renewal_files(site: str) -> list[PurePosixPath]:
-    """Return the files that stay after a renewal: its record, when it is due, and its lock."""
-    return [STATE / f"{site}.json", renewal_due(site), STATE / f"{site}.lock"]
+    """Return the files that stay after a renewal: when it is due, its state, lock and secrets."""
+    names = [f"{site}.json", f"{site}.lock", f"{site}.secrets"]
+    return [renewal_due(site), *[STATE / name for name in names]]
 
 
 def header(site: str, command: str = "gen site") -> str:

@@ -5,8 +5,9 @@ import sys
 import threading
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
-from generator.cli.output import say
+from generator.cli.output import agreed, say
 from generator.cli.refresh_check import print_result
 from generator.errors import GenError
 from generator.loading.inputs import Choice
@@ -14,6 +15,7 @@ from generator.renewal import renew, settings
 from generator.renewal.context import ON_CONNECT_LIMIT, RefreshOptions, secret_names
 from generator.renewal.result import RefreshResult
 from generator.renewal.secret import keep_memory_private
+from generator.renewal.secret_bindings import NotAgreedError
 from generator.renewal.settings import Settings
 from generator.ssh.client import QUESTION_VARIABLE
 
@@ -57,7 +59,26 @@ def _refresh(choice: Choice, options: RefreshOptions) -> tuple[Settings, Refresh
     site_settings = settings.read(choice, environment)
     for name in secret_names(site_settings):
         os.environ.pop(name, None)  # libraries start programs too
-    return site_settings, renew.refresh(site_settings, options, environment)
+    site = site_settings.site
+    options = replace(options, earlier_secrets=lambda: _earlier_secrets(site))
+    while True:
+        try:
+            return site_settings, renew.refresh(site_settings, options, environment)
+        except NotAgreedError as error:
+            if not options.terminal:
+                raise
+            say(str(error))
+            if not agreed(error.question):
+                raise GenError(f"{site}: gen did not use {error.secret}") from None
+            renew.agree(site_settings, error.secret)
+
+
+def _earlier_secrets(site: str) -> list[Path]:
+    """Return the secrets that existed before a site was installed."""
+    from generator.install import record
+
+    home = Path.home()
+    return [home / path for path in record.home_record(home).earlier_secrets.get(site, ())]
 
 
 def _give_up(site: str) -> None:

@@ -1,6 +1,6 @@
 """One run of `gen refresh`: its options, its secrets, and its time limit."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,6 +9,7 @@ from generator.clock import Deadline
 from generator.renewal import credentials
 from generator.renewal.credentials import API_TOKEN, APP_PASSWORD, Credentials, Sources
 from generator.renewal.secret import Secret
+from generator.renewal.secret_bindings import SecretBindings, secret_bindings
 from generator.renewal.settings import Settings
 from generator.renewal.state import Store
 from generator.schema.auth import CommandCertificateAuth
@@ -30,6 +31,8 @@ class RefreshOptions:
     """Whether the user can answer questions."""
     bundle: Path | None = None
     """The user's own CA certificates."""
+    earlier_secrets: Callable[[], Collection[Path]] = tuple
+    """Returns the secrets that existed before the site was installed, by the install record."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +61,16 @@ class Run:
     options: RefreshOptions
     store: Store
     sources: Sources
+    bindings: SecretBindings
     environment: Mapping[str, str]
     """For other programs: without the secrets of the site."""
     deadline: Deadline
 
     def secrets(self) -> HeldSecrets:
-        """Return the secrets as they are now."""
+        """Return the secrets as they are now, if the site may use them."""
         path = self.settings.credentials_file
+        if path and path.exists():
+            self.bindings.check(path)
         stored = credentials.read(path) if path else Credentials()
         return HeldSecrets(stored, self.sources)
 
@@ -89,10 +95,15 @@ def new_run(
     visible = {name: value for name, value in environment.items() if name not in hidden}
     limit = ON_CONNECT_LIMIT - _MARGIN if options.on_connect else _UNATTENDED_LIMIT
     # A keyring may ask for its password in a window, and ssh would wait for it.
+    bindings = secret_bindings(settings, store.directory, options.earlier_secrets)
     sources = Sources(
-        settings.site, settings.prefix, environment, use_keyring=not options.on_connect
+        settings.site,
+        settings.prefix,
+        environment,
+        use_keyring=not options.on_connect,
+        check=bindings.check,
     )
-    return Run(settings, options, store, sources, visible, Deadline(limit))
+    return Run(settings, options, store, sources, bindings, visible, Deadline(limit))
 
 
 def secret_names(settings: Settings) -> set[str]:

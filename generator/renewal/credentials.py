@@ -167,10 +167,16 @@ class Sources:
     environment: Mapping[str, str]
     use_keyring: bool
     """Whether gen may ask the keyring, which may ask the user."""
+    check: Callable[[str], None]
+    """Refuses a secret that the site may not use."""
 
     def find(self, name: str) -> Secret | None:
         """Return a secret by the part of its name behind the prefix."""
-        return self.named(f"{self.prefix}_{name}")
+        variable = f"{self.prefix}_{name}"
+        secret = self.named(variable)
+        if secret:
+            self.check(variable)
+        return secret
 
     def named(self, variable: str) -> Secret | None:
         """Return a secret by its whole name."""

@@ -102,6 +102,9 @@ def rotation(run: Run, http: Http) -> Rotation:
             f"{settings.site}: your {missing} is not known, and gen needs it to test a new "
             f"credential; add it to {profile_name()}"
         )
+    for path in (settings.credentials_file, settings.app_password_file):
+        if path:
+            run.bindings.check(path)
     return Rotation(run.store, settings, settings.authentik, settings.credentials_file, http)
 
 

@@ -13,6 +13,7 @@ from generator.renewal.context import HeldSecrets, RefreshOptions, Run, new_run
 from generator.renewal.credentials import rotation_due
 from generator.renewal.failures import PersonNeededError, UnreachableError
 from generator.renewal.result import RefreshResult
+from generator.renewal.secret_bindings import NotAgreedError, secret_bindings
 from generator.renewal.settings import DAY, Settings
 from generator.renewal.state import State, store
 from generator.ssh.certificate import Certificate
@@ -35,6 +36,9 @@ def refresh(
     """Renew the certificate if it is due, and rotate the credentials behind it if they are.
 
     After a failure everything is as it was, and the state has the message for `gen status`.
+
+    Raises:
+        NotAgreedError: the user has to agree to the use of a secret first.
     """
     run = new_run(settings, options, environment, store(settings.site))
     if options.rotate and not settings.authentik:
@@ -61,7 +65,14 @@ def refresh(
         with suppress(GenError), run.store.lock(Deadline(0)):
             _record_failure(run, error, message)
         _hold_connections_back(run, error)
+        if isinstance(error, NotAgreedError):
+            raise
         raise GenError(message) from None
+
+
+def agree(settings: Settings, secret: str) -> None:
+    """Record that the user lets a site use a secret."""
+    secret_bindings(settings, store(settings.site).directory, tuple).agree(secret)
 
 
 def record_timeout(site: str, message: str) -> None:
@@ -78,6 +89,8 @@ def _locked(run: Run, before: Certificate | None, state: State) -> RefreshResult
     """Do the work under the lock, and record a failure before the next run gets the lock."""
     try:
         return _renew_and_rotate(run, before, state)
+    except NotAgreedError:
+        raise  # the caller records it
     except (GenError, OSError) as error:
         message = _message(run, error)
         with suppress(GenError):

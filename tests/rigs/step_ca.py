@@ -164,6 +164,21 @@ class Member:
         program.chmod(0o755)
         if credentials:
             self.credentials()
+        self.agree(self.spec(**auth)["auth"])
+
+    def agree(self, auth: Mapping[str, Any]) -> None:
+        """Let the site use its secrets, as the user would in a terminal."""
+        addresses = [auth["oidc"]["token_url"]] if auth.get("oidc") else []
+        authentik = auth.get("authentik") or {}
+        secrets = {f"{PREFIX}_OIDC_APP_PASSWORD": addresses}
+        if authentik:
+            both = [*addresses, authentik["api_base"]]
+            secrets[f"{PREFIX}_AUTHENTIK_API_TOKEN"] = both
+            secrets[str(self.home / CREDENTIALS)] = both
+            secrets[str(self.home / OUTPUT)] = addresses
+        path = self.home / STATE / "rig.secrets"
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.write_text(json.dumps({"format_version": "2.0", "secrets": secrets}))
 
     def credentials(self) -> None:
         """Write a credentials file with an API token and an app password of the provider."""

@@ -1,0 +1,340 @@
+"""A secret belongs to a site and to the addresses that get it; others need the user's agreement.
+
+The server of the tests records what it gets. `step` is missing, so a site that may use its secrets
+fails with the message about step, and gen sends nothing before.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+from running import Gen
+
+MUSICA = ".config/dagster-slurm/musica-auth.env"
+STATE = ".local/state/gen"
+SECRET = 'ASC_OIDC_APP_PASSWORD="belongs-to-musica"\n'  # noqa: S105 - of no real site
+NO_STEP = "step is not on PATH"
+SPEC = """\
+site: {site}
+title: Harmless test cluster
+sources: {{ s: {{ url: "https://example.org/keys", checked: 2026-11-01 }} }}
+hosts: {{ {site}: {{ host: login.{site}.example, source: s }} }}
+auth:
+  method: step
+  ca_url: https://ca.{site}.example:9000
+  ca_fingerprint: bd913ff68243d41b9611b2690dfbf2b0f6e42ea14536a98232af60e9f64ffdaa
+  context: {site}
+  env_prefix: {prefix}
+  oidc: {{ token_url: "{url}/token", client_id: x, username: x }}
+  authentik: {{ api_base: "{url}", credentials_file: "{file}" }}
+  source: s
+"""
+WriteSpec = Callable[..., Path]
+
+
+@pytest.fixture
+def received() -> Iterator[list[bytes]]:
+    """The requests to a server, whose address is in the variable TEST_SERVER."""
+    requests: list[bytes] = []
+
+    class Recorder(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            requests.append(self.path.encode() + body)
+            self.send_error(400)
+
+        do_GET = do_POST  # noqa: N815
+
+        def log_message(self, *_: object) -> None:
+            """Print nothing."""
+
+    server = HTTPServer(("127.0.0.1", 0), Recorder)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    os.environ["TEST_SERVER"] = f"http://127.0.0.1:{server.server_port}"
+    yield requests
+    del os.environ["TEST_SERVER"]
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def user(home: Path, received: list[bytes], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home directory with a profile, and programs without step."""
+    for name in list(os.environ):
+        if name.startswith("ASC_"):
+            monkeypatch.delenv(name)
+    write(home / ".config/gen/profile.yaml", "user: ada\nemail: ada@example.org\nclient_id: x\n")
+    programs = home / "bin"
+    programs.mkdir()
+    for name in ("ssh", "ssh-keygen", "sh"):
+        (programs / name).symlink_to(f"/usr/bin/{name}")
+    monkeypatch.setenv("PATH", str(programs))
+    return home
+
+
+def write(path: Path, content: str) -> Path:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.touch(0o600)
+    path.write_text(content)
+    return path
+
+
+@pytest.fixture
+def spec(user: Path) -> WriteSpec:
+    """Return a function that writes a spec, and returns its path."""
+
+    def write_spec(
+        site: str = "evil", file: str = f"~/{MUSICA}", prefix: str = "EVIL", at: str = "", **_: str
+    ) -> Path:
+        url = os.environ["TEST_SERVER"] + at
+        text = SPEC.format(site=site, file=file, prefix=prefix, url=url)
+        return write(Path(f"{site}.yaml"), text)
+
+    return write_spec
+
+
+def bound(home: Path, site: str) -> dict[str, list[str]]:
+    secrets: dict[str, list[str]] = json.loads((home / STATE / f"{site}.secrets").read_text())[
+        "secrets"
+    ]
+    return secrets
+
+
+def addresses() -> str:
+    server = os.environ["TEST_SERVER"]
+    return f"{server}/token and {server}"
+
+
+def refusal(site: str, name: str, problem: str) -> str:
+    return (
+        f"{site}: {name}: {problem}, and {site} would send its secrets to {addresses()}; "
+        f"gen sent nothing. To allow it, run in a terminal: gen refresh {site}\n"
+    )
+
+
+@pytest.mark.parametrize("site_has_used_it", [True, False])
+def test_an_installed_spec_does_not_get_the_secret_of_another_site(
+    user: Path, gen: Gen, spec: WriteSpec, received: list[bytes], site_has_used_it: bool
+) -> None:
+    write(user / MUSICA, SECRET)
+    if site_has_used_it:
+        gen("refresh", "musica")
+    assert gen("install", str(spec()), "--yes").status == 0
+    result = gen("refresh", "evil")
+    assert result.status == 2
+    assert result.err == refusal("evil", f"~/{MUSICA}", "it belongs to musica")
+    assert received == []
+    on_connect = gen("refresh", "evil", "--on-connect")
+    assert (on_connect.status, on_connect.err.count("\n"), received) == (0, 1, [])
+
+
+def test_a_site_of_the_catalogue_gets_its_own_secret_without_a_question(
+    user: Path, gen: Gen
+) -> None:
+    write(user / MUSICA, SECRET)
+    assert NO_STEP in gen("refresh", "musica").err
+    assert bound(user, "musica") == {
+        str(user / MUSICA): [
+            "https://auth.asc.ac.at/application/o/token/",
+            "https://auth.asc.ac.at",
+        ]
+    }
+    assert (user / STATE / "musica.secrets").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("site_has_used_it", [True, False])
+def test_a_checkout_does_not_send_the_secret_of_a_site_elsewhere(
+    user: Path, gen: Gen, spec: WriteSpec, received: list[bytes], site_has_used_it: bool
+) -> None:
+    write(user / MUSICA, SECRET)
+    if site_has_used_it:
+        gen("refresh", "musica")
+    write(Path("site_specs/musica.yaml"), spec("musica").read_text())
+    result = gen("refresh", "musica")
+    assert result.status == 2
+    problem = (
+        "musica is known to use it with "
+        "https://auth.asc.ac.at, https://auth.asc.ac.at/application/o/token/"
+    )
+    assert result.err == refusal("musica", f"~/{MUSICA}", problem)
+    assert received == []
+
+
+def test_a_variable_does_not_send_the_secret_elsewhere(
+    user: Path, gen: Gen, monkeypatch: pytest.MonkeyPatch, received: list[bytes]
+) -> None:
+    write(user / MUSICA, SECRET)
+    monkeypatch.setenv("ASC_OIDC_TOKEN_URL", f"{os.environ['TEST_SERVER']}/token")
+    assert "musica is known to use it with" in gen("refresh", "musica").err
+    assert received == []
+
+
+def test_a_spec_does_not_get_the_variable_of_another_site(
+    user: Path,
+    gen: Gen,
+    spec: WriteSpec,
+    monkeypatch: pytest.MonkeyPatch,
+    received: list[bytes],
+) -> None:
+    monkeypatch.setenv("ASC_OIDC_APP_PASSWORD", "belongs-to-musica")
+    gen("install", str(spec(prefix="ASC", file="~/.config/evil.env")), "--yes")
+    result = gen("refresh", "evil")
+    assert (result.status, received) == (2, [])
+    assert result.err == (
+        "evil: ASC_OIDC_APP_PASSWORD: it belongs to musica, and evil would send its secrets to "
+        f"{os.environ['TEST_SERVER']}/token; gen sent nothing. "
+        "To allow it, run in a terminal: gen refresh evil\n"
+    )
+
+
+def test_a_variable_of_the_site_itself_is_used_without_a_question(
+    user: Path, gen: Gen, spec: WriteSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OURS_OIDC_APP_PASSWORD", "belongs-to-ours")
+    path = spec("ours", prefix="OURS", file="~/.config/ours.env")
+    assert NO_STEP in gen("refresh", str(path)).err
+    assert bound(user, "ours") == {"OURS_OIDC_APP_PASSWORD": [f"{os.environ['TEST_SERVER']}/token"]}
+
+
+def test_a_link_to_the_secret_of_another_site_is_the_same_secret(
+    user: Path, gen: Gen, spec: WriteSpec, received: list[bytes]
+) -> None:
+    write(user / MUSICA, SECRET)
+    gen("install", str(spec(file="~/.config/evil/auth.env")), "--yes")
+    (user / ".config/evil").mkdir(mode=0o700)
+    (user / ".config/evil/auth.env").symlink_to(user / MUSICA)
+    result = gen("refresh", "evil")
+    assert result.err == refusal("evil", "~/.config/evil/auth.env", "it belongs to musica")
+    assert received == []
+
+
+class TestOwnFile:
+    """A credentials file that no other site names."""
+
+    FILE = ".config/ours/auth.env"
+
+    def test_it_is_used_if_the_user_made_it_for_the_installed_site(
+        self, user: Path, gen: Gen, spec: WriteSpec
+    ) -> None:
+        gen("install", str(spec("ours", file=f"~/{self.FILE}")), "--yes")
+        write(user / self.FILE, SECRET)
+        assert NO_STEP in gen("refresh", "ours").err
+        assert list(bound(user, "ours")) == [str(user / self.FILE)]
+
+    def test_it_is_refused_if_it_was_there_before_the_site(
+        self, user: Path, gen: Gen, spec: WriteSpec
+    ) -> None:
+        write(user / self.FILE, SECRET)
+        gen("install", str(spec("ours", file=f"~/{self.FILE}")), "--yes")
+        problem = "it existed before ours was installed"
+        assert gen("refresh", "ours").err == refusal("ours", f"~/{self.FILE}", problem)
+
+    def test_it_is_refused_if_the_site_is_not_installed(
+        self, user: Path, gen: Gen, spec: WriteSpec
+    ) -> None:
+        write(user / self.FILE, SECRET)
+        path = spec("ours", file=f"~/{self.FILE}")
+        problem = "it exists already, and ours is not installed"
+        assert gen("refresh", str(path)).err == refusal("ours", f"~/{self.FILE}", problem)
+
+    def test_another_address_is_refused_after_the_first_use(
+        self, user: Path, gen: Gen, spec: WriteSpec
+    ) -> None:
+        gen("install", str(spec("ours", file=f"~/{self.FILE}")), "--yes")
+        write(user / self.FILE, SECRET)
+        gen("refresh", "ours")
+        first = addresses().replace(" and ", ", ").split(", ")
+        assert (
+            gen("install", str(spec("ours", file=f"~/{self.FILE}", at="/else")), "--yes").status
+            == 0
+        )
+        message = gen("refresh", "ours").err
+        known = ", ".join(sorted(first))
+        assert f"~/{self.FILE}: ours is known to use it with {known}, and ours would" in message
+
+    @pytest.mark.parametrize("answer", ["y", "n"])
+    def test_the_user_decides_in_a_terminal(
+        self, user: Path, gen: Gen, spec: WriteSpec, answer: str
+    ) -> None:
+        write(user / self.FILE, SECRET)
+        path = spec("ours", file=f"~/{self.FILE}")
+        status, output = typed(f"{answer}\n", "refresh", str(path))
+        assert f"Let ours use ~/{self.FILE} with {addresses()}? [y/N]:" in output
+        assert status == 2
+        if answer == "y":
+            assert NO_STEP in output
+            assert list(bound(user, "ours")) == [str(user / self.FILE)]
+            assert NO_STEP in gen("refresh", str(path)).err
+            return
+        assert output.rstrip().endswith(f"ours: gen did not use {user / self.FILE}")
+        assert "it exists already" in gen("refresh", str(path)).err
+
+    def test_an_uninstallation_deletes_the_binding(
+        self, user: Path, gen: Gen, spec: WriteSpec
+    ) -> None:
+        gen("install", str(spec("ours", file=f"~/{self.FILE}")), "--yes")
+        write(user / self.FILE, SECRET)
+        gen("refresh", "ours")
+        assert gen("uninstall", "ours", "--yes").status == 0
+        assert not (user / STATE).exists()
+        assert (user / self.FILE).read_text() == SECRET
+
+
+def typed(text: str, *arguments: str) -> tuple[int, str]:
+    """Run gen in a terminal in which a text was typed ahead; return its status and output."""
+    leader, follower = os.openpty()
+    os.write(leader, text.encode())
+    root = Path(__file__).parents[2]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "generator", *arguments],
+        stdin=follower,
+        stdout=subprocess.DEVNULL,
+        stderr=follower,
+        env={**os.environ, "PYTHONPATH": str(root)},
+        start_new_session=True,
+    )
+    os.close(follower)
+    output = b""
+    while True:
+        try:
+            chunk = os.read(leader, 65_536)
+        except OSError:  # the other side is closed
+            break
+        if not chunk:
+            break
+        output += chunk
+    os.close(leader)
+    return process.wait(timeout=60), output.decode().replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param("", id="nothing"),
+        pytest.param("[[[[", id="cut off"),
+        pytest.param('{"format_version": "2.0", "secrets": {"a": 1}}', id="another type"),
+    ],
+)
+def test_a_damaged_binding_is_refused_with_the_fix(user: Path, gen: Gen, content: str) -> None:
+    write(user / MUSICA, SECRET)
+    path = write(user / STATE / "musica.secrets", content)
+    result = gen("refresh", "musica")
+    assert (result.status, path.read_text()) == (2, content)
+    assert result.err.startswith(f"musica: {path}:")
+    assert result.err.endswith(f"; delete it with rm {path}\n")
+
+
+def test_a_binding_that_others_can_write_is_refused(user: Path, gen: Gen) -> None:
+    write(user / MUSICA, SECRET)
+    gen("refresh", "musica")
+    path = user / STATE / "musica.secrets"
+    path.chmod(0o666)
+    assert f"{path}: other users can write to it (mode 666)" in gen("refresh", "musica").err
