@@ -4,6 +4,7 @@ A command's module is imported only when that command runs: to import all of the
 one slow.
 """
 
+from copy import copy
 from datetime import date
 from pathlib import Path
 from typing import Annotated
@@ -25,6 +26,20 @@ app = typer.Typer(
     # click itself knows only --help.
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def with_command(name: str) -> typer.Typer:
+    """Return the app with this command alone, or all of it if there is no such command.
+
+    typer builds every command that it knows, with all options, before it runs one.
+    """
+    for command in app.registered_commands:
+        function = command.callback
+        if function and name == (command.name or function.__name__):
+            narrowed = copy(app)
+            narrowed.registered_commands = [command]
+            return narrowed
+    return app
 
 
 def _version(wanted: bool) -> None:

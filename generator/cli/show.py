@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from generator import codec
 from generator.cli.next_steps import WITHOUT_SLURM
 from generator.cli.output import data, width
 from generator.cli.table import table
@@ -77,6 +76,8 @@ def run(name: str, specs: Path | None, as_json: bool) -> int:
     site = validate.site(catalogue.spec(name, specs))
     spec = _Spec(site, site.model_dump(mode="json", exclude_defaults=True), dict(facts(site)))
     if as_json:
+        from generator import codec
+
         data(codec.report({"spec": spec.values}))
     else:
         data("\n\n".join(_sections(spec)))

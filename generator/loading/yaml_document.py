@@ -11,6 +11,7 @@ may have never depends on the libraries that are installed.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from generator.errors import GenError
@@ -23,10 +24,11 @@ _LONGEST = 4_000  # characters of one text, more than any field takes
 
 # Characters that YAML does not allow, line ends for ruamel that an editor does not show as such
 # (U+0085, U+2028, U+2029), and controls that show a text in another order than it is read.
-_NO_TEXT = re.compile(
+_NO_TEXT = (
     "[^\t\n\r -~\xa0-\u2027\u202f-\u2065\u206a-\ud7ff"
     "\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 )
+_NO_ASCII_TEXT = re.compile(r"[^\t\n\r -~]")
 
 # Where libyaml and ruamel may read the same text differently. tests/loading/test_yaml_readers.py
 # looks for more.
@@ -137,8 +139,15 @@ def value(text: str, name: str) -> Any:
     return _root(text, name).data()
 
 
+@cache
+def _no_text() -> re.Pattern[str]:
+    # To compile a set of so many characters takes 3 ms, a third of the start of Python.
+    return re.compile(_NO_TEXT)
+
+
 def _root(text: str, name: str) -> Node:
-    if bad := _NO_TEXT.search(text):
+    pattern = _NO_ASCII_TEXT if text.isascii() else _no_text()
+    if bad := pattern.search(text):
         line = _line(text[: bad.start()])
         code = f"U+{ord(bad[0]):04X}"
         raise GenError(f"{name}:{line}: has a character that a spec may not have ({code})")

@@ -659,11 +659,11 @@ def test_wrong_usage_is_2_and_no_traceback(gen: Gen, arguments: tuple[str, ...])
 def test_a_bug_keeps_its_traceback_and_has_the_status_70(
     gen: Gen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(**options: object) -> None:
+    def broken(name: str) -> None:
         raise RuntimeError("bug")
 
     # A real bug is not at hand, so one is put in the place of the parser.
-    monkeypatch.setattr(app, "app", broken)
+    monkeypatch.setattr(app, "with_command", broken)
     result = gen("list")
     assert result.status == 70
     assert "RuntimeError: bug" in result.err
