@@ -671,10 +671,10 @@ def test_a_bug_keeps_its_traceback_and_has_the_status_70(
 
 
 def test_an_interrupt_is_130(gen: Gen, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(**options: object) -> None:
+    def interrupted(name: str) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(app, "app", interrupted)
+    monkeypatch.setattr(app, "with_command", interrupted)
     assert gen("list").status == 130
 
 
