@@ -30,8 +30,14 @@ def accepted_files(
     accepted: AcceptedDrift | None, directory: Path, today: date
 ) -> set[tuple[str, str]]:
     """Return the files that may differ today, each with the accepted cause."""
-    entries = accepted.entries if accepted else ()
-    return {(str(directory / item.path), item.cause) for item in entries if item.covers(today)}
+    files: set[tuple[str, str]] = set()
+    if accepted is None:
+        return files
+    for entry in accepted.entries:
+        # After its last day an entry has no effect, so that the drift is reported again.
+        if entry.covers(today):
+            files.add((str(directory / entry.path), entry.cause))
+    return files
 
 
 def settle(
@@ -73,4 +79,6 @@ def _as_note(finding: Finding, entry: "AcceptedEntry") -> Finding:
 
 def _error(rule: str, message: str, directory: Path, line: int) -> Finding:
     path = str(directory / ACCEPTED_DRIFT)
+    # The message as the key: a viewer tells findings apart by their keys, and all of these have one
+    # file.
     return Finding(rule, Level.ERROR, message, "", file=path, path=path, line=line, key=message)

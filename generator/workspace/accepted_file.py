@@ -19,6 +19,7 @@ class AcceptedEntry(Model):
 
     path: Text
     """The file, relative to the directory that is checked."""
+    # pydantic's strict mode takes only a member of an enumeration, and a document has its text.
     cause: Annotated[Cause, Field(strict=False)]
     """Why it differs: edited, stale, missing, orphaned, mode."""
     reason: Text

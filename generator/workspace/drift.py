@@ -60,12 +60,17 @@ class InputChanges:
 
 def input_changes(recorded: RecordedInputs, current: RecordedInputs) -> InputChanges:
     """Return the differences between the inputs in a lock and those of now."""
-    old, new = recorded.spec.key_digests, current.spec.key_digests
+    recorded_digests, current_digests = recorded.spec.key_digests, current.spec.key_digests
     versions = ""
     if recorded.gen_version != current.gen_version:
         versions = f"{recorded.gen_version} → {current.gen_version}"
+    # By key, so that a finding names the lines of the spec that explain it.
+    keys: list[str] = []
+    for key in sorted({*recorded_digests, *current_digests}):
+        if recorded_digests.get(key) != current_digests.get(key):
+            keys.append(key)
     return InputChanges(
-        keys=tuple(sorted(key for key in {*old, *new} if old.get(key) != new.get(key))),
+        keys=tuple(keys),
         gen_version=versions,
         templates=recorded.templates_digest != current.templates_digest,
     )
@@ -76,7 +81,9 @@ def drifts(lock: Lock, current: RecordedInputs | None, changes: list[Change]) ->
 
     `current` is ``None`` if the spec is gone.
     """
-    inputs = input_changes(lock.inputs, current) if current else None
+    inputs = None
+    if current:
+        inputs = input_changes(lock.inputs, current)
     for change in changes:
         drift = _drift(lock, inputs, change)
         if drift:
@@ -107,10 +114,14 @@ def _different(
     file: Actual,
     artifact: Artifact,
 ) -> Drift:
+    # The file is as gen wrote it, so an input changed. Without a changed input, the digest in
+    # the lock was edited too.
     if entry and digest(file.content) == entry.sha256:
         if inputs:
             return _stale(change, inputs, "differs from the compiled spec")
         return Drift(change, Cause.EDITED, "was edited, and its digest in the lock with it")
+    # Git for Windows converts line ends at a checkout (git-config(1), core.autocrlf): ssh and
+    # systemd then misread the file.
     if file.content.replace(b"\r\n", b"\n") == artifact.content:
         reason = (
             "has the line ends of Windows and no other difference; .gitattributes prevents that"
@@ -133,4 +144,7 @@ def _orphaned(lock: Lock, inputs: InputChanges | None, change: Change) -> Drift:
 
 def _stale(change: Change, inputs: InputChanges | None, difference: str) -> Drift:
     reason = f"{difference}: {inputs or 'the lock'} changed"
-    return Drift(change, Cause.STALE, reason, inputs.keys if inputs else ())
+    keys: tuple[str, ...] = ()
+    if inputs:
+        keys = inputs.keys
+    return Drift(change, Cause.STALE, reason, keys)

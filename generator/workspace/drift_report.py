@@ -43,7 +43,8 @@ def _findings(directory: Path, survey: reader.Survey) -> Iterator[Finding]:
             are_locks_readable = False
             yield from _refusals(lock_file, error)
             continue
-        recorded.update(lock_file.directory / path for path in lock.files)
+        for path in lock.files:
+            recorded.add(lock_file.directory / path)
         try:
             comparison = recompile.compare(lock_file, lock, directory)
         except GenError as error:
@@ -53,8 +54,8 @@ def _findings(directory: Path, survey: reader.Survey) -> Iterator[Finding]:
             yield _finding(comparison, drift)
     # An unreadable lock, reported above, may record the files that look like strays.
     if are_locks_readable:
-        for path in reader.strays(survey.candidates, recorded):
-            yield _stray(path)
+        for stray in reader.strays(survey.candidates, recorded):
+            yield _stray(stray)
 
 
 def _refusals(lock_file: LockFile, error: GenError) -> list[Finding]:
@@ -69,7 +70,11 @@ def _stray(path: Path) -> Finding:
 
 def _finding(comparison: Comparison, drift: Drift) -> Finding:
     locations = _locations(comparison, drift)
+    # The first location is where an annotation of a pull request appears.
     path, line = locations[0]
+    key = ""
+    if drift.keys:
+        key = drift.keys[0]
     details: list[str] = []
     if len(locations) > 1:
         for key, (key_path, key_line) in zip(drift.keys, locations, strict=True):
@@ -82,7 +87,7 @@ def _finding(comparison: Comparison, drift: Drift) -> Finding:
         file=str(comparison.lock_file.directory / drift.change.path),
         path=str(path),
         line=line,
-        key=drift.keys[0] if drift.keys else "",
+        key=key,
         details=tuple(details),
     )
 
@@ -94,6 +99,7 @@ def _locations(comparison: Comparison, drift: Drift) -> list[tuple[Path, int]]:
     entry of the file in the lock.
     """
     recompilation = comparison.recompilation
+    # A spec that ships with gen is not in the repository, so no annotation can point to it.
     is_from_catalogue = comparison.lock.inputs.spec.catalogue_name is not None
     if drift.keys and recompilation and not is_from_catalogue:
         document = recompilation.document
@@ -101,13 +107,20 @@ def _locations(comparison: Comparison, drift: Drift) -> list[tuple[Path, int]]:
     lock_file = comparison.lock_file
     if drift.change.actual:
         return [(lock_file.directory / drift.change.path, _first_difference(drift.change))]
-    lock_content = comparison.lock_actual.content if comparison.lock_actual else b""
+    # The file is missing, so only the lock can say what should be there.
+    lock_content = b""
+    if comparison.lock_actual:
+        lock_content = comparison.lock_actual.content
     return [(lock_file.full_path, _entry_line(lock_content, f'"{drift.change.path}": {{'))]
 
 
 def _first_difference(change: Change) -> int:
-    actual = change.actual.content.split(b"\n") if change.actual else []
-    expected = change.artifact.content.split(b"\n") if change.artifact else []
+    actual: list[bytes] = []
+    expected: list[bytes] = []
+    if change.actual:
+        actual = change.actual.content.split(b"\n")
+    if change.artifact:
+        expected = change.artifact.content.split(b"\n")
     for number, (left, right) in enumerate(zip_longest(actual, expected), 1):
         if left != right:
             return number

@@ -86,7 +86,10 @@ def encode(site: str, artifacts: Iterable[Artifact], inputs: RecordedInputs) -> 
 
     Seeded files are the user's and are not recorded.
     """
-    files = {item.path: written(item) for item in artifacts if item.owner is Owner.MANAGED}
+    files: dict[PurePosixPath, Written] = {}
+    for artifact in artifacts:
+        if artifact.owner is Owner.MANAGED:
+            files[artifact.path] = written(artifact)
     return codec.dump(Lock(site, inputs, files))
 
 
@@ -122,6 +125,8 @@ def our_side(content: bytes) -> bytes:
     lines: list[bytes] = []
     is_ours = True
     for line in content.splitlines(keepends=True):
+        # ||||||| starts the common ancestor, with merge.conflictStyle=diff3 or zdiff3
+        # (git-config(1)).
         if line.startswith((b"=======", b"|||||||")):
             is_ours = False
         elif line.startswith(b">>>>>>> "):
@@ -134,10 +139,13 @@ def our_side(content: bytes) -> bytes:
 def _regenerate_command(name: str) -> str:
     """Return the command that writes the lock at a path again."""
     lock_path = PurePosixPath(name)
+    # The name comes from a checkout, and the command is meant to be pasted.
     site = lock_path.stem if re.fullmatch(SLUG, lock_path.stem) else "SITE"
     directory = str(lock_path.parent.parent)
-    out = "" if directory == "." else f" --out {shlex.quote(directory)}"
-    return f"gen site {site}{out} --force"
+    # gen site --force ignores a lock that it cannot read.
+    if directory == ".":
+        return f"gen site {site} --force"
+    return f"gen site {site} --out {shlex.quote(directory)} --force"
 
 
 def _fault(lock: Lock, possible_paths: Callable[[str], list[PurePosixPath]]) -> str | None:
@@ -164,5 +172,6 @@ def _fault(lock: Lock, possible_paths: Callable[[str], list[PurePosixPath]]) -> 
 
 
 def _is_project(project: Project) -> bool:
+    # gen site writes below this directory, so a lock that comes from anybody must not lead it elsewhere.
     is_below = not project.folder.is_absolute() and ".." not in project.folder.parts
     return is_below and project.package.isidentifier()

@@ -4,9 +4,11 @@ from collections.abc import Iterable, Iterator
 from difflib import unified_diff
 from pathlib import PurePosixPath
 
-from generator.workspace.plan import Action, Change
+from generator.compiler.artifact import Artifact
+from generator.workspace.plan import Action, Actual, Change
 from generator.workspace.redaction import masked
 
+# git apply needs this line to keep a file without a line feed at its end (diff(1), GNU).
 _NO_NEWLINE = "\\ No newline at end of file\n"
 # git writes a control character in a path as an octal escape (git-config(1), core.quotePath).
 _ESCAPES = {number: f"\\{number:03o}" for number in range(32)}
@@ -39,14 +41,19 @@ def _masked(change: Change, before: list[str], after: list[str]) -> list[str]:
 
     gen writes no secret, so a file as gen wrote it has none.
     """
+    # Masked all the same, a line would make the patch fail that should repair the file.
     if change.conflict is None:
         return before
     return masked(before, after, is_env_file=change.path.name.startswith(".env"))
 
 
 def _sides(change: Change) -> tuple[list[str], list[str]]:
-    before = _lines(change.actual.content) if change.actual else []
-    after = _lines(change.artifact.content) if change.artifact else []
+    before: list[str] = []
+    after: list[str] = []
+    if change.actual:
+        before = _lines(change.actual.content)
+    if change.artifact:
+        after = _lines(change.artifact.content)
     return before, after
 
 
@@ -54,8 +61,8 @@ def _patch(change: Change, path: PurePosixPath) -> Iterator[str]:
     if change.action is Action.KEEP:
         return
     before, after = _sides(change)
-    old_mode = _git_mode(change.actual.mode) if change.actual else None
-    new_mode = _git_mode(change.artifact.mode) if change.artifact else None
+    old_mode = _git_mode(change.actual)
+    new_mode = _git_mode(change.artifact)
     if before == after and old_mode == new_mode:
         return
     old_name, new_name = _quoted(f"a/{path}"), _quoted(f"b/{path}")
@@ -69,7 +76,9 @@ def _patch(change: Change, path: PurePosixPath) -> Iterator[str]:
     elif old_mode != new_mode:
         yield f"old mode {old_mode}\nnew mode {new_mode}\n"
     for line in unified_diff(_masked(change, before, after), after, old_name, new_name):
-        yield line if line.endswith("\n") else f"{line}\n{_NO_NEWLINE}"
+        yield line
+        if not line.endswith("\n"):
+            yield f"\n{_NO_NEWLINE}"
 
 
 def _quoted(path: str) -> str:
@@ -79,8 +88,13 @@ def _quoted(path: str) -> str:
     return f'"{path.translate(_ESCAPES)}"'
 
 
-def _git_mode(mode: int) -> str:
-    return "100755" if mode & 0o100 else "100644"
+def _git_mode(file: Actual | Artifact | None) -> str | None:
+    """Return the mode of a file in git's two forms; ``None`` if there is no file."""
+    if file is None:
+        return None
+    if file.mode & 0o100:
+        return "100755"
+    return "100644"
 
 
 def _lines(content: bytes) -> list[str]:

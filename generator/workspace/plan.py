@@ -15,6 +15,7 @@ from generator.compiler.digests import digest
 from generator.workspace.lock import Written
 
 
+# x
 class Action(StrEnum):
     """The action that a file needs."""
 

@@ -61,10 +61,15 @@ def _plain_file(path: str, real_directories: dict[str, str]) -> Actual | None:
     """
     parent, _, name = path.rpartition("/")
     directory = _plain_directory(parent, real_directories)
+    # A file `.git` names the repository of a submodule or a work tree (gitrepository-layout(5)): to
+    # write one would redirect git.
     if directory is None or name == ".git":
         return None
     plain = read_plain(f"{directory}/{name}")
-    return Actual(*plain) if plain else None
+    if plain is None:
+        return None
+    content, mode = plain
+    return Actual(content, mode)
 
 
 def _plain_directory(path: str, real_directories: dict[str, str]) -> str | None:
@@ -108,11 +113,13 @@ def survey(root: Path) -> Survey:
     # user's sites.
     installed: set[str] = set()
     for directory, subdirectories, files in os.walk(root):
+        # In place: os.walk then skips what is removed, and walks in a stable order.
         subdirectories[:] = sorted(name for name in subdirectories if name != ".git")
         if OUTPUT_STATE.name in subdirectories:
             subdirectories.remove(OUTPUT_STATE.name)
             locks += _locks(root, Path(directory))
         parent, name = os.path.split(directory)
+        # A virtual environment has this file at its top (PEP 405); pixi's are below .pixi.
         is_environment = "pyvenv.cfg" in files and directory != str(root)
         if is_environment or name == ".pixi" or parent in installed:
             installed.add(directory)
@@ -142,7 +149,11 @@ def _locks(root: Path, directory: Path) -> list[LockFile]:
 
 def strays(candidates: Iterable[Path], recorded: set[Path]) -> list[Path]:
     """Return the candidates that gen wrote, by their header, and that no lock records."""
-    return [path for path in candidates if path not in recorded and _has_header(path)]
+    stray_files: list[Path] = []
+    for path in candidates:
+        if path not in recorded and _has_header(path):
+            stray_files.append(path)
+    return stray_files
 
 
 def _has_header(path: Path) -> bool:
@@ -163,9 +174,11 @@ def real(root: Path, path: PurePosixPath, *, fenced: bool = True) -> Path:
 
 
 def _real(root: Path, top: str, path: PurePosixPath, fenced: bool) -> Path:
+    # realpath leaves a link that leads to itself as it is, so the last test below finds it.
     real_path = Path(os.path.realpath(Path(top, path)))
     if fenced and not real_path.is_relative_to(top):
         raise GenError(f"{root / path}: is a link that leads out of {root}; remove it")
+    # gen site would write where git reads hooks and settings, which run commands.
     if fenced and ".git" in real_path.relative_to(top).parts:
         raise GenError(f"{root / path}: leads into the .git directory; remove it")
     if real_path.is_symlink():

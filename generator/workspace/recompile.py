@@ -69,8 +69,9 @@ class Comparison:
         content = locks.encode(
             self.lock.site, self.recompilation.artifacts, self.recompilation.inputs
         )
-        is_same = actual is not None and actual.content == content
-        action = Action.KEEP if is_same else Action.UPDATE
+        action = Action.UPDATE
+        if actual is not None and actual.content == content:
+            action = Action.KEEP
         return Change(path, action, actual, Artifact(path, content, 0o644))
 
     def drifts(self) -> list[Drift]:
@@ -81,8 +82,10 @@ class Comparison:
 
     def without_accepted(self, accepted: set[tuple[str, str]]) -> "Comparison":
         """Return the comparison without the changes to files whose drift is accepted."""
+        if not accepted:
+            return self  # to compute the drift takes time
         accepted_paths = set()
-        for drift in self.drifts() if accepted else ():
+        for drift in self.drifts():
             path = drift.change.path
             if (str(self.lock_file.directory / path), drift.cause) in accepted:
                 accepted_paths.add(path)
@@ -124,6 +127,7 @@ def accepted_drift(directory: Path) -> AcceptedDrift | None:
     file = reader.actual(directory, [path]).get(path)
     if file is None:
         return None
+    # Imported only here: few directories have the file, and its models take time to define.
     from generator.workspace.accepted_file import AcceptedFile
 
     name = str(directory / path)
@@ -150,8 +154,11 @@ def read_content(lock_file: LockFile) -> bytes:
 def compare(lock_file: LockFile, lock: Lock, within: Path) -> Comparison:
     """Compile a site again and compare; the spec must be below the directory `within`."""
     recompilation = _recompilation(lock_file, lock, within)
-    artifacts = recompilation.artifacts if recompilation else []
-    compared = {lock_file.path, *(artifact.path for artifact in artifacts), *lock.files}
+    artifacts: list[Artifact] = []
+    if recompilation:
+        artifacts = recompilation.artifacts
+    compared = {lock_file.path, *lock.files}
+    compared.update(artifact.path for artifact in artifacts)
     actual = reader.actual(lock_file.directory, compared)
     changes = plan(artifacts, actual, lock.files)
     return Comparison(lock_file, lock, actual.get(lock_file.path), recompilation, changes)
@@ -163,6 +170,7 @@ def _recompilation(lock_file: LockFile, lock: Lock, within: Path) -> Recompilati
         return None
     content = inputs.file(path).content
     node, site, key_digests = _site(content, str(path), lock.inputs.overrides)
+    # Another site's spec at this path would replace the files of this one.
     if site.site != lock.site:
         return None
     spec = replace(lock.inputs.spec, sha256=digests.digest(content), key_digests=key_digests)
@@ -179,16 +187,20 @@ def _spec(lock_file: LockFile, lock: Lock, within: Path) -> Path | None:
     recorded = lock.inputs.spec
     if recorded.catalogue_name is not None:
         return catalogue.shipped().get(recorded.catalogue_name)
+    # normpath and not resolve: the path is shown to the user, who knows it without its links
+    # resolved. `within` resolves them.
     path = Path(os.path.normpath(lock_file.directory / recorded.path))
     if not reader.within(path, within):
         raise GenError(
             f"{lock_file.full_path}: its spec, {recorded.path}, is not below {within};"
             " name a directory that holds both"
         )
-    return path if files.is_regular(path) else None
+    if not files.is_regular(path):
+        return None
+    return path
 
 
-# Many directories may be generated from one spec.
+# Many directories may be generated from one spec, which takes longer to validate than to read.
 @lru_cache(maxsize=256)
 def _site(
     content: bytes, name: str, changes: tuple[str, ...]

@@ -7,10 +7,13 @@ _NAMED = re.compile(
     r"(?i)(?P<name>"
     r"(?:passw(?:or)?d|passphrase|secret|token|credential"
     r"|(?:api|access|private)_?key|_pat\b|bearer)"
+    # ssh_config has keywords such as PasswordAuthentication, whose yes or no hides nothing.
     r"[^\s=:]*[\s=:]+)(?!(?:yes|no)\b)\S.*"
 )
 _ASSIGNED = re.compile(r"(?P<name>^[^#=]*=)\S.*")
+# https://user:password@host, as in the address of a proxy (RFC 3986, section 3.2.1).
 _IN_ADDRESS = re.compile(r"(?P<name>://[^/\s:@]*:)[^/\s@]+(?=@)")
+# PEM (RFC 7468); OpenSSH's own format has these lines too.
 _KEY_START = re.compile("-----BEGIN .*PRIVATE KEY")
 _KEY_END = "-----END "
 
@@ -33,6 +36,7 @@ def masked(lines: list[str], generated: list[str], is_env_file: bool) -> list[st
         else:
             is_foreign = is_env_file and line.partition("=")[0] not in own_names
             result.append(_mask(line, in_key, is_foreign))
+        # The last line of a key is masked too, so this comes after it.
         in_key = in_key and _KEY_END not in line
     return result
 

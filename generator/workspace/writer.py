@@ -77,16 +77,20 @@ def _refuse_unwritable(path: Path) -> None:
     Later, half of the files would be new.
     """
     is_regular(path)  # refuses a FIFO, socket or device
+    # The parents that are missing will be made in this one.
     directory = next(parent for parent in path.parents if parent.exists())
     if not directory.is_dir():
         raise GenError(f"{directory}: is a file, but gen needs a directory here; move it away")
+    # To replace a file takes the permission of its directory, not of the file (rename(2)).
     if not os.access(directory, os.W_OK | os.X_OK):
         raise GenError(f"{directory}: permission denied")
 
 
 def _back_up(root: Path, path: PurePosixPath, actual: Actual) -> PurePosixPath:
     """Copy a file to where git does not see it: users write secrets into files."""
+    # Named by its content: a second run does not overwrite the backup of the first.
     backup = OUTPUT_BACKUPS / path.parent / f"{path.name}.{digest(actual.content)[:8]}"
+    # Before the backup: `git add` in another terminal must never see it.
     _write(root, real(root, OUTPUT_BACKUPS / ".gitignore"), b"*\n", 0o644)
     _write(root, real(root, backup), actual.content, 0o600)
     return backup
@@ -121,16 +125,21 @@ def replace(path: Path, content: bytes, mode: int, scratch: Path | None = None) 
     if scratch:
         scratch.unlink(missing_ok=True)
     else:
+        # In the same directory, since rename(2) works only within one file system.
         scratch = path.parent / f".gen-{os.getpid()}-{os.urandom(8).hex()}.tmp"
     descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
+            # Before the mode: fchown(2) clears the set-user-ID and set-group-ID bits.
             _copy_attributes(path, file.fileno())
             os.fchmod(file.fileno(), mode)
             file.write(content)
             file.flush()
+            # Without it, a power cut after the rename can leave an empty file (ext4 and XFS write
+            # names before content).
             os.fsync(file.fileno())
         scratch.replace(path)
+    # Also for KeyboardInterrupt: the scratch file may hold a key.
     except BaseException:
         scratch.unlink(missing_ok=True)
         raise
@@ -180,6 +189,7 @@ def remove_scratch_files(directory: Path) -> None:
 
 def _is_running(process: int) -> bool:
     try:
+        # Signal 0 sends nothing and reports whether the process exists (kill(2)).
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):
         return False
@@ -218,6 +228,7 @@ def write_backup(path: Path, content: bytes, most: int) -> None:
     """
     _make_private(path.parent)
     backups = list(path.parent.glob(f"*{path.suffix}"))
+    # By time and not by name, since the names begin with digests.
     backups.sort(key=lambda backup: backup.stat().st_mtime_ns)
     surplus = max(0, len(backups) - most + 1)
     for backup in backups[:surplus]:
@@ -231,6 +242,7 @@ def _make_directories(root: Path, directory: Path) -> None:
     for path in reversed(missing):
         path.mkdir(exist_ok=True)  # another run may have made it
         if path.is_relative_to(root):
+            # mkdir(2) applies the umask.
             path.chmod(0o755)
 
 
