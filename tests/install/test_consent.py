@@ -12,6 +12,7 @@ from generator.ssh.config_files import Files, read_configuration, write_copies
 
 BEFORE = {
     "no ssh config": None,
+    # To name the settings that override the site, gen asks ssh, which would run the Match exec.
     "a config that wins over the site": "Host *\n  User grace\n  Port 22\n",
     "a config that includes other files": "Include conf.d/*\nMatch host ours\n  Port 22\n",
 }
@@ -51,16 +52,17 @@ def test_install_runs_no_command_of_the_site(
     (home / ".ssh").mkdir(mode=0o700)
     if config:
         (home / ".ssh/config").write_text(config)
-    ours = str(spec(Path(), auth=CERTIFICATE))
-    for _ in range(2):  # the second time, the site is among the installed ones
-        gen("install", ours, "--force", *options)
+    path = str(spec(Path(), auth=CERTIFICATE))
+    # The second time, the site is among the installed ones.
+    for _ in range(2):
+        gen("install", path, "--force", *options)
         assert commands_run() == []
 
 
 def test_ssh_itself_runs_the_command_of_an_installed_site(
     gen: Gen, home: Path, need: Callable[..., None], commands_run: Callable[[], list[str]]
 ) -> None:
-    """Otherwise the test above would prove nothing."""
+    # Otherwise the test above would prove nothing.
     need("ssh")
     assert gen("install", str(spec(Path(), auth=CERTIFICATE)), "--yes").status == 0
     conf = home / ".ssh/gen.d/ours.conf"
@@ -69,6 +71,7 @@ def test_ssh_itself_runs_the_command_of_an_installed_site(
 
 
 def test_a_match_exec_of_the_user_is_still_asked(tmp_path: Path) -> None:
+    # Without its own Match exec, the configuration of the user would mean something else to ssh.
     config = b'Match exec "true"\n  Port 1\nMatch exec "gen refresh $0 --on-connect"\n'
     files = Files(tmp_path, {tmp_path / ".ssh/config": config}, tmp_path / "none")
     copied = write_copies(read_configuration(files), tmp_path)[0].read_bytes()

@@ -26,11 +26,11 @@ def command_that_marks(tmp_path: Path) -> Marks:
 def test_refresh_runs_the_command_of_the_installation_and_not_of_a_checkout(
     gen: Gen, home: Path, tmp_path: Path, command_that_marks: Marks
 ) -> None:
-    assert (
-        gen("install", str(spec(Path(), auth=command_that_marks("installed"))), "--yes").status == 0
-    )
+    original = spec(Path(), auth=command_that_marks("installed"))
+    assert gen("install", str(original), "--yes").status == 0
     checkout = Path("site_specs")
     checkout.mkdir()
+    # A repository that the user cloned: its spec for an installed site must not run.
     spec(checkout, auth=command_that_marks("checkout"))
     gen("refresh", "ours", "--force")
     assert (tmp_path / "installed").exists()
@@ -94,6 +94,7 @@ def test_status_ignores_a_checkout(gen: Gen, home: Path) -> None:
 
 
 KEYS = {
+    # An attacker's checkout names the user's files as keys, for `uninstall --purge` to delete.
     "mila": {"host": "a.example.org", "auth": {"method": "publickey", "key": "~/.ssh/id_ed25519"}},
     "m2": {"host": "b.example.org", "auth": {"method": "publickey", "key": "~/thesis.tex"}},
     "m3": {"host": "c.example.org", "auth": {"method": "publickey", "key": "~/.ssh/id_work"}},
@@ -165,6 +166,7 @@ FOREIGN_FILES = {
     "~/.ssh/authorized_keys": PUBLIC_KEY + PUBLIC_KEY,
     "~/.ssh/known_hosts": f"login.example.org {PUBLIC_KEY}",
     "~/.config/gh/hosts.yml": "oauth_token: x",
+    # A link that leads to another directory: the path looks like one below ~/.ssh.
     "~/.ssh/link/id_work": PRIVATE_KEY,
 }
 
@@ -224,6 +226,8 @@ def test_purge_deletes_the_credentials_and_the_app_password_that_gen_wrote(
 
 
 def test_purge_keeps_a_key_that_existed_before_an_update_named_it(gen: Gen, home: Path) -> None:
+    # The record of the first installation has another key; an update must not make the user's key
+    # gen's.
     path = spec(Path(), auth={"method": "publickey", "key": "~/.ssh/id_first"})
     assert gen("install", str(path), "--yes").status == 0
     write_keys(home, ".ssh/id_first", ".ssh/id_work")

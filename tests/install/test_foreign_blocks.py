@@ -1,4 +1,4 @@
-"""Blocks of other tools are found and never changed; entries of `mila init` can be replaced and restored."""
+"""gen never changes the blocks of other tools; it can replace and restore entries of `mila init`."""
 
 import pytest
 from hypothesis import assume, given
@@ -27,11 +27,14 @@ def test_the_blocks_of_all_tools_in_one_file_are_found_in_order() -> None:
 
 
 def test_two_blocks_of_the_same_tool_are_found_as_two() -> None:
-    other = TOOLS["DevPod"].replace(b"work", b"play")
-    assert [block.first_line for block in foreign_blocks(TOOLS["DevPod"] + other)] == [1, 5]
+    # DevPod writes one block for each workspace.
+    second = TOOLS["DevPod"].replace(b"work", b"play")
+    assert [block.first_line for block in foreign_blocks(TOOLS["DevPod"] + second)] == [1, 5]
 
 
 def test_a_block_without_an_end_marker_runs_to_the_end_of_the_file() -> None:
+    # A user who deleted the end marker: to insert something below would put it into the block,
+    # which coder rewrites.
     content = USER_LINES + b"# ------------START-CODER-----------\nHost coder.*\n" + USER_LINES
     (block,) = foreign_blocks(content)
     assert (block.tool, block.start, block.end) == ("coder", len(USER_LINES), len(content))
@@ -107,6 +110,7 @@ def test_an_entry_that_the_user_changed_is_not_taken_over(entry: bytes) -> None:
 
 
 def test_an_entry_inside_the_block_of_a_tool_is_not_taken_over() -> None:
+    # Ansible would write the entry again on its next run, and report a change each time.
     content = b"# BEGIN ANSIBLE MANAGED BLOCK\n" + MILA_INIT + b"# END ANSIBLE MANAGED BLOCK\n"
     assert take_over(content) == content
 
@@ -136,7 +140,5 @@ def test_giving_back_works_after_edits_around_the_entries(
     entries: bytes, above: bytes, below: bytes
 ) -> None:
     assume(b"# taken over" not in above + below)
-    assert (
-        give_back(above + b"\n" + take_over(entries) + b"\n" + below)
-        == above + b"\n" + entries + b"\n" + below
-    )
+    edited = above + b"\n" + take_over(entries) + b"\n" + below
+    assert give_back(edited) == above + b"\n" + entries + b"\n" + below

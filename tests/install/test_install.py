@@ -1,4 +1,4 @@
-"""`gen install`: the files that it writes, its refusals, and the cases that it leaves to the user."""
+"""`gen install`: the files that it writes, its refusals, and the changes it leaves to the user."""
 
 import json
 import os
@@ -17,17 +17,24 @@ from generator.resources import CATALOGUE
 from generator.schema.profile import SiteProfile
 from generator.ssh.config_files import Files, read_configuration, write_copies
 
-BLOCK = "# >>> gen: managed, do not edit between these lines >>>\nInclude ~/.ssh/gen.d/*.conf\n# <<< gen <<<\n"
+BLOCK = (
+    "# >>> gen: managed, do not edit between these lines >>>\n"
+    "Include ~/.ssh/gen.d/*.conf\n"
+    "# <<< gen <<<\n"
+)
 
 
 @pytest.fixture
 def spec_path(home: Path) -> str:
     """Write an ssh config and a spec, and return the path of the spec."""
     (home / ".ssh").mkdir(mode=0o700)
+    # Latin-1 and no final newline: gen must neither decode nor complete the file.
     (home / ".ssh/config").write_bytes(b"# b\xfcro\nHost mine\n  User grace")
     return str(spec(Path()))
 
 
+# With 002 ssh refuses a configuration that the group can write; that once failed every installation
+# of such a user.
 @pytest.fixture(params=[0o002, 0o077], ids=["umask 002", "umask 077"])
 def umask(request: pytest.FixtureRequest) -> Iterator[None]:
     before = os.umask(request.param)
@@ -50,15 +57,15 @@ def test_install_prints_the_files_and_the_next_steps(
 def test_modes_do_not_depend_on_the_umask(gen: Gen, home: Path, umask: None) -> None:
     spec(Path(), auth=CERTIFICATE)
     assert gen("install", "ours.yaml", "--yes").status == 0
-    modes = {
-        name: mode
-        for name, (_, mode, _) in tree(home).items()
-        if name != "." and "timers.target" not in name
-    }
+    modes = {}
+    for name, (_, mode, _) in tree(home).items():
+        # A link has no mode of its own, and the test made the home directory.
+        if name != "." and "timers.target" not in name:
+            modes[name] = mode
     units = {f".config/systemd/user/gen-cert-ours.{ending}" for ending in ("service", "timer")}
     public = {".config/gen/site_specs/ours.yaml", *units}
-    assert {mode for name, mode in modes.items() if name not in public} == {0o700, 0o600}
-    assert {modes[name] for name in public} == {0o644}
+    assert {modes.pop(name) for name in public} == {0o644}
+    assert set(modes.values()) == {0o700, 0o600}
 
 
 def test_the_config_keeps_its_mode_its_bytes_and_its_backup(
@@ -82,9 +89,12 @@ def test_a_second_installation_changes_no_file(gen: Gen, home: Path, spec_path: 
 
 
 def times_of_files(home: Path) -> dict[Path, int]:
-    return {path: path.stat().st_mtime_ns for path in home.rglob("*") if path.is_file()}
+    files = filter(Path.is_file, home.rglob("*"))
+    return {path: path.stat().st_mtime_ns for path in files}
 
 
+# Dotfiles in a repository (stow, yadm): to replace the link by a file would cut the config off from
+# it.
 @pytest.mark.parametrize("outside", [False, True], ids=["in the home directory", "outside of it"])
 def test_a_link_is_followed_to_the_real_config_and_stays(
     gen: Gen, home: Path, spec_path: str, outside: bool
@@ -105,11 +115,9 @@ def test_the_mode_can_be_changed_and_changed_back(gen: Gen, home: Path, spec_pat
     included = config.read_bytes()
     assert gen("install", spec_path, "--yes", "--mode", "inline").status == 0
     inlined = config.read_bytes()
-    assert (
-        b"# >>> gen ours: managed" in inlined
-        and b"Include" not in inlined
-        and inlined.endswith(before)
-    )
+    assert b"# >>> gen ours: managed" in inlined
+    assert b"Include" not in inlined
+    assert inlined.endswith(before)
     assert gen("install", spec_path, "--yes").status == 0
     assert config.read_bytes() == inlined, "without --mode, the mode stays"
     gen("install", spec_path, "--yes", "--mode", "include")
@@ -154,6 +162,7 @@ def unknown_option(home: Path) -> None:
 
 
 def utf16(home: Path) -> None:
+    # Notepad and PowerShell 5 write UTF-16; ssh then fails for every host.
     (home / ".ssh/config").write_bytes("Host x\n".encode("utf-16"))
 
 
@@ -164,6 +173,7 @@ def directory(home: Path) -> None:
 
 def dangling_link(home: Path) -> None:
     (home / ".ssh/config").unlink()
+    # A repository of dotfiles that is not mounted: gen must not create a file in its place.
     (home / ".ssh/config").symlink_to("not-there")
 
 
@@ -215,10 +225,7 @@ def test_force_replaces_the_file_and_keeps_a_backup(
 ) -> None:
     assert callable(make)
     make(home)
-    originals = {
-        (home / ".ssh/config").read_bytes(),
-        *contents_of(home / ".ssh/gen.d"),
-    }
+    originals = {(home / ".ssh/config").read_bytes(), *contents_of(home / ".ssh/gen.d")}
     assert gen("install", spec_path, "--yes", "--force").status == 0
     assert contents_of(home / ".local/state/gen/backup") == originals
 
@@ -266,14 +273,17 @@ def test_print_changes_nothing_and_a_later_install_manages_the_printed_block(
     assert config.read_bytes() == BLOCK.encode() + user_content
 
 
+# A user who locks the config against tools such as this one.
 def read_only(home: Path) -> None:
     (home / ".ssh/config").chmod(0o444)
 
 
+# An atomic write makes a new file, so the other name would keep the old text.
 def hard_linked(home: Path) -> None:
     (home / "dotfiles-config").hardlink_to(home / ".ssh/config")
 
 
+# home-manager builds the config; the store is read-only, and the next switch replaces the link.
 def in_nix(home: Path) -> None:
     store = home.parent / "nix/store/abc-hm_config"
     store.parent.mkdir(parents=True)
@@ -281,6 +291,7 @@ def in_nix(home: Path) -> None:
     (home / ".ssh/config").symlink_to(store)
 
 
+# The next `chezmoi apply` would undo a change that gen makes in the target.
 def in_chezmoi(home: Path) -> None:
     source = home / ".local/share/chezmoi/private_dot_ssh"
     source.mkdir(parents=True)
@@ -308,10 +319,8 @@ def test_a_config_that_another_tool_makes_is_left_to_the_user(
     assert reason in result.err
     assert config.read_bytes() == before
     assert (home / ".ssh/gen.d/ours.conf").is_file()
-    assert (
-        json.loads(gen("install", spec_path, "--yes", "--json").out)["manual_change"]["add"]
-        == BLOCK
-    )
+    report = json.loads(gen("install", spec_path, "--yes", "--json").out)
+    assert report["manual_change"]["add"] == BLOCK
 
 
 def test_the_config_keeps_its_extended_attributes_and_its_group(
@@ -319,6 +328,7 @@ def test_the_config_keeps_its_extended_attributes_and_its_group(
 ) -> None:
     config = home / ".ssh/config"
     try:
+        # A new file in the place of the old one loses both; on SELinux an attribute is the label.
         os.setxattr(config, "user.note", b"mine")
     except OSError as error:
         pytest.skip(f"this file system has no extended attributes: {error}")
@@ -348,10 +358,8 @@ def test_without_a_terminal_and_without_yes_nothing_is_written(
     before = tree(home)
     result = gen("install", spec_path)
     assert result.status == 2
-    assert (
-        "There is no terminal to ask on. Add --yes, or see the changes with --dry-run."
-        in result.err
-    )
+    hint = "There is no terminal to ask on. Add --yes, or see the changes with --dry-run."
+    assert hint in result.err
     assert "+Include ~/.ssh/gen.d/*.conf" in result.out
     assert tree(home) == before
 
@@ -393,6 +401,7 @@ def test_without_a_service_manager_the_units_are_installed_and_the_user_gets_the
     spec(Path(), auth=CERTIFICATE)
     result = gen("install", "ours.yaml", "--yes")
     assert result.status == 0
+    # A container or a login node without a user manager: the installation is still of use.
     assert "The timer of ours does not run: " in result.err
     assert "systemctl --user enable --now gen-cert-ours.timer" in result.err
     assert (home / ".config/systemd/user/gen-cert-ours.timer").is_file()
@@ -409,10 +418,8 @@ def test_values_that_the_timer_will_not_know_are_listed(gen: Gen, home: Path) ->
     assert reminder in gen("install", "ours.yaml", "--user", "ada", *changes, "--yes").err
     profile = home / ".config/gen/profile.yaml"
     profile.write_text("user: ada\nsites: {ours: {set: {title: Ours}}}\n")
-    assert (
-        "your profile: put"
-        not in gen("install", "ours.yaml", "--user", "ada", *changes, "--yes").err
-    )
+    again = gen("install", "ours.yaml", "--user", "ada", *changes, "--yes")
+    assert "your profile: put" not in again.err
 
 
 def test_the_home_directory_of_another_user_is_refused(
@@ -420,22 +427,20 @@ def test_the_home_directory_of_another_user_is_refused(
 ) -> None:
     if os.geteuid():
         pytest.skip("needs root, to change the owner")
+    # `sudo gen install` keeps HOME on some systems; the files would belong to root, and ssh of the
+    # user would fail.
     os.chown(home, 1, 1)
     result = gen("install", spec_path, "--yes")
-    assert (result.status, "belongs to another user; run gen as its owner" in result.err) == (
-        2,
-        True,
-    )
+    assert result.status == 2
+    assert "belongs to another user; run gen as its owner" in result.err
 
 
 def test_several_sites_are_installed_at_once(gen: Gen, home: Path, spec_path: str) -> None:
     other_spec = str(spec(Path(), "other"))
     result = gen("install", spec_path, other_spec, "--yes")
     assert result.status == 0
-    assert names_in(home / ".ssh/gen.d") == [
-        "other.conf",
-        "ours.conf",
-    ]
+    assert names_in(home / ".ssh/gen.d") == ["other.conf", "ours.conf"]
+    # One Include reads the files of all sites.
     assert (home / ".ssh/config").read_text("latin-1").count(">>> gen") == 1
 
 
@@ -449,6 +454,7 @@ def test_with_json_the_patch_goes_to_stderr(
 
 
 def test_a_question_to_ssh_renews_no_certificate(tmp_path: Path) -> None:
+    # A site with `max_per_day`: a renewal for a mere question would use up one of few certificates.
     artifacts = compile_site(validate.site(CATALOGUE / "cscs-daint.yaml"), SiteProfile(user="ada"))
     content = next(artifact.content for artifact in artifacts if artifact.path.suffix == ".conf")
     assert b"gen refresh" in content
@@ -474,4 +480,5 @@ def test_without_questions_loose_permissions_are_printed_with_the_command_that_f
 ) -> None:
     (home / ".ssh/config").chmod(0o666)
     result = gen("install", spec_path, "--yes")
-    assert (result.status, "; chmod 644 ~/.ssh/config\n" in result.err) == (0, True)
+    assert result.status == 0
+    assert "; chmod 644 ~/.ssh/config\n" in result.err

@@ -8,13 +8,17 @@ from pathlib import Path
 import pytest
 from running import Gen, running
 
-SPEC = "site: ours\ntitle: Ours\nhosts: { ours: { host: ours.example.org } }\nauth: { method: agent }\n"
+SPEC = (
+    "site: ours\ntitle: Ours\n"
+    "hosts: { ours: { host: ours.example.org } }\nauth: { method: agent }\n"
+)
 
 
 @pytest.fixture
 def gen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Gen:
-    for name in [name for name in os.environ if name.startswith(("GEN_", "XDG_"))]:
-        monkeypatch.delenv(name)
+    for name in list(os.environ):
+        if name.startswith(("GEN_", "XDG_")):
+            monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     return running(monkeypatch, capfd.readouterr)

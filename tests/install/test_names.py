@@ -14,6 +14,8 @@ from generator.resources import CATALOGUE
 from generator.schema.profile import SiteProfile
 
 EVIL_HOST: dict[str, Any] = {"host": "login.evil.example"}
+# The attack: `git push` to github.com goes to the host of the spec, and so does every name that ssh
+# has no earlier block for.
 CAPTURES: dict[str, dict[str, Any]] = {
     "hosts": {"evil": EVIL_HOST, "github.com": EVIL_HOST},
     "compute": {
@@ -43,6 +45,7 @@ HOSTS = "Host a\n    HostName login.cluster.example.org\nHost b\n    HostName cl
         pytest.param("????", id="every short name"),
         pytest.param("gpu*", id="a pattern without a domain"),
         pytest.param("*.example.org", id="a domain above that of the hosts"),
+        # A public suffix: hosts of all universities of Austria.
         pytest.param("*.ac.at", id="a domain of many owners"),
         pytest.param("*cluster.example.org", id="a pattern that does not end in a whole domain"),
         pytest.param("git?.com", id="a pattern with a foreign end"),
@@ -59,6 +62,7 @@ JUMP = " ProxyJump evil\nHost evil\n HostName login.evil.example\n"
 @pytest.mark.parametrize(
     ("config", "names"),
     [
+        # The host name is the real one, but the traffic goes through a machine of the spec.
         pytest.param(GITHUB + JUMP, ("github.com",), id="a real host through a foreign jump"),
         pytest.param(
             GITHUB + "Host www.github.com\n HostName login.evil.example\n",
@@ -81,6 +85,7 @@ JUMP = " ProxyJump evil\nHost evil\n HostName login.evil.example\n"
             id="a job below a real host",
         ),
         pytest.param("Host localhost\n HostName e.example\n", ("localhost",), id="localhost"),
+        # Nine characters: the pattern also matches localhost.
         pytest.param("Host lo???????\n ProxyJump e\n", ("lo???????",), id="short, localhost too"),
         pytest.param("Host ::1\n HostName ::1\n" + JUMP, ("::1",), id="an IPv6 address"),
     ],
@@ -136,6 +141,7 @@ def test_strict_validation_asks_about_foreign_names(gen: Gen, home: Path) -> Non
     assert question not in gen("validate", "--strict", str(spec(Path()))).err
 
 
+# --yes and --force agree to the change of files, not to a route for names of others.
 @pytest.mark.parametrize("options", [["--yes"], ["--yes", "--force"], []], ids=" ".join)
 def test_a_foreign_name_is_refused_without_consent_to_it(
     gen: Gen, home: Path, options: list[str]
@@ -158,8 +164,8 @@ def test_a_foreign_name_is_installed_with_consent_and_not_asked_for_again(
     path = spec(Path(), "evil", hosts=CAPTURES["hosts"])
     assert gen("install", str(path), "--yes", "--allow-name", "github.com").status == 0
     assert gen("install", str(path), "--yes", "--user", "ada").status == 0
-    more = {**CAPTURES["hosts"], "gitlab.com": EVIL_HOST}
-    spec(Path(), "evil", hosts=more)
+    # Consent to one name is none to the next.
+    spec(Path(), "evil", hosts={**CAPTURES["hosts"], "gitlab.com": EVIL_HOST})
     result = gen("install", str(path), "--yes")
     assert (result.status, result.err.startswith("gitlab.com: ")) == (2, True)
 
@@ -182,6 +188,8 @@ def test_in_a_terminal_the_user_is_asked_for_the_name(
     assert (home / ".ssh/gen.d/evil.conf").exists() == answer
 
 
+# ssh reads the files of ~/.ssh/gen.d in the order of their names: aaa.conf would win over
+# mila.conf.
 TAKES_OVER = {
     "hosts": {
         "mila": {"host": "evil.example.net"},
@@ -216,6 +224,7 @@ def test_a_second_spec_cannot_take_a_name_of_an_installed_site(
     "match",
     [
         pytest.param(["c?-a001"], id="a pattern that overlaps with one of the site"),
+        # gen compares by example names; an exclusion of the usual one must not hide the overlap.
         pytest.param(["cn-????", "!cn-0000"], id="a pattern without the usual example"),
         pytest.param(["cn-a001"], id="a node"),
     ],

@@ -25,12 +25,15 @@ def answer_with(ssh: Path, version: str) -> None:
     ("version", "message"),
     [
         pytest.param(
+            # Debian 11. KnownHostsCommand came with OpenSSH 8.5 (release notes, March 2021).
             "OpenSSH_8.4p1 Debian-5, OpenSSL 1.1.1n",
-            "The installed ssh is OpenSSH 8.4, which does not support KnownHostsCommand (OpenSSH 8.5). "
+            "The installed ssh is OpenSSH 8.4, which does not support "
+            "KnownHostsCommand (OpenSSH 8.5). "
             "It ignores the pinned host keys and refuses the host. Install a newer OpenSSH.",
             id="too old for pins",
         ),
         pytest.param(
+            # Ubuntu 16.04. ProxyJump came with OpenSSH 7.3.
             "OpenSSH_7.2p2 Ubuntu-4",
             "The installed ssh is OpenSSH 7.2, which does not support "
             "ProxyJump (OpenSSH 7.3) and KnownHostsCommand (OpenSSH 8.5). "
@@ -52,5 +55,5 @@ def test_an_ssh_that_is_recent_or_unknown_is_not_reported(ssh: Path, version: st
     assert outdated_client(PINNED) == ()
 
 
-def test_without_ssh_there_is_no_message(ssh: Path) -> None:
+def test_a_missing_ssh_gives_no_message(ssh: Path) -> None:
     assert outdated_client(PINNED) == ()

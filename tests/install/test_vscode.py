@@ -18,6 +18,8 @@ from generator.install.vscode import (
 )
 
 LINE = b'    "remote.SSH.connectTimeout": 60'
+# VS Code's settings.json is JSON with comments and trailing commas, which Python's parser refuses.
+# Users write comments there, so gen edits the text.
 SETTINGS = {
     "other settings": b'{\n    "editor.fontSize": 14\n}\n',
     "no setting": b"{}",
@@ -32,6 +34,7 @@ SETTINGS = {
 }
 
 
+# A second parser, made for these samples: gen's own must not judge itself.
 def read(content: bytes) -> dict[str, object]:
     """Return settings, without the kinds of comments that the samples have."""
     text = re.sub(r'("(?:\\.|[^"\\])*")|//.*|/\*.*?\*/', r"\1", content.decode("utf-8-sig"))
@@ -130,6 +133,7 @@ VALUES = st.recursive(
 def test_adding_and_deleting_restores_any_settings(
     settings: dict[str, object], indent: int | str | None, crlf: bool
 ) -> None:
+    # A lone surrogate, which hypothesis may draw, has no UTF-8.
     text = json.dumps(settings, indent=indent, ensure_ascii=False).encode("utf-8", "replace")
     content = text.replace(b"\n", b"\r\n") if crlf else text
     with_setting = with_timeout(content, "settings.json")

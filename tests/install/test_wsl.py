@@ -27,7 +27,10 @@ def mila(ada: SiteProfile) -> bytes:
             "Linux version 5.15.153.1-microsoft-standard-WSL2 (root@x) (gcc 11.2)", True, id="WSL 2"
         ),
         pytest.param(
-            "Linux version 4.4.0-19041-Microsoft (Microsoft@Microsoft.com)", True, id="WSL 1"
+            # WSL 1 writes the name with a capital letter.
+            "Linux version 4.4.0-19041-Microsoft (Microsoft@Microsoft.com)",
+            True,
+            id="WSL 1",
         ),
         pytest.param(
             "Linux version 6.1.0-18-amd64 (debian-kernel@lists.debian.org)", False, id="Debian"
@@ -39,6 +42,7 @@ def test_wsl_is_recognized_by_its_kernel(version: str, expected: bool) -> None:
 
 
 def test_the_copy_shares_no_connection_and_runs_no_shell(mila: bytes) -> None:
+    # Win32-OpenSSH has neither sockets for shared connections nor /bin/sh.
     keywords = {line.keyword for line in lines(windows_copy(mila))}
     assert not keywords & {"controlmaster", "controlpath", "controlpersist", "knownhostscommand"}
     assert {
@@ -64,9 +68,8 @@ def test_instead_of_a_pin_ssh_asks_and_the_fingerprints_are_in_comments(
         in login
     )
     job = next(block for block in copy.split("\n\n") if "Host mila-cpu" in block)
-    assert (
-        "    StrictHostKeyChecking no\n    UserKnownHostsFile /dev/null\n" in job
-    )  # each job has a key of its own
+    # Each job has a key of its own, so there is none to compare with.
+    assert "    StrictHostKeyChecking no\n    UserKnownHostsFile /dev/null\n" in job
 
 
 def test_other_lines_stay(mila: bytes) -> None:
@@ -80,9 +83,11 @@ def test_other_lines_stay(mila: bytes) -> None:
     adapted |= {"userknownhostsfile", "globalknownhostsfile"}
 
     def other_lines(content: bytes) -> list[str]:
-        return [
-            f"{line.written} {line.value}" for line in lines(content) if line.keyword not in adapted
-        ]
+        texts = []
+        for line in lines(content):
+            if line.keyword not in adapted:
+                texts.append(f"{line.written} {line.value}")
+        return texts
 
     assert other_lines(windows_copy(mila)) == other_lines(mila)
     plain = b"Host a\n    StrictHostKeyChecking ask\n    UserKnownHostsFile /dev/null\n"

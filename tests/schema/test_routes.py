@@ -116,7 +116,7 @@ def test_a_chain_of_the_most_jumps_is_checked_and_compiled_in_linear_time(projec
     start = time.process_time()
     assert faults(spec) == []
     compile_site(spec, SiteProfile(), project)
-    # Linear time takes about 0.2 s here; process time doesn't count the other test processes.
+    # Linear time takes less than 0.1 s here; process time doesn't count the other test processes.
     assert time.process_time() - start < 2
 
 
