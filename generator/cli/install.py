@@ -1,9 +1,10 @@
 """`gen install SITE…`: install files, add one line to the ssh config, and start the timers."""
 
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from generator import codec, formatting, paths
 from generator.cli import file_changes, first_login, next_steps, site
@@ -28,8 +29,12 @@ from generator.install.plan import HomePlan, SiteFiles
 from generator.loading import inputs
 from generator.renewal.status import lingers
 from generator.ssh.config_files import Files
+from generator.workspace.lock import Lock
 from generator.workspace.patch import diff
 from generator.workspace.plan import Action
+
+if TYPE_CHECKING:
+    from generator.install.trust_summary import TrustedFact
 
 
 @dataclass(frozen=True)
@@ -95,13 +100,15 @@ def run(
     earlier_locks = record.installed(home)
     _refuse_retired(request, earlier_locks)
     if mode is Mode.PRINT:
+        _show_trust(selected, request)
         _print(request)
         return 0
     if dry_run:
+        _show_trust(selected, request)
         plan = planning.installation(home, sites, mode, take_over=consent.take_over)
         file_changes.preview([(home, plan.files)], home)
         return 0
-    installation = _install(request, as_json=as_json)
+    installation = _install(request, selected, as_json=as_json)
     if installation is None:
         return 0
     if as_json:
@@ -148,6 +155,53 @@ def _by_name(choices: Iterable[inputs.Choice], home: Path) -> dict[str, _Selecti
     return by_name
 
 
+def _show_trust(selected: Iterable[_Selection], request: _Request) -> None:
+    """List what each site will be trusted with; for an installed site, the changes of it.
+
+    Another spec may take over an installed site only if the user sees and confirms the changes.
+    With --yes alone, a checkout with a spec of this name could do so.
+    """
+    # Imported only here, because both import pydantic.
+    from generator.compiler.build import account
+    from generator.install.trust_summary import fact_changes, fact_lines, trusted_facts
+
+    locks = record.installed(request.home)
+    for selection in selected:
+        name, conf = selection.files.name, selection.files.conf
+        facts = trusted_facts(account(selection.inputs)[0], conf)
+        spec = selection.files.inputs.spec.path
+        previous = locks.get(name)
+        if previous is None:
+            if request.consent.yes:
+                continue
+            say(f"{name}, from {spec}, will be trusted with:")
+            say("\n".join(fact_lines(facts)))
+            continue
+        changes = fact_changes(_earlier_facts(request.home, previous), facts)
+        if not changes:
+            continue
+        listed = "\n".join(f"  {change}" for change in changes)
+        if spec != previous.inputs.spec.path and request.consent.yes:
+            raise GenError(
+                f"{name}: is installed from {previous.inputs.spec.path}, and {spec} changes what it "
+                f"is trusted with:\n{listed}\nNothing was written. To allow this, run gen install "
+                f"in a terminal without --yes, or first: gen uninstall {name}"
+            )
+        say(f"{name}, from {spec}, changes what it is trusted with:\n{listed}")
+
+
+def _earlier_facts(home: Path, site_lock: Lock) -> list["TrustedFact"]:
+    """Return what an installed site is trusted with; nothing if its record is damaged."""
+    from generator.install.installed_account import installed_account
+    from generator.install.trust_summary import trusted_facts
+
+    conf = planning.installed_conf(home, site_lock.site) or b""
+    try:
+        return trusted_facts(installed_account(home, site_lock), conf)
+    except GenError:
+        return []
+
+
 def _refuse_retired(request: _Request, installed: Iterable[str]) -> None:
     """Refuse a new installation of a site that has closed.
 
@@ -191,7 +245,9 @@ def _existing_secrets(selection: _Selection, home: Path) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _install(request: _Request, *, as_json: bool) -> _Installation | None:
+def _install(
+    request: _Request, selected: Collection[_Selection], *, as_json: bool
+) -> _Installation | None:
     """Install the sites, ``None`` if the user does not agree.
 
     With --yes the plan is made while no other gen can write. Otherwise the user sees one plan, and
@@ -199,6 +255,7 @@ def _install(request: _Request, *, as_json: bool) -> _Installation | None:
     """
     if not _allow_names(request):
         return None
+    _show_trust(selected, request)
     request = replace(request, consent=_with_take_over(request))
     confirmed = None
     if not request.consent.yes:

@@ -12,15 +12,13 @@ from pathlib import Path
 
 from generator import paths
 from generator.compiler.account import Account
-from generator.compiler.digests import digest
-from generator.errors import GenError, os_errors_named
-from generator.files import is_regular, read_regular, refuse_others
+from generator.errors import GenError
+from generator.files import is_regular, read_regular
 from generator.install import managed_blocks, record
+from generator.install.installed_account import installed_account
 from generator.install.plan import HomePlan
-from generator.loading import validate
 from generator.renewal import credentials
 from generator.schema.auth import StepAuth
-from generator.schema.profile import SiteProfile
 from generator.ssh.certificate import parse_certificate
 from generator.ssh.config_files import Files, read_configuration, walk
 from generator.ssh.keys import key_blob
@@ -67,7 +65,7 @@ def purge(home: Path, sites: Sequence[str], plan: HomePlan) -> Purge:
     deleted: dict[Path, None] = {}
     spared: dict[Path, KeptSecret] = {}
     for site in sites:
-        for secret in _secrets(home, _account(home, locks[site])):
+        for secret in _secrets(home, installed_account(home, locks[site])):
             # The strongest reason comes first: a key that another site uses must stay in any case.
             path = secret.path
             reason = _reason_to_keep(home, secret, users)
@@ -91,7 +89,7 @@ def installed_secrets(home: Path, site: str) -> list[Path]:
     if site_lock is None:
         return []
     try:
-        return secrets(home, _account(home, site_lock))
+        return secrets(home, installed_account(home, site_lock))
     except GenError:
         return []  # a copy that is missing or edited says nothing about the installation
 
@@ -143,7 +141,7 @@ def _users(home: Path, sites: Iterable[str], plan: HomePlan) -> dict[Path, str]:
     users: dict[Path, str] = {}
     locks = record.installed(home)
     for site in plan.remaining:
-        for path in secrets(home, _account(home, locks[site])):
+        for path in secrets(home, installed_account(home, locks[site])):
             users[path] = site
     for key in _chosen_keys(locks.values()):
         users.update(_with_companions(home, key, "your --identity-file"))
@@ -179,21 +177,6 @@ def _configured_keys(home: Path, sites: Iterable[str], plan: HomePlan) -> Iterat
     for _, line in walk(user_config):
         if line.keyword in ("identityfile", "certificatefile"):
             yield from line.arguments[:1]
-
-
-def _account(home: Path, site_lock: Lock) -> Account:
-    """Return the account of an installation: the recorded spec, with the recorded profile."""
-    copy = home / paths.installed_spec_copy(site_lock.site)
-    refuse_others(copy)
-    with os_errors_named(copy):
-        content = read_regular(copy)
-    if digest(content) != site_lock.inputs.spec.sha256:
-        raise GenError(
-            f"{copy}: is not the spec that was installed; "
-            f"run gen install {site_lock.site}, then try again"
-        )
-    profile = SiteProfile.model_validate(dict(site_lock.inputs.profile))
-    return Account(validate.site(copy), profile)
 
 
 def _paths(home: Path, account: Account) -> Iterator[tuple[str, Callable[[bytes], bool]]]:

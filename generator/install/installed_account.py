@@ -1,0 +1,29 @@
+"""The account of an installed site: the recorded spec with the recorded changes and profile."""
+
+from pathlib import Path
+
+from generator import paths
+from generator.compiler.account import Account
+from generator.compiler.digests import digest
+from generator.errors import GenError, os_errors_named
+from generator.files import read_regular, refuse_others
+from generator.loading import overrides, validate, yaml_document
+from generator.schema.profile import SiteProfile
+from generator.workspace.lock import Lock
+
+
+def installed_account(home: Path, site_lock: Lock) -> Account:
+    """Return the account with which a site was installed, from its record alone."""
+    copy = home / paths.installed_spec_copy(site_lock.site)
+    refuse_others(copy)
+    with os_errors_named(copy):
+        content = read_regular(copy)
+    if digest(content) != site_lock.inputs.spec.sha256:
+        raise GenError(
+            f"{copy}: is not the spec that was installed; "
+            f"run gen install {site_lock.site}, then try again"
+        )
+    document = yaml_document.parse(content, str(copy))
+    changes = [overrides.change(text) for text in site_lock.inputs.overrides]
+    profile = SiteProfile.model_validate(dict(site_lock.inputs.profile))
+    return Account(validate.spec(document, str(copy), changes), profile)

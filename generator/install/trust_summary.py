@@ -1,0 +1,121 @@
+"""The trust that an installation asks for: hosts and their keys, commands, addresses, files.
+
+The user sees it before the question. For an installed site, gen shows the changes of it.
+"""
+
+import shlex
+import textwrap
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from generator.compiler.account import Account
+from generator.compiler.host_key_policy import pins
+from generator.schema.auth import Certificate, CommandCertificateAuth, StepAuth
+from generator.ssh import config_lines
+from generator.ssh.keys import fingerprint
+
+
+@dataclass(frozen=True)
+class TrustedFact:
+    """One thing that the user trusts: its kind, and its value."""
+
+    kind: str
+    value: str
+
+    def __str__(self) -> str:
+        return f"{self.kind:13} {self.value}"
+
+
+def trusted_facts(account: Account, conf: bytes) -> list[TrustedFact]:
+    """Return what a site's user trusts: `conf` is the site's ssh configuration."""
+    facts: dict[TrustedFact, None] = {}
+    for fact in (*_names(conf), *_hosts(account), *_host_keys(account), *_authentication(account)):
+        facts[fact] = None
+    for alias, job in account.site.jobs.items():
+        facts[TrustedFact("command", f"ssh {job.through} {job.proxy}  (for ssh {alias})")] = None
+    return list(facts)
+
+
+def fact_lines(facts: Iterable[TrustedFact]) -> list[str]:
+    """Return the lines that show facts; the many names of a site share lines."""
+    shown = list(facts)
+    names = [fact.value for fact in shown if fact.kind == "name"]
+    lines: list[str] = []
+    label = "names"
+    for text in textwrap.wrap(" ".join(names), 62):
+        lines.append(f"  {TrustedFact(label, text)}")
+        label = ""
+    return lines + [f"  {fact}" for fact in shown if fact.kind != "name"]
+
+
+def fact_changes(old: Iterable[TrustedFact], new: Iterable[TrustedFact]) -> list[str]:
+    """Return a line for each fact that was removed or added, in the order of the facts."""
+    before, after = list(old), list(new)
+    removed = [f"- {fact}" for fact in before if fact not in after]
+    return removed + [f"+ {fact}" for fact in after if fact not in before]
+
+
+def _names(conf: bytes) -> Iterator[TrustedFact]:
+    """Yield the names and patterns for which the site decides where ssh connects."""
+    for line in config_lines.lines(conf):
+        if line.keyword == "host":
+            for name in line.arguments:
+                if not name.startswith("!"):
+                    yield TrustedFact("name", name)
+
+
+def _hosts(account: Account) -> Iterator[TrustedFact]:
+    for machine in account.site.machines():
+        host = machine.host
+        via = f", through {account.fill(host.via)}" if host.via else ""
+        forwarding = ", gets your ssh agent" if host.forward_agent else ""
+        alias, name = account.fill(machine.alias), account.fill(machine.host_name)
+        yield TrustedFact("host", f"{alias} is {name}, port {host.port}{via}{forwarding}")
+    for nodes in account.site.compute.values():
+        names = " ".join(nodes.patterns())
+        through = account.fill(nodes.through)
+        yield TrustedFact("host", f"{names}, port {nodes.port}, through {through}")
+
+
+def _host_keys(account: Account) -> Iterator[TrustedFact]:
+    for entry in (*account.site.hosts, *account.site.compute):
+        pinned = pins(account, entry)
+        if pinned is None:
+            yield TrustedFact("host key", f"{entry}: not pinned, ssh asks at the first connection")
+            continue
+        for value in pinned.fingerprints:
+            yield TrustedFact("host key", f"{entry}: {value}")
+        for authority in pinned.authorities:
+            value = fingerprint(authority.key)
+            yield TrustedFact("host key", f"{entry}: certificates of {value} ({authority.hosts})")
+
+
+def _authentication(account: Account) -> Iterator[TrustedFact]:
+    """Yield the commands of a renewal, the addresses that get a secret, and the files of secrets."""
+    site = account.site
+    for auth in dict.fromkeys((site.auth, *map(site.auth_of, site.hosts.values()))):
+        key = account.key(auth)
+        if key:
+            yield TrustedFact("reads", f"{key}  (private key)")
+        if isinstance(auth, Certificate) and auth == site.auth:
+            yield TrustedFact("command", f"gen refresh {site.site}  (by timer and ssh)")
+        if isinstance(auth, CommandCertificateAuth):
+            if auth.command:
+                filled = (account.fill(argument) or argument for argument in auth.command)
+                yield TrustedFact("command", f"{shlex.join(filled)}  (by gen refresh)")
+            if auth.secret:
+                yield TrustedFact("reads", f"the variable {auth.secret}  (secret for the command)")
+        if isinstance(auth, StepAuth):
+            yield from _step(account, auth)
+
+
+def _step(account: Account, auth: StepAuth) -> Iterator[TrustedFact]:
+    yield TrustedFact("command", "step ssh certificate …  (by gen refresh)")
+    yield TrustedFact("sends to", f"{auth.ca_url}  (token; CA with root {auth.ca_fingerprint})")
+    if auth.oidc:
+        yield TrustedFact("sends to", f"{auth.oidc.token_url}  (app password)")
+    if auth.authentik:
+        yield TrustedFact("sends to", f"{auth.authentik.api_base}  (API token)")
+        for file in (auth.authentik.credentials_file, auth.authentik.app_password_file):
+            if file:
+                yield TrustedFact("reads", f"{account.fill(file) or file}  (credentials)")

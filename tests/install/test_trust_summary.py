@@ -1,0 +1,128 @@
+"""`gen install` lists what a site will be trusted with, and the changes of it at an update."""
+
+from pathlib import Path
+
+import pytest
+from homes import spec, tree
+from running import Gen
+
+FINGERPRINT = "SHA256:" + "A" * 42 + "8"
+KEY = {
+    "hosts": "ours",
+    "fingerprints": {"ed25519": FINGERPRINT},
+    "source": "page",
+}
+SOURCES = {"page": {"url": "https://docs.example.org", "checked": "2026-11-01"}}
+STEP = {
+    "method": "step",
+    "ca_url": "https://ca.example.org",
+    "ca_fingerprint": "0" * 64,
+    "context": "ca",
+    "oidc": {"token_url": "https://sso.example.org/token"},
+    "authentik": {
+        "api_base": "https://sso.example.org",
+        "credentials_file": "~/.config/ours/auth.env",
+    },
+}
+SUMMARY = f"""\
+ours, from ../work/ours.yaml, will be trusted with:
+  names         gate gate.example.org ours ours.example.org ours-job cn-?
+                cn-?.example.org
+  host          gate is gate.example.org, port 2222, gets your ssh agent
+  host          ours is ours.example.org, port 22, through gate
+  host          cn-? cn-?.example.org, port 22, through ours
+  host key      gate: not pinned, ssh asks at the first connection
+  host key      ours: {FINGERPRINT}
+  host key      nodes: not pinned, ssh asks at the first connection
+  reads         ~/.ssh/id_ours  (private key)
+  command       gen refresh ours  (by timer and ssh)
+  command       step ssh certificate …  (by gen refresh)
+  sends to      https://ca.example.org  (token; CA with root {"0" * 64})
+  sends to      https://sso.example.org/token  (app password)
+  sends to      https://sso.example.org  (API token)
+  reads         ~/.config/ours/auth.env  (credentials)
+  command       ssh gate salloc  (for ssh ours-job)
+"""
+
+
+@pytest.mark.parametrize("options", [["--dry-run"], []], ids=["dry run", "question"])
+def test_everything_that_a_new_site_is_trusted_with_is_listed_before_the_question(
+    gen: Gen, home: Path, options: list[str]
+) -> None:
+    gate = {"host": "gate.example.org", "port": 2222, "forward_agent": True}
+    path = spec(
+        Path(),
+        hosts={"ours": {"host": "ours.example.org", "via": "gate"}, "gate": gate},
+        compute={"nodes": {"match": "cn-?", "host": "%h.example.org", "through": "ours"}},
+        jobs={"ours-job": {"through": "gate", "proxy": "salloc", "command": "srun"}},
+        host_keys={"ours": KEY},
+        sources=SOURCES,
+        auth=STEP,
+    )
+    before = tree(home)
+    result = gen("install", str(path), "--user", "ada", "--email", "a@example.org", *options)
+    assert result.err.startswith(SUMMARY)
+    assert tree(home) == before
+
+
+def test_the_command_of_a_certificate_and_its_secret_are_listed(gen: Gen, home: Path) -> None:
+    auth = {"method": "certificate", "command": ["get-it", "--user", "{user}"], "lifetime": "1d"}
+    path = spec(Path(), auth=auth | {"secret": "SITE_TOKEN"})
+    result = gen("install", str(path), "--user", "ada", "--dry-run")
+    assert "  command       get-it --user ada  (by gen refresh)\n" in result.err
+    assert "  reads         the variable SITE_TOKEN  (secret for the command)\n" in result.err
+
+
+def test_an_update_shows_the_changes_and_an_update_of_prose_shows_none(
+    gen: Gen, home: Path
+) -> None:
+    path = spec(Path())
+    assert gen("install", str(path), "--yes").status == 0
+    spec(Path(), title="Another title")
+    assert "trusted with" not in gen("install", str(path), "--yes").err
+    spec(Path(), hosts={"ours": {"host": "other.example.org"}})
+    result = gen("install", str(path), "--yes")
+    assert result.status == 0
+    assert result.err.startswith(
+        "ours, from ../work/ours.yaml, changes what it is trusted with:\n"
+        "  - name          ours.example.org\n"
+        "  - host          ours is ours.example.org, port 22\n"
+        "  + name          other.example.org\n"
+        "  + host          ours is other.example.org, port 22\n"
+    )
+
+
+def test_another_spec_takes_over_an_installed_site_only_with_an_answer(
+    gen: Gen, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert gen("install", "mila", "--user", "ada", "--yes").status == 0
+    checkout = Path("site_specs")
+    checkout.mkdir()
+    evil = spec(checkout, "mila", hosts={"mila": {"host": "login.evil.example"}})
+    renamed = evil.rename("evil.yaml")
+    spec(checkout, "mila", hosts={"mila": {"host": "login.evil.example"}})
+    before = tree(home)
+    for name, path in {
+        "mila": "../work/site_specs/mila.yaml",
+        str(renamed.absolute()): "../work/evil.yaml",
+    }.items():
+        result = gen("install", name, "--yes", "--force", "--user", "ada")
+        assert result.status == 2
+        assert result.err.startswith(
+            f"mila: is installed from catalogue:mila, and {path} changes what it is trusted with:\n"
+        )
+        assert "\n  + host          mila is login.evil.example, port 22\n" in result.err
+        assert result.err.endswith(
+            "\nNothing was written. To allow this, run gen install in a terminal without --yes, "
+            "or first: gen uninstall mila\n"
+        )
+    assert tree(home) == before
+    monkeypatch.setattr("generator.cli.install.agreed", lambda _: True)
+    assert gen("install", "mila", "--user", "ada").status == 0
+    assert b"login.evil.example" in (home / ".ssh/gen.d/mila.conf").read_bytes()
+
+
+def test_another_spec_that_changes_no_trust_is_installed(gen: Gen, home: Path) -> None:
+    assert gen("install", str(spec(Path())), "--yes").status == 0
+    (Path("a")).mkdir()
+    assert gen("install", str(spec(Path("a"), title="Another")), "--yes").status == 0
