@@ -128,7 +128,7 @@ class SecretBindings:
 
     def _refusal(self, secret: str, problem: str) -> NotAgreedError:
         name = home(Path(secret)) if "/" in secret else secret
-        addresses = printable(" and ".join(self.uses.get(secret, ())))
+        addresses = printable(", ".join(self.uses.get(secret, ())))
         question = f"Let {self.site} use {name} with {addresses}?"
         purpose = f"send its secrets to {addresses}"
         if secret in self.outputs:
@@ -169,10 +169,11 @@ def secret_bindings(
 
 def _uses(auth: StepAuth, prefix: str) -> dict[str, tuple[str, ...]]:
     """Return the secrets that a site's login uses, with the addresses that get them."""
-    token_urls = (auth.oidc.token_url,) if auth.oidc else ()
+    # The CA gets the token, with which the user could get a certificate elsewhere too.
+    token_urls = (auth.oidc.token_url, auth.ca_url) if auth.oidc else ()
     uses: dict[str, tuple[str, ...]] = {f"{prefix}_{APP_PASSWORD}": token_urls}
     if auth.authentik:
-        both = (*token_urls, auth.authentik.api_base)
+        both = (auth.authentik.api_base, *token_urls)
         # gen tries an API token at the token endpoint too, to explain why the API refuses it.
         uses[f"{prefix}_{API_TOKEN}"] = both
         uses[str(Path(auth.authentik.credentials_file).expanduser())] = both

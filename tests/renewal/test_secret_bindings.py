@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 from running import Gen
 
+from generator.renewal.secret_bindings import NotAgreedError, SecretBindings
+
 MUSICA = ".config/dagster-slurm/musica-auth.env"
 STATE = ".local/state/gen"
 SECRET = 'ASC_OIDC_APP_PASSWORD="belongs-to-musica"\n'  # noqa: S105 - of no real site
@@ -108,14 +110,14 @@ def bound(home: Path, site: str) -> dict[str, list[str]]:
     return secrets
 
 
-def addresses() -> str:
+def addresses(site: str) -> str:
     server = os.environ["TEST_SERVER"]
-    return f"{server}/token and {server}"
+    return f"{server}, {server}/token, https://ca.{site}.example:9000"
 
 
 def refusal(site: str, name: str, problem: str) -> str:
     return (
-        f"{site}: {name}: {problem}, and {site} would send its secrets to {addresses()}; "
+        f"{site}: {name}: {problem}, and {site} would send its secrets to {addresses(site)}; "
         f"gen sent nothing. To allow it, run in a terminal: gen refresh {site}\n"
     )
 
@@ -143,8 +145,9 @@ def test_a_site_of_the_catalogue_gets_its_own_secret_without_a_question(
     assert NO_STEP in gen("refresh", "musica").err
     assert bound(user, "musica") == {
         str(user / MUSICA): [
-            "https://auth.asc.ac.at/application/o/token/",
             "https://auth.asc.ac.at",
+            "https://auth.asc.ac.at/application/o/token/",
+            "https://auth.asc.ac.at:9000",
         ]
     }
     assert (user / STATE / "musica.secrets").stat().st_mode & 0o777 == 0o600
@@ -162,7 +165,8 @@ def test_a_checkout_does_not_send_the_secret_of_a_site_elsewhere(
     assert result.status == 2
     problem = (
         "musica is known to use it with "
-        "https://auth.asc.ac.at, https://auth.asc.ac.at/application/o/token/"
+        "https://auth.asc.ac.at, https://auth.asc.ac.at/application/o/token/, "
+        "https://auth.asc.ac.at:9000"
     )
     assert result.err == refusal("musica", f"~/{MUSICA}", problem)
     assert received == []
@@ -190,7 +194,7 @@ def test_a_spec_does_not_get_the_variable_of_another_site(
     assert (result.status, received) == (2, [])
     assert result.err == (
         "evil: ASC_OIDC_APP_PASSWORD: it belongs to musica, and evil would send its secrets to "
-        f"{os.environ['TEST_SERVER']}/token; gen sent nothing. "
+        f"{os.environ['TEST_SERVER']}/token, https://ca.evil.example:9000; gen sent nothing. "
         "To allow it, run in a terminal: gen refresh evil\n"
     )
 
@@ -201,7 +205,8 @@ def test_a_variable_of_the_site_itself_is_used_without_a_question(
     monkeypatch.setenv("OURS_OIDC_APP_PASSWORD", "belongs-to-ours")
     path = spec("ours", prefix="OURS", file="~/.config/ours.env")
     assert NO_STEP in gen("refresh", str(path)).err
-    assert bound(user, "ours") == {"OURS_OIDC_APP_PASSWORD": [f"{os.environ['TEST_SERVER']}/token"]}
+    addresses_of_password = [f"{os.environ['TEST_SERVER']}/token", "https://ca.ours.example:9000"]
+    assert bound(user, "ours") == {"OURS_OIDC_APP_PASSWORD": addresses_of_password}
 
 
 def test_a_link_to_the_secret_of_another_site_is_the_same_secret(
@@ -251,13 +256,12 @@ class TestOwnFile:
         gen("install", str(spec("ours", file=f"~/{self.FILE}")), "--yes")
         write(user / self.FILE, SECRET)
         gen("refresh", "ours")
-        first = addresses().replace(" and ", ", ").split(", ")
+        known = addresses("ours")
         assert (
             gen("install", str(spec("ours", file=f"~/{self.FILE}", at="/else")), "--yes").status
             == 0
         )
         message = gen("refresh", "ours").err
-        known = ", ".join(sorted(first))
         assert f"~/{self.FILE}: ours is known to use it with {known}, and ours would" in message
 
     @pytest.mark.parametrize("answer", ["y", "n"])
@@ -267,7 +271,7 @@ class TestOwnFile:
         write(user / self.FILE, SECRET)
         path = spec("ours", file=f"~/{self.FILE}")
         status, output = typed(f"{answer}\n", "refresh", str(path))
-        assert f"Let ours use ~/{self.FILE} with {addresses()}? [y/N]:" in output
+        assert f"Let ours use ~/{self.FILE} with {addresses('ours')}? [y/N]:" in output
         assert status == 2
         if answer == "y":
             assert NO_STEP in output
@@ -338,3 +342,34 @@ def test_a_binding_that_others_can_write_is_refused(user: Path, gen: Gen) -> Non
     path = user / STATE / "musica.secrets"
     path.chmod(0o666)
     assert f"{path}: other users can write to it (mode 666)" in gen("refresh", "musica").err
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("ASC_STEP_CA_URL", "https://ca.evil.example:9000"),
+        ("ASC_AUTHENTIK_API_BASE", "https://api.evil.example"),
+    ],
+)
+def test_the_ca_and_the_api_are_addresses_too(
+    user: Path, gen: Gen, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    write(user / MUSICA, SECRET)
+    monkeypatch.setenv(variable, value)
+    message = gen("refresh", "musica").err
+    assert f"~/{MUSICA}: musica is known to use it with" in message
+    assert value in message
+
+
+def test_a_rotation_does_not_overwrite_a_file_that_is_not_its_own(user: Path) -> None:
+    keys = write(user / ".ssh/authorized_keys", "ssh-ed25519 AAAA ada\n")
+    bindings = SecretBindings("ours", user / STATE, {str(keys): ()}, {str(keys)}, tuple)
+    with pytest.raises(NotAgreedError) as error:
+        bindings.check(keys)
+    assert str(error.value) == (
+        "ours: ~/.ssh/authorized_keys: it exists already, and ours is not installed, "
+        "and ours would write a secret into it; gen sent nothing. "
+        "To allow it, run in a terminal: gen refresh ours"
+    )
+    bindings.agree(error.value.secret)
+    bindings.check(keys)

@@ -168,7 +168,9 @@ class Member:
 
     def agree(self, auth: Mapping[str, Any]) -> None:
         """Let the site use its secrets, as the user would in a terminal."""
-        addresses = [auth["oidc"]["token_url"]] if auth.get("oidc") else []
+        addresses = []
+        if auth.get("oidc"):
+            addresses = [auth["oidc"]["token_url"], auth["ca_url"]]
         authentik = auth.get("authentik") or {}
         secrets = {f"{PREFIX}_OIDC_APP_PASSWORD": addresses}
         if authentik:
