@@ -1,4 +1,4 @@
-"""Faults between fields are reported together with those of single values, unless they only follow from these."""
+"""Faults between fields are reported beside those of single values, unless they follow from these."""
 
 import pytest
 
@@ -14,8 +14,8 @@ TOP = "site: hpc\ntitle: A cluster\nauth: { method: agent }\n"
     ("text", "expected"),
     [
         pytest.param(
-            TOP
-            + "hosts: { a: { host: a.example.org, via: gate }, b: { host: b.example.org, port: x } }",
+            TOP + "hosts: { a: { host: a.example.org, via: gate },"
+            " b: { host: b.example.org, port: x } }",
             [
                 "hosts.a.via: the jump goes to gate, which is not a host or node of this site",
                 "hosts.b.port: input should be a valid integer",
@@ -23,6 +23,7 @@ TOP = "site: hpc\ntitle: A cluster\nauth: { method: agent }\n"
             id="a fault between fields, and one of a value",
         ),
         pytest.param(
+            # gate is an entry, though a broken one: "not a host of this site" would be wrong.
             TOP + "hosts: { a: { host: a.example.org, via: gate }, gate: { port: 22 } }",
             ["hosts.gate.host: is missing"],
             id="a jump to a host that lacks its name",
@@ -39,6 +40,7 @@ TOP = "site: hpc\ntitle: A cluster\nauth: { method: agent }\n"
         ),
         pytest.param(
             TOP
+            # A user fixes the source and not the fact that names it.
             + "hosts: { a: { host: a.example.org, source: doc } }\nsources: { doc: { ref: [] } }",
             ["sources.doc.ref: is not a text"],
             id="a source with a fault is a source all the same",

@@ -16,7 +16,9 @@ TAKEN = [
     pytest.param(
         "a: yes\nb: no\nc: on", {"a": "yes", "b": "no", "c": "on"}, id="yes, no and on are texts"
     ),
+    # YAML 1.1 reads it as false; a country code must survive.
     pytest.param("a: NO", {"a": "NO"}, id="Norway is a text"),
+    # YAML 1.1 reads it as 600.
     pytest.param("a: 00:10:00", {"a": "00:10:00"}, id="a walltime is no number of base 60"),
     pytest.param("a: 2026-08-06", {"a": "2026-08-06"}, id="a day is a text"),
     pytest.param("a: 01", {"a": "01"}, id="a number keeps its zeros as a text"),
@@ -45,6 +47,7 @@ TAKEN = [
     pytest.param("a: x\rb: y\r", {"a": "x", "b": "y"}, id="line ends of old Macs"),
     pytest.param("a: x", {"a": "x"}, id="no line end at the end"),
     pytest.param("%YAML 1.2\n---\na: x\n...\n", {"a": "x"}, id="marks of start and end"),
+    # A merge would let a reader overlook where a value comes from.
     pytest.param("<<: {b: 1}", {"<<": {"b": 1}}, id="a merge key is a key like others"),
     pytest.param("a: [::1, b]", {"a": ["::1", "b"]}, id="a word that starts with a colon"),
     pytest.param("a: x*y&z", {"a": "x*y&z"}, id="the signs of anchors inside a word"),
@@ -63,6 +66,7 @@ REFUSED = [
         "a: x\nb: \x1b[31m", "2: has a character that a spec may not have (U+001B)", id="escape"
     ),
     pytest.param(
+        # A parser of YAML 1.1 ends the comment here, and reads a key that no reviewer sees.
         "a: x\n# \x85b: y",
         "2: has a character that a spec may not have (U+0085)",
         id="a hidden line end, C1",
@@ -73,6 +77,7 @@ REFUSED = [
         id="a hidden line end",
     ),
     pytest.param(
+        # The bidirectional override of "Trojan Source" (CVE-2021-42574).
         "a: x # \u202e",
         "1: has a character that a spec may not have (U+202E)",
         id="a text turned round",
@@ -98,7 +103,10 @@ REFUSED = [
         id="NUL after a line of old Macs",
     ),
     pytest.param(
-        'a: "\\ud83d\\ude00"', "1: has half a character (U+D83D)", id="halves of a character"
+        # JSON writes an emoji so; YAML has no pairs of surrogates.
+        'a: "\\ud83d\\ude00"',
+        "1: has half a character (U+D83D)",
+        id="halves of a character",
     ),
     pytest.param(
         'a: x\nb: "\\UFFFFFFFF"',
@@ -136,11 +144,17 @@ REFUSED = [
     pytest.param(f"{'x' * 201}: 1", "1: a key must be a plain word", id="a key of 201 characters"),
     pytest.param("a: 1\nb: !!int 1", "2: tags (!…) are not used in specs", id="a tag of YAML's"),
     pytest.param(
-        "a: !!python/name:os.system", "1: tags (!…) are not used in specs", id="a tag of Python's"
+        # Constructed by yaml.load of PyYAML: the classic attack.
+        "a: !!python/name:os.system",
+        "1: tags (!…) are not used in specs",
+        id="a tag of Python's",
     ),
     pytest.param("a: !b {c: d}", "1: tags (!…) are not used in specs", id="a tag of one's own"),
     pytest.param(
-        "a: 1\n---\nb: 2", "2: a second document starts here; a file has one", id="two documents"
+        # A validator that reads the first document alone would not see the second.
+        "a: 1\n---\nb: 2",
+        "2: a second document starts here; a file has one",
+        id="two documents",
     ),
     pytest.param("a: 1\nb: &x y", f"2: {ANCHORS}", id="an anchor of a word"),
     pytest.param("a: &x {b: c}", f"1: {ANCHORS}", id="an anchor of a mapping"),
@@ -149,7 +163,10 @@ REFUSED = [
     pytest.param("*x : 1", f"1: {ANCHORS}", id="an alias as a key"),
     pytest.param("a:\n " + "[" * 16, "2: is nested deeper than 16 levels", id="17 levels"),
     pytest.param(
-        "[" * 100_000, "1: is nested deeper than 16 levels", id="a hundred thousand levels"
+        # A recursive parser ends with a RecursionError, or with the process.
+        "[" * 100_000,
+        "1: is nested deeper than 16 levels",
+        id="a hundred thousand levels",
     ),
     pytest.param(
         "\n".join(f"k{n}: 1" for n in range(2001)),
@@ -186,6 +203,7 @@ REFUSED = [
         id="YAML 2",
     ),
     pytest.param(
+        # int() refuses more than 4,300 digits with a ValueError, which ruamel lets through.
         f"%YAML {'9' * 5000}.1\n---\na: x",
         "1: this line or the next is not YAML",
         id="YAML 9999…",
@@ -194,13 +212,14 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("text", "data"), TAKEN)
-def test_is_taken(text: str, data: dict[str, Any] | None) -> None:
-    found = yaml_document.parse(text.encode(), "spec.yaml").data()
-    assert data is None or found == data
+def test_a_construct_is_accepted(text: str, data: dict[str, Any] | None) -> None:
+    parsed = yaml_document.parse(text.encode(), "spec.yaml").data()
+    # The data of the large documents would only repeat their text.
+    assert data is None or parsed == data
 
 
 @pytest.mark.parametrize(("text", "message"), REFUSED)
-def test_is_refused_with_its_line(text: str, message: str) -> None:
+def test_a_construct_is_refused_with_its_line(text: str, message: str) -> None:
     with pytest.raises(GenError) as caught:
         yaml_document.parse(text.encode("utf-8", "surrogatepass"), "spec.yaml")
     assert str(caught.value) == f"spec.yaml:{message}"
@@ -215,6 +234,7 @@ def test_is_refused_with_its_line(text: str, message: str) -> None:
         ),
         pytest.param("a: x".encode("utf-16"), "1: is not UTF-8 (byte 0xff)", id="UTF-16"),
         pytest.param(b"a: \xed\xa0\x80", "1: is not UTF-8 (byte 0xed)", id="half a character"),
+        # Overlong UTF-8, with which NUL and / passed filters of old decoders.
         pytest.param(b"a: \xc0\x80", "1: is not UTF-8 (byte 0xc0)", id="NUL in two bytes"),
     ],
 )
@@ -269,8 +289,8 @@ alone: x
 def test_a_place_in_the_model_is_found_in_the_document(
     loc: tuple[str | int, ...], keys: tuple[str | int, ...], line: int
 ) -> None:
-    found, node = yaml_document.parse(SPEC.encode(), "spec.yaml").find(loc)
-    assert (found, node.line) == (keys, line)
+    document_keys, node = yaml_document.parse(SPEC.encode(), "spec.yaml").find(loc)
+    assert (document_keys, node.line) == (keys, line)
 
 
 @pytest.mark.parametrize(
@@ -287,6 +307,6 @@ def test_the_value_of_an_option_is_read_as_yaml(text: str, value: object) -> Non
     assert yaml_document.value(text, "--set a") == value
 
 
-def test_the_value_of_an_option_that_is_no_yaml_is_refused_in_the_name_of_the_option() -> None:
+def test_an_option_with_a_value_that_is_not_yaml_is_named() -> None:
     with pytest.raises(GenError, match=r"^--set a:2: a second document"):
         yaml_document.value("x\n---\ny", "--set a")

@@ -1,4 +1,4 @@
-"""libyaml and ruamel: whatever libyaml accepts, ruamel reads the same, and ruamel decides about everything else."""
+"""ruamel reads the same as libyaml from each text that libyaml accepts, and decides about the rest."""
 
 import random
 from pathlib import Path
@@ -55,7 +55,7 @@ def ruamel(text: str) -> Node | str:
 
 
 def mutation(texts: list[str], dice: random.Random) -> str:
-    """Return some lines of a spec with signs put in, characters taken out and parts repeated elsewhere."""
+    """Return some lines of a spec with random insertions, deletions and repetitions."""
     lines = dice.choice(texts).split("\n")
     start = dice.randrange(len(lines))
     text = "\n".join(lines[start : start + dice.randrange(1, 12)])

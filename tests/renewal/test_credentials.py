@@ -53,6 +53,7 @@ ONE_SECRET = Credentials(Credential(secret('quote"_back\\slash'), None, None))
 )
 def test_dagster_slurm_reads_the_saved_file(file: Path, credentials: Credentials) -> None:
     save(file, credentials, SCRATCH)
+    # dagster-slurm reads the same file on its own; its parser and not ours decides whether it can.
     loaded = AuthentikCredentialStore(file).load()
     check_same(
         credentials.app_password,
@@ -78,10 +79,10 @@ def check_same(
 def test_a_file_that_dagster_slurm_saved_is_read(file: Path) -> None:
     expires = datetime.fromtimestamp(EXPIRES, UTC)
     file.parent.mkdir()
-    both = AuthentikCredentials(
+    complete = AuthentikCredentials(
         "an-api-token", "x-api-1", expires, "an-app-password", "x-app-1", expires
     )
-    AuthentikCredentialStore(file).save(both)
+    AuthentikCredentialStore(file).save(complete)
     assert read(file) == COMPLETE
     AuthentikCredentialStore(file).save(AuthentikCredentials(None, None, None, "an-app-password"))
     assert read(file) == Credentials(Credential(secret("an-app-password")))
@@ -111,6 +112,7 @@ def test_a_file_that_a_user_wrote_is_read(tmp_path: Path, text: str, expected: s
 @pytest.mark.parametrize(
     "value",
     [
+        # json.loads raises RecursionError, and a traceback would print the line with the secret.
         pytest.param("[" * 100_000, id="deep nesting"),
         pytest.param('["x"]', id="a list"),
         pytest.param('{"a": "x"}', id="an object"),
@@ -177,6 +179,8 @@ def test_a_secret_file_is_private_from_its_first_byte(
         real(number)
 
     monkeypatch.setattr(os, "fsync", fsync)
+    # Without a umask the mode is the one that the code asks for. A chmod after the write would
+    # leave a moment in which others can read.
     before = os.umask(0)
     try:
         write_secret_file(file, "secret\n", SCRATCH)
@@ -198,7 +202,9 @@ def expiring(expires: int | None, identifier: str | None = "x") -> Credentials:
         pytest.param(expiring(6 * DAY), 0, True, id="six days left"),
         pytest.param(expiring(0), 0, True, id="expired"),
         pytest.param(expiring(None), 0, False, id="no expiry at the provider"),
+        # Neither its identifier nor its end is known, so gen replaces it by one of its own.
         pytest.param(expiring(None, identifier=None), 0, True, id="pasted by the user"),
+        # A week ahead would mean to rotate at once, and again at every run.
         pytest.param(expiring(6 * DAY), -DAY, False, id="a lifetime of seven days, one passed"),
         pytest.param(expiring(3 * DAY), -4 * DAY, True, id="a lifetime of seven days, four passed"),
     ],
@@ -209,9 +215,8 @@ def test_credentials_are_rotated_a_week_ahead_or_at_half_of_their_lifetime(
     start = 1_800_000_000
     app_password = credentials.app_password
     if app_password.expires is not None:
-        app_password = Credential(
-            app_password.secret, app_password.identifier, start + app_password.expires
-        )
+        expires = start + app_password.expires
+        app_password = Credential(app_password.secret, app_password.identifier, expires)
     shifted = Credentials(app_password)
     assert rotation_due(shifted, 7 * DAY, rotated and start + rotated, start) is due
 
@@ -253,7 +258,8 @@ def test_the_keyring_comes_last_and_only_if_it_may_ask() -> None:
     """The keyring is one in memory, since a test machine has no desktop."""
     keyring = pytest.importorskip("keyring")
     backend = pytest.importorskip("keyring.backend")
-    before = keyring.get_keyring()  # before the class below exists: it would be the best one
+    # Before the class below exists: keyring would choose it as the best one.
+    before = keyring.get_keyring()
 
     class Memory(backend.KeyringBackend):  # type: ignore[misc, name-defined]
         priority = 1

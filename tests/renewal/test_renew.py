@@ -39,6 +39,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in list(os.environ):
         if name.startswith(("GEN_", "XDG_", "ASC_", "DISPLAY", "WAYLAND_")):
             monkeypatch.delenv(name)
+    # These tests name real sites, whose servers no test may reach.
     monkeypatch.setattr(socket.socket, "connect", no_network)
     monkeypatch.setattr(socket, "getaddrinfo", no_network)
     profile = tmp_path / ".config/gen/profile.yaml"
@@ -130,6 +131,7 @@ def test_a_valid_certificate_costs_no_import_of_an_http_client(
         if line.startswith("import time:"):
             modules.add(line.rpartition("|")[2].strip())
     assert "generator.renewal.renew" in modules
+    # ssh waits for this run at every connection, and these imports are slow.
     assert not modules & {"urllib3", "ssl", "rich.console", "keyring"}
 
 
@@ -141,6 +143,8 @@ def test_ssh_asks_for_a_renewal_by_the_user_only_after_the_end(
     end = due(home)
     monkeypatch.setenv("ASC_OIDC_APP_PASSWORD", "so-it-is-unattended")
     gen("refresh", "musica")
+    # Unattended, ssh may renew 30 minutes before the end. A user who has to type would be asked
+    # while the certificate is still good, so ssh waits for its end.
     assert end - due(home) == 1800
 
 
@@ -265,6 +269,7 @@ def test_a_run_that_is_cut_off_keeps_the_next_connection_from_waiting(
 ) -> None:
     code = "from generator.cli import refresh; refresh._give_up('musica')"
     if disk_hangs:
+        # A home on NFS whose server is gone: writes wait without end.
         stuck = "import time; from generator.renewal.state import Store"
         code = f"{stuck}; Store.write = lambda *_: time.sleep(60); {code}"
     done = run_python(code)
@@ -294,6 +299,7 @@ def test_files_that_other_users_can_write_are_refused_and_nothing_is_sent(
     write_credentials(home, "ASC_OIDC_APP_PASSWORD=so-it-is-unattended\n")
     directory = home / path
     directory.mkdir(parents=True, exist_ok=True)
+    # Another user could replace the file by a link, or put secrets of an own account there.
     directory.chmod(0o777)
     result = gen("refresh", "musica")
     assert result.status == 2
@@ -356,6 +362,7 @@ def test_gen_does_not_ask_for_more_certificates_than_the_site_issues(
         ),
         pytest.param("exit 3", "get.sh failed: status 3", id="failing"),
         pytest.param(
+            # A command of a site prints into the terminal of the user and into the log of CI.
             "printf '\\033]0;owned\\007::error ::x\\n'; exit 3",
             "get.sh failed: \\u001b]0;owned\\u0007::error ::x",
             id="control characters",
@@ -375,6 +382,8 @@ def test_a_command_that_fails_does_not_count_against_the_quota(
 def test_a_command_that_gen_stops_counts_since_the_centre_may_have_issued_a_certificate(
     gen: Gen, home: Path, centre: Centre
 ) -> None:
+    # gen cannot know whether the centre issued a certificate before gen stopped the command, and a
+    # centre may lock out users who ask too often.
     centre("head -c 2000000 /dev/zero", max_per_day=1)
     assert gen("refresh", "ours").err == "ours: get.sh printed more than 1024 KiB\n"
     assert "issued 1 certificate in the last day, its limit" in gen("refresh", "ours").err
@@ -383,8 +392,8 @@ def test_a_command_that_gen_stops_counts_since_the_centre_may_have_issued_a_cert
 def test_a_command_that_fails_after_it_got_a_certificate_counts(
     gen: Gen, home: Path, centre: Centre, certify: Certify
 ) -> None:
-    new = certify("-1m:+10m", "ours").rename(home / "new")
-    centre(f"cp {new} .ssh/id_ours-cert.pub; echo no agent >&2; exit 1", max_per_day=1)
+    certificate = certify("-1m:+10m", "ours").rename(home / "new")
+    centre(f"cp {certificate} .ssh/id_ours-cert.pub; echo no agent >&2; exit 1", max_per_day=1)
     assert gen("refresh", "ours").err == "ours: get.sh failed: no agent\n"
     assert state(home, "ours").issued
 
@@ -419,6 +428,7 @@ class TestClockThatGoesBack:
         for _ in range(2):
             gen("refresh", "ours")
         real = time.time
+        # A laptop whose battery was empty, until the network sets its clock.
         monkeypatch.setattr(time, "time", lambda: real() + 3 * DAY)
         gen("refresh", "ours")
         monkeypatch.setattr(time, "time", real)
@@ -449,7 +459,10 @@ class TestNewCertificate:
     def test_it_may_start_while_the_command_runs(
         self, gen: Gen, centre: Centre, sign: Callable[[str], str]
     ) -> None:
-        centre(f"sleep 2; {sign('+0s:+1d')}", max_per_day=1)
+        # The user types a password for some seconds, and the CA dates the certificate after that. A
+        # clock that gen read before the command would call it not yet valid. Over a second,
+        # because certificates have whole seconds.
+        centre(f"sleep 1.1; {sign('+0s:+1d')}", max_per_day=1)
         result = gen("refresh", "ours")
         assert (result.status, result.err.count("\n")) == (0, 1)
         assert result.err.startswith("ours: renewed, valid until ")
@@ -457,6 +470,7 @@ class TestNewCertificate:
     def test_it_may_start_within_five_minutes(
         self, gen: Gen, centre: Centre, sign: Callable[[str], str]
     ) -> None:
+        # Kerberos lets clocks differ by five minutes too.
         centre(sign("+200s:+1d"), max_per_day=1)
         result = gen("refresh", "ours")
         note, renewed = result.err.splitlines()
@@ -511,9 +525,9 @@ class TestNewCertificate:
 def test_a_command_gets_its_own_secret_and_none_of_gens(
     gen: Gen, home: Path, certify: Certify, centre: Centre, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    new = certify("-1m:+16h", "ours").rename(home / "new")
+    certificate = certify("-1m:+16h", "ours").rename(home / "new")
     output = 'echo "$@ $OURS_KEY ${OURS_OIDC_APP_PASSWORD-none}" >output'
-    centre(f"{output}; cp {new} .ssh/id_ours-cert.pub")
+    centre(f"{output}; cp {certificate} .ssh/id_ours-cert.pub")
     monkeypatch.setenv("OURS_KEY", "the-key-of-ours")
     monkeypatch.setenv("OURS_OIDC_APP_PASSWORD", "not-for-this-command")
     result = gen("refresh", "ours")
@@ -590,6 +604,8 @@ def test_a_failure_that_the_user_fixed_is_forgotten(gen: Gen, home: Path, certif
     ("ahead", "message"),
     [
         pytest.param(3600, "the provider asked gen not to come back before", id="an hour"),
+        # No provider asks for ten days: the clock was wrong when gen wrote it, and must not lock
+        # the user out.
         pytest.param(10 * DAY, "get.sh failed: no luck", id="ten days, by a wrong clock"),
     ],
 )

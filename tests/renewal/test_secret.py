@@ -44,7 +44,9 @@ def test_no_conversion_to_text_shows_it(secret: Secret, shown: object) -> None:
     assert callable(shown)
     text = shown(secret)
     assert "…" in text
-    assert not any(VALUE[start : start + 5] in text for start in range(len(VALUE) - 4))
+    # Nor a part of it: the last four characters may be shown.
+    for start in range(len(VALUE) - 4):
+        assert VALUE[start : start + 5] not in text
 
 
 @pytest.mark.parametrize(

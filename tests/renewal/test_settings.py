@@ -107,6 +107,7 @@ def test_a_copy_leaves_the_certificate_where_ssh_reads_it(home: Path) -> None:
     assert musica.certificate == home / ".ssh/id_musica-cert.pub"
 
 
+# dagster-slurm writes null for an unknown value.
 @pytest.mark.parametrize("value", ["", " ", "null"])
 def test_an_empty_variable_counts_as_not_set(home: Path, value: str) -> None:
     names = (
@@ -163,6 +164,7 @@ def test_every_variable_of_the_env_file_means_the_same_here(home: Path) -> None:
     for line in variables(Account(site, profile)):
         if line.name.startswith("ASC_") and line.value:
             environment[line.name] = line.value
+    # Otherwise the comparison below says nothing.
     assert len(environment) > 12
     assert settings(**environment) == settings()
 

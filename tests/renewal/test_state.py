@@ -42,6 +42,7 @@ def test_a_written_state_is_read_again_and_only_its_owner_can_read_it(store: Sto
     assert store.directory.stat().st_mode & 0o777 == 0o700
 
 
+# A umask of 777 gives even the owner nothing: gen sets each mode itself.
 @pytest.mark.parametrize("umask", [0o000, 0o002, 0o007, 0o077, 0o777])
 def test_the_state_is_private_whatever_the_umask(store: Store, umask: int) -> None:
     previous = os.umask(umask)
@@ -75,6 +76,7 @@ def test_a_state_that_other_users_can_write_is_refused(store: Store, name: str) 
         pytest.param(b"[]", id="a list"),
         pytest.param(b"\xff", id="bytes"),
         pytest.param(b"[" * 100_000, id="deep nesting"),
+        # int() refuses more than 4,300 digits (CVE-2020-10735) with a ValueError of its own.
         pytest.param(b'{"issued": ' + b"9" * 5000 + b"}", id="a number of 5,000 digits"),
         pytest.param(json.dumps({"finished": "yesterday"}).encode(), id="text for a time"),
         pytest.param(json.dumps({"finished": True}).encode(), id="true for a time"),
@@ -105,6 +107,7 @@ def test_ssh_finds_one_line_with_a_second(store: Store) -> None:
     store.write_due(1800000000)
     path = store.directory / "musica.due"
     assert path.read_text() == "1800000000\n"
+    # Each connection may write it, and a home on NFS makes writes slow.
     before = path.stat().st_ino
     store.write_due(1800000000)
     assert path.stat().st_ino == before, "an unchanged file is not written again"
@@ -139,6 +142,7 @@ def test_scratch_files_of_a_dead_process_are_deleted_and_those_of_a_living_one_s
     store: Store,
 ) -> None:
     store.write(State())
+    # A process id that certainly has no process.
     dead = subprocess.Popen(["true"])
     dead.wait(10)
     of_dead = store.directory / f".gen-{dead.pid}-0.tmp"
@@ -164,6 +168,8 @@ def count(store: Store) -> None:
 
 def test_twenty_processes_at_once_each_see_the_work_of_the_one_before(store: Store) -> None:
     context = multiprocessing.get_context("fork")
+    # A timer, ssh and a user may all start a renewal in one moment. Without the lock some of twenty
+    # increments are lost.
     processes = [context.Process(target=count, args=(store,)) for _ in range(20)]
     for process in processes:
         process.start()
