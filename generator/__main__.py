@@ -158,7 +158,7 @@ def _report(error: OSError) -> int:
 def _flush(name: str, text: str = "") -> None:
     """Write a text and the buffer of a stream, or drop both if the stream takes no more.
 
-    What is left in the buffer, Python would try to write again at the end, and exit with 120.
+    Python would try to write the rest of the buffer again at the end, and exit with 120.
     """
     stream = getattr(sys, name)
     try:

@@ -58,7 +58,7 @@ def memory(megabytes: int) -> str:
 def cut(text: str, most: int) -> str:
     """Return a long text as its two ends, with the number of characters that are left out between them.
 
-    What a stranger wrote must not be hidden behind a long beginning, so the end is always shown.
+    A stranger could hide the end of a text behind a long beginning, so the end is always shown.
     """
     if len(text) <= most:
         return text

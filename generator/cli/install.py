@@ -52,7 +52,7 @@ class Consent:
 
 @dataclass(frozen=True)
 class _Request:
-    """What an installation is made from."""
+    """The input of an installation: sites, mode and consent."""
 
     home: Path
     sites: list[SiteFiles]

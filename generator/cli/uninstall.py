@@ -17,7 +17,7 @@ from generator.workspace.plan import Action
 
 @dataclass(frozen=True)
 class _Removal:
-    """What an uninstallation deletes."""
+    """The files and secrets that an uninstallation deletes."""
 
     plan: HomePlan
     secrets: tuple[Path, ...] = ()

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from generator.ssh.config_lines import lines
 from generator.ssh.patterns import example, is_pattern, matches
 
-# Below these, anybody can register a name (publicsuffix.org): `*.ac.at` is nobody's own domain.
+# Below these, anybody can register a name (publicsuffix.org), so `*.ac.at` has no single owner.
 _PUBLIC = {"ac", "co", "com", "edu", "go", "gov", "ne", "net", "or", "org"}
 _MIN_LETTERS = 2
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}

@@ -17,6 +17,7 @@ def sites(specs: Path | None) -> dict[str, Path]:
 
     Of two specs of one name, the directory that comes first wins.
     """
+    # A team's own specs come before those that ship with gen, so that it can correct one.
     directories = [Path("site_specs"), *_installed(), CATALOGUE]
     if specs:
         if not specs.is_dir():
@@ -46,6 +47,7 @@ def installed_copy(site: str) -> Path | None:
         home = Path.home()
     except RuntimeError:
         return None
+    # A path names a spec that the user chose; an installation is known by its name.
     if "/" in site or not (home / paths.installed_lock(site)).exists():
         return None
     return home / paths.installed_spec_copy(site)
@@ -59,6 +61,7 @@ def shipped() -> Mapping[str, Path]:
 
 def spec(site: str, specs: Path | None) -> Path:
     """Return the spec that a user means by a name or a path."""
+    # So a directory of the name of a site does not hide the site.
     if "/" in site or site.endswith((".yaml", ".yml")):
         return Path(site)
     by_name = sites(specs)

@@ -58,6 +58,7 @@ def summary(name: str, path: Path) -> Summary:
     """Return the line of a spec: from the index if it is current, else from the spec."""
     file = inputs.file(path)
     entry = _index().specs.get(name)
+    # By content and not by time: pip and git set the times of files as they like.
     if entry and entry.sha256 == sha256(file.content).hexdigest():
         return entry.summary
     return _summary(name, file)

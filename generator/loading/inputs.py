@@ -50,12 +50,14 @@ class Inputs:
 
 def read(choice: Choice) -> Inputs:
     """Read the spec and the profile of a choice."""
-    profile = choice.profile or _existing(_usual_profile())
-    if profile:
-        _refuse_profile_of_others(profile)
+    profile = None
+    # A profile that the user names must exist; the usual one need not.
+    if path := choice.profile or _existing(_usual_profile()):
+        _refuse_profile_of_others(path)
+        profile = file(path)
     return Inputs(
         spec=file(catalogue.spec(choice.site, choice.specs)),
-        profile=file(profile) if profile else None,
+        profile=profile,
         options=choice.options,
         changes=choice.changes,
     )
@@ -99,8 +101,8 @@ def site(spec: File) -> str:
     """
     from generator.loading import yaml_document
 
-    values = yaml_document.parse(spec.content, str(spec.path)).data()
-    name = values.get("site") if isinstance(values, dict) else None
+    # `parse` refuses everything but a mapping.
+    name = yaml_document.parse(spec.content, str(spec.path)).data().get("site")
     if isinstance(name, str) and re.fullmatch(SLUG, name):
         return name
     return spec.path.stem
@@ -115,23 +117,30 @@ def file(path: Path) -> File:
 def profile_name(named: Path | None = None) -> str:
     """Return the path of the profile for messages; "your profile" without a home directory."""
     path = named or _usual_profile()
-    return home(path) if path else "your profile"
+    if path is None:
+        return "your profile"
+    return home(path)
 
 
 def _usual_profile() -> Path | None:
     """Return `gen/profile.yaml` in the configuration directory; ``None`` without a home."""
     base = xdg("XDG_CONFIG_HOME", paths.USER_CONFIG)
-    return base / paths.PROFILE if base else None
+    if base is None:
+        return None
+    return base / paths.PROFILE
 
 
 def _existing(path: Path | None) -> Path | None:
     """Return the path of a file if the file exists."""
+    if path is None:
+        return None
     try:
-        return path if path and path.stat() else None
+        path.stat()
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError:
         return path  # reading it gives the error
+    return path
 
 
 def xdg(variable: str, usual: PurePosixPath) -> Path | None:

@@ -32,6 +32,7 @@ def refusal(error: ValidationError, source: Callable[[str], str]) -> GenError:
 
 def details(error: ValidationError) -> list[ErrorDetails]:
     """Return the errors that pydantic found, without links to its documentation."""
+    # The links would lead to pages about Python code, which the author of a spec does not write.
     return error.errors(include_url=False)
 
 
@@ -40,6 +41,7 @@ def location(detail: ErrorDetails) -> Location:
 
     pydantic marks an error of a key itself with a part of its own, which is left out.
     """
+    # `[key]` is pydantic-core's mark for the key of a mapping.
     return tuple(part for part in detail["loc"] if part != "[key]")
 
 
@@ -61,10 +63,11 @@ def _fault(model: type[BaseModel], detail: ErrorDetails) -> Fault:
 
 
 def _message(detail: ErrorDetails) -> str:
-    """Return what is wrong with a value; in pydantic's own words where they are good enough."""
+    """Return the fault of a value, in pydantic's own words where they are good enough."""
     match detail["type"]:
         case "missing":
             return "is missing"
+        # YAML reads 2024 as a number: the author forgot the quotes.
         case "string_type" if isinstance(detail["input"], int | float):
             return f'is not a text; put it in quotes: "{detail["input"]}"'
         case "string_type":
@@ -81,6 +84,7 @@ def _message(detail: ErrorDetails) -> str:
 
 def _quoted(expected: str) -> list[str]:
     """Return the words in single quotes of a text such as `'login', 'jump' or 'transfer'`."""
+    # pydantic gives the allowed values only as text for messages.
     return expected.split("'")[1::2]
 
 

@@ -25,6 +25,7 @@ class SpecChange:
 
 def change(text: str, option: str = "--set") -> SpecChange:
     """Read `KEY.KEY=VALUE`, whose value is YAML; `null` deletes the key."""
+    # Checked before the text is split: a CI job may pass on a text of a pull request.
     if len(text) > yaml_document.LARGEST:
         raise GenError(
             f"{option}: has {len(text)} characters; a spec has at most {yaml_document.LARGEST}"
@@ -53,6 +54,7 @@ def _check_size(path: str, option: str) -> None:
             f"{option}: has a key of {longest} characters;"
             f" a spec has at most {yaml_document.LONGEST_KEY}"
         )
+    # The key appears in messages and in the lock.
     if not path.isprintable():
         raise GenError(f"{option}: has a character that cannot be printed ({path[:60]!r})")
 
@@ -68,7 +70,12 @@ def merged(data: Mapping[str, Any], changes: Sequence[SpecChange]) -> dict[str, 
         level = result
         for parent in parents:
             below = level.get(parent)
-            level[parent] = dict(below) if isinstance(below, dict) else {}
+            # A text or a list gives way to a mapping. Validation then reports the key, with the
+            # option that brought it.
+            if not isinstance(below, dict):
+                below = {}
+            # A copy: the caller's data, and that of the document, must stay as they are.
+            level[parent] = dict(below)
             level = level[parent]
         if change.value is None:
             level.pop(key, None)

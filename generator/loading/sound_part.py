@@ -19,7 +19,7 @@ from generator.loading.model_errors import Location, details, location
 M = TypeVar("M", bound=BaseModel)
 
 # These keys replace required ones that are missing, so that the rest can be checked all the same.
-_STAND_INS: Mapping[str, Any] = {
+_STAND_INS: Mapping[object, Any] = {
     "site": "site",
     "title": "title",
     "hosts": {"host": {"host": "host"}},
@@ -37,6 +37,8 @@ def faults_between_fields(
             sound = model.model_validate_json(json.dumps(data))
         except ValidationError as error:
             faulty = _remove_faulty(data, error)
+            # Nothing could be removed, so the next turn would find the same errors: an endless
+            # loop.
             if not faulty:
                 return []
             removed += faulty
@@ -47,10 +49,12 @@ def faults_between_fields(
 
 def _follows(fault: Fault, removed: list[Location]) -> bool:
     """Return whether a fault is about something that was removed, or about a part of it."""
-    for place in (fault.loc, *fault.about):
+    # In both directions: the removal of a block takes its values away, and a removed value leaves
+    # its block incomplete.
+    for concerned in (fault.loc, *fault.about):
         for loc in removed:
-            length = min(len(place), len(loc))
-            if place[:length] == loc[:length]:
+            length = min(len(concerned), len(loc))
+            if concerned[:length] == loc[:length]:
                 return True
     return False
 
@@ -75,15 +79,16 @@ def _remove(data: Any, detail: ErrorDetails) -> Location:
     """
     loc = location(detail)
     if detail["type"] == "missing":
-        stand_in = _STAND_INS.get(str(loc[0])) if len(loc) == 1 else None
-        if stand_in is not None:
-            data[loc[0]] = stand_in
+        if len(loc) == 1 and loc[0] in _STAND_INS:
+            data[loc[0]] = _STAND_INS[loc[0]]
             return loc
+        # A block without a required value is useless as a whole.
         loc = loc[:-1]
     parents: list[Any] = []
     path: list[str | int] = []
     value = data
     for part in loc:
+        # An error before this one may have removed the value, or a block around it.
         if _has(value, part):
             parents.append(value)
             path.append(part)

@@ -29,7 +29,9 @@ def fresh(data: Mapping[str, Any]) -> str:
     from ruamel.yaml import YAML
 
     stream = io.StringIO()
+    # The round-trip dumper writes block style and keeps the order of keys.
     yaml = YAML()
+    # ruamel's default of 80 would fold most lines that name a source.
     yaml.width = 120
     # A value that is used twice, such as today's date, would become an anchor, which a spec may not
     # have.
@@ -85,8 +87,10 @@ def _of_parent(change: SpecChange) -> SpecChange:
 
 
 def _edited(content: bytes, change: SpecChange) -> bytes:
+    # Editors on Windows write a byte order mark, and it has to stay.
     text = content.decode("utf-8-sig")
     byte_order_mark = content[: len(content) - len(text.encode())]
+    # A file with mixed line ends gets those of Windows, which YAML reads like any other.
     newline = "\r\n" if "\r\n" in text else "\n"
     splice = _splice(text, change)
     new = splice.text.replace("\n", newline)
@@ -94,9 +98,10 @@ def _edited(content: bytes, change: SpecChange) -> bytes:
 
 
 def _splice(text: str, change: SpecChange) -> _Splice:
-    """Return the splice that makes a change: it replaces a value, deletes a key, or inserts one."""
+    """Return the splice that replaces a value, deletes a key or inserts one."""
     from ruamel.yaml import YAML
 
+    # Nodes, and not data: only a node knows the index where its text begins and ends.
     node = YAML(pure=True).compose(text)
     parents: list[tuple[Any, Any]] = []
     for key in change.keys:
@@ -108,6 +113,7 @@ def _splice(text: str, change: SpecChange) -> _Splice:
     parent, key = parents[-1]
     if change.value is not None:
         return _replacement(text, parent, key, node, change)
+    # YAML reads a key without a value as null, so an empty block would have to become `{}`.
     if len(parent.value) == 1 and len(change.keys) > 1:
         return _splice(text, _of_parent(change))
     return _removal(text, parent, key, node)
@@ -138,10 +144,14 @@ def _insertion_of(text: str, node: Any, change: SpecChange, depth: int) -> _Spli
 def _insertion(text: str, node: Any, key: str, value: Any) -> _Splice:
     """Insert a key below the last line of its block, or in front of the closing brace."""
     if not node.flow_style:
+        # Below the last value of the block, and not at the end of the node, which is behind the
+        # comments of the next key.
         end = _end_of_line(text, _end(node))
         column = node.value[0][0].start_mark.column
-        before = "" if text[:end].endswith("\n") else "\n"
-        return _Splice(end, end, before + _line(key, value, column))
+        line = _line(key, value, column)
+        if not text[:end].endswith("\n"):
+            line = f"\n{line}"
+        return _Splice(end, end, line)
     if not node.value:
         return _Splice(node.start_mark.index, node.end_mark.index, _flow({key: value}))
     end = node.value[-1][1].end_mark.index
@@ -168,12 +178,16 @@ def _removal(text: str, parent: Any, key: Any, node: Any) -> _Splice:
     if not parent.flow_style:
         start = text.rfind("\n", 0, key.start_mark.index) + 1
         return _Splice(start, _end_of_line(text, _end(node)))
+    # Within braces, a comma goes with the key: the one before it, or for the first key the one
+    # after.
     keys = [key_node for key_node, _ in parent.value]
     position = keys.index(key)
     if position > 0:
         before = parent.value[position - 1][1]
         return _Splice(before.end_mark.index, node.end_mark.index)
-    end = keys[1].start_mark.index if len(keys) > 1 else node.end_mark.index
+    end = node.end_mark.index
+    if len(keys) > 1:
+        end = keys[1].start_mark.index
     return _Splice(key.start_mark.index, end)
 
 
@@ -189,7 +203,9 @@ def _end(node: Any) -> int:
     """
     while node.id != "scalar" and not node.flow_style:
         last = node.value[-1]
-        node = last[1] if node.id == "mapping" else last
+        node = last
+        if isinstance(last, tuple):  # an entry of a mapping: key and value
+            node = last[1]
     end: int = node.end_mark.index
     return end
 
@@ -200,27 +216,38 @@ def _end_of_line(text: str, index: int) -> int:
     A block scalar ends behind the blank lines below it.
     """
     end = text.find("\n", len(text[:index].rstrip()))
-    return len(text) if end < 0 else end + 1
+    if end < 0:  # the last line has no line feed
+        return len(text)
+    return end + 1
 
 
 def _flow(value: Any) -> str:
     """Return a value in one line, with quotes only where YAML would read it otherwise."""
     if isinstance(value, bool):
-        return "true" if value else "false"
+        return str(value).lower()
     if isinstance(value, str):
-        return value if _is_plain(value) else json.dumps(value, ensure_ascii=False)
+        if _is_plain(value):
+            return value
+        # A JSON string is a double-quoted scalar of YAML (YAML 1.2.2, section 1.3).
+        return json.dumps(value, ensure_ascii=False)
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_flow, value))}]"
     if isinstance(value, dict):
+        if not value:
+            return "{}"
         pairs = [f"{_flow(key)}: {_flow(item)}" for key, item in value.items()]
-        return f"{{ {', '.join(pairs)} }}" if pairs else "{}"
+        return f"{{ {', '.join(pairs)} }}"
     return str(value)
 
 
 def _is_plain(text: str) -> bool:
+    # A word that starts or ends otherwise may be an indicator of YAML (YAML 1.2.2, section 5.3), or
+    # a mapping (a colon at its end).
     if not re.fullmatch(r"[A-Za-z0-9_~/][\w./@+:~-]*(?<!:)", text):
         return False
     try:
+        # `yes`, `1e3` or `2024-01-01` look like plain words: what our own reader makes of the text
+        # decides.
         return bool(yaml_document.value(text, "value") == text)
     except GenError:
         return False

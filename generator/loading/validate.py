@@ -95,6 +95,8 @@ def validated(
     """
     data = overrides.merged(root.data(), changes)
     try:
+        # As JSON, because pydantic's strict mode reads dates and tuples from JSON and not from
+        # Python's text and lists (docs.pydantic.dev, "Conversion Table").
         value = model.model_validate_json(json.dumps(data))
     except ValidationError as error:
         faults = model_errors.faults(model, error)
@@ -116,9 +118,14 @@ def problems(
     for fault in faults:
         keys, node = root.find(fault.loc)
         option = _option(keys, changes)
-        source, line = (name, node.line) if option is None else (option, None)
+        source: str = name
+        line: int | None = node.line
+        if option is not None:
+            # The value is not in the file, so a line there would mislead.
+            source, line = option, None
         key = ".".join(map(_key, keys))
         first.setdefault((source, line, key), Problem(source, line, key, fault.message))
+    # sorted is stable: the faults of one line keep the order of the model.
     return sorted(first.values(), key=lambda problem: problem.line or 0)
 
 

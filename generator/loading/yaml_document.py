@@ -4,8 +4,8 @@ Constructs that are unusual in a spec are errors.
 
 libyaml, through PyYAML, reads a spec twenty times as fast as ruamel.yaml, but it follows YAML
 1.1 and may be missing. So libyaml may only accept: it reads a text whose meaning is the same
-for both libraries. ruamel decides about every other text and words every error, so what a spec
-may have never depends on the libraries that are installed.
+for both libraries. ruamel decides about every other text and words every error, so the installed
+libraries never decide whether a spec is valid.
 """
 
 import re
@@ -76,12 +76,13 @@ class Node:
     def find(self, loc: Keys) -> tuple[Keys, "Node"]:
         """Return the keys of a location as the document has them, and the last node on its path.
 
-        A location of pydantic's has parts that nobody wrote: the tag of a union
+        A location of pydantic's has parts that the document lacks: the tag of a union
         (`auth.step.key`), and the index of a value that stands alone for a list.
         """
         node, path = self, list[str | int]()
         for part in loc:
             below = node._below(part)
+            # Only if the document has no such part: a key may have the name of a method.
             if below is None and node._is_added(part):
                 continue
             path.append(part)
@@ -100,6 +101,7 @@ class Node:
         return self.keys[name].at(keys[len(name) + 1 :])
 
     def _below(self, part: str | int) -> "Node | None":
+        # A location may name an item that an option added and the document does not have.
         if isinstance(part, int):
             return self.items[part] if part < len(self.items) else None
         return self.keys.get(part)
@@ -126,6 +128,7 @@ def parse(content: bytes, name: str) -> Node:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
+        # The bytes before the bad one have just been decoded, so this cannot fail.
         line = _line(content[: error.start].decode())
         raise GenError(f"{name}:{line}: is not UTF-8 (byte 0x{content[error.start]:02x})") from None
     node = _root(text, name)
@@ -163,6 +166,7 @@ def _read_by_libyaml(text: str, name: str) -> Node | None:
         return None
     try:
         return _Builder(name).build(yaml.parse(text, Loader=loader))
+    # ruamel reads the text again and words the error.
     except (GenError, yaml.YAMLError, ValueError, OverflowError):
         return None
 
@@ -176,7 +180,10 @@ def _read_by_ruamel(text: str, name: str) -> Node:
         return builder.build(YAML(typ="safe", pure=True).parse(text))
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else builder.line
+        line = builder.line
+        if mark:
+            line = mark.line + 1
+        # The parser's message has line breaks, and may quote a long text.
         problem = " ".join(str(error.problem or error.context).split())
         raise GenError(f"{name}:{line}: {problem[:200]}") from None
     except (YAMLError, ValueError, OverflowError, RecursionError):
@@ -230,6 +237,7 @@ class _Builder:
     def _refuse_unusual(self, event: Any) -> None:
         if event.anchor:
             raise self._error(event, "anchors (&…) and aliases (*…) are not used in specs")
+        # ruamel gives quoted texts the tag of a string, and `!` alone means: no other tag.
         if getattr(event, "tag", None) not in (None, "!", "tag:yaml.org,2002:str"):
             raise self._error(event, "tags (!…) are not used in specs")
 
@@ -238,10 +246,12 @@ class _Builder:
         if length > _LONGEST:
             problem = f"a text of {length} characters; a spec has none beyond {_LONGEST}"
             raise self._error(event, problem)
+        # An escape such as "\\ud800" makes one; no file can hold it (RFC 3629, section 3).
         if half := re.search("[\ud800-\udfff]", event.value):
             raise self._error(event, f"has half a character (U+{ord(half[0]):04X})")
 
     def _start(self, event: Any, kind: str) -> None:
+        # Before the node is made: a document may open thousands of brackets in a line.
         if len(self.open) == DEEPEST:
             raise self._error(event, f"is nested deeper than {DEEPEST} levels")
         node = Node(event.start_mark.line + 1, kind=kind)
@@ -263,6 +273,7 @@ class _Builder:
         elif key is None:
             self.waiting[-1] = self._key(event, parent, node)
         else:
+            # A value may start on a later line than its key, and users search for the key.
             node.line = parent.keys[key].line
             parent.keys[key] = node
             self.waiting[-1] = None
@@ -273,7 +284,9 @@ class _Builder:
             raise self._error(event, "a key must be a plain word")
         key: str = event.value
         if key in parent.keys:
-            shown = key[:60] if key.isprintable() else repr(key[:60])
+            shown = key[:60]
+            if not key.isprintable():
+                shown = repr(shown)
             first = parent.keys[key].line
             raise self._error(event, f"the key {shown} is given twice (first on line {first})")
         parent.keys[key] = Node(event.start_mark.line + 1)

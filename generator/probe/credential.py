@@ -34,7 +34,7 @@ def credential_findings(account: Account, auth: Auth, now: int) -> Iterator[Prob
 
 
 def _has_key(path: Path) -> bool:
-    # A public key alone tells ssh which key of the agent to use.
+    # With a public key alone, ssh uses that key of the agent (ssh_config(5), IdentityFile).
     with os_errors_named(path):
         return path.exists() or path.with_name(f"{path.name}.pub").exists()
 

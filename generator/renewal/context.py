@@ -90,7 +90,7 @@ def new_run(
     settings: Settings, options: RefreshOptions, environment: Mapping[str, str], store: Store
 ) -> Run:
     """Return a run that starts now."""
-    # What a program does not need, it cannot print or keep in a core file.
+    # A program cannot print a secret that it does not get, or keep it in a core file.
     hidden = secret_names(settings)
     visible = {name: value for name, value in environment.items() if name not in hidden}
     limit = ON_CONNECT_LIMIT - _MARGIN if options.on_connect else _UNATTENDED_LIMIT

@@ -16,7 +16,7 @@ _MAX_PATCH = 30_000
 _MAX_MESSAGE = 1_000
 _MAX_DETAIL = 700
 _MAX_DETAILS = 40
-# However many findings there are, each keeps its first line: details share what is left.
+# However many findings there are, each keeps its first line; the details share the remaining space.
 _MIN_DETAILS = 400
 # A patch may have rows of thousands of backticks, which would double its length.
 _MAX_FENCE = 100

@@ -17,7 +17,7 @@ from generator.workspace.recompile import Comparison
 
 
 def drift_report(directory: Path, today: date) -> Report:
-    """Compare every site below a directory with what the inputs of its lock compile to now."""
+    """Compare every site below a directory with the artifacts of its recorded inputs."""
     survey = recompile.survey(directory)
     findings = list(_findings(directory, survey))
     try:
