@@ -334,7 +334,9 @@ def test_every_name_resolves_as_its_spec_says(configs: Configs) -> None:
     assert wrong == {}
 
 
-@pytest.mark.parametrize("order", ["alphabetical", "backwards"])
+@pytest.mark.parametrize(
+    "order", ["alphabetical", pytest.param("backwards", marks=pytest.mark.long)]
+)
 def test_no_config_changes_the_settings_of_another_site(configs: Configs, order: str) -> None:
     """Configs of two sites that share a name must agree, for ssh takes the first that it reads."""
     alone = resolve_alone(configs)
