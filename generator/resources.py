@@ -6,5 +6,4 @@ PACKAGE = Path(__file__).parent
 _ROOT = data if (data := PACKAGE / "_data").is_dir() else PACKAGE.parent
 
 CATALOGUE = _ROOT / "site_specs"
-TEMPLATES = _ROOT / "templates"
 PROJECT = _ROOT / "cookiecutter-project"

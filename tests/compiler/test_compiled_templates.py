@@ -11,8 +11,8 @@ from jinja2 import Environment
 from generator.compiler import compiled_templates
 from generator.compiler.emitters.env_file import Variable
 from generator.compiler.emitters.ssh_config import Block
-from generator.resources import TEMPLATES
 
+TEMPLATES = Path(__file__).parents[2] / "templates"
 COMPILE: dict[str, Any] = runpy.run_path(str(TEMPLATES / "compile.py"))
 ENVIRONMENT: Environment = COMPILE["ENVIRONMENT"]
 

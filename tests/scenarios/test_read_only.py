@@ -155,7 +155,7 @@ def test_a_command_tries_no_write_and_reads_only_the_tree_and_itself(
     assert any("site_specs/lab.yaml" in path for path in opened(calls)), "strace recorded nothing"
     assert writes(calls) == []
     assert [call for call in calls if re.search(r"\bAF_INET6?\b", call)] == []
-    ours = (desk.tree, resources.PACKAGE, resources.CATALOGUE, resources.TEMPLATES)
+    ours = (desk.tree, resources.PACKAGE, resources.CATALOGUE)
     known = (*SYSTEM, *(f"{folder}/" for folder in ours))
     exactly = {str(folder) for folder in (*ours, resources.PACKAGE.parent)}
     assert [
