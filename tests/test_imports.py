@@ -34,6 +34,7 @@ for rank, row in enumerate(ROWS):
 PURE_DIRECTORIES = ("schema", "compiler", "report", "revisions")
 IMPURE_MODULES = {
     "revisions.git",
+    "revisions.tree",
     "revisions.sides",
     "revisions.revision_report",
     "revisions.spec_check",

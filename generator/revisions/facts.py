@@ -36,6 +36,8 @@ Block = Mapping[str, SpecFact]
 PINS = "host keys of "
 _SUBJECTS = {"hosts": "host", "jobs": "job", "filesystems": "files at"}
 _QUEUE_SUBJECTS = {"partitions": "partition", "qos_limits": "QoS", "queues": "queue"}
+# Where the keys of a group are from: not the keys themselves, which are one fact.
+_ABOUT_PINS = {"source", "note", "checked"}
 # They are about the queues as a whole, which a review does not show as a subject of their own.
 _QUEUE_PROSE = {"source", "note", "checked"}
 
@@ -139,8 +141,8 @@ def _pin_blocks(site: SiteSpec) -> Iterator[tuple[str, Block]]:
     prose: dict[str, dict[str, SpecFact]] = {}
     for leaf in leaves(site):
         fact = _fact(site, leaf)
-        # Everything else in the block is trust, which `_pins` compares key by key.
-        if leaf.keys[0] == "host_keys" and fact and fact.weight is Weight.PROSE:
+        is_about_keys = leaf.keys[0] == "host_keys" and leaf.keys[2] in _ABOUT_PINS
+        if is_about_keys and fact:
             prose.setdefault(leaf.keys[1], {})[".".join(leaf.keys[2:])] = fact
     for name, keys in site.host_keys.items():
         for entry in keys.hosts:

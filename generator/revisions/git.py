@@ -4,11 +4,12 @@ Nothing here changes the repository or runs a hook of it.
 """
 
 import os
-from pathlib import PurePosixPath
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
 
 from generator import programs
 from generator.errors import GenError
-from generator.paths import LOCKS
 from generator.programs import Outcome
 
 _SECONDS = 120
@@ -66,43 +67,109 @@ def fork(name: str, base: str, head: str) -> str:
     )
 
 
-def specs(revision: str, directory: str) -> dict[str, bytes]:
-    """Return the specs in a directory at a commit, by their paths from the current directory."""
-    paths = _paths(revision, "--", f"{directory}/")
-    return {path: blob(revision, path) or b"" for path in paths if path.endswith(".yaml")}
+@dataclass(frozen=True)
+class TreeEntry:
+    """A file as git lists it: its mode in octal, and the name of its content."""
+
+    mode: str
+    name: str
+
+    @property
+    def is_link(self) -> bool:
+        """Whether it is a symbolic link, with the target as its content."""
+        return self.mode == "120000"
+
+    @property
+    def is_submodule(self) -> bool:
+        """Whether it is the commit of a submodule."""
+        return self.mode == "160000"
 
 
-def locks(revision: str) -> dict[str, bytes]:
-    """Return every lock in or below the current directory at a commit."""
+def prefix() -> str:
+    """Return the current directory below the top of the work tree; empty at the top."""
+    output = _git("rev-parse", "--show-prefix").stdout
+    return output.decode(errors="surrogateescape").removesuffix("\n")
+
+
+def files_of(revision: str) -> dict[str, TreeEntry]:
+    """Return every file of a commit, by its path from the top of the repository."""
+    # `--format` came with git 2.36; the usual output has mode, type, name and path.
+    entries = {}
+    for record in _records("ls-tree", "-r", "-z", "--full-tree", revision):
+        facts, _, path = record.partition("\t")
+        mode, _, name = facts.split(" ")
+        entries[path] = TreeEntry(mode, name)
+    return entries
+
+
+def files_of_index() -> dict[str, TreeEntry]:
+    """Return every file that git tracks in the work tree, as the index has it."""
+    entries = {}
+    for record in _records("ls-files", "--stage", "-z", "--full-name", ":/"):
+        facts, _, path = record.partition("\t")
+        mode, name, _ = facts.split(" ")
+        entries[path] = TreeEntry(mode, name)
+    return entries
+
+
+def modified_files() -> list[str]:
+    """Return the tracked files that may differ from the index; unlike git-diff, this writes nothing."""
+    options = ("--name-only", "-z", "--no-relative", "--no-ext-diff", "--ignore-submodules=dirty")
+    return _records("diff-files", *options)
+
+
+def untracked_files() -> list[str]:
+    """Return the files that git neither tracks nor ignores."""
+    paths = _records("ls-files", "--others", "--exclude-standard", "-z", "--full-name", ":/")
+    return [path for path in paths if not path.endswith("/")]  # another repository
+
+
+def blobs(names: Iterable[str]) -> dict[str, bytes]:
+    """Return contents by their names in git, with one process for all of them."""
+    wanted = list(dict.fromkeys(names))
+    if not wanted:
+        return {}
+    stdin = "".join(f"{name}\n" for name in wanted).encode()
+    output = _git("cat-file", "--batch", stdin=stdin).stdout
     contents = {}
-    for path in _paths(revision, "-r"):
-        if PurePosixPath(path).match(str(LOCKS)):
-            contents[path] = blob(revision, path) or b""
+    position = 0
+    for name in wanted:
+        line_end = output.index(b"\n", position)
+        header = output[position:line_end].split(b" ")
+        position = line_end + 1
+        if header[-1] == b"missing":
+            continue
+        size = int(header[2])
+        contents[name] = output[position : position + size]
+        position += size + 1  # git ends each content with a line feed
     return contents
 
 
-def blob(revision: str, path: str) -> bytes | None:
-    """Return the content of a file at a commit, if it existed."""
-    # `./` makes the path relative to the current directory (gitrevisions(7)).
-    outcome = _git("cat-file", "blob", f"{revision}:./{path}")
-    if outcome.status != 0:
-        return None
-    return outcome.stdout
+def submodule_head(directory: Path) -> str | None:
+    """Return the commit that is checked out in a submodule, if it is checked out."""
+    outcome = _git("-C", str(directory), "rev-parse", "--verify", "HEAD")
+    return outcome.text.strip() if outcome.status == 0 else None
 
 
-def _paths(revision: str, *arguments: str) -> list[str]:
-    # -z: without it, git puts names with special characters in quotes (git-ls-tree(1)).
-    outcome = _git("ls-tree", "-z", "--name-only", revision, *arguments)
-    return outcome.stdout.decode(errors="surrogateescape").split("\0")
+def submodule_blob(directory: Path, revision: str, path: str) -> bytes | None:
+    """Return a file of a submodule at a commit, if the objects of the submodule are here."""
+    outcome = _git("-C", str(directory), "cat-file", "blob", f"{revision}:{path}")
+    return outcome.stdout if outcome.status == 0 else None
 
 
-def _git(*arguments: str) -> Outcome:
-    # LC_ALL: `commit` reads a message. GIT_NO_LAZY_FETCH: a partial clone would fetch what it
-    # lacks.
+def _records(*arguments: str) -> list[str]:
+    output = _git(*arguments).stdout.decode(errors="surrogateescape")
+    return output.split("\0")[:-1]
+
+
+def _git(*arguments: str, stdin: bytes = b"") -> Outcome:
+    # LC_ALL: `commit` reads a message. GIT_NO_LAZY_FETCH: a partial clone would fetch what it lacks.
     environment = {**os.environ, "LC_ALL": "C", "GIT_NO_LAZY_FETCH": "1"}
+    environment["GIT_OPTIONAL_LOCKS"] = "0"  # a review does not even refresh the index
     return programs.run(
         ["git", *arguments],
         seconds=_SECONDS,
+        stdin=stdin,
         environment=environment,
         output_limit=_OUTPUT_LIMIT,
     )

@@ -1,54 +1,160 @@
-"""The changes of the inputs that locks record: they can redirect users although no spec changes."""
+"""The changes of locks: a lock leads users elsewhere although no spec changes."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+import posixpath
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
 
+from generator import paths
+from generator.compiler.artifact import Artifact
+from generator.compiler.digests import digest
 from generator.report.finding import Finding
 from generator.revisions.changes import LEVELS, value_changes
 from generator.schema.meta import Weight
 from generator.workspace.lock import Lock, RecordedInputs
 
 
-def lock_changes(base: Mapping[str, Lock], head: Mapping[str, Lock]) -> list[Finding]:
-    """Return the changes between locks, both given by their paths."""
+@dataclass(frozen=True)
+class ReviewedLock:
+    """A lock of one side of a review."""
+
+    path: str
+    lock: Lock
+
+    @property
+    def directory(self) -> PurePosixPath:
+        """The output directory."""
+        return PurePosixPath(self.path).parent.parent
+
+    @property
+    def spec(self) -> str:
+        """The spec: `catalogue:NAME`, or its path from the current directory."""
+        recorded = self.lock.inputs.spec
+        if recorded.catalogue_name is not None:
+            return recorded.path
+        return posixpath.normpath(self.directory / recorded.path)
+
+    @property
+    def expected_path(self) -> str:
+        """The path at which gen writes the lock of this site."""
+        return str(self.directory / paths.lock(self.lock.site))
+
+    @property
+    def files(self) -> list[str]:
+        """The generated files, by their paths from the current directory."""
+        return [str(self.directory / path) for path in self.lock.files]
+
+
+def forged_digests(lock_file: ReviewedLock, artifacts: Mapping[str, Artifact]) -> Iterator[Finding]:
+    """Yield the entries of a changed lock that are not of the files that its inputs compile to.
+
+    gen takes a file with the digest in the lock as its own: it would overwrite or delete it without a word.
+    """
+    details = []
+    for path, entry in lock_file.lock.files.items():
+        full_path = str(lock_file.directory / path)
+        artifact = artifacts.get(full_path)
+        if artifact is None or digest(artifact.content) != entry.sha256:
+            details.append(full_path)
+    if details:
+        message = "records digests of files that its inputs do not compile to"
+        yield _finding(Weight.TRUST, lock_file, "files", message, details)
+
+
+def lock_changes(
+    old: Mapping[str, ReviewedLock], new: Mapping[str, ReviewedLock], present: frozenset[str]
+) -> list[Finding]:
+    """Return the changes between locks, both given by their paths; `present` are the files of the new side."""
     findings: list[Finding] = []
-    for path, lock in head.items():
-        previous = base.get(path)
-        findings += _input_changes(path, lock, previous.inputs if previous else None)
+    moved_from = _moves(old, new)
+    for path, lock_file in new.items():
+        previous = old.get(path) or old.get(moved_from.get(path, ""))
+        if previous is None:
+            findings.append(_new_lock(lock_file))
+            continue
+        if path not in old:
+            message = f"the lock of {lock_file.lock.site} moved from {previous.path}"
+            findings.append(_finding(Weight.TRUST, lock_file, "lock", message))
+        findings += _input_changes(lock_file, previous)
+    for path, lock_file in old.items():
+        # A lock that is there and cannot be read is refused by name.
+        is_gone = path not in new and path not in present
+        if is_gone and path not in moved_from.values():
+            findings.append(_removed_lock(lock_file, present))
     return findings
 
 
-def _input_changes(path: str, lock: Lock, previous: RecordedInputs | None) -> Iterator[Finding]:
-    """Yield a finding for each input that changed.
+def _moves(old: Mapping[str, ReviewedLock], new: Mapping[str, ReviewedLock]) -> dict[str, str]:
+    """Return where the lock of a site was before, for each new lock of a site that has lost one."""
+    lost: dict[str, str] = {}
+    for path, lock_file in old.items():
+        if path not in new:
+            lost.setdefault(lock_file.lock.site, path)
+    moves = {}
+    for path, lock_file in new.items():
+        if path not in old and lock_file.lock.site in lost:
+            moves[path] = lost.pop(lock_file.lock.site)
+    return moves
 
-    A new lock is compared with one that has the same inputs, but no overrides and no weak
-    sources: these two decide whom the users trust.
-    """
-    head = lock.inputs
-    base = previous or replace(
-        head, overrides=(), profile={**head.profile, "accept_unverified": False}
+
+def _new_lock(lock_file: ReviewedLock) -> Finding:
+    """Return one finding that lists everything that gen takes from a new lock, the gravest first."""
+    details = []
+    for _, label, values in _rows(lock_file):
+        for value in values:
+            if value != "false":
+                details.append(f"{label}: {value}")
+    message = f"the lock of {lock_file.lock.site} is new; gen generates files from these inputs"
+    return _finding(Weight.TRUST, lock_file, "lock", message, details)
+
+
+def _removed_lock(lock_file: ReviewedLock, present: frozenset[str]) -> Finding:
+    """Return how grave it is that a lock is gone: gen check no longer compares the files that stay."""
+    remaining = [path for path in lock_file.files if path in present]
+    site = lock_file.lock.site
+    if remaining:
+        message = f"the lock of {site} was removed, and files that it records stay unchecked"
+        return _finding(Weight.TRUST, lock_file, "lock", message, remaining)
+    message = f"the lock of {site} was removed with all files that it records"
+    return _finding(Weight.ACCESS, lock_file, "lock", message)
+
+
+def _input_changes(lock_file: ReviewedLock, previous: ReviewedLock) -> Iterator[Finding]:
+    """Yield a finding for each input that changed."""
+    rows = zip(_rows(previous), _rows(lock_file), strict=True)
+    for (_, _, before), (weight, label, after) in rows:
+        if list(before) != list(after):
+            details = value_changes(before, after)
+            yield _finding(weight, lock_file, label, f"{label} changed", details)
+
+
+def _rows(lock_file: ReviewedLock) -> tuple[tuple[Weight, str, Sequence[str]], ...]:
+    """Return the inputs in a lock with their weights."""
+    inputs = lock_file.lock.inputs
+    return (
+        (Weight.TRUST, "source spec", [lock_file.spec]),
+        (Weight.TRUST, "overrides of the spec (--set)", inputs.overrides),
+        (Weight.TRUST, "acceptance of weak sources", _acceptance(inputs)),
+        (Weight.TRUST, "user values", _user_values(inputs)),
+        (Weight.TRUST, "Dagster project", _project(inputs)),
+        (Weight.ACCESS, "version of gen", [inputs.gen_version]),
+        (Weight.ACCESS, "templates of gen", [inputs.templates_digest]),
     )
-    # The path of the spec and --set decide about hosts and keys as the spec does; so does the
-    # acceptance of weak sources, which pins keys that nothing vouches for.
-    rows = (
-        (Weight.TRUST, "source spec", [base.spec.path], [head.spec.path]),
-        (Weight.TRUST, "overrides of the spec (--set)", base.overrides, head.overrides),
-        (Weight.TRUST, "acceptance of weak sources", _acceptance(base), _acceptance(head)),
-        (Weight.ACCESS, "user values", _user_values(base), _user_values(head)),
-        (Weight.ACCESS, "Dagster project", _project(base), _project(head)),
+
+
+def _finding(
+    weight: Weight, lock_file: ReviewedLock, key: str, message: str, details: Sequence[str] = ()
+) -> Finding:
+    return Finding(
+        rule=weight,
+        level=LEVELS[weight],
+        message=message,
+        site=lock_file.lock.site,
+        file=lock_file.path,
+        path=lock_file.path,
+        key=key,
+        details=tuple(details),
     )
-    for weight, label, before, after in rows:
-        if before != after:
-            yield Finding(
-                rule=weight,
-                level=LEVELS[weight],
-                message=f"{label} changed",
-                site=lock.site,
-                file=path,
-                path=path,
-                key=label,
-                details=value_changes(before, after),
-            )
 
 
 def _acceptance(inputs: RecordedInputs) -> list[str]:
@@ -57,7 +163,7 @@ def _acceptance(inputs: RecordedInputs) -> list[str]:
 
 def _user_values(inputs: RecordedInputs) -> list[str]:
     values = []
-    for key, value in inputs.profile.items():
+    for key, value in sorted(inputs.profile.items()):
         if key != "accept_unverified":
             values.append(f"{key}: {value}")
     return values
@@ -66,4 +172,5 @@ def _user_values(inputs: RecordedInputs) -> list[str]:
 def _project(inputs: RecordedInputs) -> list[str]:
     if inputs.project is None:
         return []
-    return [str(inputs.project.folder)]
+    only = ", without the other files of the site" if inputs.project.alone else ""
+    return [f"{inputs.project.folder}, package {inputs.project.package}{only}"]

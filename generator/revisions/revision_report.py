@@ -13,14 +13,17 @@ from generator.loading import validate, yaml_document
 from generator.report.finding import Finding, Report, refusals
 from generator.revisions import git
 from generator.revisions.changes import SpecFile, ordered, spec_changes
-from generator.revisions.lock_changes import lock_changes
-from generator.revisions.sides import Side, committed, work_tree
+from generator.revisions.file_changes import Explanation, file_changes
+from generator.revisions.lock_changes import ReviewedLock, forged_digests, lock_changes
+from generator.revisions.sides import Side, changed_files, differing_specs, side
+from generator.revisions.tree import committed, work_tree
 from generator.schema.profile import SiteProfile
 from generator.workspace import lock
 from generator.workspace.patch import diff
 from generator.workspace.plan import Actual, plan
 from generator.workspace.required_version import check_version
 
+USUAL_SPECS = Path("site_specs")
 # The patch of a review shows artifacts without any user's values.
 _NO_PROFILE = SiteProfile()
 
@@ -30,20 +33,18 @@ def revision_report(base: str, head: str | None, specs: Path, today: date) -> Re
 
     Without `head`, up to the files in the work tree.
     """
-    directory = Path(os.path.relpath(specs))
+    directory = os.path.relpath(specs)
     base_commit, head_commit = git.commit(base), git.commit(head or "HEAD")
     check_version(Path(), __version__)
+    parsed: dict[tuple[str, str], ReviewedLock] = {}
     git.top()  # refuses a bare repository, where git would list no file and report no change
-    base_side = committed(git.fork(base, base_commit, head_commit), directory)
-    head_side = committed(head_commit, directory) if head else work_tree(directory)
-    if not (_has_specs(base_side, directory) or _has_specs(head_side, directory)):
-        raise GenError(
-            f"{specs}: has no specs, neither at {base} nor now; name their directory with --specs"
-        )
-    # Only the specs that differ: to validate a whole catalogue twice would change nothing.
-    before, _ = _spec_files(_differing(base_side.specs, head_side.specs))
-    after, faults = _spec_files(_differing(head_side.specs, base_side.specs))
-    faults += head_side.faults
+    old = side(committed(git.fork(base, base_commit, head_commit)), parsed)
+    new = side(committed(head_commit) if head else work_tree(), parsed)
+    _refuse_nothing(old, new, specs, base)
+    before_paths, after_paths = differing_specs(old, new, directory)
+    before, _ = _spec_files(old, before_paths)
+    after, faults = _spec_files(new, after_paths)
+    faults += new.faults
     # Of a spec that cannot be read now, nothing can be said to have changed.
     refused_files = {fault.file for fault in faults}
     for name, spec in list(before.items()):
@@ -54,34 +55,48 @@ def revision_report(base: str, head: str | None, specs: Path, today: date) -> Re
         site_patch, site_faults = _effect(before.get(name), after.get(name))
         patch += site_patch
         faults += site_faults
+    lock_findings = lock_changes(old.locks, new.locks, frozenset(new.tree.files))
+    for path, lock_file in new.locks.items():
+        if old.locks.get(path) is not lock_file:
+            lock_findings += forged_digests(lock_file, new.artifacts(lock_file))
+    changed_locks = {finding.path for finding in lock_findings}
+    for path, lock_file in new.locks.items():
+        if lock_file.spec in after_paths:
+            changed_locks.add(path)
+    explanation = Explanation(old.locks, new.locks, frozenset(changed_locks), new.artifacts)
     findings = [
         *faults,
-        *lock_changes(base_side.locks, head_side.locks),
         *spec_changes(before, after, today),
+        *lock_findings,
+        *file_changes(changed_files(old, new), explanation),
     ]
-    return Report("review", len(head_side.specs), tuple(ordered(findings)), patch)
+    return Report("review", len(new.specs(directory)), tuple(ordered(findings)), patch)
 
 
-def _has_specs(side: Side, directory: Path) -> bool:
-    return any(Path(path).parent == directory for path in side.specs)
+def _refuse_nothing(old: Side, new: Side, specs: Path, base: str) -> None:
+    """Refuse a review of nothing: without specs and locks, or without specs where the user says they are."""
+    directory = os.path.relpath(specs)
+    if any(
+        Path(path).parent == Path(directory)
+        for path in [*old.specs(directory), *new.specs(directory)]
+    ):
+        return
+    # Without a choice of the user, the locks say where specs are.
+    if specs == USUAL_SPECS and (old.locks or new.locks):
+        return
+    raise GenError(
+        f"{specs}: has no specs, neither at {base} nor now; name their directory with --specs"
+    )
 
 
-def _differing(specs: Mapping[str, bytes], compared: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Return the specs that the other side has otherwise, or does not have."""
-    differing: dict[str, bytes] = {}
-    for path, content in specs.items():
-        if compared.get(path) != content:
-            differing[path] = content
-    return differing
-
-
-def _spec_files(specs: Mapping[str, bytes]) -> tuple[dict[str, SpecFile], list[Finding]]:
+def _spec_files(side: Side, paths: list[str]) -> tuple[dict[str, SpecFile], list[Finding]]:
     """Return the valid specs by the names of their sites, and the faults of the others."""
     spec_files: dict[str, SpecFile] = {}
     faults: list[Finding] = []
-    for path, content in sorted(specs.items()):
+    side.tree.load(paths)
+    for path in paths:
         try:
-            spec_file = _spec_file(path, content, spec_files)
+            spec_file = _spec_file(path, side.spec_content(path) or b"", spec_files)
         except GenError as error:
             faults += refusals(error, path, Path(path).stem)
         else:

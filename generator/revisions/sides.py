@@ -1,98 +1,213 @@
-"""The specs and locks of a revision or of the work tree: the two sides of a review."""
+"""The two sides of a review: the locks of each, the specs that they name, and the files that programs read."""
 
 import os
-from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 
+from generator.compiler.artifact import Artifact
 from generator.errors import GenError
+from generator.files import read_regular
+from generator.loading import catalogue
 from generator.report.finding import Finding, refusals
 from generator.revisions import git
-from generator.workspace import lock, reader, recompile
-from generator.workspace.lock import Lock
+from generator.revisions.file_changes import (
+    ChangedFile,
+    is_accepted_list,
+    is_lock,
+    is_watched,
+)
+from generator.revisions.git import TreeEntry
+from generator.revisions.lock_changes import ReviewedLock
+from generator.revisions.tree import Tree
+from generator.workspace import lock, recompile
+
+SPEC_SUFFIX = ".yaml"
 
 
 @dataclass(frozen=True)
 class Side:
-    """Specs and locks by their paths, which are relative to the current directory."""
+    """The files of one side, and its locks by their paths."""
 
-    specs: Mapping[str, bytes]
-    locks: Mapping[str, Lock]
+    tree: Tree
+    locks: Mapping[str, ReviewedLock]
     faults: tuple[Finding, ...] = ()
-    """Specs that cannot be read."""
+    """Locks that cannot be read, and those that lead out of the repository."""
+    artifacts_by_lock: dict[str, Mapping[str, Artifact]] = field(default_factory=dict)
 
+    def specs(self, directory: str) -> list[str]:
+        """Return the specs right below a directory, and those that locks name."""
+        real_directory = self.tree.resolved(directory)
+        paths = []
+        for path in self.tree.files:
+            parent, _, name = path.rpartition("/")
+            if (parent or ".") == real_directory and name.endswith(SPEC_SUFFIX):
+                paths.append(os.path.normpath(f"{directory}/{name}"))
+        paths.sort()
+        for lock_file in self.locks.values():
+            if lock_file.lock.inputs.spec.catalogue_name is None:
+                paths.append(lock_file.spec)
+        return list(dict.fromkeys(paths))
 
-def committed(commit: str, directory: Path) -> Side:
-    """Return the specs of a directory, and those that locks record, at a commit."""
-    locks = _parsed(git.locks(commit))
-    specs = git.specs(commit, directory.as_posix())
-    for path in _recorded_specs(locks):
-        content = git.blob(commit, path)
-        if content is not None:
-            specs[path] = content
-    return Side(specs, locks)
+    def spec_name(self, path: str) -> str:
+        """Return the name in git of a spec's content; empty if there is no spec."""
+        submodule = self.tree.submodule_of(path)
+        if submodule:
+            return self.tree.files[submodule].name
+        return self.tree.real_name(path)
 
+    def spec_content(self, path: str) -> bytes | None:
+        """Return the content of a spec, ``None`` if it is not here."""
+        submodule = self.tree.submodule_of(path)
+        if submodule:
+            rest = path.removeprefix(f"{submodule}/")
+            commit = self.tree.files[submodule].name
+            return git.submodule_blob(Path(submodule), commit, rest)
+        return self.tree.real_content(path)
 
-def work_tree(directory: Path) -> Side:
-    """Return the same from the files in the work tree; links that lead out of it are refused."""
-    root = Path(git.top())
-    locks = _parsed(_lock_contents())
-    specs: dict[str, bytes] = {}
-    faults: list[Finding] = []
-    for path in dict.fromkeys([*_spec_paths(root, directory), *_recorded_specs(locks)]):
-        path_below = _below(root, Path(path))
+    def artifacts(self, lock_file: ReviewedLock) -> Mapping[str, Artifact]:
+        """Return the artifacts of a lock by their paths; none if it cannot be compiled, which gen check reports."""
+        if lock_file.path not in self.artifacts_by_lock:
+            artifacts = {}
+            for artifact in self._compiled(lock_file):
+                artifacts[str(lock_file.directory / artifact.path)] = artifact
+            self.artifacts_by_lock[lock_file.path] = artifacts
+        return self.artifacts_by_lock[lock_file.path]
+
+    def _compiled(self, lock_file: ReviewedLock) -> list[Artifact]:
+        content = self._spec_of(lock_file)
+        if content is None:
+            return []
         try:
-            file = reader.actual(root, [path_below]).get(path_below)
+            return recompile.compiled(lock_file.lock, lock_file.path, content, lock_file.spec)
+        except GenError:
+            return []
+
+    def _spec_of(self, lock_file: ReviewedLock) -> bytes | None:
+        name = lock_file.lock.inputs.spec.catalogue_name
+        if name is None:
+            return self.spec_content(lock_file.spec)
+        path = catalogue.shipped().get(name)
+        return _shipped_content(path) if path else None
+
+
+@cache
+def _shipped_content(path: Path) -> bytes:
+    return read_regular(path)
+
+
+def side(tree: Tree, parsed: dict[tuple[str, str], ReviewedLock]) -> Side:
+    """Return a side; `parsed` keeps locks that both sides have, by path and content."""
+    paths = sorted(path for path in tree.files if is_lock(path))
+    tree.load(path for path in paths if (path, tree.files[path].name) not in parsed)
+    locks: dict[str, ReviewedLock] = {}
+    faults: list[Finding] = []
+    for path in paths:
+        key = (path, tree.real_name(path))
+        try:
+            if key not in parsed:
+                parsed[key] = _lock_file(path, tree.real_content(path) or b"")
+            _refuse_outside(parsed[key])
         except GenError as error:
             faults += refusals(error, path, Path(path).stem)
-            continue
-        if file:
-            specs[path] = file.content
-    return Side(specs, locks, tuple(faults))
+        else:
+            locks[path] = parsed[key]
+    return Side(tree, locks, tuple(faults))
 
 
-def _spec_paths(root: Path, directory: Path) -> list[str]:
-    # A link in a pull request could make the review read files of the machine.
-    real_directory = reader.real(root, _below(root, directory))
-    if not real_directory.is_dir():
-        return []
-    return [str(directory / path.name) for path in sorted(real_directory.glob("*.yaml"))]
+def _lock_file(path: str, content: bytes) -> ReviewedLock:
+    lock_file = ReviewedLock(path, lock.parse(content, path))
+    if lock_file.expected_path != path:
+        raise GenError(f"{path}: is the lock of another site, {lock_file.lock.site}")
+    return lock_file
 
 
-def _below(root: Path, path: Path) -> PurePosixPath:
-    # Not resolved: a link in the path is refused later, and would be followed here.
-    return PurePosixPath(os.path.relpath(path.absolute(), root))
+def _refuse_outside(lock_file: ReviewedLock) -> None:
+    """Refuse a spec that only some machines have: nobody could review it."""
+    recorded = lock_file.lock.inputs.spec
+    if recorded.catalogue_name is not None:
+        return
+    recompile.refuse_absolute(recorded, lock_file.path)
+    from_top = os.path.normpath(f"{git.prefix()}{lock_file.spec}")
+    if from_top.split("/")[0] == "..":
+        raise GenError(
+            f"{lock_file.path}: inputs.spec.path: {recorded.path} leaves the repository;"
+            " copy the spec into it, then run: gen site ./site_specs/SITE.yaml --force"
+        )
 
 
-def _lock_contents() -> dict[str, bytes]:
-    contents = {}
-    for lock_file in reader.locks(Path()):
-        # `gen check` reports a lock that cannot be read.
-        with suppress(GenError):
-            contents[str(lock_file.full_path)] = recompile.read_content(lock_file)
-    return contents
+def changed_files(old: Side, new: Side) -> list[ChangedFile]:
+    """Return the watched files that differ, and the submodules."""
+    recorded = set[str]()
+    for lock_file in [*old.locks.values(), *new.locks.values()]:
+        recorded.update(lock_file.files)
+    names = _differing(old.tree, new.tree)
+    watched: dict[str, str] = {}
+    for path, name in sorted(names.items()):
+        before, after = old.tree.files.get(path), new.tree.files.get(path)
+        is_submodule = any(entry and entry.is_submodule for entry in (before, after))
+        if is_submodule or is_watched(name, recorded):
+            watched[path] = name
+    old.tree.load(watched)
+    new.tree.load(watched)
+    return [_changed_file(old.tree, new.tree, path, name) for path, name in watched.items()]
 
 
-def _parsed(contents: Mapping[str, bytes]) -> dict[str, Lock]:
-    locks = {}
-    for path, content in contents.items():
-        # `gen check` reports a lock that cannot be read.
-        with suppress(GenError):
-            locks[path] = lock.parse(content, path)
-    return locks
+def _differing(old: Tree, new: Tree) -> dict[str, str]:
+    """Return the paths that differ, each with the path at which programs read it."""
+    names = {}
+    for path in {*old.files, *new.files}:
+        if old.files.get(path) != new.files.get(path):
+            names[path] = path
+    for link in {*old.links, *new.links}:
+        target = new.resolved(link) if link in new.files else old.resolved(link)
+        for path in names:
+            # What a link leads to is read under the name of the link.
+            if path == target or path.startswith(f"{target}/"):
+                names[path] = link + path[len(target) :]
+    return names
 
 
-def _recorded_specs(locks: Mapping[str, Lock]) -> list[str]:
-    """Return the paths of the specs that locks record, wherever they are in the repository."""
-    specs = []
-    for path, content in locks.items():
-        spec = content.inputs.spec
-        if spec.catalogue_name is not None:
-            continue
-        output_directory = PurePosixPath(path).parent.parent
-        spec_path = os.path.normpath(output_directory / spec.path)
-        # A lock may come from anybody: what lies outside the repository is not part of the review.
-        if not spec_path.startswith(("..", "/")):
-            specs.append(spec_path)
-    return specs
+def _changed_file(old: Tree, new: Tree, path: str, name: str) -> ChangedFile:
+    before, after = old.files.get(path), new.files.get(path)
+    submodule = ""
+    if (before and before.is_submodule) or (after and after.is_submodule):
+        old_commit, new_commit = _commit(before), _commit(after)
+        submodule = f"{old_commit} → {new_commit}"
+    link = ""
+    if after and after.is_link:
+        link = (new.content(path) or b"").decode(errors="replace")
+    return ChangedFile(
+        path=name,
+        location=path,
+        before=old.content(path),
+        after=new.content(path),
+        link=link,
+        submodule=submodule,
+        executable=bool(after and after.mode == "100755"),
+    )
+
+
+def _commit(entry: TreeEntry | None) -> str:
+    return entry.name if entry and entry.is_submodule else "none"
+
+
+def changed_lists(old: Side, new: Side) -> list[str]:
+    """Return the lists of accepted drift that differ."""
+    paths = []
+    for path in sorted({*old.tree.files, *new.tree.files}):
+        if is_accepted_list(path) and old.tree.real_name(path) != new.tree.real_name(path):
+            paths.append(path)
+    return paths
+
+
+def differing_specs(old: Side, new: Side, directory: str) -> tuple[list[str], list[str]]:
+    """Return the specs of each side whose content the other side does not have at that path."""
+    paths = dict.fromkeys([*old.specs(directory), *new.specs(directory)])
+    changed = [path for path in paths if old.spec_name(path) != new.spec_name(path)]
+    return _existing(old, changed), _existing(new, changed)
+
+
+def _existing(side: Side, paths: Iterable[str]) -> list[str]:
+    return [path for path in paths if side.spec_name(path)]

@@ -33,13 +33,13 @@ class PublicKeyAuth(Fact):
     method: Literal["publickey"]
     then: Literal["keyboard-interactive", "password"] | None = None
     """Second method that the site asks for after the key."""
-    key: Annotated[LocalPath, Meta(weight=Weight.ACCESS)] = "~/.ssh/id_{site}"
+    key: Annotated[LocalPath, Meta(weight=Weight.TRUST)] = "~/.ssh/id_{site}"
     """Private key; each site has its own file unless the profile names another."""
     key_types: Several[KeyType] = ()
     """Key types that the site accepts, the best first; empty if its documentation does not say."""
     max_keys: Annotated[Count | None, Meta(weight=Weight.ACCESS)] = None
     """Number of public keys that the site stores for one user."""
-    submit: Annotated[Text | None, Meta(weight=Weight.PROSE)] = None
+    submit: Annotated[Text | None, Meta(weight=Weight.TRUST)] = None
     """Where users submit the public key."""
     add_keys_to_agent: bool = False
     """Add the key to a running agent at its first use (AddKeysToAgent, UseKeychain on macOS)."""
@@ -89,7 +89,7 @@ class UnstatedAuth(Fact):
 
 
 class _Certificate(Fact):
-    key: Annotated[LocalPath, Meta(weight=Weight.ACCESS)] = "~/.ssh/id_{site}"
+    key: Annotated[LocalPath, Meta(weight=Weight.TRUST)] = "~/.ssh/id_{site}"
     """Private key; the certificate is the file `KEY-cert.pub` beside it."""
     lifetime: Annotated[Duration | None, Meta(weight=Weight.ACCESS)] = None
     """Lifetime of a certificate; left out if the site's documentation does not say."""

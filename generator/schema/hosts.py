@@ -177,7 +177,7 @@ class HostAuthority(Model):
 class HostKeys(Fact):
     """The host keys of some machines. ssh accepts any of the listed keys and refuses all others."""
 
-    source: Annotated[Several[Label], Field(min_length=1), Meta(weight=Weight.PROSE)]
+    source: Annotated[Several[Label], Field(min_length=1), Meta(weight=Weight.TRUST)]
     """Names of entries in `sources`; host keys need at least one."""
     hosts: Several[Alias]
     """Names of entries in `hosts` (which include their nodes) and `compute`."""

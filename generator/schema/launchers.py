@@ -18,7 +18,7 @@ class RayPorts(Model):
     """Last port of all blocks."""
     block_size: Annotated[int, Field(ge=17, le=65535)] = 1000
     """Number of ports for one Ray cluster: sixteen for services, the rest for workers."""
-    lock_dir: RemotePath = "/tmp/dagster-slurm-ray-ports"  # noqa: S108 - as in dagster-slurm
+    lock_dir: Annotated[RemotePath, Meta(weight=Weight.TRUST)] = "/tmp/dagster-slurm-ray-ports"  # noqa: S108 - as in dagster-slurm
     """Directory on the node where clusters reserve their blocks."""
     node_manager_port: Port = 6700
     """Fixed port of the node manager."""
@@ -88,7 +88,7 @@ class Ray(Fact):
     """Number of GPUs that Ray uses on a node."""
     ray_address: Annotated[Text | None, Meta(weight=Weight.TRUST)] = None
     """Address of a running cluster to connect to, instead of starting one."""
-    dashboard_host: Text | None = None
+    dashboard_host: Annotated[Text | None, Meta(weight=Weight.TRUST)] = None
     """Address that the dashboard listens on."""
     dashboard_port: Port | None = None
     """Port of the dashboard."""

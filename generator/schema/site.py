@@ -41,7 +41,8 @@ class Status(Fact):
 class Deployment(Fact):
     """Directory for the files of projects at the site."""
 
-    base_path: RemotePath
+    # Somewhere else than in a home, others may write what a job runs.
+    base_path: Annotated[RemotePath, Meta(weight=Weight.TRUST)]
     """Directory at the site below which projects are deployed."""
 
 
@@ -78,7 +79,7 @@ class SiteSpec(Model):
     """Organisation that runs the site."""
     country: Annotated[Country | None, Meta(weight=Weight.PROSE)] = None
     """Country (ISO 3166 code)."""
-    docs: Annotated[Link | None, Meta(weight=Weight.PROSE)] = None
+    docs: Annotated[Link | None, Meta(weight=Weight.TRUST)] = None
     """Address of the site's documentation."""
     note: Annotated[Text | None, Meta(weight=Weight.PROSE)] = None
     """Note for users; `gen show` prints it first, and no artifact has it."""

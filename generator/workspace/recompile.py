@@ -25,7 +25,7 @@ from generator.workspace import lock as locks
 from generator.workspace import reader
 from generator.workspace.accepted_drift import AcceptedDrift
 from generator.workspace.drift import Drift, drifts
-from generator.workspace.lock import Lock, RecordedInputs
+from generator.workspace.lock import Lock, RecordedInputs, RecordedSpec
 from generator.workspace.plan import Action, Actual, Change, plan
 from generator.workspace.reader import LockFile
 from generator.workspace.required_version import check_version
@@ -164,6 +164,17 @@ def compare(lock_file: LockFile, lock: Lock, within: Path) -> Comparison:
     return Comparison(lock_file, lock, actual.get(lock_file.path), recompilation, changes)
 
 
+def compiled(lock: Lock, name: str, spec: bytes, spec_name: str) -> list[Artifact]:
+    """Return the artifacts of the inputs in a lock with the bytes of a spec; none if it is of another site.
+
+    `name` and `spec_name` are the paths of both for messages.
+    """
+    _, site, _ = _site(spec, spec_name, lock.inputs.overrides)
+    if site.site != lock.site:
+        return []
+    return compile_site(site, _profile(lock.inputs, name), lock.inputs.project)
+
+
 def _recompilation(lock_file: LockFile, lock: Lock, within: Path) -> Recompilation | None:
     path = _spec(lock_file, lock, within)
     if path is None:
@@ -189,6 +200,7 @@ def _spec(lock_file: LockFile, lock: Lock, within: Path) -> Path | None:
         return catalogue.shipped().get(recorded.catalogue_name)
     # normpath and not resolve: the path is shown to the user, who knows it without its links
     # resolved. `within` resolves them.
+    refuse_absolute(recorded, str(lock_file.full_path))
     path = Path(os.path.normpath(lock_file.directory / recorded.path))
     if not reader.within(path, within):
         raise GenError(
@@ -198,6 +210,18 @@ def _spec(lock_file: LockFile, lock: Lock, within: Path) -> Path | None:
     if not files.is_regular(path):
         return None
     return path
+
+
+def refuse_absolute(recorded: RecordedSpec, name: str) -> None:
+    """Refuse an absolute path of a spec: gen never records one.
+
+    Each machine may have another file there, which no reviewer sees.
+    """
+    if Path(recorded.path).is_absolute():
+        raise GenError(
+            f"{name}: inputs.spec.path: {recorded.path} is absolute;"
+            f" copy the spec into the repository, then run: gen site ./site_specs/SITE.yaml --force"
+        )
 
 
 # Many directories may be generated from one spec, which takes longer to validate than to read.

@@ -234,7 +234,7 @@ def reverse_order(data: dict[str, Any]) -> None:
         ),
         pytest.param(
             put("/scratch/{user}", "deployment", "base_path"),
-            "access",
+            "trust",
             "deployment.base_path changed",
             ("/home/{user} → /scratch/{user}",),
             id="a deployment path",

@@ -22,7 +22,7 @@ from generator.schema.slurm import Partition, Slurm
         pytest.param(Partition, "max_walltime", "unit of 90:00 is 5400", id="a type's"),
         pytest.param(Host, "host", "unit of LOGIN is login", id="a field's and its type's"),
         pytest.param(
-            PublicKeyAuth, "key", Meta(weight=Weight.ACCESS), id="a field that is inherited"
+            PublicKeyAuth, "key", Meta(weight=Weight.TRUST), id="a field that is inherited"
         ),
     ],
 )
@@ -72,7 +72,7 @@ def full(auth: str) -> dict[str, Leaf]:
         pytest.param("site", Weight.ACCESS, id="the default"),
         pytest.param("title", Weight.PROSE, id="a field of the top"),
         pytest.param("auth.ca_url", Weight.TRUST, id="a block's"),
-        pytest.param("auth.key", Weight.ACCESS, id="a field's own before its block's"),
+        pytest.param("auth.lifetime", Weight.ACCESS, id="a field's own before its block's"),
         pytest.param("auth.oidc.token_url", Weight.TRUST, id="a block's in a block"),
         pytest.param("auth.env_prefix", Weight.TUNING, id="tuning in a block of trust"),
         pytest.param("ray.pre_start_commands", Weight.TRUST, id="trust in a block of tuning"),

@@ -1,0 +1,213 @@
+"""The changes of files that programs read: each is explained by what gen compiles it from, or is a finding itself."""
+
+from collections.abc import Callable, Iterator, Mapping, Set
+from dataclasses import dataclass, replace
+from difflib import unified_diff
+from functools import cached_property
+from pathlib import PurePosixPath
+
+from generator import paths
+from generator.compiler.artifact import Artifact
+from generator.report.finding import Finding
+from generator.revisions.changes import LEVELS
+from generator.revisions.lock_changes import ReviewedLock
+from generator.revisions.trusted_files import reader
+from generator.schema.meta import Weight
+from generator.workspace.redaction import masked
+
+_MOST_LINES = 100
+_BINARY = b"\0"
+_HEADER_LINES = 2
+
+
+@dataclass(frozen=True)
+class ChangedFile:
+    """A file that differs between the two sides; links are followed."""
+
+    path: str
+    """The path at which programs read it."""
+    location: str
+    """Its own path, if a link leads to it."""
+    before: bytes | None
+    """``None`` if there was no such file."""
+    after: bytes | None
+    link: str = ""
+    """Target, if the new side has a link."""
+    submodule: str = ""
+    """`OLD → NEW`, if it is the commit of a submodule."""
+    executable: bool = False
+    """Whether the new side has an executable file."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The locks of both sides, and the artifacts that those of the new side compile to."""
+
+    old: Mapping[str, ReviewedLock]
+    new: Mapping[str, ReviewedLock]
+    changed: frozenset[str]
+    """Paths of the new locks whose inputs changed, or the spec that they name."""
+    artifacts: Callable[[ReviewedLock], Mapping[str, Artifact]]
+    """The artifacts of a lock by their paths; none if it cannot be compiled."""
+
+    def owner(self, path: str, *, is_new: bool) -> ReviewedLock | None:
+        """Return the lock that records a file, or whose site has a file of this path."""
+        locks = self._new_locks if is_new else self._old_locks
+        for parent in PurePosixPath(path).parents:
+            relative = PurePosixPath(path).relative_to(parent)
+            for lock_file in locks.get(parent, ()):
+                if relative in _possible_files(lock_file):
+                    return lock_file
+        return None
+
+    @cached_property
+    def _old_locks(self) -> Mapping[PurePosixPath, list[ReviewedLock]]:
+        return _by_directory(self.old)
+
+    @cached_property
+    def _new_locks(self) -> Mapping[PurePosixPath, list[ReviewedLock]]:
+        return _by_directory(self.new)
+
+
+def _by_directory(locks: Mapping[str, ReviewedLock]) -> Mapping[PurePosixPath, list[ReviewedLock]]:
+    directories: dict[PurePosixPath, list[ReviewedLock]] = {}
+    for lock_file in locks.values():
+        directories.setdefault(lock_file.directory, []).append(lock_file)
+    return directories
+
+
+def _possible_files(lock_file: ReviewedLock) -> set[PurePosixPath]:
+    lock = lock_file.lock
+    possible = {*lock.files, *paths.generated_files(lock.site)}
+    if lock.inputs.project:
+        possible.add(lock.inputs.project.wiring(lock.site))
+    return possible
+
+
+def is_watched(path: str, recorded: Set[str]) -> bool:
+    """Return whether a change of a file has to be explained; locks and accepted drift are reported on their own."""
+    if is_lock(path) or is_accepted_list(path):
+        return False
+    return path in recorded or reader(path) is not None
+
+
+def is_lock(path: str) -> bool:
+    """Return whether a path is that of a lock."""
+    return PurePosixPath(path).match(str(paths.LOCKS))
+
+
+def is_accepted_list(path: str) -> bool:
+    """Return whether a path is that of a list of accepted drift."""
+    return PurePosixPath(path).match(str(paths.ACCEPTED_DRIFT))
+
+
+def file_changes(changes: list[ChangedFile], explanation: Explanation) -> Iterator[Finding]:
+    """Yield a finding for each change that no reported change of a spec, an input or gen explains."""
+    for change in changes:
+        if change.submodule:
+            message = "the submodule moved to another commit"
+            yield _finding(change, "", message, (change.submodule,))
+            continue
+        owner = explanation.owner(change.path, is_new=True)
+        if owner:
+            yield from _generated(change, owner, explanation)
+        elif change.after is None and explanation.owner(change.path, is_new=False):
+            continue  # it went with its lock, which is a finding
+        else:
+            yield _foreign(change)
+
+
+def _generated(
+    change: ChangedFile, owner: ReviewedLock, explanation: Explanation
+) -> Iterator[Finding]:
+    site = owner.lock.site
+    artifact = explanation.artifacts(owner).get(change.path)
+    is_explained = owner.path in explanation.changed
+    if change.link:
+        yield _finding(change, site, "is a link now", (f"to {change.link}",))
+    elif artifact is None:
+        if change.after is None and is_explained:
+            return
+        if change.after is None:
+            yield _finding(change, site, "was deleted, and no input of its site changed")
+        else:
+            message = f"{_kind(change)}, and gen does not generate it for {site}"
+            yield _finding(change, site, message, _lines(change))
+    elif change.after is None:
+        yield _finding(change, site, "was deleted, and its spec compiles to it")
+    elif change.after != artifact.content:
+        message = f"{_kind(change)}, and is not what its spec compiles to"
+        expected = replace(change, before=artifact.content)
+        yield _finding(change, site, message, _lines(expected))
+    elif change.executable != bool(artifact.mode & 0o100):
+        yield _finding(change, site, "its mode is not that of the generated file")
+    elif not is_explained:
+        message = "was changed back to what its spec compiles to"
+        yield _finding(change, site, message, weight=Weight.TUNING)
+
+
+def _foreign(change: ChangedFile) -> Finding:
+    programs = reader(change.path)
+    if programs:
+        message = f"{_kind(change)}; gen does not generate it, and {programs} may read it"
+    else:
+        message = f"{_kind(change)}, and no lock records it any more"
+    details = (f"to {change.link}",) if change.link else _lines(change)
+    return _finding(change, "", message, details)
+
+
+def _kind(change: ChangedFile) -> str:
+    if change.link:
+        return "is a link now"
+    if change.before is None:
+        return "was added"
+    if change.after is None:
+        return "was removed"
+    if change.before == change.after:
+        return "has another mode"
+    return "was changed"
+
+
+def _lines(change: ChangedFile) -> tuple[str, ...]:
+    """Return the lines that were added and removed, with secrets masked."""
+    before, after = change.before or b"", change.after or b""
+    if _BINARY in before + after:
+        return ("a binary file",)
+    old, new = _text_lines(before), _text_lines(after)
+    is_env_file = PurePosixPath(change.path).name.startswith(".env")
+    # The values of variables are secrets more often than not; the names say what is set.
+    shown_old = masked(old, new, is_env_file)
+    shown_new = masked(new, old, is_env_file)
+    details = []
+    for line in list(unified_diff(shown_old, shown_new, n=0))[_HEADER_LINES:]:
+        if line.startswith("+"):
+            details.append(f"added {line[1:].rstrip()}")
+        elif line.startswith("-"):
+            details.append(f"removed {line[1:].rstrip()}")
+    if len(details) > _MOST_LINES:
+        rest = len(details) - _MOST_LINES
+        details = [*details[:_MOST_LINES], f"and {rest} more lines; git diff shows them"]
+    return tuple(details)
+
+
+def _text_lines(content: bytes) -> list[str]:
+    return content.decode(errors="replace").split("\n")
+
+
+def _finding(
+    change: ChangedFile,
+    site: str,
+    message: str,
+    details: tuple[str, ...] = (),
+    weight: Weight = Weight.TRUST,
+) -> Finding:
+    return Finding(
+        rule=weight,
+        level=LEVELS[weight],
+        message=message,
+        site=site,
+        file=change.path,
+        path=change.location,
+        key=change.path,
+        details=details,
+    )

@@ -1,0 +1,281 @@
+"""Pull requests that lead users elsewhere without a change of the spec that a reviewer reads.
+
+Each row was tried against a real repository. The review names it as a change of trust, or refuses it, both before
+the commit and after.
+"""
+
+import json
+import shlex
+from dataclasses import dataclass
+
+import pytest
+from history import commit, git, shell
+from running import Gen
+
+DIGEST = """\
+old=$(sha256sum ssh/aster.conf | cut -d' ' -f1)
+sed -i 's/login.aster.example/login.aster.evil/' ssh/aster.conf
+new=$(sha256sum ssh/aster.conf | cut -d' ' -f1)
+sed -i "s/$old/$new/" .gen/aster.lock"""
+EVIL_SPEC = "sed 's/aster.example/aster.evil/g' site_specs/aster.yaml"
+AGAIN = "gen site {} --user ada --no-project --force"
+OVERRIDE = "gen site ./site_specs/aster.yaml --user ada --no-project --force --set {}"
+EDIT = "sed -i 's/login.aster.example/login.aster.evil/' ssh/aster.conf"
+
+
+@dataclass(frozen=True)
+class Evasion:
+    """A pull request: the commands that change the repository, and the finding that names it."""
+
+    commands: tuple[str, ...]
+    finding: str
+    before: tuple[str, ...] = ()
+    """Commands on main, before the branch starts."""
+
+
+EVASIONS = {
+    "output and digest edited together": Evasion(
+        (DIGEST,), "ssh/aster.conf: was changed, and is not what its spec compiles to"
+    ),
+    "an edit of a generated file": Evasion(
+        (EDIT,), "ssh/aster.conf: was changed, and is not what its spec compiles to"
+    ),
+    "an edit hidden beside a change of the spec": Evasion(
+        ("sed -i 's/port: 2222/port: 2223/' site_specs/aster.yaml", AGAIN.format("aster"), EDIT),
+        "ssh/aster.conf: was changed, and is not what its spec compiles to",
+    ),
+    "lock deleted": Evasion(
+        ("rm .gen/aster.lock", EDIT), "the lock of aster was removed, and files that it records"
+    ),
+    "lock deleted in a directory with a marker file": Evasion(
+        (
+            "rm teams/a/.gen/cedar.lock",
+            "touch teams/a/pyvenv.cfg",
+            "echo '  ProxyCommand evil' >> teams/a/ssh/cedar.conf",
+        ),
+        "the lock of cedar was removed, and files that it records stay unchecked",
+    ),
+    "generated file deleted": Evasion(
+        ("rm teams/a/ssh/cedar.conf",), "teams/a/ssh/cedar.conf: was deleted, and its spec compiles"
+    ),
+    "spec in a directory that begins with two dots": Evasion(
+        (f"mkdir ..x; {EVIL_SPEC} > ..x/aster.yaml", AGAIN.format("./..x/aster.yaml")),
+        "site_specs/aster.yaml → ..x/aster.yaml",
+    ),
+    "spec in a directory that begins with two dots, changed later": Evasion(
+        ("sed -i 's/login.aster.example/login.aster.evil/' ..x/aster.yaml",),
+        "login.aster.example → login.aster.evil",
+        before=("mkdir ..x; mv site_specs/aster.yaml ..x", AGAIN.format("./..x/aster.yaml")),
+    ),
+    "spec at an absolute path": Evasion(
+        (
+            'sed -i \'s#"path": "site_specs/aster.yaml"#"path": "/tmp/aster.yaml"#\' .gen/aster.lock',
+        ),
+        "inputs.spec.path: /tmp/aster.yaml is absolute",
+    ),
+    "spec outside the repository": Evasion(
+        ('sed -i \'s#"path": "site_specs/aster.yaml"#"path": "../aster.yaml"#\' .gen/aster.lock',),
+        "inputs.spec.path: ../aster.yaml leaves the repository",
+    ),
+    "spec behind a link": Evasion(
+        ("sed -i 's/login.aster.example/login.aster.evil/' library/aster.yaml",),
+        "login.aster.example → login.aster.evil",
+        before=(
+            "mkdir library; mv site_specs/aster.yaml library/",
+            "ln -s ../library/aster.yaml site_specs/",
+        ),
+    ),
+    "spec becomes a link": Evasion(
+        (
+            f"{EVIL_SPEC} > notes.txt; ln -sf ../notes.txt site_specs/aster.yaml",
+            AGAIN.format("./site_specs/aster.yaml"),
+        ),
+        "login.aster.example → login.aster.evil",
+    ),
+    "directory of specs behind a link": Evasion(
+        ("sed -i 's/login.aster.example/login.aster.evil/' library/aster.yaml",),
+        "login.aster.example → login.aster.evil",
+        before=("mv site_specs library; ln -s library site_specs",),
+    ),
+    "spec of a lock outside the directory of specs": Evasion(
+        ("sed -i 's/login.aster.example/login.aster.evil/' teams/aster.yml",),
+        "login.aster.example → login.aster.evil",
+        before=("mv site_specs/aster.yaml teams/aster.yml", AGAIN.format("./teams/aster.yml")),
+    ),
+    "outputs moved to a new directory": Evasion(
+        (
+            "mkdir next; git mv ssh .gen next/",
+            "sed -i 's/login.aster.example/login.aster.evil/' next/ssh/aster.conf",
+        ),
+        "next/.gen/aster.lock: the lock of aster moved from .gen/aster.lock",
+    ),
+    "outputs in a second directory": Evasion(
+        ("gen site ./site_specs/aster.yaml --user eve --no-project --out next",),
+        "user: eve",
+    ),
+    "override in a lock": Evasion(
+        (OVERRIDE.format("hosts.aster.host=evil.example"),),
+        "overrides of the spec (--set) changed",
+    ),
+    "override in the lock of a repository with catalogue sites only": Evasion(
+        ("gen site mila --user ada --no-project --force --set hosts.mila.host=evil.example",),
+        "overrides of the spec (--set) changed",
+        before=(
+            "git rm -rq ssh .gen teams site_specs; rm -rf ssh .gen teams site_specs .env*",
+            "gen site mila --user ada --no-project",
+        ),
+    ),
+    "weak sources accepted": Evasion(
+        ('sed -i \'s/"user": "ada"/"accept_unverified": true, &/\' .gen/aster.lock',),
+        "acceptance of weak sources changed",
+    ),
+    "another user": Evasion(
+        ("gen site ./site_specs/aster.yaml --user eve --no-project --force",),
+        "user values changed",
+    ),
+    "another key file": Evasion(
+        (
+            "gen site ./site_specs/aster.yaml --user ada --no-project --force --identity-file ~/.ssh/shared",
+        ),
+        "user values changed",
+    ),
+    "catalogue site instead of the reviewed spec": Evasion(
+        (
+            "cp site_specs/aster.yaml site_specs/mila.yaml; sed -i 's/^site: .*/site: mila/' site_specs/mila.yaml",
+        ),
+        "the site mila is new; its users trust all of this",
+    ),
+    "site renamed with another key": Evasion(
+        (
+            f"{EVIL_SPEC} | sed 's/^site: aster/site: bster/' > site_specs/bster.yaml",
+            "git rm -q site_specs/aster.yaml",
+        ),
+        "the site bster is new; its users trust all of this",
+    ),
+    "second spec of one name": Evasion(
+        (f"mkdir more; {EVIL_SPEC} > site_specs/zzz.yaml",),
+        "aster",
+    ),
+    "file beside ours for ssh": Evasion(
+        ("printf 'Host aster\\n  ProxyCommand evil\\n' > ssh/00-first.conf",),
+        "ssh/00-first.conf: was added; gen does not generate it, and ssh may read it",
+    ),
+    "config beside ours for ssh": Evasion(
+        ("printf 'Host *\\n  ProxyCommand evil\\n' > ssh/config",), "ssh/config: was added"
+    ),
+    "drop-in beside ours for systemd": Evasion(
+        (
+            "mkdir -p systemd/gen-cert-aster.service.d",
+            "printf '[Service]\\nExecStartPre=evil\\n' > systemd/gen-cert-aster.service.d/x.conf",
+        ),
+        "systemd/gen-cert-aster.service.d/x.conf: was added",
+    ),
+    "agent beside ours for launchd": Evasion(
+        ("mkdir -p launchd; echo '<plist/>' > launchd/evil.plist",), "launchd/evil.plist: was added"
+    ),
+    "another .env": Evasion(
+        ("echo BASH_ENV=evil.sh > .env",), ".env: was added; gen does not generate it"
+    ),
+    ".envrc in a subdirectory": Evasion(
+        ("mkdir -p tools; echo 'evil' > tools/.envrc",), "tools/.envrc: was added"
+    ),
+    "TOML that the project would load": Evasion(
+        ("mkdir -p p/src/p/sites; echo 'x=1' > p/src/p/sites/evil.toml",),
+        "p/src/p/sites/evil.toml: was added; gen does not generate it, and the Dagster project",
+    ),
+    "compose file": Evasion(
+        ("echo 'services: {}' > compose.override.yaml",), "compose.override.yaml: was added"
+    ),
+    "docs address, one pull request earlier": Evasion(
+        ("sed -i 's#^docs: .*#docs: https://aster.evil/#' site_specs/aster.yaml",),
+        "https://docs.aster.example/ → https://aster.evil/",
+    ),
+    # Our own ideas.
+    "directory for ssh becomes a link": Evasion(
+        (
+            "mv ssh elsewhere; ln -s elsewhere ssh",
+            "echo '  ProxyCommand evil' >> elsewhere/aster.conf",
+        ),
+        "ssh: is a link now",
+    ),
+    "target of a link that ssh reads": Evasion(
+        ("echo '  ProxyCommand evil' >> elsewhere/notes.txt",),
+        "ssh/extra.conf: was changed; gen does not generate it, and ssh may read it",
+        before=(
+            "mkdir elsewhere; echo '# none' > elsewhere/notes.txt",
+            "ln -s ../elsewhere/notes.txt ssh/extra.conf",
+        ),
+    ),
+    "capitals in the name of a directory": Evasion(
+        ("mkdir -p SSH; echo 'Host *' > SSH/config",), "SSH/config: was added"
+    ),
+    "generated file becomes executable": Evasion(
+        ("chmod 755 ssh/aster.conf",), "ssh/aster.conf: its mode is not that of the generated file"
+    ),
+    "address of a submodule": Evasion(
+        (
+            "printf '[submodule \"x\"]\\n\\tpath = x\\n\\turl = https://evil.example/x\\n' > .gitmodules",
+        ),
+        ".gitmodules: was added",
+    ),
+    "name of a file with a line break": Evasion(
+        ("printf 'Host *\\n' > $'ssh/a\\n.conf'",), "gen does not generate it, and ssh may read it"
+    ),
+    "file of ssh that is not text": Evasion(
+        ("printf '\\0' > ssh/aster.conf",), "is not what its spec compiles to"
+    ),
+    "lock that nobody can read": Evasion(
+        ("echo '{' > .gen/aster.lock",), ".gen/aster.lock: is not valid JSON"
+    ),
+    "lock of a site under the name of another": Evasion(
+        ("cp .gen/aster.lock .gen/zeta.lock",), ".gen/zeta.lock: is the lock of another site, aster"
+    ),
+    "known hosts elsewhere": Evasion(
+        ("mkdir -p etc; echo '* ssh-ed25519 AAAA' > etc/ssh_known_hosts",),
+        "etc/ssh_known_hosts: was added",
+    ),
+    "digest in a lock without its file": Evasion(
+        ('sed -i \'s/"sha256": "[0-9a-f]\\{8\\}/"sha256": "00000000/\' .gen/aster.lock',),
+        ".gen/aster.lock: records",
+    ),
+    "settings of gen in the repository": Evasion(
+        ("echo 'a: b' > .gen/config.yaml",), ".gen/config.yaml: was added"
+    ),
+}
+
+
+def run(gen: Gen, commands: tuple[str, ...]) -> None:
+    for command in commands:
+        if command.startswith("gen "):
+            result = gen(*shlex.split(command)[1:])
+            assert result.status == 0, result.err
+        else:
+            shell(command)
+
+
+def grave_findings(gen: Gen, *revisions: str) -> list[str]:
+    """Return what a review reports as trust or refuses, a text for each finding."""
+    report = json.loads(gen("review", *revisions, "--format", "json").out)
+    texts = []
+    for finding in report["findings"]:
+        if finding["rule"] in ("trust", "refused"):
+            texts.append(
+                "\n".join([f"{finding['file']}: {finding['message']}", *finding["details"]])
+            )
+    return texts
+
+
+@pytest.mark.parametrize(
+    "evasion", [pytest.param(item, id=name) for name, item in EVASIONS.items()]
+)
+def test_a_review_names_an_evasion_as_trust(
+    writing_gen: Gen, reading_gen: Gen, evasion: Evasion
+) -> None:
+    run(writing_gen, evasion.before)
+    commit("Before the branch")
+    git("switch", "--quiet", "--create", "proposal")
+    run(writing_gen, evasion.commands)
+    in_work_tree = grave_findings(reading_gen, "main")
+    assert evasion.finding in "\n".join(in_work_tree)
+    commit("The proposal")
+    assert grave_findings(reading_gen, "main", "proposal") == in_work_tree
