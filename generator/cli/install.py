@@ -22,10 +22,12 @@ from generator.install import (
     side_effects,
 )
 from generator.install import plan as planning
+from generator.install.known_names import known_names
 from generator.install.mode import Mode
 from generator.install.name_conflicts import name_conflicts
 from generator.install.permissions import loose_permissions
 from generator.install.plan import HomePlan, SiteFiles
+from generator.install.shadowing import site_names
 from generator.loading import inputs
 from generator.renewal.status import lingers
 from generator.ssh.config_files import Files
@@ -290,6 +292,13 @@ def _allow_names(request: _Request) -> bool:
         installed = planning.installed_conf(request.home, site_files.name)
         if installed:
             allowed.update(foreign_names(installed))
+        earlier_names = site_names(installed or b"")
+        for name in known_names(request.home, site_files.conf):
+            if name not in allowed and name not in earlier_names:
+                problems.append(
+                    f"{name}: your known_hosts has a key for it that the spec of {site_files.name} "
+                    f"does not pin; to allow that, add --allow-name {shlex.quote(name)}"
+                )
         for name in foreign_names(site_files.conf):
             if name not in allowed:
                 problems.append(

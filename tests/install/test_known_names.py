@@ -1,0 +1,103 @@
+"""A name that only known_hosts holds is the user's, unless the site leads to the same machine."""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from homes import spec, tree
+from running import Gen
+
+from generator.ssh.keys import fingerprint
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
+OTHER_KEY = KEY.replace("AABAgME", "AABAgMF")
+SOURCES = {"page": {"url": "https://docs.example.org", "checked": "2026-11-01"}}
+
+
+def site(host: dict[str, Any], key: str | None = None, alias: str = "nas") -> Path:
+    """Write the spec of a site with a host, of which it may pin a key."""
+    more: dict[str, Any] = {}
+    if key:
+        pins = {"hosts": alias, "source": "page", "fingerprints": {"ed25519": fingerprint(key)}}
+        more = {"host_keys": {"login": pins}, "sources": SOURCES}
+    return spec(Path(), hosts={alias: host}, **more)
+
+
+@pytest.fixture(params=[False, True], ids=["plain", "hashed"])
+def record_key(
+    request: pytest.FixtureRequest, home: Path, need: Callable[..., None]
+) -> Callable[[str], None]:
+    """Write known_hosts with a key for a name, as ssh writes it."""
+    need("ssh-keygen", "ssh")
+
+    def write(name: str) -> None:
+        path = home / ".ssh/known_hosts"
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        path.write_text(f"# mine\n@cert-authority * {OTHER_KEY}\n{name} {KEY}\n")
+        if request.param:
+            subprocess.run(["ssh-keygen", "-q", "-H", "-f", path], check=True, capture_output=True)
+            path.with_name("known_hosts.old").unlink()
+            assert name not in path.read_text()
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("recorded", "name", "host", "key"),
+    [
+        pytest.param("nas", "nas", {"host": "evil.example"}, None, id="an alias for another host"),
+        pytest.param("nas", "nas", {"host": "evil.example"}, OTHER_KEY, id="and with its pin"),
+        pytest.param("NAS.home", "nas.home", {"host": "nas.home"}, OTHER_KEY, id="another pin"),
+        pytest.param(
+            "[nas.home]:2222",
+            "nas.home",
+            {"host": "nas.home", "port": 2222},
+            OTHER_KEY,
+            id="a port",
+        ),
+    ],
+)
+def test_a_name_of_known_hosts_with_another_key_needs_consent(
+    gen: Gen,
+    home: Path,
+    record_key: Callable[[str], None],
+    recorded: str,
+    name: str,
+    host: dict[str, Any],
+    key: str | None,
+) -> None:
+    record_key(recorded)
+    path = site(host, key)
+    before = tree(home)
+    result = gen("install", str(path), "--yes")
+    assert (result.status, result.err) == (
+        2,
+        f"{name}: your known_hosts has a key for it that the spec of ours does not pin; "
+        f"to allow that, add --allow-name {name}\nNothing was written.\n",
+    )
+    assert tree(home) == before
+    assert gen("install", str(path), "--yes", "--allow-name", name).status == 0
+    assert gen("install", str(path), "--yes", "--user", "ada").status == 0
+
+
+@pytest.mark.parametrize(
+    ("recorded", "host", "key"),
+    [
+        pytest.param("nas.home", {"host": "nas.home"}, KEY, id="the pinned key"),
+        pytest.param("nas", {"host": "nas.home"}, KEY, id="an alias of the same machine"),
+        pytest.param("nas.home", {"host": "nas.home"}, None, id="ssh compares the key itself"),
+        pytest.param("other", {"host": "nas.home"}, OTHER_KEY, id="another name"),
+    ],
+)
+def test_a_name_of_known_hosts_that_leads_to_the_same_machine_is_the_site_s(
+    gen: Gen,
+    home: Path,
+    record_key: Callable[[str], None],
+    recorded: str,
+    host: dict[str, Any],
+    key: str | None,
+) -> None:
+    record_key(recorded)
+    assert gen("install", str(site(host, key)), "--yes").status == 0
