@@ -12,8 +12,7 @@ from pathlib import PurePosixPath
 SSH = PurePosixPath(".ssh")
 SSH_CONFIG = SSH / "config"
 SITE_CONFIGS = SSH / "gen.d"
-CONTROL_SOCKET = "~/.ssh/gen-%C"
-"""ControlPath of a site's shared connections, as ssh_config(5) writes it."""
+CONTROL_SOCKET_PREFIX = "gen-"
 STATE = PurePosixPath(".local/state/gen")
 HOME_BACKUPS = STATE / "backup"
 INSTALL_RECORDS = STATE / "install"
@@ -206,6 +205,14 @@ def renewal_files(site: str) -> list[PurePosixPath]:
     """Return the files that stay after a renewal: when it is due, its state, lock and secrets."""
     names = [f"{site}.json", f"{site}.lock", f"{site}.secrets"]
     return [renewal_due(site), *[STATE / name for name in names]]
+
+
+def control_socket(policy: str, directory: str = "~/.ssh") -> str:
+    """Return the ControlPath of shared connections, as ssh_config(5) writes it.
+
+    `policy` stands for how a connection is let in.
+    """
+    return f"{directory}/{CONTROL_SOCKET_PREFIX}{policy}-%C"
 
 
 def header(site: str, command: str = "gen site") -> str:

@@ -6,7 +6,7 @@ Do not edit: `python templates/compile.py` writes this file.
 from collections.abc import Iterator
 from typing import Any
 
-DIGEST = "58d908d64b46"
+DIGEST = "bc93445213f5"
 
 
 def _value(value: object) -> str:
@@ -149,10 +149,15 @@ def ssh_config(*, blocks: Any, header: Any, renewed: Any, title: Any) -> Iterato
             yield "# "
             yield _value(comment)
             yield "\n"
-        if block.names:
-            yield "Host "
-            yield _value(" ".join(block.names))
+        if block.is_match:
+            yield "Match host "
+            yield _value(",".join(block.names))
             yield "\n"
+        else:
+            if block.names:
+                yield "Host "
+                yield _value(" ".join(block.names))
+                yield "\n"
         for keyword, value in block.settings:
             yield "    "
             yield _value(keyword)

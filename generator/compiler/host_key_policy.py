@@ -71,21 +71,14 @@ def known_hosts_name(name: str, port: int) -> str:
     return f"[{name.lower()}]:{port}"
 
 
-def host_key_settings(pinned: Pins | None, port: int) -> list[tuple[str, str]]:
+def host_key_settings(pinned: Pins | None, rule: "KeyRule") -> list[tuple[str, str]]:
     """Return the settings that make ssh accept the pinned keys only, or ask if nothing is pinned.
 
-    ssh runs KnownHostsCommand (OpenSSH 8.5) with the host's name for known_hosts and the key's
-    type, base64 and fingerprint. It reads the output as lines of known_hosts. An older client
-    ignores the command and refuses the host.
+    ssh runs KnownHostsCommand (OpenSSH 8.5) for each key that a host offers, and reads its output
+    as lines of known_hosts. An older client ignores the command and refuses the host.
     """
     if pinned is None:
         return [("StrictHostKeyChecking", "ask")]
-    script = []
-    if pinned.fingerprints:
-        script.append(f'case "$3" in {"|".join(pinned.fingerprints)}) echo "$0 $1 $2";; esac')
-    for authority in pinned.authorities:
-        name = known_hosts_name(authority.hosts, port)
-        script.append(f'echo "@cert-authority {name} {authority.key}"')
     settings = []
     if pinned.algorithms:
         settings.append(("HostKeyAlgorithms", pinned.algorithms))
@@ -93,9 +86,56 @@ def host_key_settings(pinned: Pins | None, port: int) -> list[tuple[str, str]]:
         ("StrictHostKeyChecking", "yes"),
         ("UpdateHostKeys", "no"),
         ("VerifyHostKeyDNS", "no"),
+        # ssh passes the fingerprint to the command in the format of this option.
+        ("FingerprintHash", "sha256"),
         # No key that the user or the administrator accepted earlier may count.
         ("UserKnownHostsFile", "/dev/null"),
         ("GlobalKnownHostsFile", "/dev/null"),
-        ("KnownHostsCommand", f"/bin/sh -c '{'; '.join(script)}' %H %t %K %f"),
+        ("KnownHostsCommand", _command(pinned, rule)),
     ]
     return settings
+
+
+@dataclass(frozen=True)
+class KeyRule:
+    """The part of a machine's policy for host keys that does not depend on the keys."""
+
+    site: str
+    port: int
+    names: tuple[str, ...] = ()
+    """The names and patterns of its Host block, if ssh reads the settings from one."""
+
+
+def _command(pinned: Pins, rule: KeyRule) -> str:
+    """Return the command that prints a known_hosts line for a pinned key.
+
+    Its arguments are the host's name for known_hosts ($0), the key's type ($1), base64 ($2) and
+    fingerprint ($3), the reason of the question ($4) and the name that the user typed ($5).
+    """
+    script = []
+    if pinned.fingerprints:
+        accepted = "|".join(pinned.fingerprints)
+        script.append(f'case "$3" in {accepted}) echo "$0 $1 $2"; exit;; esac')
+    for authority in pinned.authorities:
+        name = known_hosts_name(authority.hosts, rule.port)
+        script.append(f'echo "@cert-authority {name} {authority.key}"')
+    message = (
+        f'echo "gen: {rule.site}: the key that $0 offers is not one of the pinned keys; '
+        f'compare them: gen status {rule.site} --live" >&2'
+    )
+    # Before the key exchange ssh asks which algorithms to prefer, without a key. CheckHostIP asks
+    # again, for the address.
+    unpinned = f'case "$4" in HOSTNAME) {message};; esac'
+    certificate = f"*{CERTIFICATE_SUFFIX}) ;; " if pinned.authorities else ""
+    script.append(f'case "$1" in NONE*) exit;; {certificate}*) {unpinned};; esac')
+    names = "|".join(name for name in rule.names if not name.startswith("!"))
+    if names:
+        # With CanonicalizeHostname, ssh reads its files for the typed name first. If only the
+        # canonical name is the site's, a `Host *` of the user's has set StrictHostKeyChecking and
+        # UserKnownHostsFile by then, and ssh could accept the key nevertheless.
+        script.append(f'case "$5" in {names}) exit;; esac')
+        if pinned.authorities:
+            signers = " ".join(f"-e {fingerprint(ca.key)}" for ca in pinned.authorities)
+            script.append(f'echo "$1 $2" | ssh-keygen -L -f - | grep -qF {signers} && exit')
+        script.append("kill $PPID")
+    return f"/bin/sh -c '{'; '.join(script)}' %H %t %K %f %I %n"

@@ -205,6 +205,8 @@ def _lines_for(conf: bytes, name: str) -> list[Line]:
     for line in lines(conf):
         if line.keyword == "host":
             applies = matches(line.arguments, name)
+        elif line.keyword == "match":
+            applies = False
         elif applies:
             findings.append(line)
     return findings

@@ -35,11 +35,11 @@ def windows_copy(conf: bytes) -> bytes:
 
 
 def _with_block_numbers(conf: bytes) -> list[tuple[int, Line]]:
-    """Return each line with the number of its Host block."""
+    """Return each line with the number of its Host or Match block."""
     numbered_lines: list[tuple[int, Line]] = []
     block = 0
     for line in lines(conf):
-        if line.keyword == "host":
+        if line.keyword in ("host", "match"):
             block += 1
         numbered_lines.append((block, line))
     return numbered_lines

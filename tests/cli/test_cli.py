@@ -302,7 +302,7 @@ def test_dry_run_prints_a_patch_that_git_applies_and_writes_nothing(gen: Gen) ->
     gen("site", "mila", "--user", "ada")
     subprocess.run(["git", "init", "--quiet"], check=True)
     result = gen("site", "mila", "--user", "grace", "--set", "slurm.partition=main", "--dry-run")
-    assert (result.status, Path("ssh/mila.conf").read_text().count("User ada")) == (0, 3)
+    assert (result.status, Path("ssh/mila.conf").read_text().count("User ada")) == (0, 5)
     assert result.err == "3 of 3 files would change; nothing was written\n"
     subprocess.run(["git", "apply", "-"], input=result.out, text=True, check=True)
     again = gen("site", "mila", "--user", "grace", "--set", "slurm.partition=main", "--dry-run")

@@ -38,9 +38,9 @@ def site(auth: dict[str, Any] = STEP, **fields: Any) -> SiteSpec:
 
 
 def match_lines(spec: SiteSpec, profile: SiteProfile = ADA) -> list[str]:
-    """Return the Match lines of the configuration."""
+    """Return the Match lines of the configuration that run a command."""
     (artifact,) = ssh_config.emit(Account(spec, profile))
-    return [line for line in artifact.content.decode().splitlines() if line.startswith("Match")]
+    return [line for line in artifact.content.decode().splitlines() if line.startswith("Match !")]
 
 
 def match_names(spec: SiteSpec, profile: SiteProfile = ADA) -> list[list[str]]:

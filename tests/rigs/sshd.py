@@ -66,6 +66,8 @@ class Rig:
     """Servers, keys and a user, below one scratch directory; the `with` block ends the servers."""
 
     directory: Path
+    hosts: Path | None = None
+    """A file that replaces /etc/hosts for ssh."""
     _daemons: ExitStack = field(default_factory=ExitStack)
 
     def __enter__(self) -> "Rig":
@@ -179,8 +181,11 @@ class Rig:
     def compile(self, spec: Mapping[str, Any], *options: str, key: Path | None = None) -> Path:
         """Compile a spec with `gen site` for the user with a key; return the path of its config."""
         path = self.directory / f"{spec['site']}.yaml"
+        yaml = YAML(typ="safe")
+        # A value that stands in two places would become an anchor, which specs do not have.
+        yaml.representer.ignore_aliases = lambda *_: True
         with path.open("w") as file:
-            YAML(typ="safe").dump(dict(spec), file)
+            yaml.dump(dict(spec), file)
         out = self.directory / "out"
         gen = [sys.executable, "-m", "generator", "site", str(path), "--out", str(out)]
         gen += ["--user", TEST_USER.pw_name]
@@ -201,6 +206,8 @@ class Rig:
         mounted over the real home directory, for this one command.
         """
         ssh = ["ssh", "-F", str(config), "-o", "BatchMode=yes", *arguments]
+        if self.hosts:
+            ssh = [*mount_over("/etc/hosts", self.hosts), *ssh]
         return subprocess.run(
             [*mount_over(TEST_USER.pw_dir, self.home), *ssh],
             stdin=subprocess.DEVNULL,

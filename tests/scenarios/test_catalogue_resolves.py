@@ -26,7 +26,7 @@ from generator.schema.auth import (
     StepAuth,
     UnstatedAuth,
 )
-from generator.schema.hosts import Compute, Host
+from generator.schema.hosts import Compute, Host, Keepalive
 from generator.schema.profile import SiteProfile
 from generator.schema.site import SiteSpec
 
@@ -125,7 +125,7 @@ def names_of_site(site: str) -> Iterator[Name]:
             "remotecommand": job.command,
             # Each job has a new host key.
             "stricthostkeychecking": "false",
-            "serveraliveinterval": str(job.keepalive.interval) if job.keepalive else "0",
+            "serveraliveinterval": interval(spec, job.keepalive),
             **auth_settings(spec, spec.auth),
             **sharing_settings(spec),
         }
@@ -163,7 +163,7 @@ def host_settings(spec: SiteSpec, entry: str, host: Host) -> dict[str, str | Non
         "user": fill(spec, host.user),
         "proxyjump": fill(spec, host.via) if host.via else None,
         "forwardagent": "yes" if host.forward_agent else "no",
-        "serveraliveinterval": str(host.keepalive.interval) if host.keepalive else "0",
+        "serveraliveinterval": interval(spec, host.keepalive),
         "stricthostkeychecking": strict_checking(spec, entry),
         **auth_settings(spec, host.auth or spec.auth),
         **sharing_settings(spec),
@@ -182,6 +182,7 @@ def compute_settings(
         "port": str(nodes.port),
         "user": "ada",
         "proxyjump": fill(spec, nodes.through),
+        "serveraliveinterval": interval(spec, None),
         "stricthostkeychecking": strict_checking(spec, group),
         **auth_settings(spec, nodes.auth or spec.auth),
         **sharing_settings(spec),
@@ -221,11 +222,18 @@ def auth_settings(spec: SiteSpec, auth: Auth) -> dict[str, str | None]:
     return settings
 
 
+def interval(spec: SiteSpec, keepalive: Keepalive | None) -> str:
+    if keepalive:
+        return str(keepalive.interval)
+    # A dead connection must not be shared for long.
+    return "0" if spec.multiplexing == "forbidden" else "15"
+
+
 def sharing_settings(spec: SiteSpec) -> dict[str, str | None]:
     # The prohibition of a site overrides the preference of the user.
     if spec.multiplexing == "forbidden":
         return {"controlmaster": "false", "controlpath": None}
-    return {"controlmaster": "auto", "controlpath": "~/.ssh/gen-%C"}
+    return {"controlmaster": "auto", "controlpath": "~/.ssh/gen-"}
 
 
 NAMES = list(chain.from_iterable(map(names_of_site, SITES)))

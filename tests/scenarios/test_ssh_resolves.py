@@ -131,7 +131,9 @@ def test_ssh_jumps_over_a_login_host_to_compute_nodes_of_mila(
         "hostname": host,
         "port": "22",
         "proxyjump": "mila",
-        "serveraliveinterval": "0",
+        # The spec has none: the one for shared connections.
+        "serveraliveinterval": "15",
+        "serveralivecountmax": "2",
         "stricthostkeychecking": "true",
     }
     check(resolve(configs / "mila.conf", name), expected)
@@ -204,6 +206,7 @@ Host *
     VerifyHostKeyDNS yes
     UserKnownHostsFile ~/.ssh/known_hosts
     ServerAliveInterval 30
+    Compression yes
 """
 
 
@@ -269,7 +272,9 @@ def test_settings_of_the_user_for_all_hosts_do_not_change_the_pins(
 
 def test_settings_of_the_user_for_all_hosts_add_to_a_site(user_config: Path) -> None:
     settings = resolve(user_config, "musica")
-    assert settings["serveraliveinterval"] == ["30"]
+    # Only the keepalive of a site with shared connections is the site's own.
+    assert settings["serveraliveinterval"] == ["15"]
+    assert settings["compression"] == ["yes"]
     assert settings["identityfile"] == ["~/.ssh/id_musica", "~/.ssh/id_everywhere"]
 
 

@@ -3,9 +3,15 @@
 The file works where gen writes it (`ssh -F FILE`) and when it is included. In ssh_config the first
 value wins, so names come before patterns. An unknown keyword makes ssh refuse every host, so
 IgnoreUnknown comes first.
+
+ssh compares the names of a Host line with their case, and knows no name with a dot at its end. So
+`ssh LOGIN.EXAMPLE.ORG` would reach the machine without its pins. `Match host` ignores the case, but
+some programs that read the file know only Host. So each block is there twice.
 """
 
-from collections.abc import Iterator
+import base64
+import hashlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from generator import paths
@@ -13,14 +19,24 @@ from generator.compiler import compiled_templates
 from generator.compiler.account import Account
 from generator.compiler.artifact import Artifact
 from generator.compiler.connect_hook import match_criteria
-from generator.compiler.host_key_policy import host_key_settings, pins
+from generator.compiler.host_key_policy import KeyRule, Pins, host_key_settings, pins
 from generator.errors import GenError
 from generator.schema.auth import Auth, KerberosAuth, PublicKeyAuth, preferred_authentications
 from generator.schema.hosts import Compute, Host, JobEntry, Keepalive
-from generator.schema.site import SiteSpec
 from generator.ssh.patterns import matches
 
 Setting = tuple[str, str]
+
+# Sharing sessions would hang for as long as TCP takes to notice a dead connection, up to hours,
+# after the machine slept or changed its network. With these, it takes 45 seconds.
+_SHARED_KEEPALIVE = Keepalive(interval=15, count=2)
+# A socket's path has 107 bytes at most, so these are few; 50 bits cannot be matched by chance.
+_POLICY_LETTERS = 10
+# Options that say nothing about which machine is let in, or in which way.
+_NO_POLICY = {"ServerAliveInterval", "ServerAliveCountMax", "ConnectTimeout"}
+# A `Match host` of one site may apply to an alias of another site for the same machine, whose own
+# file does not ask for these.
+_ONLY_OWN_NAMES = {"ForwardAgent", "GSSAPIDelegateCredentials"}
 
 
 @dataclass
@@ -33,6 +49,8 @@ class Block:
     names: list[str]
     settings: list[Setting] = field(default_factory=list)
     comments: list[str] = field(default_factory=list)
+    is_match: bool = False
+    """The block is a `Match host`, which applies to the names in any case."""
 
 
 def emit(account: Account) -> Iterator[Artifact]:
@@ -40,11 +58,12 @@ def emit(account: Account) -> Iterator[Artifact]:
     _refuse_equal_aliases(account)
     site = account.site.site
     host_blocks = list(blocks(account))
+    renewal_criteria = _renewal_criteria(account, host_blocks)
     text = compiled_templates.ssh_config(
         header=paths.header(site),
         title=account.site.title,
-        renewed=_renewal_criteria(account, host_blocks),
-        blocks=host_blocks,
+        renewed=renewal_criteria,
+        blocks=[*_in_any_case(host_blocks), *host_blocks],
     )
     yield Artifact(
         path=paths.ssh_config(site),
@@ -160,32 +179,35 @@ def _host(account: Account, entry: str, host: Host, host_names: set[str]) -> Ite
     if host.network:
         comments.append(f"reached {host.network}")
     comments += _omission("User", account.missing(host.user))
-    yield Block(shared, _host_settings(account, entry, host), comments)
+    yield Block(shared, _host_settings(account, entry, host, shared), comments)
 
 
-def _host_settings(account: Account, entry: str, host: Host) -> list[Setting]:
+def _host_settings(account: Account, entry: str, host: Host, names: Iterable[str]) -> list[Setting]:
     settings = [("Port", str(host.port)), *_user(account, host.user)]
     if host.via:
         settings.append(("ProxyJump", account.fill(host.via) or ""))
     settings += _authentication(account, account.site.auth_of(host))
     if host.forward_agent:
         settings.append(("ForwardAgent", "yes"))
-    settings += _keepalive(host.keepalive)
-    settings += _sharing(account, _socket_suffix(account.site, entry))
-    settings += host_key_settings(pins(account, entry), host.port)
-    return settings
+    rule = KeyRule(account.site.site, host.port, tuple(names))
+    return _with_policy(account, settings, pins(account, entry), rule, host.keepalive)
 
 
-def _socket_suffix(site: SiteSpec, entry: str) -> str:
-    """Return a suffix that keeps apart the shared connections of entries for the same machine.
-
-    Two entries may differ in authentication or agent forwarding, and a shared connection ignores
-    the second one's.
-    """
-    addresses = [(host.host, host.port) for host in site.hosts.values()]
-    position = list(site.hosts).index(entry)
-    earlier = addresses[:position].count(addresses[position])
-    return f"-{earlier + 1}" if earlier else ""
+def _with_policy(
+    account: Account,
+    settings: list[Setting],
+    pinned: Pins | None,
+    rule: KeyRule,
+    keepalive: Keepalive | None = None,
+) -> list[Setting]:
+    """Return settings with those for host keys and for a connection that sessions share."""
+    return [
+        *settings,
+        *_sharing(account, [*settings, ("StrictHostKeyChecking", repr(pinned))], keepalive),
+        # The pins are those of this name. A canonical name could be another one.
+        ("CanonicalizeHostname", "no"),
+        *host_key_settings(pinned, rule),
+    ]
 
 
 def _compute(account: Account, group: str, nodes: Compute) -> Iterator[Block]:
@@ -208,9 +230,9 @@ def _compute(account: Account, group: str, nodes: Compute) -> Iterator[Block]:
         *_user(account, "{user}"),
         ("ProxyJump", through),
         *_authentication(account, account.site.auth_of(nodes)),
-        *_sharing(account),
-        *host_key_settings(pins(account, group), nodes.port),
     ]
+    rule = KeyRule(account.site.site, nodes.port, nodes.patterns())
+    settings = _with_policy(account, settings, pins(account, group), rule)
     comments = [f"compute nodes, through {through}"]
     comments += _omission("User", account.missing("{user}"))
     yield Block(list(nodes.patterns()), settings, comments)
@@ -226,13 +248,12 @@ def _job(account: Account, alias: str, job: JobEntry) -> Block:
         ("RequestTTY", "force"),
         ("ConnectTimeout", str(job.timeout)),
         *_authentication(account, account.site.auth),
-        *_keepalive(job.keepalive),
-        *_sharing(account),
         # A job has a new host key each time. LogLevel hides ssh's warning about it.
         ("StrictHostKeyChecking", "no"),
         ("UserKnownHostsFile", "/dev/null"),
         ("LogLevel", "ERROR"),
     ]
+    settings += _sharing(account, settings, job.keepalive)
     comments = [
         f"Starts or joins a Slurm job on {account.site.site}."
         f" `ssh {through}` must work without -F.",
@@ -279,15 +300,55 @@ def _keepalive(keepalive: Keepalive | None) -> list[Setting]:
     ]
 
 
-def _sharing(account: Account, suffix: str = "") -> list[Setting]:
+def _sharing(
+    account: Account, policy: Iterable[Setting], keepalive: Keepalive | None
+) -> list[Setting]:
     """Return the settings that share one connection between sessions.
 
-    `%C` is a hash, so the path of the socket stays below the 104 bytes that macOS allows.
+    A later session takes over the host key check and the authentication of the first. So only
+    entries with the same policy have the same socket. `%C` stands for host, port and user.
     """
     if account.site.multiplexing == "forbidden" or not account.profile.multiplexing:
-        return [("ControlMaster", "no"), ("ControlPath", "none")]
+        return [*_keepalive(keepalive), ("ControlMaster", "no"), ("ControlPath", "none")]
     return [
+        *_keepalive(keepalive or _SHARED_KEEPALIVE),
         ("ControlMaster", "auto"),
-        ("ControlPath", f"{paths.CONTROL_SOCKET}{suffix}"),
+        ("ControlPath", paths.control_socket(_policy_digest(policy))),
         ("ControlPersist", "10m"),
     ]
+
+
+def _policy_digest(policy: Iterable[Setting]) -> str:
+    settings = [setting for setting in policy if setting[0] not in _NO_POLICY]
+    letters = base64.b32encode(hashlib.sha256(repr(settings).encode()).digest()).decode()
+    # Some filesystems ignore the case of a name.
+    return letters[:_POLICY_LETTERS].lower()
+
+
+def _in_any_case(host_blocks: Iterable[Block]) -> Iterator[Block]:
+    """Yield the `Match host` blocks for names in another case, or with a dot at their end.
+
+    They come first, and the settings of an entry before its HostName, because `Match host` means
+    the HostName once there is one.
+    """
+    yield Block([], comments=["For names with capital letters or a dot at the end:"])
+    machines: list[Block] = []
+    for block in host_blocks:
+        # A job has no host name that anybody could type.
+        is_job = any(keyword == "ProxyCommand" for keyword, _ in block.settings)
+        if is_job or not block.names:
+            continue
+        with_dot = [f"{name}." for name in block.names if _may_end_with_dot(name)]
+        settings = [setting for setting in block.settings if setting[0] not in _ONLY_OWN_NAMES]
+        match = Block([*block.names, *with_dot], settings, is_match=True)
+        if settings[0][0] == "HostName":
+            machines.append(match)
+        else:
+            yield match
+    yield from machines
+
+
+def _may_end_with_dot(name: str) -> bool:
+    """Return whether a name can be a DNS name in full, and not an address or a short name."""
+    last_label = name.rpartition(".")[2]
+    return "." in name and not name.startswith("!") and not last_label.isdigit()

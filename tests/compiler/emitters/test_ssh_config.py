@@ -4,6 +4,7 @@ The scenarios test how ssh itself reads them.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +23,7 @@ OTHER = "SHA256:gfXZzaPiaYHcrPqzHvBi6v+BWRS/lXOS/zAjOKeoBJg"
 ADA = SiteProfile(user="ada")
 PASSWORD = {"method": "keyboard", "asks": "password"}
 JOB = {"through": "hpc", "proxy": "start", "command": "enter"}
+SOCKET = r"~/\.ssh/gen-[a-z2-7]{10}-%C"
 Settings = Mapping[str, str | list[str]]
 
 
@@ -208,6 +210,9 @@ def test_the_settings_of_each_authentication_method(
         "controlpath",
         "controlpersist",
         "stricthostkeychecking",
+        "canonicalizehostname",
+        "serveraliveinterval",
+        "serveralivecountmax",
     ):
         del auth_settings[keyword]
     assert auth_settings == expected
@@ -227,14 +232,14 @@ def test_a_host_may_have_another_authentication_than_the_site() -> None:
 @pytest.mark.parametrize(
     ("by_site", "by_user", "expected"),
     [
-        pytest.param("allowed", True, ("auto", "~/.ssh/gen-%C", "10m"), id="allowed"),
-        pytest.param("required", True, ("auto", "~/.ssh/gen-%C", "10m"), id="required"),
+        pytest.param("allowed", True, ("auto", SOCKET, "10m"), id="allowed"),
+        pytest.param("required", True, ("auto", SOCKET, "10m"), id="required"),
         pytest.param("forbidden", True, ("no", "none", None), id="forbidden by the site"),
         pytest.param("allowed", False, ("no", "none", None), id="switched off by the user"),
     ],
 )
 def test_sessions_share_a_connection_if_site_and_user_allow_it(
-    by_site: str, by_user: bool, expected: tuple[str | None, ...]
+    by_site: str, by_user: bool, expected: tuple[str, str, str | None]
 ) -> None:
     spec = site(
         multiplexing=by_site,
@@ -245,7 +250,7 @@ def test_sessions_share_a_connection_if_site_and_user_allow_it(
     for name in ("hpc", "hpc-job", "cn*"):
         control = settings(spec, name, profile)
         assert control.get("controlmaster") == expected[0]
-        assert control.get("controlpath") == expected[1]
+        assert re.fullmatch(expected[1], str(control.get("controlpath")))
         assert control.get("controlpersist") == expected[2]
 
 
@@ -393,6 +398,7 @@ PINNED = {
     "stricthostkeychecking": "yes",
     "updatehostkeys": "no",
     "verifyhostkeydns": "no",
+    "fingerprinthash": "sha256",
     "userknownhostsfile": "/dev/null",
     "globalknownhostsfile": "/dev/null",
 }
@@ -403,6 +409,19 @@ CERTIFICATES = (
     ",ecdsa-sha2-nistp521-cert-v01@openssh.com"
     ",rsa-sha2-512-cert-v01@openssh.com"
     ",rsa-sha2-256-cert-v01@openssh.com"
+)
+# The end of the command: a message for a key that is not pinned, and an end for a name that is not
+# the site's.
+MESSAGE = (
+    'case "$4" in HOSTNAME) echo "gen: hpc: the key that $0 offers is not one of the pinned keys; '
+    'compare them: gen status hpc --live" >&2;; esac'
+)
+UNPINNED_KEY = f'case "$1" in NONE*) exit;; *) {MESSAGE};; esac'
+UNSIGNED_KEY = f'case "$1" in NONE*) exit;; *-cert-v01@openssh.com) ;; *) {MESSAGE};; esac'
+OWN_NAME = 'case "$5" in hpc|login.example.org) exit;; esac'
+OTHER_NAME = f"{OWN_NAME}; kill $PPID"
+OTHER_SIGNER = (
+    f'{OWN_NAME}; echo "$1 $2" | ssh-keygen -L -f - | grep -qF -e {FINGERPRINT} && exit; kill $PPID'
 )
 
 
@@ -417,25 +436,26 @@ def about_host_keys(host: Settings) -> Settings:
     [
         pytest.param(
             {"fingerprints": {"ed25519": FINGERPRINT}},
-            f"""'case "$3" in {FINGERPRINT}) echo "$0 $1 $2";; esac'""",
+            f'case "$3" in {FINGERPRINT}) echo "$0 $1 $2"; exit;; esac; {UNPINNED_KEY}; {OTHER_NAME}',
             "ssh-ed25519",
             id="a fingerprint",
         ),
         pytest.param(
             {"fingerprints": {"rsa": [OTHER, FINGERPRINT]}},
-            f"""'case "$3" in {OTHER}|{FINGERPRINT}) echo "$0 $1 $2";; esac'""",
+            f'case "$3" in {OTHER}|{FINGERPRINT}) echo "$0 $1 $2"; exit;; esac; '
+            f"{UNPINNED_KEY}; {OTHER_NAME}",
             "rsa-sha2-512,rsa-sha2-256",
             id="two fingerprints of one type",
         ),
         pytest.param(
             {"keys": KEY, "fingerprints": {"ed25519": FINGERPRINT}},
-            f"""'case "$3" in {FINGERPRINT}) echo "$0 $1 $2";; esac'""",
+            f'case "$3" in {FINGERPRINT}) echo "$0 $1 $2"; exit;; esac; {UNPINNED_KEY}; {OTHER_NAME}',
             "ssh-ed25519",
             id="a whole key, and its fingerprint",
         ),
         pytest.param(
             {"authorities": {"hosts": "*.example.org", "key": KEY}},
-            f"""'echo "@cert-authority *.example.org {KEY}"'""",
+            f'echo "@cert-authority *.example.org {KEY}"; {UNSIGNED_KEY}; {OTHER_SIGNER}',
             None,
             id="an authority",
         ),
@@ -444,8 +464,8 @@ def about_host_keys(host: Settings) -> Settings:
                 "authorities": {"hosts": "*.example.org", "key": KEY},
                 "fingerprints": {"ed25519": OTHER},
             },
-            f"""'case "$3" in {OTHER}) echo "$0 $1 $2";; esac;"""
-            f""" echo "@cert-authority *.example.org {KEY}"'""",
+            f'case "$3" in {OTHER}) echo "$0 $1 $2"; exit;; esac; '
+            f'echo "@cert-authority *.example.org {KEY}"; {UNSIGNED_KEY}; {OTHER_SIGNER}',
             f"{CERTIFICATES},ssh-ed25519",
             id="an authority and a fingerprint",
         ),
@@ -455,7 +475,7 @@ def test_ssh_accepts_only_the_keys_of_the_spec(
     keys: dict[str, Any], command: str, algorithms: str | None
 ) -> None:
     host = settings(site(host_keys=host_keys(**keys)))
-    expected = PINNED | {"knownhostscommand": f"/bin/sh -c {command} %H %t %K %f"}
+    expected = PINNED | {"knownhostscommand": f"/bin/sh -c '{command}' %H %t %K %f %I %n"}
     if algorithms:
         expected["hostkeyalgorithms"] = algorithms
     assert about_host_keys(host) == expected
@@ -533,21 +553,54 @@ def test_the_key_of_the_profile_replaces_only_the_usual_key() -> None:
     assert keys == {"hpc": "/keys/ada", "gate": "/keys/ada", "robot": "~/.ssh/id_hpc_robot"}
 
 
-def test_two_entries_for_one_machine_do_not_share_a_connection() -> None:
-    """A shared connection ignores the settings of the second entry, such as agent forwarding."""
-    host = "login.example.org"
+def control_path(spec: SiteSpec, name: str) -> str:
+    return str(settings(spec, name)["controlpath"])
+
+
+def test_entries_with_another_policy_do_not_share_a_connection() -> None:
+    """A shared connection ignores the host keys and the authentication of the second entry."""
+    host = {"host": "login.example.org"}
+    spec = site(
+        hosts={
+            "hpc": host,
+            "hpc-agent": {**host, "forward_agent": True},
+            "hpc-otp": {**host, "auth": PASSWORD},
+            "hpc-outside": {**host, "via": "hpc"},
+            "hpc-pinned": host,
+        },
+        jobs={"hpc-job": JOB},
+        host_keys={
+            "all": {"hosts": "hpc-pinned", "source": "docs", "fingerprints": {"rsa": OTHER}}
+        },
+    )
+    names = (*spec.hosts, "hpc-job")
+    assert len({control_path(spec, name) for name in names}) == len(names)
+
+
+def test_two_sites_share_a_connection_to_one_machine_only_if_they_pin_the_same_keys() -> None:
+    def path(name: str, key: str) -> str:
+        spec = site(
+            site=name,
+            hosts={name: {"host": "login.example.org"}},
+            host_keys={"all": {"hosts": name, "source": "docs", "fingerprints": {"ed25519": key}}},
+            auth={"method": "publickey", "key": "~/.ssh/id"},
+        )
+        return control_path(spec, name)
+
+    assert path("one", OTHER) == path("two", OTHER)
+    assert path("one", OTHER) != path("two", FINGERPRINT)
+
+
+def test_a_shared_connection_has_a_keepalive_even_if_the_spec_has_none() -> None:
     hosts = {
-        "hpc": {"host": host},
-        "hpc-agent": {"host": host, "forward_agent": True},
-        "sftp": {"host": host, "port": 12},
+        "hpc": {"host": "login.example.org"},
+        "hpc-slow": {"host": "slow.example.org", "keepalive": {"interval": 60, "count": 9}},
     }
-    config = parsed(site(hosts=hosts))
-    paths = {name: settings_of(config, name)["controlpath"] for name in hosts}
-    assert paths == {
-        "hpc": "~/.ssh/gen-%C",
-        "hpc-agent": "~/.ssh/gen-%C-2",
-        "sftp": "~/.ssh/gen-%C",
-    }
+    spec = site(hosts=hosts)
+    for name, expected in (("hpc", ("15", "2")), ("hpc-slow", ("60", "9"))):
+        host = settings(spec, name)
+        assert (host["serveraliveinterval"], host["serveralivecountmax"]) == expected
+    assert "serveraliveinterval" not in settings(site(multiplexing="forbidden"))
 
 
 def test_short_names_that_other_sites_use_too_are_only_in_a_comment() -> None:

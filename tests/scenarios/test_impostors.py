@@ -1,0 +1,322 @@
+"""No way of naming a machine, and no ssh configuration of the user's, lets an impostor in.
+
+Each layout of machines is tried twice: with the real machine, and with one that has another host
+key, which the user's known_hosts holds. Every name is tried under every configuration. The real
+machine is never locked out, and the impostor never let in.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+import pytest
+from depth import sample
+from ports import free_port
+from sshd import PROGRAMS, Rig, SshServer, host_key_refused, logged_in, site
+
+pytestmark = pytest.mark.system
+
+HOSTS = (
+    "login.rig.test",
+    "login-1.rig.test",
+    "gate.rig.test",
+    "inner.rig.test",
+    "cn-a001.rig.test",
+)
+# ssh resolves a canonical name with a dot at its end: for a name server the same name.
+RESOLVED = (*HOSTS, *(f"{name}." for name in HOSTS))
+# The generated file comes first, as `gen install` arranges it.
+CONFIGURATIONS = {
+    "nothing else": "",
+    "no checks": "Host *\n  StrictHostKeyChecking no\n",
+    "new hosts are accepted": "Host *\n  StrictHostKeyChecking accept-new\n",
+    "no checks, and a known_hosts file": (
+        "Host *\n  StrictHostKeyChecking off\n  UserKnownHostsFile ~/.ssh/known_hosts\n"
+    ),
+    "canonical names": (
+        "CanonicalizeHostname yes\nCanonicalDomains rig.test\nHost *\n  StrictHostKeyChecking no\n"
+    ),
+    "canonical names, always": (
+        "CanonicalizeHostname always\nCanonicalDomains rig.test\nCanonicalizeMaxDots 3\n"
+        "UserKnownHostsFile ~/.ssh/known_hosts\n"
+    ),
+    "canonical names, with a block for them": (
+        "CanonicalizeHostname yes\nCanonicalDomains rig.test\n"
+        "Match canonical all\n  StrictHostKeyChecking no\n"
+    ),
+    "a second reading": "Match final all\n  StrictHostKeyChecking no\n",
+    "md5 fingerprints": "FingerprintHash md5\n",
+    "addresses are checked too": "CheckHostIP yes\nVerifyHostKeyDNS yes\nUpdateHostKeys yes\n",
+    "a global known_hosts file": (
+        "GlobalKnownHostsFile ~/.ssh/known_hosts\nHashKnownHosts yes\nHostKeyAlgorithms +ssh-rsa\n"
+    ),
+    "a shared connection of the user's": (
+        "Host *\n  ControlMaster auto\n  ControlPath ~/.ssh/mine-%C\n  StrictHostKeyChecking no\n"
+    ),
+}
+Keys = Mapping[str, Any]
+
+
+@dataclass
+class Machines:
+    """The machines of one try; the last one is the machine that is real or an impostor."""
+
+    rig: Rig
+    key: str
+    """The name of its host key: the pinned one, or another."""
+    authority: str
+    servers: dict[str, SshServer] = field(default_factory=dict)
+
+    def login(self, *lines: str) -> SshServer:
+        """Start the machine."""
+        self.servers["login"] = self.rig.serve("login", [self.key], *lines, names=RESOLVED)
+        return self.servers["login"]
+
+    def pins(self, *entries: str) -> Keys:
+        """Return the pins of the real machine."""
+        fingerprints = {"ed25519": self.rig.fingerprint("ed25519")}
+        return {"hosts": list(entries), "source": "test", "fingerprints": fingerprints}
+
+    def gate(self) -> tuple[Keys, Keys]:
+        """Start a jump host, which is always real; return its entry and its pins."""
+        self.servers["gate"] = self.rig.serve("gate", ["ed25519-gate"], names=RESOLVED)
+        fingerprints = {"ed25519": self.rig.fingerprint("ed25519-gate")}
+        pins = {"hosts": ["gate"], "source": "test", "fingerprints": fingerprints}
+        return {"host": "gate.rig.test", "port": self.servers["gate"].port, "role": "jump"}, pins
+
+
+def one_host(machines: Machines) -> Keys:
+    login = machines.login()
+    return {
+        "hosts": {"rig": {"host": "login.rig.test", "port": login.port}},
+        "host_keys": {"login": machines.pins("rig")},
+    }
+
+
+def capital_letters_in_the_spec(machines: Machines) -> Keys:
+    login = machines.login()
+    return {
+        "hosts": {"Rig": {"host": "LOGIN.Rig.test", "port": login.port}},
+        "host_keys": {"login": machines.pins("Rig")},
+    }
+
+
+def an_authority(machines: Machines) -> Keys:
+    principals = "login.rig.test"
+    certified = machines.rig.certify(machines.key, machines.authority, "-h", "-n", principals)
+    login = machines.login(f"HostCertificate {certified}-cert.pub")
+    authority = {"hosts": "*.rig.test", "key": machines.rig.public("ecdsa-ca")}
+    return {
+        "hosts": {"rig": {"host": "login.rig.test", "port": login.port}},
+        "host_keys": {"login": {"hosts": "rig", "source": "test", "authorities": authority}},
+    }
+
+
+def nodes_behind_a_balancer(machines: Machines) -> Keys:
+    login = machines.login()
+    nodes = {"alias": "rig{n}", "host": "login-{n}.rig.test", "n": "1"}
+    return {
+        "hosts": {"rig": {"host": "login.rig.test", "port": login.port, "nodes": nodes}},
+        "host_keys": {"login": machines.pins("rig")},
+    }
+
+
+def behind_a_jump_host(machines: Machines) -> Keys:
+    gate, gate_pins = machines.gate()
+    rig = {"host": "inner.rig.test", "port": machines.login().port, "via": "gate"}
+    return {
+        "hosts": {"rig": rig, "gate": gate},
+        "host_keys": {"login": machines.pins("rig"), "gate": gate_pins},
+    }
+
+
+def compute_nodes(machines: Machines) -> Keys:
+    gate, gate_pins = machines.gate()
+    port = machines.login().port
+    nodes = {"match": "cn-????", "host": "%h.rig.test", "through": "gate", "port": port}
+    return {
+        "hosts": {"gate": gate},
+        "compute": {"nodes": nodes},
+        "host_keys": {"nodes": machines.pins("nodes"), "gate": gate_pins},
+    }
+
+
+def an_ipv6_address(machines: Machines) -> Keys:
+    port = free_port()
+    machines.login("ListenAddress ::1", f"Port {port}")
+    return {
+        "hosts": {"rig": {"host": "0::1", "port": port}},
+        "host_keys": {"login": machines.pins("rig")},
+    }
+
+
+LOGIN_NAMES = ("rig", "RIG", "login.rig.test", "LOGIN.RIG.TEST", "Login.rig.test.")
+CANONICAL = ("login",)
+INNER_NAMES = ("rig", "Rig", "inner.rig.test", "INNER.rig.test", "inner.rig.test.")
+JUMPED = ("-J gate inner.rig.test", "-J GATE.rig.test. Inner.rig.test.")
+NODE_NAMES = ("cn-a001", "CN-A001", "cn-a001.rig.test", "CN-a001.RIG.test", "cn-a001.rig.test.")
+LAYOUTS: dict[str, tuple[Callable[[Machines], Keys], tuple[str, ...], tuple[str, ...]]] = {
+    "one host": (one_host, LOGIN_NAMES, CANONICAL),
+    "capital letters in the spec": (capital_letters_in_the_spec, LOGIN_NAMES, CANONICAL),
+    "an authority": (an_authority, LOGIN_NAMES, CANONICAL),
+    "nodes behind a balancer": (
+        nodes_behind_a_balancer,
+        (*LOGIN_NAMES, "rig1", "Rig1", "LOGIN-1.rig.test."),
+        (*CANONICAL, "login-1"),
+    ),
+    "behind a jump host": (behind_a_jump_host, (*INNER_NAMES, *JUMPED), ("inner",)),
+    "compute nodes": (compute_nodes, (*NODE_NAMES, "-J gate cn-a001.rig.test"), ()),
+    "an IPv6 address": (an_ipv6_address, ("rig", "RIG", "0::1"), ()),
+}
+
+
+@pytest.fixture
+def rig(tmp_path: Path, need: Callable[..., None]) -> Iterator[Rig]:
+    need(*PROGRAMS, root=True)
+    with Rig(tmp_path) as rig:
+        hosts = tmp_path / "hosts"
+        hosts.write_text(f"127.0.0.1 localhost {' '.join(RESOLVED)}\n")
+        rig.hosts = hosts
+        yield rig
+
+
+def user_configurations(rig: Rig, config: Path) -> Iterator[tuple[str, Path]]:
+    """Yield configurations of the user that include the generated one."""
+    for number, (title, text) in enumerate(sample(list(CONFIGURATIONS.items()), 4)):
+        path = rig.directory / f"config-{number}"
+        path.write_text(f"Include {config}\n{text}")
+        yield title, path
+
+
+def tries(
+    rig: Rig, config: Path, names: tuple[str, ...], canonical: tuple[str, ...]
+) -> Iterator[tuple[str, list[str]]]:
+    """Yield a title and the arguments of ssh for each name under each configuration."""
+    for title, path in user_configurations(rig, config):
+        for name in names + (canonical if title.startswith("canonical") else ()):
+            options = name.split()
+            yield f"{title}: {name}", [str(path), options[-1], *options[:-1]]
+
+
+@pytest.mark.parametrize(("layout", "names", "canonical"), LAYOUTS.values(), ids=LAYOUTS)
+def test_the_real_machine_is_not_locked_out_under_any_name_or_configuration(
+    rig: Rig,
+    layout: Callable[[Machines], Keys],
+    names: tuple[str, ...],
+    canonical: tuple[str, ...],
+) -> None:
+    machines = Machines(rig, "ed25519", "ecdsa-ca")
+    keys = layout(machines)
+    config = rig.compile(site(machines.servers["login"], {}, **keys))
+    locked_out = []
+    count = 0
+    for title, (path, name, *options) in tries(rig, config, names, canonical):
+        count += 1
+        result = rig.login(Path(path), name, *options)
+        if (result.returncode, result.stdout) != (0, "login\n"):
+            locked_out.append(f"{title}: {result.stderr}")
+    print(f"{count} logins, {len(locked_out)} locked out")  # noqa: T201 - the figures
+    assert locked_out == []
+
+
+@pytest.mark.parametrize(("layout", "names", "canonical"), LAYOUTS.values(), ids=LAYOUTS)
+def test_an_impostor_is_not_let_in_under_any_name_or_configuration(
+    rig: Rig,
+    layout: Callable[[Machines], Keys],
+    names: tuple[str, ...],
+    canonical: tuple[str, ...],
+) -> None:
+    machines = Machines(rig, "ed25519-other", "ecdsa-other")
+    keys = layout(machines)
+    config = rig.compile(site(machines.servers["login"], {}, **keys))
+    login = machines.servers["login"]
+    known_hosts = []
+    for host in (
+        "login.rig.test",
+        "login-1.rig.test",
+        "inner.rig.test",
+        "cn-a001.rig.test",
+        "0::1",
+    ):
+        for key in ("ed25519-other", "ecdsa-other"):
+            known_hosts.append(f"[{host}]:{login.port} {rig.public(key)}\n")
+    (rig.home / ".ssh/known_hosts").write_text("".join(known_hosts))
+    let_in = []
+    count = 0
+    for title, (path, name, *options) in tries(rig, config, names, canonical):
+        count += 1
+        result = rig.login(Path(path), name, *options)
+        if result.returncode == 0:
+            let_in.append(title)
+    print(f"{count} connections to an impostor, {len(let_in)} let in")  # noqa: T201 - the figures
+    assert let_in == []
+    assert login.logins() == []
+
+
+def shared_entries(rig: Rig, server: SshServer) -> tuple[Path, dict[str, bool]]:
+    """Return a configuration of two sites at one machine, and whether each entry pins another key.
+
+    The key of the machine is in known_hosts, so the entry without pins lets it in.
+    """
+    machine = {"host": "login.rig.test", "port": server.port}
+    right = {"ed25519": rig.fingerprint("ed25519-other")}
+    wrong = {"ed25519": rig.fingerprint("ed25519")}
+    first = site(server, {}, multiplexing="allowed", site="first")
+    first["hosts"] = {
+        "one": machine,
+        "one-agent": {**machine, "forward_agent": True},
+        "one-unpinned": machine,
+    }
+    first["host_keys"] = {
+        "pinned": {"hosts": ["one", "one-agent"], "source": "test", "fingerprints": wrong}
+    }
+    second = site(server, {}, multiplexing="allowed", site="second")
+    second["hosts"] = {"two": machine, "two-old": machine}
+    second["host_keys"] = {
+        "new": {"hosts": ["two"], "source": "test", "fingerprints": right},
+        "old": {"hosts": ["two-old"], "source": "test", "fingerprints": wrong},
+    }
+    includes = [f"Include {rig.compile(spec)}\n" for spec in (first, second)]
+    config = rig.directory / "config"
+    config.write_text("".join(includes))
+    known_hosts = f"[login.rig.test]:{server.port} {rig.public('ed25519-other')}\n"
+    (rig.home / ".ssh/known_hosts").write_text(known_hosts)
+    is_refused = {
+        "one": True,
+        "one-agent": True,
+        "one-unpinned": False,
+        "two": False,
+        "two-old": True,
+    }
+    return config, is_refused
+
+
+def test_no_entry_uses_a_connection_that_an_entry_with_another_policy_opened(rig: Rig) -> None:
+    server = rig.serve("login", ["ed25519-other"])
+    config, is_refused = shared_entries(rig, server)
+    pairs = 0
+    for first, second in permutations(is_refused, 2):
+        pairs += 1
+        for name in (first, second):
+            result = rig.login(config, name)
+            if is_refused[name]:
+                assert host_key_refused(result), (first, second, result)
+            else:
+                assert logged_in(result), (first, second, result)
+        for name in (first, second):
+            rig.ssh(config, "-O", "exit", name)
+    print(f"{pairs} pairs of entries, 0 let in")  # noqa: T201 - the figures
+
+
+def test_the_refusal_names_the_site_and_the_command_that_compares_the_keys(rig: Rig) -> None:
+    server = rig.serve("login", ["ed25519-other"])
+    pins = {"fingerprints": {"ed25519": rig.fingerprint("ed25519")}}
+    result = rig.login(rig.compile(site(server, pins)))
+    assert host_key_refused(result)
+    assert (
+        f"gen: rig: the key that [localhost]:{server.port} offers is not one of the pinned keys; "
+        "compare them: gen status rig --live\n"
+    ) in result.stderr
+    assert result.stderr.count("gen: ") == 1
