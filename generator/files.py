@@ -176,3 +176,14 @@ def _refuse_other_kinds(path: Path, status: os.stat_result) -> None:
 
 def _is_null_device(status: os.stat_result) -> bool:
     return stat.S_ISCHR(status.st_mode) and status.st_rdev == Path(os.devnull).stat().st_rdev
+
+
+def conflict_line(content: bytes) -> int | None:
+    """Return the line of the first marker that git left of a merge conflict, if there is one.
+
+    A middle marker alone is no conflict: seven equals signs underline a title in Markdown.
+    """
+    for number, line in enumerate(content.splitlines(), 1):
+        if line.startswith((b"<<<<<<< ", b">>>>>>> ")):
+            return number
+    return None

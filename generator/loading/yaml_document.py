@@ -15,6 +15,7 @@ from functools import cache
 from typing import Any
 
 from generator.errors import GenError
+from generator.files import conflict_line
 
 LARGEST = 128 * 1024  # bytes; a spec takes some 10 kB
 DEEPEST = 16  # levels
@@ -125,6 +126,12 @@ def parse(content: bytes, name: str) -> Node:
     """
     if len(content) > LARGEST:
         raise GenError(f"{name}:1: has {len(content)} bytes; a spec has at most {LARGEST}")
+    # The grammar would report its own troubles with the markers, and point elsewhere.
+    conflict = conflict_line(content)
+    if conflict:
+        raise GenError(
+            f"{name}:{conflict}: has a merge conflict; keep one of the sides and delete the markers"
+        )
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from generator.compiler.artifact import Artifact
 from generator.compiler.digests import digest
+from generator.files import conflict_line
 from generator.formatting import listed
 from generator.workspace.lock import Lock, RecordedInputs, Written
 from generator.workspace.plan import Action, Actual, Change
@@ -120,6 +121,9 @@ def _different(
         if inputs:
             return _stale(change, inputs, "differs from the compiled spec")
         return Drift(change, Cause.EDITED, "was edited, and its digest in the lock with it")
+    if conflict_line(file.content):
+        reason = "has a merge conflict; gen site --all --force replaces the file"
+        return Drift(change, Cause.EDITED, reason)
     # Git for Windows converts line ends at a checkout (git-config(1), core.autocrlf): ssh and
     # systemd then misread the file.
     if file.content.replace(b"\r\n", b"\n") == artifact.content:

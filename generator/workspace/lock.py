@@ -14,6 +14,7 @@ from generator import codec, paths
 from generator.compiler.artifact import Artifact, Owner
 from generator.compiler.digests import digest
 from generator.errors import GenError
+from generator.files import conflict_line
 from generator.schema.names import SLUG
 from generator.schema.project import Project
 
@@ -117,7 +118,7 @@ def parse(
 
 def has_conflict_markers(content: bytes) -> bool:
     """Return whether git left the markers of a merge conflict in a lock."""
-    return any(line.startswith((b"<<<<<<< ", b">>>>>>> ")) for line in content.splitlines())
+    return conflict_line(content) is not None
 
 
 def our_side(content: bytes) -> bytes:

@@ -111,3 +111,40 @@ def test_attributes_prevent_windows_line_ends(
     clone_as_on_windows("* -text\n")
     monkeypatch.chdir("../clone")
     assert reading_gen("check").status == 0
+
+
+def test_every_kind_of_file_with_a_conflict_gets_one_error_that_names_it(
+    writing_gen: Gen, reading_gen: Gen
+) -> None:
+    regenerate_on_branch(writing_gen, "one", ("port: 2222", "port: 2200"))
+    regenerate_on_branch(writing_gen, "two", ("port: 2222", "port: 2022"))
+    git("merge", "--quiet", "one", status=1)
+    conflicted = git("diff", "--name-only", "--diff-filter=U").splitlines()
+    assert conflicted == [
+        ".env.aster",
+        ".gen/aster.lock",
+        "site_specs/aster.yaml",
+        "ssh/aster.conf",
+    ]
+    line = spec("aster").read_text().splitlines().index("<<<<<<< HEAD") + 1
+    problem = "has a merge conflict; keep one of the sides and delete the markers"
+    result = reading_gen("validate", str(spec("aster")))
+    assert (result.status, result.out) == (2, "")
+    assert result.err.splitlines()[0] == f"{spec('aster')}:{line}: {problem}"
+    review = reading_gen("review", "main")
+    assert review.status == 2
+    assert review.out.count("merge conflict") == 1
+
+    # The lock comes first: without it, gen cannot know the files.
+    git("checkout", "--ours", "--", "site_specs/aster.yaml", ".gen/aster.lock")
+    findings = json.loads(reading_gen("check", "--format", "json").out)["findings"]
+    message = "has a merge conflict; gen site --all --force replaces the file"
+    assert [(item["rule"], item["file"], item["message"]) for item in findings] == [
+        ("edited", ".env.aster", message),
+        ("edited", "ssh/aster.conf", message),
+    ]
+
+
+def test_equals_signs_below_a_title_are_no_conflict(reading_gen: Gen) -> None:
+    spec("aster").write_text(f"# Aster\n# =======\n{spec('aster').read_text()}")
+    assert reading_gen("validate", str(spec("aster"))).status == 0

@@ -34,6 +34,39 @@ M = "********"
         pytest.param("GITHUB_PAT=ghp_x\n", f"GITHUB_PAT={M}\n", id="a token of GitHub's"),
         pytest.param("AWS_ACCESS_KEY_ID=x\n", f"AWS_ACCESS_KEY_ID={M}\n", id="an access key"),
         # The name of the variable gives no hint here; the scheme of the header does.
+        pytest.param(
+            "ProxyCommand sshpass -p hunter2 ssh h\n",
+            f"ProxyCommand sshpass -p {M} ssh h\n",
+            id="a password for sshpass",
+        ),
+        pytest.param("sshpass -phunter2 ssh h\n", f"sshpass -p{M} ssh h\n", id="without a blank"),
+        pytest.param(
+            "sshpass -v -p 'two words' ssh h\n", f"sshpass -v -p {M} ssh h\n", id="in quotes"
+        ),
+        pytest.param(
+            "curl -s -u ada:hunter2 https://h/\n",
+            f"curl -s -u {M} https://h/\n",
+            id="a user for curl",
+        ),
+        pytest.param("curl -su ada:pw https://h/\n", f"curl -su {M} https://h/\n", id="options"),
+        pytest.param(
+            "curl --user=ada:pw https://h/\n", f"curl --user={M} https://h/\n", id="a long option"
+        ),
+        pytest.param("mysql -u ada -phunter2 db\n", f"mysql -u ada -p{M} db\n", id="mysql"),
+        pytest.param(
+            "-H 'Authorization: Basic YWRh'\n", f"-H 'Authorization: {M}\n", id="another header"
+        ),
+        pytest.param(
+            "X=https://ada:p@ss/w@example.org/\n",
+            f"X=https://ada:{M}@example.org/\n",
+            id="an address with a password that has an at sign and a slash",
+        ),
+        pytest.param(
+            "U=https://ghp_abc@github.com/x\n", f"U=https://{M}@github.com/x\n", id="only a token"
+        ),
+        pytest.param("ssh -p 2222 host\n", "ssh -p 2222 host\n", id="the port of ssh"),
+        pytest.param("curl -sS https://h/\n", "curl -sS https://h/\n", id="curl without a user"),
+        pytest.param("X=ssh://ada@h/\n", "X=ssh://ada@h/\n", id="a user name for ssh"),
         pytest.param("H=Bearer abc\n", f"H=Bearer {M}\n", id="a header"),
         pytest.param("# password hunter3\n", f"# password {M}\n", id="a remark"),
         pytest.param(
@@ -74,6 +107,42 @@ def test_a_private_key_is_masked_from_its_first_line_to_its_last() -> None:
         "z\n",
     ]
     assert masked(lines, [], is_env_file=True) == [f"{M}\n", f"{M}\n", f"{M}\n", "z\n"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "shown"),
+    [
+        pytest.param(
+            ['PASSWORD="one\n', "two\n", 'three"\n', "A b\n"],
+            [f"PASSWORD={M}\n", f"{M}\n", f"{M}\n", "A b\n"],
+            id="in double quotes",
+        ),
+        pytest.param(
+            ["API_TOKEN='one\n", "two'\n", "A b\n"],
+            [f"API_TOKEN={M}\n", f"{M}\n", "A b\n"],
+            id="in single quotes",
+        ),
+        pytest.param(
+            ["PASSWORD=one\\\n", "two\\\n", "three\n", "A b\n"],
+            [f"PASSWORD={M}\n", f"{M}\n", f"{M}\n", "A b\n"],
+            id="behind backslashes",
+        ),
+        pytest.param(['PASSWORD="one"\n', "A b\n"], [f"PASSWORD={M}\n", "A b\n"], id="in one line"),
+        pytest.param(
+            ['PASSWORD="a \\"\n', 'b"\n', "A b\n"],
+            [f"PASSWORD={M}\n", f"{M}\n", "A b\n"],
+            id="with a quote that is escaped",
+        ),
+        pytest.param(['A="one\n', "two\n"], ['A="one\n', "two\n"], id="without a secret"),
+    ],
+)
+def test_the_further_lines_of_a_masked_value_are_masked(lines: list[str], shown: list[str]) -> None:
+    assert masked(lines, [], is_env_file=False) == shown
+
+
+def test_a_line_of_our_own_is_shown_below_an_open_quote() -> None:
+    lines = ['PASSWORD="one\n', "Host mila\n"]
+    assert masked(lines, ["Host mila\n"], is_env_file=False) == [f"PASSWORD={M}\n", "Host mila\n"]
 
 
 def test_a_certificate_and_a_public_key_are_shown() -> None:
