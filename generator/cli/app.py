@@ -285,6 +285,7 @@ def review(
 def list_(
     country: options.Country = None,
     login: options.Login = None,
+    scheduler: options.Scheduler = None,
     gpu: options.Gpu = None,
     pinned: options.Pinned = None,
     specs: options.Specs = None,
@@ -299,7 +300,7 @@ def list_(
     """
     from generator.cli.list import Filter, run
 
-    raise typer.Exit(run(specs, Filter(country, login, gpu, pinned), as_json=json))
+    raise typer.Exit(run(specs, Filter(country, login, gpu, pinned, scheduler), as_json=json))
 
 
 @app.command()

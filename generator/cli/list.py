@@ -21,12 +21,16 @@ class Filter:
     gpu: str | None = None
     """Part of the name of a GPU; empty for any GPU."""
     pinned: bool | None = None
+    scheduler: str | None = None
+    """Key of a scheduler: `slurm`, `pbs`."""
 
     def accepts(self, site: Summary) -> bool:
         """Return whether a site is listed."""
         if self.country is not None and site.country.lower() != self.country.lower():
             return False
         if self.login is not None and site.login != self.login:
+            return False
+        if self.scheduler is not None and site.scheduler != self.scheduler:
             return False
         if self.gpu is not None and not self._has_gpu(site):
             return False
@@ -50,7 +54,8 @@ def run(specs: Path | None, site_filter: Filter, as_json: bool) -> int:
             sites.append(summary(name, path))
         except GenError as error:
             say(str(error))
-    _check_method(site_filter.login, {site.login for site in sites})
+    _check_value("--login", site_filter.login, {site.login for site in sites})
+    _check_value("--scheduler", site_filter.scheduler, {site.scheduler for site in sites})
     chosen = [site for site in sites if site_filter.accepts(site)]
     if as_json:
         data(codec.report({"sites": chosen}))
@@ -60,10 +65,12 @@ def run(specs: Path | None, site_filter: Filter, as_json: bool) -> int:
     return 0 if len(sites) == len(paths) else 2
 
 
-def _check_method(login: str | None, methods: set[str]) -> None:
-    if login is not None and login not in methods:
-        known = ", ".join(sorted(methods))
-        raise GenError(f"--login {login}: no site has this method{near(login, methods)} ({known})")
+def _check_value(option: str, value: str | None, values: set[str]) -> None:
+    """Refuse a value that no site has: a typing error would list nothing."""
+    if value is not None and value not in values:
+        known = ", ".join(sorted(values))
+        noun = option.removeprefix("--").replace("login", "method")
+        raise GenError(f"{option} {value}: no site has this {noun}{near(value, values)} ({known})")
 
 
 def _table(sites: list[Summary]) -> str:

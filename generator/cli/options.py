@@ -222,8 +222,11 @@ Login = Annotated[
     str | None,
     option(
         "--login",
-        text="Login method: publickey, keyboard, kerberos, step, certificate or agent.",
+        text="Login method: publickey, keyboard, kerberos, step, certificate, agent or not-stated.",
     ),
+]
+Scheduler = Annotated[
+    str | None, option("--scheduler", text="Scheduler: slurm, pbs, flux, sge, htcondor, pjm.")
 ]
 Gpu = Annotated[
     str | None,

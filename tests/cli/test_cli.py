@@ -752,6 +752,7 @@ def test_completion_knows_commands_and_sites(gen: Gen, shell: str, tmp_path: Pat
         ),
         pytest.param(["--gpu", "h100"], {"mila", "nibi", "musica"}, {"vsc5", "cirrus"}, id="a GPU"),
         pytest.param(["--gpu", ""], {"mila", "vsc5", "lumi"}, {"cirrus"}, id="any GPU"),
+        pytest.param(["--scheduler", "pbs"], {"alcf-aurora"}, {"mila", "chtc"}, id="a scheduler"),
         pytest.param(["--pinned"], {"mila", "archer2"}, {"musica", "vsc5"}, id="pinned"),
         pytest.param(
             ["--unpinned"], {"musica", "vsc5"}, {"mila", "archer2"}, id="not pinned, or not unasked"
@@ -784,4 +785,21 @@ def test_list_names_the_login_methods_of_all_sites(gen: Gen) -> None:
     assert result.status == 2
     assert result.err.startswith(
         "--login publickeys: no site has this method; did you mean publickey? (agent, certificate, "
+    )
+
+
+def test_the_list_of_all_sites_fits_into_80_columns(
+    gen: Gen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = gen("list").out.splitlines()
+    assert len(lines) > 130
+    assert [line for line in lines if len(line) > 80] == []
+
+
+def test_a_scheduler_that_no_site_has_is_refused(gen: Gen) -> None:
+    result = gen("list", "--scheduler", "pbspro")
+    assert result.status == 2
+    assert result.err.startswith(
+        "--scheduler pbspro: no site has this scheduler; did you mean pbs?"
     )
