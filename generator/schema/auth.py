@@ -106,6 +106,7 @@ class Oidc(Model):
 
     token_url: Url
     """Token endpoint."""
+    # Some sites give one client to all users, others one to each: RFC 6749, section 2.2.
     client_id: Label | Literal["{client_id}"] = "{client_id}"
     """Client id, if all users of the site share one."""
     username: UserName = "{user}"

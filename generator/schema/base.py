@@ -39,6 +39,8 @@ class _OneOrMore:
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
         def as_tuple(value: object) -> object:
+            # In a spec most lists have one entry, and `asks: password` reads better than a list of
+            # one.
             return tuple(value) if isinstance(value, list | tuple) else (value,)
 
         return core_schema.no_info_before_validator_function(as_tuple, handler(source))
@@ -46,6 +48,7 @@ class _OneOrMore:
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
+        # Editors check with this schema, so it has to allow the single value too.
         array = handler(schema)
         return {"anyOf": [array["items"], array]}
 

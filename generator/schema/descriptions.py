@@ -25,6 +25,7 @@ def descriptions(model: type[BaseModel]) -> dict[str, str]:
     If a subclass declares a field again, the docstring is that of the subclass.
     """
     texts: dict[str, str] = {}
+    # From the base to the subclass, so that a later docstring replaces an earlier one.
     for parent in reversed(model.__mro__):
         module = inspect.getmodule(parent)
         if module and issubclass(parent, BaseModel) and parent is not BaseModel:
@@ -40,6 +41,8 @@ def _docstrings(module: ModuleType) -> dict[str, dict[str, str]]:
         if not isinstance(statement, ast.ClassDef):
             continue
         texts = classes.setdefault(statement.name, {})
+        # A docstring of a field is a statement of its own below it (PEP 257 calls it an attribute
+        # docstring); Python itself does not keep it.
         for field, text in zip(statement.body, statement.body[1:], strict=False):
             match field, text:
                 case (
@@ -66,6 +69,7 @@ class _Described(GenerateJsonSchema):
         if "description" in result:
             result["description"] = _joined(result["description"])
         for name, text in descriptions(schema["cls"]).items():
+            # A description that a field has by itself wins.
             result["properties"][name].setdefault("description", text)
         return result
 

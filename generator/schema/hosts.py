@@ -55,6 +55,7 @@ class Nodes(Model):
     def each(self) -> list[tuple[str, str]]:
         """Return alias and host name of every node."""
         nodes: list[tuple[str, str]] = []
+        # As text: `01` is another host name than `1`.
         for number in numbers(self.n):
             alias = self.alias.replace("{n}", number)
             nodes.append((alias, self.host.replace("{n}", number)))
@@ -159,6 +160,7 @@ class JobEntry(Fact):
     """Command on the login host that starts the job and connects to it (ProxyCommand)."""
     command: Command
     """Command that enters the job (RemoteCommand)."""
+    # A job may wait for minutes in its queue before the connection answers.
     timeout: Annotated[Seconds, Meta(weight=Weight.TUNING)] = 600
     """Seconds to wait for the job to start (ConnectTimeout)."""
     keepalive: Annotated[Keepalive | None, Meta(weight=Weight.TUNING)] = None
@@ -177,6 +179,7 @@ class HostAuthority(Model):
 class HostKeys(Fact):
     """The host keys of some machines. ssh accepts any of the listed keys and refuses all others."""
 
+    # Unlike other facts: a host key of unknown origin protects against nothing.
     source: Annotated[Several[Label], Field(min_length=1), Meta(weight=Weight.TRUST)]
     """Names of entries in `sources`; host keys need at least one."""
     hosts: Several[Alias]

@@ -16,6 +16,7 @@ class RayPorts(Model):
     """First port of all blocks."""
     range_end: Port = 29999
     """Last port of all blocks."""
+    # dagster-slurm takes sixteen ports of a block for services and needs one for workers.
     block_size: Annotated[int, Field(ge=17, le=65535)] = 1000
     """Number of ports for one Ray cluster: sixteen for services, the rest for workers."""
     lock_dir: Annotated[RemotePath, Meta(weight=Weight.TRUST)] = "/tmp/dagster-slurm-ray-ports"  # noqa: S108 - as in dagster-slurm
@@ -63,6 +64,7 @@ class RayPorts(Model):
         """
         services = list(others)
         for name, port in self:
+            # By name, so that a service that dagster-slurm adds later is checked too.
             if name.endswith("_port") and not name.endswith("worker_port"):
                 services.append(port)
         if len(set(services)) < len(services):

@@ -71,6 +71,7 @@ def meta(model: type[BaseModel], name: str) -> Meta:
     """Return the meta of a field; where it leaves something open, that of its type."""
     info = model.model_fields[name]
     merged = Meta()
+    # The field's own annotation comes last, and wins over that of its type.
     for annotation in [*_annotations(info.annotation), *info.metadata]:
         if isinstance(annotation, Meta):
             merged = annotation.over(merged)

@@ -29,4 +29,5 @@ def expand(text: str, values: Mapping[str, str | None]) -> str | None:
     """
     if any(values.get(name) is None for name in names(text)):
         return None
+    # A function, because `sub` would read backslashes in a value as group references.
     return _PLACEHOLDER.sub(lambda match: str(values[match[1]]), text)

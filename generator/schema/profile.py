@@ -27,8 +27,10 @@ class SiteProfile(Model):
     """Project in names and paths at the site."""
     client_id: Label | None = None
     """Client id for OIDC."""
+    # systemd's EnvironmentFile= and docker's --env-file leave a tilde as it is.
     home: Annotated[LocalPath, FILLED, Field(pattern="^/")] | None = None
     """Home directory of the machine that reads the `.env` file; not every reader expands `~`."""
+    # A user can only turn it off: a site that forbids it decides for all its users.
     multiplexing: bool = True
     """Share one connection between sessions, if the site allows it."""
     renew_on_connect: bool = True
@@ -41,6 +43,7 @@ class SiteProfile(Model):
         values: dict[str, str | bool] = {}
         for name, field in SiteProfile.model_fields.items():
             value = getattr(self, name)
+            # Defaults stay out of the lock, so a new default of gen changes no lock.
             if value is not None and value != field.default:
                 values[name] = value
         return values

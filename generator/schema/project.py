@@ -47,6 +47,7 @@ def slug(name: str, taken: Set[str] = frozenset()) -> str:
 
     `taken` are the names of the modules of Python itself.
     """
+    # NFKD parts a letter from its accent, and the encoding drops the accent: `Köln` becomes `koln`.
     ascii_name = unicodedata.normalize("NFKD", name.casefold()).encode("ascii", "ignore").decode()
     slug = re.sub("[^a-z0-9]+", "-", ascii_name).strip("-")
     if not slug:
@@ -63,5 +64,6 @@ def slug(name: str, taken: Set[str] = frozenset()) -> str:
 
 def package(slug: str) -> str:
     """Return the name of the Python package of a project."""
+    # A Python name cannot start with a digit.
     prefix = "_" if slug[0].isdigit() else ""
     return prefix + slug.replace("-", "_")

@@ -18,6 +18,7 @@ def resolved(model: M, values: Mapping[str, str | None]) -> M:
     update = {}
     for name in type(model).model_fields:
         update[name] = _resolved(getattr(model, name), values)
+    # model_copy does not validate: the values were validated as those of the profile.
     return model.model_copy(update=update)
 
 

@@ -49,6 +49,7 @@ def _faults(site: SiteSpec) -> Iterator[Fault]:
 def _aliases_are_unique(site: SiteSpec) -> Iterator[Fault]:
     owners: dict[str, tuple[str, str]] = {}
     for keys, alias in aliases(site):
+        # Host lines are case-sensitive, but users would confuse aliases that differ only in case.
         owner = owners.setdefault(alias.lower(), keys)
         if owner != keys:
             yield Fault(keys, f"the alias {alias} is also an alias of {'.'.join(owner)}")
@@ -126,6 +127,7 @@ def _compute_patterns_exclude_login_hosts(site: SiteSpec) -> Iterator[Fault]:
     for group, nodes in site.compute.items():
         keys = ("compute", group, "match")
         for machine in site.machines():
+            # A user may type either name. A dict, since both may be equal.
             for name in dict.fromkeys((machine.alias, machine.host_name)):
                 if matches(nodes.patterns(), name):
                     yield Fault(
@@ -133,6 +135,7 @@ def _compute_patterns_exclude_login_hosts(site: SiteSpec) -> Iterator[Fault]:
                         f"the patterns match the login host {name}, so ssh would jump from it"
                         " to itself; exclude it in also, with a pattern that starts with !",
                     )
+        # ssh_config(5), PATTERNS: a negated match never produces a positive result by itself.
         if all(pattern.startswith("!") for pattern in nodes.match):
             yield Fault(keys, "all patterns start with !, so they match nothing")
 
@@ -143,6 +146,7 @@ def _compute_patterns_are_in_one_group(site: SiteSpec) -> Iterator[Fault]:
         for pattern in nodes.patterns():
             if pattern.startswith("!"):
                 continue
+            # Of two equal patterns ssh would use the first block, and never the second.
             owner = owners.setdefault(pattern.lower(), group)
             if owner != group:
                 message = f"the pattern {pattern} is also a pattern of {owner}: {_FIRST}"
@@ -191,6 +195,7 @@ def _requests_fit_the_queues(site: SiteSpec) -> Iterator[Fault]:
 
 
 def _memory_is_given_once(keys: Keys, request: Request) -> Iterator[Fault]:
+    # sbatch(1): --mem, --mem-per-cpu and --mem-per-gpu are mutually exclusive.
     if request.mem and request.mem_per_cpu:
         yield Fault((*keys, "mem_per_cpu"), "Slurm accepts mem or mem_per_cpu, not both")
 
@@ -240,6 +245,7 @@ def _qos_limits_belong_to_partitions(site: SiteSpec) -> Iterator[Fault]:
 def _signal_comes_after_the_start(keys: Keys, request: Request) -> Iterator[Fault]:
     if not request.walltime or not request.signal:
         return
+    # sbatch(1), --signal=[R|B:]SIG_NUM[@SIG_TIME]: the time is in seconds before the end.
     before_the_end = int(request.signal.partition("@")[2])
     if before_the_end >= walltime_seconds(request.walltime):
         message = f"{request.signal} comes before a job of {request.walltime} has started"
@@ -255,6 +261,8 @@ def _walltime_fits(site: SiteSpec, keys: Keys, request: Request) -> Iterator[Fau
             limits.append((f"the partition {name}", partition.max_walltime))
     qos = site.slurm.chosen_qos(request)
     if qos and qos in site.slurm.qos_limits:
+        # Both limits hold, unless the QoS overrides that of the partition (sacctmgr(1),
+        # PartitionTimeLimit).
         limits.append((f"the QoS {qos}", site.slurm.qos_limits[qos].max_walltime))
     for owner, longest in limits:
         if longest and walltime_seconds(request.walltime) > walltime_seconds(longest):
@@ -302,6 +310,7 @@ def _certificates_can_be_renewed(site: SiteSpec) -> Iterator[Fault]:
         yield Fault(("auth", "renew_before"), f"must be shorter than the lifetime, {auth.lifetime}")
 
 
+# The order of the faults of one key: only the first is reported.
 _RULES: tuple[Callable[[SiteSpec], Iterator[Fault]], ...] = (
     _aliases_are_unique,
     _aliases_are_not_host_names,

@@ -155,6 +155,7 @@ class SiteSpec(Model):
         `alias` and every `via` may be the alias of a node. The rules refuse a spec whose jumps
         form a circle.
         """
+        # A later machine cannot replace an earlier one: the rules refuse two of one alias.
         machines = {machine.alias: machine for machine in self.machines()}
         route = [machines[alias]]
         while via := route[-1].host.via:

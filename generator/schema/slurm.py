@@ -75,6 +75,7 @@ class Partition(Fact):
     """Purpose, if it has only one."""
     default: bool = False
     """True if Slurm uses it for jobs that name none."""
+    # Some sites route jobs by their resources, and refuse a partition in a request.
     named: Annotated[bool, Meta(label="to be named")] = True
     """False if jobs must not name it: the scheduler chooses it by resources or by login host."""
     cores: Count | None = None
@@ -202,6 +203,8 @@ class Slurm(Request, Fact):
         """Return the QoS of a request: its own, else the first QoS of its partition."""
         if request.qos:
             return request.qos
+        # Of several partitions Slurm takes the one that starts the job first (sbatch(1),
+        # --partition), so no QoS is right for all of them: that of the first is taken.
         names = (request.partition or self.partition or "").split(",")
         partition = self.partitions.get(names[0])
         if partition is None or not partition.qos:

@@ -24,6 +24,8 @@ _LONGEST = 2000  # an RSA key of 8192 bits takes 1,400
 def _check_characters(value: str) -> None:
     """Refuse controls, line breaks, bidirectional overrides, and every space but the plain one."""
     for char in value:
+        # str.isprintable refuses the categories Other and Separator of Unicode, and allows the
+        # space: this covers NUL, ESC, line breaks, zero-width and bidirectional characters.
         if not char.isprintable():
             raise ValueError(f"has a control or invisible character (U+{ord(char):04X}); remove it")
 
@@ -67,6 +69,7 @@ class Form:
             if name not in self.template:
                 known = ", ".join(self.template)
                 raise ValueError(f"{{{name}}} is not a placeholder here; write one of {known}")
+            # The pattern checks the text as it will look when it is filled in.
             value = value.replace(f"{{{name}}}", "x@x" if name == "email" else "x")
         return value
 
@@ -78,6 +81,7 @@ class Form:
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
+        # An editor that checks with the schema must not mark a placeholder as an error.
         pattern = {} if self.template else {"pattern": f"^(?:{self.pattern})$"}
         return handler(schema) | pattern
 
@@ -132,6 +136,7 @@ def walltime_seconds(walltime: str) -> int:
     # With days, the first number is hours: D-HH[:MM[:SS]]. Without, one or two numbers are MM[:SS].
     if not dash and len(numbers) < 3:
         numbers = [0, *numbers]
+    # Missing parts are zeros at the end: `1-12` is one day and twelve hours.
     hours, minutes, secs = [*numbers, 0, 0][:3]
     return int(days or 0) * 86400 + hours * 3600 + minutes * 60 + secs
 
@@ -155,6 +160,7 @@ def numbers(node_range: str) -> tuple[str, ...]:
     for part in node_range.split(","):
         first, _, last = part.partition("-")
         low, high = int(first), int(last or first)
+        # `1-999999999` is short to write and long to expand.
         if not low <= high < low + 100 - len(listed):
             raise ValueError(f"{shown(node_range)} counts backwards or has more than 100 nodes")
         for number in range(low, high + 1):
@@ -187,6 +193,7 @@ def _refuse_zero(value: str) -> None:
 
 
 def _check_signal_time(value: str) -> None:
+    # Slurm keeps the time in 16 bits.
     if int(value.partition("@")[2]) > 65535:
         raise ValueError(
             f"{shown(value)} is too early: Slurm sends a signal at most 65535 seconds"
@@ -273,6 +280,7 @@ Email = Annotated[
     ),
 ]
 Port = Annotated[int, Field(ge=1, le=65535)]
+# ssh_config(5) takes any integer; more than a day is a mistake in the unit.
 Seconds = Annotated[int, Field(ge=1, le=86400)]
 Count = Annotated[int, Field(ge=1, le=10**9)]
 # Paths are written unquoted or in double quotes into five formats. A character that one of them
@@ -316,6 +324,7 @@ MasterUrl = Annotated[
     str, Form(r"spark://[A-Za-z0-9][A-Za-z0-9.:-]*", "a Spark master (spark://host:7077)")
 ]
 Option = Annotated[str, Form(r"--?[A-Za-z][A-Za-z0-9_=:,./-]*", "a command line option")]
+# MD5 fingerprints are left out: ssh prints SHA256 since OpenSSH 6.8.
 Fingerprint = Annotated[
     str,
     Form(r"SHA256:[A-Za-z0-9+/=]*", "a fingerprint as ssh-keygen -l prints it (SHA256:…)"),

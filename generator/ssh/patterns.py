@@ -15,7 +15,11 @@ _MAX_STATES = 5_000
 
 
 def matches(patterns: Iterable[str], name: str) -> bool:
-    """Return whether a list of patterns matches a name: at least one does, and none with a `!`."""
+    """Return whether a list of patterns matches a name: at least one does, and none with a `!`.
+
+    Case is ignored, as in a `Match host` line. A Host line is case-sensitive, but names that
+    differ only in case are one machine to DNS, so such a match is worth a report.
+    """
     positive, negative = _compiled(tuple(patterns))
     lowercase = name.lower()
     return bool(positive.match(lowercase)) and not negative.match(lowercase)
