@@ -41,10 +41,7 @@ def exclusive(home: Path, files: Iterable[PurePosixPath]) -> Iterator[list[str]]
     for directory in _parents(written):
         if not (home / directory).exists():
             missing.append(str(directory))
-    # Only the directories of the lock: the record of the others has to be written first.
-    for name in missing:
-        if paths.INSTALL_LOCK.is_relative_to(name):
-            writer.make_private_directories([home / name])
+    _make_record_directories(home, missing)
     refuse_others(home / paths.INSTALL_LOCK)
     refuse_others(home / paths.HOME_BACKUPS / "any")
     with writer.locked(home / paths.INSTALL_LOCK, _PATIENCE):
@@ -54,6 +51,23 @@ def exclusive(home: Path, files: Iterable[PurePosixPath]) -> Iterator[list[str]]
         finally:
             if not any((home / paths.INSTALL_RECORDS).glob("*.lock")):
                 _delete_directories(home, [*record.home_record(home).directories, *missing])
+
+
+def _make_record_directories(home: Path, missing: Iterable[str]) -> None:
+    """Make the missing directories of the record at once, with the record of them inside.
+
+    Otherwise, a run that is killed in between would leave directories of which no later run knows
+    that gen made them.
+    """
+    directories = [name for name in missing if paths.INSTALL_RECORD.is_relative_to(name)]
+    if not directories:
+        return
+    home_record = record.encoded(HomeRecord(directories=tuple(directories)))
+    outermost = home / directories[0]
+    with os_errors_named(outermost):
+        writer.create_directory(
+            outermost, (home / paths.INSTALL_RECORD).relative_to(outermost), home_record
+        )
 
 
 def refuse_if_changed(plan: HomePlan) -> None:
@@ -173,6 +187,8 @@ def _delete_scratch_files(home: Path) -> None:
     written += paths.installed_files("any")
     # ~/.ssh/config may be a link: the scratch file is beside the real file.
     directories = set(map(_real_directory, [home / path for path in written]))
+    # A killed run may have left the directories of the record in one of these.
+    directories.update((home / path).resolve() for path in paths.INSTALL_RECORDS.parents)
     for directory in directories:
         with os_errors_named(directory):
             writer.remove_scratch_files(directory)

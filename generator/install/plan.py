@@ -242,10 +242,13 @@ def put(home: Path, path: PurePosixPath, content: bytes) -> Change:
     return Change(path, action, present, Artifact(path, content, 0o600))
 
 
-def _snapshot(home: Path, sites: Iterable[SiteFiles]) -> Snapshot:
+def _snapshot(home: Path, sites: Sequence[SiteFiles]) -> Snapshot:
     """Return the state of every file that a plan for these sites reads."""
     names = {site.name for site in sites} | set(record.installed(home))
-    inputs = {paths.SSH_CONFIG, paths.INSTALL_RECORDS, paths.INSTALL_RECORD}
+    inputs = {paths.SSH_CONFIG, paths.INSTALL_RECORDS}
+    if not sites:
+        # It decides whether an uninstallation deletes the ssh config. An installation writes it.
+        inputs.add(paths.INSTALL_RECORD)
     for name in names:
         inputs.update((paths.installed_lock(name), paths.installed_spec_copy(name)))
         inputs.update(paths.installed_files(name))

@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import shutil
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -126,7 +127,7 @@ def replace(path: Path, content: bytes, mode: int, scratch: Path | None = None) 
         scratch.unlink(missing_ok=True)
     else:
         # In the same directory, since rename(2) works only within one file system.
-        scratch = path.parent / f".gen-{os.getpid()}-{os.urandom(8).hex()}.tmp"
+        scratch = _scratch(path.parent)
     descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -184,7 +185,10 @@ def remove_scratch_files(directory: Path) -> None:
     for scratch in directory.glob(".gen-*-*.tmp"):
         process = scratch.name.split("-")[1]
         if process.isdigit() and not _is_running(int(process)):
-            scratch.unlink(missing_ok=True)
+            if scratch.is_dir() and not scratch.is_symlink():
+                shutil.rmtree(scratch)
+            else:
+                scratch.unlink(missing_ok=True)
 
 
 def _is_running(process: int) -> bool:
@@ -267,6 +271,32 @@ def _make_private(directory: Path) -> None:
         path.chmod(0o700)
     if not directory.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(directory))
+
+
+def create_directory(directory: Path, file: Path, content: bytes) -> None:
+    """Create a private directory with one file in it, whole or not at all.
+
+    `file` is relative to the directory. Another process may create the directory first: then it
+    stays as that process made it.
+
+    Raises:
+        OSError: the directory cannot be written.
+    """
+    _make_private(directory.parent)
+    scratch = _scratch(directory.parent)
+    try:
+        write_private(scratch / file, content, 0o600)
+        scratch.rename(directory)
+    except BaseException as error:
+        shutil.rmtree(scratch, ignore_errors=True)
+        if not directory.is_dir() or not isinstance(error, OSError):
+            raise
+    _sync_directory(directory.parent)
+
+
+def _scratch(directory: Path) -> Path:
+    """Return a path for a scratch file or directory, which names the process that writes it."""
+    return directory / f".gen-{os.getpid()}-{os.urandom(8).hex()}.tmp"
 
 
 def set_mode(path: Path, mode: int) -> None:

@@ -1,6 +1,10 @@
 """`gen uninstall` restores the home directory and keeps every later change of the user."""
 
+import itertools
 import json
+import os
+import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -400,3 +404,35 @@ def test_the_record_of_optional_changes_is_deleted_with_the_site(
         apply.add_optional_changes(home, site, changes)
     assert gen("uninstall", "ours", "--yes").status == 0
     assert list(record.home_record(home).optional_changes) == ["other"]
+
+
+@pytest.mark.parametrize("number", [*range(1, 13), *range(13, 40, 4)])
+def test_a_killed_installation_leaves_no_directory_behind_the_next_run(
+    gen: Gen, home: Path, number: int
+) -> None:
+    """The run is killed before a system call that makes or renames something."""
+    before = tree(home)
+    path = str(spec(Path()))
+    process = os.fork()
+    if process == 0:
+        _kill_at_call(number)
+        gen("install", path, "--yes")
+        os._exit(0)
+    _, status = os.waitpid(process, 0)
+    if status == 0:
+        pytest.skip("the run has fewer calls")
+    assert os.WTERMSIG(status) == signal.SIGKILL
+    assert gen("install", path, "--yes").status == 0
+    assert gen("uninstall", "ours", "--yes").status == 0
+    assert tree(home) == before
+
+
+def _kill_at_call(number: int) -> None:
+    """Kill this process before the call of this number that changes a directory."""
+    calls = itertools.count(1)
+
+    def hook(event: str, arguments: tuple[object, ...]) -> None:
+        if event in ("os.mkdir", "os.rename", "os.chmod", "os.remove") and next(calls) == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(hook)
