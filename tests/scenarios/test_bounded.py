@@ -1,0 +1,355 @@
+"""Programs, servers and files that give too much, or nothing, for ever.
+
+gen ends with an error, within its bound of time, in less than 150 MiB, and no control character
+of the other side reaches the terminal.
+"""
+
+import os
+import re
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+pytestmark = pytest.mark.system
+
+MEBIBYTES = 150
+FLOOD = "exec head -c 1500000000 /dev/zero"
+FLOOD_OF_ERRORS = "exec head -c 1500000000 /dev/zero >&2"
+LINES = "exec yes a-line-of-a-program"
+HANG = "exec sleep 300"
+CONTROL = r"printf '\033]0;owned\007\033[2J::error ::x\n' >&2; exit 1"
+ROOT = b"the root certificate of a test"
+FINGERPRINT = sha256(ROOT).hexdigest()
+STEP_SITE = f"""\
+site: ours
+title: Ours
+hosts: {{{{ ours: {{{{ host: ours.example.org }}}} }}}}
+auth:
+  method: step
+  ca_url: https://127.0.0.1:1
+  ca_fingerprint: {FINGERPRINT}
+  context: ours
+  oidc: {{{{ token_url: "{{url}}/token", client_id: x, username: x }}}}
+"""
+COMMAND_SITE = """\
+site: ours
+title: Ours
+hosts: { ours: { host: ours.example.org } }
+auth: { method: certificate, command: [get-certificate] }
+"""
+
+
+class Ended(NamedTuple):
+    """A run of gen that has ended."""
+
+    status: int
+    err: str
+    seconds: float
+    mebibytes: float
+
+
+class User:
+    """A user with a home directory and programs of the test's own."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.programs = home / "bin"
+        self.programs.mkdir(parents=True)
+        self.write(".config/gen/profile.yaml", "user: ada\nemail: ada@example.org\n")
+
+    def write(self, path: str, content: str | bytes) -> Path:
+        target = self.home / path
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        target.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return target
+
+    def program(self, name: str, script: str) -> None:
+        """Put a shell script in place of a program."""
+        path = self.programs / name
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+
+    def gen(self, *arguments: str, **variables: str) -> Ended:
+        """Run gen without a terminal, and measure it."""
+        environment = {
+            "HOME": str(self.home),
+            "PATH": f"{self.programs}:{os.environ['PATH']}",
+            "PYTHONPATH": str(Path(__file__).parents[2]),
+            "LC_ALL": "C.UTF-8",
+            **variables,
+        }
+        begin = time.monotonic()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "generator", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env=environment,
+            cwd=self.home,
+            start_new_session=True,
+        )
+        # A test of hanging must not hang.
+        watchdog = threading.Timer(100, os.killpg, [process.pid, signal.SIGKILL])
+        watchdog.start()
+        assert process.stderr
+        with process.stderr as pipe:
+            err = pipe.read().decode()
+        _, status, usage = os.wait4(process.pid, 0)
+        watchdog.cancel()
+        process.returncode = os.waitstatus_to_exitcode(status)
+        # Linux counts in KiB, and macOS in bytes (getrusage(2)).
+        unit = 1024 * 1024 if sys.platform == "darwin" else 1024
+        seconds = time.monotonic() - begin
+        return Ended(process.returncode, err, seconds, usage.ru_maxrss / unit)
+
+
+@pytest.fixture
+def user(tmp_path: Path) -> User:
+    return User(tmp_path / "home")
+
+
+def check(ended: Ended, words: str, seconds: float = 20, status: int = 2) -> None:
+    """Check that a run failed with some words, within the bounds."""
+    assert ended.status == status, ended
+    assert words in ended.err
+    assert ended.err.count("\n") <= 3
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", ended.err)
+    assert len(ended.err) < 2_000
+    assert ended.seconds < seconds
+    assert ended.mebibytes < MEBIBYTES
+    assert "Traceback" not in ended.err
+
+
+PROGRAMS = [
+    pytest.param(FLOOD, "printed more than 1024 KiB", id="1.5 GB of output"),
+    pytest.param(FLOOD_OF_ERRORS, "printed more than 1024 KiB", id="1.5 GB of errors"),
+    pytest.param(LINES, "printed more than 1024 KiB", id="lines without end"),
+    pytest.param(CONTROL, r"\u001b]0;owned\u0007\u001b[2J::error", id="control characters"),
+]
+
+
+@pytest.mark.parametrize(("script", "words"), PROGRAMS)
+def test_the_command_of_a_spec(user: User, script: str, words: str) -> None:
+    user.write("site_specs/ours.yaml", COMMAND_SITE)
+    user.program("get-certificate", script)
+    check(user.gen("refresh", "ours"), words)
+
+
+@pytest.mark.parametrize(("script", "words"), PROGRAMS)
+def test_the_step_command(user: User, script: str, words: str) -> None:
+    user.write("site_specs/ours.yaml", STEP_SITE.format(url="http://127.0.0.1:1"))
+    user.program("step", script)
+    check(user.gen("refresh", "ours", OURS_OIDC_APP_PASSWORD="secret"), words)  # noqa: S106
+
+
+@pytest.mark.parametrize(("script", "words"), PROGRAMS)
+def test_the_ssh_keygen_command(user: User, script: str, words: str) -> None:
+    user.write("site_specs/ours.yaml", STEP_SITE.format(url="http://127.0.0.1:1"))
+    user.program("ssh-keygen", script)
+    check(user.gen("refresh", "ours", OURS_OIDC_APP_PASSWORD="secret"), words)  # noqa: S106
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("program", ["get-certificate", "step"])
+def test_a_program_that_hangs_delays_a_connection_by_twenty_seconds(
+    user: User, program: str
+) -> None:
+    text = COMMAND_SITE
+    if program == "step":
+        text = STEP_SITE.format(url="http://127.0.0.1:1")
+    user.write("site_specs/ours.yaml", text)
+    user.program(program, HANG)
+    secret = {"OURS_OIDC_APP_PASSWORD": "secret"}
+    ended = user.gen("refresh", "ours", "--on-connect", **secret)
+    check(ended, "ours: ", seconds=24, status=0)
+    assert ended.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        pytest.param("mkfifo ~/.ssh/id_ours-cert.pub", id="a FIFO"),
+        pytest.param("ln -s /dev/zero ~/.ssh/id_ours-cert.pub", id="a device"),
+        pytest.param("truncate -s 1500M ~/.ssh/id_ours-cert.pub", id="1.5 GB"),
+    ],
+)
+def test_a_command_that_leaves_no_file_as_certificate(user: User, made: str) -> None:
+    user.write("site_specs/ours.yaml", COMMAND_SITE)
+    (user.home / ".ssh").mkdir(mode=0o700)
+    user.program("get-certificate", made)
+    check(user.gen("refresh", "ours"), "get-certificate left no valid certificate")
+    check(user.gen("refresh", "ours", "--check"), "there is no certificate", status=1)
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        pytest.param("mkfifo ~/.ssh/id_ours", "is a FIFO; move it away", id="a FIFO"),
+        pytest.param("ln -s /dev/zero ~/.ssh/id_ours", "is a device; move it away", id="a device"),
+        pytest.param("truncate -s 1500M ~/.ssh/id_ours", "is larger than 64 KiB", id="1.5 GB"),
+    ],
+)
+def test_a_key_that_is_no_file(user: User, made: str, words: str) -> None:
+    user.write("site_specs/ours.yaml", STEP_SITE.format(url="http://127.0.0.1:1"))
+    (user.home / ".ssh").mkdir(mode=0o700)
+    subprocess.run(["sh", "-c", made], check=True, env={**os.environ, "HOME": str(user.home)})
+    ended = user.gen("refresh", "ours", OURS_OIDC_APP_PASSWORD="secret")  # noqa: S106
+    check(ended, words)
+
+
+Provider = Callable[[bytes, bytes], str]
+
+
+@pytest.fixture
+def provider() -> Iterator[Provider]:
+    """Return a function that starts a server whose answer repeats without end."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    parts = [b"", b""]
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=answer, args=(connection,), daemon=True).start()
+
+    def answer(connection: socket.socket) -> None:
+        with connection:
+            try:
+                connection.recv(65_536)
+                connection.sendall(parts[0])
+                while parts[1]:
+                    connection.sendall(parts[1])
+            except OSError:
+                return  # gen has closed the connection
+
+    def start(first: bytes, repeated: bytes) -> str:
+        parts[:] = [first, repeated]
+        threading.Thread(target=serve, daemon=True).start()
+        return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+    yield start
+    parts[1] = b""
+    listener.close()
+
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+DEEP = b"[" * 900_000
+
+
+@pytest.mark.parametrize(
+    ("first", "repeated", "words"),
+    [
+        pytest.param(
+            OK + b"Content-Length: 1500000000\r\n\r\n",
+            b"x" * 65_536,
+            "larger than 1 MiB",
+            id="body",
+        ),
+        pytest.param(
+            OK + b"Transfer-Encoding: chunked\r\n\r\n",
+            b"10000\r\n" + b"x" * 65_536 + b"\r\n",
+            "larger than 1 MiB",
+            id="chunks",
+        ),
+        pytest.param(OK, b"Name: value\r\n", "the answer was cut short", id="headers"),
+        pytest.param(OK + b"Name: ", b"x" * 65_536, "the answer was cut short", id="a header"),
+        pytest.param(
+            OK + b"Content-Length: 900000\r\n\r\n" + DEEP,
+            b"",
+            "answers 200 without a JSON object",
+            id="deep JSON",
+        ),
+        pytest.param(
+            b"HTTP/1.1 400 \x1b[2J\r\nContent-Length: 26\r\n\r\n" + b'{"error":"\\u001b[2J owned"}',
+            b"",
+            "refuses the app password",
+            id="control characters",
+        ),
+    ],
+)
+def test_the_identity_provider(
+    user: User, provider: Provider, first: bytes, repeated: bytes, words: str
+) -> None:
+    url = provider(first, repeated)
+    user.write("site_specs/ours.yaml", STEP_SITE.format(url=url))
+    know_ca(user)
+    user.program("step", "exit 1")
+    ended = user.gen("refresh", "ours", OURS_OIDC_APP_PASSWORD="secret")  # noqa: S106
+    check(ended, words, seconds=40)
+
+
+def know_ca(user: User) -> None:
+    """Write the files of step about the CA, so that gen needs no step until the signature."""
+    root = user.write("root.crt", ssl.DER_cert_to_PEM_cert(ROOT))
+    user.write(".step/contexts.json", '{"ours": {"authority": "ours"}}')
+    user.write(
+        ".step/authorities/ours/config/defaults.json",
+        f'{{"root": "{root}", "fingerprint": "{FINGERPRINT}"}}',
+    )
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        pytest.param('mkfifo "${4%.pub}-cert.pub"', id="a FIFO"),
+        pytest.param('ln -s /dev/zero "${4%.pub}-cert.pub"', id="a device"),
+        pytest.param('truncate -s 1500M "${4%.pub}-cert.pub"', id="1.5 GB"),
+    ],
+)
+def test_a_step_that_returns_no_file_as_certificate(
+    user: User, provider: Provider, made: str
+) -> None:
+    body = b'{"access_token": "a.b.c"}'
+    url = provider(OK + b"Content-Length: 25\r\n\r\n" + body, b"")
+    user.write("site_specs/ours.yaml", STEP_SITE.format(url=url))
+    know_ca(user)
+    user.program("step", made)
+    ended = user.gen("refresh", "ours", OURS_OIDC_APP_PASSWORD="secret")  # noqa: S106
+    check(ended, "step returned no valid certificate; the old certificate stays")
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param(FLOOD, id="1.5 GB of output"),
+        pytest.param(FLOOD_OF_ERRORS, id="1.5 GB of errors"),
+        pytest.param(LINES, id="lines without end"),
+        pytest.param(HANG, id="hangs"),
+        pytest.param(CONTROL, id="control characters"),
+    ],
+)
+def test_the_login_node(user: User, script: str) -> None:
+    user.write("site_specs/ours.yaml", COMMAND_SITE)
+    user.program("ssh", script)
+    ended = user.gen("status", "ours", "--live", "--seconds", "3")
+    assert ended.status in (1, 2), ended
+    assert "Traceback" not in ended.err
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", ended.err)
+    assert ended.seconds < 40
+    assert ended.mebibytes < MEBIBYTES
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        pytest.param("mkfifo spec.yaml", "is a FIFO; move it away", id="a FIFO"),
+        pytest.param("ln -s /dev/zero spec.yaml", "is a device; move it away", id="a device"),
+        pytest.param("truncate -s 1500M spec.yaml", "is larger than", id="1.5 GB"),
+    ],
+)
+@pytest.mark.parametrize("command", ["validate", "show", "site", "install", "refresh"])
+def test_a_spec_that_is_no_file(user: User, command: str, made: str, words: str) -> None:
+    subprocess.run(["sh", "-c", made], check=True, cwd=user.home)
+    check(user.gen(command, "./spec.yaml"), words)
