@@ -8,10 +8,12 @@ from pathlib import PurePosixPath
 
 from generator import paths
 from generator.compiler.artifact import Artifact
+from generator.formatting import listed
 from generator.report.finding import Finding
-from generator.revisions.changes import LEVELS
+from generator.revisions.changes import LEVELS, value_changes
 from generator.revisions.lock_changes import ReviewedLock
-from generator.revisions.trusted_files import reader
+from generator.revisions.pinned_gen import pinned_gen
+from generator.revisions.trusted_files import is_dependency_list, reader
 from generator.schema.meta import Weight
 from generator.workspace.redaction import masked
 
@@ -88,7 +90,7 @@ def is_watched(path: str, recorded: Set[str]) -> bool:
     """Return whether a change of a file has to be explained; locks and accepted drift are reported on their own."""
     if is_lock(path) or is_accepted_list(path):
         return False
-    return path in recorded or reader(path) is not None
+    return path in recorded or reader(path) is not None or is_dependency_list(path)
 
 
 def is_lock(path: str) -> bool:
@@ -113,8 +115,38 @@ def file_changes(changes: list[ChangedFile], explanation: Explanation) -> Iterat
             yield from _generated(change, owner, explanation)
         elif change.after is None and explanation.owner(change.path, is_new=False):
             continue  # it went with its lock, which is a finding
+        elif reader(change.path) is None and is_dependency_list(change.path):
+            yield from _pin_change(change)
         else:
             yield _foreign(change)
+
+
+def _pin_change(change: ChangedFile) -> Iterator[Finding]:
+    """Yield a finding if another gen will be installed: it compiles, compares and reviews everything else."""
+    before, after = pinned_gen(change.before), pinned_gen(change.after)
+    if before != after:
+        yield _finding(change, "", "installs another gen", value_changes(before, after))
+
+
+def seeded_changes(paths_by_project: Mapping[str, list[str]]) -> Iterator[Finding]:
+    """Yield one finding for each Dagster project with changed code that runs at its site.
+
+    gen wrote such a file once. Since then it is the team's own, so nothing says what it should be.
+    """
+    for project, changed in paths_by_project.items():
+        message = (
+            f"code that runs at the site changed ({listed(changed)});"
+            " it is the team's own, and gen compares it with nothing"
+        )
+        yield Finding(
+            rule=Weight.ACCESS,
+            level=LEVELS[Weight.ACCESS],
+            message=message,
+            site="",
+            file=project,
+            path=changed[0],
+            key=project,
+        )
 
 
 def _generated(

@@ -40,6 +40,12 @@ class ReviewedLock:
         return str(self.directory / paths.lock(self.lock.site))
 
     @property
+    def project_code(self) -> str | None:
+        """The directory of the Python package of its Dagster project, if it has one."""
+        project = self.lock.inputs.project
+        return str(self.directory / project.sites.parent) if project else None
+
+    @property
     def files(self) -> list[str]:
         """The generated files, by their paths from the current directory."""
         return [str(self.directory / path) for path in self.lock.files]

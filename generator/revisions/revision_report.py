@@ -13,9 +13,15 @@ from generator.loading import validate, yaml_document
 from generator.report.finding import Finding, Report, refusals
 from generator.revisions import git
 from generator.revisions.changes import SpecFile, ordered, spec_changes
-from generator.revisions.file_changes import Explanation, file_changes
+from generator.revisions.file_changes import Explanation, file_changes, seeded_changes
 from generator.revisions.lock_changes import ReviewedLock, forged_digests, lock_changes
-from generator.revisions.sides import Side, changed_files, differing_specs, side
+from generator.revisions.sides import (
+    Side,
+    changed_files,
+    changed_project_code,
+    differing_specs,
+    side,
+)
 from generator.revisions.tree import committed, work_tree
 from generator.schema.profile import SiteProfile
 from generator.workspace import lock
@@ -69,6 +75,7 @@ def revision_report(base: str, head: str | None, specs: Path, today: date) -> Re
         *spec_changes(before, after, today),
         *lock_findings,
         *file_changes(changed_files(old, new), explanation),
+        *seeded_changes(changed_project_code(old, new)),
     ]
     return Report("review", len(new.specs(directory)), tuple(ordered(findings)), patch)
 

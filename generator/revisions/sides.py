@@ -24,6 +24,7 @@ from generator.revisions.tree import Tree
 from generator.workspace import lock, recompile
 
 SPEC_SUFFIX = ".yaml"
+_PROGRAM_SUFFIXES = (".py", ".sh", ".bash")
 
 
 @dataclass(frozen=True)
@@ -152,6 +153,20 @@ def changed_files(old: Side, new: Side) -> list[ChangedFile]:
     old.tree.load(watched)
     new.tree.load(watched)
     return [_changed_file(old.tree, new.tree, path, name) for path, name in watched.items()]
+
+
+def changed_project_code(old: Side, new: Side) -> dict[str, list[str]]:
+    """Return the programs of each Dagster project that differ and that gen does not compile."""
+    directories = set[str]()
+    for lock_file in [*old.locks.values(), *new.locks.values()]:
+        if lock_file.project_code:
+            directories.add(lock_file.project_code)
+    changed: dict[str, list[str]] = {}
+    for path in sorted(_differing(old.tree, new.tree)) if directories else ():
+        for directory in directories:
+            if path.startswith(f"{directory}/") and path.endswith(_PROGRAM_SUFFIXES):
+                changed.setdefault(directory, []).append(path)
+    return changed
 
 
 def _differing(old: Tree, new: Tree) -> dict[str, str]:

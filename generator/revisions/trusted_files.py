@@ -11,6 +11,10 @@ _ANY_DIRECTORY = {
     "launchagents": "launchd",
     "launchdaemons": "launchd",
     ".gen": "gen",
+    ".gitlab": "CI",
+    ".circleci": "CI",
+    ".buildkite": "CI",
+    ".woodpecker": "CI",
 }
 _NAMES = (
     (re.compile(r"\.env.*|.+\.env"), "shells, systemd, docker and Dagster"),
@@ -21,6 +25,15 @@ _NAMES = (
     (re.compile(r".+\.(?:service|timer|socket|path|target|mount)"), "systemd"),
     (re.compile(r".+\.plist"), "launchd"),
     (re.compile(r"\.gitmodules"), "git"),
+    # These run the checks, say who approves a change, or both.
+    (re.compile(r"action\.ya?ml|codeowners|\.pre-commit-config\.ya?ml"), "CI"),
+    (re.compile(r"\.gitlab-ci.*|\.travis\.yml|jenkinsfile|(?:azure|bitbucket)-pipelines.*"), "CI"),
+)
+_WORKFLOW = re.compile(r"(?:.*/)?\.(?:github|gitea|forgejo)/(?:workflows|actions)/.+")
+_DEPENDENCY_LIST = re.compile(
+    r".*(?:requirements|constraints)[^/]*\.(?:txt|in)|environment.*\.ya?ml"
+    r"|pyproject\.toml|setup\.(?:cfg|py)|pipfile|(?:uv|poetry|pixi|pipfile|pdm)\.lock"
+    r"|pixi\.toml|pylock.*\.toml"
 )
 _SITE_FILE = re.compile(r"(?:.*/)?sites/[^/]+\.toml")
 
@@ -39,6 +52,13 @@ def reader(path: str) -> str | None:
     for pattern, programs in _NAMES:
         if pattern.fullmatch(parts[-1]):
             return programs
+    if _WORKFLOW.fullmatch(lowercase):
+        return "CI"
     if _SITE_FILE.fullmatch(lowercase):
         return "the Dagster project"
     return None
+
+
+def is_dependency_list(path: str) -> bool:
+    """Return whether pip, uv, conda or their like read packages from a file, of which gen may be one."""
+    return _DEPENDENCY_LIST.fullmatch(path.lower().rpartition("/")[2]) is not None
