@@ -249,6 +249,17 @@ def check(
 
 
 @app.command()
+def accept(path: options.AcceptedPath, until: options.Until, reason: options.Reason) -> None:
+    """Accept the drift of one file until a date, in `.gen/accepted.yaml`. Reviewers see it as trust.
+
+    Example: gen accept ssh/mila.conf --until 2026-12-31 --reason "the jump host moves"
+    """
+    from generator.cli.accept import run
+
+    raise typer.Exit(run(path, until, reason, date.today()))
+
+
+@app.command()
 def diff(directory: options.Directory = Path()) -> None:
     """Print the changes that would end the drift, as a patch for `git apply`. Writes nothing.
 

@@ -19,8 +19,9 @@ def run(directory: Path, today: date) -> int:
     """
     text = ""
     masked: list[Path] = []
-    accepted = accepted_files(recompile.accepted_drift(directory), directory, today)
-    for lock_file in recompile.survey(directory).locks:
+    survey = recompile.survey(directory)
+    accepted = accepted_files(recompile.accepted_lists(directory, survey), today)
+    for lock_file in survey.locks:
         lock = recompile.read_lock(lock_file, recompile.read_content(lock_file))
         comparison = recompile.compare(lock_file, lock, directory)
         changes = comparison.without_accepted(accepted).repair()

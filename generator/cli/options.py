@@ -216,6 +216,16 @@ ReviewVerdict = Annotated[
     option("--fail-on", text="Exit with 1 on a finding of this weight or a graver one."),
 ]
 
+# gen accept
+AcceptedPath = Annotated[
+    Path, typer.Argument(metavar="PATH", help="The generated file that differs.")
+]
+Until = Annotated[
+    str,
+    option("--until", metavar="DATE", text="Last day, as YYYY-MM-DD; 180 days from now at most."),
+]
+Reason = Annotated[str, option("--reason", metavar="TEXT", text="Why the team accepts that.")]
+
 # gen list
 Country = Annotated[str | None, option("--country", text="Country code, as in CA.")]
 Login = Annotated[

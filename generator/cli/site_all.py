@@ -64,14 +64,15 @@ def run(out: Path, *, dry_run: bool, force: bool, as_json: bool, today: date) ->
 def _read_sites(out: Path, today: date) -> list[_Site]:
     sites: list[_Site] = []
     faults: list[str] = []
-    for lock_file in recompile.survey(out).locks:
+    survey = recompile.survey(out)
+    for lock_file in survey.locks:
         try:
             sites.append(_read_site(lock_file, out))
         except GenError as error:
             faults.append(str(error))
     if faults:
         raise GenError("\n".join([*faults, "Nothing was written."]))
-    accepted = accepted_files(recompile.accepted_drift(out), out, today)
+    accepted = accepted_files(recompile.accepted_lists(out, survey), today)
     return [_Site(site.comparison.without_accepted(accepted), site.is_merge) for site in sites]
 
 

@@ -12,12 +12,14 @@ from generator.errors import GenError
 from generator.loading import validate, yaml_document
 from generator.report.finding import Finding, Report, refusals
 from generator.revisions import git
+from generator.revisions.accepted_changes import accepted_change
 from generator.revisions.changes import SpecFile, ordered, spec_changes
 from generator.revisions.file_changes import Explanation, file_changes, seeded_changes
 from generator.revisions.lock_changes import ReviewedLock, forged_digests, lock_changes
 from generator.revisions.sides import (
     Side,
     changed_files,
+    changed_lists,
     changed_project_code,
     differing_specs,
     side,
@@ -74,10 +76,19 @@ def revision_report(base: str, head: str | None, specs: Path, today: date) -> Re
         *faults,
         *spec_changes(before, after, today),
         *lock_findings,
+        *_accepted_changes(old, new),
         *file_changes(changed_files(old, new), explanation),
         *seeded_changes(changed_project_code(old, new)),
     ]
     return Report("review", len(new.specs(directory)), tuple(ordered(findings)), patch)
+
+
+def _accepted_changes(old: Side, new: Side) -> list[Finding]:
+    findings = []
+    for path in changed_lists(old, new):
+        contents = old.tree.real_content(path), new.tree.real_content(path)
+        findings.append(accepted_change(path, *contents))
+    return findings
 
 
 def _refuse_nothing(old: Side, new: Side, specs: Path, base: str) -> None:

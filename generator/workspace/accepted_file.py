@@ -4,14 +4,17 @@ They are apart from `accepted_drift`, since to define models takes time, and few
 have such a file.
 """
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from generator.schema.base import Day, Model
 from generator.schema.text_types import Text
 from generator.workspace.drift import Cause
+
+MOST_DAYS = 180
+"""gen accepts drift for so many days at most."""
 
 
 class AcceptedEntry(Model):
@@ -27,9 +30,24 @@ class AcceptedEntry(Model):
     until: Day
     """The last day of the acceptance (YYYY-MM-DD)."""
 
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    """SHA-256 of the file as it was accepted; an entry for a missing file has none."""
+
+    @model_validator(mode="after")
+    def _has_digest(self) -> "AcceptedEntry":
+        # Without it, an entry would silence whatever the file becomes later.
+        if self.sha256 is None and self.cause is not Cause.MISSING:
+            command = f"gen accept {self.path} --until {self.until} --reason TEXT"
+            raise ValueError(f"has no sha256 of the file; delete it, then run: {command}")
+        return self
+
+    def ends_too_late(self, today: date) -> bool:
+        """Return whether an acceptance would last longer than a team can keep in mind."""
+        return self.until > today + timedelta(days=MOST_DAYS)
+
     def covers(self, today: date) -> bool:
         """Return whether the acceptance has not expired."""
-        return today <= self.until
+        return today <= self.until and not self.ends_too_late(today)
 
 
 class AcceptedFile(Model):

@@ -35,6 +35,11 @@ class Drift:
     keys: tuple[str, ...] = ()
     """The changed keys of the spec, if they are the reason."""
 
+    @property
+    def sha256(self) -> str | None:
+        """SHA-256 of the file, ``None`` if it is missing."""
+        return digest(self.change.actual.content) if self.change.actual else None
+
 
 @dataclass(frozen=True)
 class InputChanges:

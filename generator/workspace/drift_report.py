@@ -19,20 +19,26 @@ from generator.workspace.recompile import Comparison
 def drift_report(directory: Path, today: date) -> Report:
     """Compare every site below a directory with the artifacts of its recorded inputs."""
     survey = recompile.survey(directory)
-    findings = list(_findings(directory, survey))
-    try:
-        accepted = recompile.accepted_drift(directory)
+    digests: dict[str, str | None] = {}
+    findings = list(_findings(directory, survey, digests))
+    for list_directory in survey.accepted:
+        try:
+            accepted = recompile.accepted_drift(list_directory, directory)
+        except GenError as error:
+            findings += refusals(error, str(list_directory / paths.ACCEPTED_DRIFT), "")
+            continue
         if accepted:
-            findings = settle(findings, accepted, directory, today)
-    except GenError as error:
-        findings += refusals(error, str(directory / paths.ACCEPTED_DRIFT), "")
+            findings = settle(findings, accepted, digests, today)
     return Report("drift", len(survey.locks), tuple(findings))
 
 
-def _findings(directory: Path, survey: reader.Survey) -> Iterator[Finding]:
+def _findings(
+    directory: Path, survey: reader.Survey, digests: dict[str, str | None]
+) -> Iterator[Finding]:
     """Yield the drift of each site, or why it could not be compared.
 
-    The files that no lock records come last.
+    The files that no lock records come last. The digest of each file that drifts is added to
+    `digests`.
     """
     recorded = set[Path]()
     are_locks_readable = True
@@ -51,7 +57,9 @@ def _findings(directory: Path, survey: reader.Survey) -> Iterator[Finding]:
             yield from _refusals(lock_file, error)
             continue
         for drift in comparison.drifts():
-            yield _finding(comparison, drift)
+            finding = _finding(comparison, drift)
+            digests[finding.file] = drift.sha256
+            yield finding
     # An unreadable lock, reported above, may record the files that look like strays.
     if are_locks_readable:
         for stray in reader.strays(survey.candidates, recorded):

@@ -7,10 +7,21 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from generator import programs
 from generator.errors import GenError, os_errors_named
 from generator.files import SIZE_LIMIT, open_regular, read_plain
-from generator.paths import HEADER_WITHIN, LOCKS, OUTPUT_STATE, has_header, is_generated_path
+from generator.paths import (
+    ACCEPTED_DRIFT,
+    HEADER_WITHIN,
+    LOCKS,
+    OUTPUT_STATE,
+    has_header,
+    is_generated_path,
+)
 from generator.workspace.plan import Actual
+
+_GIT_SECONDS = 60
+_GIT_OUTPUT = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, order=True)
@@ -32,6 +43,8 @@ class Survey:
 
     locks: list[LockFile]
     candidates: list[Path]
+    accepted: list[Path]
+    """The directories with a list of accepted drift."""
 
 
 def actual(
@@ -109,6 +122,7 @@ def survey(root: Path) -> Survey:
     """Walk once through a directory; links to directories are not followed."""
     locks: list[LockFile] = []
     candidates: list[Path] = []
+    accepted: list[Path] = []
     # Directories of installed programs: they may hold whole checkouts, but no files of this
     # user's sites.
     installed: set[str] = set()
@@ -118,16 +132,32 @@ def survey(root: Path) -> Survey:
         if OUTPUT_STATE.name in subdirectories:
             subdirectories.remove(OUTPUT_STATE.name)
             locks += _locks(root, Path(directory))
+            if os.path.lexists(f"{directory}/{ACCEPTED_DRIFT}"):
+                accepted.append(Path(directory))
         parent, name = os.path.split(directory)
         # A virtual environment has this file at its top (PEP 405); pixi's are below .pixi.
         is_environment = "pyvenv.cfg" in files and directory != str(root)
-        if is_environment or name == ".pixi" or parent in installed:
+        # What git tracks is a part of the repository, whatever its name or such a file says.
+        is_own = (is_environment or name == ".pixi") and not _is_tracked(directory)
+        if is_own or parent in installed:
             installed.add(directory)
             continue
         for file in sorted(files):
             if is_generated_path(name, file):
                 candidates.append(Path(directory, file))
-    return Survey(sorted(locks), candidates)
+    return Survey(sorted(locks), candidates, accepted)
+
+
+def _is_tracked(directory: str) -> bool:
+    """Return whether git tracks a file below a directory."""
+    command = ["git", "-C", directory, "ls-files", "-z", "--", "."]
+    try:
+        outcome = programs.run(command, seconds=_GIT_SECONDS, output_limit=_GIT_OUTPUT)
+    except programs.OutputLimitError:
+        return True
+    except programs.ProgramError:  # without git, nothing says so
+        return False
+    return outcome.status == 0 and bool(outcome.stdout)
 
 
 def locks(root: Path) -> list[LockFile]:

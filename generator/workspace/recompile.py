@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from pydantic import ValidationError
 
@@ -80,14 +80,16 @@ class Comparison:
             return list(drifts(self.lock, self.recompilation.inputs, self.changes))
         return list(drifts(self.lock, None, [*self.changes, self.lock_change]))
 
-    def without_accepted(self, accepted: set[tuple[str, str]]) -> "Comparison":
+    def without_accepted(self, accepted: Mapping[tuple[str, str], str | None]) -> "Comparison":
         """Return the comparison without the changes to files whose drift is accepted."""
         if not accepted:
             return self  # to compute the drift takes time
         accepted_paths = set()
         for drift in self.drifts():
             path = drift.change.path
-            if (str(self.lock_file.directory / path), drift.cause) in accepted:
+            key = (str(self.lock_file.directory / path), drift.cause)
+            # Another content than the accepted one is drift again.
+            if key in accepted and accepted[key] == drift.sha256:
                 accepted_paths.add(path)
         if not accepted_paths:
             return self
@@ -121,18 +123,28 @@ def survey(directory: Path) -> reader.Survey:
     return result
 
 
-def accepted_drift(directory: Path) -> AcceptedDrift | None:
-    """Return the drift that is accepted in a directory."""
-    path = paths.ACCEPTED_DRIFT
-    file = reader.actual(directory, [path]).get(path)
+def accepted_lists(directory: Path, survey: reader.Survey) -> list[AcceptedDrift]:
+    """Return the drift that is accepted below a directory: each output directory may have a list."""
+    lists = []
+    for list_directory in survey.accepted:
+        accepted = accepted_drift(list_directory, directory)
+        if accepted:
+            lists.append(accepted)
+    return lists
+
+
+def accepted_drift(directory: Path, root: Path) -> AcceptedDrift | None:
+    """Return the drift that is accepted in a directory; links may not lead out of `root`."""
+    path = PurePosixPath(directory.relative_to(root), paths.ACCEPTED_DRIFT)
+    file = reader.actual(root, [path]).get(path)
     if file is None:
         return None
-    # Imported only here: few directories have the file, and its models take time to define.
     from generator.workspace.accepted_file import AcceptedFile
 
-    name = str(directory / path)
-    root = document.parse(file.content, name)
-    return AcceptedDrift(validate.validated(AcceptedFile, root, name).accepted, root)
+    name = str(directory / paths.ACCEPTED_DRIFT)
+    document_root = document.parse(file.content, name)
+    entries = validate.validated(AcceptedFile, document_root, name).accepted
+    return AcceptedDrift(directory, entries, document_root)
 
 
 def read_lock(lock_file: LockFile, content: bytes) -> Lock:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -103,7 +104,11 @@ def test_a_directory_that_has_files_but_not_their_specs_is_an_error(
     assert message in result.out + result.err
 
 
-ACCEPTED = "printf 'accepted:\\n  - { path: ssh/aster.conf, cause: edited, reason: a trial, until: %s }\\n'"
+SHA256 = "a" * 64
+ACCEPTED = (
+    "printf 'accepted:\\n  - { path: ssh/aster.conf, cause: edited, reason: a trial, until: %s,"
+    f" sha256: {SHA256} }}\\n'"
+)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +142,11 @@ def test_from_above_the_repository_paths_begin_with_its_directory(
     reading_gen: Gen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     history("spec-changed", reading_gen)
-    entry = "{ path: .env.aster, cause: stale, reason: a trial, until: 2999-12-31 }"
+    digest = hashlib.sha256(Path(".env.aster").read_bytes()).hexdigest()
+    entry = (
+        f"{{ path: .env.aster, cause: stale, reason: a trial, until: {date.today()},"
+        f" sha256: {digest} }}"
+    )
     shell(f"echo 'accepted: [ {entry} ]' > .gen/accepted.yaml")
     monkeypatch.chdir("..")
     findings = json.loads(reading_gen("check", "repo", "--format", "json").out)["findings"]
@@ -274,7 +283,9 @@ FORGED = "x\n\n# Approved by @octocat\nmila.yaml:1: trust: none"
 
 def test_a_reason_of_several_lines_is_refused(reading_gen: Gen) -> None:
     reason = json.dumps(FORGED)
-    entry = f"{{ path: a, cause: edited, reason: {reason}, until: 2999-12-31 }}"
+    entry = (
+        f"{{ path: a, cause: edited, reason: {reason}, until: {date.today()}, sha256: {SHA256} }}"
+    )
     Path(".gen/accepted.yaml").write_text(f"accepted: [ {entry} ]\n")
     assert reading_gen("check").status == 2
 

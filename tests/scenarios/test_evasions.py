@@ -7,6 +7,8 @@ the commit and after.
 import json
 import shlex
 from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
 from history import commit, git, shell
@@ -17,6 +19,8 @@ old=$(sha256sum ssh/aster.conf | cut -d' ' -f1)
 sed -i 's/login.aster.example/login.aster.evil/' ssh/aster.conf
 new=$(sha256sum ssh/aster.conf | cut -d' ' -f1)
 sed -i "s/$old/$new/" .gen/aster.lock"""
+SOON = date.today() + timedelta(days=30)
+LATER = SOON + timedelta(days=30)
 EVIL_SPEC = "sed 's/aster.example/aster.evil/g' site_specs/aster.yaml"
 AGAIN = "gen site {} --user ada --no-project --force"
 OVERRIDE = "gen site ./site_specs/aster.yaml --user ada --no-project --force --set {}"
@@ -31,6 +35,12 @@ class Evasion:
     finding: str
     before: tuple[str, ...] = ()
     """Commands on main, before the branch starts."""
+
+
+def accept(path: str = "ssh/aster.conf", directory: str = ".") -> str:
+    """Return the command that accepts the drift of a file."""
+    target = Path(directory, path)
+    return f"gen accept {target} --until {SOON} --reason later"
 
 
 EVASIONS = {
@@ -156,6 +166,24 @@ EVASIONS = {
         (f"mkdir more; {EVIL_SPEC} > site_specs/zzz.yaml",),
         "aster",
     ),
+    "acceptance in the same pull request": Evasion(
+        (EDIT, accept()), "ssh/aster.conf: was changed, and is not what its spec compiles to"
+    ),
+    "acceptance added": Evasion((EDIT, accept()), ".gen/accepted.yaml: accepted drift was added"),
+    "acceptance in a subdirectory": Evasion(
+        ("sed -i '5a\\    # by hand' teams/a/ssh/cedar.conf", accept("ssh/cedar.conf", "teams/a")),
+        "teams/a/.gen/accepted.yaml: accepted drift was added",
+    ),
+    "riding on an acceptance": Evasion(
+        (EDIT,),
+        "ssh/aster.conf: was changed, and is not what its spec compiles to",
+        before=("sed -i '5a\\    # by hand' ssh/aster.conf", accept()),
+    ),
+    "acceptance extended": Evasion(
+        (f"sed -i 's/until: .*/until: {LATER}/' .gen/accepted.yaml",),
+        ".gen/accepted.yaml: accepted drift was changed",
+        before=("sed -i '5a\\    # by hand' ssh/aster.conf", accept()),
+    ),
     "file beside ours for ssh": Evasion(
         ("printf 'Host aster\\n  ProxyCommand evil\\n' > ssh/00-first.conf",),
         "ssh/00-first.conf: was added; gen does not generate it, and ssh may read it",
@@ -239,7 +267,7 @@ EVASIONS = {
         ".gen/aster.lock: records",
     ),
     "settings of gen in the repository": Evasion(
-        ("echo 'a: b' > .gen/config.yaml",), ".gen/config.yaml: was added"
+        ("echo 'required_version: 0.1.0' > .gen/config.yaml",), ".gen/config.yaml: was added"
     ),
 }
 

@@ -15,17 +15,28 @@ TODAY = date(2026, 6, 15)
 DRIFT = Finding(
     "edited", Level.ERROR, "was edited", "mila", "deploy/ssh/mila.conf", "deploy/ssh/mila.conf", 3
 )
-ENTRY = "accepted:\n  - { path: ssh/mila.conf, cause: edited, reason: a trial, until: %s }\n"
+SHA256 = "a" * 64
+ENTRY = (
+    "accepted:\n  - { path: ssh/mila.conf, cause: edited, reason: a trial, until: %s,"
+    f" sha256: {SHA256} }}\n"
+)
 
 
-def settled(text: str, *findings: Finding) -> list[tuple[str, Level, str, int]]:
+def accepted_list(text: str) -> AcceptedDrift:
     root = yaml_document.parse(text.encode(), "accepted.yaml")
-    accepted = AcceptedDrift(validate.validated(AcceptedFile, root, "accepted.yaml").accepted, root)
-    settled_findings = settle(findings, accepted, Path("deploy"), TODAY)
+    entries = validate.validated(AcceptedFile, root, "accepted.yaml").accepted
+    return AcceptedDrift(Path("deploy"), entries, root)
+
+
+def settled(
+    text: str, *findings: Finding, sha256: str = SHA256
+) -> list[tuple[str, Level, str, int]]:
+    digests = {finding.file: sha256 for finding in findings}
+    settled_findings = settle(findings, accepted_list(text), digests, TODAY)
     return [(item.rule, item.level, item.message, item.line) for item in settled_findings]
 
 
-@pytest.mark.parametrize("until", ["2026-06-15", "2026-12-31"])
+@pytest.mark.parametrize("until", ["2026-06-15", "2026-12-12"])
 def test_drift_is_a_note_until_the_day_is_over(until: str) -> None:
     assert settled(ENTRY % until, DRIFT) == [
         ("edited", Level.NOTE, f"was edited; accepted until {until}: a trial", 3)
@@ -44,7 +55,7 @@ def test_after_that_day_it_is_drift_again_and_the_entry_is_named() -> None:
     ]
 
 
-@pytest.mark.parametrize("until", ["2026-06-14", "2026-12-31"])
+@pytest.mark.parametrize("until", ["2026-06-14", "2026-12-12"])
 @pytest.mark.parametrize("cause", [None, "stale"])
 def test_an_entry_that_nothing_needs_is_named(until: str, cause: str | None) -> None:
     findings = []
@@ -86,6 +97,12 @@ def test_an_entry_that_nothing_needs_is_named(until: str, cause: str | None) -> 
             "accepted.yaml:2: accepted.0.cause: ",
             id="an unknown cause",
         ),
+        pytest.param(
+            "accepted:\n  - { path: a, cause: edited, reason: b, until: 2026-01-01 }",
+            "accepted.yaml:2: accepted.0: has no sha256 of the file; delete it, then run:"
+            " gen accept a --until 2026-01-01 --reason TEXT",
+            id="no digest",
+        ),
     ],
 )
 def test_an_entry_with_a_fault_is_refused(text: str, fault: str) -> None:
@@ -95,15 +112,40 @@ def test_an_entry_with_a_fault_is_refused(text: str, fault: str) -> None:
 
 
 def test_a_file_is_spared_until_the_day_is_over() -> None:
-    root = yaml_document.parse((ENTRY % "2026-06-15").encode(), "accepted.yaml")
-    accepted = AcceptedDrift(validate.validated(AcceptedFile, root, "accepted.yaml").accepted, root)
-    assert accepted_files(accepted, Path("deploy"), TODAY) == {("deploy/ssh/mila.conf", "edited")}
-    assert accepted_files(accepted, Path("deploy"), date(2026, 6, 16)) == set()
-    assert accepted_files(None, Path("deploy"), TODAY) == set()
+    accepted = [accepted_list(ENTRY % "2026-06-15")]
+    assert accepted_files(accepted, TODAY) == {("deploy/ssh/mila.conf", "edited"): SHA256}
+    assert accepted_files(accepted, date(2026, 6, 16)) == {}
+    assert accepted_files([], TODAY) == {}
+
+
+def test_another_content_than_the_accepted_one_is_drift() -> None:
+    assert settled(ENTRY % "2026-06-15", DRIFT, sha256="b" * 64) == [
+        ("edited", Level.ERROR, "was edited", 3),
+        (
+            "expired",
+            Level.ERROR,
+            "deploy/ssh/mila.conf (edited) is another file than the accepted one; restore it, or"
+            " accept this one with: gen accept deploy/ssh/mila.conf --until DATE --reason TEXT",
+            2,
+        ),
+    ]
+
+
+def test_an_acceptance_for_more_than_180_days_is_refused() -> None:
+    assert accepted_files([accepted_list(ENTRY % "2026-12-13")], TODAY) == {}
+    assert settled(ENTRY % "2026-12-13", DRIFT) == [
+        ("edited", Level.ERROR, "was edited", 3),
+        (
+            "refused",
+            Level.ERROR,
+            "deploy/ssh/mila.conf (edited) is accepted for more than 180 days; end it sooner",
+            2,
+        ),
+    ]
 
 
 def test_nothing_is_called_unused_while_something_could_not_be_compared() -> None:
     # The file of the entry belongs to the site whose lock is refused, so gen did not look at it. To
     # call the entry unused would make the user delete an entry that is needed.
     refused = Finding("refused", Level.ERROR, "x", "mila", ".gen/mila.lock", ".gen/mila.lock")
-    assert [rule for rule, *_ in settled(ENTRY % "2026-12-31", refused)] == ["refused"]
+    assert [rule for rule, *_ in settled(ENTRY % "2026-12-12", refused)] == ["refused"]

@@ -1,0 +1,53 @@
+"""The changes of lists of accepted drift: an entry silences gen check, so it is a change of trust."""
+
+from generator.errors import GenError
+from generator.loading import validate, yaml_document
+from generator.report.finding import Finding
+from generator.revisions.changes import LEVELS
+from generator.schema.meta import Weight
+
+
+def accepted_change(path: str, before: bytes | None, after: bytes | None) -> Finding:
+    """Return the change of one list; `None` stands for no list."""
+    old, new = _entries(path, before), _entries(path, after)
+    added = [entry for entry in new if entry not in old]
+    removed = [entry for entry in old if entry not in new]
+    details = [f"added {entry}" for entry in added]
+    details += [f"removed {entry}" for entry in removed]
+    weight, message = Weight.TRUST, "accepted drift was changed"
+    if not old:
+        message = "accepted drift was added"
+    if not added:
+        # gen check reports more than before.
+        weight, message = Weight.TUNING, "accepted drift was removed"
+        if not removed:
+            message = "the list of accepted drift changed, and none of its entries"
+    return Finding(
+        rule=weight,
+        level=LEVELS[weight],
+        message=message,
+        site="",
+        file=path,
+        path=path,
+        key=path,
+        details=tuple(details),
+    )
+
+
+def _entries(path: str, content: bytes | None) -> list[str]:
+    """Return a text for each entry; the lines of the file if it is no valid list."""
+    if content is None:
+        return []
+    # Only a review of such a list needs these models.
+    from generator.workspace.accepted_file import AcceptedFile
+
+    try:
+        document = yaml_document.parse(content, path)
+        entries = validate.validated(AcceptedFile, document, path).accepted
+    except GenError:
+        return content.decode(errors="replace").splitlines()
+    texts = []
+    for entry in entries:
+        digest = f", {entry.sha256}" if entry.sha256 else ""
+        texts.append(f"{entry.path} ({entry.cause}) until {entry.until}: {entry.reason}{digest}")
+    return texts
