@@ -31,7 +31,10 @@ def run(directory: Path, today: date) -> int:
                 masked.append(lock_file.directory / change.path)
     patch(text)
     for path in masked:
-        say(f"{path}: a line that looks like a secret is masked; git apply will refuse this file")
+        say(
+            f"{path}: a line that looks like a secret is masked, so git apply will refuse this file;"
+            " gen site --all can write it"
+        )
     if not text:
         return 0
     say(f"\nNext: gen diff {directory} | git apply, or gen site --all --out {directory}")

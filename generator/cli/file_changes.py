@@ -61,8 +61,8 @@ def _summary(changes: list[Change]) -> str:
     return summary
 
 
-def listed(changes: Iterable[Change]) -> list[dict[str, str | None]]:
-    """Return changes as programs read them."""
+def json_entries(changes: Iterable[Change]) -> list[dict[str, str | None]]:
+    """Return an entry of a JSON report for each change."""
     return [
         {"path": str(change.path), "action": change.action, "conflict": change.conflict}
         for change in changes

@@ -500,7 +500,7 @@ def _json(installation: _Installation, sites: Iterable[SiteFiles]) -> str:
     return codec.report(
         {
             "sites": [site_files.name for site_files in sites],
-            "files": file_changes.listed(plan.files),
+            "files": file_changes.json_entries(plan.files),
             "manual_change": manual,
             "backups": installation.backups,
             "findings": installation.checked.findings,

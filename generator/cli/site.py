@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from generator import __version__, codec, formatting, paths, resources
 from generator.cli import next_steps, site_project
-from generator.cli.file_changes import DONE, listed, preview, refuse_conflicts
+from generator.cli.file_changes import DONE, json_entries, preview, refuse_conflicts
 from generator.cli.output import data, say
 from generator.compiler import digests
 from generator.compiler.artifact import Artifact, Owner
@@ -173,7 +173,7 @@ def _json(compilation: Compilation, changes: list[Change], backups: list[PurePos
     return codec.report(
         {
             "site": compilation.site,
-            "files": listed(changes),
+            "files": json_entries(changes),
             "backups": backups,
             "missing_values": [gap.name for gap in compilation.gaps],
             "unpinned_host_keys": [keys.name for keys in compilation.unpinned],

@@ -6,7 +6,7 @@ from datetime import date
 from pathlib import Path, PurePosixPath
 
 from generator import codec
-from generator.cli.file_changes import DONE, listed, preview, refuse_conflicts
+from generator.cli.file_changes import DONE, json_entries, preview, refuse_conflicts
 from generator.cli.output import data, say
 from generator.errors import GenError
 from generator.formatting import count
@@ -136,7 +136,7 @@ def _json(sites: Sequence[_Site], backups: set[Path]) -> str:
             {
                 "site": comparison.lock.site,
                 "directory": str(site.directory),
-                "files": listed(comparison.changes),
+                "files": json_entries(comparison.changes),
             }
         )
     return codec.report({"sites": entries, "backups": sorted(map(str, backups))})

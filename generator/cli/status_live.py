@@ -55,10 +55,10 @@ def run(
     findings = result.findings
     if fix:
         findings = _fix(given.spec, result, show, yes=yes, today=today)
-    return _status(findings)
+    return _exit_status(findings)
 
 
-def _status(findings: tuple[ProbeFinding, ...]) -> int:
+def _exit_status(findings: tuple[ProbeFinding, ...]) -> int:
     if not findings:
         return 0
     # A difference is certain, whatever else has no answer.
@@ -81,7 +81,7 @@ def _fix(
         return result.findings
     fixed = fix_spec(spec.content, str(spec.path), result.host, result.queues, today)
     for finding in fixed.unresolved:
-        say(f"left to you: {finding.key}: {finding.site}")
+        say(f"{finding.key}: change this yourself; the answer of the site: {finding.site}")
     if not _write(spec, fixed.content, show, yes=yes):
         return result.findings
     others = [finding for finding in result.findings if not finding.changes]

@@ -33,6 +33,7 @@ def run(
     sites = list(dict.fromkeys(sites))
     if dry_run:
         plan = planning.uninstallation(home, sites)
+        _say_secrets(home, _with_secrets(home, sites, plan, purge=purge))
         file_changes.preview([(home, plan.files)], home)
         return 0
     confirmed = None
@@ -58,6 +59,11 @@ def _removal(home: Path, sites: Sequence[str], consent: Consent, *, purge: bool)
     plan = planning.uninstallation(home, sites)
     if not consent.force:
         file_changes.refuse_conflicts([(home, plan.files)])
+    return _with_secrets(home, sites, plan, purge=purge)
+
+
+def _with_secrets(home: Path, sites: Sequence[str], plan: HomePlan, *, purge: bool) -> _Removal:
+    """Return the removal of a plan's files and, if the user wants that, of the sites' secrets."""
     if not purge:
         return _Removal(plan)
     # Imported only here, because it imports pydantic.
@@ -72,10 +78,7 @@ def _removal(home: Path, sites: Sequence[str], consent: Consent, *, purge: bool)
 
 def _show(home: Path, removal: _Removal, *, as_json: bool) -> None:
     """Show what will be deleted; files that only change are shown as a patch."""
-    for secret in removal.secrets:
-        say(f"  {'purge':9} ~/{secret.relative_to(home)}")
-    for message in removal.kept_secrets:
-        say(f"  {message}")
+    _say_secrets(home, removal)
     changed = []
     for change in removal.plan.files:
         if change.action is Action.DELETE:
@@ -84,6 +87,13 @@ def _show(home: Path, removal: _Removal, *, as_json: bool) -> None:
             changed.append(change)
     show = say if as_json else patch
     show(diff(changed, PurePosixPath()))
+
+
+def _say_secrets(home: Path, removal: _Removal) -> None:
+    for secret in removal.secrets:
+        say(f"  {'purge':9} ~/{secret.relative_to(home)}")
+    for message in removal.kept_secrets:
+        say(f"  {message}")
 
 
 def _undo_optional_changes(home: Path, sites: Sequence[str]) -> None:
@@ -121,7 +131,7 @@ def _json(sites: Sequence[str], removal: _Removal, backups: list[Path]) -> str:
     return codec.report(
         {
             "sites": sites,
-            "files": file_changes.listed(removal.plan.files),
+            "files": file_changes.json_entries(removal.plan.files),
             "manual_change": removal.plan.manual_reason,
             "backups": backups,
             "purged": removal.secrets,

@@ -140,7 +140,7 @@ def parse(content: bytes, name: str) -> Node:
         raise GenError(f"{name}:{line}: is not UTF-8 (byte 0x{content[error.start]:02x})") from None
     node = _root(text, name)
     if node.kind != "mapping":
-        raise GenError(f"{name}:{node.line}: is not a mapping of keys to values")
+        raise GenError(f"{name}:{node.line}: is not a mapping; write lines of KEY: VALUE")
     return node
 
 

@@ -78,7 +78,7 @@ class Api:
         if "identifier" in faults:
             answer = self._get(f"tokens/{identifier}/")
         elif answer.status != 201:
-            raise GenError(f"{endpoint}: answers {answer.status} to a new {intent}")
+            raise GenError(f"{endpoint}: answers {answer.status} to the request for an {intent}")
         created = answer.decoded(_Token)
         # The answer to the creation does not have the key.
         key = self._get(f"tokens/{identifier}/view_key/").decoded(_TokenView).key

@@ -139,7 +139,8 @@ def write_secret_file(path: Path, text: str, scratch_name: str) -> None:
 def rotation_due(credentials: Credentials, skew: int, rotated: int, second: int) -> bool:
     """Return whether one of the credentials expires within the skew, or was pasted by the user.
 
-    The expiry of a pasted one is unknown. Half of the lifetime passes first, since a provider may
+    `rotated` is the second of the last rotation (0 for none), `second` that of now. The expiry of
+    a pasted one is unknown. Half of the lifetime passes first, since a provider may
     give less than the skew.
     """
     for item in (credentials.app_password, credentials.api_token):

@@ -112,7 +112,9 @@ def authority(run: Run) -> Authority:
     """Return the CA of the site."""
     auth = run.settings.auth
     if not isinstance(auth, StepAuth):
-        raise GenError(f"{run.settings.site}: has no CA that step knows")
+        raise GenError(
+            f"{run.settings.site}: logs in with {auth.method}; only the method step has a CA"
+        )
     environment = dict(run.environment)
     # Go, in which step is written, reads the variable (crypto/x509), as OpenSSL does.
     if run.options.bundle:

@@ -24,7 +24,8 @@ class Secret:
         text = value.strip()
         if not text or not all("!" <= char <= "~" for char in text):
             raise GenError(
-                f"{source}: is not a password or token in one word of ASCII; store the secret alone"
+                f"{source}: is not one word of ASCII, as a password or token is;"
+                " store the secret there and nothing else"
             )
         self._value = text
 

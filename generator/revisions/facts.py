@@ -170,7 +170,7 @@ def _usual_host(site: SiteSpec) -> Block:
 
 def _order(site: SiteSpec) -> Block:
     """Return the order of entries for one name, of which ssh takes the first (ssh_config(5))."""
-    orders = {"hosts": _hosts_with_one_name(site), "compute": _overlapping_groups(site)}
+    orders = {"hosts": _hosts_that_share_a_name(site), "compute": _overlapping_groups(site)}
     facts = {}
     for name, value in orders.items():
         if value:
@@ -178,7 +178,7 @@ def _order(site: SiteSpec) -> Block:
     return facts
 
 
-def _hosts_with_one_name(site: SiteSpec) -> tuple[str, ...]:
+def _hosts_that_share_a_name(site: SiteSpec) -> tuple[str, ...]:
     names = [host.host.lower() for host in site.hosts.values()]
     aliases = []
     for alias, host in site.hosts.items():

@@ -68,7 +68,10 @@ class Side:
         return self.tree.real_content(path)
 
     def artifacts(self, lock_file: ReviewedLock) -> Mapping[str, Artifact]:
-        """Return the artifacts of a lock by their paths; none if it cannot be compiled, which gen check reports."""
+        """Return the artifacts of a lock by their paths.
+
+        There are none if it cannot be compiled, which gen check reports.
+        """
         if lock_file.path not in self.artifacts_by_lock:
             artifacts = {}
             for artifact in self._compiled(lock_file):
@@ -120,7 +123,9 @@ def side(tree: Tree, parsed: dict[tuple[str, str], ReviewedLock]) -> Side:
 def _lock_file(path: str, content: bytes) -> ReviewedLock:
     lock_file = ReviewedLock(path, lock.parse(content, path))
     if lock_file.expected_path != path:
-        raise GenError(f"{path}: is the lock of another site, {lock_file.lock.site}")
+        raise GenError(
+            f"{path}: is the lock of another site, {lock_file.lock.site}; rename or delete it"
+        )
     return lock_file
 
 

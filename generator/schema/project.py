@@ -52,7 +52,8 @@ def slug(name: str, taken: Set[str] = frozenset()) -> str:
     slug = re.sub("[^a-z0-9]+", "-", ascii_name).strip("-")
     if not slug:
         raise GenError(
-            f"{name!r}: has no letter from a to z and no digit, which the name of a package needs"
+            f"{name!r}: needs a letter from a to z or a digit for the name of its Python package;"
+            " choose another name"
         )
     if keyword.iskeyword(package(slug)) or package(slug) in _RESERVED | taken:
         raise GenError(

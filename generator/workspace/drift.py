@@ -97,6 +97,7 @@ def drifts(lock: Lock, current: RecordedInputs | None, changes: list[Change]) ->
 
 
 def _drift(lock: Lock, inputs: InputChanges | None, change: Change) -> Drift | None:
+    """Return why a file differs; ``None`` if it matches, or differs in a mode that git ignores."""
     match change:
         case Change(action=Action.CREATE):
             if change.path in lock.files:

@@ -151,7 +151,9 @@ def read_lock(lock_file: LockFile, content: bytes) -> Lock:
     """Return the lock in a file; refuse one whose site is not that of its name."""
     lock = locks.parse(content, str(lock_file.full_path))
     if paths.lock(lock.site) != lock_file.path:
-        raise GenError(f"{lock_file.full_path}: is the lock of another site, {lock.site}")
+        raise GenError(
+            f"{lock_file.full_path}: is the lock of another site, {lock.site}; rename or delete it"
+        )
     return lock
 
 

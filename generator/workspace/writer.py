@@ -316,7 +316,7 @@ def remove(path: Path) -> None:
 
 @contextmanager
 def locked(file: Path, seconds: float = _LOCK_SECONDS) -> Iterator[None]:
-    """Let one process at a time into the block; wait so long for another one.
+    """Let one process at a time into the block; wait `seconds` for another one to leave it.
 
     The block may remove the file: then the processes that wait for it start with a new one.
     """

@@ -411,7 +411,9 @@ def test_the_profile_follows_xdg_and_the_option(
             "p.yaml:3: sites.mila.user: 'a b' is not a user name",
             id="not a user name",
         ),
-        pytest.param("- x\n", "p.yaml:1: is not a mapping of keys to values", id="no mapping"),
+        pytest.param(
+            "- x\n", "p.yaml:1: is not a mapping; write lines of KEY: VALUE", id="no mapping"
+        ),
         pytest.param(
             "sites: {mila: {set: {slurm.partition: nope}}}\n",
             "profile, sites.mila.set.slurm.partition: slurm.partition: the site has no partition nope",

@@ -67,7 +67,7 @@ def test_a_probe_renews_no_certificate(monkeypatch: pytest.MonkeyPatch, tmp_path
 )
 def test_the_status_says_whether_something_differs(kinds: tuple[Kind, ...], status: int) -> None:
     findings = tuple(ProbeFinding(kind, "key", "spec", "site", "action") for kind in kinds)
-    assert status_live._status(findings) == status
+    assert status_live._exit_status(findings) == status
 
 
 def test_findings_are_printed_with_an_action_and_without_control_characters() -> None:

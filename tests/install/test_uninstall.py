@@ -243,6 +243,16 @@ def test_purged_files_are_listed(gen: Gen, home: Path, two_sites: Tree) -> None:
     assert report["purged"] == [str(home / ".ssh/id_other")]
 
 
+def test_a_preview_names_the_secrets_that_purge_would_delete(
+    gen: Gen, home: Path, two_sites: Tree
+) -> None:
+    key = home / ".ssh/id_ours"
+    key.write_text("")
+    assert "purge     ~/.ssh/id_ours\n" in gen("uninstall", "ours", "--purge", "--dry-run").err
+    assert "purge" not in gen("uninstall", "ours", "--dry-run").err
+    assert key.exists()
+
+
 def test_a_spec_that_the_user_put_there_stays(gen: Gen, home: Path) -> None:
     specs = home / ".config/gen/site_specs"
     specs.mkdir(parents=True)

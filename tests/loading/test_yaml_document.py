@@ -181,10 +181,10 @@ REFUSED = [
     pytest.param(
         "x" * 131_073, "1: has 131073 bytes; a spec has at most 131072", id="a large file"
     ),
-    pytest.param("", "1: is not a mapping of keys to values", id="nothing"),
-    pytest.param("# a: x", "1: is not a mapping of keys to values", id="a comment"),
-    pytest.param("\n\nx", "3: is not a mapping of keys to values", id="a word"),
-    pytest.param("- a: x", "1: is not a mapping of keys to values", id="a list"),
+    pytest.param("", "1: is not a mapping; write lines of KEY: VALUE", id="nothing"),
+    pytest.param("# a: x", "1: is not a mapping; write lines of KEY: VALUE", id="a comment"),
+    pytest.param("\n\nx", "3: is not a mapping; write lines of KEY: VALUE", id="a word"),
+    pytest.param("- a: x", "1: is not a mapping; write lines of KEY: VALUE", id="a list"),
     pytest.param(
         "a: 'x\nb: y\n", "3: found unexpected end of stream", id="a quote that is left open"
     ),

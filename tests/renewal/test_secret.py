@@ -106,6 +106,6 @@ def test_an_impossible_secret_is_refused_by_its_source_and_not_shown(value: str)
     with pytest.raises(GenError) as caught:
         Secret(value, "the variable ASC_OIDC_APP_PASSWORD")
     assert str(caught.value) == (
-        "the variable ASC_OIDC_APP_PASSWORD: is not a password or token in one word of ASCII; "
-        "store the secret alone"
+        "the variable ASC_OIDC_APP_PASSWORD: is not one word of ASCII, as a password or "
+        "token is; store the secret there and nothing else"
     )

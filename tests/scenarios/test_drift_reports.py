@@ -270,7 +270,10 @@ def test_gen_diff_says_that_git_apply_refuses_a_patch_with_a_masked_line(reading
     result = reading_gen("diff")
     assert "-SLURM_EDGE_NODE_PASSWORD=********\n" in result.out
     assert "-    # by hand\n" in result.out
-    masked = "a line that looks like a secret is masked; git apply will refuse this file"
+    masked = (
+        "a line that looks like a secret is masked, so git apply will refuse this file;"
+        " gen site --all can write it"
+    )
     assert result.err.startswith(f".env.aster: {masked}\n")
     assert "ssh/aster.conf" not in result.err
     git("apply", "-", stdin=result.out, status=1)

@@ -256,7 +256,8 @@ EVASIONS = {
         ("echo '{' > .gen/aster.lock",), ".gen/aster.lock: is not valid JSON"
     ),
     "lock of a site under the name of another": Evasion(
-        ("cp .gen/aster.lock .gen/zeta.lock",), ".gen/zeta.lock: is the lock of another site, aster"
+        ("cp .gen/aster.lock .gen/zeta.lock",),
+        ".gen/zeta.lock: is the lock of another site, aster; rename or delete it",
     ),
     "known hosts elsewhere": Evasion(
         ("mkdir -p etc; echo '* ssh-ed25519 AAAA' > etc/ssh_known_hosts",),

@@ -456,7 +456,7 @@ slurm:
     )
     assert site.spec.read_text() == start + wrong
     result = site.live("--fix-spec", "--yes")
-    assert (result.status, "left to you" in result.err) == (0, False)
+    assert (result.status, "change this yourself" in result.err) == (0, False)
     fixed = site.spec.read_text()
     assert "# the default one" in fixed
     assert "# as the documentation says" in fixed
