@@ -174,6 +174,10 @@ def test_the_page_explains_every_cause_and_weight(name: str) -> None:
         "systemd/gen-cert-musica.timer",
         "launchd/gen-cert-musica.plist",
         ".gen/mila.lock",
+        "mila-pipelines/src/mila_pipelines/sites/mila.toml",
+        "deploy/ssh/mila.known_hosts",
+        "deploy/.env.mila",
+        "teams/a/systemd/gen-cert-musica.service",
     ],
 )
 def test_the_attributes_of_the_page_hold_for_every_generated_file(

@@ -3,6 +3,7 @@
 Imports nothing that writes.
 """
 
+import shlex
 from datetime import date
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from generator.cli.output import data, say
 from generator.report.finding import Finding, Level, counts, summary
 from generator.report.format import Format
 from generator.report.rendered import rendered
+from generator.workspace.drift import Cause
 from generator.workspace.drift_report import drift_report
 
 
@@ -34,11 +36,15 @@ def run(directory: Path, form: Format, today: date) -> int:
 
 def _next_step(directory: Path, errors: list[Finding]) -> str:
     accepted = directory / paths.ACCEPTED_DRIFT
-    # Only entries that have expired or are unused: no file has to be generated again.
-    if {error.file for error in errors} == {str(accepted)}:
+    if all(error.file == str(accepted) for error in errors):
         return f"change {accepted}"
-    command = f"gen diff {directory}, then gen site --all --out {directory}"
-    # Without the option, gen site would refuse an edited file.
-    if "edited" in {error.rule for error in errors}:
-        command += " --force"
-    return command
+    steps = []
+    # No site has these files, so that no command of gen deletes them.
+    copies = [error.file for error in errors if error.rule == Cause.ORPHANED and not error.site]
+    if copies:
+        steps.append(shlex.join(["rm", "--", *copies]))
+    if len(copies) < len(errors):
+        name = shlex.quote(str(directory))
+        force = " --force" if any(error.rule == Cause.EDITED for error in errors) else ""
+        steps += [f"gen diff {name}", f"gen site --all --out {name}{force}"]
+    return ", then ".join(steps)

@@ -3,6 +3,8 @@
 Imports nothing that writes.
 """
 
+import os
+import shlex
 from datetime import date
 from pathlib import Path, PurePosixPath
 
@@ -37,5 +39,31 @@ def run(directory: Path, today: date) -> int:
         )
     if not text:
         return 0
-    say(f"\nNext: gen diff {directory} | git apply, or gen site --all --out {directory}")
+    name = shlex.quote(str(directory))
+    say(f"\nNext: gen diff {name} | {_apply_command(directory)}, or gen site --all --out {name}")
     return 1
+
+
+def _apply_command(directory: Path) -> str:
+    """Return the command that applies a patch of a directory, whatever the current directory.
+
+    git-apply(1) takes the paths of a patch from the top of the repository, and skips without a word those that are
+    not below the current directory.
+    """
+    real_directory = Path(os.path.realpath(directory))
+    top = _top(real_directory)
+    command = ["git"]
+    if top != Path(os.path.realpath(".")):
+        command += ["-C", os.path.relpath(top)]
+    command.append("apply")
+    if real_directory != top:
+        command.append(f"--directory={real_directory.relative_to(top)}")
+    return shlex.join(command)
+
+
+def _top(directory: Path) -> Path:
+    """Return the top of the repository of a directory; the directory itself without a repository."""
+    for candidate in (directory, *directory.parents):
+        if candidate.joinpath(".git").exists():
+            return candidate
+    return directory
