@@ -26,8 +26,8 @@ from generator.ssh.certificate import NEVER
 def run(site: str | None, specs: Path | None, profile: Path | None, *, as_json: bool) -> int:
     """Print the status of a site, or of every site that is installed or renewed on this machine.
 
-    Returns 1 if an installed file has changed. Errors of single sites are raised after the rest is
-    printed.
+    Returns 1 if an installed file has changed, ssh does not read it, or its timer does not run.
+    Errors of single sites are raised after the rest is printed.
     """
     keep_memory_private()
     installed = {}
@@ -45,7 +45,10 @@ def run(site: str | None, specs: Path | None, profile: Path | None, *, as_json: 
     if errors:
         raise GenError("\n".join(errors))
     is_current = all(item.is_current for item in installed.values())
-    return int(not is_current)
+    # Without systemd's answer, it is not known whether the timer runs.
+    timers = [renewals[name].timer for name in installed if name in renewals]
+    is_stopped = any(timer and timer.running is False for timer in timers)
+    return int(is_stopped or not is_current)
 
 
 def _sites_to_read(site: str | None, installed: Mapping[str, InstalledSite]) -> list[str]:

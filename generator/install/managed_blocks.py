@@ -155,14 +155,15 @@ def edited(content: bytes, name: str, digests: Mapping[str, Collection[str]]) ->
     """Return which of gen's blocks the user edited; `digests` has those of each site's body."""
     places: list[str] = []
     for block in managed_blocks(content, name):
-        if not _is_as_written(block, digests.get(block.site, ())):
+        if not is_as_written(block, digests.get(block.site, ())):
             places.append(f"line {block.line}")
     if not places:
         return None
     return f"the block of gen at {' and '.join(places)} was edited since gen wrote it"
 
 
-def _is_as_written(block: ManagedBlock, digests: Collection[str]) -> bool:
+def is_as_written(block: ManagedBlock, digests: Collection[str]) -> bool:
+    """Return whether a block is as gen wrote it; `digests` has those of its site's file."""
     body = _with_unix_endings(block.body)
     if block.site:
         return digest(body.removesuffix(_RESET)) in digests

@@ -9,11 +9,11 @@ from generator.compiler.digests import digest, key_digests
 from generator.errors import GenError
 from generator.files import read_regular
 from generator.install import record
-from generator.install.managed_blocks import INCLUDED
+from generator.install.managed_blocks import INCLUDED, is_as_written, managed_blocks
 from generator.loading.index import summary
 from generator.loading.inputs import File, Inputs
 from generator.resources import CATALOGUE
-from generator.ssh.config_lines import lines
+from generator.ssh.config_lines import Line, lines
 from generator.workspace import reader
 from generator.workspace.lock import Lock
 
@@ -41,14 +41,16 @@ class InstalledSite:
     changed_keys: tuple[str, ...]
     """Keys of the spec whose values changed."""
     read_by_ssh: bool
-    """The ssh config has the site, through its Include or its own Host blocks."""
+    """ssh reads the site, through the Include or the site's own Host blocks in the ssh config."""
+    config_problem: str | None
+    """Why ssh does not read the site, or which block of gen in the ssh config was edited."""
     site_status: str
     """`active`, `retiring` or `retired`, as the present spec says."""
 
     @property
     def is_current(self) -> bool:
         """Whether every file is as installed, from the present spec, and read by ssh."""
-        return not self.drift and not self.stale and self.read_by_ssh
+        return not self.drift and not self.stale and self.config_problem is None
 
 
 def installed_sites(home: Path) -> dict[str, InstalledSite]:
@@ -61,6 +63,7 @@ def installed_sites(home: Path) -> dict[str, InstalledSite]:
 
 def _installed_site(home: Path, site_lock: Lock, config: bytes) -> InstalledSite:
     newer_spec = _newer_spec(home, site_lock)
+    unread = _reason_not_read(site_lock.site, config)
     changed_keys: tuple[str, ...] = ()
     if newer_spec:
         changed_keys = tuple(_changed_keys(site_lock, newer_spec))
@@ -70,16 +73,53 @@ def _installed_site(home: Path, site_lock: Lock, config: bytes) -> InstalledSite
         drift=tuple(_drift(home, site_lock)),
         stale=newer_spec is not None,
         changed_keys=changed_keys,
-        read_by_ssh=_is_read_by_ssh(site_lock.site, config),
+        read_by_ssh=unread is None,
+        config_problem=unread or _edited_block(site_lock, config),
         site_status=_site_status(home, site_lock),
     )
 
 
-def _is_read_by_ssh(site: str, config: bytes) -> bool:
+def _reason_not_read(site: str, config: bytes) -> str | None:
+    """Return why ssh does not read a site, ``None`` if it does.
+
+    A line below a Host or Match line is for those hosts alone (ssh_config(5)), so gen's Include
+    has to be above the first of them. The Host blocks of --mode inline may be anywhere.
+    """
     # The marker of the site's own block, see managed_blocks.
     if f"# >>> gen {site}:".encode() in config:
-        return True
-    return any(line.keyword == "include" and INCLUDED in line.arguments for line in lines(config))
+        return None
+    name = f"~/{paths.SSH_CONFIG}"
+    restriction: Line | None = None
+    for line in lines(config):
+        if line.keyword in ("host", "match"):
+            restriction = None if line.arguments in (("*",), ("all",)) else line
+        elif line.keyword == "include" and INCLUDED in line.arguments:
+            if restriction is None:
+                return None
+            return (
+                f"{name}:{line.number}: ssh does not read it: gen's block is below "
+                f"{restriction.written} {restriction.value} (line {restriction.number}); "
+                "move the block above that line"
+            )
+    return f"ssh does not read it: {name} lacks our lines; gen install {site}"
+
+
+def _edited_block(site_lock: Lock, config: bytes) -> str | None:
+    """Return which block of gen, or which marker, in the ssh config is not as gen wrote it."""
+    name = f"~/{paths.SSH_CONFIG}"
+    path = paths.installed_ssh_config(site_lock.site)
+    try:
+        blocks = managed_blocks(config, name)
+    except GenError as error:
+        return str(error).splitlines()[0]
+    written = site_lock.files[path].sha256 if path in site_lock.files else ""
+    for block in blocks:
+        if block.site in ("", site_lock.site) and not is_as_written(block, [written]):
+            return (
+                f"{name}:{block.line}: this block of gen was edited; "
+                f"gen install {site_lock.site} --force"
+            )
+    return None
 
 
 def _drift(home: Path, site_lock: Lock) -> Iterator[InstalledDrift]:
@@ -158,8 +198,8 @@ def status_lines(site: InstalledSite) -> Iterator[str]:
         yield f"  {'newer':9} and {len(site.changed_keys) - _MAX_KEYS} more keys of the spec"
     if site.drift or site.stale:
         yield f"  {_reason(site)}: gen install {site.site}{_force(site)}"
-    if not site.read_by_ssh:
-        yield f"  ssh does not read it: ~/.ssh/config lacks our lines; gen install {site.site}"
+    if site.config_problem:
+        yield f"  {site.config_problem}"
     if site.site_status != "active":
         yield f"  the site is {site.site_status}; see: gen show {site.site}"
 

@@ -93,3 +93,91 @@ def test_a_config_with_windows_line_endings_is_read(gen: Gen, tmp_path: Path) ->
     (tmp_path / "ours.yaml").write_text(SPEC)
     assert gen("install", "ours.yaml", "--yes").status == 0
     assert gen("status").status == 0
+
+
+INCLUDE_BLOCK = (
+    "# >>> gen: managed, do not edit between these lines >>>\n"
+    "Include ~/.ssh/gen.d/*.conf\n"
+    "# <<< gen <<<\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("config", "problem"),
+    [
+        pytest.param(
+            f"Host other\n  User x\n{INCLUDE_BLOCK}",
+            "~/.ssh/config:4: ssh does not read it: gen's block is below Host other (line 1); "
+            "move the block above that line",
+            id="below a Host line",
+        ),
+        pytest.param(
+            f"Match user ada\n{INCLUDE_BLOCK}",
+            "~/.ssh/config:3: ssh does not read it: gen's block is below Match user ada (line 1); "
+            "move the block above that line",
+            id="below a Match line",
+        ),
+        pytest.param(
+            "Host other\n  User x\n",
+            "ssh does not read it: ~/.ssh/config lacks our lines; gen install ours",
+            id="without the block",
+        ),
+        pytest.param(
+            INCLUDE_BLOCK.replace("Include", "User x\nInclude"),
+            "~/.ssh/config:1: this block of gen was edited; gen install ours --force",
+            id="edited within the markers",
+        ),
+        pytest.param(
+            INCLUDE_BLOCK.replace("# <<< gen <<<\n", ""),
+            "~/.ssh/config:1: begins a block of gen that has no end; add the line # <<< gen <<<",
+            id="a marker without its end",
+        ),
+    ],
+)
+def test_a_config_that_does_not_work_as_installed_is_reported_with_status_1(
+    gen: Gen, home: Path, config: str, problem: str
+) -> None:
+    (home / ".ssh/config").write_text(config)
+    result = gen("status")
+    assert result.status == 1
+    assert f"  {problem}" in result.out
+    [site] = json.loads(gen("status", "--json").out)["installed"]
+    assert site["config_problem"].startswith(problem)
+    assert site["read_by_ssh"] == ("ssh does not read" not in problem)
+
+
+@pytest.mark.parametrize("line", ["Host *", "Match all"])
+def test_a_line_for_all_hosts_above_the_block_is_harmless(gen: Gen, home: Path, line: str) -> None:
+    (home / ".ssh/config").write_text(f"{line}\n{INCLUDE_BLOCK}")
+    assert gen("status").status == 0
+
+
+def test_an_edited_block_of_the_inline_mode_is_reported(gen: Gen, home: Path) -> None:
+    assert gen("install", "ours", "--yes", "--mode", "inline").status == 0
+    assert gen("status").status == 0
+    config = home / ".ssh/config"
+    config.write_text(config.read_text().replace("Port 22", "Port 23"))
+    result = gen("status")
+    assert (result.status, "this block of gen was edited" in result.out) == (1, True)
+
+
+@pytest.mark.parametrize(("state", "status"), [("active", 0), ("inactive", 1)])
+def test_a_timer_that_does_not_run_is_reported_with_status_1(
+    gen: Gen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str, status: int
+) -> None:
+    # Stands for systemd, which answers so for a timer that is installed (systemctl(1), show).
+    systemctl = tmp_path / "bin/systemctl"
+    systemctl.parent.mkdir()
+    systemctl.write_text(
+        f"#!/bin/sh\necho LoadState=loaded\necho ActiveState={state}\necho NextElapseUSecRealtime=\n"
+    )
+    systemctl.chmod(0o755)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("PATH", f"{systemctl.parent}:{os.environ['PATH']}")
+    auth = "{ method: certificate, command: [get-certificate], lifetime: 1d }"
+    (tmp_path / "timed.yaml").write_text(
+        f"site: timed\ntitle: T\nhosts: {{ timed: {{ host: t.example.org }} }}\nauth: {auth}\n"
+    )
+    assert gen("install", "./timed.yaml", "--yes").status == 0
+    result = gen("status", "timed")
+    assert (result.status, "not running; start it with" in result.out) == (status, bool(status))
