@@ -28,10 +28,10 @@ from generator.install.name_conflicts import name_conflicts
 from generator.install.permissions import loose_permissions
 from generator.install.plan import HomePlan, SiteFiles
 from generator.install.shadowing import site_names
-from generator.loading import inputs
+from generator.loading import catalogue, inputs
 from generator.renewal.status import lingers
 from generator.ssh.config_files import Files
-from generator.workspace.lock import Lock
+from generator.workspace.lock import Lock, catalogue_path
 from generator.workspace.patch import diff
 from generator.workspace.plan import Action
 
@@ -175,10 +175,15 @@ def _show_trust(selected: Iterable[_Selection], request: _Request) -> None:
         previous = locks.get(name)
         if previous is None:
             if request.consent.yes:
+                if name in catalogue.shipped() and spec != catalogue_path(name):
+                    say(f"{name}: is installed from {spec}, not from the spec that ships with gen")
                 continue
             say(f"{name}, from {spec}, will be trusted with:")
             say("\n".join(fact_lines(facts)))
             continue
+        values = _changed_values(previous, selection.files)
+        if values:
+            say(f"{name}: {', '.join(values)}")
         changes = fact_changes(_earlier_facts(request.home, previous), facts)
         if not changes:
             continue
@@ -190,6 +195,16 @@ def _show_trust(selected: Iterable[_Selection], request: _Request) -> None:
                 f"in a terminal without --yes, or first: gen uninstall {name}"
             )
         say(f"{name}, from {spec}, changes what it is trusted with:\n{listed}")
+
+
+def _changed_values(previous: Lock, site_files: SiteFiles) -> list[str]:
+    """Return the values of the profile that differ from those of the installation."""
+    profile = site_files.compilation.profile
+    changes: list[str] = []
+    for key, value in previous.inputs.profile.items():
+        if key in profile and profile[key] != value:
+            changes.append(f"{key} {value} → {profile[key]}")
+    return changes
 
 
 def _earlier_facts(home: Path, site_lock: Lock) -> list["TrustedFact"]:

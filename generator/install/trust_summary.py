@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from generator.compiler.account import Account
 from generator.compiler.host_key_policy import pins
-from generator.schema.auth import Certificate, CommandCertificateAuth, StepAuth
+from generator.schema.auth import Certificate, CommandCertificateAuth, KerberosAuth, StepAuth
 from generator.ssh import config_lines
 from generator.ssh.keys import fingerprint
 
@@ -93,12 +93,16 @@ def _host_keys(account: Account) -> Iterator[TrustedFact]:
 def _authentication(account: Account) -> Iterator[TrustedFact]:
     """Yield the commands of a renewal, the addresses that get a secret, and the files of secrets."""
     site = account.site
-    for auth in dict.fromkeys((site.auth, *map(site.auth_of, site.hosts.values()))):
+    hosts, compute = site.hosts.values(), site.compute.values()
+    auths = (site.auth, *map(site.auth_of, hosts), *map(site.auth_of, compute))
+    for auth in dict.fromkeys(auths):
         key = account.key(auth)
         if key:
             yield TrustedFact("reads", f"{key}  (private key)")
         if isinstance(auth, Certificate) and auth == site.auth:
             yield TrustedFact("command", f"gen refresh {site.site}  (by timer and ssh)")
+        if isinstance(auth, KerberosAuth) and auth.delegate:
+            yield TrustedFact("gets", "your Kerberos ticket  (the hosts may use it)")
         if isinstance(auth, CommandCertificateAuth):
             if auth.command:
                 filled = (account.fill(argument) or argument for argument in auth.command)

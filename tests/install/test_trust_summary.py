@@ -126,3 +126,28 @@ def test_another_spec_that_changes_no_trust_is_installed(gen: Gen, home: Path) -
     assert gen("install", str(spec(Path())), "--yes").status == 0
     (Path("a")).mkdir()
     assert gen("install", str(spec(Path("a"), title="Another")), "--yes").status == 0
+
+
+def test_a_changed_value_of_the_profile_is_shown(gen: Gen, home: Path) -> None:
+    path = str(spec(Path()))
+    assert gen("install", path, "--yes", "--user", "hpc1").status == 0
+    assert gen("install", path, "--yes", "--user", "ada").err.startswith("ours: user hpc1 → ada\n")
+    assert "→" not in gen("install", path, "--yes", "--user", "ada").err
+
+
+def test_a_spec_of_the_current_directory_with_the_name_of_a_shipped_one_is_named(
+    gen: Gen, home: Path
+) -> None:
+    Path("site_specs").mkdir()
+    spec(Path("site_specs"), "mila")
+    assert gen("install", "mila", "--yes").err.startswith(
+        "mila: is installed from ../work/site_specs/mila.yaml, "
+        "not from the spec that ships with gen\n"
+    )
+
+
+@pytest.mark.parametrize("delegate", [True, False])
+def test_a_delegated_ticket_is_listed(gen: Gen, home: Path, delegate: bool) -> None:
+    auth = {"method": "kerberos", "principal": "{user}@EXAMPLE.ORG", "delegate": delegate}
+    result = gen("install", str(spec(Path(), auth=auth)), "--user", "ada", "--dry-run")
+    assert ("  gets          your Kerberos ticket" in result.err) == delegate
