@@ -160,3 +160,12 @@ def test_the_python_example_in_the_readme_runs(capsys: pytest.CaptureFixture[str
     [program] = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     exec(program, {})  # noqa: S102 - it is ours
     assert capsys.readouterr().out == "['.env.mila', 'ssh/mila.conf']\n"
+
+
+def test_the_page_on_trust_names_tests_that_exist() -> None:
+    page = (REPOSITORY / "docs/trust.md").read_text()
+    paths = re.findall(r"`([a-z_]+(?:/[a-z_]+)*\.py)`", page)
+    missing = [path for path in paths if not (REPOSITORY / "tests" / path).is_file()]
+    # Each rule of the page stands or falls with its test.
+    assert len(paths) > 15
+    assert missing == []
