@@ -44,6 +44,7 @@ def _keep_files_from_others() -> None:
 
 
 def _run() -> None:
+    # To import Typer takes longer than to start Python.
     if sys.argv[1:] == ["--version"]:
         print(f"gen {__version__}")  # noqa: T201 - without the import of cli.output
         return

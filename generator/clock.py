@@ -19,4 +19,5 @@ class Deadline:
 
 def now() -> int:
     """Return the seconds since 1970 by this machine's clock."""
+    # x
     return int(time.time())

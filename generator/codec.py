@@ -29,6 +29,8 @@ MAX_DEPTH = 64
 T = TypeVar("T")
 Decoder = Callable[[Any], Any]
 
+# At most six digits: Python refuses to read numbers of thousands of digits, and a traceback would
+# follow.
 _VERSION = re.compile(r"[0-9]{1,6}\.[0-9]{1,6}")
 
 
@@ -226,6 +228,7 @@ def _union(kinds: tuple[Any, ...], strict: bool) -> Decoder:
 
 def _choice(values: tuple[Any, ...], make: Decoder = _unchanged) -> Decoder:
     def choice(value: Any) -> Any:
+        # A list or an object has no hash, and `in` would raise an error.
         if not isinstance(value, str | int) or value not in values:
             raise _MismatchError(f"expected one of {', '.join(map(str, values))}")
         return make(value)

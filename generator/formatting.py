@@ -50,6 +50,7 @@ def megabytes(memory: str) -> int:
 
 def memory(megabytes: int) -> str:
     """Return an amount of memory in the largest unit up to G that keeps it exact."""
+    # Slurm's units are powers of 1024 (sbatch(1), --mem).
     if megabytes % 1024 == 0:
         return f"{megabytes // 1024}G"
     return f"{megabytes}M"
@@ -94,6 +95,7 @@ def printable_lines(text: str, most: int = 0) -> str:
 
 def last_line(text: str, most: int = 300) -> str:
     """Return the last line of a program's output that is not empty, harmless and cut."""
+    # Programs print their error last, after warnings and a banner.
     for line in reversed(text.splitlines()):
         if line.strip():
             return printable(line.strip(), most)

@@ -247,6 +247,8 @@ def _start(
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             bufsize=0,
+            # Without a terminal of its own, no program can ask for a password behind gen's output
+            # (setsid(2)).
             start_new_session=not terminal,
             preexec_fn=_death_signal() if end_with_gen else None,
         )
@@ -268,9 +270,11 @@ def _stop(child: subprocess.Popen[bytes], *, whole_session: bool) -> None:
     """End a program that still runs, with those that it started in its session."""
     if child.poll() is not None:
         return
+    # SIGTERM first, so that a program can remove its temporary files.
     for number in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             if whole_session:
+                # The whole session: a shell passes no signal on to the program that it waits for.
                 os.killpg(child.pid, number)
             else:
                 child.send_signal(number)

@@ -26,6 +26,7 @@ def run(directory: Path, today: date) -> int:
     for lock_file in survey.locks:
         lock = recompile.read_lock(lock_file, recompile.read_content(lock_file))
         comparison = recompile.compare(lock_file, lock, directory)
+        # What a team accepts is no drift, so the patch must not undo it.
         changes = comparison.without_accepted(accepted).repair()
         text += diff(changes, PurePosixPath(lock_file.directory.relative_to(directory)))
         for change in changes:

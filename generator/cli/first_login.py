@@ -16,6 +16,7 @@ from generator.install.permissions import loose_permissions, tighten
 from generator.install.record import EditorSetting, OptionalChanges, WindowsCopy
 from generator.workspace import writer
 
+# Microsoft's kernel names itself here. WSL_DISTRO_NAME would be missing in a login over ssh.
 _KERNEL = Path("/proc/version")
 
 
@@ -67,6 +68,7 @@ def offer_key_pair(login: FirstLogin, home: Path) -> None:
         return
     public_key = make_key_pair(missing)
     say(f"\nYour public key, in {login.key}.pub:\n\n{public_key}\n")
+    # A certificate vouches for the key, so the site need not know the key itself.
     if login.credential:
         say(f"It works for a login after: {'; '.join(login.credential)}")
     else:
@@ -108,6 +110,7 @@ def _write_windows_copy(windows_home: Path, site: str, conf: bytes) -> WindowsCo
     path = windows_home / paths.installed_ssh_config(site)
     content = wsl.windows_copy(conf)
     present = _content(path)
+    # The record of the Windows side may be gone, so the header decides whose file it is.
     if present is not None and not paths.has_header(present):
         raise GenError(f"{path}: exists and was not written by gen; move it away")
     with os_errors_named(path):

@@ -101,6 +101,7 @@ def run(
     request = _Request(home, sites, secrets, mode, consent)
     earlier_locks = record.installed(home)
     _refuse_retired(request, earlier_locks)
+    # Nothing is written and ssh is not asked, so there is nothing to agree to.
     if mode is Mode.PRINT:
         _show_trust(selected, request)
         _print(request)
@@ -117,6 +118,7 @@ def run(
         data(_json(installation, sites))
         return 0
     _summary(home, installation)
+    # The offers are questions, and --yes promises a run without any.
     is_interactive = not consent.yes and on_terminal()
     if not is_interactive:
         for permission in loose_permissions(home):
@@ -285,13 +287,17 @@ def _install(
         files += [artifact.path for artifact in site_files.artifacts]
     for name in timed:
         files += paths.systemd_traces(name)
+    # From here on no other gen writes, so what is checked now is still true at the first write.
     with apply.exclusive(request.home, files) as missing:
         if confirmed:
             apply.refuse_if_changed(confirmed.plan)
         checked = confirmed or _checked_plan(request)
+        # Before its unit files are deleted: systemctl disable needs them (systemctl(1)).
         for name in _sites_without_timer(checked.plan, request.sites):
             services.stop(name)
         backups = apply.install(request.home, checked.plan, missing, request.secrets)
+    # After the lock is free: a timer that is due starts gen refresh at once, and that may take a
+    # while.
     timers = {name: services.start(name, request.home) for name in timed}
     return _Installation(checked, backups, timers)
 

@@ -105,6 +105,7 @@ def run(site: str, overrides: tuple[str, ...], specs: Path, today: date) -> int:
         answers.append(SpecChange(("sources", "login", "checked"), today.isoformat(), ""))
         answers.append(SpecChange(("hosts", site, "source"), "login", ""))
     spec = _spec(answers, site)
+    # Values of --set are not checked one by one.
     validate.spec(yaml_document.parse(spec.encode(), str(path)), str(path))
     writer.write_file(path, spec.encode(), 0o644)
     say(f"  new       {path}")

@@ -51,6 +51,7 @@ def _print_missing_values(compilation: Compilation, choice: inputs.Choice) -> No
 
 def print_omitted_options(compilation: Compilation, previous: lock.Lock | None) -> None:
     """Print the values of the last run that this one lacks: options are easily forgotten."""
+    # The first run has nothing to omit.
     if previous is None:
         return
     omitted: list[str] = []
@@ -70,6 +71,7 @@ def print_omitted_options(compilation: Compilation, previous: lock.Lock | None) 
 def print_renewal_values(compilation: Compilation, choice: inputs.Choice) -> None:
     """Print the values that a renewal will lack: it reads the profile, and no options."""
     has_options = choice.changes or any(choice.options.values())
+    # Without a certificate, nothing runs later and could miss the options.
     has_units = any(artifact.path.parent.name == "systemd" for artifact in compilation.artifacts)
     if not (has_options and has_units):
         return

@@ -14,6 +14,7 @@ SPECS = Path("site_specs")
 
 def option(*flags: str, text: str, variable: str | None = None, **settings: Any) -> Any:
     """Return an option; its environment variable is `GEN_` and the name of the first flag."""
+    # `--pinned/--unpinned` is one option with two names.
     name = flags[0].split("/")[0].removeprefix("--")
     variable = variable or f"GEN_{name.replace('-', '_').upper()}"
     return typer.Option(*flags, help=text, envvar=variable, **settings)

@@ -38,6 +38,8 @@ def _on_connect(choice: Choice, options: RefreshOptions) -> int:
 
     Whatever fails here, ssh can still try to connect with the certificate that it has.
     """
+    # A thread, because a signal handler of Python waits until a call into C returns, and
+    # getaddrinfo(3) has no limit.
     watchdog = threading.Timer(ON_CONNECT_LIMIT - 1, _give_up, [choice.site])
     watchdog.daemon = True
     watchdog.start()

@@ -63,6 +63,7 @@ class _Spec:
             values = values.get(key, {})
         settings: list[str] = []
         for name, value in values.items():
+            # Otherwise each partition would be printed twice: here and as an entry of its own.
             if name not in excluded and not self._has_facts((*keys, name)):
                 settings += _flat(name, value)
         return settings
@@ -86,6 +87,8 @@ def run(name: str, specs: Path | None, as_json: bool) -> int:
 
 def _sections(spec: _Spec) -> Iterator[str]:
     site = spec.site
+    # In the order in which a new user needs it: where to log in, how, whom to trust, what to ask
+    # for.
     yield _heading(site)
     yield _section("Hosts", ("alias", "host", "port", "through", "source"), _hosts(site))
     yield _authentication(spec)
@@ -128,6 +131,7 @@ def _hosts(site: SiteSpec) -> list[Row]:
         shared = (str(host.port), host.via or "", _source(host))
         rows.append((alias, host.host, *shared))
         if nodes := host.nodes:
+            # Slurm's own notation for hostlists, so that hundreds of nodes take one row.
             numbers = f"[{nodes.n}]"
             names = (nodes.alias.replace("{n}", numbers), nodes.host.replace("{n}", numbers))
             rows.append((*names, *shared))
@@ -219,6 +223,7 @@ def _notes(spec: _Spec) -> Iterator[Row]:
             yield about, sentence
         settings = spec.settings(keys, {*printed, "note", *sentences})
         # The source of an entry comes last.
+        # sort is stable: the others keep the order of the spec.
         settings.sort(key=lambda setting: setting.startswith(("source:", "checked:")))
         if settings:
             yield about, "\n".join(settings)

@@ -55,6 +55,7 @@ def run(
     artifact_paths = {artifact.path for artifact in compilation.artifacts}
     actual = reader.actual(out, {*artifact_paths, *written})
     changes = plan(list(compilation.artifacts), actual, written)
+    # With --json a dry run prints the changes as JSON below, not as a patch.
     if dry_run and not as_json:
         preview([(out, changes)], out)
         return 0
@@ -126,8 +127,10 @@ def recorded_inputs(
 
 def _recorded_path(spec: Path, out: Path) -> str:
     """Return the path of a spec for the lock: the same on every machine, so never absolute."""
+    # Where gen is installed differs between machines, so the catalogue has a name of its own.
     if spec.resolve().is_relative_to(resources.CATALOGUE.resolve()):
         return lock.catalogue_path(spec.stem)
+    # The lock goes into git with the spec, and both may be checked out anywhere.
     return Path(os.path.relpath(spec.resolve(), out.resolve())).as_posix()
 
 
@@ -141,6 +144,7 @@ def _print_changes(
             width = max(width, len(str(change.path)))
     new_project_files = 0
     for change in changes:
+        # A new project has about twenty files; a line for each would hide the site's own.
         if change.artifact and change.artifact.owner is Owner.SEEDED:
             new_project_files += change.action is Action.CREATE
             continue

@@ -50,6 +50,7 @@ def is_seeded(out: Path, project: Project | None, previous: Project | None) -> b
 def _new(name: str, out: Path) -> Project:
     directory = out / name
     project = Project(PurePosixPath(name), names.package(name))
+    # The lock may be gone, but a project of gen has a directory for its sites.
     if has_files(directory) and not (out / project.sites).is_dir():
         raise GenError(
             f"{directory}: already exists, and gen did not create it;"
@@ -67,6 +68,7 @@ def _existing(directory: Path, out: Path) -> Project:
     """Return the project in a directory, which gen must have created."""
     packages: list[str] = []
     for sites in directory.glob("src/*/sites"):
+        # Build tools put directories such as `ours.egg-info` beside the package.
         if sites.parent.name.isidentifier():
             packages.append(sites.parent.name)
     if len(packages) != 1:

@@ -74,6 +74,7 @@ def _renewals(
     errors = []
     for name in names:
         if site is None and name not in with_spec and name not in installed:
+            # Not an error: the state of a deleted site would otherwise fail every later run.
             say(f"{name}: note: was renewed here once, and no longer has a spec")
             continue
         try:
@@ -163,5 +164,6 @@ def _timer(timer: Timer, site: str) -> str:
 def _linger(linger: bool) -> str:
     if linger:
         return "yes"
+    # Not $USER, which su and sudo may leave at another user's name.
     user = pwd.getpwuid(os.getuid()).pw_name
     return f"no: the timer stops when you log out; keep it with: loginctl enable-linger {user}"

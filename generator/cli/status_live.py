@@ -42,6 +42,7 @@ def run(
     if fix:
         _refuse_shipped(given.spec.path)
     account = _as_installed(build.account(given)[0])
+    # The probe uses the compiled file, not the installed one: it also works before an installation.
     (conf,) = ssh_config.emit(account)
     say(f"asking {account.site.title} …")
     result = probe(account, conf.content, has_terminal=on_terminal(), seconds=seconds, report=say)
@@ -84,6 +85,7 @@ def _fix(
         say(f"{finding.key}: change this yourself; the answer of the site: {finding.site}")
     if not _write(spec, fixed.content, show, yes=yes):
         return result.findings
+    # The fixed ones are gone: a second probe would not find them.
     others = [finding for finding in result.findings if not finding.changes]
     return (*others, *fixed.unresolved)
 
@@ -112,6 +114,7 @@ def _write(spec: inputs.File, content: bytes, show: Callable[[str], None], *, ye
     if content == spec.content:
         say("nothing for --fix-spec to write")
         return False
+    # The rename of the writer would replace a link by a file.
     path = spec.path.resolve()
     mode = path.stat().st_mode & 0o7777
     name = PurePosixPath(os.path.relpath(path))
@@ -124,6 +127,7 @@ def _write(spec: inputs.File, content: bytes, show: Callable[[str], None], *, ye
         say("nothing was written")
         return False
     with os_errors_named(path):
+        # The user may have edited the spec while gen waited for the site or for the answer.
         if read_regular(path) != spec.content:
             raise GenError(f"{spec.path}: has changed since gen read it; run this again")
     writer.replace(path, content, mode)
