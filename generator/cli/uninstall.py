@@ -1,13 +1,16 @@
 """`gen uninstall SITE…`: delete every byte that `gen install` added to the home directory."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from generator import codec, paths
+from generator import codec, formatting, paths
 from generator.cli import file_changes, first_login
 from generator.cli.install import Consent
-from generator.cli.output import agreed, data, patch, say
+from generator.cli.output import agreed, data, on_terminal, patch, say
+from generator.errors import GenError
+from generator.formatting import printable
 from generator.install import apply, record, services
 from generator.install import plan as planning
 from generator.install.plan import HomePlan
@@ -42,6 +45,8 @@ def run(
         _show(home, confirmed, as_json=as_json)
         if not agreed(f"Delete {', '.join(sites)} from {home}?"):
             return 0
+    if purge:
+        _revoke(sites, confirmed or _removal(home, sites, consent, purge=purge), consent)
     with apply.exclusive(home, []):
         if confirmed:
             apply.refuse_if_changed(confirmed.plan)
@@ -74,6 +79,38 @@ def _with_secrets(home: Path, sites: Sequence[str], plan: HomePlan, *, purge: bo
     for secret in secrets.spared:
         kept.append(f"~/{secret.path.relative_to(home)} stays: {secret.reason}")
     return _Removal(plan, secrets.deleted, tuple(kept))
+
+
+def _revoke(sites: Sequence[str], removal: _Removal, consent: Consent) -> None:
+    """Offer to revoke the tokens in the credentials files that will be deleted.
+
+    Without a terminal, or if the provider does not do it, print the commands.
+    """
+    # Imported only here, because it imports pydantic.
+    from generator.renewal.revocation import revocation, revoke
+
+    for site in sites if removal.secrets else ():
+        try:
+            tokens = revocation(site, os.environ)
+        except GenError as error:
+            say(f"{site}: nothing is revoked at the provider: {error}")
+            continue
+        if tokens is None or tokens.credentials_file not in removal.secrets:
+            continue
+        number = formatting.count(len(tokens.identifiers), "token")
+        problem = ""
+        question = f"Revoke {number} of {site} at {printable(tokens.api_base)}?"
+        is_interactive = not consent.yes and on_terminal()
+        if tokens.api_token and is_interactive and agreed(question):
+            try:
+                revoke(tokens, tokens.api_token)
+            except GenError as error:
+                problem = f" ({error})"
+            else:
+                say(f"{site}: {number} revoked at {tokens.api_base}")
+                continue
+        say(f"{site}: still valid at {tokens.api_base}: {number}{problem}; to revoke, run:")
+        say("\n".join(f"  {command}" for command in tokens.commands))
 
 
 def _show(home: Path, removal: _Removal, *, as_json: bool) -> None:
