@@ -89,7 +89,9 @@ def _revoke(sites: Sequence[str], removal: _Removal, consent: Consent) -> None:
     # Imported only here, because it imports pydantic.
     from generator.renewal.revocation import revocation, revoke
 
-    for site in sites if removal.secrets else ():
+    if not removal.secrets:
+        return
+    for site in sites:
         try:
             tokens = revocation(site, os.environ)
         except GenError as error:

@@ -59,7 +59,10 @@ def _make_record_directories(home: Path, missing: Iterable[str]) -> None:
     Otherwise, a run that is killed in between would leave directories of which no later run knows
     that gen made them.
     """
-    directories = [name for name in missing if paths.INSTALL_RECORD.is_relative_to(name)]
+    directories: list[str] = []
+    for name in missing:
+        if paths.INSTALL_RECORD.is_relative_to(name):
+            directories.append(name)
     if not directories:
         return
     home_record = record.encoded(HomeRecord(directories=tuple(directories)))

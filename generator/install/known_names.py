@@ -27,8 +27,14 @@ _PORT = re.compile(r"\[(.*)\]:\d+")
 
 def known_names(home: Path, conf: bytes) -> list[str]:
     """Return the names of a site's ssh file that the user's known_hosts has with other keys."""
-    names = [name for name, written in site_names(conf).items() if not is_pattern(written)]
-    ports = {line.value for line in config_lines.lines(conf) if line.keyword == "port"}
+    names: list[str] = []
+    for name, written in site_names(conf).items():
+        if not is_pattern(written):
+            names.append(name)
+    ports: set[str] = set()
+    for line in config_lines.lines(conf):
+        if line.keyword == "port":
+            ports.add(line.value)
     recorded = _recorded_keys(home, names, ports)
     settings = effective_settings(site_alone(conf), list(recorded))
     others: list[str] = []
@@ -41,7 +47,8 @@ def known_names(home: Path, conf: bytes) -> list[str]:
 def _leads_to_same_machine(name: str, fingerprints: set[str], settings: Settings) -> bool:
     pins = " ".join(settings.get("knownhostscommand", ()))
     if pins:
-        return any(pinned in fingerprints for pinned in re.findall(r"SHA256:[A-Za-z0-9+/]+", pins))
+        pinned = set(re.findall(r"SHA256:[A-Za-z0-9+/]+", pins))
+        return not pinned.isdisjoint(fingerprints)
     # Without a pin, ssh itself compares the key with the recorded one, under the host name.
     is_same_name = settings.get("hostname") == (name.lower(),) and "hostkeyalias" not in settings
     is_checked = "/dev/null" not in settings.get("userknownhostsfile", ())

@@ -108,11 +108,16 @@ def _entries(conf: bytes) -> list[_Entry]:
     for line in lines(conf):
         if line.keyword != "host":
             continue
-        excluded = tuple(name[1:] for name in line.arguments if name.startswith("!"))
-        patterns = [name for name in line.arguments if not name.startswith("!")]
+        excluded: list[str] = []
+        patterns: list[str] = []
+        for name in line.arguments:
+            if name.startswith("!"):
+                excluded.append(name.removeprefix("!"))
+            else:
+                patterns.append(name)
         for pattern in patterns:
             others = tuple(name for name in earlier if name != pattern)
-            entries[_Entry(pattern, excluded, others)] = None
+            entries[_Entry(pattern, tuple(excluded), others)] = None
         earlier.update(dict.fromkeys(patterns))
     return list(entries)
 

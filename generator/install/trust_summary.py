@@ -27,7 +27,7 @@ class TrustedFact:
 
 
 def trusted_facts(account: Account, conf: bytes) -> list[TrustedFact]:
-    """Return what a site's user trusts: `conf` is the site's ssh configuration."""
+    """Return the facts that a site's user trusts; `conf` is the site's ssh configuration."""
     facts: dict[TrustedFact, None] = {}
     for fact in (*_names(conf), *_hosts(account), *_host_keys(account), *_authentication(account)):
         facts[fact] = None
@@ -38,21 +38,33 @@ def trusted_facts(account: Account, conf: bytes) -> list[TrustedFact]:
 
 def fact_lines(facts: Iterable[TrustedFact]) -> list[str]:
     """Return the lines that show facts; the many names of a site share lines."""
-    shown = list(facts)
-    names = [fact.value for fact in shown if fact.kind == "name"]
+    names: list[str] = []
     lines: list[str] = []
+    for fact in facts:
+        if fact.kind == "name":
+            names.append(fact.value)
+        else:
+            lines.append(f"  {fact}")
+    width = 62  # beside the label, within 80 columns
     label = "names"
-    for text in textwrap.wrap(" ".join(names), 62):
-        lines.append(f"  {TrustedFact(label, text)}")
+    shared_lines: list[str] = []
+    for text in textwrap.wrap(" ".join(names), width):
+        shared_lines.append(f"  {TrustedFact(label, text)}")
         label = ""
-    return lines + [f"  {fact}" for fact in shown if fact.kind != "name"]
+    return shared_lines + lines
 
 
 def fact_changes(old: Iterable[TrustedFact], new: Iterable[TrustedFact]) -> list[str]:
     """Return a line for each fact that was removed or added, in the order of the facts."""
     before, after = list(old), list(new)
-    removed = [f"- {fact}" for fact in before if fact not in after]
-    return removed + [f"+ {fact}" for fact in after if fact not in before]
+    changes: list[str] = []
+    for fact in before:
+        if fact not in after:
+            changes.append(f"- {fact}")
+    for fact in after:
+        if fact not in before:
+            changes.append(f"+ {fact}")
+    return changes
 
 
 def _names(conf: bytes) -> Iterator[TrustedFact]:

@@ -1,4 +1,4 @@
-"""Other users of the machine change nothing that gen trusts, and gen gives them no way to."""
+"""Other users of the machine cannot change a file that gen trusts, and gen lets them write none."""
 
 import os
 import pwd

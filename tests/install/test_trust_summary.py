@@ -1,4 +1,4 @@
-"""`gen install` lists what a site will be trusted with, and the changes of it at an update."""
+"""`gen install` lists the trust that a site asks for, and the changes of it at an update."""
 
 from pathlib import Path
 
