@@ -57,7 +57,7 @@ def memory(megabytes: int) -> str:
 
 
 def cut(text: str, most: int) -> str:
-    """Return a long text as its two ends, with the number of characters that are left out between them.
+    """Return a long text as its two ends, with the number of omitted characters between them.
 
     A stranger could hide the end of a text behind a long beginning, so the end is always shown.
     """

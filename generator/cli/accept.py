@@ -1,4 +1,4 @@
-"""`gen accept PATH`: accept the drift of one generated file for a while, as an entry that is reviewed."""
+"""`gen accept PATH`: accept the drift of one generated file until a date, as a reviewed entry."""
 
 import json
 import os
@@ -34,7 +34,8 @@ def run(path: Path, until: str, reason: str, today: date) -> int:
     for entry in entries:
         if (entry.path, entry.cause) == (values["path"], drift.cause):
             raise GenError(
-                f"{list_path}: has an entry for {entry.path} ({entry.cause}); delete it, then try again"
+                f"{list_path}: has an entry for {entry.path} ({entry.cause});"
+                " delete it, then try again"
             )
     text = content or f"{_TITLE}accepted:\n"
     text = text.rstrip("\n") + "\n" + _entry(values)
@@ -111,5 +112,6 @@ def _refuse_unless_added(text: str, path: Path, number: int) -> None:
     entries = validate.validated(AcceptedFile, document, str(path)).accepted
     if len(entries) != number:
         raise GenError(
-            f"{path}: write its entries as a block at the end of the file, a dash for each; then try again"
+            f"{path}: write its entries as a block at the end of the file, a dash for each;"
+            " then try again"
         )

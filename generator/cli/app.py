@@ -29,7 +29,7 @@ app = typer.Typer(
 
 
 def with_command(name: str) -> typer.Typer:
-    """Return the app with this command alone, or all of it if there is no such command.
+    """Return the app with this command alone, or all of it for an unknown command.
 
     typer builds every command that it knows, with all options, before it runs one.
     """
@@ -250,7 +250,9 @@ def check(
 
 @app.command()
 def accept(path: options.AcceptedPath, until: options.Until, reason: options.Reason) -> None:
-    """Accept the drift of one file until a date, in `.gen/accepted.yaml`. Reviewers see it as trust.
+    """Accept the drift of one file until a date, in `.gen/accepted.yaml`.
+
+    Reviewers see it as trust.
 
     Example: gen accept ssh/mila.conf --until 2026-12-31 --reason "the jump host moves"
     """

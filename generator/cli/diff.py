@@ -26,7 +26,7 @@ def run(directory: Path, today: date) -> int:
     for lock_file in survey.locks:
         lock = recompile.read_lock(lock_file, recompile.read_content(lock_file))
         comparison = recompile.compare(lock_file, lock, directory)
-        # What a team accepts is no drift, so the patch must not undo it.
+        # Accepted drift is intended, so the patch must not undo it.
         changes = comparison.without_accepted(accepted).repair()
         text += diff(changes, PurePosixPath(lock_file.directory.relative_to(directory)))
         for change in changes:
@@ -35,8 +35,8 @@ def run(directory: Path, today: date) -> int:
     patch(text)
     for path in masked:
         say(
-            f"{path}: a line that looks like a secret is masked, so git apply will refuse this file;"
-            " gen site --all can write it"
+            f"{path}: a line that looks like a secret is masked, so git apply will refuse this"
+            " file; gen site --all can write it"
         )
     if not text:
         return 0
@@ -48,8 +48,8 @@ def run(directory: Path, today: date) -> int:
 def _apply_command(directory: Path) -> str:
     """Return the command that applies a patch of a directory, whatever the current directory.
 
-    git-apply(1) takes the paths of a patch from the top of the repository, and skips without a word those that are
-    not below the current directory.
+    git-apply(1) takes the paths of a patch from the top of the repository, and skips without a
+    word those that are not below the current directory.
     """
     real_directory = Path(os.path.realpath(directory))
     top = _top(real_directory)
@@ -63,7 +63,10 @@ def _apply_command(directory: Path) -> str:
 
 
 def _top(directory: Path) -> Path:
-    """Return the top of the repository of a directory; the directory itself without a repository."""
+    """Return the top of the repository of a directory.
+
+    Without a repository, it is the directory itself.
+    """
     for candidate in (directory, *directory.parents):
         if candidate.joinpath(".git").exists():
             return candidate

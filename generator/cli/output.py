@@ -12,7 +12,7 @@ import sys
 from generator.errors import GenError
 from generator.formatting import printable, printable_lines
 
-# Width of a table where there is no terminal: each row is one line, for grep.
+# Width of a table without a terminal: each row is one line, for grep.
 _WIDE = 250
 _COLOURS = {"+": 32, "-": 31, "@": 36}
 _BOLD = 1

@@ -80,12 +80,15 @@ def run(
 
 
 def _refuse_project(compilation: Compilation, choice: site_project.Choice) -> None:
-    """Refuse a project that the user asked for at a site without Slurm; the usual one is left out."""
+    """Refuse a project that the user asked for at a site without Slurm.
+
+    The usual one is left out.
+    """
     if choice is True:
         return
     raise GenError(
-        f"{compilation.site}: its scheduler is {compilation.scheduler}, and a Dagster project submits"
-        f" jobs to Slurm; run gen site {compilation.site} without a project"
+        f"{compilation.site}: its scheduler is {compilation.scheduler}, and a Dagster project"
+        f" submits jobs to Slurm; run gen site {compilation.site} without a project"
     )
 
 

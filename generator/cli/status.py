@@ -57,7 +57,7 @@ def _sites_to_read(site: str | None, installed: Mapping[str, InstalledSite]) -> 
     if site is None:
         return with_renewal
     if site in installed and site not in with_renewal:
-        return []  # it may have no certificate, which is no error
+        return []  # a site without a certificate is not an error
     return [site]
 
 

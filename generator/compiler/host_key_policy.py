@@ -50,7 +50,7 @@ def _algorithms(keys: HostKeys) -> str | None:
     # With authorities alone, ssh's own list is right: certificates come first in it.
     if not kinds:
         return None
-    # Without this list ssh might negotiate a key of another kind, for which there is no pin.
+    # Without this list ssh might negotiate a key of another kind, which has no pin.
     names: list[str] = []
     if keys.authorities:
         for signatures in SIGNATURES.values():

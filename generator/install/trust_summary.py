@@ -103,7 +103,7 @@ def _host_keys(account: Account) -> Iterator[TrustedFact]:
 
 
 def _authentication(account: Account) -> Iterator[TrustedFact]:
-    """Yield the commands of a renewal, the addresses that get a secret, and the files of secrets."""
+    """Yield the commands of a renewal, the addresses that get a secret, and files of secrets."""
     site = account.site
     hosts, compute = site.hosts.values(), site.compute.values()
     auths = (site.auth, *map(site.auth_of, hosts), *map(site.auth_of, compute))

@@ -35,7 +35,7 @@ def settings_path(home: Path, platform: str) -> Path:
 def with_timeout(content: bytes | None, name: str) -> bytes | None:
     """Return the settings with the timeout, ``None`` if they have one.
 
-    `content` is ``None`` if there is no file.
+    `content` is ``None`` without a file.
 
     Raises:
         GenError: the file is not JSON with comments, so gen cannot change it safely.

@@ -33,7 +33,7 @@ def sites(specs: Path | None) -> dict[str, Path]:
 def _installed() -> list[Path]:
     try:
         return [Path.home() / paths.INSTALLED_SPECS]
-    except RuntimeError:  # there is no home directory
+    except RuntimeError:  # HOME is unset, and the user has no entry in passwd
         return []
 
 

@@ -1,4 +1,4 @@
-"""The changes of lists of accepted drift: an entry silences gen check, so it is a change of trust."""
+"""The changes of lists of accepted drift: an entry silences gen check, so it is trust."""
 
 from generator.errors import GenError
 from generator.loading import validate, yaml_document

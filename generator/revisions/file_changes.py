@@ -1,4 +1,7 @@
-"""The changes of files that programs read: each is explained by what gen compiles it from, or is a finding itself."""
+"""The changes of files that programs read.
+
+A reported change of a spec, an input or gen explains one; any other is a finding itself.
+"""
 
 from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, replace
@@ -87,7 +90,10 @@ def _possible_files(lock_file: ReviewedLock) -> set[PurePosixPath]:
 
 
 def is_watched(path: str, recorded: Set[str]) -> bool:
-    """Return whether a change of a file has to be explained; locks and accepted drift are reported on their own."""
+    """Return whether a change of a file has to be explained.
+
+    Locks and accepted drift are reported on their own.
+    """
     if is_lock(path) or is_accepted_list(path):
         return False
     return path in recorded or reader(path) is not None or is_dependency_list(path)
@@ -104,7 +110,7 @@ def is_accepted_list(path: str) -> bool:
 
 
 def file_changes(changes: list[ChangedFile], explanation: Explanation) -> Iterator[Finding]:
-    """Yield a finding for each change that no reported change of a spec, an input or gen explains."""
+    """Yield a finding for each change that no reported change of spec, input or gen explains."""
     for change in changes:
         if change.submodule:
             message = "the submodule moved to another commit"
@@ -122,7 +128,7 @@ def file_changes(changes: list[ChangedFile], explanation: Explanation) -> Iterat
 
 
 def _pin_change(change: ChangedFile) -> Iterator[Finding]:
-    """Yield a finding if another gen will be installed: it compiles, compares and reviews everything else."""
+    """Yield a finding if another gen will be installed: it compiles and reviews all the rest."""
     before, after = pinned_gen(change.before), pinned_gen(change.after)
     if before != after:
         yield _finding(change, "", "installs another gen", value_changes(before, after))

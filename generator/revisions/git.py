@@ -113,7 +113,10 @@ def files_of_index() -> dict[str, TreeEntry]:
 
 
 def modified_files() -> list[str]:
-    """Return the tracked files that may differ from the index; unlike git-diff, this writes nothing."""
+    """Return the tracked files that may differ from the index.
+
+    Unlike git-diff, this writes nothing.
+    """
     options = ("--name-only", "-z", "--no-relative", "--no-ext-diff", "--ignore-submodules=dirty")
     return _records("diff-files", *options)
 
@@ -163,7 +166,8 @@ def _records(*arguments: str) -> list[str]:
 
 
 def _git(*arguments: str, stdin: bytes = b"") -> Outcome:
-    # LC_ALL: `commit` reads a message. GIT_NO_LAZY_FETCH: a partial clone would fetch what it lacks.
+    # LC_ALL: `commit` reads a message. GIT_NO_LAZY_FETCH: a partial clone would fetch the
+    # files that it lacks.
     environment = {**os.environ, "LC_ALL": "C", "GIT_NO_LAZY_FETCH": "1"}
     environment["GIT_OPTIONAL_LOCKS"] = "0"  # a review does not even refresh the index
     return programs.run(

@@ -182,8 +182,8 @@ def _shared_hosts(site: SiteSpec, neighbour: SiteSpec) -> Iterator[Fault]:
                 differing.append(name)
         if differing:
             question = (
-                f"{host} is also a host of {neighbour.site}, with another {' and '.join(differing)};"
-                " ssh takes the first"
+                f"{host} is also a host of {neighbour.site},"
+                f" with another {' and '.join(differing)}; ssh takes the first"
             )
             yield Fault(("hosts", entry), question)
 

@@ -54,7 +54,8 @@ class ReviewedLock:
 def forged_digests(lock_file: ReviewedLock, artifacts: Mapping[str, Artifact]) -> Iterator[Finding]:
     """Yield the entries of a changed lock that are not of the files that its inputs compile to.
 
-    gen takes a file with the digest in the lock as its own: it would overwrite or delete it without a word.
+    gen takes a file with the digest in the lock as its own: it would overwrite or delete it
+    without a word.
     """
     details = []
     for path, entry in lock_file.lock.files.items():
@@ -70,7 +71,10 @@ def forged_digests(lock_file: ReviewedLock, artifacts: Mapping[str, Artifact]) -
 def lock_changes(
     old: Mapping[str, ReviewedLock], new: Mapping[str, ReviewedLock], present: frozenset[str]
 ) -> list[Finding]:
-    """Return the changes between locks, both given by their paths; `present` are the files of the new side."""
+    """Return the changes between locks, both given by their paths.
+
+    `present` are the files of the new side.
+    """
     findings: list[Finding] = []
     moved_from = _moves(old, new)
     for path, lock_file in new.items():
@@ -104,7 +108,7 @@ def _moves(old: Mapping[str, ReviewedLock], new: Mapping[str, ReviewedLock]) -> 
 
 
 def _new_lock(lock_file: ReviewedLock) -> Finding:
-    """Return one finding that lists everything that gen takes from a new lock, the gravest first."""
+    """Return one finding that lists all that gen takes from a new lock, the gravest first."""
     details = []
     for _, label, values in _rows(lock_file):
         for value in values:
@@ -115,7 +119,7 @@ def _new_lock(lock_file: ReviewedLock) -> Finding:
 
 
 def _removed_lock(lock_file: ReviewedLock, present: frozenset[str]) -> Finding:
-    """Return how grave it is that a lock is gone: gen check no longer compares the files that stay."""
+    """Return the weight of a deleted lock: gen check no longer compares the files that stay."""
     remaining = [path for path in lock_file.files if path in present]
     site = lock_file.lock.site
     if remaining:

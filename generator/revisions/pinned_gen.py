@@ -8,7 +8,8 @@ _NAME = re.compile(r"hpc[-_.]sitegen", re.IGNORECASE)
 def pinned_gen(content: bytes | None) -> list[str]:
     """Return the entries about gen in a list of packages, each in one line.
 
-    An entry goes on below a backslash (requirements.txt), and up to an empty line in the lock of uv or poetry.
+    An entry goes on below a backslash (requirements.txt), and up to an empty line in the lock
+    of uv or poetry.
     """
     text = (content or b"").decode(errors="replace").replace("\r\n", "\n").replace("\\\n", " ")
     entries = []

@@ -92,7 +92,7 @@ def _accepted_changes(old: Side, new: Side) -> list[Finding]:
 
 
 def _refuse_nothing(old: Side, new: Side, specs: Path, base: str) -> None:
-    """Refuse a review of nothing: without specs and locks, or without specs where the user says they are."""
+    """Refuse a review of nothing: no specs and locks, or no specs in the user's directory."""
     directory = os.path.relpath(specs)
     if any(
         Path(path).parent == Path(directory)

@@ -1,4 +1,7 @@
-"""The two sides of a review: the locks of each, the specs that they name, and the files that programs read."""
+"""The two sides of a review.
+
+Each has locks, the specs that they name, and the files that programs read.
+"""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -52,7 +55,7 @@ class Side:
         return list(dict.fromkeys(paths))
 
     def spec_name(self, path: str) -> str:
-        """Return the name in git of a spec's content; empty if there is no spec."""
+        """Return the name in git of a spec's content; empty without a spec."""
         submodule = self.tree.submodule_of(path)
         if submodule:
             return self.tree.files[submodule].name

@@ -1,4 +1,4 @@
-"""The files of a repository at a commit or in the work tree: one side of a review, read the same way."""
+"""The files of a repository, at a commit or in the work tree: one side of a review."""
 
 import hashlib
 import os
@@ -18,7 +18,8 @@ _SPECIAL = "000000"
 class Tree:
     """Every file of one side, by its path from the current directory.
 
-    Links are followed inside the tree only, by their text: nothing outside the repository is ever read.
+    Links are followed inside the tree only, by their text: nothing outside the repository is
+    ever read.
     """
 
     def __init__(self, files: Mapping[str, TreeEntry], contents: Mapping[str, bytes]) -> None:

@@ -39,9 +39,10 @@ _SITE_FILE = re.compile(r"(?:.*/)?sites/[^/]+\.toml")
 
 
 def reader(path: str) -> str | None:
-    """Return the programs that read a file at this path, ``None`` for a file that none of them looks for.
+    """Return the programs that read a file at this path, ``None`` if none of them looks for it.
 
-    Capitals count as small letters: on the file systems of macOS and Windows, `SSH/config` is `ssh/config`.
+    Capitals count as small letters: on the file systems of macOS and Windows, `SSH/config` is
+    `ssh/config`.
     """
     lowercase = path.lower()
     parts = lowercase.split("/")
@@ -60,5 +61,5 @@ def reader(path: str) -> str | None:
 
 
 def is_dependency_list(path: str) -> bool:
-    """Return whether pip, uv, conda or their like read packages from a file, of which gen may be one."""
+    """Return whether pip, uv, conda or their like read packages from a file; gen may be one."""
     return _DEPENDENCY_LIST.fullmatch(path.lower().rpartition("/")[2]) is not None

@@ -1,4 +1,7 @@
-"""The queues of a site whose scheduler is not Slurm. gen shows them; dagster-slurm cannot submit to them."""
+"""The queues of a site whose scheduler is not Slurm.
+
+gen shows them; dagster-slurm cannot submit to them.
+"""
 
 from collections.abc import Mapping
 from typing import Annotated, Literal

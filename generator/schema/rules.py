@@ -282,7 +282,10 @@ def _submit_hosts_exist(site: SiteSpec) -> Iterator[Fault]:
 def _queues_fit_the_scheduler(site: SiteSpec) -> Iterator[Fault]:
     if site.scheduler == "slurm":
         if site.batch.model_fields_set:
-            message = "is for a scheduler other than Slurm; set scheduler, or describe the queues in slurm"
+            message = (
+                "is for a scheduler other than Slurm;"
+                " set scheduler, or describe the queues in slurm"
+            )
             yield Fault(("batch",), message)
         return
     blocks = {"slurm": site.slurm.model_fields_set, "jobs": site.jobs}

@@ -109,7 +109,8 @@ class SiteSpec(Model):
     ] = "allowed"
     """Whether one connection may carry several sessions (ControlMaster)."""
     scheduler: Scheduler = "slurm"
-    """Program that schedules jobs. Unless it is Slurm, gen writes no Slurm variables and no Dagster project."""
+    """Program that schedules jobs. Unless it is Slurm, gen writes no Slurm variables and no
+    Dagster project."""
     slurm: Slurm = Slurm.model_construct()
     """Queues and their limits."""
     batch: Batch = Batch.model_construct()

@@ -68,7 +68,7 @@ def common_name(pattern: str, other: str, excluded: Iterable[str] = ()) -> str |
 
 
 def _letters(patterns: Iterable[str]) -> list[str]:
-    """Return the letters of some patterns, and one that no pattern has: it stands for all others."""
+    """Return the letters of some patterns, and one of no pattern: it stands for the others."""
     letters = sorted(set("".join(patterns)) - set("*?!") | {"0"})
     for letter in _OTHER_LETTERS:
         if letter not in letters:

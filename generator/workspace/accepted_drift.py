@@ -87,7 +87,7 @@ def settle(
 
 
 def accept_command(file: str) -> str:
-    """Return the command that accepts the drift of a file, with the values that a user must choose."""
+    """Return the command that accepts the drift of a file; the user fills in two values."""
     return f"gen accept {shlex.quote(file)} --until DATE --reason TEXT"
 
 

@@ -173,6 +173,7 @@ def _fault(lock: Lock, possible_paths: Callable[[str], list[PurePosixPath]]) -> 
 
 
 def _is_project(project: Project) -> bool:
-    # gen site writes below this directory, so a lock that comes from anybody must not lead it elsewhere.
+    # gen site writes below this directory, so a lock that comes from anybody must not lead it
+    # elsewhere.
     is_below = not project.folder.is_absolute() and ".." not in project.folder.parts
     return is_below and project.package.isidentifier()

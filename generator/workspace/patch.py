@@ -89,7 +89,7 @@ def _quoted(path: str) -> str:
 
 
 def _git_mode(file: Actual | Artifact | None) -> str | None:
-    """Return the mode of a file in git's two forms; ``None`` if there is no file."""
+    """Return the mode of a file in git's two forms; ``None`` without a file."""
     if file is None:
         return None
     if file.mode & 0o100:

@@ -127,7 +127,7 @@ def survey(root: Path) -> Survey:
     # user's sites.
     installed: set[str] = set()
     for directory, subdirectories, files in os.walk(root):
-        # In place: os.walk then skips what is removed, and walks in a stable order.
+        # In place: os.walk then skips the removed directories, and walks in a stable order.
         subdirectories[:] = sorted(name for name in subdirectories if name != ".git")
         if OUTPUT_STATE.name in subdirectories:
             subdirectories.remove(OUTPUT_STATE.name)

@@ -124,7 +124,7 @@ def survey(directory: Path) -> reader.Survey:
 
 
 def accepted_lists(directory: Path, survey: reader.Survey) -> list[AcceptedDrift]:
-    """Return the drift that is accepted below a directory: each output directory may have a list."""
+    """Return the accepted drift below a directory: each output directory may have a list."""
     lists = []
     for list_directory in survey.accepted:
         accepted = accepted_drift(list_directory, directory)
@@ -179,7 +179,9 @@ def compare(lock_file: LockFile, lock: Lock, within: Path) -> Comparison:
 
 
 def compiled(lock: Lock, name: str, spec: bytes, spec_name: str) -> list[Artifact]:
-    """Return the artifacts of the inputs in a lock with the bytes of a spec; none if it is of another site.
+    """Return the artifacts of the inputs in a lock with the bytes of a spec.
+
+    There are none if the spec is of another site.
 
     `name` and `spec_name` are the paths of both for messages.
     """

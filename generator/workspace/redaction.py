@@ -36,9 +36,12 @@ _KEY_END = "-----END "
 
 
 def masked(lines: list[str], generated: list[str], is_env_file: bool) -> list[str]:
-    """Return the lines with everything masked that looks like a secret; `generated` are the lines that gen writes.
+    """Return the lines with everything masked that looks like a secret.
 
-    In a `.env` file, the value of every variable that gen does not write is masked: users put secrets there.
+    `generated` are the lines that gen writes.
+
+    In a `.env` file, the value of every variable that gen does not write is masked: users put
+    secrets there.
     """
     own_names = {line.partition("=")[0] for line in generated}
     result = []
@@ -81,7 +84,10 @@ def _mask(line: str, is_foreign: bool) -> str:
 
 
 def _opened(line: str) -> str:
-    """Return the quote that a line leaves open, or the backslash at its end; empty if it ends its value."""
+    """Return the quote that a line leaves open, or the backslash at its end.
+
+    It is empty if the line ends its value.
+    """
     open_quote = ""
     is_escaped = False
     for char in line.rstrip("\r\n"):

@@ -1,4 +1,4 @@
-"""The model of `.gen/config.yaml`: settings of a repository that hold for everybody who runs gen in it."""
+"""The model of `.gen/config.yaml`: settings for everybody who runs gen in a repository."""
 
 from typing import Annotated
 

@@ -1,6 +1,7 @@
 """The version of gen that a repository asks for in `.gen/config.yaml`.
 
-Another version may compile a spec differently: then drift and reviews would depend on whose machine they run.
+Another version may compile a spec differently: then drift and reviews would depend on whose
+machine they run.
 """
 
 import os
@@ -15,7 +16,10 @@ from generator.workspace import reader
 
 
 def check_version(directory: Path, version: str, output_directories: Iterable[Path] = ()) -> None:
-    """Refuse another version than a configuration requires: at or above a directory, or at its output directories."""
+    """Refuse another version of gen than a configuration requires.
+
+    The configuration is at or above a directory, or at its output directories.
+    """
     for candidate in _upwards(directory):
         _check(candidate, version)
     checked = {directory}

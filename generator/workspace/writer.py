@@ -150,7 +150,7 @@ def replace(path: Path, content: bytes, mode: int, scratch: Path | None = None) 
 def _copy_attributes(path: Path, descriptor: int) -> None:
     """Give a new file the group and the extended attributes (ACLs too) of the one that it replaces.
 
-    Users may not set every group and attribute. What the system refuses is left out.
+    Users may not set every group and attribute. Refusals of the system are ignored.
     """
     try:
         status = path.stat()

@@ -41,7 +41,9 @@ class AmbiguousValueError(GenError):
 
 
 def emit(account: Account) -> Iterator[Artifact]:
-    """Yield the file; a site without Slurm and without a certificate authority has no variables and no file.
+    """Yield the file.
+
+    A site without Slurm and without a certificate authority has no variables and no file.
 
     Raises:
         AmbiguousValueError: names the variable.
