@@ -13,6 +13,11 @@ SSH = PurePosixPath(".ssh")
 SSH_CONFIG = SSH / "config"
 SITE_CONFIGS = SSH / "gen.d"
 CONTROL_SOCKET_PREFIX = "gen-"
+POLICY_LETTERS = 10
+"""Length of the part of a socket's name that stands for a policy.
+
+A socket's path has 107 bytes at most, so it is short; 50 bits are not equal by chance.
+"""
 STATE = PurePosixPath(".local/state/gen")
 HOME_BACKUPS = STATE / "backup"
 INSTALL_RECORDS = STATE / "install"
@@ -137,6 +142,15 @@ def installed_ssh_config(site: str) -> PurePosixPath:
     return SITE_CONFIGS / f"{site}.conf"
 
 
+def installed_machine_config(site: str) -> PurePosixPath:
+    """Return the path of what differs for an installed site on this machine.
+
+    ssh reads the files of a directory in the order of their bytes, so it reads this one before
+    those of all sites, whose names begin with a letter or digit.
+    """
+    return SITE_CONFIGS / f"+{site}.conf"
+
+
 def installed_known_hosts(site: str) -> PurePosixPath:
     """Return the path of an installed site's known_hosts file."""
     return SITE_CONFIGS / f"{site}.known_hosts"
@@ -176,6 +190,7 @@ def installed_files(site: str) -> list[PurePosixPath]:
     """Return every path that `gen install` may write for a site, without its lock."""
     return [
         installed_ssh_config(site),
+        installed_machine_config(site),
         installed_known_hosts(site),
         installed_service_unit(site),
         installed_timer_unit(site),

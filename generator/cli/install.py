@@ -392,6 +392,7 @@ def _checked_plan(request: _Request) -> _CheckedPlan:
     names = side_effects.user_names(_without_gen(home, plan))
     changes = side_effects.name_changes(before, after, names, confs)
     findings = [change.message for change in changes]
+    findings += planning.machine_messages(sites)
     if changes and not consent.force:
         hint = "Nothing was written. Rename your entry, or use --force to get the site's settings."
         raise GenError("\n".join([*findings, hint]))
@@ -429,6 +430,7 @@ def _without_gen(home: Path, plan: HomePlan) -> Files:
     overlay: dict[Path, bytes | None] = {}
     for name in plan.remaining:
         overlay[home / paths.installed_ssh_config(name)] = None
+        overlay[home / paths.installed_machine_config(name)] = None
     overlay[home / paths.SSH_CONFIG] = managed_blocks.arranged(plan.config, "", {})
     return Files(home, overlay)
 

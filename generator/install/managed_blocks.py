@@ -50,6 +50,11 @@ def inline_body(conf: bytes) -> bytes:
     return conf + _RESET
 
 
+def machine_include(site: str) -> bytes:
+    """Return the line above the Host blocks of a site that reads its file for this machine."""
+    return f"Include ~/{paths.installed_machine_config(site)}\n".encode()
+
+
 def mode_of(content: bytes, name: str) -> Mode | None:
     """Return how a config reads the installed sites, ``None`` if it has none of gen's blocks."""
     sites = {block.site for block in managed_blocks(content, name)}
@@ -166,7 +171,8 @@ def is_as_written(block: ManagedBlock, digests: Collection[str]) -> bool:
     """Return whether a block is as gen wrote it; `digests` has those of its site's file."""
     body = _with_unix_endings(block.body)
     if block.site:
-        return digest(body.removesuffix(_RESET)) in digests
+        conf = body.removeprefix(machine_include(block.site)).removesuffix(_RESET)
+        return digest(conf) in digests
     return body == INCLUDE
 
 

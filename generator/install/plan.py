@@ -5,7 +5,7 @@ The comparison is the one of `gen site`, with the home directory as the output d
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
@@ -14,7 +14,7 @@ from generator.compiler.artifact import Artifact
 from generator.compiler.digests import digest
 from generator.compiler.result import Compilation
 from generator.errors import GenError, os_errors_named
-from generator.install import config_owner, managed_blocks, milatools, record
+from generator.install import config_owner, managed_blocks, milatools, record, sharing
 from generator.install.mode import Mode
 from generator.install.snapshot import Snapshot, snapshot
 from generator.loading.inputs import File
@@ -116,7 +116,23 @@ def site_files(
     # A spec of the catalogue is found by its name anyway.
     if not _ships_with_gen(spec) and not _is_users_own(home, compilation.site, copy, spec):
         artifacts.append(Artifact(copy, spec.content, 0o644))
-    return SiteFiles(compilation, artifacts, inputs, spec.content)
+    site = SiteFiles(compilation, artifacts, inputs, spec.content)
+    directory = sharing.other_socket_directory(home)
+    if directory:
+        config = sharing.machine_config(site.name, site.conf, directory)
+        if config:
+            artifacts.append(Artifact(paths.installed_machine_config(site.name), config, 0o600))
+    return site
+
+
+def machine_messages(sites: Iterable[SiteFiles]) -> list[str]:
+    """Return what differs on this machine from the files of some sites, each message once."""
+    messages: dict[str, None] = {}
+    for site in sites:
+        for artifact in site.artifacts:
+            if artifact.path == paths.installed_machine_config(site.name):
+                messages[sharing.message_of(artifact.content)] = None
+    return list(messages)
 
 
 def _ships_with_gen(spec: File) -> bool:
@@ -160,7 +176,8 @@ def installation(
         mode = managed_blocks.mode_of(content, str(home / paths.SSH_CONFIG)) or Mode.INCLUDE
     if take_over:
         content = milatools.take_over(content)
-    content = _arranged(home, content, confs, mode)
+    with_machine_config = _sites_with_machine_config(locks, sites)
+    content = _arranged(home, content, confs, mode, with_machine_config)
     change = _config_change(present, content, _edited(home, present, locks, confs))
     manual_reason = _manual_reason(home, change)
     if not manual_reason:
@@ -196,7 +213,7 @@ def uninstallation(home: Path, sites: Sequence[str]) -> HomePlan:
     manual_reason = None
     if mode:
         confs = _confs(home, remaining)
-        content = _arranged(home, content, confs, mode)
+        content = _arranged(home, content, confs, mode, _sites_with_machine_config(locks, []))
         if "mila" in sites:
             content = milatools.give_back(content)
         change = _config_change(present, content, _edited(home, present, locks, {}))
@@ -315,7 +332,25 @@ def _confs(home: Path, sites: Iterable[str]) -> dict[str, bytes]:
     return confs
 
 
-def _arranged(home: Path, content: bytes, confs: Mapping[str, bytes], mode: Mode) -> bytes:
+def _sites_with_machine_config(
+    locks: Mapping[str, Lock], sites: Iterable[SiteFiles]
+) -> frozenset[str]:
+    """Return the sites that have a file for this machine once some of them are installed."""
+    files = {name: set(site_lock.files) for name, site_lock in locks.items()}
+    for site in sites:
+        files[site.name] = {artifact.path for artifact in site.artifacts}
+    return frozenset(
+        name for name, written in files.items() if paths.installed_machine_config(name) in written
+    )
+
+
+def _arranged(
+    home: Path,
+    content: bytes,
+    confs: Mapping[str, bytes],
+    mode: Mode,
+    with_machine_config: Collection[str],
+) -> bytes:
     """Return the ssh config with these sites in it, and no other."""
     bodies: dict[str, bytes] = {}
     for site, conf in confs.items():
@@ -323,6 +358,8 @@ def _arranged(home: Path, content: bytes, confs: Mapping[str, bytes], mode: Mode
             bodies[""] = managed_blocks.INCLUDE
         else:
             bodies[site] = managed_blocks.inline_body(conf)
+            if site in with_machine_config:
+                bodies[site] = managed_blocks.machine_include(site) + bodies[site]
     return managed_blocks.arranged(content, str(home / paths.SSH_CONFIG), bodies)
 
 

@@ -172,6 +172,7 @@ def _configured_keys(home: Path, sites: Iterable[str], plan: HomePlan) -> Iterat
     overlay: dict[Path, bytes | None] = {}
     for site in (*sites, *plan.remaining):
         overlay[home / paths.installed_ssh_config(site)] = None
+        overlay[home / paths.installed_machine_config(site)] = None
     overlay[config] = managed_blocks.arranged(plan.config, str(config), {})
     user_config = read_configuration(Files(home, overlay)).user
     for _, line in walk(user_config):

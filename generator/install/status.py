@@ -8,7 +8,7 @@ from generator import formatting, paths
 from generator.compiler.digests import digest, key_digests
 from generator.errors import GenError
 from generator.files import read_regular
-from generator.install import record
+from generator.install import record, sharing
 from generator.install.managed_blocks import INCLUDED, is_as_written, managed_blocks
 from generator.loading.index import summary
 from generator.loading.inputs import File, Inputs
@@ -47,6 +47,9 @@ class InstalledSite:
     site_status: str
     """`active`, `retiring` or `retired`, as the present spec says."""
 
+    machine: str | None = None
+    """What differs on this machine from the site's files: where shared connections are."""
+
     @property
     def is_current(self) -> bool:
         """Whether every file is as installed, from the present spec, and read by ssh."""
@@ -75,8 +78,17 @@ def _installed_site(home: Path, site_lock: Lock, config: bytes) -> InstalledSite
         changed_keys=changed_keys,
         read_by_ssh=unread is None,
         config_problem=unread or _edited_block(site_lock, config),
+        machine=_machine_message(home, site_lock),
         site_status=_site_status(home, site_lock),
     )
+
+
+def _machine_message(home: Path, site_lock: Lock) -> str | None:
+    path = paths.installed_machine_config(site_lock.site)
+    file = reader.actual(home, [path], fenced=False).get(path)
+    if file is None or path not in site_lock.files:
+        return None
+    return formatting.printable(sharing.message_of(file.content))
 
 
 def _reason_not_read(site: str, config: bytes) -> str | None:
@@ -200,6 +212,8 @@ def status_lines(site: InstalledSite) -> Iterator[str]:
         yield f"  {_reason(site)}: gen install {site.site}{_force(site)}"
     if site.config_problem:
         yield f"  {site.config_problem}"
+    if site.machine:
+        yield f"  {site.machine}"
     if site.site_status != "active":
         yield f"  the site is {site.site_status}; see: gen show {site.site}"
 

@@ -30,8 +30,6 @@ Setting = tuple[str, str]
 # Sharing sessions would hang for as long as TCP takes to notice a dead connection, up to hours,
 # after the machine slept or changed its network. With these, it takes 45 seconds.
 _SHARED_KEEPALIVE = Keepalive(interval=15, count=2)
-# A socket's path has 107 bytes at most, so these are few; 50 bits cannot be matched by chance.
-_POLICY_LETTERS = 10
 # Options that say nothing about which machine is let in, or in which way.
 _NO_POLICY = {"ServerAliveInterval", "ServerAliveCountMax", "ConnectTimeout"}
 # A `Match host` of one site may apply to an alias of another site for the same machine, whose own
@@ -322,7 +320,7 @@ def _policy_digest(policy: Iterable[Setting]) -> str:
     settings = [setting for setting in policy if setting[0] not in _NO_POLICY]
     letters = base64.b32encode(hashlib.sha256(repr(settings).encode()).digest()).decode()
     # Some filesystems ignore the case of a name.
-    return letters[:_POLICY_LETTERS].lower()
+    return letters[: paths.POLICY_LETTERS].lower()
 
 
 def _in_any_case(host_blocks: Iterable[Block]) -> Iterator[Block]:

@@ -1,0 +1,147 @@
+"""Where this machine can keep the sockets of shared connections, and the file that says so to ssh.
+
+The ssh configuration of a site is the same on every machine: it has the sockets in ~/.ssh. Where
+that directory cannot hold them, ssh would log in, fail to create the socket, and end. So a file of
+its own, which ssh reads first, names another directory or turns sharing off.
+"""
+
+import os
+import pwd
+import re
+import socket
+import stat
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from generator import formatting, paths
+from generator.ssh.config_lines import lines
+
+# sun_path has 108 bytes on Linux and 104 on macOS, with a NUL at the end (unix(7)).
+_MAX_PATH = 103 if sys.platform == "darwin" else 107
+# While ssh creates the socket, its name ends with a dot and 16 letters (mux.c).
+_LONGEST_NAME = len(paths.control_socket("x" * paths.POLICY_LETTERS, "")) - len("%C") + 40 + 17
+_USUAL = "~/.ssh"
+_OUR_SOCKET = re.compile(re.escape(f"{_USUAL}/{paths.CONTROL_SOCKET_PREFIX}") + r"([a-z2-7]+)-%C")
+# Other characters would have a meaning for ssh or for the shell of a `Match exec`.
+_PLAIN_PATH = re.compile(r"/[A-Za-z0-9_./-]+")
+
+
+@dataclass(frozen=True)
+class SocketDirectory:
+    """The directory of the sockets on a machine whose ~/.ssh cannot hold them."""
+
+    path: str | None
+    """``None``: sessions do not share connections."""
+    reason: str
+    """Why it is not ~/.ssh."""
+
+    @property
+    def message(self) -> str:
+        """The decision in one line."""
+        if self.path:
+            return f"shared connections: in {self.path}, because {self.reason}"
+        return (
+            f"shared connections: off, because {self.reason} and $XDG_RUNTIME_DIR names no "
+            "directory that can hold their sockets"
+        )
+
+
+def other_socket_directory(home: Path) -> SocketDirectory | None:
+    """Return where the sockets go instead of ~/.ssh; ``None`` if they can be there."""
+    ssh_directory = _directory_of_ssh(home)
+    if ssh_directory is None:
+        return None
+    reason = _problem(ssh_directory)
+    if reason is None:
+        return None
+    runtime_directory = os.environ.get("XDG_RUNTIME_DIR", "")
+    if _PLAIN_PATH.fullmatch(runtime_directory) and not _problem(Path(runtime_directory)):
+        return SocketDirectory(runtime_directory, f"{_USUAL} {reason}")
+    return SocketDirectory(None, f"{_USUAL} {reason}")
+
+
+def _directory_of_ssh(home: Path) -> Path | None:
+    """Return ~/.ssh as ssh finds it; ``None`` if ssh uses another home directory than gen."""
+    # ssh takes `~` from the passwd database and ignores $HOME.
+    try:
+        ssh_home = Path(pwd.getpwuid(os.geteuid()).pw_dir)
+        is_same = ssh_home.samefile(home)
+    except (KeyError, OSError):
+        return None
+    return ssh_home / ".ssh" if is_same else None
+
+
+def _problem(directory: Path) -> str | None:
+    """Return why a directory cannot hold the sockets; ``None`` if it can."""
+    excess = len(os.fsencode(directory)) + _LONGEST_NAME - _MAX_PATH
+    if excess > 0:
+        return f"has a path that is {formatting.count(excess, 'byte')} too long for a socket"
+    try:
+        status = directory.stat()
+    except FileNotFoundError:
+        # gen creates ~/.ssh, with mode 0700 and on the filesystem of the home directory.
+        return _bind_problem(directory.parent)
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
+        return "is not a directory of yours"
+    if stat.S_IMODE(status.st_mode) & 0o077:
+        mode = f"{stat.S_IMODE(status.st_mode):04o}"
+        return f"has mode {mode} (make it private: chmod 700 {directory})"
+    return _bind_problem(directory)
+
+
+def _bind_problem(directory: Path) -> str | None:
+    """Return why no socket can be created in a directory (AFS, exFAT and some mounts of WSL)."""
+    path = directory / f"{paths.CONTROL_SOCKET_PREFIX}{os.getpid()}"
+    with socket.socket(socket.AF_UNIX) as attempt:
+        try:
+            attempt.bind(str(path))
+        except OSError as error:
+            return f"cannot hold sockets ({error.strerror})"
+    path.unlink()
+    return None
+
+
+def machine_config(site: str, conf: bytes, directory: SocketDirectory) -> bytes | None:
+    """Return the file that ssh reads before the site's; ``None`` if the site shares nothing."""
+    entries = list(_sharing_entries(conf))
+    if not entries:
+        return None
+    text = [f"# {paths.header(site, 'gen install')}", f"# {directory.message}"]
+    for names, policy in entries:
+        if directory.path:
+            # The directory ends with the last session of the user. A timer that ran then would
+            # log in and fail.
+            text += [
+                f'Match host {names} exec "test -w {directory.path}"',
+                "    ControlMaster auto",
+                f"    ControlPath {paths.control_socket(policy, directory.path)}",
+            ]
+        text += [f"Match host {names}", "    ControlMaster no", "    ControlPath none"]
+    return "\n".join([*text, ""]).encode()
+
+
+def message_of(content: bytes) -> str:
+    """Return the decision that the file of a machine holds."""
+    return content.decode(errors="replace").split("\n")[1].removeprefix("# ")
+
+
+def _sharing_entries(conf: bytes) -> Iterator[tuple[str, str]]:
+    """Yield names and policy of each block of a site's file that shares connections."""
+    names: tuple[str, ...] = ()
+    seen: dict[str, set[str]] = {}
+    for line in lines(conf):
+        if line.keyword == "host":
+            names = line.arguments
+        elif line.keyword == "match":
+            is_host_alone = len(line.arguments) == 2 and line.arguments[0] == "host"
+            names = tuple(line.arguments[1].split(",")) if is_host_alone else ()
+        elif line.keyword == "controlpath" and names:
+            our_socket = _OUR_SOCKET.fullmatch(line.value)
+            # A Host block repeats the names of an earlier Match, which ignores their case.
+            if our_socket and not seen.setdefault(our_socket[1], set()).issuperset(names):
+                seen[our_socket[1]].update(names)
+                yield ",".join(names), our_socket[1]
