@@ -80,6 +80,8 @@ def _hosts(account: Account) -> Iterator[TrustedFact]:
     for machine in account.site.machines():
         host = machine.host
         via = f", through {account.fill(host.via)}" if host.via else ""
+        if host.proxy:
+            via += f" with {host.proxy}"
         forwarding = ", gets your ssh agent" if host.forward_agent else ""
         alias, name = account.fill(machine.alias), account.fill(machine.host_name)
         yield TrustedFact("host", f"{alias} is {name}, port {host.port}{via}{forwarding}")

@@ -202,6 +202,7 @@ def _settings(site: SiteSpec, entry: str) -> dict[str, object]:
     return {
         "port": host.port,
         "via": host_names.get(host.via or ""),
+        "proxy": host.proxy,
         "auth": auth.replace("{site}", site.site),
         "user": host.user.replace("{site}", site.site),
     }

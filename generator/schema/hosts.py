@@ -15,6 +15,7 @@ from generator.schema.text_types import (
     Fingerprint,
     HostName,
     HostTemplate,
+    JumpCommand,
     Label,
     NodeAlias,
     NodeHost,
@@ -75,6 +76,8 @@ class Host(Fact):
     """User name at the host, if it is not just the user's name (`{user}.{project}`)."""
     via: Annotated[Alias | None, Meta(label="jump through")] = None
     """Alias of the host or node to jump through (ProxyJump), which may have a `via` too."""
+    proxy: Annotated[JumpCommand | None, Meta(label="command of the jump")] = None
+    """Command on `via` that connects to the machine, if the site allows no ProxyJump: `ssh-proxy %h` (ProxyCommand)."""
     nodes: Annotated[Nodes | None, Meta(label="nodes behind it")] = None
     """Machines behind a load balancer."""
     auth: Annotated[Auth | None, Meta(label="login")] = None

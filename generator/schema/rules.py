@@ -85,6 +85,13 @@ def _jumps_go_to_machines(site: SiteSpec) -> Iterator[Fault]:
             yield Fault(keys, message, about=(("hosts", target),))
 
 
+def _commands_of_jumps_have_a_jump_host(site: SiteSpec) -> Iterator[Fault]:
+    for name, host in site.hosts.items():
+        if host.proxy and not host.via:
+            message = "runs on the jump host, and this host has none; name one in via"
+            yield Fault(("hosts", name, "proxy"), message)
+
+
 def _jumps(site: SiteSpec) -> Iterator[tuple[Keys, str]]:
     """Yield the target of each jump, with the keys of the field that names it in front."""
     for name, host in site.hosts.items():
@@ -320,6 +327,7 @@ _RULES: tuple[Callable[[SiteSpec], Iterator[Fault]], ...] = (
     _sources_exist,
     _jumps_go_to_machines,
     _jumps_form_no_circle,
+    _commands_of_jumps_have_a_jump_host,
     _compute_patterns_exclude_login_hosts,
     _compute_patterns_are_in_one_group,
     _host_keys_belong_to_hosts,

@@ -192,6 +192,12 @@ def _refuse_zero(value: str) -> None:
         )
 
 
+def _check_tokens(value: str) -> None:
+    # ssh_config(5), TOKENS: of those for ProxyCommand, only the address of the machine is of use.
+    if re.search(r"%(?![hp])", value):
+        raise ValueError(f"{shown(value)} has a token of ssh other than %h and %p")
+
+
 def _check_signal_time(value: str) -> None:
     # Slurm keeps the time in 16 bits.
     if int(value.partition("@")[2]) > 65535:
@@ -384,3 +390,4 @@ Command = Annotated[
         "a command of letters, digits, spaces and @%+=:,./- (it must not start with a dash)",
     ),
 ]
+JumpCommand = Annotated[Command, Check(_check_tokens)]

@@ -112,6 +112,8 @@ SPEC: dict[str, Any] = {
         "robot-{account}": {
             "host": "robot.example.org",
             "role": "automation",
+            "via": "gate",
+            "proxy": "jump-on %h:%p",
             "auth": AUTHS["publickey"] | {"key": "/keys/robot"},
             "key_options": ["restrict", 'from="192.0.2.*"'],
         },

@@ -194,7 +194,11 @@ def ssh_config(content: str) -> object:
             continue
         keyword, _, value = line.strip().partition(" ")
         words = -1 if keyword in KEYWORDS_WITH_LISTS else len(shlex.split(value))
-        lines.append((keyword, words, signs(value)))
+        found = signs(value)
+        if keyword == "ProxyCommand":
+            # The command of a jump may name the address of the machine.
+            found = [sign for sign in found if sign not in ("%h", "%p")]
+        lines.append((keyword, words, found))
     return lines
 
 

@@ -96,3 +96,62 @@ def test_two_ports_of_one_host_have_their_own_keys_and_the_host_name_means_the_f
     assert logged_in(rig.login(config, "rig"), "first")
     assert logged_in(rig.login(config, "rig-transfer"), "second")
     assert logged_in(rig.login(config, "localhost"), "first")
+
+
+RELAY = """#!/bin/bash
+exec 3<>"/dev/tcp/$1/$2"
+cat <&3 &
+cat >&3
+"""
+
+
+def behind_a_command(rig: Rig, gate: SshServer, inner: SshServer) -> Path:
+    """Compile a site whose jump host forbids forwarding and has a command instead; return its config."""
+    relay = rig.directory / "ssh-proxy"
+    relay.write_text(RELAY)
+    relay.chmod(0o755)
+    spec = site(inner, {})
+    spec["hosts"] = {
+        "rig": {
+            "host": "inner.rig.test",
+            "port": inner.port,
+            "via": "gate",
+            "proxy": f"{relay} %h %p",
+        },
+        "gate": {"host": "localhost", "port": gate.port, "role": "jump"},
+    }
+    spec["host_keys"] = {
+        "rig": pin(rig, "rig", "ed25519"),
+        "gate": pin(rig, "gate", "ed25519-gate"),
+    }
+    config = rig.compile(spec)
+    # The ssh to the jump host reads the configuration of the user.
+    (rig.home / ".ssh/config").write_text(f"Include {config}\n")
+    return config
+
+
+def test_a_command_of_the_jump_host_leads_to_a_host_where_ssh_may_not_jump(rig: Rig) -> None:
+    gate = rig.serve("gate", ["ed25519-gate"], "AllowTcpForwarding no", names=NAMES)
+    inner = rig.serve("inner", ["ed25519"])
+    config = behind_a_command(rig, gate, inner)
+    assert logged_in(rig.login(config, "rig"), "inner")
+    assert (len(gate.logins()), len(inner.logins())) == (1, 1)
+    # A jump would not get through.
+    refused = rig.login(config, "rig", "-o", "ProxyCommand=none", "-J", "gate")
+    assert refused.returncode == 255
+    assert len(inner.logins()) == 1
+
+
+@pytest.mark.parametrize(
+    ("gate_key", "inner_key"),
+    [("ed25519-other", "ed25519"), ("ed25519-gate", "ed25519-other")],
+    ids=["jump host", "host behind it"],
+)
+def test_a_wrong_key_before_or_behind_the_command_is_refused(
+    rig: Rig, gate_key: str, inner_key: str
+) -> None:
+    gate = rig.serve("gate", [gate_key], names=NAMES)
+    inner = rig.serve("inner", [inner_key])
+    result = rig.login(behind_a_command(rig, gate, inner), "rig")
+    assert result.returncode == 255
+    assert inner.logins() == []

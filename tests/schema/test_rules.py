@@ -382,3 +382,32 @@ def test_queues_are_described_where_their_scheduler_reads_them(
     parts: dict[str, Any], expected: list[str]
 ) -> None:
     assert faults_of(**parts) == expected
+
+
+@pytest.mark.parametrize(
+    ("hosts", "expected"),
+    [
+        pytest.param(
+            {
+                "x": HOST | {"via": "gate", "proxy": "ssh-proxy %h"},
+                "gate": {"host": "g.example.org"},
+            },
+            [],
+            id="with a jump host",
+        ),
+        pytest.param(
+            {"x": HOST | {"proxy": "ssh-proxy %h"}},
+            ["hosts.x.proxy: runs on the jump host, and this host has none; name one in via"],
+            id="without a jump host",
+        ),
+    ],
+)
+def test_a_command_of_a_jump_needs_a_jump_host(hosts: dict[str, Any], expected: list[str]) -> None:
+    assert faults_of(hosts=hosts) == expected
+
+
+@pytest.mark.parametrize("token", ["%r", "%d", "%%", "%"])
+def test_a_command_of_a_jump_has_no_token_but_the_address(token: str) -> None:
+    hosts = {"x": HOST | {"via": "x", "proxy": f"ssh-proxy {token}"}}
+    with pytest.raises(ValidationError, match="has a token of ssh other than %h and %p"):
+        faults_of(hosts=hosts)

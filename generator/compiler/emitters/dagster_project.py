@@ -125,6 +125,8 @@ def _impossible(site: SiteSpec, *, jumps: int, interactive: bool) -> str | None:
         reasons.append(
             "the login node is behind several jump hosts, and dagster-slurm supports one"
         )
+    if site.usual_host.host.proxy:
+        reasons.append("a command leads from the jump host on, and dagster-slurm knows only jumps")
     if interactive and site.multiplexing == "forbidden":
         reasons.append("each login asks the user for input, and connections may not be shared")
     if slurm.clusters:

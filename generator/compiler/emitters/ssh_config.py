@@ -183,12 +183,23 @@ def _host(account: Account, entry: str, host: Host, host_names: set[str]) -> Ite
 def _host_settings(account: Account, entry: str, host: Host, names: Iterable[str]) -> list[Setting]:
     settings = [("Port", str(host.port)), *_user(account, host.user)]
     if host.via:
-        settings.append(("ProxyJump", account.fill(host.via) or ""))
+        settings.append(_jump(account.fill(host.via) or "", host))
     settings += _authentication(account, account.site.auth_of(host))
     if host.forward_agent:
         settings.append(("ForwardAgent", "yes"))
     rule = KeyRule(account.site.site, host.port, tuple(names))
     return _with_policy(account, settings, pins(account, entry), rule, host.keepalive)
+
+
+def _jump(via: str, host: Host) -> Setting:
+    """Return the setting that reaches a host through its jump host.
+
+    With a command of the jump host, the inner ssh reads the user's own configuration: ssh hands -F
+    on to the ssh of a ProxyJump, but not to that of a ProxyCommand.
+    """
+    if host.proxy:
+        return ("ProxyCommand", f'ssh {via} "{host.proxy}"')
+    return ("ProxyJump", via)
 
 
 def _with_policy(
@@ -333,7 +344,7 @@ def _in_any_case(host_blocks: Iterable[Block]) -> Iterator[Block]:
     machines: list[Block] = []
     for block in host_blocks:
         # A job has no host name that anybody could type.
-        is_job = any(keyword == "ProxyCommand" for keyword, _ in block.settings)
+        is_job = any(keyword == "RemoteCommand" for keyword, _ in block.settings)
         if is_job or not block.names:
             continue
         with_dot = [f"{name}." for name in block.names if _may_end_with_dot(name)]
