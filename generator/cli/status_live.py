@@ -18,6 +18,7 @@ from generator.errors import GenError, os_errors_named
 from generator.files import read_regular
 from generator.formatting import count, printable
 from generator.install import plan, record
+from generator.install.installed_account import installed_profile
 from generator.loading import inputs
 from generator.probe.finding import ProbeFinding
 from generator.probe.fix_spec import fix_spec
@@ -92,10 +93,11 @@ def _fix(
 
 def _as_installed(account: Account) -> Account:
     """Add the values of the installation that neither the profile nor the options have."""
-    installed = record.installed(plan.home_directory()).get(account.site.site)
+    home = plan.home_directory()
+    installed = record.installed(home).get(account.site.site)
     values: dict[str, Any] = {}
     if installed:
-        values |= installed.inputs.profile
+        values |= installed_profile(home, installed).model_dump(exclude_unset=True)
     values |= account.profile.model_dump(exclude_unset=True)
     values["renew_on_connect"] = False  # a probe changes nothing on this machine
     return replace(account, profile=SiteProfile.model_validate(values))

@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from generator import paths
 from generator.compiler.account import Account
 from generator.compiler.digests import digest
 from generator.errors import GenError, os_errors_named
 from generator.files import read_regular, refuse_others
-from generator.loading import overrides, validate, yaml_document
+from generator.loading import model_errors, overrides, validate, yaml_document
 from generator.schema.profile import SiteProfile
 from generator.workspace.lock import Lock
 
@@ -25,5 +27,14 @@ def installed_account(home: Path, site_lock: Lock) -> Account:
         )
     document = yaml_document.parse(content, str(copy))
     changes = [overrides.change(text) for text in site_lock.inputs.overrides]
-    profile = SiteProfile.model_validate(dict(site_lock.inputs.profile))
-    return Account(validate.spec(document, str(copy), changes), profile)
+    return Account(validate.spec(document, str(copy), changes), installed_profile(home, site_lock))
+
+
+def installed_profile(home: Path, site_lock: Lock) -> SiteProfile:
+    """Return the profile with which a site was installed."""
+    name = home / paths.installed_lock(site_lock.site)
+    try:
+        return SiteProfile.model_validate(dict(site_lock.inputs.profile))
+    # Another program may have written the record.
+    except ValidationError as error:
+        raise model_errors.refusal(error, lambda key: f"{name}: inputs.profile.{key}") from None

@@ -14,6 +14,8 @@ from generator.files import refuse_others
 from generator.workspace import lock, reader
 from generator.workspace.lock import Lock
 
+_LONGEST_PATH = 300  # characters of a path in a message
+
 
 @dataclass(frozen=True)
 class WindowsCopy:
@@ -85,10 +87,14 @@ def home_record(home: Path) -> HomeRecord:
     record = codec.load(HomeRecord, file.content, name, fix)
     for directory in record.directories:
         if directory not in known_directories():
-            raise GenError(f"{name}: directories: gen never creates {directory!a}; {fix}")
+            raise GenError(
+                f"{name}: directories: gen never creates {directory[:_LONGEST_PATH]!a}; {fix}"
+            )
     for site, changes in record.optional_changes.items():
         for path in _unknown_paths(site, changes):
-            raise GenError(f"{name}: optional_changes.{site}: gen never writes {path!a}; {fix}")
+            raise GenError(
+                f"{name}: optional_changes.{site}: gen never writes {path[:_LONGEST_PATH]!a}; {fix}"
+            )
     return record
 
 
