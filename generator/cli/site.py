@@ -114,18 +114,27 @@ def recorded_inputs(
     chosen_inputs: inputs.Inputs, compilation: Compilation, out: Path
 ) -> lock.RecordedInputs:
     """Return the inputs of a generation below a directory, as its lock records them."""
+    recorded_path = _recorded_path(chosen_inputs.spec.path, out)
     return lock.RecordedInputs(
         gen_version=__version__,
         templates_digest=compilation.templates,
         spec=lock.RecordedSpec(
-            path=_recorded_path(chosen_inputs.spec.path, out),
+            path=recorded_path,
             sha256=digests.digest(chosen_inputs.spec.content),
             key_digests=compilation.keys,
+            resolved=_resolved(recorded_path, compilation),
         ),
         profile=compilation.profile,
         overrides=compilation.changes,
         project=chosen_inputs.project,
     )
+
+
+def _resolved(recorded_path: str, compilation: Compilation) -> tuple[str, ...] | None:
+    """Return the lines of a spec of the catalogue; a revision of the repository has every other spec."""
+    if not lock.is_catalogue_path(recorded_path):
+        return None
+    return lock.spec_lines(compilation.resolved_spec)
 
 
 def _recorded_path(spec: Path, out: Path) -> str:

@@ -74,6 +74,7 @@ def compilation(
         artifacts += dagster_project.seeds(site, project)
     if not (project and project.alone):
         gaps += _gaps(account)
+    values = site.model_dump(mode="json", exclude_defaults=True)
     return Compilation(
         site=site.site,
         title=site.title,
@@ -82,7 +83,8 @@ def compilation(
         scheduler="" if site.scheduler == "slurm" else SCHEDULER_NAMES[site.scheduler],
         profile=profile.known(),
         changes=tuple(str(change) for change in changes),
-        keys=key_digests(site.model_dump(mode="json", exclude_defaults=True)),
+        keys=key_digests(values),
+        resolved_spec=values,
         templates=compiled_templates.DIGEST,
         artifacts=tuple(artifacts),
         gaps=tuple(gaps),

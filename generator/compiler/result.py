@@ -1,6 +1,8 @@
 """The result of compiling a site: the artifacts, and the facts to report about them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from generator.compiler.artifact import Artifact
 
@@ -60,6 +62,8 @@ class Compilation:
     """The changes to the spec, with those of the profile, in the syntax of `--set`."""
     keys: dict[str, str]
     """Digest of every value of the spec, by its key path."""
+    resolved_spec: Mapping[str, Any]
+    """The values of the spec after all changes, without defaults."""
     templates: str
     """Digest of the templates that were used."""
     artifacts: tuple[Artifact, ...]

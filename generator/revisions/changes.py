@@ -1,9 +1,10 @@
 """The changes of specs that matter to the users of a site, the gravest first."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
+from generator.loading import yaml_document
 from generator.loading.yaml_document import Node
 from generator.report.finding import Finding, Level
 from generator.revisions.facts import PINS, Block, SpecFact, meaning
@@ -47,6 +48,40 @@ def spec_changes(
         else:
             findings += _changed_site(base[name], head[name])
     return ordered(findings)
+
+
+def catalogue_changes(lock_path: str, base: SiteSpec, head: SiteSpec) -> list[Finding]:
+    """Return the changes of a site of the catalogue, which no file of the repository shows."""
+    document = yaml_document.parse(b"{}\n", lock_path)
+    findings = []
+    files = [SpecFile(lock_path, document, site) for site in (base, head)]
+    for finding in _changed_site(*files):
+        message = f"{finding.message}, in the catalogue of gen"
+        findings.append(replace(finding, message=message))
+    return findings
+
+
+def incomparable_catalogue(lock_path: str, site: str, fault: str) -> Finding:
+    """Return that a site of the catalogue changed, and that its former spec has faults today."""
+    return Finding(
+        rule=Weight.TRUST,
+        level=LEVELS[Weight.TRUST],
+        message=f"{site} changed in the catalogue of gen, and this gen cannot compare the two",
+        site=site,
+        file=lock_path,
+        path=lock_path,
+        key="resolved",
+        details=tuple(fault.splitlines()),
+    )
+
+
+def overriding_changes(shipped: SpecFile, head: SpecFile) -> list[Finding]:
+    """Return the differences of a new spec from the site of the catalogue that it overrides."""
+    findings = []
+    for finding in _changed_site(shipped, head):
+        message = f"{finding.message}, compared with the site of the catalogue that this overrides"
+        findings.append(replace(finding, message=message))
+    return findings
 
 
 def ordered(findings: list[Finding]) -> list[Finding]:

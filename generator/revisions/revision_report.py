@@ -9,15 +9,22 @@ from generator import __version__
 from generator.compiler.artifact import Artifact
 from generator.compiler.compile import compile_site
 from generator.errors import GenError
-from generator.loading import validate, yaml_document
+from generator.files import read_regular
+from generator.loading import catalogue, validate, yaml_document
 from generator.report.finding import Finding, Report, refusals
 from generator.revisions import git
 from generator.revisions.accepted_changes import accepted_change
-from generator.revisions.changes import SpecFile, ordered, spec_changes
+from generator.revisions.changes import (
+    SpecFile,
+    ordered,
+    overriding_changes,
+    spec_changes,
+)
 from generator.revisions.file_changes import Explanation, file_changes, seeded_changes
 from generator.revisions.lock_changes import ReviewedLock, forged_digests, lock_changes
 from generator.revisions.sides import (
     Side,
+    changed_catalogue,
     changed_files,
     changed_lists,
     changed_project_code,
@@ -67,7 +74,8 @@ def revision_report(base: str, head: str | None, specs: Path, today: date) -> Re
     for path, lock_file in new.locks.items():
         if old.locks.get(path) is not lock_file:
             lock_findings += forged_digests(lock_file, new.artifacts(lock_file))
-    changed_locks = {finding.path for finding in lock_findings}
+    catalogue_findings = changed_catalogue(old, new)
+    changed_locks = {finding.path for finding in [*lock_findings, *catalogue_findings]}
     for path, lock_file in new.locks.items():
         if lock_file.spec in after_paths:
             changed_locks.add(path)
@@ -75,12 +83,26 @@ def revision_report(base: str, head: str | None, specs: Path, today: date) -> Re
     findings = [
         *faults,
         *spec_changes(before, after, today),
+        *_overriding_changes(before, after),
+        *catalogue_findings,
         *lock_findings,
         *_accepted_changes(old, new),
         *file_changes(changed_files(old, new), explanation),
         *seeded_changes(changed_project_code(old, new)),
     ]
     return Report("review", len(new.specs(directory)), tuple(ordered(findings)), patch)
+
+
+def _overriding_changes(
+    before: Mapping[str, SpecFile], after: Mapping[str, SpecFile]
+) -> list[Finding]:
+    findings: list[Finding] = []
+    for name, spec in after.items():
+        shipped = catalogue.shipped().get(name)
+        if name not in before and shipped:
+            content = read_regular(shipped)
+            findings += overriding_changes(_spec_file(str(shipped), content, {}), spec)
+    return findings
 
 
 def _accepted_changes(old: Side, new: Side) -> list[Finding]:

@@ -15,6 +15,7 @@ from generator.files import read_regular
 from generator.loading import catalogue
 from generator.report.finding import Finding, refusals
 from generator.revisions import git
+from generator.revisions.changes import catalogue_changes, incomparable_catalogue
 from generator.revisions.file_changes import (
     ChangedFile,
     is_accepted_list,
@@ -24,6 +25,7 @@ from generator.revisions.file_changes import (
 from generator.revisions.git import TreeEntry
 from generator.revisions.lock_changes import ReviewedLock
 from generator.revisions.tree import Tree
+from generator.schema.site import SiteSpec
 from generator.workspace import lock, recompile
 
 SPEC_SUFFIX = ".yaml"
@@ -81,6 +83,25 @@ class Side:
                 artifacts[str(lock_file.directory / artifact.path)] = artifact
             self.artifacts_by_lock[lock_file.path] = artifacts
         return self.artifacts_by_lock[lock_file.path]
+
+    def catalogue_change(
+        self, lock_file: ReviewedLock, base: ReviewedLock
+    ) -> tuple[SiteSpec, SiteSpec] | None:
+        """Return the site of the catalogue before and now, if it differs from that of a former lock.
+
+        Raises:
+            GenError: one of them has faults, so that they cannot be compared.
+        """
+        content = self._spec_of(lock_file)
+        if content is None:
+            return None
+        lines = recompile.resolved_lines(lock_file.lock, content, lock_file.spec)
+        # Nearly always they are the same, and to validate a spec takes time.
+        if lines == base.lock.inputs.spec.resolved:
+            return None
+        recorded = recompile.recorded_site(base.lock, base.path)
+        current = recompile.resolved_site(lock_file.lock, content, lock_file.spec)
+        return (recorded, current) if recorded else None
 
     def _compiled(self, lock_file: ReviewedLock) -> list[Artifact]:
         content = self._spec_of(lock_file)
@@ -230,6 +251,30 @@ def differing_specs(old: Side, new: Side, directory: str) -> tuple[list[str], li
     paths = dict.fromkeys([*old.specs(directory), *new.specs(directory)])
     changed = [path for path in paths if old.spec_name(path) != new.spec_name(path)]
     return _existing(old, changed), _existing(new, changed)
+
+
+def changed_catalogue(old: Side, new: Side) -> list[Finding]:
+    """Return the changes of sites of the catalogue since the locks of the base recorded them.
+
+    They differ from the day when another gen runs,
+    whether the files were generated again or not.
+    """
+    changes: list[Finding] = []
+    for path, lock_file in new.locks.items():
+        base = old.locks.get(path)
+        recorded = lock_file.lock.inputs.spec
+        if base is None or recorded.catalogue_name is None:
+            continue
+        if base.spec != lock_file.spec:
+            continue  # another spec, which is a finding
+        try:
+            change = new.catalogue_change(lock_file, base)
+        except GenError as error:
+            changes.append(incomparable_catalogue(path, lock_file.lock.site, str(error)))
+            continue
+        if change:
+            changes += catalogue_changes(path, *change)
+    return changes
 
 
 def _existing(side: Side, paths: Iterable[str]) -> list[str]:

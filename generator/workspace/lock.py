@@ -4,11 +4,13 @@ The lock is JSON with a line for each value, so that git can merge it. It comes 
 from anybody: it is checked like any other input.
 """
 
+import json
 import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+from typing import Any
 
 from generator import codec, paths
 from generator.compiler.artifact import Artifact, Owner
@@ -31,6 +33,12 @@ class RecordedSpec:
     """SHA-256 of the spec's bytes; `gen status` compares it with the spec of today."""
     key_digests: Mapping[str, str]
     """A digest of every value of the spec, by its key."""
+    resolved: tuple[str, ...] | None = None
+    """The lines of the resolved spec as JSON, only of a site of the catalogue.
+
+    No revision of the repository has the spec that an older gen shipped, and a review compares with
+    it. Lines, since the order of hosts has a meaning, and git merges lines.
+    """
 
     @property
     def catalogue_name(self) -> str | None:
@@ -75,6 +83,16 @@ class Lock:
 def catalogue_path(name: str) -> str:
     """Return the path under which a lock records a spec of the catalogue."""
     return f"{_CATALOGUE}{name}"
+
+
+def is_catalogue_path(path: str) -> bool:
+    """Return whether a recorded path is that of a spec of the catalogue."""
+    return path.startswith(_CATALOGUE)
+
+
+def spec_lines(values: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the lines of a resolved spec, as a lock keeps them."""
+    return tuple(json.dumps(values, indent=1, ensure_ascii=False).split("\n"))
 
 
 def written(artifact: Artifact) -> Written:
@@ -156,7 +174,7 @@ def _fault(lock: Lock, possible_paths: Callable[[str], list[PurePosixPath]]) -> 
     inputs = lock.inputs
     # Reports print these values: a line break in one would forge a line.
     texts = [inputs.gen_version, inputs.templates_digest, inputs.spec.path, *inputs.overrides]
-    texts += [*inputs.spec.key_digests, *inputs.profile]
+    texts += [*inputs.spec.key_digests, *(inputs.spec.resolved or ()), *inputs.profile]
     texts += [value for value in inputs.profile.values() if isinstance(value, str)]
     if not "".join(texts).isprintable():
         return "inputs: holds a character that cannot be printed"

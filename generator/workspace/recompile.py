@@ -185,10 +185,28 @@ def compiled(lock: Lock, name: str, spec: bytes, spec_name: str) -> list[Artifac
 
     `name` and `spec_name` are the paths of both for messages.
     """
-    _, site, _ = _site(spec, spec_name, lock.inputs.overrides)
+    _, site, _, _ = _site(spec, spec_name, lock.inputs.overrides)
     if site.site != lock.site:
         return []
     return compile_site(site, _profile(lock.inputs, name), lock.inputs.project)
+
+
+def resolved_site(lock: Lock, spec: bytes, name: str) -> SiteSpec:
+    """Return a spec with the overrides in a lock."""
+    return _site(spec, name, lock.inputs.overrides)[1]
+
+
+def resolved_lines(lock: Lock, spec: bytes, name: str) -> tuple[str, ...]:
+    """Return the lines of the same, as a lock keeps them."""
+    return _site(spec, name, lock.inputs.overrides)[3]
+
+
+def recorded_site(lock: Lock, name: str) -> SiteSpec | None:
+    """Return the spec that a lock keeps of a site of the catalogue, ``None`` if it keeps none."""
+    lines = lock.inputs.spec.resolved
+    if not lines:
+        return None
+    return validate.spec(document.parse("\n".join(lines).encode(), name), name)
 
 
 def _recompilation(lock_file: LockFile, lock: Lock, within: Path) -> Recompilation | None:
@@ -196,11 +214,16 @@ def _recompilation(lock_file: LockFile, lock: Lock, within: Path) -> Recompilati
     if path is None:
         return None
     content = inputs.file(path).content
-    node, site, key_digests = _site(content, str(path), lock.inputs.overrides)
+    node, site, key_digests, resolved = _site(content, str(path), lock.inputs.overrides)
     # Another site's spec at this path would replace the files of this one.
     if site.site != lock.site:
         return None
-    spec = replace(lock.inputs.spec, sha256=digests.digest(content), key_digests=key_digests)
+    spec = replace(
+        lock.inputs.spec,
+        sha256=digests.digest(content),
+        key_digests=key_digests,
+        resolved=resolved if lock.inputs.spec.catalogue_name is not None else None,
+    )
     current = replace(
         lock.inputs, gen_version=__version__, templates_digest=compiled_templates.DIGEST, spec=spec
     )
@@ -244,11 +267,12 @@ def refuse_absolute(recorded: RecordedSpec, name: str) -> None:
 @lru_cache(maxsize=256)
 def _site(
     content: bytes, name: str, changes: tuple[str, ...]
-) -> tuple[Node, SiteSpec, Mapping[str, str]]:
-    """Return a spec and the digests of its values."""
+) -> tuple[Node, SiteSpec, Mapping[str, str], tuple[str, ...]]:
+    """Return a spec, the digests of its values, and its resolved lines."""
     node = document.parse(content, name)
     site = validate.spec(node, name, [overrides.change(text) for text in changes])
-    return node, site, digests.key_digests(site.model_dump(mode="json", exclude_defaults=True))
+    values = site.model_dump(mode="json", exclude_defaults=True)
+    return node, site, digests.key_digests(values), locks.spec_lines(values)
 
 
 def _profile(recorded: RecordedInputs, name: str) -> SiteProfile:

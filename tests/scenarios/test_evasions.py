@@ -14,6 +14,8 @@ import pytest
 from history import commit, git, shell
 from running import Gen
 
+from generator.resources import CATALOGUE
+
 DIGEST = """\
 old=$(sha256sum ssh/aster.conf | cut -d' ' -f1)
 sed -i 's/login.aster.example/login.aster.evil/' ssh/aster.conf
@@ -23,6 +25,10 @@ SOON = date.today() + timedelta(days=30)
 LATER = SOON + timedelta(days=30)
 EVIL_SPEC = "sed 's/aster.example/aster.evil/g' site_specs/aster.yaml"
 AGAIN = "gen site {} --user ada --no-project --force"
+MILA_OF_A_FORMER_GEN = (
+    "gen site mila --user ada --no-project",
+    "sed -i 's/login.server.mila.quebec/former.server.mila.quebec/g' .gen/mila.lock",
+)
 OVERRIDE = "gen site ./site_specs/aster.yaml --user ada --no-project --force --set {}"
 EDIT = "sed -i 's/login.aster.example/login.aster.evil/' ssh/aster.conf"
 
@@ -217,6 +223,24 @@ EVASIONS = {
     "docs address, one pull request earlier": Evasion(
         ("sed -i 's#^docs: .*#docs: https://aster.evil/#' site_specs/aster.yaml",),
         "https://docs.aster.example/ → https://aster.evil/",
+    ),
+    "catalogue changed by another gen, before the files are generated again": Evasion(
+        (),
+        "host mila: host changed, in the catalogue of gen\n"
+        "former.server.mila.quebec → login.server.mila.quebec",
+        before=MILA_OF_A_FORMER_GEN,
+    ),
+    "catalogue changed by another gen, and the files with it": Evasion(
+        ("gen site mila --user ada --no-project",),
+        "host mila: host changed, in the catalogue of gen\n"
+        "former.server.mila.quebec → login.server.mila.quebec",
+        before=MILA_OF_A_FORMER_GEN,
+    ),
+    "spec that overrides a site of the catalogue": Evasion(
+        (
+            f"sed 's/login.server.mila/evil.server.mila/g' {CATALOGUE}/mila.yaml > site_specs/mila.yaml",
+        ),
+        "host mila: host changed, compared with the site of the catalogue that this overrides",
     ),
     # Our own ideas.
     "directory for ssh becomes a link": Evasion(
