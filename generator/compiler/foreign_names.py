@@ -14,6 +14,22 @@ from generator.ssh.patterns import example, is_pattern, matches
 
 # Below these, anybody can register a name (publicsuffix.org), so `*.ac.at` has no single owner.
 _PUBLIC = {"ac", "co", "com", "edu", "go", "gov", "ne", "net", "or", "org"}
+# Anybody can get a name below these too: providers rent machines or give names away there
+# (publicsuffix.org, PRIVATE DOMAINS).
+_SHARED = {
+    "amazonaws.com",
+    "azure.com",
+    "duckdns.org",
+    "dyndns.org",
+    "github.io",
+    "gitlab.io",
+    "googleusercontent.com",
+    "herokuapp.com",
+    "ngrok.io",
+    "nip.io",
+    "sslip.io",
+    "ts.net",
+}
 _MIN_LETTERS = 2
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
@@ -71,7 +87,8 @@ def _parent(host: str) -> Iterator[str]:
     _, _, domain = host.partition(".")
     labels = domain.split(".")
     is_public = len(labels) == 2 and labels[0] in _PUBLIC
-    if len(labels) >= 2 and not is_public and not _is_address(host):
+    is_shared = ".".join(labels[-2:]) in _SHARED
+    if len(labels) >= 2 and not (is_public or is_shared or _is_address(host)):
         yield domain
 
 
@@ -135,6 +152,8 @@ def _organisation(name: str) -> str:
     if _is_address(name):
         return name
     labels = name.split(".")
+    if ".".join(labels[-2:]) in _SHARED:
+        return name
     size = 3 if len(labels) > 2 and labels[-2] in _PUBLIC else 2
     return ".".join(labels[-size:])
 

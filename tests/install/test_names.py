@@ -85,6 +85,12 @@ JUMP = " ProxyJump evil\nHost evil\n HostName login.evil.example\n"
             id="a job below a real host",
         ),
         pytest.param("Host localhost\n HostName e.example\n", ("localhost",), id="localhost"),
+        pytest.param(
+            "Host a.rent.amazonaws.com\n HostName a.rent.amazonaws.com\n"
+            "Host *.rent.amazonaws.com\n ProxyJump a.rent.amazonaws.com\n",
+            ("*.rent.amazonaws.com",),
+            id="a domain in which anybody rents machines",
+        ),
         # Nine characters: the pattern also matches localhost.
         pytest.param("Host lo???????\n ProxyJump e\n", ("lo???????",), id="short, localhost too"),
         pytest.param("Host ::1\n HostName ::1\n" + JUMP, ("::1",), id="an IPv6 address"),
