@@ -98,6 +98,7 @@ def host_key_findings(
             f"{host_name} offers {_listed(fingerprints)}",
             f"{_COMPARE}: {reference}",
         )
+    # A machine that sent nothing may be down or behind a firewall: that is no news about its keys.
     if not seen or not offered.complete:
         return
     for kind in sorted(pinned.keys() - seen.keys()):
@@ -121,6 +122,7 @@ def _unknown_keys(pinned: Fingerprints, seen: Fingerprints) -> dict[str, set[str
     """Return the offered keys of those algorithms of which the spec pins other keys."""
     unknown: dict[str, set[str]] = {}
     for kind, fingerprints in seen.items():
+        # A key of an algorithm without a pin is no difference: ssh asks only for the pinned ones.
         if kind in pinned and fingerprints.isdisjoint(pinned[kind]):
             unknown[kind] = fingerprints
     return unknown
@@ -144,6 +146,7 @@ def _certificate_problem(
         problem = _problem(certificate, patterns, host_name, now)
         if problem is None:
             return None
+        # A host often has a certificate for each of its keys, with the same problem.
         if problem not in problems:
             problems.append(problem)
     return "; ".join(problems) or "offers no host certificate"
@@ -169,6 +172,7 @@ def _problem(
         return f"is not among the hosts that the authority signs for ({', '.join(hosts)})"
     if not certificate.is_valid(now):
         return "offers a certificate that is not valid now"
+    # A certificate without principals holds for every host (PROTOCOL.certkeys).
     if certificate.principals and host_name.lower() not in certificate.principals:
         return f"offers a certificate for {', '.join(certificate.principals)}"
     if certificate.for_user:

@@ -23,6 +23,7 @@ _WEAK_SSH_CONFIG = "what one person had configured"
 _WEAK_KNOWN_HOSTS = "accepted at a first login, and not compared"
 _SECONDS = 20
 _PUBLIC_KEY = re.compile(rf"(?:{'|'.join(ALGORITHMS)}) [A-Za-z0-9+/]+=*")
+# ssh_config(5), ProxyJump: `[user@]host[:port]`, or an ssh URI.
 _JUMP = re.compile(r"(?:ssh://)?(?:[^@]*@)?([\w.-]+)(?::(\d+))?")
 _MOST_JUMPS = 8
 _CERTIFICATE_AUTHORITY = "@cert-authority "
@@ -92,8 +93,10 @@ def _ask_ssh(alias: str, port: str | None = None) -> Settings:
 
 def _is_configured(alias: str, settings: Settings) -> bool:
     """Return whether ssh has settings of its own for an alias; a full host name needs none."""
+    # DNS knows it, so it needs no entry in a configuration.
     if "." in alias:
         return True
+    # Both settings repeat the name that was asked for.
     unnamed = dict.fromkeys(("host", "hostname"), ("",))
     return {**settings, **unnamed} != {**_ask_ssh(_UNKNOWN_HOST), **unnamed}
 
@@ -108,6 +111,7 @@ def _hosts_on_the_way(alias: str, settings: Settings, depth: int = 0) -> dict[st
     hosts: dict[str, ImportedHost] = {}
     via: str | None = None
     jumps = _first(settings, "proxyjump")
+    # The jumps of a configuration may form a circle.
     if jumps in ("", "none") or depth >= _MOST_JUMPS:
         return {alias: ImportedHost(settings, None)}
     for jump in jumps.split(","):
@@ -119,9 +123,8 @@ def _hosts_on_the_way(alias: str, settings: Settings, depth: int = 0) -> dict[st
             )
         jump_alias, port = match.groups()
         on_the_way = _hosts_on_the_way(jump_alias, _ask_ssh(jump_alias, port), depth + 1)
-        if (
-            via
-        ):  # in a chain, ssh reaches it through the one before, whatever its own configuration says
+        # In a chain, ssh reaches it through the one before, whatever its own configuration says.
+        if via:
             on_the_way[jump_alias] = ImportedHost(on_the_way[jump_alias].settings, via)
         hosts |= on_the_way
         via = jump_alias
@@ -142,6 +145,7 @@ def _host_entries(hosts: Mapping[str, ImportedHost]) -> dict[str, Any]:
             entry["port"] = int(port)
         if host.via:
             entry["via"] = host.via
+        # 0, the default of ssh, sends no probes.
         interval = _first(host.settings, "serveraliveinterval")
         if interval not in ("", "0"):
             most = _first(host.settings, "serveralivecountmax") or "3"
@@ -162,6 +166,7 @@ def _known_hosts_lines(settings: Settings) -> Iterator[str]:
         path = Path(file).expanduser()
         if not path.is_file():
             continue
+        # ssh-keygen also finds a name whose line is hashed (ssh_config(5), HashKnownHosts).
         for line in _run("ssh-keygen", "-F", name, "-f", str(path)).splitlines():
             if line and not line.startswith("#"):
                 yield line
@@ -176,6 +181,7 @@ def _host_keys(known: Mapping[str, Sequence[str]]) -> dict[str, Any]:
         for line in lines:
             key = _PUBLIC_KEY.search(line)
             if key and line.startswith(_CERTIFICATE_AUTHORITY):
+                # sshd(8), SSH_KNOWN_HOSTS_FILE_FORMAT: marker, patterns, key.
                 patterns = line.split()[1].split(",")
                 authorities += _authorities(patterns, key[0])
             elif key and not line.startswith("@"):

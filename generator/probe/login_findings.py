@@ -37,6 +37,7 @@ def login_finding(
     key = f"hosts.{alias}"
     if session.is_untrusted:
         return _untrusted(account, alias, session, earlier)
+    # The login worked and the script did not run: a restricted shell, or a forced command.
     if session.is_authenticated:
         output = session.output.strip()[:_LONGEST_OUTPUT] or session.last_message
         action = "ask the site whether it allows that"

@@ -67,6 +67,7 @@ def _try(endpoint: Endpoint, record: Callable[[str, Reach], None], until: Deadli
     except UnicodeError as error:  # an empty label, or a label of more than 63 characters
         record(endpoint.entry, Reach(failure=str(error).lower()))
         return
+    # Half of the time: the rest is for the keys, which say more than a closed port.
     failure = _connection_failure(addresses, Deadline(until.left() / 2))
     record(endpoint.entry, Reach(resolved=True, open=not failure, failure=failure))
     if not failure:
@@ -81,6 +82,8 @@ def _connection_failure(addresses: Sequence[tuple[Any, ...]], until: Deadline) -
         remaining = len(addresses) - number
         try:
             with socket.socket(family, kind, protocol) as connection:
+                # Each address gets its share, so that an IPv6 address without a route cannot use up
+                # the time of the IPv4 address behind it.
                 connection.settimeout(max(0.1, until.left() / remaining))
                 connection.connect(address)
                 return ""

@@ -62,6 +62,7 @@ def probe(
     compared = ["ssh client", *_reached_subjects(reached.values())]
     if not _can_log_in(site, reached, findings):
         return ProbeResult(alias, tuple(findings), tuple(compared))
+    # Random, so that no text of a banner or a login script can pass for an answer.
     mark = secrets.token_hex(8)
     script = remote_script.script(mark, deadline.left(), site.slurm.clusters)
     login = _log_in(account, conf, script, deadline, report if has_terminal else None)

@@ -54,6 +54,7 @@ class Session:
     @property
     def is_authenticated(self) -> bool:
         """Whether the site accepted the user, or ssh used a connection that was open already."""
+        # The second is the message of a multiplexed session, which does not log in (mux.c).
         return "Authenticated to " in self.messages or "master session id" in self.messages
 
     @property

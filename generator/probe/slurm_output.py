@@ -49,6 +49,7 @@ class SitePartition:
 
     def allows(self, qos: str) -> bool:
         """Return whether jobs in the partition may use a QoS."""
+        # slurm.conf(5): DenyQos is ignored if AllowQos is set; scontrol prints the one that counts.
         is_listed = self.allowed_qos is None or qos in self.allowed_qos
         return is_listed and qos not in self.denied_qos
 
@@ -134,11 +135,13 @@ def parse_queues(output: SlurmOutput) -> Queues:
     user_qos: set[str] = set()
     default_qos = None
     for cluster, names, default in _rows(output.assoc or "", 3):
+        # One database may serve several clusters of a centre.
         if output.cluster not in (None, "", cluster):
             continue
         # A + marks a QoS that is added to those of the parent account.
         for name in filter(None, names.split(",")):
             user_qos.add(name.lstrip("+"))
+        # A user may have an association for each account: the first default is as good as any.
         default_qos = default_qos or default or None
     return Queues(
         partitions=_partitions(output),
@@ -181,6 +184,7 @@ def _partitions(output: SlurmOutput) -> dict[str, SitePartition] | None:
 def _partition(
     name: str, settings: Mapping[str, str], nodes: tuple[NodeGroup, ...], is_visible: bool
 ) -> SitePartition:
+    # scontrol prints N/A for a partition without a QoS of its own.
     own_qos = _names(settings.get("QoS", "")) or frozenset()
     return SitePartition(
         name,

@@ -25,6 +25,7 @@ def partition(queues: Queues, site_partition: SitePartition, *, with_qos: bool) 
         entry["qos"] = queues.usable_in(site_partition)
     entry["default"] = site_partition.default
     if site_partition.nodes:
+        # A spec has one description for a partition; most jobs run on the largest group.
         entry |= _nodes(max(site_partition.nodes, key=lambda nodes: nodes.count))
     if site_partition.default_walltime:
         entry["default_walltime"] = walltime(site_partition.default_walltime)
@@ -52,6 +53,7 @@ def slurm(queues: Queues, source: str) -> dict[str, Any]:
     """Return the spec's `slurm`: the partitions that the user sees, and the user's QoS."""
     visible: dict[str, SitePartition] = {}
     for name, site_partition in (queues.partitions or {}).items():
+        # Hidden partitions and those of other groups would only mislead the readers of a new spec.
         if site_partition.visible:
             visible[name] = site_partition
     with_qos = any(site_partition.allowed_qos is not None for site_partition in visible.values())
