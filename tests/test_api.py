@@ -1,4 +1,4 @@
-"""The public API: what a notebook or another tool imports from `generator`."""
+"""The public API, which notebooks and other tools import from `generator`."""
 
 import doctest
 import os
@@ -75,6 +75,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 
 def test_no_exported_name_is_that_of_a_module_which_an_import_would_put_in_its_place() -> None:
+    # `import generator.check` would replace the function `generator.check` by a module.
     modules = {path.stem for path in Path(generator.__file__).parent.iterdir()}
     assert not modules & set(generator.__all__)
 
@@ -102,7 +103,7 @@ def test_mypy_checks_programs_that_use_the_api(
     line: str, errors: list[str], tmp_path: Path
 ) -> None:
     (tmp_path / "program.py").write_text(f"{PROGRAM}{line}\n")
-    # Only its own settings: those of this repository would hide what a user of the package sees.
+    # No settings of this repository: they would hide an error that a user of the package sees.
     arguments = ["--strict", "--config-file", os.devnull, "--cache-dir", os.devnull, "program.py"]
     done = subprocess.run(
         [sys.executable, "-m", "mypy", "--no-error-summary", *arguments],
@@ -147,10 +148,10 @@ def test_strict_returns_the_questions_of_a_reviewer_about_a_sound_spec() -> None
 
 def test_a_spec_is_loaded_by_name_by_path_and_from_a_directory_of_specs(tmp_path: Path) -> None:
     shipped = list_sites()["mila"]
-    own = tmp_path / "mila.yaml"
-    own.write_text(shipped.read_text().replace("Mila cluster", "Our Mila"))
+    copy = tmp_path / "mila.yaml"
+    copy.write_text(shipped.read_text().replace("Mila cluster", "Our Mila"))
     assert load_spec("mila").title == load_spec(shipped).title == "Mila cluster"
-    assert load_spec("mila", specs=tmp_path).title == load_spec(own).title == "Our Mila"
+    assert load_spec("mila", specs=tmp_path).title == load_spec(copy).title == "Our Mila"
 
 
 def test_a_file_that_cannot_be_read_is_an_error() -> None:
@@ -167,7 +168,7 @@ def test_a_project_is_compiled_only_when_it_is_named() -> None:
     assert {"my-jobs/pyproject.toml", "my-jobs/src/my_jobs/sites/mila.toml"} < with_project
 
 
-def test_a_directory_is_compared_with_what_its_specs_compile_to(tmp_path: Path) -> None:
+def test_check_compares_a_directory_with_its_specs(tmp_path: Path) -> None:
     gen = [sys.executable, "-m", "generator", "site", "mila", "--no-project"]
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     subprocess.run(gen, cwd=tmp_path, env=environment, capture_output=True, check=True)

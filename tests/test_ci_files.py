@@ -89,6 +89,7 @@ def test_workflows_pin_other_actions_by_commit_and_keep_no_credentials(
                 if uses and not uses.startswith("OWNER/"):
                     assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", uses)
                 if uses.startswith("actions/checkout@"):
+                    # Otherwise the token stays in .git/config, where every later step can read it.
                     assert step["with"]["persist-credentials"] is False
 
 

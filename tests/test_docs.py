@@ -46,6 +46,7 @@ def test_the_readme_has_every_command(command: str) -> None:
 @pytest.mark.parametrize(("command", "flag"), option_flags())
 def test_the_readme_has_every_option_with_its_commands(command: str, flag: str) -> None:
     rows = [line for line in README.splitlines() if line.startswith("| `-")]
+    # A space or a backtick ends the name: --all is not --allow-name.
     matching = [row for row in rows if re.search(rf"{flag}[` ]", row)]
     assert matching, f"{flag} is in no table of README.md"
     commands = matching[0].split("|")[2]
@@ -152,6 +153,7 @@ def test_gen_has_every_message_in_the_renewal_guide(message: str) -> None:
     # Join strings that continue on the next line, and drop the values of f-strings.
     joined = re.sub(r'"\s*f?"', "", source)
     texts = re.sub(r"\{[^{}]*\}", "", joined)
+    # These stand for values in the messages of the page.
     for part in re.split("…|N|SITE|500", message):
         assert part.strip() in texts
 

@@ -32,6 +32,7 @@ def test_a_link_to_a_regular_file_is_read(tmp_path: Path) -> None:
 
 
 def test_the_null_device_is_an_empty_file() -> None:
+    # Users link a file to it to say that it is empty.
     assert (read_regular(Path("/dev/null")), is_regular(Path("/dev/null"))) == (b"", True)
 
 
@@ -53,7 +54,8 @@ def test_a_link_to_a_fifo_is_refused(fifo: Path) -> None:
 
 
 def test_a_socket_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)  # the path of a socket may have some 100 bytes only (unix(7))
+    # The path of a socket may have some 100 bytes only (unix(7)).
+    monkeypatch.chdir(tmp_path)
     with socket.socket(socket.AF_UNIX) as server:
         server.bind("socket")
         with pytest.raises(GenError) as error:
@@ -150,6 +152,7 @@ def test_a_directory_that_other_users_can_write_is_refused(private: Path, name: 
 
 
 def test_a_link_into_a_directory_of_others_is_refused(private: Path) -> None:
+    # The link itself is private, but another user can replace its target.
     shared = private.parent.with_name("shared")
     shared.mkdir()
     shared.chmod(0o777)
@@ -177,6 +180,8 @@ def test_a_file_of_another_user_is_refused(private: Path, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("group_name", "members", "refused"),
     [
+        # Debian gives each user a group of the same name, and 002 as the umask; no other user is in
+        # it.
         pytest.param("ada", [], False, id="the group of the user"),
         pytest.param("ada", ["ada"], False, id="it names the user"),
         pytest.param("ada", ["bob"], True, id="another user is in it"),

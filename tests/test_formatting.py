@@ -56,6 +56,7 @@ def test_memory_is_written_in_the_largest_exact_unit(megabytes: int, text: str) 
         pytest.param("a\nb\r", "a\\u000ab\\u000d", id="line endings"),
         pytest.param("a\u202eb", "a\\u202eb", id="right-to-left override"),
         pytest.param("\udcff", "\\udcff", id="byte that is not UTF-8"),
+        # GitHub's runner reads a command at the start of a line, Azure's anywhere in it.
         pytest.param("::error::x", "\\u003a:error::x", id="command for GitHub's runner"),
         pytest.param("  ::error::x", "  \\u003a:error::x", id="the same behind blanks"),
         pytest.param("a ##vso[task]", "a \\u0023#vso[task]", id="command for Azure's runner"),
@@ -67,7 +68,9 @@ def test_text_that_drives_a_terminal_or_a_runner_is_escaped(text: str, shown: st
 
 
 @pytest.mark.parametrize(
-    "text", ["", "Zürich", "a::b", "[::1]:22", "::1", "::ffff:10.0.0.1", "# a comment", "C:\\Users"]
+    # IPv6 addresses and paths have colons too.
+    "text",
+    ["", "Zürich", "a::b", "[::1]:22", "::1", "::ffff:10.0.0.1", "# a comment", "C:\\Users"],
 )
 def test_other_text_stays_as_it_is(text: str) -> None:
     assert printable(text) == text

@@ -1,4 +1,4 @@
-"""The runner of other programs: its limits, and what it says of a program that gives no answer."""
+"""The runner of other programs: its limits, and its messages about a program that fails."""
 
 import os
 import sys
@@ -28,6 +28,7 @@ def test_status_and_both_outputs_are_returned() -> None:
 
 
 def test_a_program_reads_its_input() -> None:
+    # More than a pipe holds (64 KiB): a runner that writes before it reads would hang.
     text = b"line\n" * 50_000
     assert programs.run(["cat"], seconds=20, stdin=text).stdout == text
 
@@ -46,6 +47,7 @@ def test_a_program_gets_the_environment_that_is_given() -> None:
 
 
 def test_a_program_has_no_terminal() -> None:
+    # ssh and sudo open /dev/tty, and would ask in the middle of a command that must not ask.
     script = "import os, sys; sys.exit(os.getsid(0) != os.getpid())"
     assert programs.run([sys.executable, "-c", script], seconds=20).status == 0
 
@@ -85,6 +87,7 @@ def test_a_program_that_cannot_be_started_is_named(tmp_path: Path) -> None:
 
 def test_a_program_is_stopped_at_its_time_limit_with_those_that_it_started() -> None:
     with pytest.raises(programs.TimeLimitError) as error:
+        # The shell ignores SIGTERM, and its child would outlive it.
         programs.run(sh("sleep 60 & echo $!; trap '' TERM; wait; wait"), seconds=0.5)
     assert str(error.value) == "sh did not end within 1 s"
     assert not is_running(int(error.value.outcome.text))
@@ -92,6 +95,7 @@ def test_a_program_is_stopped_at_its_time_limit_with_those_that_it_started() -> 
 
 def test_a_program_that_closes_its_output_is_stopped_too() -> None:
     with pytest.raises(programs.TimeLimitError):
+        # The end of the output is no sign that the program has ended.
         programs.run(sh("exec sleep 60 >&- 2>&-"), seconds=0.3)
 
 
@@ -118,12 +122,13 @@ def test_a_program_left_behind_that_holds_the_output_does_not_delay_the_answer()
 def test_each_line_of_the_standard_error_is_heard_at_once() -> None:
     lines: list[tuple[str, float]] = []
     programs.run(
-        sh("echo first >&2; sleep 1; printf 'a\\nlast' >&2"),
+        # Two writes half a second apart, and a last line without a line break.
+        sh("echo first >&2; sleep 0.5; printf 'a\\nlast' >&2"),
         seconds=20,
         hear=lambda line: lines.append((line, time.monotonic())),
     )
     assert [line for line, _ in lines] == ["first", "a", "last"]
-    assert lines[1][1] - lines[0][1] > 0.5
+    assert lines[1][1] - lines[0][1] > 0.25
 
 
 @pytest.mark.parametrize(

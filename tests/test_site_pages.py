@@ -95,7 +95,7 @@ def leaves(value: object, keys: tuple[str, ...] = ()) -> Iterator[tuple[tuple[st
         yield keys, value
 
 
-# The page shows fingerprints instead of whole keys, its own words for some values, and links for
+# The page shows fingerprints instead of whole keys, its own content for some values, and links for
 # sources.
 SHOWN_DIFFERENTLY = {
     "keys",
@@ -159,6 +159,8 @@ def example(**changes: Any) -> SiteSpec:
     return SiteSpec.model_validate(spec | changes)
 
 
+# A spec comes from anybody by a pull request, and its page runs in the browser of every reader.
+# Each text is markup to Markdown, to an extension of it, or to HTML.
 HOSTILE = {
     "an element": "<script>alert(1)</script><img src=x onerror=alert(1)>",
     "ends of elements": "</code></figure></svg></title></text>--><b>bold</b>",
@@ -176,6 +178,7 @@ HOSTILE = {
     "a bullet": "- one",
     "code": "    indented",
     "an admonition": "!!! danger",
+    # pymdownx.snippets would put a file of the machine that builds the site into the page.
     "a snippet": '--8<-- "/etc/passwd"',
     "a tab": '=== "tab"',
     "a fence": "```sh rm",
@@ -245,10 +248,10 @@ def test_the_visible_text_has_no_markdown(name: str) -> None:
     assert not re.search(r"\]\(|&#\d+;|<span|\*\*|\| ---", shown)
 
 
-@pytest.mark.parametrize("words", HOSTILE.values(), ids=HOSTILE)
-def test_no_text_of_a_spec_adds_an_element_to_its_page(words: str) -> None:
-    document = filled(example().model_dump(mode="json", exclude_defaults=True), words)
-    harmless_document = filled(document, "some words")
+@pytest.mark.parametrize("content", HOSTILE.values(), ids=HOSTILE)
+def test_no_text_of_a_spec_adds_an_element_to_its_page(content: str) -> None:
+    document = filled(example().model_dump(mode="json", exclude_defaults=True), content)
+    harmless_document = filled(document, "some content")
     hostile = SiteSpec.model_validate(document, strict=False)
     harmless = SiteSpec.model_validate(harmless_document, strict=False)
     hostile_page = read(as_html(page(hostile)))
@@ -259,19 +262,19 @@ def test_no_text_of_a_spec_adds_an_element_to_its_page(words: str) -> None:
     assert hostile_page.attributes == harmless_page.attributes
 
 
-@pytest.mark.parametrize("words", HOSTILE.values(), ids=HOSTILE)
-def test_a_hostile_text_is_shown_letter_by_letter(words: str) -> None:
+@pytest.mark.parametrize("content", HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_text_is_shown_letter_by_letter(content: str) -> None:
     for source in (
-        code(words),
-        link(text(words), "https://example.org/"),
-        "\n".join(paragraph(text(words))),
+        code(content),
+        link(text(content), "https://example.org/"),
+        "\n".join(paragraph(text(content))),
     ):
-        assert " ".join(words.split()) == read(as_html(source)).visible_text
+        assert " ".join(content.split()) == read(as_html(source)).visible_text
 
 
-@pytest.mark.parametrize("words", HOSTILE.values(), ids=HOSTILE)
-def test_a_hostile_title_stays_text(words: str) -> None:
-    title = words.replace("\\", "")
+@pytest.mark.parametrize("content", HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_title_stays_text(content: str) -> None:
+    title = content.replace("\\", "")
     site = example(title=title)
     html = read(as_html(page(site)))
     assert html.tags["script"] == html.tags["img"] == 0
@@ -280,14 +283,14 @@ def test_a_hostile_title_stays_text(words: str) -> None:
     assert "<" not in page(site).split("\n")[1]
 
 
-@pytest.mark.parametrize("words", HOSTILE.values(), ids=HOSTILE)
-def test_a_hostile_cell_stays_one_cell(words: str) -> None:
-    html = read(as_html("\n".join(table(("one", "two"), [(text(words), code(words))]))))
+@pytest.mark.parametrize("content", HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_cell_stays_one_cell(content: str) -> None:
+    html = read(as_html("\n".join(table(("one", "two"), [(text(content), code(content))]))))
     assert (html.tags["td"], html.tags["th"], html.tags["tr"]) == (2, 2, 2)
 
 
 @pytest.mark.parametrize(
-    ("words", "url"),
+    ("content", "url"),
     [
         ("see https://example.org/a.", "https://example.org/a"),
         ("(https://example.org/a(b))", "https://example.org/a%28b"),
@@ -295,16 +298,14 @@ def test_a_hostile_cell_stays_one_cell(words: str) -> None:
         ("https://example.org/?a=1&b=2#c", "https://example.org/?a=1&amp;b=2#c"),
     ],
 )
-def test_a_url_in_a_sentence_becomes_a_link(words: str, url: str) -> None:
-    assert f'href="{url}"' in as_html(prose(words))
-    assert words == read(as_html(prose(words))).visible_text
+def test_a_url_in_a_sentence_becomes_a_link(content: str, url: str) -> None:
+    assert f'href="{url}"' in as_html(prose(content))
+    assert content == read(as_html(prose(content))).visible_text
 
 
 def test_backticks_in_a_sentence_make_code() -> None:
-    assert (
-        as_html(prose("run `ssh -T <host>` now"))
-        == "<p>run <code>ssh -T &#60;host&#62;</code> now</p>"
-    )
+    html = as_html(prose("run `ssh -T <host>` now"))
+    assert html == "<p>run <code>ssh -T &#60;host&#62;</code> now</p>"
 
 
 def test_a_table_omits_empty_columns() -> None:
@@ -316,19 +317,19 @@ def test_a_table_omits_empty_columns() -> None:
 @pytest.mark.parametrize("name", SAMPLE)
 def test_a_picture_names_every_host_with_its_port(name: str) -> None:
     site = shipped_site(name)
-    words = ["".join(element.itertext()) for element in svg_of(site).iter(f"{SVG}text")]
+    lines = ["".join(element.itertext()) for element in svg_of(site).iter(f"{SVG}text")]
     for alias, host in site.hosts.items():
-        assert any(line.startswith(alias) for line in words)
-        assert any(line.endswith(f"port {host.port}") for line in words)
+        assert any(line.startswith(alias) for line in lines)
+        assert any(line.endswith(f"port {host.port}") for line in lines)
 
 
 @pytest.mark.parametrize("name", SAMPLE)
 def test_a_picture_has_a_description_for_screen_readers(name: str) -> None:
     svg = svg_of(shipped_site(name))
-    [title, words] = svg.attrib["aria-labelledby"].split()
+    [title, description] = svg.attrib["aria-labelledby"].split()
     assert svg.attrib["role"] == "img"
     assert (svg[0].tag, svg[0].attrib["id"]) == (f"{SVG}title", title)
-    assert (svg[1].tag, svg[1].attrib["id"]) == (f"{SVG}desc", words)
+    assert (svg[1].tag, svg[1].attrib["id"]) == (f"{SVG}desc", description)
     for host in shipped_site(name).hosts.values():
         assert host.host in (svg[1].text or "")
 
@@ -389,9 +390,8 @@ def test_the_page_names_hosts_without_host_keys() -> None:
 
 
 def test_a_site_that_closes_has_a_warning_at_the_top() -> None:
-    assert '!!! warning "This site is retiring, until 2026-12-31"\n\n    a note. Source: ' in page(
-        example()
-    )
+    warning = '!!! warning "This site is retiring, until 2026-12-31"\n\n    a note. Source: '
+    assert warning in page(example())
     assert '!!! warning "This site is retired"\n\n\n' in page(example(status={"state": "retired"}))
 
 
@@ -439,10 +439,8 @@ def test_a_kind_of_gpu_has_the_same_name_at_every_site(gpu: str, kinds: list[str
 
 def test_the_login_label_includes_a_second_factor() -> None:
     assert login(PublicKeyAuth(method="publickey")) == "key"
-    assert (
-        login(PublicKeyAuth(method="publickey", then="keyboard-interactive"))
-        == "key + second factor"
-    )
+    with_factor = PublicKeyAuth(method="publickey", then="keyboard-interactive")
+    assert login(with_factor) == "key + second factor"
 
 
 def test_the_overview_has_a_row_for_every_site() -> None:
@@ -455,9 +453,9 @@ def test_the_labels_on_a_narrow_screen_are_the_headings_of_the_overview() -> Non
         r'td:nth-child\((\d)\)::before \{\s+content: "([^"]+)"',
         (DOCS / "assets/sites.css").read_text(),
     )
-    assert labels == [
-        (str(number), name) for number, name in enumerate(HEADINGS, start=1) if number > 2
-    ]
+    # The first two columns, the site and its title, need no label.
+    headings = [(str(number), name) for number, name in enumerate(HEADINGS, start=1)]
+    assert labels == headings[2:]
 
 
 @pytest.mark.parametrize(

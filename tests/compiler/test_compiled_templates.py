@@ -18,8 +18,9 @@ ENVIRONMENT: Environment = COMPILE["ENVIRONMENT"]
 
 
 def test_the_compiled_templates_are_up_to_date() -> None:
-    """Otherwise run: python templates/compile.py && ruff format generator/compiler."""
+    # Otherwise run: python templates/compile.py && ruff format generator/compiler.
     current = Path(compiled_templates.__file__).read_text("utf-8")
+    # As syntax trees, because the formatter changes the text.
     assert ast.dump(ast.parse(current)) == ast.dump(ast.parse(COMPILE["compiled"]()))
 
 
@@ -74,6 +75,8 @@ def test_a_compiled_template_writes_the_same_text_as_jinja(
         pytest.param("a\u2028b", id="a line separator"),
     ],
 )
+# The models refuse such texts, so one that comes here has passed a hole in them. No file may be
+# written.
 def test_a_value_that_is_not_printable_is_a_bug(value: str) -> None:
     with pytest.raises(ValueError, match="a character that is not printable"):
         list(compiled_templates.known_hosts(header="header", lines=[value]))
@@ -88,6 +91,7 @@ def test_a_value_that_is_not_printable_is_a_bug(value: str) -> None:
         pytest.param("{{ f(1) }}", id="a call with arguments"),
     ],
 )
+# Our compiler knows a small part of Jinja. The rest must fail here, and not be dropped.
 def test_a_template_with_more_of_jinja_is_not_compiled(source: str) -> None:
     with pytest.raises(NotImplementedError):
         list(COMPILE["statements"](ENVIRONMENT.parse(source).body))

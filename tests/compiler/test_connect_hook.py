@@ -112,6 +112,7 @@ def test_ssh_checks_only_for_names_that_use_the_certificate() -> None:
 def test_a_negated_pattern_applies_only_to_its_own_group() -> None:
     spec = site(
         compute={
+            # In one list, !cloud of the first group would also take `cloud` from the second.
             "cpu": {"match": ["c*", "!cloud"], "through": "hpc"},
             "gpu": {"match": "cl???", "through": "hpc"},
         }
@@ -149,7 +150,7 @@ def test_the_command_differs_only_in_the_site_and_the_certificate(
 
 
 def test_the_command_has_no_character_that_ssh_or_a_shell_would_change() -> None:
-    """Versions of ssh read a backslash differently; csh expands a ! even in single quotes."""
+    # Versions of ssh read a backslash differently; csh expands a ! even in single quotes.
     (line,) = match_lines(validate.site(resources.CATALOGUE / "musica.yaml"))
     _, command, end_of_line = line.split('"')
     _, script, site_name, certificate, end = command.split("'")
@@ -165,6 +166,7 @@ def test_the_command_has_no_character_that_ssh_or_a_shell_would_change() -> None
 
 @pytest.mark.parametrize("auth", [STEP, COMMAND], ids=["step", "a command of the site"])
 def test_a_review_reports_the_switch_as_a_change_of_trust(auth: dict[str, Any]) -> None:
+    # Whoever switches it on lets ssh run a command at each connection.
     off = meaning(site(auth | {"renew_on_connect": False}))[""]["auth.renew_on_connect"]
     on = meaning(site(auth | {"renew_on_connect": True}))[""]["auth.renew_on_connect"]
     assert (off.value, on.value) == (("false",), ("true",))

@@ -14,7 +14,8 @@ from generator.schema.site import SiteSpec
 from generator.schema.text_types import seconds
 
 DAY = 86_400
-ACCURACY = 1  # AccuracySec= of the timer
+# AccuracySec= of the timer: systemd may fire this much later (systemd.timer(5)).
+ACCURACY = 1
 STEP: dict[str, object] = {
     "method": "step",
     "ca_url": "https://ca.example.org",
@@ -67,6 +68,7 @@ def test_schedule(auth: CommandCertificateAuth, expected: Schedule) -> None:
 
 
 counts = st.integers(1, 100) | st.integers(1, 999_999)
+# Below 15 seconds no schedule of whole seconds leaves room for two runs; the models refuse that.
 durations = st.builds("{}{}".format, counts, st.sampled_from("smhd")).filter(
     lambda text: seconds(text) >= 15
 )

@@ -18,6 +18,8 @@ def answer(**texts: str) -> SiteAnswer:
     "clock",
     [
         pytest.param("1005", id="within the session"),
+        # BEGUN and ENDED are the start and the end of the session: the answer came at some time
+        # between.
         pytest.param("1070", id="a minute ahead"),
         pytest.param("940", id="a minute behind"),
         pytest.param("soon", id="not a time"),
@@ -48,6 +50,7 @@ def test_a_clock_that_is_wrong_is_a_difference(clock: str, text: str) -> None:
         pytest.param("ulimit -Hn 64", "63", ["at most 63"], id="too few"),
         pytest.param("ulimit -S -n 65", "64", ["at most 64"], id="soft limit"),
         pytest.param("ulimit -n 64", "unlimited", [], id="unlimited"),
+        # -u limits processes; only -n is about open files.
         pytest.param("ulimit -u 64", "1", [], id="another limit"),
     ],
 )

@@ -54,8 +54,8 @@ def site() -> SiteSpec:
 def findings(site: SiteSpec, offered: OfferedKeys, entry: str = "rig") -> list[tuple[Any, ...]]:
     """Return kind, key and site of each finding."""
     host_name = site.hosts[entry].host
-    found = host_key_findings(site, entry, host_name, offered, now=0)
-    return [(finding.kind, finding.key, finding.site) for finding in found]
+    results = host_key_findings(site, entry, host_name, offered, now=0)
+    return [(finding.kind, finding.key, finding.site) for finding in results]
 
 
 @pytest.mark.parametrize(
@@ -64,6 +64,7 @@ def findings(site: SiteSpec, offered: OfferedKeys, entry: str = "rig") -> list[t
         pytest.param(OfferedKeys((PINNED,), complete=True), id="pinned key"),
         pytest.param(OfferedKeys((PINNED, RSA), complete=True), id="pinned key and another kind"),
         pytest.param(NO_KEYS, id="nothing known"),
+        # ssh-keyscan asks for one kind after the other, and the time was over in between.
         pytest.param(OfferedKeys((RSA,)), id="another kind, and no time for the pinned one"),
     ],
 )

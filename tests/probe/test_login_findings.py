@@ -15,11 +15,11 @@ REFUSED = "ada@x: Permission denied (publickey,keyboard-interactive).\n"
 
 
 def finding(
-    messages: str, *, site: str = "cscs-daint", has_terminal: bool = False, **more: str
+    messages: str, *, site: str = "cscs-daint", has_terminal: bool = False, output: str = ""
 ) -> ProbeFinding | None:
     """Return the finding for a session with these messages."""
     account = Account(validate.site(CATALOGUE / f"{site}.yaml"), SiteProfile(user="ada"))
-    session = Session(more.get("output", ""), messages)
+    session = Session(output, messages)
     auth = account.site.auth_of(account.site.usual_host.host)
     return login_finding(account, auth, session, (), has_terminal=has_terminal)
 

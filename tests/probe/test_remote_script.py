@@ -37,6 +37,7 @@ def test_a_command_that_failed_describes_no_queue(output: str) -> None:
         pytest.param("@gen m qos\n\n\n@gen m = 1\n", "ended with status 1", id="silent"),
         pytest.param("@gen m qos\na\n\x1bb\n\n@gen m = 2\n", "a \\u001bb", id="several lines"),
         pytest.param("@gen m qos\n\n@gen m = 124\n", "no answer in time", id="stopped by timeout"),
+        # Half of a name could be the name of another QoS.
         pytest.param("@gen m qos\nma", "no answer in time", id="session cut off"),
         pytest.param("", "no answer in time", id="not reached"),
         pytest.param("@gen m qos\nmain|\n\n@gen m = 0\n", None, id="success"),
@@ -47,6 +48,8 @@ def test_the_reason_of_a_missing_answer_is_named(section: str, failure: str | No
 
 
 def test_text_before_the_first_answer_is_of_the_login_shell() -> None:
+    # The login shell may print anything, also a copy of an older answer. The random mark of this
+    # session, `m`, tells them apart.
     welcome = "Welcome!\n@gen other clock\n1\n\n@gen m clock\n12\n\n@gen m = 0\n"
     answer = parse_answer(f"{welcome}\n@gen m files\n1024\n\n@gen m = 0\n", "m")
     assert (answer.clock, answer.open_files) == (12, 1024)

@@ -35,7 +35,9 @@ def test_a_host_with_another_key_is_untrusted(messages: str) -> None:
     [
         pytest.param('Authenticated to x ([::1]:22) using "publickey".\n', id="new connection"),
         pytest.param(
-            "debug1: mux_client_request_session: master session id: 2\n", id="open connection"
+            # A shared connection authenticates nothing, so ssh prints no "Authenticated to".
+            "debug1: mux_client_request_session: master session id: 2\n",
+            id="open connection",
         ),
     ],
 )
@@ -48,6 +50,7 @@ def test_a_user_whom_the_site_accepts_is_authenticated(messages: str) -> None:
 def test_the_methods_of_the_last_refusal_are_read() -> None:
     messages = (
         "debug1: Next\n"
+        # The jump host refuses first; only the last line is of the host itself.
         "ada@jump: Permission denied (gssapi).\n"
         "ada@x: Permission denied (publickey,keyboard-interactive).\n"
     )
@@ -121,11 +124,13 @@ def test_messages_for_the_user_are_reported_at_once_and_harmless(ssh: Path) -> N
 
 def test_the_output_until_the_time_limit_counts(ssh: Path) -> None:
     write_script(ssh, "echo early; echo why >&2; exec sleep 60")
+    # The limit has to leave the script the time to start on a busy machine.
     result = run((), "host", "", 1)
     assert (result.output, result.last_message) == ("early\n", "why")
     assert 1 <= result.ended - result.begun < 30
 
 
 def test_endless_output_ends_the_session(ssh: Path) -> None:
+    # A site whose shell start-up loops must not fill the memory.
     write_script(ssh, "exec yes")
     assert run((), "host", "", 60).output.startswith("y\ny\n")

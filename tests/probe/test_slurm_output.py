@@ -22,6 +22,7 @@ NEW = (
     "Default=NO QoS=gpu_limit DefaultTime=NONE ExclusiveUser=NO ExclusiveTopo=NO Hidden=NO "
     "MaxTime=UNLIMITED TRES=cpu=4,mem=8000M,gres/gpu=8"
 )
+# sinfo prints `16000+` for nodes of different sizes: the smallest, and a plus.
 NODES = "long|2-00:00:00|8000|2|2|32|(null)\ngpu|infinite|16000+|1|2|24|gpu:a100:4(S:0-1)\n"
 
 
@@ -79,10 +80,10 @@ def test_a_job_can_have_the_memory_of_the_largest_node(
 
 def test_sinfo_alone_has_names_and_limits() -> None:
     nodes = "long|7-00:00:00|8000|2|2|32|(null)\ndown|1:00:00|0|0|0|0|\n"
-    found = partitions(SlurmOutput(nodes=nodes))
-    limits = {name: partition.max_walltime for name, partition in found.items()}
+    described = partitions(SlurmOutput(nodes=nodes))
+    limits = {name: partition.max_walltime for name, partition in described.items()}
     assert limits == {"long": 604_800, "down": 3600}
-    assert found["down"].nodes == ()
+    assert described["down"].nodes == ()
 
 
 @pytest.mark.parametrize(
@@ -92,6 +93,7 @@ def test_sinfo_alone_has_names_and_limits() -> None:
         ("gpu", 1, None),
         ("gpu:4", 4, None),
         ("gpu:h100:8(S:0-7)", 8, "h100"),
+        # Shards are parts of GPUs (gres.conf(5)), and no further ones.
         ("shard:16,gpu:nvidia_a100-sxm4-80gb:2", 2, "nvidia_a100-sxm4-80gb"),
         ("craynetwork:4", 0, None),
     ],
@@ -117,6 +119,7 @@ def test_other_text_is_not_a_time_limit(text: str) -> None:
 
 
 def test_the_qos_are_those_of_the_user_on_this_cluster() -> None:
+    # sacctmgr prints a QoS that an association adds to those of its parent with a plus.
     assoc = "here|main,+devel|main\nhere||\nthere|other|other\n"
     output = SlurmOutput(cluster="here", qos="main|\ndevel|00:10:00\n\nodd line\n", assoc=assoc)
     queues = parse_queues(output)

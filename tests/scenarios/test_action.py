@@ -1,4 +1,7 @@
-"""The GitHub action, step by step as the runner runs it, with the real gh, on a pull request in a real repository."""
+"""The GitHub action on a pull request in a real repository, step by step as the runner runs it.
+
+The real `gh` talks to a fake of GitHub.
+"""
 
 import os
 import re
@@ -40,9 +43,11 @@ OTHERS = {"python": {"python-path": sys.executable}}
 
 @pytest.fixture(scope="module")
 def temp(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the runner's directory with gen as the action installs it; the checkout has harmful modules."""
+    """Return the runner's directory with gen as the action installs it."""
     folder = tmp_path_factory.mktemp("runner")
     checkout = tmp_path_factory.mktemp("checkout")
+    # python -m imports from the working directory first: a pull request with a venv.py would run as
+    # soon as the action installs gen.
     for name in ("venv", "pip", "ensurepip", "hatchling"):
         (checkout / f"{name}.py").write_text(
             "raise SystemExit('a module of the checkout was imported')\n"
@@ -62,24 +67,29 @@ class PullRequest:
     github: GitHub
     base: str
 
-    def git(self, *words: str) -> str:
+    def git(self, *arguments: str) -> str:
         identity = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org")
         done = subprocess.run(
-            ["git", *identity, *words], cwd=self.folder, capture_output=True, text=True, check=True
+            ["git", *identity, *arguments],
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=True,
         )
         return done.stdout.strip()
 
     def change(self, path: str, *replacements: tuple[str, str]) -> None:
         """Change a file and commit it."""
         text = (self.folder / path).read_text()
-        for old, new in replacements:
-            assert old in text
-            text = text.replace(old, new)
+        for part, replacement in replacements:
+            # A text that is not there would make the test pass for nothing.
+            assert part in text
+            text = text.replace(part, replacement)
         (self.folder / path).write_text(text)
         self.git("commit", "--quiet", "--all", "--message=Change")
 
-    def gen(self, *words: str) -> int:
-        command = [str(self.temp / "gen/bin/gen"), *words]
+    def gen(self, *arguments: str) -> int:
+        command = [str(self.temp / "gen/bin/gen"), *arguments]
         home = {"HOME": str(self.temp), "PATH": os.environ["PATH"]}
         return subprocess.run(
             command, cwd=self.folder, env=home, capture_output=True, check=False
@@ -109,18 +119,18 @@ def template(tmp_path_factory: pytest.TempPathFactory, temp: Path) -> Path:
     """Return a repository whose main branch is in sync, and whose branch `drifting` is not."""
     folder = tmp_path_factory.mktemp("template") / "deploy"
     folder.mkdir()
-    made = PullRequest(folder, temp, GitHub(folder, 0), "")
-    made.git("init", "--quiet", "--initial-branch=main")
+    repository = PullRequest(folder, temp, GitHub(folder, 0), "")
+    repository.git("init", "--quiet", "--initial-branch=main")
     (folder / "site_specs").mkdir()
     (folder / "site_specs/lab.yaml").write_text(SPEC)
-    assert made.gen("site", "site_specs/lab.yaml", "--user=ada", "--no-project") == 0
-    made.git("add", ".")
-    made.git("commit", "--quiet", "--message=The lab")
-    made.git("switch", "--quiet", "--create=drifting")
+    assert repository.gen("site", "site_specs/lab.yaml", "--user=ada", "--no-project") == 0
+    repository.git("add", ".")
+    repository.git("commit", "--quiet", "--message=The lab")
+    repository.git("switch", "--quiet", "--create=drifting")
     port = ("host: login.lab.example.org", "host: login.lab.example.org, port: 2222")
-    made.change("site_specs/lab.yaml", (PIN, OTHER_PIN), port)
-    made.change(".env.lab", ("SLURM_EDGE_NODE_HOST=", "SLURM_EDGE_NODE_HOST=my."))
-    made.git("switch", "--quiet", "main")
+    repository.change("site_specs/lab.yaml", (PIN, OTHER_PIN), port)
+    repository.change(".env.lab", ("SLURM_EDGE_NODE_HOST=", "SLURM_EDGE_NODE_HOST=my."))
+    repository.git("switch", "--quiet", "main")
     return folder
 
 
@@ -139,14 +149,14 @@ def pull_request(
 
 @pytest.fixture
 def drifting(pull_request: PullRequest) -> PullRequest:
-    """Return a pull request with another host key and port, files not regenerated, and one that was edited."""
+    """Return a pull request with a changed spec, stale files, and an edited one."""
     pull_request.git("switch", "--quiet", "drifting")
     return pull_request
 
 
 def commands(log: str) -> list[str]:
     """Return the lines that the runner reads as commands."""
-    found: list[str] = []
+    read_commands: list[str] = []
     stopped = ""
     for line in log.splitlines():
         if stopped:
@@ -154,9 +164,9 @@ def commands(log: str) -> list[str]:
         elif line.startswith("::stop-commands::"):
             stopped = line.removeprefix("::stop-commands::")
         elif line.lstrip().startswith("::"):
-            found.append(line)
+            read_commands.append(line)
     assert not stopped
-    return found
+    return read_commands
 
 
 def test_drift_fails_the_job_and_is_in_annotations_the_summary_one_comment_and_a_patch(
@@ -170,6 +180,7 @@ def test_drift_fails_the_job_and_is_in_annotations_the_summary_one_comment_and_a
     assert comment["body"] == snapshot(name="comment")
     assert commands(outcome.log) == snapshot(name="annotations")
     assert outcome.summary.count("\n- **") == len(commands(outcome.log))
+    # The patch of the report is worth something only if git applies it and nothing drifts then.
     [upload] = [name for name in outcome.used if name.startswith("actions/upload-artifact@")]
     patch = outcome.used[upload]["path"]
     assert patch == outcome.outputs["patch"]
@@ -181,12 +192,14 @@ def test_drift_fails_the_job_and_is_in_annotations_the_summary_one_comment_and_a
 def test_one_comment_follows_the_pull_request_and_other_comments_stay(
     drifting: PullRequest,
 ) -> None:
-    others = [
+    foreign_comments = [
         ("grace", "Why?"),
+        # Anybody may write the marker. The action must not take such a comment for its own, neither
+        # to edit it nor to leave its words.
         ("mallory", f"{MARKER}\nAll is well."),
         ("grace", f"> {MARKER}\nI see."),
     ]
-    for author, body in others:
+    for author, body in foreign_comments:
         drifting.github.comment(author, body)
     drifting.run()
     *before, posted = drifting.github.comments
@@ -199,7 +212,7 @@ def test_one_comment_follows_the_pull_request_and_other_comments_stay(
     *after, last = drifting.github.comments
     assert "no change in meaning" in last["body"]
     assert "every file is what its spec compiles to" in last["body"]
-    assert [(comment["author"], comment["body"]) for comment in after] == others
+    assert [(comment["author"], comment["body"]) for comment in after] == foreign_comments
     assert before == after
     change = f"PATCH /repos/{REPOSITORY}/issues/comments/{posted['id']}"
     assert drifting.github.writes == [
@@ -228,6 +241,7 @@ def test_a_proposal_without_drift_is_reviewed_and_passes(pull_request: PullReque
 def test_a_fork_that_may_not_comment_gets_a_warning_and_the_same_status(
     drifting: PullRequest,
 ) -> None:
+    # GitHub gives a workflow of a fork a token that can only read.
     drifting.github.forbid()
     outcome = drifting.run()
     assert outcome.status == 1
@@ -253,6 +267,7 @@ def test_a_fork_without_a_write_token_gets_the_same_verdict(
 
 
 def test_an_unknown_weight_fails_and_is_not_silently_off(pull_request: PullRequest) -> None:
+    # A typing error that turned the check off would be noticed only after an attack.
     assert pull_request.run(**{"fail-on": "Trust!"}).status == 2
 
 
@@ -288,6 +303,7 @@ def test_a_base_that_the_checkout_lacks_is_an_error_and_not_silence(
     outcome = pull_request.run(base="1" * 40)
     assert outcome.status == 2
     [error] = commands(outcome.log)
+    # actions/checkout fetches one commit by default, so this is the first fault of most users.
     assert error.endswith("add fetch-depth: 0 to the step with actions/checkout")
     assert "could not compare" in pull_request.github.comments[0]["body"]
 
@@ -313,6 +329,7 @@ def test_specs_that_a_pull_request_deletes_are_reviewed(pull_request: PullReques
 
 
 def test_no_name_in_the_tree_is_a_command_to_the_runner(pull_request: PullRequest) -> None:
+    # git allows line breaks in file names, and the runner reads commands from any line.
     folder = pull_request.folder / "x\n::set-output name=status::0\n::error::y"
     (folder / ".gen").mkdir(parents=True)
     (folder / ".gen/bad.lock").write_text("\n::error::z\n")
@@ -324,6 +341,8 @@ def test_no_name_in_the_tree_is_a_command_to_the_runner(pull_request: PullReques
 def test_drift_that_is_too_long_for_the_comment_is_in_the_summary(
     pull_request: PullRequest,
 ) -> None:
+    # Many findings with long names: the comment is limited to 65,536 characters, the summary to 1
+    # MiB.
     nodes = 'nodes: { alias: "lab{n}", host: "login{n}.of.the.lab.example.org", n: 1-99 }'
     pull_request.change(
         "site_specs/lab.yaml",
@@ -344,15 +363,23 @@ def test_drift_that_is_too_long_for_the_comment_is_in_the_summary(
     "step", [pytest.param(step, id=step["name"]) for step in steps(ACTION) if "run" in step]
 )
 def test_no_expression_is_pasted_into_a_script(step: dict[str, str]) -> None:
+    # An expression is replaced before the shell reads the script, so a branch called $(id) would
+    # run (GitHub: script injections).
     assert "${{" not in step["run"]
 
 
 def test_every_third_party_action_is_pinned_by_commit() -> None:
     for step in steps(ACTION):
         if "uses" in step:
+            # A tag can be moved to other code; this happened to tj-actions/changed-files
+            # (CVE-2025-30066).
             assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", step["uses"])
 
 
 def test_only_the_step_that_comments_has_the_token() -> None:
-    named = [step["name"] for step in steps(ACTION) if re.search("token", str(step.get("env", "")))]
-    assert named == ["Comment"]
+    # The other steps run code and read files of the pull request.
+    names = []
+    for step in steps(ACTION):
+        if "token" in str(step.get("env", "")):
+            names.append(step["name"])
+    assert names == ["Comment"]

@@ -108,7 +108,7 @@ class Name:
 def names_of_site(site: str) -> Iterator[Name]:
     """Yield every alias and host name of a site, and a name for each pattern of compute nodes."""
     spec = spec_of(site)
-    # Aliases, host names and node names: what a user types to log in.
+    # Aliases, host names and node names: a user types these to log in.
     yield from login_names(spec)
     for group, nodes in spec.compute.items():
         for pattern in nodes.patterns():

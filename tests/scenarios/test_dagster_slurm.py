@@ -223,13 +223,14 @@ def test_a_failing_job_fails_and_a_job_longer_than_dagster_slurm_waits_succeeds(
 def test_a_machine_with_another_host_key_is_refused_with_the_reason(
     deployment: Deployment,
 ) -> None:
-    other = deployment.rig.serve("other", ["ed25519-other"])
+    # An impostor at another port of the same host: pinned by an authority, it has no certificate.
+    impostor = deployment.rig.serve("impostor", ["ed25519-other"])
     jobs_before = deployment.number_of_jobs()
-    with deployment.project.setting(SLURM_EDGE_NODE_PORT=str(other.port)):
+    with deployment.project.setting(SLURM_EDGE_NODE_PORT=str(impostor.port)):
         result = deployment.project.launch("corpus")
     assert result.returncode == 1
     assert "Host key verification failed" in result.stdout
-    assert other.logins() == []
+    assert impostor.logins() == []
     assert deployment.number_of_jobs() == jobs_before
 
 

@@ -164,8 +164,8 @@ def test_dagster_slurm_connects_to_the_same_machine_as_ssh_and_trusts_the_same_k
 def jump_arguments(wiring: Wiring, settings: Settings) -> list[str]:
     """Return the ssh arguments of a ProxyCommand, `ssh ARGUMENTS -W HOST:PORT JUMP`."""
     command = settings["proxycommand"][0].replace("%%", "%").replace("~", str(wiring.directory))
-    words = shlex.split(command)
-    return words[1 : words.index("-W")] + words[-1:]
+    arguments = shlex.split(command)
+    return arguments[1 : arguments.index("-W")] + arguments[-1:]
 
 
 def relevant(settings: Settings, of_ssh: Settings) -> dict[str, list[str] | None]:

@@ -28,6 +28,7 @@ pytestmark = pytest.mark.system
 ROOT = Path(__file__).parents[2]
 PAGES = ["", "sites/", "adding-a-site/", "spec-reference/", "drift-review/", "contributing/"]
 PAGES += [f"sites/{name}/" for name in shipped()]
+# Pixels: a laptop, and a phone.
 WIDE, NARROW = 1280, 400
 PATIENCE = 120
 """Seconds that the browser may take on a busy machine."""
@@ -177,9 +178,10 @@ def check_order(browser: SiteBrowser, column: int, direction: str) -> None:
     [
         ("country", 2, "AT"),
         ("login", 3, "certificate"),
-        ("GPU", 4, "H100"),
-        ("host keys", 5, "pinned"),
-        ("status", 6, "active"),
+        ("scheduler", 4, "Slurm"),
+        ("GPU", 5, "H100"),
+        ("host keys", 6, "pinned"),
+        ("status", 7, "active"),
     ],
 )
 def test_the_overview_filters_by_a_column(
@@ -273,14 +275,15 @@ class TextLine:
     """A line of text in a picture, and its position."""
 
     text: str
-    left: float
-    right: float
+    start: float
+    end: float
     top: float
     height: float
 
-    def overlaps(self, other: "TextLine") -> bool:
+    def overlaps(self, line: "TextLine") -> bool:
         """Return whether two lines at one height overlap."""
-        return abs(self.top - other.top) < 5 and self.left < other.right and other.left < self.right
+        is_beside = abs(self.top - line.top) < 5
+        return is_beside and self.start < line.end and line.start < self.end
 
 
 def picture_lines(browser: SiteBrowser) -> list[TextLine]:
@@ -305,7 +308,7 @@ def test_every_page_fits_a_narrow_screen_without_foreign_requests_or_complaints(
         for line in lines:
             # Smaller text is not readable on a phone.
             assert line.height >= 12, page
-            assert 0 < line.left < line.right < NARROW, page
+            assert 0 < line.start < line.end < NARROW, page
         for line, next_line in pairwise(lines):
             assert not line.overlaps(next_line), page
     browser.check_requests(at_least=len(PAGES) + 1)

@@ -1,4 +1,4 @@
-"""Changes to a repository of five sites over time, and the drift that `gen check` and `gen diff` report.
+"""Changes to a repository of five sites, and the drift that `gen check` and `gen diff` report.
 
 Each file in `histories/` has the commands of one case and the report of gen side by side.
 """
@@ -71,10 +71,11 @@ def test_every_format_reports_the_same_and_is_valid_for_its_readers(
     REPORT.validate(report)
     findings = report["findings"]
     assert sorted(f"{item['rule']} {item['file']}" for item in findings) == expected_findings(path)
-    places = [(item["path"], item["line"]) for item in findings]
-    assert sarif_places(results[Format.SARIF].out) == places
-    assert rdjsonl_places(results[Format.RDJSONL].out) == places
-    assert [place[:2] for place in github_places(results[Format.GITHUB].out)] == places
+    # Each format has a schema or a parser of its own, made by its reader and not by gen.
+    locations = [(item["path"], item["line"]) for item in findings]
+    assert sarif_places(results[Format.SARIF].out) == locations
+    assert rdjsonl_places(results[Format.RDJSONL].out) == locations
+    assert [entry[:2] for entry in github_places(results[Format.GITHUB].out)] == locations
     assert len(set(fingerprints(results[Format.SARIF].out))) == len(findings)
     for item in findings:
         assert f"**{item['rule']}** `{item['file']}`" in results[Format.MARKDOWN].out
@@ -93,9 +94,11 @@ def expected_findings(path: Path) -> list[str]:
 
 def remaining_drift(gen: Gen) -> list[dict[str, Any]]:
     """Return the findings that fail a check, without those about accepted drift."""
-    findings: list[dict[str, Any]] = json.loads(gen("check", "--format", "json").out)["findings"]
-    errors = [item for item in findings if item["level"] == "error"]
-    return [item for item in errors if item["rule"] not in ("unused", "expired")]
+    remaining = []
+    for item in json.loads(gen("check", "--format", "json").out)["findings"]:
+        if item["level"] == "error" and item["rule"] not in ("unused", "expired"):
+            remaining.append(item)
+    return remaining
 
 
 @histories(status="[1]")

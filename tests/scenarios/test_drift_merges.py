@@ -1,4 +1,4 @@
-"""Merges and checkouts of a repository of five sites: conflicts in locks, stale merges, line ends."""
+"""Merges and checkouts of a repository of five sites: conflicts, stale merges, line ends."""
 
 import json
 from pathlib import Path
@@ -11,15 +11,16 @@ from running import Gen
 def regenerate_on_branch(gen: Gen, branch: str, *changes: tuple[str, str]) -> None:
     """Change the spec of aster on a branch of its own, and regenerate all sites."""
     git("switch", "--quiet", "--create", branch, "main")
-    for old, new in changes:
-        replace(spec("aster"), old, new)
+    for part, replacement in changes:
+        replace(spec("aster"), part, replacement)
     assert gen("site", "--all").status == 0
     commit(branch)
 
 
+# merge.conflictStyle of git: diff3 and zdiff3 also write the base, as a third side.
 @pytest.fixture(params=["merge", "diff3", "zdiff3"])
 def conflict_in_lock(writing_gen: Gen, request: pytest.FixtureRequest) -> None:
-    """Merge two branches that changed and regenerated one site: git finds a conflict in the lock."""
+    """Merge two branches that changed and regenerated one site; the lock has a conflict."""
     regenerate_on_branch(writing_gen, "ports", ("port: 2222", "port: 2200"))
     regenerate_on_branch(
         writing_gen,
@@ -28,6 +29,8 @@ def conflict_in_lock(writing_gen: Gen, request: pytest.FixtureRequest) -> None:
         ("timeout: 600", "timeout: 300"),
     )
     git("-c", f"merge.conflictStyle={request.param}", "merge", "--quiet", "ports", status=1)
+    # The two sets of keys are far apart in the spec, so only the lock, which has a digest of all of
+    # it, conflicts.
     assert git("diff", "--name-only", "--diff-filter=U") == ".gen/aster.lock\n"
 
 
@@ -86,6 +89,7 @@ def clone_as_on_windows(attributes: str) -> None:
     """Clone the repository with these attributes, and the line ends that Windows checks out."""
     Path(".gitattributes").write_text(attributes)
     commit("Attributes")
+    # Git for Windows sets this by default.
     git("clone", "--quiet", "--config", "core.autocrlf=true", ".", "../clone")
 
 

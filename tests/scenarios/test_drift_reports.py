@@ -1,8 +1,9 @@
-"""The reports of `gen check` and `gen diff` on a repository of five sites: formats, places, secrets, odd names."""
+"""The reports of `gen check` and `gen diff` on five sites: formats, places, secrets, odd names."""
 
 import hashlib
 import json
 from datetime import date
+from operator import itemgetter
 from pathlib import Path
 
 import pytest
@@ -150,7 +151,7 @@ def test_from_above_the_repository_paths_begin_with_its_directory(
     shell(f"echo 'accepted: [ {entry} ]' > .gen/accepted.yaml")
     monkeypatch.chdir("..")
     findings = json.loads(reading_gen("check", "repo", "--format", "json").out)["findings"]
-    assert sorted((item["file"], item["path"], item["level"]) for item in findings) == [
+    assert sorted(map(itemgetter("file", "path", "level"), findings)) == [
         ("repo/.env.aster", "repo/site_specs/aster.yaml", "note"),
         ("repo/ssh/aster.conf", "repo/site_specs/aster.yaml", "error"),
         ("repo/teams/a/.env.cedar", "repo/site_specs/cedar.yaml", "error"),
@@ -160,9 +161,8 @@ def test_from_above_the_repository_paths_begin_with_its_directory(
     git("apply", "-", directory=Path("repo"), stdin=patch)
     assert reading_gen("diff", "repo").out == ""
     remaining = json.loads(reading_gen("check", "repo", "--format", "json").out)["findings"]
-    assert [(item["file"], item["rule"], item["level"]) for item in remaining] == [
-        ("repo/.env.aster", "stale", "note")
-    ]
+    [item] = remaining
+    assert itemgetter("file", "rule", "level")(item) == ("repo/.env.aster", "stale", "note")
 
 
 # Annotations: the file and the line that a reader should open.
@@ -197,6 +197,7 @@ def test_a_site_of_the_catalogue_has_no_spec_to_point_at(
     writing_gen("site", "mila", "--out", "teams/c")
     file, lock_file = Path("teams/c/ssh/mila.conf"), Path("teams/c/.gen/mila.lock")
     record = json.loads(lock_file.read_bytes())
+    # A lock of an older release of the catalogue, and a file that this one would write.
     record["inputs"]["spec"]["key_digests"]["title"] = "0" * 12
     file.write_bytes(file.read_bytes() + b"# older\n")
     record["files"]["ssh/mila.conf"]["sha256"] = hashlib.sha256(file.read_bytes()).hexdigest()
@@ -222,6 +223,7 @@ def test_annotations_point_at_the_lines_of_a_spec_with_faults(reading_gen: Gen) 
 @pytest.mark.parametrize("name", ["five-keys-changed", "spec-with-faults", "everything-at-once"])
 def test_fingerprints_stay_when_lines_shift(reading_gen: Gen, name: str) -> None:
     history(name, reading_gen)
+    # Code scanning opens a new alert for each new fingerprint, and closes the old one.
     before = reading_gen("check", "--format", "sarif").out
     shell("sed -i '1i # One line.\\n# And another.' site_specs/*.yaml .gen/accepted.yaml || true")
     after = reading_gen("check", "--format", "sarif").out
@@ -229,7 +231,7 @@ def test_fingerprints_stay_when_lines_shift(reading_gen: Gen, name: str) -> None
     assert fingerprints(before) == fingerprints(after)
 
 
-# Secrets that somebody typed into a generated file.
+# Secrets that a user typed into a generated file.
 
 
 @pytest.mark.parametrize(
@@ -296,13 +298,15 @@ def test_a_reason_of_several_lines_is_refused(reading_gen: Gen) -> None:
 def test_the_name_of_a_directory_forges_no_line_of_a_report(reading_gen: Gen) -> None:
     Path("teams/a").rename(f"teams/{FORGED}")
     Path(f"teams/{FORGED}/.env.cedar").unlink()
-    lines = reading_gen("check").out.splitlines()
-    assert [line for line in lines if not line.startswith("teams/")] == []
+    for line in reading_gen("check").out.splitlines():
+        assert line.startswith("teams/")
     assert "\n# Approved" not in reading_gen("check", "--format", "markdown").out
 
 
 @pytest.mark.parametrize(
-    "name", ["my lab", "ünï", 'a"b', "a\\b", "x b", "#1?a=b&c", "100%", "a,b:c"]
+    # Names with a meaning for git, a URI, a workflow command or a shell.
+    "name",
+    ["my lab", "ünï", 'a"b', "a\\b", "x b", "#1?a=b&c", "100%", "a,b:c"],
 )
 def test_every_format_and_the_patch_work_with_any_name_of_a_directory(
     reading_gen: Gen, name: str
@@ -330,10 +334,8 @@ def test_a_generated_file_that_no_lock_records_is_drift(reading_gen: Gen) -> Non
 @pytest.mark.parametrize(
     "path", [".git/config", "README.md", "ssh/birch.conf", "../x", "/etc/passwd"]
 )
-def test_a_lock_that_names_a_file_of_nobody_or_of_another_site_is_refused(
-    reading_gen: Gen, path: str
-) -> None:
-    """Otherwise gen diff would show that file, and gen site would delete it."""
+def test_a_lock_that_names_a_foreign_file_is_refused(reading_gen: Gen, path: str) -> None:
+    # Otherwise gen diff would show that file, and gen site would delete it.
     lock_file = lock("aster")
     record = json.loads(lock_file.read_text())
     record["files"][path] = {"sha256": "0" * 64, "mode": "0644"}

@@ -150,6 +150,7 @@ def test_every_reader_gets_the_same_values_from_a_generated_file(
     file = next(env_file.emit(account)).content
     for name, read in readers.items():
         assert read(file) == expected, name
+    # Otherwise the file was nearly empty.
     assert len(expected) >= 6
 
 
@@ -290,6 +291,7 @@ def test_readers_would_get_different_values_from_a_value_that_gen_refuses(
 ) -> None:
     assert is_refused(value)
     file = f"NAME={value}\nLAST=1\n".encode()
+    # LAST shows a reader that took an open quote to the end of the file.
     first, *remaining = [read(file) for read in readers.values()]
     assert remaining != [first] * len(remaining)
 

@@ -59,7 +59,7 @@ class Terminal:
         self._seen = self.shown.index(text, self._seen) + len(text)
 
     def type(self, line: str) -> None:
-        """Type a line; ssh-keygen throws away what was typed before it asks."""
+        """Type a line, after a question: ssh-keygen discards earlier input."""
         os.write(self._screen, line.encode() + b"\r")
 
     def end(self) -> int:
@@ -109,6 +109,7 @@ def test_a_key_pair_made_in_the_terminal_logs_in(
 ) -> None:
     key = rig.home / ".ssh" / "id_rig"
     server = rig.serve("login", ["ed25519-host"], f"AuthorizedKeysFile {key}.pub")
+    # ed25519 is the default, so a spec does not name it.
     terminal = offered(server, **({"key_types": [kind]} if kind != "ed25519" else {}))
     terminal.expect(
         f"rig needs a key pair. Make it with ssh-keygen -t {kind} -f ~/.ssh/id_rig? [y/N]: "
@@ -119,18 +120,19 @@ def test_a_key_pair_made_in_the_terminal_logs_in(
     terminal.expect("again")
     terminal.type(PASSPHRASE)
     assert terminal.end() == 0
+    # ssh-keygen turns the echo off; a gen in between could turn it on again.
     assert PASSPHRASE not in terminal.shown
     public = Path(f"{key}.pub").read_text().strip()
-    assert (
-        f"Your public key, in ~/.ssh/id_rig.pub:\r\n\r\n{public}\r\n\r\nRegister it: in the form of the portal."
-        in terminal.shown
-    )
+    shown_key = f"Your public key, in ~/.ssh/id_rig.pub:\r\n\r\n{public}\r\n\r\n"
+    assert f"{shown_key}Register it: in the form of the portal." in terminal.shown
     assert "The site stores at most 4 public keys for each user." in terminal.shown
     assert key.stat().st_mode & 0o777 == 0o600
-    assert b"PRIVATE KEY" in key.read_bytes() and PASSPHRASE.encode() not in key.read_bytes()
+    assert b"PRIVATE KEY" in key.read_bytes()
+    assert PASSPHRASE.encode() not in key.read_bytes()
 
     config = rig.directory / "out" / "ssh" / "rig.conf"
-    assert not logged_in(rig.login(config))  # without the passphrase the key is no good
+    # Without the passphrase ssh cannot use the key.
+    assert not logged_in(rig.login(config))
     agent = rig.agent()
     unlock(key, agent, rig.directory / "answer")
     assert logged_in(rig.login(config, SSH_AUTH_SOCK=agent))
@@ -161,7 +163,8 @@ def test_one_command_leads_from_an_empty_home_to_a_login(rig: Rig) -> None:
     terminal.close()
     agent = rig.agent()
     unlock(key, agent, rig.directory / "answer")
-    config = Path(TEST_USER.pw_dir, ".ssh/config")  # the scratch folder is mounted there for ssh
+    # The scratch home directory is mounted there for ssh.
+    config = Path(TEST_USER.pw_dir, ".ssh/config")
     assert logged_in(rig.login(config, SSH_AUTH_SOCK=agent))
 
 
@@ -174,7 +177,8 @@ def test_entries_of_mila_init_are_taken_over_and_restored(
     gen = ("env", f"HOME={rig.home}", sys.executable, "-m", "generator")
     terminal = Terminal(*gen, "install", "mila", "--user", "ada")
     terminal.expect(
-        "line 36: Host cn-????\r\nTo keep their user and key, answer no and add: --identity-file ~/.ssh/id_rsa_mila"
+        "line 36: Host cn-????\r\nTo keep their user and key, answer no and add: "
+        "--identity-file ~/.ssh/id_rsa_mila"
     )
     for question, answer in (
         ("Replace them with gen's?", "y"),
@@ -232,6 +236,7 @@ def test_ssh_keygen_asks_again_when_passphrases_differ(
     terminal.expect("[y/N]: ")
     terminal.type("y")
     for text, typed in (
+        # ssh-keygen asks again by itself; gen must not take the question for the end.
         ("passphrase", "one"),
         ("again", "another"),
         ("Enter passphrase", ""),
@@ -267,7 +272,7 @@ SETTINGS = b'// mine\n{\n\t"editor.fontSize": 14, // big\n}\n'
 
 @dataclass(frozen=True)
 class Computer:
-    """A home directory, one of Windows, and a site's file. The first `run` offers, the second undoes."""
+    """A home directory, one of Windows, and a site's file: one `run` offers, the next undoes."""
 
     folder: Path
     wsl: bool
@@ -282,11 +287,8 @@ class Computer:
 
     def run(self) -> Terminal:
         kernel = self.folder / "version"
-        kernel.write_text(
-            "Linux version 5.15.153.1-microsoft-standard-WSL2\n"
-            if self.wsl
-            else "Linux version 6.1.0\n"
-        )
+        release = "5.15.153.1-microsoft-standard-WSL2" if self.wsl else "6.1.0"
+        kernel.write_text(f"Linux version {release}\n")
         script = 'mount --bind "$1" /proc/version && shift && exec "$@"'
         gen = (
             sys.executable,
@@ -300,11 +302,11 @@ class Computer:
 
     def files(self) -> dict[str, tuple[int, bytes | None]]:
         """Return the files and directories below both homes, with their modes."""
-        files_below = [path for home in (self.home, self.windows) for path in home.rglob("*")]
-        return {
-            str(path): (path.lstat().st_mode, path.read_bytes() if path.is_file() else None)
-            for path in files_below
-        }
+        entries = {}
+        for path in [*self.home.rglob("*"), *self.windows.rglob("*")]:
+            content = path.read_bytes() if path.is_file() else None
+            entries[str(path)] = (path.lstat().st_mode, content)
+        return entries
 
 
 @pytest.fixture
@@ -403,6 +405,7 @@ def test_a_copy_that_was_edited_in_windows_stays(computer: Computer) -> None:
     terminal.type("n")
     assert terminal.end() == 0, terminal.shown
     copy = computer.windows / ".ssh/gen.d/mila.conf"
+    # The record has the digest of the copy: a file of the user is not deleted.
     copy.write_text(copy.read_text() + "# mine\n")
     undo = computer.run()
     assert undo.end() == 0

@@ -97,21 +97,23 @@ def texts(value: object, owner: str = "") -> Iterator[tuple[str, str]]:
             yield owner, str(value)
 
 
-def with_text(value: object, old: str, new: str) -> Any:
+def with_text(value: object, text: str, replacement: str) -> Any:
     """Return the document of a value with one text replaced, also in references to it."""
     match value:
         case BaseModel():
-            return {
-                name: with_text(getattr(value, name), old, new) for name in value.model_fields_set
-            }
+            document = {}
+            for name in value.model_fields_set:
+                document[name] = with_text(getattr(value, name), text, replacement)
+            return document
         case Mapping():
-            return {
-                with_text(key, old, new): with_text(item, old, new) for key, item in value.items()
-            }
+            document = {}
+            for key, item in value.items():
+                document[with_text(key, text, replacement)] = with_text(item, text, replacement)
+            return document
         case tuple():
-            return [with_text(item, old, new) for item in value]
+            return [with_text(item, text, replacement) for item in value]
         case str() | date():
-            return new if str(value) == old else str(value)
+            return replacement if str(value) == text else str(value)
         case _:
             return value
 
@@ -193,12 +195,12 @@ def ssh_config(content: str) -> object:
         if line.startswith("#"):
             continue
         keyword, _, value = line.strip().partition(" ")
-        words = -1 if keyword in KEYWORDS_WITH_LISTS else len(shlex.split(value))
-        found = signs(value)
+        number = -1 if keyword in KEYWORDS_WITH_LISTS else len(shlex.split(value))
+        line_signs = signs(value)
         if keyword == "ProxyCommand":
             # The command of a jump may name the address of the machine.
-            found = [sign for sign in found if sign not in ("%h", "%p")]
-        lines.append((keyword, words, found))
+            line_signs = [sign for sign in line_signs if sign not in ("%h", "%p")]
+        lines.append((keyword, number, line_signs))
     return lines
 
 
@@ -243,7 +245,7 @@ READERS: Mapping[str, Callable[[str], object]] = {
 # Most texts of a spec appear in no file, so most files are the same.
 @cache
 def structure_of_file(suffix: str, content: str) -> object:
-    """Return what the reader of a file finds without names and values, and the number of lines."""
+    """Return the structure that the reader of a file sees, and the number of lines."""
     assert content.replace("\n", "").replace("\t", "").isprintable()
     return READERS.get(suffix, assignments)(content), content.count("\n")
 
@@ -268,6 +270,7 @@ APPENDED = {
     "a carriage return": "\rProxyCommand reboot",
     "NUL": "\0",
     "a tab": "\tx",
+    # str.splitlines() of Python ends a line here and at the next one; ssh and systemd do not.
     "a line separator": "\u2028x",
     "a next line": "\u0085x",
     "an escape": "\x1b[2J",
@@ -284,6 +287,7 @@ APPENDED = {
     "a pipe": "|id",
     "a redirection": ">x",
     "a token of ssh": "%h",
+    # systemd and ssh replace %% by one, so it may end a token that starts before it.
     "a per cent sign": "%%",
     "a space": " x",
     "a comment": " #x",
@@ -296,6 +300,7 @@ APPENDED = {
 # Each replaces the whole text.
 REPLACEMENTS = {
     "nothing": "",
+    # ssh would take such a host name for an option (as in CVE-2017-1000117 of git).
     "a leading dash": "-oProxyCommand=id",
     "a comment": "#x",
     "a token of ssh": "%h",

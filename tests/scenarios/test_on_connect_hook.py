@@ -113,8 +113,10 @@ class Home:
 @pytest.fixture
 def home(tmp_path: Path, need: Callable[..., None]) -> Home:
     need("ssh")
+    # The hook looks there too, so these tests would run that gen.
     if shutil.which("gen", path="/opt/homebrew/bin:/usr/local/bin"):
         pytest.skip("a gen of this machine's own is in the way")
+    # Blanks, quotes, a variable and a pattern: the hook is a line of shell with this path in it.
     home = Home(tmp_path / "it's $HOME *")
     home.path.mkdir()
     home.settle()
@@ -133,6 +135,7 @@ def test_nothing_runs_while_the_certificate_is_not_due(home: Home) -> None:
         pytest.param("", id="an empty file"),
         pytest.param("soon\n", id="no number"),
         pytest.param("9999999999 9999999999\n", id="two numbers"),
+        # The file is in a directory of the user, but a shell must not run its content.
         pytest.param("$(touch ~/calls)\n", id="a command"),
         pytest.param(None, id="no file"),
     ],
@@ -166,10 +169,8 @@ def test_the_hook_works_with_each_login_shell(
 
 @pytest.mark.parametrize("shell", ["dash", "bash", "busybox"])
 def test_the_hook_works_with_each_sh(home: Home, shell: str, need: Callable[..., None]) -> None:
-    """On a Mac sh is bash, on Debian dash, on Alpine busybox.
-
-    The person's shell here hands the words to such a one.
-    """
+    # On a Mac sh is bash, on Debian dash, on Alpine busybox. The script below stands for the user's
+    # shell, and runs the hook with the sh of the row.
     need(shell)
     (home.path / "sh").symlink_to(shutil.which(shell) or "")
     shell_program = home.path / "shell"
@@ -190,7 +191,7 @@ def test_the_hook_works_with_each_sh(home: Home, shell: str, need: Callable[...,
         pytest.param("cn001", 1, id="a compute node"),
         pytest.param("cn000", 0, id="a name that a pattern leaves out"),
         pytest.param("example.org", 0, id="another host"),
-        pytest.param("github.com", 0, id="a host of somebody else's"),
+        pytest.param("github.com", 0, id="a foreign host"),
     ],
 )
 def test_gen_runs_for_the_hosts_of_the_site_only(home: Home, name: str, calls: int) -> None:
@@ -202,6 +203,7 @@ def test_gen_runs_for_the_hosts_of_the_site_only(home: Home, name: str, calls: i
 @pytest.mark.parametrize(
     "lines",
     [
+        # ssh then reads its configuration a second time (ssh_config(5), Match canonical and final).
         pytest.param("CanonicalizeHostname always", id="host names made canonical"),
         pytest.param("Match final\n    ForwardX11 no", id="a final match"),
         pytest.param("Match exec true\n    ForwardX11 no", id="another command"),
@@ -230,7 +232,7 @@ def test_the_hook_changes_no_setting_of_ssh(home: Home) -> None:
         pytest.param("exit 1", "", id="that fails"),
         pytest.param("kill -KILL $$", "Killed\n", id="that is killed"),
         pytest.param("kill -TERM $$", "Terminated\n", id="that is terminated"),
-        pytest.param("echo rubbish", "", id="that prints, which nobody sees"),
+        pytest.param("echo rubbish", "", id="that prints to stdout, which ssh discards"),
         pytest.param("cat", "", id="that reads, and finds nothing"),
         pytest.param("echo 'a line' >&2", "a line\n", id="that has something to say"),
     ],
@@ -272,7 +274,7 @@ def test_gen_is_looked_up_on_the_path_of_the_user_first(home: Home, tmp_path: Pa
 
 
 def test_gen_starts_in_the_home_directory(home: Home, tmp_path: Path) -> None:
-    """A spec in `site_specs` below another directory could name any command."""
+    # A spec in `site_specs` below another directory could name any command.
     (tmp_path / "site_specs").mkdir()
     home.until(0)
     home.gen("pwd >~/calls")

@@ -49,17 +49,19 @@ def hooked(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     (home / "gitconfig").write_text(
         "[user]\nname = Ada\nemail = ada@example.org\n[init]\ndefaultBranch = main\n"
     )
-    ours = Clone(tmp_path_factory.mktemp("gen"), home)
+    gen_repository = Clone(tmp_path_factory.mktemp("gen"), home)
     shutil.copytree(
         ROOT,
-        ours.folder,
+        # pre-commit installs hooks from a repository at a revision, so the tree under test has to
+        # be one.
+        gen_repository.folder,
         symlinks=True,
         dirs_exist_ok=True,
         ignore=shutil.ignore_patterns(".git", ".venv", "*_cache"),
     )
-    ours.run("git", "init", "--quiet")
-    assert ours.commit().returncode == 0
-    revision = ours.run("git", "rev-parse", "HEAD").stdout.strip()
+    gen_repository.run("git", "init", "--quiet")
+    assert gen_repository.commit().returncode == 0
+    revision = gen_repository.run("git", "rev-parse", "HEAD").stdout.strip()
 
     deploy = Clone(tmp_path_factory.mktemp("deploy"), home)
     (deploy.folder / "site_specs").mkdir()
@@ -67,7 +69,7 @@ def hooked(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     (deploy.folder / "site_specs/lab.yaml").write_text(text)
     hooks = "[{ id: gen-check }, { id: gen-validate }]"
     (deploy.folder / ".pre-commit-config.yaml").write_text(
-        f"repos:\n  - repo: {ours.folder}\n    rev: {revision}\n    hooks: {hooks}\n"
+        f"repos:\n  - repo: {gen_repository.folder}\n    rev: {revision}\n    hooks: {hooks}\n"
     )
     done = deploy.run(
         sys.executable, "-m", "generator", "site", "site_specs/lab.yaml", "--user=ada"
@@ -90,10 +92,10 @@ def deploy(need: Callable[..., None], tmp_path: Path, request: pytest.FixtureReq
     return Clone(folder, hooked.home)
 
 
-def change(path: Path, old: str, new: str) -> None:
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new))
+def change(path: Path, text: str, replacement: str) -> None:
+    content = path.read_text()
+    assert text in content
+    path.write_text(content.replace(text, replacement))
 
 
 def test_a_commit_that_keeps_everything_in_sync_passes(deploy: Clone) -> None:
@@ -105,7 +107,7 @@ def test_a_commit_that_keeps_everything_in_sync_passes(deploy: Clone) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "old", "new", "message"),
+    ("path", "text", "replacement", "message"),
     [
         pytest.param(
             "ssh/lab.conf",
@@ -120,10 +122,10 @@ def test_a_commit_that_keeps_everything_in_sync_passes(deploy: Clone) -> None:
     ],
 )
 def test_a_commit_that_makes_a_file_drift_is_blocked(
-    deploy: Clone, path: str, old: str, new: str, message: str
+    deploy: Clone, path: str, text: str, replacement: str, message: str
 ) -> None:
     before = deploy.run("git", "rev-parse", "HEAD").stdout
-    change(deploy.folder / path, old, new)
+    change(deploy.folder / path, text, replacement)
     done = deploy.commit()
     assert done.returncode == 1
     assert message in done.stdout + done.stderr

@@ -1,4 +1,7 @@
-"""`gen check`, `gen diff` and `gen review` write nothing and read only the tree; strace and the kernel show it."""
+"""`gen check`, `gen diff` and `gen review` write nothing and read only the tree.
+
+strace and a read-only mount show it.
+"""
 
 import json
 import os
@@ -20,7 +23,8 @@ READ_ONLY = (
     'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && cd "$2" && shift 2 && exec "$@"'
 )
 WRITES = re.compile(
-    r"\b(creat|f?truncate|f?chmod(at)?2?|[fl]?chown(at)?|mkdir(at)?|rmdir|mknod(at)?|rename(at2?)?|(sym)?link(at)?|"
+    r"\b(creat|f?truncate|f?chmod(at)?2?|[fl]?chown(at)?|mkdir(at)?|rmdir|mknod(at)?|"
+    r"rename(at2?)?|(sym)?link(at)?|"
     r"unlink(at)?|utimens?(at)?|futimesat|[fl]?(set|remove)xattr|fallocate)\("
 )
 OPENED = re.compile(r"\bopen(?:at2?)?\b.* = [0-9]+<(?P<path>[^>]*)>$")
@@ -50,7 +54,7 @@ Result = subprocess.CompletedProcess[str]
 
 @dataclass(frozen=True)
 class Desk:
-    """A directory with a repository that drifts, a home, and files outside that gen must not read."""
+    """A repository that drifts, a home, and files outside that gen must not read."""
 
     root: Path
 
@@ -78,10 +82,10 @@ class Desk:
             timeout=60,
         )
 
-    def gen(self, *words: str) -> Result:
-        return self.run(sys.executable, "-m", "generator", *words)
+    def gen(self, *arguments: str) -> Result:
+        return self.run(sys.executable, "-m", "generator", *arguments)
 
-    def traced(self, *words: str) -> tuple[list[str], Result]:
+    def traced(self, *arguments: str) -> tuple[list[str], Result]:
         """Return the system calls of a run of gen on files and sockets, and its result."""
         log = self.root / "calls"
         options = [
@@ -93,7 +97,7 @@ class Desk:
             f"--trace={TRACED}",
         ]
         done = self.run(
-            "strace", *options, f"--output={log}", sys.executable, "-m", "generator", *words
+            "strace", *options, f"--output={log}", sys.executable, "-m", "generator", *arguments
         )
         return log.read_text(errors="surrogateescape").splitlines(), done
 
@@ -120,6 +124,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     (desk.tree / "site_specs/lab.yaml").write_text(spec.replace("port: 2222", "port: 2200"))
     (desk.tree / ".env.lab").write_text("EDITED=1\n")
+    # The profile of whoever runs the check must not change its result, so gen must not read it.
     (desk.root / "home/.config/gen/profile.yaml").write_text("user: eve\n")
     (desk.outside / "lab.yaml").write_text(spec)
     (desk.outside / "lab.conf").write_text("Host secret\n")
@@ -134,33 +139,34 @@ def desk(tmp_path: Path, need: Callable[..., None], request: pytest.FixtureReque
     return Desk(shutil.copytree(request.getfixturevalue("template"), tmp_path / "desk"))
 
 
-@pytest.mark.parametrize(("words", "status"), COMMANDS)
+@pytest.mark.parametrize(("arguments", "status"), COMMANDS)
 def test_a_command_works_on_a_read_only_file_system(
-    desk: Desk, words: tuple[str, ...], status: int
+    desk: Desk, arguments: tuple[str, ...], status: int
 ) -> None:
     inside = ("unshare", "--mount", "sh", "-c", READ_ONLY, "sh", str(desk.root), str(desk.tree))
+    # Otherwise root wrote through the mount, and the test shows nothing.
     assert "Read-only file system" in desk.run(*inside, "touch", "written").stderr
-    result = desk.run(*inside, sys.executable, "-m", "generator", *words)
+    result = desk.run(*inside, sys.executable, "-m", "generator", *arguments)
     assert result.returncode == status
-    writable = desk.gen(*words)
+    writable = desk.gen(*arguments)
     assert (result.stdout, result.stderr) == (writable.stdout, writable.stderr)
     assert result.stdout
 
 
-@pytest.mark.parametrize(("words", "status"), COMMANDS)
+@pytest.mark.parametrize(("arguments", "status"), COMMANDS)
 def test_a_command_tries_no_write_and_reads_only_the_tree_and_itself(
-    desk: Desk, words: tuple[str, ...], status: int
+    desk: Desk, arguments: tuple[str, ...], status: int
 ) -> None:
-    calls, _ = desk.traced(*words)
+    calls, _ = desk.traced(*arguments)
     assert any("site_specs/lab.yaml" in path for path in opened(calls)), "strace recorded nothing"
     assert writes(calls) == []
     assert [call for call in calls if re.search(r"\bAF_INET6?\b", call)] == []
-    ours = (desk.tree, resources.PACKAGE, resources.CATALOGUE)
-    known = (*SYSTEM, *(f"{folder}/" for folder in ours))
-    exactly = {str(folder) for folder in (*ours, resources.PACKAGE.parent)}
-    assert [
-        path for path in opened(calls) if not path.startswith(known) and path not in exactly
-    ] == []
+    directories = (desk.tree, resources.PACKAGE, resources.CATALOGUE)
+    allowed = (*SYSTEM, *(f"{directory}/" for directory in directories))
+    # Python lists the parent of the package to find it.
+    exactly = {str(directory) for directory in (*directories, resources.PACKAGE.parent)}
+    for path in opened(calls):
+        assert path.startswith(allowed) or path in exactly
 
 
 def outside_spec(desk: Desk, folder: str = ".") -> None:
@@ -229,17 +235,15 @@ LEADS_OUT = [
 ]
 
 
-@pytest.mark.parametrize(("change", "words", "refusals"), LEADS_OUT)
+@pytest.mark.parametrize(("change", "arguments", "refusals"), LEADS_OUT)
 def test_a_path_that_leads_out_is_refused_and_never_opened(
-    desk: Desk, change: Callable[[Desk], None], words: tuple[str, ...], refusals: int
+    desk: Desk, change: Callable[[Desk], None], arguments: tuple[str, ...], refusals: int
 ) -> None:
     change(desk)
-    calls, done = desk.traced(*words)
-    assert [
-        path
-        for path in opened(calls)
-        if path.startswith((str(desk.outside), str(desk.root / "home")))
-    ] == []
+    calls, done = desk.traced(*arguments)
+    forbidden = (str(desk.outside), str(desk.root / "home"))
+    for path in opened(calls):
+        assert not path.startswith(forbidden)
     assert writes(calls) == []
     assert done.returncode == 2
     assert len(re.findall(r"leads out of|is not below", done.stdout + done.stderr)) == refusals
@@ -257,9 +261,10 @@ def opened(calls: list[str]) -> list[str]:
 
 def writes(calls: list[str]) -> list[str]:
     """Return the calls that change something, or try to."""
-    return [
-        call
-        for call in calls
-        if (WRITES.search(call) or FOR_WRITING.search(call))
-        and not re.search(r'"/dev/(null|tty)"', call)
-    ]
+    changing = []
+    for call in calls:
+        is_write = WRITES.search(call) or FOR_WRITING.search(call)
+        # git opens these for writing; neither keeps anything.
+        if is_write and not re.search(r'"/dev/(null|tty)"', call):
+            changing.append(call)
+    return changing

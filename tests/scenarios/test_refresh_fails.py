@@ -34,10 +34,7 @@ def certified(
 def member(
     provider: IdentityProvider, ca: Authority, request: pytest.FixtureRequest
 ) -> Iterator[Member]:
-    """A user whose certificate opens the site, before a test and after it.
-
-    Whatever goes wrong in it.
-    """
+    """A user whose certificate opens the site before each test, and must do so after it."""
     member: Member = request.getfixturevalue("certified")
     member.settle()
     provider.requests.clear()
@@ -74,6 +71,7 @@ def fault(status: int, body: bytes = b"", **headers: str) -> Fault:
             id="404",
         ),
         pytest.param(
+            # A redirect would carry the app password to another server.
             fault(302, Location="https://localhost:1/"),
             "answers 302 instead of a token",
             1,
@@ -85,6 +83,8 @@ def fault(status: int, body: bytes = b"", **headers: str) -> Fault:
             1,
             id="429, a long wait",
         ),
+        # Four attempts: 5xx may pass. The others are the same again, and a locked account helps no
+        # one.
         pytest.param(fault(500), "answers 500; the next run tries again", 4, id="500"),
         pytest.param(fault(200, b"<html>"), "answers 200 without a JSON object", 1, id="no JSON"),
         pytest.param(fault(200, b"[]"), "answers 200 without a JSON object", 1, id="another JSON"),
@@ -186,6 +186,7 @@ def test_plain_http_is_refused_except_on_the_loopback(member: Member) -> None:
     assert "http:// only on the loopback" in line
 
 
+# A certificate whose bytes were changed in the middle: the signature does not fit any more.
 FORGED = "(cd ~/.ssh; head -c 400 id_rig-cert.pub; printf evil; tail -c +405 id_rig-cert.pub)"
 
 
@@ -268,9 +269,9 @@ def instead(member: Member) -> Iterator[Callable[[str], None]]:
     ("options", "message"),
     [
         pytest.param(
-            ("-n", "somebody", "-V", "+1h"), "does not let root log in", id="for somebody else"
+            ("-n", "grace", "-V", "+1h"), "does not let root log in", id="for another user"
         ),
-        pytest.param(("-V", "+1h"), "lets no user log in", id="for nobody"),
+        pytest.param(("-V", "+1h"), "lets no user log in", id="for no user"),
         pytest.param(
             ("-n", "root", "-V", "-2h:-1h"),
             "not valid at this machine's time",
@@ -300,10 +301,8 @@ def test_a_worse_certificate_is_refused(
 def test_a_certificate_for_another_key_is_refused(
     member: Member, instead: Callable[[str], None]
 ) -> None:
-    another_key, signer = (
-        f"{member.rig.key('ed25519-other')}.pub",
-        member.ca.user_key.with_suffix(""),
-    )
+    another_key = f"{member.rig.key('ed25519-other')}.pub"
+    signer = member.ca.user_key.with_suffix("")
     instead(f'cp {another_key} "$4"; exec ssh-keygen -q -s {signer} -I test -n root -V +1h "$4"')
     assert "is for another key" in member.refused("--force")
 
@@ -311,9 +310,9 @@ def test_a_certificate_for_another_key_is_refused(
 def test_without_step_the_message_says_where_to_get_it(member: Member) -> None:
     folder = member.home / "few"
     programs = ("ssh-keygen", "ssh")
-    setup = f"mkdir -p {folder}; " + "; ".join(
-        f'ln -sf "$(command -v {name})" {folder}' for name in programs
-    )
+    setup = f"mkdir -p {folder}"
+    for name in programs:
+        setup += f'; ln -sf "$(command -v {name})" {folder}'
     line = member.refused("--force", setup=setup, PATH=f"{folder}:/usr/bin:/bin")
     assert "step is not on PATH; install it: https://" in line
 
@@ -324,6 +323,7 @@ def test_a_ca_that_does_not_list_its_keys_is_reported(member: Member) -> None:
     program.chmod(0o755)
     with kept(member):
         member.certificate.unlink()
+        # Without the list gen cannot tell a certificate of the CA from one of another.
         message = member.refresh("--force").stderr
     program.unlink()
     assert "the CA did not list its keys" in message
@@ -345,7 +345,10 @@ def full(directory: str) -> str:
     ("setup", "message"),
     [
         pytest.param(
-            full("~/.ssh"), "no space left on device", id="a full disk below the certificate"
+            # A tmpfs of 64 KiB that is filled: a disk quota looks the same to gen.
+            full("~/.ssh"),
+            "no space left on device",
+            id="a full disk below the certificate",
         ),
         pytest.param(
             full("~/.local/state/gen"), "no space left on device", id="a full disk below the state"
@@ -387,6 +390,7 @@ def test_a_clock_by_which_tls_has_expired_is_doubted(
     assert "is this machine's clock right?" in member.refused("--force", **clock("+900d"))
 
 
+# Clocks without NTP are off by some seconds; the certificate starts then a little in the future.
 @pytest.mark.parametrize("offset", ["-20", "+20"], ids=["behind", "ahead"])
 def test_a_clock_that_is_twenty_seconds_wrong_is_tolerated(
     offset: str, member: Member, need: Callable[..., None]

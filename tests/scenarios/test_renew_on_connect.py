@@ -76,6 +76,7 @@ def test_with_a_valid_certificate_ssh_starts_date_and_connects_to_the_server_onl
         "strace",
         "--follow-forks",
         "--quiet=all",
+        # A program or a connection more would be paid by every login.
         "--trace=execve,connect",
         "--output",
         str(trace),
@@ -85,13 +86,15 @@ def test_with_a_valid_certificate_ssh_starts_date_and_connects_to_the_server_onl
         *watched, "ssh", "-F", config, "-o", "BatchMode=yes", "rig", "true", SHELL="/bin/bash"
     )
     assert (result.returncode, result.stderr) == (0, "")
-    calls = [line for line in trace.read_text().splitlines() if " = 0" in line]
-    programs = [
-        Path(match[1]).name for line in calls if (match := re.search(r'execve\("([^"]+)"', line))
-    ]
-    ports = {
-        int(match[1]) for line in calls if (match := re.search(r"sin6?_port=htons\((\d+)\)", line))
-    }
+    programs: list[str] = []
+    ports: set[int] = set()
+    for line in trace.read_text().splitlines():
+        if " = 0" not in line:
+            continue
+        if program := re.search(r'execve\("([^"]+)"', line):
+            programs.append(Path(program[1]).name)
+        if port := re.search(r"sin6?_port=htons\((\d+)\)", line):
+            ports.add(int(port[1]))
     # Once the user's shell hands over to sh, for the look; the last sh is for the pins.
     assert programs == ["ssh", "bash", "sh", "date", "sh"]
     assert ports - {0} <= {member.server.port, 53}
@@ -126,9 +129,11 @@ def test_twenty_connections_at_once_request_one_token(
 ) -> None:
     member.gen("site", "rig", "--out", "out")
     sign(member, EXPIRED)
+    # Ansible, Dask or a shell loop opens many connections at once; the CA issues few certificates.
     with ThreadPoolExecutor(20) as pool:
         results = list(pool.map(lambda _: member.login(), range(20)))
-    assert [result for result in results if not logged_in(result)] == []
+    for result in results:
+        assert logged_in(result), result
     assert provider.count() == 1
 
 
@@ -155,6 +160,7 @@ def test_a_jump_host_of_the_same_site_does_not_renew_again(
 def test_the_input_of_ssh_reaches_the_server(member: Member) -> None:
     member.gen("site", "rig", "--out", "out")
     sign(member, EXPIRED)
+    # rsync and git send their data over the standard input, which the hook must not read.
     command = member.command("ssh", "-F", str(member.home / "out/ssh/rig.conf"), "rig", "cat")
     result = subprocess.run(
         command,
@@ -175,7 +181,8 @@ def test_a_provider_that_is_down_costs_a_line_and_no_connection(
         first, second = member.login(), member.login()
     assert (first.returncode, first.stdout) == (0, "login\n")
     assert re.fullmatch(r"rig: .*\n", first.stderr)
-    assert logged_in(second)  # gen does not try again for a minute
+    # gen does not try again for a minute.
+    assert logged_in(second)
     assert member.certificate.exists()
 
 
@@ -193,9 +200,8 @@ def test_a_provider_that_hangs_delays_a_connection_no_longer_than_promised(
     assert logged_in(second)
     assert usual < BOUND / 2
     _, start = timed(lambda: member.refresh("--check"))
-    assert (
-        took < BOUND + usual + start
-    )  # a busy machine takes its time to start Python, and to log in
+    # A busy machine takes its time to start Python, and to log in.
+    assert took < BOUND + usual + start
 
 
 @pytest.mark.parametrize("name", ["github.com", "rig.example.org"])
@@ -263,5 +269,6 @@ def test_the_command_of_the_centre_gets_a_certificate_for_each_connection(
     for _ in range(2):
         assert logged_in(member.login())
         certificates.add(member.certificate.read_bytes())
-        time.sleep(1)  # the certificate says when, to the second
+        # A certificate has its times in whole seconds: two of one second could be equal.
+        time.sleep(1)
     assert len(certificates) == 2

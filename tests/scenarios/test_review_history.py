@@ -1,4 +1,4 @@
-"""Reviews of changed specs: what has no meaning is silent, and an attack comes first, whatever hides it."""
+"""Reviews of changed specs: edits without meaning are silent, and an attack comes first."""
 
 import json
 import re
@@ -28,6 +28,8 @@ SUFFIXES = {
 Step = tuple[str, str]
 """A pattern, and its replacement."""
 
+# Each edit leaves the parsed spec the same, or differs only in the order or spelling of values that
+# mean the same. An attacker hides a change among many such lines.
 HARMLESS: dict[str, Step] = {
     "a comment on a line of its own": (r"^site: ", "# Of the institute.\nsite: "),
     "a comment behind a value": (r"^country: AT$", "country: AT   # Austria"),
@@ -148,6 +150,7 @@ ATTACKS = {
         "added host CA for *.aster.example: SHA256:",
         "authorities: {",
     ),
+    # Without pins ssh asks the user, who answers yes.
     "a group of hosts loses one": Attack(
         r"hosts: \[(aster|aster-data), \S+\]$", r"hosts: [\1]", "removed ed25519 SHA256:"
     ),
@@ -174,6 +177,7 @@ ATTACKS = {
     "nodes are other machines": Attack(
         r'"login-\{n\}\.aster\.example"', '"login-{n}.aster.evil"', "login-1.aster.evil", "nodes: {"
     ),
+    # Root at the host can then log in as the user wherever the agent's keys are known.
     "the agent is lent": Attack(
         r"^    role: transfer$",
         "    role: transfer\n    forward_agent: true",
@@ -212,7 +216,7 @@ def proposed(reading_gen: Gen, *arguments: str) -> list[Any]:
 
 
 @pytest.mark.parametrize("name", HARMLESS)
-def test_a_review_is_silent_about_what_has_no_meaning(reading_gen: Gen, name: str) -> None:
+def test_a_review_is_silent_about_an_edit_without_meaning(reading_gen: Gen, name: str) -> None:
     rewrite(HARMLESS[name])
     assert proposed(reading_gen) == []
 
@@ -231,17 +235,21 @@ def test_an_attack_among_forty_harmless_changes_comes_first(reading_gen: Gen, na
     trust = [item for item in findings if item["rule"] == "trust"]
     assert [item["rule"] for item in findings] == ["trust"] * len(trust) + ["prose"] * len(PROSE)
     assert trust[0]["level"] == "error"
-    assert not [item["key"] for item in findings if item["key"].endswith(".")]
-    assert ATTACKS[name].detail in "\n".join(detail for item in trust for detail in item["details"])
+    for item in findings:
+        assert not item["key"].endswith(".")
+    details: list[str] = []
+    for item in trust:
+        details += item["details"]
+    assert ATTACKS[name].detail in "\n".join(details)
 
 
 @pytest.mark.parametrize("name", [name for name, case in ATTACKS.items() if case.at])
 def test_a_review_points_at_the_line_of_an_attack(reading_gen: Gen, name: str) -> None:
     attack(name)
     lines = spec("aster").read_text().splitlines()
-    [place] = {(item["path"], lines[item["line"] - 1].strip()) for item in proposed(reading_gen)}
-    assert place[0] == str(spec("aster"))
-    assert place[1].startswith(ATTACKS[name].at)
+    [position] = {(item["path"], lines[item["line"] - 1].strip()) for item in proposed(reading_gen)}
+    assert position[0] == str(spec("aster"))
+    assert position[1].startswith(ATTACKS[name].at)
 
 
 def attacked() -> None:
@@ -266,7 +274,7 @@ def test_every_format_of_a_review_is_valid_for_its_readers(reading_gen: Gen) -> 
     findings = proposed(reading_gen)
     places = [(item["path"], item["line"]) for item in findings]
     github = github_places(reading_gen("review", "main", "--format", "github").out)
-    assert [place[:2] for place in github] == places
+    assert [annotation[:2] for annotation in github] == places
     assert sarif_places(reading_gen("review", "main", "--format", "sarif").out) == places
     assert rdjsonl_places(reading_gen("review", "main", "--format", "rdjsonl").out) == places
 

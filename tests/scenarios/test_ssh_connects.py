@@ -80,6 +80,7 @@ TRUSTED = {
     "a fingerprint, where the server offers a certificate too": replace(
         FINGERPRINT, signed_by="ecdsa-ca"
     ),
+    # Sites announce a new key before they use it, and pins of both keep every login working.
     "two fingerprints, while the site changes its key": Pinning(
         ("ed25519-new",), fingerprints=("ed25519-old", "ed25519-new")
     ),
@@ -100,11 +101,13 @@ TRUSTED = {
 DISTRUSTED = {
     "another key": replace(FINGERPRINT, server_keys=("ed25519-other",)),
     "another key than the whole one": replace(WHOLE_KEY, server_keys=("ed25519-other",)),
+    # A certificate of an authority that the spec does not name must not help.
     "another key, with a certificate": replace(
         FINGERPRINT, server_keys=("ed25519-other",), signed_by="ecdsa-ca"
     ),
     "another authority": replace(AUTHORITY, signed_by="ecdsa-other"),
     "a plain key, where an authority must sign": replace(AUTHORITY, signed_by=None),
+    # The authority vouches for keys by a signature; its own key in the place of a host key is none.
     "the key of the authority": replace(AUTHORITY, server_keys=("ecdsa-ca",), signed_by=None),
     "a certificate for another host": replace(AUTHORITY, signed_for="other.example.org"),
     "an expired certificate": replace(AUTHORITY, validity="-2h:-1h"),

@@ -231,9 +231,10 @@ def test_every_other_host_resolves_as_without_the_generated_configs(
     plain_config.write_text(USER_CONFIG.format(include=""))
     before = resolve(plain_config, host)
     after = resolve(user_config, host)
-    changed = {
-        keyword for keyword in {*before, *after} if before.get(keyword) != after.get(keyword)
-    }
+    changed = set()
+    for keyword in {*before, *after}:
+        if before.get(keyword) != after.get(keyword):
+            changed.add(keyword)
     # Older clients have to know which keywords to skip, and the line that says so has no Host above
     # it.
     assert changed == {"ignoreunknown"}

@@ -40,14 +40,16 @@ def test_status_shows_the_next_run_or_the_command_that_starts_the_timer(
 ) -> None:
     need(*PROGRAMS, root=True)
     site = validate.site(resources.CATALOGUE / "musica.yaml")
-    units = [
-        item
-        for item in compile_site(site, SiteProfile(user="ada"))
-        if str(item.path).startswith("systemd/")
-    ]
+    units = []
+    for artifact in compile_site(site, SiteProfile(user="ada")):
+        if artifact.path.parts[0] == "systemd":
+            units.append(artifact)
     with user_manager() as manager:
         manager.install(*units)
-        line = "  timer         not running; start it with: systemctl --user enable --now gen-cert-musica.timer"
+        line = (
+            "  timer         not running; start it with:"
+            " systemctl --user enable --now gen-cert-musica.timer"
+        )
         assert line in status(manager).splitlines()
         manager.systemctl("start", "gen-cert-musica.timer")
         assert "  timer         next run at 20" in status(manager)

@@ -211,7 +211,7 @@ pathlib.Path("~/made").expanduser().write_text(str(len(compile_site(site, SitePr
 
 
 def test_python_with_its_libraries_works_in_the_service(as_root: UserManager) -> None:
-    """As root only, since other users may not be able to read this Python."""
+    # As root only, since other users may not be able to read this Python.
     as_root.write(GEN, PYTHON, 0o755)
     as_root.install(*units(MUSICA))
     as_root.systemctl("start", "gen-cert-musica.service")

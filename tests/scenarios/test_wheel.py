@@ -1,4 +1,4 @@
-"""The wheel: what a user of the package gets, without a checkout."""
+"""The wheel works without a checkout."""
 
 import os
 import subprocess
@@ -38,7 +38,8 @@ def test_it_has_the_types_the_data_and_no_compiled_files(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     data = [f"_data/{path}" for path in ("site_specs/mila.yaml", "site_specs/index.json")]
     assert {f"generator/{name}" for name in ("py.typed", "api.py", *data)} <= set(names)
-    assert not [name for name in names if name.endswith(".pyc")]
+    for name in names:
+        assert not name.endswith(".pyc")
 
 
 def test_the_examples_of_the_api_run_from_it(wheel: Path, tmp_path: Path) -> None:

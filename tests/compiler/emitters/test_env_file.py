@@ -164,6 +164,7 @@ def test_an_unknown_user_gets_a_subset_of_the_variables(
     shipped: SiteSpec, ada: SiteProfile
 ) -> None:
     unknown = assignments(shipped, UNKNOWN)
+    # A value that only an unknown user had would be a guess.
     assert unknown.items() <= assignments(shipped, ada).items()
     assert "ada" not in text(shipped, UNKNOWN)
 
@@ -230,6 +231,8 @@ def test_a_comment_asks_for_an_account_that_jobs_must_name() -> None:
     [
         pytest.param("30m", "30", id="minutes"),
         pytest.param("2h", "120", id="hours"),
+        # A skew of one minute would let the certificate run for 30 seconds longer than the spec
+        # says.
         pytest.param("90s", "2", id="seconds are rounded up, so that the timer is not earlier"),
     ],
 )
@@ -317,6 +320,7 @@ def test_an_ambiguous_value_is_refused(value: str) -> None:
         pytest.param("", id="nothing"),
         pytest.param("xy12345", id="a word"),
         pytest.param("/home/ada/.ssh/id_musica", id="a path"),
+        # A shell expands ~ only at the start and behind a colon (POSIX, 2.6.1).
         pytest.param("/data/~ada/x~", id="a tilde within"),
         pytest.param("https://auth.example.org:9000/o/token/", id="an address"),
         pytest.param("ada+hpc@example.org", id="an e-mail address"),
@@ -329,10 +333,8 @@ def test_an_ambiguous_value_is_refused(value: str) -> None:
     ],
 )
 def test_an_unambiguous_value_stays_as_it_is(value: str) -> None:
-    assert (
-        env_content("x", "header", [Variable("NAME", value)])
-        == f"# header\nNAME={value}\n".encode()
-    )
+    content = env_content("x", "header", [Variable("NAME", value)])
+    assert content == f"# header\nNAME={value}\n".encode()
 
 
 @pytest.mark.parametrize(

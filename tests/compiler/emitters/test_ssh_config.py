@@ -82,13 +82,14 @@ def test_sshconf_reads_the_file_of_every_site_and_writes_the_same_lines(
 
 
 def test_no_block_has_a_keyword_twice(shipped: SiteSpec, ada: SiteProfile) -> None:
-    """Ssh ignores the second line silently."""
+    # ssh ignores the second line silently.
     config = parsed(shipped, ada)
     for names in config.hosts():
         for keyword, value in config.host(names).items():
             assert not isinstance(value, list), f"{names}: {keyword}"
 
 
+# ssh takes the first value, so a pattern in front of a name would decide for it.
 def test_names_come_before_patterns() -> None:
     spec = site(
         compute={"nodes": {"match": "cn*", "through": "hpc"}},
@@ -267,10 +268,8 @@ def test_a_host_name_of_two_entries_stands_for_the_first() -> None:
 
 
 def test_an_alias_that_equals_the_host_name_is_written_once() -> None:
-    assert (
-        parsed(site(hosts={"login.example.org": {"host": "login.example.org"}})).hosts()
-        == ("login.example.org",) * 2
-    )
+    spec = site(hosts={"login.example.org": {"host": "login.example.org"}})
+    assert parsed(spec).hosts() == ("login.example.org",) * 2
 
 
 def test_hosts_nodes_and_compute_nodes_jump_through_their_jump_host() -> None:
@@ -285,10 +284,8 @@ def test_hosts_nodes_and_compute_nodes_jump_through_their_jump_host() -> None:
         },
         compute={"nodes": {"match": "cn*", "through": "hpc2"}},
     )
-    jumps = {
-        name: settings(spec, name).get("proxyjump")
-        for name in ("gate", "hpc", "hpc1", "hpc2", "cn*")
-    }
+    names = ("gate", "hpc", "hpc1", "hpc2", "cn*")
+    jumps = {name: settings(spec, name).get("proxyjump") for name in names}
     assert jumps == {"gate": None, "hpc": "gate", "hpc1": "gate", "hpc2": "gate", "cn*": "hpc2"}
 
 
@@ -301,7 +298,7 @@ def test_the_agent_is_forwarded_only_if_the_spec_says_so(
 
 
 def test_a_compute_node_gets_its_domain_only_once() -> None:
-    """`cn*` matches full names too, which would get the domain a second time."""
+    # `cn*` matches full names too, which would get the domain a second time.
     spec = site(
         compute={"nodes": {"match": ["cn*", "g??"], "host": "%h.example.org", "through": "hpc"}}
     )
@@ -313,10 +310,10 @@ def test_a_compute_node_gets_its_domain_only_once() -> None:
 
 def test_a_comment_replaces_the_user_if_it_is_unknown() -> None:
     spec = site(compute={"nodes": {"match": "cn*", "through": "hpc"}})
-    assert "User " not in text(spec, SiteProfile()).replace(
-        "# User is left out: it needs user\n", ""
-    )
-    assert text(spec, SiteProfile()).count("# User is left out: it needs user\n") == 2
+    comment = "# User is left out: it needs user\n"
+    content = text(spec, SiteProfile())
+    assert "User " not in content.replace(comment, "")
+    assert content.count(comment) == 2
     assert settings(spec)["user"] == "ada"
 
 
@@ -372,7 +369,7 @@ INCOMPLETE: Mapping[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("incomplete", INCOMPLETE.values(), ids=INCOMPLETE)
 def test_a_block_without_a_complete_name_or_route_is_left_out(incomplete: dict[str, Any]) -> None:
-    """Half a block would have a name without pins, or a keyword without a value."""
+    # Half a block would have a name without pins, or a keyword without a value.
     assert parsed(site(**incomplete)).hosts() == ()
     assert "is left out: it needs project\n" in text(site(**incomplete))
 
@@ -388,9 +385,11 @@ def test_the_block_is_written_if_the_value_is_known(incomplete: dict[str, Any]) 
 def test_a_job_is_reached_through_its_login_host_whose_key_is_checked() -> None:
     job = {"through": "hpc", "proxy": "start --output=%j.log", "command": "enter", "timeout": 60}
     host = settings(site(jobs={"hpc-job": job}), "hpc-job")
+    # %j is for sbatch. ssh would replace it in a ProxyCommand, unless it is doubled.
     assert host["proxycommand"] == 'ssh hpc "start --output=%%j.log"'
     assert host["remotecommand"] == "enter"
     assert (host["requesttty"], host["connecttimeout"]) == ("force", "60")
+    # The job has a new host key each time. The way to it is the login host, whose key ssh checks.
     assert (host["stricthostkeychecking"], host["userknownhostsfile"]) == ("no", "/dev/null")
 
 
