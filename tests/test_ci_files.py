@@ -5,11 +5,14 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from ruamel.yaml import YAML
 
 from generator.loading import validate, yaml_document
@@ -112,6 +115,23 @@ def test_shellcheck_finds_no_fault_in_the_scripts_of_the_action(
     # SC2016 doubts a dollar or a backtick in single quotes; GraphQL and Markdown need them.
     result = run("shellcheck", "--exclude=SC2016", *sorted(tmp_path.iterdir()))
     assert (result.returncode, result.stdout) == (0, "")
+
+
+def test_the_action_installs_the_dependencies_of_gen_from_hashes() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    text = (ROOT / "integrations/requirements.txt").read_text().replace("\\\n", "")
+    pinned = {}
+    for line in text.splitlines():
+        if line.startswith("#"):
+            continue
+        requirement, *hashes = line.split("--hash=sha256:")
+        assert hashes, line
+        name, _, version = requirement.partition(";")[0].strip().partition("==")
+        pinned[str(canonicalize_name(name))] = version
+    needed = [*project["project"]["dependencies"], *project["build-system"]["requires"]]
+    for entry in needed:
+        wanted = Requirement(entry)
+        assert wanted.specifier.contains(pinned[canonicalize_name(wanted.name)])
 
 
 def test_the_page_names_every_input_of_the_action() -> None:

@@ -23,6 +23,7 @@ class Cause(StrEnum):
     MISSING = "missing"
     ORPHANED = "orphaned"
     MODE = "mode"
+    MOVED = "moved"
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from generator.schema.site import SiteSpec
 from generator.workspace import lock as locks
 from generator.workspace import reader
 from generator.workspace.accepted_drift import AcceptedDrift
-from generator.workspace.drift import Drift, drifts
+from generator.workspace.drift import Cause, Drift, drifts
 from generator.workspace.lock import Lock, RecordedInputs, RecordedSpec
 from generator.workspace.plan import Action, Actual, Change, plan
 from generator.workspace.reader import LockFile
@@ -76,9 +76,14 @@ class Comparison:
 
     def drifts(self) -> list[Drift]:
         """Return the drift of every file; of the lock only if nothing else is left of a site."""
-        if self.recompilation:
-            return list(drifts(self.lock, self.recompilation.inputs, self.changes))
-        return list(drifts(self.lock, None, [*self.changes, self.lock_change]))
+        if not self.recompilation:
+            return list(drifts(self.lock, None, [*self.changes, self.lock_change]))
+        result = list(drifts(self.lock, self.recompilation.inputs, self.changes))
+        recorded, current = self.lock.inputs.spec.path, self.recompilation.inputs.spec.path
+        if recorded != current and not self.accepts_drift:
+            reason = f"its spec moved: {recorded} → {current}"
+            result.append(Drift(self.lock_change, Cause.MOVED, reason))
+        return result
 
     def without_accepted(self, accepted: Mapping[tuple[str, str], str | None]) -> "Comparison":
         """Return the comparison without the changes to files whose drift is accepted."""
@@ -220,6 +225,7 @@ def _recompilation(lock_file: LockFile, lock: Lock, within: Path) -> Recompilati
         return None
     spec = replace(
         lock.inputs.spec,
+        path=_recorded_path(lock_file, lock, path),
         sha256=digests.digest(content),
         key_digests=key_digests,
         resolved=resolved if lock.inputs.spec.catalogue_name is not None else None,
@@ -247,8 +253,31 @@ def _spec(lock_file: LockFile, lock: Lock, within: Path) -> Path | None:
             " name a directory that holds both"
         )
     if not files.is_regular(path):
-        return None
+        return _moved_spec(recorded, within)
     return path
+
+
+def _moved_spec(recorded: RecordedSpec, within: Path) -> Path | None:
+    """Return the spec under its new path, if it was only renamed: one file has exactly its bytes."""
+    candidates = []
+    for candidate in sorted(within.rglob("*.yaml")):
+        if not files.is_regular(candidate) or not reader.within(candidate, within):
+            continue
+        if candidate.stat().st_size > document.LARGEST:
+            continue
+        if digests.digest(files.read_regular(candidate)) == recorded.sha256:
+            candidates.append(candidate)
+    return candidates[0] if len(candidates) == 1 else None
+
+
+def _recorded_path(lock_file: LockFile, lock: Lock, path: Path) -> str:
+    """Return the path of a spec as the lock records it; the recorded one if it still leads there."""
+    recorded = lock.inputs.spec
+    if recorded.catalogue_name is not None:
+        return recorded.path
+    if os.path.normpath(lock_file.directory / recorded.path) == str(path):
+        return recorded.path
+    return os.path.relpath(path, lock_file.directory)
 
 
 def refuse_absolute(recorded: RecordedSpec, name: str) -> None:
