@@ -31,6 +31,10 @@ def trusted_facts(account: Account, conf: bytes) -> list[TrustedFact]:
     facts: dict[TrustedFact, None] = {}
     for fact in (*_names(conf), *_hosts(account), *_host_keys(account), *_authentication(account)):
         facts[fact] = None
+    for alias, host in account.site.hosts.items():
+        if host.proxy:
+            command = f"ssh {host.via} {host.proxy}"
+            facts[TrustedFact("command", f"{command}  (for ssh {alias})")] = None
     for alias, job in account.site.jobs.items():
         facts[TrustedFact("command", f"ssh {job.through} {job.proxy}  (for ssh {alias})")] = None
     return list(facts)

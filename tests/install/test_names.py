@@ -84,6 +84,11 @@ JUMP = " ProxyJump evil\nHost evil\n HostName login.evil.example\n"
             ("job.github.com",),
             id="a job below a real host",
         ),
+        pytest.param(
+            GITHUB + ' ProxyCommand ssh evil "proxy %h"\nHost evil\n HostName e.ev\n',
+            ("github.com",),
+            id="a real host through a command of a foreign jump",
+        ),
         pytest.param("Host localhost\n HostName e.example\n", ("localhost",), id="localhost"),
         pytest.param(
             "Host a.rent.amazonaws.com\n HostName a.rent.amazonaws.com\n"

@@ -65,6 +65,13 @@ def test_everything_that_a_new_site_is_trusted_with_is_listed_before_the_questio
     assert tree(home) == before
 
 
+def test_the_command_of_a_jump_host_is_listed(gen: Gen, home: Path) -> None:
+    front = {"host": "front.example.org", "via": "gate", "proxy": "ssh-proxy %h"}
+    path = spec(Path(), hosts={"front": front, "gate": {"host": "gate.example.org"}})
+    result = gen("install", str(path), "--user", "ada", "--dry-run")
+    assert "  command       ssh gate ssh-proxy %h  (for ssh front)\n" in result.err
+
+
 def test_the_command_of_a_certificate_and_its_secret_are_listed(gen: Gen, home: Path) -> None:
     auth = {"method": "certificate", "command": ["get-it", "--user", "{user}"], "lifetime": "1d"}
     path = spec(Path(), auth=auth | {"secret": "SITE_TOKEN"})
