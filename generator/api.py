@@ -85,6 +85,7 @@ def validate_spec(
     check = check_file(
         file,
         strict=strict,
+        # A caller that repeats a check gives the date: facts age, and accepted drift ends.
         today=today or date.today(),
         # Content alone has no file whose name the site could contradict.
         any_name=isinstance(spec, bytes),

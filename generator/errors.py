@@ -40,6 +40,7 @@ def near(word: str, known: Iterable[str]) -> str:
     # difflib needs quadratic time, and both the word and the names may come from a file.
     if len(word) > _LONGEST_WORD:
         return ""
+    # Lengths are quick to compare, and a typing error changes few letters.
     candidates = [name for name in known if abs(len(name) - len(word)) <= 3]
     matches = get_close_matches(word, candidates[:_MOST_CANDIDATES], n=1, cutoff=0.6)
     return f"; did you mean {matches[0]}?" if matches else ""

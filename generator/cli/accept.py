@@ -37,6 +37,7 @@ def run(path: Path, until: str, reason: str, today: date) -> int:
                 f"{list_path}: has an entry for {entry.path} ({entry.cause});"
                 " delete it, then try again"
             )
+    # Appended as text: to dump the list again would lose the comments of the team.
     text = content or f"{_TITLE}accepted:\n"
     text = text.rstrip("\n") + "\n" + _entry(values)
     _refuse_unless_added(text, list_path, len(entries) + 1)
@@ -62,6 +63,7 @@ def _last_day(until: str, today: date) -> date:
 
 def _drift(path: Path) -> tuple[Path, Drift]:
     """Return the output directory of a file, and its drift."""
+    # Not resolved: the lock records the path of a link, and not of its target.
     full_path = Path.cwd() / os.path.normpath(path)
     root = _root(full_path)
     for lock_file in reader.locks(root):
@@ -79,6 +81,8 @@ def _drift(path: Path) -> tuple[Path, Drift]:
 def _root(path: Path) -> Path:
     """Return the work tree of git that has a file, or the current directory."""
     for parent in path.parents:
+        # A file in a linked work tree or a submodule, so not only a directory
+        # (gitrepository-layout(5)).
         if (parent / ".git").exists():
             return parent
     return Path.cwd()
@@ -97,11 +101,11 @@ def _entry(values: dict[str, str]) -> str:
     """Return an entry as YAML: texts in the quotes of JSON, which are YAML too."""
     lines = []
     for name, value in values.items():
-        text = (
-            value if name in ("until", "cause", "sha256") else json.dumps(value, ensure_ascii=False)
-        )
-        if name == "sha256":
-            text = json.dumps(value)  # only digits would be a number
+        # A date and a cause are plain words. The rest may hold what YAML reads otherwise: a colon
+        # in a reason, or a digest of digits alone.
+        text = value
+        if name not in ("until", "cause"):
+            text = json.dumps(value, ensure_ascii=False)
         lines.append(f"    {name}: {text}\n")
     return "  - " + "".join(lines).lstrip(" ")
 

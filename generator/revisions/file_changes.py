@@ -20,8 +20,11 @@ from generator.revisions.trusted_files import is_dependency_list, reader
 from generator.schema.meta import Weight
 from generator.workspace.redaction import masked
 
+# A reader of a report judges the first lines; git diff has the others.
 _MOST_LINES = 100
+# git takes a file with a NUL byte for binary too (xdiff-interface.c).
 _BINARY = b"\0"
+# unified_diff begins with `---` and `+++`.
 _HEADER_LINES = 2
 
 
@@ -58,6 +61,7 @@ class Explanation:
     def owner(self, path: str, *, is_new: bool) -> ReviewedLock | None:
         """Return the lock that records a file, or whose site has a file of this path."""
         locks = self._new_locks if is_new else self._old_locks
+        # The nearest output directory first: one may lie in another.
         for parent in PurePosixPath(path).parents:
             relative = PurePosixPath(path).relative_to(parent)
             for lock_file in locks.get(parent, ()):
@@ -175,8 +179,11 @@ def _generated(
         yield _finding(change, site, "was deleted, and its spec compiles to it")
     elif change.after != artifact.content:
         message = f"{_kind(change)}, and is not what its spec compiles to"
+        # Against the compiled file: the old content may have been wrong too, which would hide the
+        # difference.
         expected = replace(change, before=artifact.content)
         yield _finding(change, site, message, _lines(expected))
+    # git keeps only this bit of a mode.
     elif change.executable != bool(artifact.mode & 0o100):
         yield _finding(change, site, "its mode is not that of the generated file")
     elif not is_explained:

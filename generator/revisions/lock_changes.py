@@ -142,11 +142,14 @@ def _rows(lock_file: ReviewedLock) -> tuple[tuple[Weight, str, Sequence[str]], .
     """Return the inputs in a lock with their weights."""
     inputs = lock_file.lock.inputs
     return (
+        # The path and --set decide about hosts and keys as the spec does. The acceptance of weak
+        # sources pins keys that nothing vouches for, and a user value may name another key file.
         (Weight.TRUST, "source spec", [lock_file.spec]),
         (Weight.TRUST, "overrides of the spec (--set)", inputs.overrides),
         (Weight.TRUST, "acceptance of weak sources", _acceptance(inputs)),
         (Weight.TRUST, "user values", _user_values(inputs)),
         (Weight.TRUST, "Dagster project", _project(inputs)),
+        # Its effect on the files is reported with them.
         (Weight.ACCESS, "version of gen", [inputs.gen_version]),
         (Weight.ACCESS, "templates of gen", [inputs.templates_digest]),
     )

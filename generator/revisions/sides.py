@@ -128,6 +128,7 @@ def _shipped_content(path: Path) -> bytes:
 def side(tree: Tree, parsed: dict[tuple[str, str], ReviewedLock]) -> Side:
     """Return a side; `parsed` keeps locks that both sides have, by path and content."""
     paths = sorted(path for path in tree.files if is_lock(path))
+    # In one process of git: to start one for each of a thousand locks would take seconds.
     tree.load(path for path in paths if (path, tree.files[path].name) not in parsed)
     locks: dict[str, ReviewedLock] = {}
     faults: list[Finding] = []
@@ -159,6 +160,7 @@ def _refuse_outside(lock_file: ReviewedLock) -> None:
     if recorded.catalogue_name is not None:
         return
     recompile.refuse_absolute(recorded, lock_file.path)
+    # From the top of the repository, since gen may run in one of its directories.
     from_top = os.path.normpath(f"{git.prefix()}{lock_file.spec}")
     if from_top.split("/")[0] == "..":
         raise GenError(
@@ -177,6 +179,7 @@ def changed_files(old: Side, new: Side) -> list[ChangedFile]:
     for path, name in sorted(names.items()):
         before, after = old.tree.files.get(path), new.tree.files.get(path)
         is_submodule = any(entry and entry.is_submodule for entry in (before, after))
+        # A submodule may hold specs and scripts, and its files are not in this repository.
         if is_submodule or is_watched(name, recorded):
             watched[path] = name
     old.tree.load(watched)

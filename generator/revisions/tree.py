@@ -67,6 +67,7 @@ class Tree:
             link = self._first_link(current)
             if link is None:
                 return current
+            # git stores the target of a link as its content.
             target = (self.content(link) or b"").decode(errors="surrogateescape")
             rest = current[len(link) :].lstrip("/")
             current = os.path.normpath(os.path.join(_parent(link), target, rest))  # noqa: PTH118
@@ -92,6 +93,7 @@ class Tree:
     def _first_link(self, path: str) -> str | None:
         if not self.links:
             return None
+        # From the top, since a link to a directory decides about everything below it.
         candidates = [*reversed(PurePosixPath(path).parents), PurePosixPath(path)]
         for candidate in candidates:
             entry = self.files.get(str(candidate))
@@ -113,6 +115,8 @@ def work_tree() -> Tree:
     root = Path(git.top())
     files = git.files_of_index()
     contents: dict[str, bytes] = {}
+    # A repository has one hash function: names of 40 digits are SHA-1 (git-init(1),
+    # --object-format).
     is_sha1 = all(len(entry.name) == 40 for entry in files.values())
     for path in [*git.modified_files(), *git.untracked_files()]:
         tracked = files.pop(path, None)

@@ -147,6 +147,7 @@ class StepAuth(_Certificate):
     """Provisioner, if the CA has several."""
     identity: Email = "{email}"
     """Identity that the CA issues the certificate to."""
+    # Without it, `step` opens a browser, which no timer can answer.
     oidc: Oidc | None = None
     """Unattended renewal, if the site offers it."""
     authentik: Authentik | None = None
@@ -170,8 +171,10 @@ class CommandCertificateAuth(_Certificate):
     """Prompts of the command, in order; empty if it runs unattended."""
     certificate: LocalPath | None = None
     """Path of the certificate, if it is not `KEY-cert.pub`."""
+    # Then gen must not offer a key pair of its own, which the command would overwrite.
     makes_key: bool = False
     """True if the command writes the private key too."""
+    # Some centres issue certificates for minutes: a timer could not keep one valid.
     each_connection: bool = False
     """True if certificates expire so soon that ssh gets a new one before each connection, and
     no timer renews them."""

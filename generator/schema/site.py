@@ -125,6 +125,7 @@ class SiteSpec(Model):
     """File systems, by name."""
     http_api: HttpApi | None = None
     """HTTP API."""
+    # "Does not say" differs from no: `gen show` then prints nothing.
     compute_internet: Annotated[
         bool | None,
         Meta(
