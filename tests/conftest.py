@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("long"):
             item.add_marker(skip)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print one line with the number of skipped tests for each reason."""
+    # `-rs` prints a line for each file and reason: several screens where sshd or Slurm is missing.
+    reasons: Counter[str] = Counter()
+    for report in terminalreporter.stats.get("skipped", []):
+        reasons[report.longrepr[2].removeprefix("Skipped: ")] += 1
+    parts = [f"{number} ({reason})" for reason, number in reasons.most_common()]
+    if parts:
+        terminalreporter.write_line(f"skipped: {', '.join(parts)}")
 
 
 def _may_mount() -> bool:
@@ -97,7 +109,7 @@ def spec_file(tmp_path: Path) -> Callable[[Mapping[str, Any]], Path]:
     def write(data: Mapping[str, Any]) -> Path:
         path = tmp_path / f"{data.get('site', 'spec')}.yaml"
         yaml = YAML(typ="safe")
-        # A value that stands in two places would become an anchor and an alias, which specs do not have.
+        # A value that stands in two places would become an anchor and an alias, which gen refuses.
         yaml.representer.ignore_aliases = lambda *_: True
         with path.open("w") as file:
             yaml.dump(dict(data), file)

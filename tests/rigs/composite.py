@@ -1,4 +1,4 @@
-"""Run the steps of a composite action as GitHub's runner does; record other actions without running them."""
+"""Run the steps of a composite action as GitHub's runner does, and record other actions."""
 
 import os
 import re
@@ -11,13 +11,8 @@ from typing import Any
 from ruamel.yaml import YAML
 
 Context = Mapping[str, Any]
-_BASH = (
-    "bash",
-    "--noprofile",
-    "--norc",
-    "-eo",
-    "pipefail",
-)  # `shell: bash` in GitHub's workflow syntax
+# The meaning of `shell: bash` in GitHub's workflow syntax.
+_BASH = ("bash", "--noprofile", "--norc", "-eo", "pipefail")
 
 
 @dataclass
@@ -57,14 +52,17 @@ def run(
     action: Path,
     job: Job,
     inputs: Mapping[str, str],
-    others: Mapping[str, Mapping[str, str]],
+    used_outputs: Mapping[str, Mapping[str, str]],
     only: Callable[[str], bool] = bool,
 ) -> Outcome:
-    """Run the steps whose names `only` accepts; `others` has the outputs of used actions by step id."""
+    """Run the steps whose names `only` accepts.
+
+    `used_outputs` has the outputs of the used actions by step id, as no action runs here.
+    """
     loaded = _load(action)
     contexts: dict[str, Any] = {
         "github": job.github,
-        "steps": {name: {"outputs": outputs} for name, outputs in others.items()},
+        "steps": {name: {"outputs": outputs} for name, outputs in used_outputs.items()},
     }
     contexts["inputs"] = {
         name: fill(str(item.get("default", "")), contexts)
@@ -97,7 +95,10 @@ def fill(text: str, contexts: Context) -> str:
 
 
 def value(expression: str, contexts: Context) -> Any:
-    """Return the value of an expression: names, comparisons with a text, and `&&`. A missing name is empty."""
+    """Return the value of an expression: names, comparisons with a text, and `&&`.
+
+    A missing name is empty, as in GitHub's expressions.
+    """
     result: Any = ""
     for part in expression.split(" && "):
         result = _compared(part, contexts)
@@ -115,6 +116,7 @@ def _compared(part: str, contexts: Context) -> Any:
 
 
 def _named(name: str, contexts: Context) -> Any:
+    # An expression that this rig misread would let a test pass.
     assert re.fullmatch(r"(github|inputs|steps)(\.[a-z_-]+)+", name), (
         f"{name}: this rig does not know the expression"
     )
@@ -146,6 +148,7 @@ def _run(step: Mapping[str, Any], job: Job, contexts: dict[str, Any], outcome: O
             **{name: str(file) for name, file in files.items()},
             **{name: fill(str(text), contexts) for name, text in step.get("env", {}).items()},
         },
+        # A step has no terminal and no input; a question would hang here.
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -154,6 +157,7 @@ def _run(step: Mapping[str, Any], job: Job, contexts: dict[str, Any], outcome: O
     )
     outcome.log += done.stdout
     outcome.summary += files["GITHUB_STEP_SUMMARY"].read_text()
+    # Variables set here reach every later step of the job, also those of the user.
     assert files["GITHUB_ENV"].read_text() == ""
     outputs = dict(line.split("=", 1) for line in files["GITHUB_OUTPUT"].read_text().splitlines())
     if "id" in step:

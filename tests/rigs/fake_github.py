@@ -1,8 +1,8 @@
 """A fake of GitHub's API: the comments of one pull request, over plain HTTP.
 
-The client is the real `gh`. It uses plain HTTP only for `github.localhost`, at port 80. So the fake runs as a program
-in a network namespace of its own, where that name is this machine; `fake_github` starts it. The fake follows GitHub's
-documentation; no test shows that GitHub still behaves so.
+The client is the real `gh`. It uses plain HTTP only for `github.localhost`, at port 80. So the fake
+runs as a program in a network namespace of its own, where that name is this machine; `fake_github`
+starts it. The fake follows GitHub's documentation; no test shows that GitHub still behaves so.
 """
 
 import json
@@ -22,6 +22,7 @@ REPOSITORY = "ada/deploy"
 NUMBER = 7
 
 _START = 'ip link set lo up && mount --bind "$1" /etc/hosts && shift && exec "$@"'
+# Comments on a page. GitHub has up to 100; with two, a few comments already need several pages.
 _PAGE = 2
 _COMMENTS, _REQUESTS, _FORBIDDEN = "comments.json", "requests.json", "forbidden"
 
@@ -34,7 +35,7 @@ class GitHub:
     process: int
 
     def inside(self, *command: str) -> list[str]:
-        """Return a command that runs in the network of the fake, where nothing else can be reached."""
+        """Return a command that runs in the network of the fake, and reaches nothing else."""
         return ["nsenter", "--net", "--mount", f"--target={self.process}", "--wd=.", *command]
 
     @property
@@ -121,9 +122,10 @@ class _Handler(BaseHTTPRequestHandler):
         )
         start = int(variables.get("endCursor") or 0)
         comments = _read(self.folder / _COMMENTS)
+        pull_request = f"http://github.localhost/{REPOSITORY}/pull/{NUMBER}"
         nodes = [
             {
-                "url": f"http://github.localhost/{REPOSITORY}/pull/{NUMBER}#issuecomment-{comment['id']}",
+                "url": f"{pull_request}#issuecomment-{comment['id']}",
                 "body": comment["body"],
                 "viewerDidAuthor": comment["author"] == "github-actions",
             }

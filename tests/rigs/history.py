@@ -1,4 +1,4 @@
-"""A repository as a team keeps one: five specs, compiled into four directories, and the commands that change them."""
+"""A repository as a team keeps one: five specs, compiled into three directories."""
 
 import hashlib
 import os
@@ -37,6 +37,7 @@ _IDENTITY = (
 _ENVIRONMENT = {
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_CONFIG_NOSYSTEM": "1",
+    # With the same times the commits have the same names in every run.
     "GIT_AUTHOR_DATE": "2026-06-01T12:00:00Z",
     "GIT_COMMITTER_DATE": "2026-06-01T12:00:00Z",
 }
@@ -83,11 +84,12 @@ def lock(site: str) -> Path:
     return Path(DIRECTORIES[site], ".gen", f"{site}.lock")
 
 
-def replace(path: Path, old: str, new: str) -> None:
+def replace(path: Path, text: str, replacement: str) -> None:
     """Replace a text that is in a file once."""
     before = path.read_bytes().decode()
-    assert before.count(old) == 1, f"{path} has {old!r} {before.count(old)} times"
-    path.write_bytes(before.replace(old, new).encode())
+    # As bytes, because a text file would change the line ends.
+    assert before.count(text) == 1, f"{path} has {text!r} {before.count(text)} times"
+    path.write_bytes(before.replace(text, replacement).encode())
 
 
 def line_of(path: Path, text: str) -> int:
@@ -118,7 +120,7 @@ def _state(path: Path) -> tuple[object, ...]:
 
 @contextmanager
 def unchanged(directory: Path) -> Iterator[None]:
-    """Assert that nothing changes below a directory, which holds the repository and all around it."""
+    """Assert that nothing changes below a directory."""
     before = state(directory)
     yield
     assert state(directory) == before
@@ -152,7 +154,8 @@ def five_sites(tmp_path_factory: pytest.TempPathFactory) -> Path:
             options = ("--out", DIRECTORIES[site], "--user", user, "--no-project")
             assert gen("site", f"./{spec(site)}", *options).status == 0
         commit("Generate five sites")
-        git("gc", "--quiet")  # few files, so that a copy is quick
+        # A pack is one file: each test copies the repository.
+        git("gc", "--quiet")
     return repository
 
 

@@ -48,7 +48,7 @@ def _yaml() -> YAML:
     return yaml
 
 
-def spec(directory: Path, site: str = "ours", **more: Any) -> Path:
+def spec(directory: Path, site: str = "ours", **parts: Any) -> Path:
     """Write the spec of a site with one host and no host keys, and return its path."""
     values = {
         "site": site,
@@ -58,7 +58,7 @@ def spec(directory: Path, site: str = "ours", **more: Any) -> Path:
     }
     path = directory / f"{site}.yaml"
     with path.open("w") as file:
-        _yaml().dump(values | more, file)
+        _yaml().dump(values | parts, file)
     return path
 
 

@@ -27,8 +27,8 @@ def sarif_places(text: str) -> list[tuple[str, int]]:
     SARIF.validate(log)
     places = []
     for result in log["runs"][0]["results"]:
-        place = result["locations"][0]["physicalLocation"]
-        places.append((place["artifactLocation"]["uri"], place["region"]["startLine"]))
+        location = result["locations"][0]["physicalLocation"]
+        places.append((location["artifactLocation"]["uri"], location["region"]["startLine"]))
     return places
 
 
@@ -37,8 +37,8 @@ def rdjsonl_places(text: str) -> list[tuple[str, int]]:
     for line in text.splitlines():
         diagnostic = json.loads(line)
         DIAGNOSTIC.validate(diagnostic)
-        place = diagnostic["location"]
-        places.append((place["path"], place["range"]["start"]["line"]))
+        location = diagnostic["location"]
+        places.append((location["path"], location["range"]["start"]["line"]))
     return places
 
 

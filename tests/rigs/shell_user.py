@@ -22,7 +22,7 @@ class ShellUser:
 
     home: Path
 
-    def command(self, *words: str) -> list[str]:
+    def command(self, *arguments: str) -> list[str]:
         """Return the words that run a command as the user, in the home directory."""
         passwd = self.home.parent / f"{self.home.name}.passwd"
         # The file stays the same for all commands of one user.
@@ -30,7 +30,7 @@ class ShellUser:
             passwd.write_text(self._passwd())
         # ssh ignores $HOME, so the passwd file is replaced, in a mount namespace of its own.
         script = 'mount --bind "$1" /etc/passwd && cd && shift && exec "$@"'
-        return ["unshare", "--mount", "sh", "-c", script, "sh", str(passwd), *words]
+        return ["unshare", "--mount", "sh", "-c", script, "sh", str(passwd), *arguments]
 
     def _passwd(self) -> str:
         """Return the passwd file of this machine, with another home directory for the user."""
@@ -50,10 +50,10 @@ class ShellUser:
             "PYTHONPATH": _PACKAGE,
         }
 
-    def run(self, *words: str, stdin: str = "", **environment: str) -> Result:
+    def run(self, *arguments: str, stdin: str = "", **environment: str) -> Result:
         """Run a command as the user, with some text on its standard input."""
         return subprocess.run(
-            self.command(*words),
+            self.command(*arguments),
             input=stdin,
             capture_output=True,
             text=True,
@@ -64,11 +64,11 @@ class ShellUser:
             check=False,
         )
 
-    def gen(self, *words: str, **environment: str) -> Result:
+    def gen(self, *arguments: str, **environment: str) -> Result:
         """Run gen as the user."""
-        return self.run(*gen_command(*words), **environment)
+        return self.run(*gen_command(*arguments), **environment)
 
 
-def gen_command(*words: str) -> Sequence[str]:
+def gen_command(*arguments: str) -> Sequence[str]:
     """Return the words that run the gen under test."""
-    return (sys.executable, "-m", "generator", *words)
+    return (sys.executable, "-m", "generator", *arguments)

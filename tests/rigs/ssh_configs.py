@@ -78,6 +78,7 @@ def case(number: int) -> Case:
     _head(draw, lines, included, number)
     for host in hosts:
         _block(draw, lines, host, hosts)
+    # A user with many generated entries: quadratic code takes minutes for it.
     if number % 1000 == 999:
         for extra in range(4000):
             lines += [f"Host many{extra}", *draw.choices(_OPTIONS, k=3), ""]
@@ -131,12 +132,12 @@ def _comments(draw: random.Random) -> list[str]:
 
 def _block(draw: random.Random, lines: list[str], host: str, hosts: list[str]) -> None:
     """Add a Host block, a Match block, or the block of another tool."""
-    other = draw.choice(hosts)
+    second = draw.choice(hosts)
     heads = (
         *(
             f"Host {host}",
             f"host={host}",
-            f"HOST\t{host} !{other}x",
+            f"HOST\t{host} !{second}x",
             f'"Host" {host}',
             f"    Host   {host}   ",
         ),
@@ -146,7 +147,7 @@ def _block(draw: random.Random, lines: list[str], host: str, hosts: list[str]) -
             "Host *",
             f"Host {host} # mine"[: 5 + len(host)],
         ),
-        *(match.format(host, other) for match in _MATCHES),
+        *(match.format(host, second) for match in _MATCHES),
     )
     block = [
         draw.choice(heads),
@@ -164,10 +165,9 @@ def _block(draw: random.Random, lines: list[str], host: str, hosts: list[str]) -
 def _encoded(draw: random.Random, lines: list[str]) -> bytes:
     """Return the lines as bytes, with a random encoding, line endings and last line."""
     kind = draw.choice(("lf", "lf", "crlf", "mixed"))
-    endings = [
-        draw.choice((b"\n", b"\r\n")) if kind == "mixed" else b"\r\n" if kind == "crlf" else b"\n"
-        for _ in lines
-    ]
+    choices = {"lf": (b"\n",), "crlf": (b"\r\n",), "mixed": (b"\n", b"\r\n")}[kind]
+    endings = [draw.choice(choices) for _ in lines]
+    # Older editors write Latin-1, and ssh takes any bytes.
     encoding = draw.choice(("utf-8", "utf-8", "latin-1"))
     content = b"".join(
         line.encode(encoding) + ending for line, ending in zip(lines, endings, strict=True)

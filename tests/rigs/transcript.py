@@ -1,9 +1,10 @@
 """Run transcripts: text files with commands and their expected output side by side.
 
-Lines that begin with two spaces belong to the transcript; all others explain it. `$ ` starts a command, and `> `
-continues it. The lines below it are its output: stdout as it is, stderr with `! ` in front, then the exit status in
-brackets, if it is not 0. `...` stands for any lines, `! ...` for any lines of stderr. `gen` runs in the process of the
-test; everything else is for bash. The form is that of cram (https://bitheap.org/cram/).
+Lines that begin with two spaces belong to the transcript; all others explain it. `$ ` starts a
+command, and `> ` continues it. The lines below it are its output: stdout as it is, stderr with `! `
+in front, then the exit status in brackets, if it is not 0. `...` stands for any lines, `! ...` for
+any lines of stderr. `gen` runs in the process of the test; everything else is for bash. The form is
+that of cram (https://bitheap.org/cram/).
 
 With UPDATE_TRANSCRIPTS=1 the expected output is regenerated, to be reviewed in the diff.
 """
@@ -27,7 +28,7 @@ _INDENT = "  "
 
 @dataclass(frozen=True)
 class Step:
-    """A command, its expected output, and the numbers of the first and the last line of that output."""
+    """A command, its expected output, and the first and the last line number of that output."""
 
     command: str
     expected: tuple[str, ...]
@@ -61,8 +62,10 @@ def read(path: Path) -> list[Step]:
 
 def run(step: Step, gen: Gen) -> list[str]:
     """Run a command and return its output, as a transcript has it."""
-    words = shlex.split(step.command) if step.command.startswith("gen ") else []
-    result = gen(*words[1:]) if words else _bash(step.command)
+    if step.command.startswith("gen "):
+        result = gen(*shlex.split(step.command)[1:])
+    else:
+        result = _bash(step.command)
     lines = _lines(result.out) + [f"! {line}".rstrip() for line in _lines(result.err)]
     if result.status:
         lines.append(f"[{result.status}]")
@@ -81,7 +84,7 @@ def _lines(output: str) -> list[str]:
 
 
 def stable(text: str) -> str:
-    """Replace what differs between releases and days: the version of gen, its templates, and dates around today."""
+    """Replace the parts that differ between releases and days: versions, digests, and dates."""
     today = date.today()
     text = text.replace(__version__, "VERSION").replace(DIGEST, "TEMPLATES")
     text = text.replace(str(today), "TODAY")
@@ -92,14 +95,14 @@ def matches(expected: Sequence[str], actual: Sequence[str]) -> bool:
     """Return whether output is as expected; `...` matches any lines."""
     if not expected:
         return not actual
-    first, rest = expected[0], expected[1:]
+    first, remaining = expected[0], expected[1:]
     if first in ("...", "! ..."):
-        if matches(rest, actual):
+        if matches(remaining, actual):
             return True
         is_error = first.startswith("!")
         may_skip = bool(actual) and (not is_error or actual[0].startswith("!"))
         return may_skip and matches(expected, actual[1:])
-    return bool(actual) and first == actual[0] and matches(rest, actual[1:])
+    return bool(actual) and first == actual[0] and matches(remaining, actual[1:])
 
 
 def update(path: Path, outputs: Sequence[tuple[Step, list[str]]]) -> None:
