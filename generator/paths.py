@@ -12,6 +12,8 @@ from pathlib import PurePosixPath
 SSH = PurePosixPath(".ssh")
 SSH_CONFIG = SSH / "config"
 SITE_CONFIGS = SSH / "gen.d"
+REVOKED = "REVOKED "
+"""Begins a comment about a revoked key in a site's ssh configuration."""
 CONTROL_SOCKET_PREFIX = "gen-"
 POLICY_LETTERS = 10
 """Length of the part of a socket's name that stands for a policy.

@@ -28,6 +28,7 @@ _PRINTED: Mapping[str, set[str]] = {
     "compute": {"match", "host", "port", "through", "source"},
     "jobs": {"through", "source"},
     "host_keys": {"hosts", "fingerprints", "keys", "authorities", "source"},
+    "revoked_keys": {"reason", "fingerprints", "keys", "source"},
     "batch.queues": {"max_walltime", "cores", "mem", "gpu", "note", "source"},
     "slurm": {"partition"},
     "slurm.partitions": {"qos", "max_walltime", "cores", "mem", "gpu", "note", "source"},
@@ -90,6 +91,9 @@ def _sections(spec: _Spec) -> Iterator[str]:
     # In the order in which a new user needs it: where to log in, how, whom to trust, what to ask
     # for.
     yield _heading(site)
+    if site.revoked_keys:
+        title = "REVOKED KEYS (ssh refuses them)"
+        yield _section(title, ("key", "reason", "source"), _revoked_keys(site))
     yield _section("Hosts", ("alias", "host", "port", "through", "source"), _hosts(site))
     yield _authentication(spec)
     if site.host_keys:
@@ -159,6 +163,14 @@ def _host_keys(site: SiteSpec) -> list[Row]:
         hosts = ", ".join(keys.hosts)
         for key in _keys(keys):
             rows.append((hosts, key, pinned, _source(keys)))
+    return rows
+
+
+def _revoked_keys(site: SiteSpec) -> list[Row]:
+    rows: list[Row] = []
+    for revoked in site.revoked_keys.values():
+        for value in (*revoked.fingerprints, *map(fingerprint, revoked.keys)):
+            rows.append((value, revoked.reason, _source(revoked)))
     return rows
 
 

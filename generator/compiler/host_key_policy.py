@@ -1,10 +1,11 @@
 """The host keys that ssh may accept from a machine: the trusted ones of the spec, and no others."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from generator.compiler.account import Account
 from generator.schema.hosts import HostAuthority, HostKeys
+from generator.schema.site import SiteSpec
 from generator.ssh.keys import CERTIFICATE_SUFFIX, SIGNATURES, Algorithm, algorithm, fingerprint
 
 
@@ -71,6 +72,29 @@ def known_hosts_name(name: str, port: int) -> str:
     return f"[{name.lower()}]:{port}"
 
 
+def revoked_fingerprints(site: SiteSpec) -> dict[str, str]:
+    """Return the reason for each revoked key, by its fingerprint."""
+    reasons: dict[str, str] = {}
+    for revoked in site.revoked_keys.values():
+        for value in (*revoked.fingerprints, *map(fingerprint, revoked.keys)):
+            reasons[value] = revoked.reason
+    return reasons
+
+
+def revoked_lines(site: SiteSpec) -> list[str]:
+    """Return the lines of known_hosts that revoke whole keys, of hosts and authorities."""
+    lines: list[str] = []
+    for revoked in site.revoked_keys.values():
+        lines += [f"@revoked * {key}" for key in revoked.keys]
+    return lines
+
+
+def key_rule(site: SiteSpec, port: int, names: Iterable[str] = ()) -> "KeyRule":
+    """Return the rule for a machine of a site; `names` are those of its Host block, if any."""
+    revoked = tuple(revoked_fingerprints(site))
+    return KeyRule(site.site, port, tuple(names), revoked, tuple(revoked_lines(site)))
+
+
 def host_key_settings(pinned: Pins | None, rule: "KeyRule") -> list[tuple[str, str]]:
     """Return the settings that make ssh accept the pinned keys only, or ask if nothing is pinned.
 
@@ -78,7 +102,11 @@ def host_key_settings(pinned: Pins | None, rule: "KeyRule") -> list[tuple[str, s
     as lines of known_hosts. An older client ignores the command and refuses the host.
     """
     if pinned is None:
-        return [("StrictHostKeyChecking", "ask")]
+        settings = [("StrictHostKeyChecking", "ask")]
+        if rule.revoked:
+            settings.append(("FingerprintHash", "sha256"))
+            settings.append(("KnownHostsCommand", _in_shell(_revocation(rule))))
+        return settings
     settings = []
     if pinned.algorithms:
         settings.append(("HostKeyAlgorithms", pinned.algorithms))
@@ -104,6 +132,35 @@ class KeyRule:
     port: int
     names: tuple[str, ...] = ()
     """The names and patterns of its Host block, if ssh reads the settings from one."""
+    revoked: tuple[str, ...] = ()
+    """The fingerprints of the keys that the site has revoked."""
+    revoked_lines: tuple[str, ...] = ()
+    """The lines of known_hosts for those that the spec has whole."""
+
+    @property
+    def own_names(self) -> str:
+        """The names as a pattern of the shell."""
+        return "|".join(name for name in self.names if not name.startswith("!"))
+
+
+def _revocation(rule: KeyRule) -> list[str]:
+    """Return the commands that revoke keys, of which ssh accepts none (sshd(8), `@revoked`)."""
+    if not rule.revoked:
+        return []
+    commands = [f'echo "{line}"' for line in rule.revoked_lines]
+    refusal = (
+        f'echo "gen: {rule.site}: the key that $0 offers is revoked; do not log in: '
+        f'gen show {rule.site}" >&2; echo "@revoked * $1 $2"'
+    )
+    if rule.own_names:
+        # With StrictHostKeyChecking off, ssh would only warn; see _command.
+        refusal += f'; case "$5" in {rule.own_names}) ;; *) kill $PPID;; esac'
+    commands.append(f'case "$3" in {"|".join(rule.revoked)}) {refusal}; exit;; esac')
+    return commands
+
+
+def _in_shell(script: Iterable[str]) -> str:
+    return f"/bin/sh -c '{'; '.join(script)}' %H %t %K %f %I %n"
 
 
 def _command(pinned: Pins, rule: KeyRule) -> str:
@@ -112,7 +169,7 @@ def _command(pinned: Pins, rule: KeyRule) -> str:
     Its arguments are the host's name for known_hosts ($0), the key's type ($1), base64 ($2) and
     fingerprint ($3), the reason of the question ($4) and the name that the user typed ($5).
     """
-    script = []
+    script = _revocation(rule)
     if pinned.fingerprints:
         accepted = "|".join(pinned.fingerprints)
         script.append(f'case "$3" in {accepted}) echo "$0 $1 $2"; exit;; esac')
@@ -128,14 +185,13 @@ def _command(pinned: Pins, rule: KeyRule) -> str:
     unpinned = f'case "$4" in HOSTNAME) {message};; esac'
     certificate = f"*{CERTIFICATE_SUFFIX}) ;; " if pinned.authorities else ""
     script.append(f'case "$1" in NONE*) exit;; {certificate}*) {unpinned};; esac')
-    names = "|".join(name for name in rule.names if not name.startswith("!"))
-    if names:
+    if rule.own_names:
         # With CanonicalizeHostname, ssh reads its files for the typed name first. If only the
         # canonical name is the site's, a `Host *` of the user's has set StrictHostKeyChecking and
         # UserKnownHostsFile by then, and ssh could accept the key nevertheless.
-        script.append(f'case "$5" in {names}) exit;; esac')
+        script.append(f'case "$5" in {rule.own_names}) exit;; esac')
         if pinned.authorities:
             signers = " ".join(f"-e {fingerprint(ca.key)}" for ca in pinned.authorities)
             script.append(f'echo "$1 $2" | ssh-keygen -L -f - | grep -qF {signers} && exit')
         script.append("kill $PPID")
-    return f"/bin/sh -c '{'; '.join(script)}' %H %t %K %f %I %n"
+    return _in_shell(script)

@@ -47,6 +47,8 @@ class InstalledSite:
     site_status: str
     """`active`, `retiring` or `retired`, as the present spec says."""
 
+    revoked_keys: tuple[str, ...] = ()
+    """The keys that ssh refuses at the site because they are revoked, each with the reason."""
     machine: str | None = None
     """What differs on this machine from the site's files: where shared connections are."""
 
@@ -78,9 +80,19 @@ def _installed_site(home: Path, site_lock: Lock, config: bytes) -> InstalledSite
         changed_keys=changed_keys,
         read_by_ssh=unread is None,
         config_problem=unread or _edited_block(site_lock, config),
+        revoked_keys=tuple(_revoked_keys(home, site_lock)),
         machine=_machine_message(home, site_lock),
         site_status=_site_status(home, site_lock),
     )
+
+
+def _revoked_keys(home: Path, site_lock: Lock) -> Iterator[str]:
+    path = paths.installed_ssh_config(site_lock.site)
+    file = reader.actual(home, [path], fenced=False).get(path)
+    start = f"# {paths.REVOKED}"
+    for line in (file.content if file else b"").decode(errors="replace").splitlines():
+        if line.startswith(start):
+            yield formatting.printable(line.removeprefix(start))
 
 
 def _machine_message(home: Path, site_lock: Lock) -> str | None:
@@ -212,6 +224,8 @@ def status_lines(site: InstalledSite) -> Iterator[str]:
         yield f"  {_reason(site)}: gen install {site.site}{_force(site)}"
     if site.config_problem:
         yield f"  {site.config_problem}"
+    for key in site.revoked_keys:
+        yield f"  REVOKED   {key}"
     if site.machine:
         yield f"  {site.machine}"
     if site.site_status != "active":

@@ -70,6 +70,17 @@ def host_key_findings(
     A certificate of a pinned authority is proof whatever the key is. A machine with a pinned key
     needs no certificate.
     """
+    revoked = host_key_policy.revoked_fingerprints(site)
+    for line in offered.keys:
+        value = fingerprint(line)
+        if value in revoked:
+            yield ProbeFinding(
+                Kind.HOST_KEY,
+                "revoked_keys",
+                f"{value} is revoked: {revoked[value]}",
+                f"{host_name} offers {value}",
+                "do not log in: whoever has the private key can pose as this machine",
+            )
     name = _pinned_name(site, entry)
     if name is None:
         return

@@ -193,3 +193,16 @@ class HostKeys(Fact):
     """Whole public keys (`TYPE BASE64`)."""
     authorities: Several[HostAuthority] = ()
     """Keys that sign host keys."""
+
+
+class RevokedKeys(Fact):
+    """Host keys or authorities that nobody may trust any more. ssh refuses them at every machine of the site."""
+
+    source: Annotated[Several[Label], Field(min_length=1), Meta(weight=Weight.PROSE)]
+    """Names of entries in `sources`; revoked keys need at least one."""
+    reason: Text
+    """Why they are revoked (the private key was published)."""
+    fingerprints: Several[Fingerprint] = ()
+    """Fingerprints of host keys."""
+    keys: Several[PublicKey] = ()
+    """Whole public keys, of hosts or authorities (`TYPE BASE64`)."""

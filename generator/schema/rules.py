@@ -14,6 +14,7 @@ from generator.schema.hosts import HostKeys
 from generator.schema.site import SiteSpec
 from generator.schema.slurm import Request
 from generator.schema.text_types import seconds, walltime_seconds
+from generator.ssh.keys import fingerprint
 from generator.ssh.patterns import matches
 
 _MOST_MACHINES = 300  # the rules compare each name with every pattern
@@ -178,6 +179,25 @@ def _host_keys_belong_to_hosts(site: SiteSpec) -> Iterator[Fault]:
         yield from _authorities_sign_for_hosts(site, name, keys)
 
 
+def _revoked_keys_are_not_pinned(site: SiteSpec) -> Iterator[Fault]:
+    pinned: dict[str, str] = {}
+    for name, keys in site.host_keys.items():
+        for values in keys.fingerprints.values():
+            pinned.update(dict.fromkeys(values, name))
+        for key in (*keys.keys, *(authority.key for authority in keys.authorities)):
+            pinned[fingerprint(key)] = name
+    for name, revoked in site.revoked_keys.items():
+        revoked_values = (*revoked.fingerprints, *map(fingerprint, revoked.keys))
+        if not revoked_values:
+            yield Fault(("revoked_keys", name), "has no key; give fingerprints or keys")
+        for value in revoked_values:
+            if value in pinned:
+                message = (
+                    f"{value} is revoked, but host_keys.{pinned[value]} pins it; delete the pin"
+                )
+                yield Fault(("revoked_keys", name), message)
+
+
 def _authorities_sign_for_hosts(site: SiteSpec, name: str, keys: HostKeys) -> Iterator[Fault]:
     if not keys.authorities:
         return
@@ -331,6 +351,7 @@ _RULES: tuple[Callable[[SiteSpec], Iterator[Fault]], ...] = (
     _compute_patterns_exclude_login_hosts,
     _compute_patterns_are_in_one_group,
     _host_keys_belong_to_hosts,
+    _revoked_keys_are_not_pinned,
     _qos_limits_belong_to_partitions,
     _requests_fit_the_queues,
     _submit_hosts_exist,

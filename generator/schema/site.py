@@ -8,7 +8,7 @@ from pydantic import Field
 from generator.schema.auth import Auth
 from generator.schema.base import Day, Fact, Model, Source
 from generator.schema.batch import Batch, Scheduler
-from generator.schema.hosts import Compute, Host, HostKeys, JobEntry, Machine
+from generator.schema.hosts import Compute, Host, HostKeys, JobEntry, Machine, RevokedKeys
 from generator.schema.launchers import Ray, Spark
 from generator.schema.meta import Meta, Weight
 from generator.schema.slurm import Slurm
@@ -95,6 +95,8 @@ class SiteSpec(Model):
     """Aliases that start a Slurm job and log in to it."""
     host_keys: Annotated[Mapping[Slug, HostKeys], Meta(weight=Weight.TRUST)] = {}
     """Host keys of the machines, by a name for each set."""
+    revoked_keys: Annotated[Mapping[Slug, RevokedKeys], Meta(weight=Weight.TRUST)] = {}
+    """Host keys and authorities that ssh must refuse, by a name for each incident."""
     auth: Annotated[Auth, Meta(weight=Weight.TRUST)]
     """Login method."""
     multiplexing: Annotated[

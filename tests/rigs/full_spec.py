@@ -8,6 +8,7 @@ AUTHORITY = (
     "AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBADeLjSj4J0MFrdxdn9M/mcZi1fqKnQB6ZHj"
     "ysUlontzFXI9PVoxPjYqMDDO0hM6IM6NCnkiiFqveEvSoXDnGWI="
 )
+REVOKED_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
 FACT = {"source": ["doc"], "checked": "2026-01-02"}
 
 # Every auth method with every field. Each is the method of the site in one of the documents that
@@ -145,6 +146,15 @@ SPEC: dict[str, Any] = {
             "keys": [KEY],
             "authorities": [{"hosts": "*.example.org", "key": AUTHORITY}],
             "note": "A note on the host keys",
+        }
+    },
+    "revoked_keys": {
+        "leaked": {
+            "source": ["doc"],
+            "reason": "The private key was published",
+            "fingerprints": ["SHA256:JPGCAfbWYJpQqJzA2qD9rppHZYgrH9ol5156/YruoZg"],
+            "keys": [REVOKED_KEY],
+            "note": "A note on the revoked keys",
         }
     },
     "slurm": {

@@ -44,10 +44,15 @@ def pinned(*hosts: str, **keys: Any) -> dict[str, Any]:
     return {"source": "doc", "hosts": list(hosts), **(keys or {"fingerprints": {"ed25519": ONE}})}
 
 
-def accepting(*fingerprints: str) -> str:
+def accepting(names: str, *fingerprints: str) -> str:
     """Return the command by which ssh accepts keys with these fingerprints and no others."""
-    script = f'case "$3" in {"|".join(fingerprints)}) echo "$0 $1 $2";; esac'
-    return f"/bin/sh -c '{script}' %H %t %K %f"
+    script = (
+        f'case "$3" in {"|".join(fingerprints)}) echo "$0 $1 $2"; exit;; esac; '
+        'case "$1" in NONE*) exit;; *) case "$4" in HOSTNAME) echo "gen: hpc: the key that $0 '
+        'offers is not one of the pinned keys; compare them: gen status hpc --live" >&2;; esac;; '
+        f'esac; case "$5" in {names}) exit;; esac; kill $PPID'
+    )
+    return f"/bin/sh -c '{script}' %H %t %K %f %I %n"
 
 
 def site(**parts: Any) -> SiteSpec:
@@ -445,8 +450,8 @@ HOSTS = [
             },
         },
         {
-            "submit01 KnownHostsCommand": accepting(ONE),
-            "submit02 KnownHostsCommand": accepting(OTHER),
+            "submit01 KnownHostsCommand": accepting("submit01|submit01.unibe.ch", ONE),
+            "submit02 KnownHostsCommand": accepting("submit02|submit02.unibe.ch", OTHER),
         },
         id="nodes without a balancer, keys for each",
     ),
@@ -462,7 +467,9 @@ HOSTS = [
         },
         {
             "leonardo HostKeyAlgorithms": "rsa-sha2-512,rsa-sha2-256",
-            "leo7 KnownHostsCommand": accepting(ONE, OTHER),
+            "leo7 KnownHostsCommand": accepting(
+                "leonardo|login.example.org|leo1|l1.example.org|leo7|l7.example.org", ONE, OTHER
+            ),
         },
         id="a name that stands for nodes with different keys",
     ),
@@ -528,8 +535,8 @@ HOSTS = [
             },
         },
         {
-            "cn-???? KnownHostsCommand": accepting(OTHER),
-            "hpc KnownHostsCommand": accepting(ONE),
+            "cn-???? KnownHostsCommand": accepting("cn-????", OTHER),
+            "hpc KnownHostsCommand": accepting("hpc|hpc.example.org", ONE),
         },
         id="compute nodes with keys of their own",
     ),
@@ -582,7 +589,7 @@ HOSTS = [
             },
         },
         {
-            "transit KnownHostsCommand": accepting(OTHER),
+            "transit KnownHostsCommand": accepting("transit|transit.example.org", OTHER),
             "known_hosts": f"hpc.example.org {KEY}",
         },
         id="transfer host with keys of its own",

@@ -12,7 +12,7 @@ from generator import paths
 from generator.compiler import compiled_templates, scaffold
 from generator.compiler.account import Account
 from generator.compiler.artifact import Artifact, Owner
-from generator.compiler.host_key_policy import KeyRule, host_key_settings, pins
+from generator.compiler.host_key_policy import host_key_settings, key_rule, pins
 from generator.compiler.renewal_schedule import timed_auth
 from generator.schema.auth import (
     Auth,
@@ -165,7 +165,7 @@ def _trust(account: Account, machine: Machine, percent: str) -> Fields:
     host = machine.host
     auth = account.site.auth_of(host)
     pinned = pins(account, machine.entry)
-    settings = host_key_settings(pinned, KeyRule(account.site.site, host.port)) if pinned else []
+    settings = host_key_settings(pinned, key_rule(account.site, host.port)) if pinned else []
     if isinstance(auth, KerberosAuth):
         settings.append(("GSSAPIAuthentication", "yes"))
         settings.append(("GSSAPIDelegateCredentials", "yes" if auth.delegate else "no"))

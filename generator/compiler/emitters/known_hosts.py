@@ -10,14 +10,14 @@ from generator import paths
 from generator.compiler import compiled_templates
 from generator.compiler.account import Account
 from generator.compiler.artifact import Artifact
-from generator.compiler.host_key_policy import known_hosts_name, trusted
+from generator.compiler.host_key_policy import known_hosts_name, revoked_lines, trusted
 from generator.schema.hosts import Compute, Host, HostKeys
 
 
 def emit(account: Account) -> Iterator[Artifact]:
     """Yield the file, if the spec has trusted whole keys or authorities."""
     site = account.site.site
-    lines: list[str] = []
+    lines = revoked_lines(account.site)
     for keys in account.site.host_keys.values():
         if trusted(account, keys):
             lines += _lines(account, keys)

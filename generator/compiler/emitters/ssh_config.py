@@ -19,10 +19,18 @@ from generator.compiler import compiled_templates
 from generator.compiler.account import Account
 from generator.compiler.artifact import Artifact
 from generator.compiler.connect_hook import match_criteria
-from generator.compiler.host_key_policy import KeyRule, Pins, host_key_settings, pins
+from generator.compiler.host_key_policy import (
+    KeyRule,
+    Pins,
+    host_key_settings,
+    key_rule,
+    pins,
+    revoked_fingerprints,
+)
 from generator.errors import GenError
 from generator.schema.auth import Auth, KerberosAuth, PublicKeyAuth, preferred_authentications
 from generator.schema.hosts import Compute, Host, JobEntry, Keepalive
+from generator.schema.site import SiteSpec
 from generator.ssh.patterns import matches
 
 Setting = tuple[str, str]
@@ -61,7 +69,7 @@ def emit(account: Account) -> Iterator[Artifact]:
         header=paths.header(site),
         title=account.site.title,
         renewed=renewal_criteria,
-        blocks=[*_in_any_case(host_blocks), *host_blocks],
+        blocks=[*_revoked(account.site), *_in_any_case(host_blocks), *host_blocks],
     )
     yield Artifact(
         path=paths.ssh_config(site),
@@ -187,7 +195,7 @@ def _host_settings(account: Account, entry: str, host: Host, names: Iterable[str
     settings += _authentication(account, account.site.auth_of(host))
     if host.forward_agent:
         settings.append(("ForwardAgent", "yes"))
-    rule = KeyRule(account.site.site, host.port, tuple(names))
+    rule = key_rule(account.site, host.port, names)
     return _with_policy(account, settings, pins(account, entry), rule, host.keepalive)
 
 
@@ -212,7 +220,14 @@ def _with_policy(
     """Return settings with those for host keys and for a connection that sessions share."""
     return [
         *settings,
-        *_sharing(account, [*settings, ("StrictHostKeyChecking", repr(pinned))], keepalive),
+        *_sharing(
+            account,
+            [
+                *settings,
+                ("StrictHostKeyChecking", repr((pinned, rule.revoked) if rule.revoked else pinned)),
+            ],
+            keepalive,
+        ),
         # The pins are those of this name. A canonical name could be another one.
         ("CanonicalizeHostname", "no"),
         *host_key_settings(pinned, rule),
@@ -240,7 +255,7 @@ def _compute(account: Account, group: str, nodes: Compute) -> Iterator[Block]:
         ("ProxyJump", through),
         *_authentication(account, account.site.auth_of(nodes)),
     ]
-    rule = KeyRule(account.site.site, nodes.port, nodes.patterns())
+    rule = key_rule(account.site, nodes.port, nodes.patterns())
     settings = _with_policy(account, settings, pins(account, group), rule)
     comments = [f"compute nodes, through {through}"]
     comments += _omission("User", account.missing("{user}"))
@@ -332,6 +347,13 @@ def _policy_digest(policy: Iterable[Setting]) -> str:
     letters = base64.b32encode(hashlib.sha256(repr(settings).encode()).digest()).decode()
     # Some filesystems ignore the case of a name.
     return letters[: paths.POLICY_LETTERS].lower()
+
+
+def _revoked(site: SiteSpec) -> Iterator[Block]:
+    """Yield a comment with the revoked keys, which `gen status` reads too."""
+    reasons = revoked_fingerprints(site)
+    if reasons:
+        yield Block([], comments=[f"{paths.REVOKED}{key}: {why}" for key, why in reasons.items()])
 
 
 def _in_any_case(host_blocks: Iterable[Block]) -> Iterator[Block]:
