@@ -50,6 +50,7 @@ def run(out: Path, *, dry_run: bool, force: bool, as_json: bool, today: date) ->
         # After a merge, git has edited the files: to refuse them would leave no way out.
         edited = [site for site in sites if not site.is_merge]
         refuse_conflicts([(site.directory, site.comparison.changes) for site in edited])
+    _print_inputs(sites)
     backups = set[Path]()
     for site in sites:
         for path in _write(site.comparison):
@@ -59,6 +60,30 @@ def run(out: Path, *, dry_run: bool, force: bool, as_json: bool, today: date) ->
     else:
         _print_summary(sites, backups)
     return 0
+
+
+def _print_inputs(sites: Sequence[_Site]) -> None:
+    """Print what gen takes from the locks: they come from git, and decide where users connect.
+
+    A site is named if one of its files changes, or if its lock has a value that users trust.
+    """
+    for site in sites:
+        comparison = site.comparison
+        inputs = comparison.lock.inputs
+        trusted = [f"--set {override}" for override in inputs.overrides]
+        if inputs.profile.get("accept_unverified"):
+            trusted.append("--accept-unverified")
+        is_changed = any(change.action is not Action.KEEP for change in comparison.changes)
+        if not (trusted or is_changed):
+            continue
+        others = [f"spec {inputs.spec.path}"]
+        for name, value in inputs.profile.items():
+            if name != "accept_unverified":
+                others.append(f"{name} {value}")
+        if inputs.project:
+            others.append(f"project {inputs.project.folder}")
+        values = ", ".join([*trusted, *others])
+        say(f"From {comparison.lock_file.full_path}: {values}")
 
 
 def _read_sites(out: Path, today: date) -> list[_Site]:

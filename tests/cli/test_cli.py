@@ -81,7 +81,11 @@ def test_all_regenerates_every_site_of_a_tree_with_its_recorded_values(
     monkeypatch.setenv("GEN_USER", "somebody else")
     result = gen("site", "--all")
     assert (result.status, files()) == (0, before)
+    # What decides where users connect comes first.
     assert result.err == (
+        "From .gen/musica.lock: spec catalogue:musica, user grace, project musica-pipelines\n"
+        'From a/b/.gen/mila.lock: --set slurm.partition="main", spec catalogue:mila, user ada,'
+        " project mila-pipelines\n"
         "  mode      ssh/musica.conf\n"
         "  new       a/b/.env.mila\n"
         "2 sites regenerated, 2 files changed\n"
