@@ -148,7 +148,7 @@ def review(
 
 
 def render(report: Report, form: str = "text") -> str:
-    """Return a report in one of the formats: text, json, markdown, github, sarif or rdjsonl.
+    """Return a report in one of the formats: text, json, markdown, github, sarif, rdjsonl or codequality.
 
     >>> from generator import Report
     >>> '"findings": []' in render(Report("drift", 1, ()), "json")

@@ -1,5 +1,6 @@
 """The files of CI systems are valid, and the examples in the docs work."""
 
+import json
 import os
 import re
 import shutil
@@ -256,5 +257,9 @@ def test_the_gitlab_script_passes_in_sync_and_keeps_a_patch_of_drift(
     assert not (tmp_path / "gen.patch").exists()
     spec.write_text(text.replace("port: 2222", "port: 2200"))
     assert run_gitlab_script(tmp_path, base) == 1
+    report = json.loads((tmp_path / "gl-code-quality-report.json").read_text())
+    names = [entry["check_name"] for entry in report]
+    assert names[0] == "gen/trust"
+    assert "gen/stale" in names
     # The patch of the artifact must fit the tree that the job saw.
     assert run("git", "apply", "--check", "gen.patch", directory=tmp_path).returncode == 0

@@ -15,6 +15,7 @@ class Format(StrEnum):
     GITHUB = "github"
     SARIF = "sarif"
     RDJSONL = "rdjsonl"
+    CODEQUALITY = "codequality"
 
 
 class FailOn(StrEnum):

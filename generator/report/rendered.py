@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from generator.report import github, json, markdown, rdjsonl, sarif, text
+from generator.report import codequality, github, json, markdown, rdjsonl, sarif, text
 from generator.report.finding import Report
 from generator.report.format import Format
 
@@ -13,6 +13,7 @@ _RENDER: Mapping[Format, Callable[[Report], str]] = {
     Format.GITHUB: github.render,
     Format.SARIF: sarif.render,
     Format.RDJSONL: rdjsonl.render,
+    Format.CODEQUALITY: codequality.render,
 }
 
 

@@ -45,11 +45,11 @@ def _result(finding: Finding, rules: list[str], kind: str) -> dict[str, object]:
         "level": finding.level,
         "message": {"text": full_message(finding)},
         "locations": [{"physicalLocation": location}],
-        "partialFingerprints": {"finding/v1": _fingerprint(finding, kind)},
+        "partialFingerprints": {"finding/v1": fingerprint(finding, kind)},
     }
 
 
-def _fingerprint(finding: Finding, kind: str) -> str:
+def fingerprint(finding: Finding, kind: str) -> str:
     """Return a digest that stays the same while a finding persists, even if its line moves.
 
     A file drifts once for each cause, but a review may say several things about one key: there the

@@ -42,6 +42,20 @@ def rdjsonl_places(text: str) -> list[tuple[str, int]]:
     return places
 
 
+def codequality_places(text: str) -> list[tuple[str, int]]:
+    """Read a report as GitLab does: every entry has these keys, and its fingerprint is its own."""
+    entries = json.loads(text)
+    prints = set()
+    places = []
+    for entry in entries:
+        assert set(entry) == {"description", "check_name", "fingerprint", "severity", "location"}
+        assert entry["severity"] in ("info", "minor", "major", "critical", "blocker")
+        prints.add(entry["fingerprint"])
+        places.append((entry["location"]["path"], entry["location"]["lines"]["begin"]))
+    assert len(prints) == len(entries)
+    return places
+
+
 def github_places(text: str) -> list[tuple[str, int, str]]:
     places = []
     for line in text.splitlines():

@@ -11,7 +11,14 @@ from typing import Any
 import pytest
 import transcript
 from history import HISTORIES, git
-from report_readers import REPORT, fingerprints, github_places, rdjsonl_places, sarif_places
+from report_readers import (
+    REPORT,
+    codequality_places,
+    fingerprints,
+    github_places,
+    rdjsonl_places,
+    sarif_places,
+)
 from running import Gen
 from transcript import Step
 
@@ -75,6 +82,7 @@ def test_every_format_reports_the_same_and_is_valid_for_its_readers(
     locations = [(item["path"], item["line"]) for item in findings]
     assert sarif_places(results[Format.SARIF].out) == locations
     assert rdjsonl_places(results[Format.RDJSONL].out) == locations
+    assert codequality_places(results[Format.CODEQUALITY].out) == locations
     assert [entry[:2] for entry in github_places(results[Format.GITHUB].out)] == locations
     assert len(set(fingerprints(results[Format.SARIF].out))) == len(findings)
     for item in findings:

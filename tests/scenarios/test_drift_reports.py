@@ -23,6 +23,7 @@ SUFFIXES = {
     Format.GITHUB: "txt",
     Format.SARIF: "sarif",
     Format.RDJSONL: "jsonl",
+    Format.CODEQUALITY: "json",
 }
 
 

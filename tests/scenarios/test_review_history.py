@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 import transcript
 from history import OTHER_KEY, commit, fingerprint, git, line_of, replace, shell, spec
-from report_readers import REPORT, fingerprints, github_places, rdjsonl_places, sarif_places
+from report_readers import (
+    REPORT,
+    codequality_places,
+    fingerprints,
+    github_places,
+    rdjsonl_places,
+    sarif_places,
+)
 from running import Gen
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.single_file import SingleFileSnapshotExtension
@@ -23,6 +30,7 @@ SUFFIXES = {
     Format.GITHUB: "txt",
     Format.SARIF: "sarif",
     Format.RDJSONL: "jsonl",
+    Format.CODEQUALITY: "json",
 }
 
 Step = tuple[str, str]
@@ -277,6 +285,8 @@ def test_every_format_of_a_review_is_valid_for_its_readers(reading_gen: Gen) -> 
     assert [annotation[:2] for annotation in github] == places
     assert sarif_places(reading_gen("review", "main", "--format", "sarif").out) == places
     assert rdjsonl_places(reading_gen("review", "main", "--format", "rdjsonl").out) == places
+    entries = reading_gen("review", "main", "--format", "codequality").out
+    assert codequality_places(entries) == places
 
 
 def test_annotations_of_a_review_point_at_the_lines_of_the_spec(reading_gen: Gen) -> None:
