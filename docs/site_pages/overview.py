@@ -1,6 +1,7 @@
 """The page with the table of all sites."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from generator.schema.batch import SCHEDULER_NAMES
@@ -27,6 +28,7 @@ def _lines(sites: Sequence[SiteSpec]) -> Iterator[str]:
         yield f"{key}: {json.dumps(value)}"
     yield from ["---", "", "# Sites", ""]
     yield f"The catalogue has {len(sites)} sites. The name of each site links to its page."
+    yield from ["", *_counts(sites)]
     yield from ["", '<div class="sites" markdown="1">', ""]
     yield from table(HEADINGS, [_row(site) for site in sites])
     yield from ["</div>", ""]
@@ -34,6 +36,19 @@ def _lines(sites: Sequence[SiteSpec]) -> Iterator[str]:
     yield "others. *Unverified* keys come from a weak source. gen pins them only for users who compared"
     yield "them (`--accept-unverified`). If the kind of **GPU** is missing, the spec names none; the notes"
     yield "on the page of the site may. Countries are those of ISO 3166."
+
+
+def _counts(sites: Sequence[SiteSpec]) -> Iterator[str]:
+    """Yield how far the catalogue is to be believed: the host keys, and the day of the newest source."""
+    kinds = Counter(host_keys(site) for site in sites)
+    years: Counter[str] = Counter()
+    for site in sites:
+        days = [source.checked for source in site.sources.values() if source.checked]
+        years[str(max(days).year) if days else "no date"] += 1
+    by_kind = ", ".join(f"{text(kind)} {number}" for kind, number in kinds.most_common())
+    by_year = ", ".join(f"{year} {number}" for year, number in sorted(years.items(), reverse=True))
+    yield f"Host keys, by number of sites: {by_kind}."
+    yield f"Newest source of a site: {by_year}."
 
 
 def _row(site: SiteSpec) -> list[str]:
