@@ -265,6 +265,7 @@ def _mapping(key: Decoder, item: Decoder) -> Decoder:
 
 
 def _record(kind: Any, strict: bool) -> Decoder:
+    # Resolves annotations that are text, as forward references are.
     hints = get_type_hints(kind)
     decoders = {field.name: _decoder(hints[field.name], strict) for field in fields(kind)}
     required = [
@@ -282,6 +283,8 @@ def _record(kind: Any, strict: bool) -> Decoder:
                 values[name] = _below(name, decoders[name], item)
             elif strict:
                 raise _at(name, _MismatchError("there is no such key"))
+        # After the unknown keys: a misspelt key is then reported by its own name, and not as the
+        # absence of another.
         for name in required:
             if name not in values:
                 raise _at(name, _MismatchError("is missing"))

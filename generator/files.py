@@ -60,6 +60,7 @@ def read_regular(path: Path, limit: int = SIZE_LIMIT) -> bytes:
     """
     with open_regular(path) as file:
         content = file.read(limit + 1)
+    # One byte more than the limit was read, so a file of exactly the limit passes.
     if len(content) > limit:
         raise GenError(f"{path}: is larger than {limit // 1024} KiB")
     return content

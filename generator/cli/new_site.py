@@ -18,6 +18,7 @@ from generator.loading.validate import SpecError
 from generator.schema.names import SLUG
 from generator.workspace import writer
 
+# As comments, since the spec is valid without them and the user has to look them up first.
 _REST = """
 # Next, from the cluster's own documentation: host keys, compute nodes, queues.
 # host_keys:
@@ -124,6 +125,7 @@ def _questions(site: str, answers: list[SpecChange]) -> Iterator[Question]:
     The method is known by then: it is the last question of every site.
     """
     for question in _FOR_ALL_SITES:
+        # The usual host has the name of the site as its alias.
         yield replace(question, key=question.key.replace("{site}", site))
     for answer in answers:
         if answer.keys == ("auth", "method"):

@@ -38,6 +38,7 @@ def complete_alias(incomplete: str) -> list[str]:
     """Return the aliases of the user's ssh configuration that start with some letters."""
     from generator.ssh.config_aliases import aliases
 
+    # The user's file alone: that of the system rarely has hosts, and completion must be fast.
     config = Path.home() / ".ssh" / "config"
     return [alias for alias in aliases(config) if alias.startswith(incomplete)]
 
@@ -302,6 +303,7 @@ def user_values(
         "email": email,
         "identity_file": identity_file,
         "account": account,
+        # A switch that is not given must not override a profile that sets it.
         "accept_unverified": accept_unverified or None,
     }
 

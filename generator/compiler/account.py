@@ -54,6 +54,7 @@ class Account:
         """
         if not isinstance(auth, WithKey):
             return None
+        # A host with a login of its own often uses the site's key too.
         usual = self.site.auth.key if isinstance(self.site.auth, WithKey) else auth.key
         if self.profile.identity_file and auth.key == usual:
             return self.profile.identity_file
@@ -66,4 +67,5 @@ class Account:
         if not isinstance(auth, StepAuth | CommandCertificateAuth):
             return None
         key = self.key(auth)
+        # ssh itself looks for a certificate there (ssh_config(5), CertificateFile).
         return f"{key}-cert.pub" if key else None

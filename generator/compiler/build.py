@@ -40,6 +40,8 @@ def account(
     profile = _profile(inputs.profile)
     document = yaml_document.parse(inputs.spec.content, str(inputs.spec.path))
     data = document.data()
+    # Later changes win: the option is nearer to the user than the profile, and a variable of a
+    # renewal nearer still.
     changes = _profile_changes(profile, str(data.get("site")))
     changes += [overrides.change(text) for text in inputs.changes]
     changes += more_changes(data)

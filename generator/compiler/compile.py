@@ -110,5 +110,6 @@ def _unpinned(account: Account) -> Iterator[Unpinned]:
     for name, keys in site.host_keys.items():
         if trusted(account, keys):
             continue
+        # Two sources may be weak for the same reason.
         reasons = sorted({site.sources[source].weak or "" for source in keys.source})
         yield Unpinned(name, ", ".join(reasons), site.docs or "the site's own documentation")

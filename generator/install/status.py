@@ -116,6 +116,7 @@ def _reason_not_read(site: str, config: bytes) -> str | None:
     restriction: Line | None = None
     for line in lines(config):
         if line.keyword in ("host", "match"):
+            # Both restrict nothing: a line below them is for every host again.
             restriction = None if line.arguments in (("*",), ("all",)) else line
         elif line.keyword == "include" and INCLUDED in line.arguments:
             if restriction is None:
@@ -135,6 +136,7 @@ def _edited_block(site_lock: Lock, config: bytes) -> str | None:
     try:
         blocks = managed_blocks(config, name)
     except GenError as error:
+        # One problem fits into a line of the status; gen install prints all.
         return str(error).splitlines()[0]
     written = site_lock.files[path].sha256 if path in site_lock.files else ""
     for block in blocks:
@@ -154,6 +156,8 @@ def _drift(home: Path, site_lock: Lock) -> Iterator[InstalledDrift]:
             yield InstalledDrift(_name(path), "missing")
         elif digest(actual.content) != written.sha256:
             yield InstalledDrift(_name(path), "edited")
+        # Here the whole mode counts: in a home directory no checkout changes it, and ssh refuses a
+        # file that others can write.
         elif f"{actual.mode:04o}" != written.mode:
             yield InstalledDrift(_name(path), "mode")
 

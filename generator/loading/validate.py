@@ -56,6 +56,7 @@ def problems_in(error: GenError, source: str) -> tuple[Problem, ...]:
     """Return the problems of a document that could not be loaded, one at least."""
     if isinstance(error, SpecError):
         return error.problems
+    # A library prints its errors as text, with the line in front.
     if location := _LOCATION.fullmatch(str(error)):
         return (Problem(location["source"], int(location["line"]), "", location["message"]),)
     return (Problem(source, None, "", str(error).removeprefix(f"{source}: ")),)

@@ -120,6 +120,7 @@ class _Variables:
     def get(self, name: str) -> str | None:
         """Return a value; an empty one and `null` count as not set."""
         value = self.environment.get(f"{self.prefix}_{name}", "").strip()
+        # `jq -r` prints null for a missing value, which scripts then export.
         return None if value in ("", "null") else value
 
 
@@ -177,6 +178,7 @@ def _spec_value(name: str, value: str) -> object:
         return f"{value}m"
     if name == "AUTHENTIK_TOKEN_EXPIRES_DAYS" and value.isdecimal():
         return int(value)
+    # step and openssl print it in either case; a spec has it in lowercase.
     if name == "STEP_FINGERPRINT":
         return value.lower()
     return value
@@ -189,6 +191,7 @@ def _with_command(
     arguments = []
     for argument in auth.command:
         _require(own_account, argument)
+        # The command runs without a shell (execve(2)), which alone would expand the tilde.
         if argument.startswith("~/"):
             argument = str(_path(argument))
         arguments.append(argument)
@@ -252,6 +255,7 @@ def _check_intent(variables: _Variables) -> None:
 
 
 def _rotation_skew(variables: _Variables) -> int:
+    # A week leaves time to notice that rotations fail, since the app password still works.
     days = variables.get("AUTHENTIK_REFRESH_SKEW_DAYS") or str(_ROTATION_SKEW)
     if not days.isdecimal():
         raise GenError(

@@ -97,6 +97,7 @@ def sites() -> list[str]:
     """Return the sites that have a timer or a renewal on this machine."""
     home = Path.home()
     names = set()
+    # Also the record of a renewal: a user may renew with cron, and have no timer of gen.
     for directory, start, end in paths.RENEWAL_TRACES:
         for path in (home / directory).glob(f"{start}*{end}"):
             names.add(path.name.removeprefix(start).removesuffix(end))

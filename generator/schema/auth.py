@@ -51,6 +51,7 @@ class KeyboardAuth(Fact):
     method: Literal["keyboard"]
     asks: Several[Prompt]
     """Prompts of the site, in order."""
+    # keyboard-interactive first: PAM asks for a second factor only there.
     prefer: Several[Literal["keyboard-interactive", "password"]] = (
         "keyboard-interactive",
         "password",

@@ -41,6 +41,7 @@ def key_blob(line: str | bytes) -> bytes:
         ValueError: the line is not a public key, or the key is of another type than the line says.
     """
     text = line.decode(errors="replace") if isinstance(line, bytes) else line
+    # Only the first line: ssh reads no more of a .pub file.
     words = text.partition("\n")[0].split()
     if len(words) < 2:
         raise ValueError("is not a public key")

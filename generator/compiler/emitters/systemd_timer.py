@@ -40,6 +40,7 @@ def calendar(period: int) -> str:
 
     The period is in seconds and divides a minute, an hour or a day.
     """
+    # In UTC, so that no check is skipped or doubled when the clock changes to summer time.
     if period < 60:
         return f"*-*-* *:*:00/{period} UTC"
     if period < 3600:
