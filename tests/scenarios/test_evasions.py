@@ -25,6 +25,14 @@ SOON = date.today() + timedelta(days=30)
 LATER = SOON + timedelta(days=30)
 EVIL_SPEC = "sed 's/aster.example/aster.evil/g' site_specs/aster.yaml"
 AGAIN = "gen site {} --user ada --no-project --force"
+AS_ADA = "git -c user.name=Ada -c user.email=ada@example.org"
+ADD_SUBMODULE = f"""\
+git init -q ../library; mv site_specs/aster.yaml ../library
+{AS_ADA} -C ../library add -A; {AS_ADA} -C ../library commit -qm Specs
+git -c protocol.file.allow=always submodule --quiet add ../library lib"""
+CHANGE_SUBMODULE = f"""\
+sed -i 's/login.aster.example/login.aster.evil/' lib/aster.yaml
+{AS_ADA} -C lib commit -qam Better"""
 MILA_OF_A_FORMER_GEN = (
     "gen site mila --user ada --no-project",
     "sed -i 's/login.server.mila.quebec/former.server.mila.quebec/g' .gen/mila.lock",
@@ -241,6 +249,16 @@ EVASIONS = {
             f"sed 's/login.server.mila/evil.server.mila/g' {CATALOGUE}/mila.yaml > site_specs/mila.yaml",
         ),
         "host mila: host changed, compared with the site of the catalogue that this overrides",
+    ),
+    "spec in a submodule": Evasion(
+        (CHANGE_SUBMODULE,),
+        "login.aster.example → login.aster.evil",
+        before=(ADD_SUBMODULE, AGAIN.format("./lib/aster.yaml")),
+    ),
+    "submodule moved": Evasion(
+        (CHANGE_SUBMODULE,),
+        "lib: the submodule moved to another commit",
+        before=(ADD_SUBMODULE, AGAIN.format("./lib/aster.yaml")),
     ),
     # Our own ideas.
     "directory for ssh becomes a link": Evasion(
