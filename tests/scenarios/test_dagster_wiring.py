@@ -35,6 +35,8 @@ PROJECT = Project(PurePosixPath(), "all_sites")
 # Keywords as `ssh -G` prints them.
 ADDRESS = ("hostname", "port", "user")
 KEY = ("identityfile", "identitiesonly", "certificatefile")
+# The end of the command that only a Host block needs: dagster-slurm types no other name.
+_OTHER_NAMES = re.compile(r"""; case "\$5" in [^)]*\) exit;; esac.*; kill \$PPID(?=')""")
 TRUST = ("stricthostkeychecking", "userknownhostsfile", "globalknownhostsfile", "knownhostscommand")
 
 PRINT_COMMANDS = """
@@ -176,7 +178,11 @@ def relevant(settings: Settings, of_ssh: Settings) -> dict[str, list[str] | None
         keywords += KEY
     if of_ssh["stricthostkeychecking"] == ["true"]:
         keywords += TRUST
-    return {keyword: settings.get(keyword) for keyword in keywords}
+    values = {keyword: settings.get(keyword) for keyword in keywords}
+    if "knownhostscommand" in values:
+        commands = values["knownhostscommand"] or []
+        values["knownhostscommand"] = [_OTHER_NAMES.sub("", command) for command in commands]
+    return values
 
 
 def seeds() -> Iterator[Artifact]:

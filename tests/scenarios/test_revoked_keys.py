@@ -1,13 +1,17 @@
 """ssh refuses the host keys and authorities that a spec names as revoked."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from running import Gen
 from sshd import PROGRAMS, Rig, SshServer, host_key_refused, logged_in, site
 
 pytestmark = pytest.mark.system
+
+KEY = "SHA256:gfXZzaPiaYHcrPqzHvBi6v+BWRS/lXOS/zAjOKeoBJg"
+Spec = Callable[[Mapping[str, Any]], Path]
 
 
 @pytest.fixture
@@ -93,3 +97,42 @@ def test_a_revoked_key_is_refused_under_a_canonical_name_without_checks(rig: Rig
     )
     assert rig.login(canonical, "login").returncode != 0
     assert server.logins() == []
+
+
+def test_install_status_and_show_name_the_revoked_keys(gen: Gen, spec_file: Spec) -> None:
+    spec = spec_file(
+        {
+            "site": "rig",
+            "title": "A cluster",
+            "sources": {"test": {"ref": "made by the test"}},
+            "hosts": {"rig": {"host": "login.example.org"}},
+            "auth": {"method": "publickey"},
+            "revoked_keys": revoked(fingerprints=KEY),
+        }
+    )
+    assert gen("install", str(spec), "--yes").status == 0
+    status = gen("status", "rig").out
+    assert f"  REVOKED   {KEY}: the private key was published\n" in status
+    shown = gen("show", str(spec)).out
+    assert "REVOKED KEYS (ssh refuses them)\n" in shown
+    assert KEY in shown
+
+
+def test_a_key_is_not_both_pinned_and_revoked(gen: Gen, spec_file: Spec) -> None:
+    spec = spec_file(
+        {
+            "site": "rig",
+            "title": "A cluster",
+            "sources": {"test": {"ref": "made by the test"}},
+            "hosts": {"rig": {"host": "login.example.org"}},
+            "host_keys": {
+                "login": {"hosts": "rig", "source": "test", "fingerprints": {"ed25519": KEY}}
+            },
+            "auth": {"method": "publickey"},
+            "revoked_keys": revoked(fingerprints=KEY),
+        }
+    )
+    result = gen("validate", str(spec))
+    assert result.status != 0
+    message = f"revoked_keys.leaked: {KEY} is revoked, but host_keys.login pins it; delete the pin"
+    assert message in result.out + result.err
