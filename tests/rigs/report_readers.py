@@ -58,7 +58,16 @@ def codequality_places(text: str) -> list[tuple[str, int]]:
 
 def github_places(text: str) -> list[tuple[str, int, str]]:
     places = []
-    for line in text.splitlines():
+    lines = text.splitlines()
+    for number, line in enumerate(lines):
+        # GitHub shows ten annotations of a level; the tenth counts those that are only in the log.
+        summary = re.fullmatch(r"::(\w+) title=gen%3A (\d+) more::\2 more findings .+", line)
+        if summary:
+            remaining = [
+                text for text in lines[number + 1 :] if text.startswith(f"::{summary[1]} ")
+            ]
+            assert len(remaining) == int(summary[2])
+            continue
         match = re.fullmatch(r"::(\w+) file=([^,]+),line=(\d+),title=[^,:]+::(.+)", line)
         assert match, line
         places.append((match[2], int(match[3]), match[1]))
