@@ -192,8 +192,8 @@ def _show_trust(selected: Iterable[_Selection], request: _Request) -> None:
         listed = "\n".join(f"  {change}" for change in changes)
         if spec != previous.inputs.spec.path and request.consent.yes:
             raise GenError(
-                f"{name}: is installed from {previous.inputs.spec.path}, and {spec} changes what it "
-                f"is trusted with:\n{listed}\nNothing was written. To allow this, run gen install "
+                f"{name}: is installed from {previous.inputs.spec.path}, and {spec} changes what it"
+                f" is trusted with:\n{listed}\nNothing was written. To allow this, run gen install "
                 f"in a terminal without --yes, or first: gen uninstall {name}"
             )
         say(f"{name}, from {spec}, changes what it is trusted with:\n{listed}")

@@ -131,7 +131,10 @@ def recorded_inputs(
 
 
 def _resolved(recorded_path: str, compilation: Compilation) -> tuple[str, ...] | None:
-    """Return the lines of a spec of the catalogue; a revision of the repository has every other spec."""
+    """Return the lines of a spec of the catalogue.
+
+    A revision of the repository has every other spec.
+    """
     if not lock.is_catalogue_path(recorded_path):
         return None
     return lock.spec_lines(compilation.resolved_spec)

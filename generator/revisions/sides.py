@@ -87,7 +87,7 @@ class Side:
     def catalogue_change(
         self, lock_file: ReviewedLock, base: ReviewedLock
     ) -> tuple[SiteSpec, SiteSpec] | None:
-        """Return the site of the catalogue before and now, if it differs from that of a former lock.
+        """Return the site of the catalogue before and now, if it differs from that of the lock.
 
         Raises:
             GenError: one of them has faults, so that they cannot be compared.

@@ -77,7 +77,8 @@ class Host(Fact):
     via: Annotated[Alias | None, Meta(label="jump through")] = None
     """Alias of the host or node to jump through (ProxyJump), which may have a `via` too."""
     proxy: Annotated[JumpCommand | None, Meta(label="command of the jump")] = None
-    """Command on `via` that connects to the machine, if the site allows no ProxyJump: `ssh-proxy %h` (ProxyCommand)."""
+    """Command on `via` that connects to the machine, if the site allows no ProxyJump: `ssh-proxy %h`
+    (ProxyCommand)."""
     nodes: Annotated[Nodes | None, Meta(label="nodes behind it")] = None
     """Machines behind a load balancer."""
     auth: Annotated[Auth | None, Meta(label="login")] = None

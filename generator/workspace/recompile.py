@@ -258,7 +258,7 @@ def _spec(lock_file: LockFile, lock: Lock, within: Path) -> Path | None:
 
 
 def _moved_spec(recorded: RecordedSpec, within: Path) -> Path | None:
-    """Return the spec under its new path, if it was only renamed: one file has exactly its bytes."""
+    """Return the spec under its new path, if it was only renamed: one file has its bytes."""
     candidates = []
     for candidate in sorted(within.rglob("*.yaml")):
         if not files.is_regular(candidate) or not reader.within(candidate, within):
@@ -271,7 +271,7 @@ def _moved_spec(recorded: RecordedSpec, within: Path) -> Path | None:
 
 
 def _recorded_path(lock_file: LockFile, lock: Lock, path: Path) -> str:
-    """Return the path of a spec as the lock records it; the recorded one if it still leads there."""
+    """Return the path of a spec for the lock; the recorded one if it still leads there."""
     recorded = lock.inputs.spec
     if recorded.catalogue_name is not None:
         return recorded.path
