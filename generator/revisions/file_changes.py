@@ -105,12 +105,14 @@ def is_watched(path: str, recorded: Set[str]) -> bool:
 
 def is_lock(path: str) -> bool:
     """Return whether a path is that of a lock."""
-    return PurePosixPath(path).match(str(paths.LOCKS))
+    # A repository has many files, and the text alone rules out nearly all of them.
+    return path.endswith(paths.LOCKS.suffix) and PurePosixPath(path).match(str(paths.LOCKS))
 
 
 def is_accepted_list(path: str) -> bool:
     """Return whether a path is that of a list of accepted drift."""
-    return PurePosixPath(path).match(str(paths.ACCEPTED_DRIFT))
+    is_named_so = path.endswith(paths.ACCEPTED_DRIFT.name)
+    return is_named_so and PurePosixPath(path).match(str(paths.ACCEPTED_DRIFT))
 
 
 def file_changes(changes: list[ChangedFile], explanation: Explanation) -> Iterator[Finding]:
