@@ -200,6 +200,10 @@ def ssh_config(content: str) -> object:
         if keyword == "ProxyCommand":
             # The command of a jump may name the address of the machine.
             line_signs = [sign for sign in line_signs if sign not in ("%h", "%p")]
+        if keyword == "KnownHostsCommand":
+            # `case "$5" in NAME|NAME)` has as many names as the block, which leaves negations out.
+            value = re.sub(r"in [^ ;$|]+(?:\|[^ ;$|]+)*\)", "in NAMES)", value)
+            line_signs = signs(value)
         lines.append((keyword, number, line_signs))
     return lines
 
@@ -531,7 +535,14 @@ def test_ssh_reads_a_hostile_text_as_one_value(
     before = ssh_settings(site, tmp_path)
     after = ssh_settings(parsed(with_text(site, valid, hostile)), tmp_path)
     assert after.keys() == before.keys()
-    different = {key: value for key, value in after.items() if value != before[key]}
+    # The name of a socket holds a digest of the settings with which its connection was opened.
+    sockets = {key: value for key, value in after.items() if key.endswith(" controlpath")}
+    assert all(
+        re.fullmatch(r"\S+/gen-[a-z2-7]{10}-[0-9a-f]{40}|none", path) for path in sockets.values()
+    )
+    different = {
+        key: value for key, value in after.items() if value != before[key] and key not in sockets
+    }
     assert different.items() >= changed.items()
     # Only the keywords of the hostile text differ.
     assert {key.split()[1] for key in different} == {key.split()[1] for key in changed}
