@@ -29,6 +29,7 @@ from generator.revisions.sides import (
     changed_lists,
     changed_project_code,
     differing_specs,
+    refuse_links_out,
     side,
 )
 from generator.revisions.tree import committed, work_tree
@@ -55,6 +56,7 @@ def revision_report(base: str, head: str | None, specs: Path, today: date) -> Re
     git.top()  # refuses a bare repository, where git would list no file and report no change
     old = side(committed(git.fork(base, base_commit, head_commit)), parsed)
     new = side(committed(head_commit) if head else work_tree(), parsed)
+    refuse_links_out(new, directory)
     _refuse_nothing(old, new, specs, base)
     before_paths, after_paths = differing_specs(old, new, directory)
     before, _ = _spec_files(old, before_paths)

@@ -160,13 +160,27 @@ def _refuse_outside(lock_file: ReviewedLock) -> None:
     if recorded.catalogue_name is not None:
         return
     recompile.refuse_absolute(recorded, lock_file.path)
-    # From the top of the repository, since gen may run in one of its directories.
-    from_top = os.path.normpath(f"{git.prefix()}{lock_file.spec}")
-    if from_top.split("/")[0] == "..":
+    if _leaves_repository(lock_file.spec):
         raise GenError(
             f"{lock_file.path}: inputs.spec.path: {recorded.path} leaves the repository;"
             " copy the spec into it, then run: gen site ./site_specs/SITE.yaml --force"
         )
+
+
+def refuse_links_out(reviewed: Side, directory: str) -> None:
+    """Refuse a spec, or the directory of specs, behind a link out of the repository.
+
+    Otherwise the review would call the spec removed, while other commands read what the link leads to.
+    """
+    for path in [directory, *reviewed.specs(directory)]:
+        if _leaves_repository(reviewed.tree.resolved(path)):
+            raise GenError(f"{path}: is a link that leads out of the repository; remove it")
+
+
+def _leaves_repository(path: str) -> bool:
+    # From the top of the repository, since gen may run in one of its directories.
+    from_top = os.path.normpath(os.path.join(git.prefix(), path))  # noqa: PTH118
+    return from_top.startswith("/") or from_top.split("/")[0] == ".."
 
 
 def changed_files(old: Side, new: Side) -> list[ChangedFile]:

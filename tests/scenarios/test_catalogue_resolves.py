@@ -158,10 +158,13 @@ def fill(spec: SiteSpec, text: str) -> str:
 
 
 def host_settings(spec: SiteSpec, entry: str, host: Host) -> dict[str, str | None]:
+    # Some jump hosts forbid forwarding and run a command that connects instead.
+    proxy = f'ssh {host.via} "{host.proxy}"' if host.proxy else None
     return {
         "port": str(host.port),
         "user": fill(spec, host.user),
-        "proxyjump": fill(spec, host.via) if host.via else None,
+        "proxyjump": fill(spec, host.via) if host.via and not host.proxy else None,
+        "proxycommand": proxy,
         "forwardagent": "yes" if host.forward_agent else "no",
         "serveraliveinterval": interval(spec, host.keepalive),
         "stricthostkeychecking": strict_checking(spec, entry),
