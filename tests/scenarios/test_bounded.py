@@ -49,6 +49,26 @@ auth: { method: certificate, command: [get-certificate] }
 """
 
 
+# gen, with its peak memory in a file. Linux hands ru_maxrss down to a child, where it would count
+# the memory of pytest; VmHWM is that of gen alone (proc_pid_status(5)). macOS counts in bytes.
+MEASURED_GEN = """
+import atexit, os, re, resource, sys
+
+def write_peak():
+    try:
+        with open("/proc/self/status") as status:
+            peak = int(re.search(r"VmHWM:\\s*([0-9]+)", status.read())[1]) / 1024
+    except OSError:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    with open(os.environ["PEAK"], "w") as file:
+        file.write(str(peak))
+
+atexit.register(write_peak)
+from generator.__main__ import main
+main()
+"""
+
+
 class Ended(NamedTuple):
     """A run of gen that has ended."""
 
@@ -86,11 +106,12 @@ class User:
             "PATH": f"{self.programs}:{os.environ['PATH']}",
             "PYTHONPATH": str(Path(__file__).parents[2]),
             "LC_ALL": "C.UTF-8",
+            "PEAK": str(self.home / "peak"),
             **variables,
         }
         begin = time.monotonic()
         process = subprocess.Popen(
-            [sys.executable, "-m", "generator", *arguments],
+            [sys.executable, "-c", MEASURED_GEN, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -104,13 +125,11 @@ class User:
         assert process.stderr
         with process.stderr as pipe:
             err = pipe.read().decode()
-        _, status, usage = os.wait4(process.pid, 0)
+        process.wait()
         watchdog.cancel()
-        process.returncode = os.waitstatus_to_exitcode(status)
-        # Linux counts in KiB, and macOS in bytes (getrusage(2)).
-        unit = 1024 * 1024 if sys.platform == "darwin" else 1024
         seconds = time.monotonic() - begin
-        return Ended(process.returncode, err, seconds, usage.ru_maxrss / unit)
+        peak = float((self.home / "peak").read_text())
+        return Ended(process.returncode, err, seconds, peak)
 
 
 @pytest.fixture
