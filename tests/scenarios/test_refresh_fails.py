@@ -103,7 +103,7 @@ def fault(status: int, body: bytes = b"", **headers: str) -> Fault:
         ),
         pytest.param(
             fault(200, b'{"access_token": "no JWT"}'),
-            "is not a password or token in one word",
+            "is not one word of ASCII, as a password or token is",
             1,
             id="words",
         ),
