@@ -1,6 +1,6 @@
 """How much the tests repeat: a sample by default, everything with `GEN_TEST_DEPTH=full`.
 
-`.ci/run` sets it. What repeats asks here how often: the examples of hypothesis, mutated documents,
+What repeats asks here how often: the examples of hypothesis, mutated documents,
 tables with a row for each site. A test that takes long however it is cut carries the marker `long`;
 the default run skips it.
 """
