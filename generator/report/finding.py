@@ -63,7 +63,10 @@ def refusals(error: GenError, path: str, site: str) -> list[Finding]:
 
     A line may begin with a file and a line number.
     """
-    return [_refusal(problem, path, site) for problem in str(error).splitlines()]
+    findings = []
+    for problem in str(error).splitlines():
+        findings.append(_refusal(problem, path, site))
+    return findings
 
 
 def _refusal(problem: str, path: str, site: str) -> Finding:
@@ -87,7 +90,10 @@ def _refusal(problem: str, path: str, site: str) -> Finding:
 def counts(report: Report) -> dict[str, int]:
     """Return the number of findings of each rule, in the order of the findings."""
     # Counter keeps the order of the first occurrences.
-    return dict(Counter(finding.rule for finding in report.findings))
+    numbers: Counter[str] = Counter()
+    for finding in report.findings:
+        numbers[finding.rule] += 1
+    return dict(numbers)
 
 
 def summary(report: Report) -> str:

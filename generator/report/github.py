@@ -19,7 +19,9 @@ def render(report: Report) -> str:
 
     If a level has more than GitHub shows, its tenth command counts those that are only in the log.
     """
-    totals = Counter(finding.level for finding in report.findings)
+    totals: Counter[Level] = Counter()
+    for finding in report.findings:
+        totals[finding.level] += 1
     numbers: Counter[Level] = Counter()
     lines = []
     for finding in report.findings:

@@ -112,4 +112,4 @@ def _code(text: str) -> str:
 
 
 def _longest_backticks(text: str) -> int:
-    return max((len(row) for row in re.findall("`+", text)), default=0)
+    return max(map(len, re.findall("`+", text)), default=0)

@@ -10,7 +10,10 @@ _SEVERITIES = {Level.ERROR: "ERROR", Level.WARNING: "WARNING", Level.NOTE: "INFO
 
 def render(report: Report) -> str:
     """Return one line for each finding."""
-    return "\n".join(json.dumps(_diagnostic(finding)) for finding in report.findings)
+    lines = []
+    for finding in report.findings:
+        lines.append(json.dumps(_diagnostic(finding)))
+    return "\n".join(lines)
 
 
 def _diagnostic(finding: Finding) -> dict[str, object]:

@@ -17,4 +17,8 @@ def failing(report: Report, fail_on: FailOn | None) -> list[Finding]:
     rules = _ACCESS_RULES
     if fail_on is FailOn.TRUST:
         rules = _TRUST_RULES
-    return [finding for finding in report.findings if finding.rule in rules]
+    findings = []
+    for finding in report.findings:
+        if finding.rule in rules:
+            findings.append(finding)
+    return findings

@@ -3,19 +3,16 @@
 from generator.errors import GenError
 from generator.loading import validate, yaml_document
 from generator.report.finding import Finding
-from generator.revisions.changes import LEVELS
+from generator.revisions.changes import LEVELS, added_and_removed
 from generator.schema.meta import Weight
 
 
 def accepted_change(path: str, before: bytes | None, after: bytes | None) -> Finding:
     """Return the change of one list; `None` stands for no list."""
-    old, new = _entries(path, before), _entries(path, after)
-    added = [entry for entry in new if entry not in old]
-    removed = [entry for entry in old if entry not in new]
-    details = [f"added {entry}" for entry in added]
-    details += [f"removed {entry}" for entry in removed]
+    base_entries, head_entries = _entries(path, before), _entries(path, after)
+    added, removed = added_and_removed(base_entries, head_entries)
     weight, message = Weight.TRUST, "accepted drift was changed"
-    if not old:
+    if not base_entries:
         message = "accepted drift was added"
     if not added:
         # gen check reports more than before.
@@ -30,7 +27,7 @@ def accepted_change(path: str, before: bytes | None, after: bytes | None) -> Fin
         file=path,
         path=path,
         key=path,
-        details=tuple(details),
+        details=(*added, *removed),
     )
 
 

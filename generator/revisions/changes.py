@@ -1,6 +1,6 @@
 """The changes of specs that matter to the users of a site, the gravest first."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -53,9 +53,10 @@ def spec_changes(
 def catalogue_changes(lock_path: str, base: SiteSpec, head: SiteSpec) -> list[Finding]:
     """Return the changes of a site of the catalogue, which no file of the repository shows."""
     document = yaml_document.parse(b"{}\n", lock_path)
+    base_file = SpecFile(lock_path, document, base)
+    head_file = SpecFile(lock_path, document, head)
     findings = []
-    files = [SpecFile(lock_path, document, site) for site in (base, head)]
-    for finding in _changed_site(*files):
+    for finding in _changed_site(base_file, head_file):
         message = f"{finding.message}, in the catalogue of gen"
         findings.append(replace(finding, message=message))
     return findings
@@ -105,11 +106,10 @@ def _gravity(keys: str) -> int:
 
     Host keys, commands and routes come first, then machines, then ports.
     """
-    first, _, rest = keys.partition(".")
-    last = rest.rpartition(".")[2]
-    if last == "port":
+    parts = keys.split(".")
+    if len(parts) > 1 and parts[-1] == "port":
         return 2
-    is_host = first == "hosts" and (rest.count(".") == 0 or last in ("host", "nodes"))
+    is_host = parts[0] == "hosts" and (len(parts) <= 2 or parts[-1] in ("host", "nodes"))
     # A new or a removed site has no key: many of them would push a changed host key out of sight.
     return 1 if is_host or not keys else 0
 
@@ -136,7 +136,7 @@ def _doubtful_sources(spec: SpecFile, today: date) -> Iterator[Finding]:
         yield _named_finding("unsourced", Level.WARNING, spec, "", message)
     for last_check, places in aged(spec.site, today).items():
         message = f"facts were last checked on {last_check}, more than a year ago"
-        listed = [".".join(keys) for keys in places]
+        listed = list(map(".".join, places))
         yield _named_finding("aged", Level.WARNING, spec, listed[0], message, listed)
 
 
@@ -144,14 +144,14 @@ def _changed_site(base: SpecFile, head: SpecFile) -> Iterator[Finding]:
     before, after = meaning(base.site), meaning(head.site)
     yield from _pin_changes(base, head, before, after)
     for subject in _in_order(after, before):
-        old_block = _without_keys(subject, before.get(subject, {}))
-        new_block = _without_keys(subject, after.get(subject, {}))
-        if old_block and new_block:
-            yield from _fact_changes(head, subject, old_block, new_block)
-        elif new_block:
-            yield _block_change(head, f"{subject} was added", new_block)
-        elif old_block:
-            yield _block_change(head, f"{subject} was removed", old_block)
+        base_block = _without_keys(subject, before.get(subject, {}))
+        head_block = _without_keys(subject, after.get(subject, {}))
+        if base_block and head_block:
+            yield from _fact_changes(head, subject, base_block, head_block)
+        elif head_block:
+            yield _block_change(head, f"{subject} was added", head_block)
+        elif base_block:
+            yield _block_change(head, f"{subject} was removed", base_block)
 
 
 def _in_order(first: Mapping[str, object], second: Mapping[str, object]) -> list[str]:
@@ -164,9 +164,9 @@ def _without_keys(subject: str, block: Block) -> Block:
     """Leave out the keys of a block of pins: `_pin_changes` reports them for all hosts at once."""
     if not subject.startswith(PINS):
         return block
-    rest = dict(block)
-    rest.pop("keys", None)
-    return rest
+    without_keys = dict(block)
+    without_keys.pop("keys", None)
+    return without_keys
 
 
 def _block_change(spec: SpecFile, message: str, block: Block) -> Finding:
@@ -181,10 +181,10 @@ def _block_change(spec: SpecFile, message: str, block: Block) -> Finding:
 
 
 def _fact_changes(
-    spec: SpecFile, subject: str, old_block: Block, new_block: Block
+    spec: SpecFile, subject: str, base_block: Block, head_block: Block
 ) -> Iterator[Finding]:
-    for name in _in_order(new_block, old_block):
-        before, after = old_block.get(name), new_block.get(name)
+    for name in _in_order(head_block, base_block):
+        before, after = base_block.get(name), head_block.get(name)
         label = f"{subject}: {name}".removeprefix(": ")
         if before and after:
             if before.comparable != after.comparable:
@@ -205,41 +205,55 @@ def _value(fact: SpecFact) -> Sequence[str]:
 
 
 def _value_lines(label: str, fact: SpecFact) -> list[str]:
-    return [f"{label} {line}" for line in _value(fact)]
+    lines = []
+    for line in _value(fact):
+        lines.append(f"{label} {line}")
+    return lines
 
 
 def value_changes(before: Sequence[str], after: Sequence[str]) -> tuple[str, ...]:
     """Return the difference of two values: `from → to`, or the parts of a list that changed."""
     if len(before) == len(after) == 1:
         return _text_change(before[0], after[0])
-    changes: list[str] = []
+    added, removed = added_and_removed(before, after)
+    # The values differ, so with the same parts only their order can.
+    return (*added, *removed) or (f"in another order: {', '.join(after)}",)
+
+
+def added_and_removed(
+    before: Collection[str], after: Collection[str]
+) -> tuple[list[str], list[str]]:
+    """Return a line for each part that only `after` has, and for each that only `before` has."""
+    added, removed = [], []
     for part in after:
         if part not in before:
-            changes.append(f"added {part}")
+            added.append(f"added {part}")
     for part in before:
         if part not in after:
-            changes.append(f"removed {part}")
-    # The values differ, so with the same parts only their order can.
-    return tuple(changes) or (f"in another order: {', '.join(after)}",)
+            removed.append(f"removed {part}")
+    return added, removed
 
 
 def _text_change(before: str, after: str) -> tuple[str, ...]:
     """Return both texts; of long ones first the part that differs, which is hard to find."""
-    whole = f"{before} → {after}"
-    if len(whole) <= _MAX_LINE:
-        return (whole,)
+    line = f"{before} → {after}"
+    if len(line) <= _MAX_LINE:
+        return (line,)
     start = _common(before, after)
-    old_rest, new_rest = before[start:], after[start:]
-    end = _common(old_rest[::-1], new_rest[::-1])
-    old_part, new_part = old_rest[: len(old_rest) - end], new_rest[: len(new_rest) - end]
-    difference = f"from character {start + 1}: {old_part or 'nothing'} → {new_part or 'nothing'}"
+    before_tail, after_tail = before[start:], after[start:]
+    end = _common(before_tail[::-1], after_tail[::-1])
+    before_part = before_tail[: len(before_tail) - end]
+    after_part = after_tail[: len(after_tail) - end]
+    difference = (
+        f"from character {start + 1}: {before_part or 'nothing'} → {after_part or 'nothing'}"
+    )
     return difference, f"from {before}", f"to {after}"
 
 
 def _common(first: str, second: str) -> int:
     """Return the number of characters with which two texts begin alike."""
-    for number, (left, right) in enumerate(zip(first, second, strict=False)):
-        if left != right:
+    for number, (first_letter, second_letter) in enumerate(zip(first, second, strict=False)):
+        if first_letter != second_letter:
             return number
     return min(len(first), len(second))
 
@@ -255,21 +269,19 @@ def _pin_changes(
     for subject in _in_order(after, before):
         if not subject.startswith(PINS):
             continue
-        old_keys, new_keys = _pinned_keys(before, subject), _pinned_keys(after, subject)
-        if old_keys != new_keys:
-            changes.setdefault((old_keys, new_keys), []).append(subject)
-    for (old_keys, new_keys), subjects in changes.items():
-        added, removed = sorted(new_keys - old_keys), sorted(old_keys - new_keys)
-        details = [f"added {key}" for key in added]
-        details += [f"removed {key}" for key in removed]
-        hosts = ", ".join(subject.removeprefix(PINS) for subject in subjects)
+        base_keys, head_keys = _pinned_keys(before, subject), _pinned_keys(after, subject)
+        if base_keys != head_keys:
+            changes.setdefault((base_keys, head_keys), []).append(subject)
+    for (base_keys, head_keys), subjects in changes.items():
+        added, removed = added_and_removed(sorted(base_keys), sorted(head_keys))
+        hosts = ", ".join(subjects).replace(PINS, "")
         block = after.get(subjects[0]) or before[subjects[0]]
-        keys = _key_of_pin(head.site, block["keys"].keys, added)
+        keys = _key_of_pin(head.site, block["keys"].keys, sorted(head_keys - base_keys))
         # The page as it was known before: an attacker would change its address too.
         page = base.site.docs or "the keys that the site publishes"
-        change = "changed" if new_keys else "are no longer pinned"
+        change = "changed" if head_keys else "are no longer pinned"
         message = f"{PINS}{hosts} {change}; a second person should compare them with {page}"
-        yield _finding(Weight.TRUST, head, keys, message, details)
+        yield _finding(Weight.TRUST, head, keys, message, [*added, *removed])
 
 
 def _pinned_keys(blocks: Mapping[str, Block], subject: str) -> frozenset[str]:

@@ -97,7 +97,7 @@ def _fact(site: SiteSpec, leaf: Leaf) -> SpecFact | None:
     is_source = leaf.keys[-1] == "source"
     value = _words(leaf.value)
     if is_source:
-        value = _source_words(site, leaf.value)
+        value = _origins(site, leaf.value)
     if not value:
         return None
     weight = leaf.meta.weight or Weight.ACCESS
@@ -109,20 +109,20 @@ def _fact(site: SiteSpec, leaf: Leaf) -> SpecFact | None:
     return SpecFact(".".join(leaf.keys), value, comparable, weight)
 
 
-def _source_words(site: SiteSpec, names: tuple[str, ...]) -> tuple[str, ...]:
+def _origins(site: SiteSpec, names: tuple[str, ...]) -> tuple[str, ...]:
     """Return where facts were read: a source may be renamed without any other change."""
-    words = []
+    origins = []
     for name in names:
         source = site.sources[name]
-        words.append(source.ref or source.url or name)
-    return tuple(words)
+        origins.append(source.ref or source.url or name)
+    return tuple(origins)
 
 
 def _words(value: Any) -> tuple[str, ...]:
     if value is None:
         return ()
     if isinstance(value, tuple | list):
-        return tuple(_text(item) for item in value)
+        return tuple(map(_text, value))
     return (_text(value),)
 
 
@@ -130,7 +130,11 @@ def _text(value: Any) -> str:
     if isinstance(value, BaseModel):
         value = value.model_dump(mode="json")
     if isinstance(value, Mapping):
-        return ", ".join(f"{key} {item}" for key, item in value.items() if item is not None)
+        parts = []
+        for key, item in value.items():
+            if item is not None:
+                parts.append(f"{key} {item}")
+        return ", ".join(parts)
     if isinstance(value, bool):
         return str(value).lower()
     return str(value)
@@ -151,7 +155,7 @@ def _pin_blocks(site: SiteSpec) -> Iterator[tuple[str, Block]]:
 
 
 def _pins(site: SiteSpec, keys: str, pins: HostKeys) -> Block:
-    listed = [f"{kind} {text}" for kind, text in fingerprints(pins)]
+    listed = list(map(" ".join, fingerprints(pins)))
     for authority in pins.authorities:
         listed.append(f"host CA for {authority.hosts}: {fingerprint(authority.key)}")
     pinned = "yes"
@@ -191,8 +195,10 @@ def _overlapping_groups(site: SiteSpec) -> tuple[str, ...]:
     groups = list(site.compute.values())
     overlapping = []
     for group in groups:
-        if any(overlap(group, second) for second in groups if second is not group):
-            overlapping.append(_patterns(group))
+        for second in groups:
+            if second is not group and overlap(group, second):
+                overlapping.append(_patterns(group))
+                break
     return tuple(overlapping)
 
 

@@ -40,27 +40,27 @@ class ChangedFile:
     """``None`` if there was no such file."""
     after: bytes | None
     link: str = ""
-    """Target, if the new side has a link."""
+    """Target, if the head has a link."""
     submodule: str = ""
     """`OLD → NEW`, if it is the commit of a submodule."""
     executable: bool = False
-    """Whether the new side has an executable file."""
+    """Whether the head has an executable file."""
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """The locks of both sides, and the artifacts that those of the new side compile to."""
+    """The locks of both sides, and the artifacts that those of the head compile to."""
 
-    old: Mapping[str, ReviewedLock]
-    new: Mapping[str, ReviewedLock]
+    base: Mapping[str, ReviewedLock]
+    head: Mapping[str, ReviewedLock]
     changed: frozenset[str]
-    """Paths of the new locks whose inputs changed, or the spec that they name."""
+    """Paths of the locks of the head whose inputs changed, or the spec that they name."""
     artifacts: Callable[[ReviewedLock], Mapping[str, Artifact]]
     """The artifacts of a lock by their paths; none if it cannot be compiled."""
 
-    def owner(self, path: str, *, is_new: bool) -> ReviewedLock | None:
+    def owner(self, path: str, *, in_head: bool) -> ReviewedLock | None:
         """Return the lock that records a file, or whose site has a file of this path."""
-        locks = self._new_locks if is_new else self._old_locks
+        locks = self._head_locks if in_head else self._base_locks
         # The nearest output directory first: one may lie in another.
         for parent in PurePosixPath(path).parents:
             relative = PurePosixPath(path).relative_to(parent)
@@ -70,12 +70,12 @@ class Explanation:
         return None
 
     @cached_property
-    def _old_locks(self) -> Mapping[PurePosixPath, list[ReviewedLock]]:
-        return _by_directory(self.old)
+    def _base_locks(self) -> Mapping[PurePosixPath, list[ReviewedLock]]:
+        return _by_directory(self.base)
 
     @cached_property
-    def _new_locks(self) -> Mapping[PurePosixPath, list[ReviewedLock]]:
-        return _by_directory(self.new)
+    def _head_locks(self) -> Mapping[PurePosixPath, list[ReviewedLock]]:
+        return _by_directory(self.head)
 
 
 def _by_directory(locks: Mapping[str, ReviewedLock]) -> Mapping[PurePosixPath, list[ReviewedLock]]:
@@ -122,10 +122,10 @@ def file_changes(changes: list[ChangedFile], explanation: Explanation) -> Iterat
             message = "the submodule moved to another commit"
             yield _finding(change, "", message, (change.submodule,))
             continue
-        owner = explanation.owner(change.path, is_new=True)
+        owner = explanation.owner(change.path, in_head=True)
         if owner:
             yield from _generated(change, owner, explanation)
-        elif change.after is None and explanation.owner(change.path, is_new=False):
+        elif change.after is None and explanation.owner(change.path, in_head=False):
             continue  # it went with its lock, which is a finding
         elif reader(change.path) is None and is_dependency_list(change.path):
             yield from _pin_change(change)
@@ -220,20 +220,20 @@ def _lines(change: ChangedFile) -> tuple[str, ...]:
     before, after = change.before or b"", change.after or b""
     if _BINARY in before + after:
         return ("a binary file",)
-    old, new = _text_lines(before), _text_lines(after)
+    before_lines, after_lines = _text_lines(before), _text_lines(after)
     is_env_file = PurePosixPath(change.path).name.startswith(".env")
     # The values of variables are secrets more often than not; the names say what is set.
-    shown_old = masked(old, new, is_env_file)
-    shown_new = masked(new, old, is_env_file)
+    shown_before = masked(before_lines, after_lines, is_env_file)
+    shown_after = masked(after_lines, before_lines, is_env_file)
     details = []
-    for line in list(unified_diff(shown_old, shown_new, n=0))[_HEADER_LINES:]:
+    for line in list(unified_diff(shown_before, shown_after, n=0))[_HEADER_LINES:]:
         if line.startswith("+"):
             details.append(f"added {line[1:].rstrip()}")
         elif line.startswith("-"):
             details.append(f"removed {line[1:].rstrip()}")
     if len(details) > _MOST_LINES:
-        rest = len(details) - _MOST_LINES
-        details = [*details[:_MOST_LINES], f"and {rest} more lines; git diff shows them"]
+        omitted = len(details) - _MOST_LINES
+        details = [*details[:_MOST_LINES], f"and {omitted} more lines; git diff shows them"]
     return tuple(details)
 
 

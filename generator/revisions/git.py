@@ -123,20 +123,24 @@ def modified_files() -> list[str]:
 
 def untracked_files() -> list[str]:
     """Return the files that git neither tracks nor ignores."""
-    paths = _records("ls-files", "--others", "--exclude-standard", "-z", "--full-name", ":/")
-    return [path for path in paths if not path.endswith("/")]  # another repository
+    paths = []
+    for path in _records("ls-files", "--others", "--exclude-standard", "-z", "--full-name", ":/"):
+        # A path that ends so is another repository, of which git lists no files.
+        if not path.endswith("/"):
+            paths.append(path)
+    return paths
 
 
 def blobs(names: Iterable[str]) -> dict[str, bytes]:
     """Return contents by their names in git, with one process for all of them."""
-    wanted = list(dict.fromkeys(names))
-    if not wanted:
+    unique_names = list(dict.fromkeys(names))
+    if not unique_names:
         return {}
-    stdin = "".join(f"{name}\n" for name in wanted).encode()
+    stdin = "\n".join([*unique_names, ""]).encode()
     output = _git("cat-file", "--batch", stdin=stdin).stdout
     contents = {}
     position = 0
-    for name in wanted:
+    for name in unique_names:
         line_end = output.index(b"\n", position)
         header = output[position:line_end].split(b" ")
         position = line_end + 1

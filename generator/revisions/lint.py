@@ -48,16 +48,20 @@ def aged(site: SiteSpec, today: date) -> dict[date, list[Keys]]:
 def _last_check(site: SiteSpec, fact: Fact, default: date) -> date:
     if fact.checked:
         return fact.checked
-    dates = [site.sources[name].checked for name in fact.source]
-    return max((day for day in dates if day), default=default)
+    dates = []
+    for name in fact.source:
+        day = site.sources[name].checked
+        if day:
+            dates.append(day)
+    return max(dates, default=default)
 
 
 def _aged_question(last_check: date, places: list[Keys]) -> Fault:
     question = f"does this still hold? It was last checked on {last_check}"
     # One question for all facts of a date: a spec has hundreds, and most share the date.
-    more = len(places) - 1
-    if more:
-        question += f", like {count(more, 'other fact')}"
+    others_of_date = len(places) - 1
+    if others_of_date:
+        question += f", like {count(others_of_date, 'other fact')}"
     return Fault(places[0], question)
 
 
@@ -94,10 +98,15 @@ def _undated_sources(site: SiteSpec, today: date) -> Iterator[Fault]:
 
 def _weak_hosts(site: SiteSpec) -> Iterator[Fault]:
     for alias, host in site.hosts.items():
-        reasons = [site.sources[name].weak or "" for name in host.source]
+        reasons = _weaknesses(site, host.source)
         if reasons and all(reasons):
             question = f"is there a better source? All sources are weak: {', '.join(reasons)}"
             yield Fault(("hosts", alias), question)
+
+
+def _weaknesses(site: SiteSpec, sources: tuple[str, ...]) -> list[str]:
+    """Return the reason why each source is weak, empty for one that is not."""
+    return [site.sources[name].weak or "" for name in sources]
 
 
 def _missing_pins(site: SiteSpec) -> Iterator[Fault]:
@@ -113,7 +122,7 @@ def _missing_pins(site: SiteSpec) -> Iterator[Fault]:
 def _weak_pins(site: SiteSpec) -> Iterator[Fault]:
     for name, keys in site.host_keys.items():
         if site.unverified(keys):
-            reasons = ", ".join(site.sources[source].weak or "" for source in keys.source)
+            reasons = ", ".join(_weaknesses(site, keys.source))
             question = (
                 f"is there a better source? gen does not pin these keys by default: {reasons}"
             )
@@ -160,13 +169,18 @@ def _pattern_clashes(site: SiteSpec, neighbour: SiteSpec) -> Iterator[Fault]:
     for machine in neighbour.machines():
         neighbour_names |= {machine.alias, machine.host_name}
     for group, nodes in site.compute.items():
-        matching = sorted(name for name in neighbour_names if matches(nodes.patterns(), name))
+        matching = []
+        for name in sorted(neighbour_names):
+            if matches(nodes.patterns(), name):
+                matching.append(name)
         if matching:
             names = ", ".join(matching)
             yield Fault(("compute", group), f"the patterns match {names} of {neighbour.site}")
-        if any(overlap(nodes, neighbour_nodes) for neighbour_nodes in neighbour.compute.values()):
-            question = f"nodes of {neighbour.site} have the same names; set common: true"
-            yield Fault(("compute", group), question)
+        for neighbour_nodes in neighbour.compute.values():
+            if overlap(nodes, neighbour_nodes):
+                question = f"nodes of {neighbour.site} have the same names; set common: true"
+                yield Fault(("compute", group), question)
+                break
 
 
 def _shared_hosts(site: SiteSpec, neighbour: SiteSpec) -> Iterator[Fault]:

@@ -69,40 +69,40 @@ def forged_digests(lock_file: ReviewedLock, artifacts: Mapping[str, Artifact]) -
 
 
 def lock_changes(
-    old: Mapping[str, ReviewedLock], new: Mapping[str, ReviewedLock], present: frozenset[str]
+    base: Mapping[str, ReviewedLock], head: Mapping[str, ReviewedLock], present: frozenset[str]
 ) -> list[Finding]:
     """Return the changes between locks, both given by their paths.
 
-    `present` are the files of the new side.
+    `present` are the files of the head.
     """
     findings: list[Finding] = []
-    moved_from = _moves(old, new)
-    for path, lock_file in new.items():
-        previous = old.get(path) or old.get(moved_from.get(path, ""))
+    moved_from = _moves(base, head)
+    for path, lock_file in head.items():
+        previous = base.get(path) or base.get(moved_from.get(path, ""))
         if previous is None:
             findings.append(_new_lock(lock_file))
             continue
-        if path not in old:
+        if path not in base:
             message = f"the lock of {lock_file.lock.site} moved from {previous.path}"
             findings.append(_finding(Weight.TRUST, lock_file, "lock", message))
         findings += _input_changes(lock_file, previous)
-    for path, lock_file in old.items():
+    for path, lock_file in base.items():
         # A lock that is there and cannot be read is refused by name.
-        is_gone = path not in new and path not in present
+        is_gone = path not in head and path not in present
         if is_gone and path not in moved_from.values():
             findings.append(_removed_lock(lock_file, present))
     return findings
 
 
-def _moves(old: Mapping[str, ReviewedLock], new: Mapping[str, ReviewedLock]) -> dict[str, str]:
+def _moves(base: Mapping[str, ReviewedLock], head: Mapping[str, ReviewedLock]) -> dict[str, str]:
     """Return where the lock of a site was before, for each new lock of a site that has lost one."""
     lost: dict[str, str] = {}
-    for path, lock_file in old.items():
-        if path not in new:
+    for path, lock_file in base.items():
+        if path not in head:
             lost.setdefault(lock_file.lock.site, path)
     moves = {}
-    for path, lock_file in new.items():
-        if path not in old and lock_file.lock.site in lost:
+    for path, lock_file in head.items():
+        if path not in base and lock_file.lock.site in lost:
             moves[path] = lost.pop(lock_file.lock.site)
     return moves
 
@@ -120,7 +120,10 @@ def _new_lock(lock_file: ReviewedLock) -> Finding:
 
 def _removed_lock(lock_file: ReviewedLock, present: frozenset[str]) -> Finding:
     """Return the weight of a deleted lock: gen check no longer compares the files that stay."""
-    remaining = [path for path in lock_file.files if path in present]
+    remaining = []
+    for path in lock_file.files:
+        if path in present:
+            remaining.append(path)
     site = lock_file.lock.site
     if remaining:
         message = f"the lock of {site} was removed, and files that it records stay unchecked"

@@ -54,80 +54,80 @@ def revision_report(base: str, head: str | None, specs: Path, today: date) -> Re
     check_version(Path(), __version__)
     parsed: dict[tuple[str, str], ReviewedLock] = {}
     git.top()  # refuses a bare repository, where git would list no file and report no change
-    old = side(committed(git.fork(base, base_commit, head_commit)), parsed)
-    new = side(committed(head_commit) if head else work_tree(), parsed)
-    refuse_links_out(new, directory)
-    _refuse_nothing(old, new, specs, base)
-    before_paths, after_paths = differing_specs(old, new, directory)
-    before, _ = _spec_files(old, before_paths)
-    after, faults = _spec_files(new, after_paths)
-    faults += new.faults
+    base_side = side(committed(git.fork(base, base_commit, head_commit)), parsed)
+    head_side = side(committed(head_commit) if head else work_tree(), parsed)
+    refuse_links_out(head_side, directory)
+    _refuse_nothing(base_side, head_side, specs, base)
+    base_paths, head_paths = differing_specs(base_side, head_side, directory)
+    base_specs, _ = _spec_files(base_side, base_paths)
+    head_specs, faults = _spec_files(head_side, head_paths)
+    faults += head_side.faults
     # Of a spec that cannot be read now, nothing can be said to have changed.
     refused_files = {fault.file for fault in faults}
-    for name, spec in list(before.items()):
+    for name, spec in list(base_specs.items()):
         if spec.path in refused_files:
-            del before[name]
+            del base_specs[name]
     patch = ""
-    for name in sorted({*before, *after}):
-        site_patch, site_faults = _effect(before.get(name), after.get(name))
+    for name in sorted({*base_specs, *head_specs}):
+        site_patch, site_faults = _effect(base_specs.get(name), head_specs.get(name))
         patch += site_patch
         faults += site_faults
-    lock_findings = lock_changes(old.locks, new.locks, frozenset(new.tree.files))
-    for path, lock_file in new.locks.items():
-        if old.locks.get(path) is not lock_file:
-            lock_findings += forged_digests(lock_file, new.artifacts(lock_file))
-    catalogue_findings = changed_catalogue(old, new)
+    lock_findings = lock_changes(base_side.locks, head_side.locks, frozenset(head_side.tree.files))
+    for path, lock_file in head_side.locks.items():
+        if base_side.locks.get(path) is not lock_file:
+            lock_findings += forged_digests(lock_file, head_side.artifacts(lock_file))
+    catalogue_findings = changed_catalogue(base_side, head_side)
     changed_locks = {finding.path for finding in [*lock_findings, *catalogue_findings]}
-    for path, lock_file in new.locks.items():
-        if lock_file.spec in after_paths:
+    for path, lock_file in head_side.locks.items():
+        if lock_file.spec in head_paths:
             changed_locks.add(path)
-    explanation = Explanation(old.locks, new.locks, frozenset(changed_locks), new.artifacts)
+    explanation = Explanation(
+        base_side.locks, head_side.locks, frozenset(changed_locks), head_side.artifacts
+    )
     findings = [
         *faults,
-        *spec_changes(before, after, today),
-        *_overriding_changes(before, after),
+        *spec_changes(base_specs, head_specs, today),
+        *_overriding_changes(base_specs, head_specs),
         *catalogue_findings,
         *lock_findings,
-        *_accepted_changes(old, new),
-        *file_changes(changed_files(old, new), explanation),
-        *seeded_changes(changed_project_code(old, new)),
+        *_accepted_changes(base_side, head_side),
+        *file_changes(changed_files(base_side, head_side), explanation),
+        *seeded_changes(changed_project_code(base_side, head_side)),
     ]
-    return Report("review", len(new.specs(directory)), tuple(ordered(findings)), patch)
+    return Report("review", len(head_side.specs(directory)), tuple(ordered(findings)), patch)
 
 
 def _overriding_changes(
-    before: Mapping[str, SpecFile], after: Mapping[str, SpecFile]
+    base: Mapping[str, SpecFile], head: Mapping[str, SpecFile]
 ) -> list[Finding]:
     findings: list[Finding] = []
-    for name, spec in after.items():
+    for name, spec in head.items():
         shipped = catalogue.shipped().get(name)
-        if name not in before and shipped:
+        if name not in base and shipped:
             content = read_regular(shipped)
             findings += overriding_changes(_spec_file(str(shipped), content, {}), spec)
     return findings
 
 
-def _accepted_changes(old: Side, new: Side) -> list[Finding]:
+def _accepted_changes(base: Side, head: Side) -> list[Finding]:
     findings = []
-    for path in changed_lists(old, new):
-        contents = old.tree.real_content(path), new.tree.real_content(path)
+    for path in changed_lists(base, head):
+        contents = base.tree.real_content(path), head.tree.real_content(path)
         findings.append(accepted_change(path, *contents))
     return findings
 
 
-def _refuse_nothing(old: Side, new: Side, specs: Path, base: str) -> None:
+def _refuse_nothing(base: Side, head: Side, specs: Path, base_name: str) -> None:
     """Refuse a review of nothing: no specs and locks, or no specs in the user's directory."""
     directory = os.path.relpath(specs)
-    if any(
-        Path(path).parent == Path(directory)
-        for path in [*old.specs(directory), *new.specs(directory)]
-    ):
-        return
+    for path in [*base.specs(directory), *head.specs(directory)]:
+        if Path(path).parent == Path(directory):
+            return
     # Without a choice of the user, the locks say where specs are.
-    if specs == USUAL_SPECS and (old.locks or new.locks):
+    if specs == USUAL_SPECS and (base.locks or head.locks):
         return
     raise GenError(
-        f"{specs}: has no specs, neither at {base} nor now; name their directory with --specs"
+        f"{specs}: has no specs, neither at {base_name} nor now; name their directory with --specs"
     )
 
 
@@ -157,19 +157,19 @@ def _spec_file(path: str, content: bytes, compared: Mapping[str, SpecFile]) -> S
     return SpecFile(path, document, site)
 
 
-def _effect(before: SpecFile | None, after: SpecFile | None) -> tuple[str, list[Finding]]:
+def _effect(base: SpecFile | None, head: SpecFile | None) -> tuple[str, list[Finding]]:
     """Return the patch to the files of a site, and the faults that prevent it."""
-    old_artifacts, _ = _compiled(before)
-    new_artifacts, faults = _compiled(after)
+    base_artifacts, _ = _compiled(base)
+    head_artifacts, faults = _compiled(head)
     if faults:
         return "", faults
     # As if the files of the base were on disk and unchanged, so that nothing is a conflict.
     actual: dict[PurePosixPath, Actual] = {}
     written: dict[PurePosixPath, lock.Written] = {}
-    for artifact in old_artifacts:
+    for artifact in base_artifacts:
         actual[artifact.path] = Actual(artifact.content, artifact.mode)
         written[artifact.path] = lock.written(artifact)
-    return diff(plan(new_artifacts, actual, written), PurePosixPath()), []
+    return diff(plan(head_artifacts, actual, written), PurePosixPath()), []
 
 
 def _compiled(spec_file: SpecFile | None) -> tuple[list[Artifact], list[Finding]]:

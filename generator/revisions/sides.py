@@ -4,7 +4,7 @@ Each has locks, the specs that they name, and the files that programs read.
 """
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -67,9 +67,9 @@ class Side:
         """Return the content of a spec, ``None`` if it is not here."""
         submodule = self.tree.submodule_of(path)
         if submodule:
-            rest = path.removeprefix(f"{submodule}/")
+            path_inside = path.removeprefix(f"{submodule}/")
             commit = self.tree.files[submodule].name
-            return git.submodule_blob(Path(submodule), commit, rest)
+            return git.submodule_blob(Path(submodule), commit, path_inside)
         return self.tree.real_content(path)
 
     def artifacts(self, lock_file: ReviewedLock) -> Mapping[str, Artifact]:
@@ -85,7 +85,7 @@ class Side:
         return self.artifacts_by_lock[lock_file.path]
 
     def catalogue_change(
-        self, lock_file: ReviewedLock, base: ReviewedLock
+        self, lock_file: ReviewedLock, base_lock: ReviewedLock
     ) -> tuple[SiteSpec, SiteSpec] | None:
         """Return the site of the catalogue before and now, if it differs from that of the lock.
 
@@ -97,9 +97,9 @@ class Side:
             return None
         lines = recompile.resolved_lines(lock_file.lock, content, lock_file.spec)
         # Nearly always they are the same, and to validate a spec takes time.
-        if lines == base.lock.inputs.spec.resolved:
+        if lines == base_lock.lock.inputs.spec.resolved:
             return None
-        recorded = recompile.recorded_site(base.lock, base.path)
+        recorded = recompile.recorded_site(base_lock.lock, base_lock.path)
         current = recompile.resolved_site(lock_file.lock, content, lock_file.spec)
         return (recorded, current) if recorded else None
 
@@ -127,9 +127,13 @@ def _shipped_content(path: Path) -> bytes:
 
 def side(tree: Tree, parsed: dict[tuple[str, str], ReviewedLock]) -> Side:
     """Return a side; `parsed` keeps locks that both sides have, by path and content."""
-    paths = sorted(path for path in tree.files if is_lock(path))
+    paths = sorted(filter(is_lock, tree.files))
+    unparsed = []
+    for path in paths:
+        if (path, tree.files[path].name) not in parsed:
+            unparsed.append(path)
     # In one process of git: to start one for each of a thousand locks would take seconds.
-    tree.load(path for path in paths if (path, tree.files[path].name) not in parsed)
+    tree.load(unparsed)
     locks: dict[str, ReviewedLock] = {}
     faults: list[Finding] = []
     for path in paths:
@@ -183,46 +187,45 @@ def _leaves_repository(path: str) -> bool:
     return from_top.startswith("/") or from_top.split("/")[0] == ".."
 
 
-def changed_files(old: Side, new: Side) -> list[ChangedFile]:
+def changed_files(base: Side, head: Side) -> list[ChangedFile]:
     """Return the watched files that differ, and the submodules."""
     recorded = set[str]()
-    for lock_file in [*old.locks.values(), *new.locks.values()]:
+    for lock_file in [*base.locks.values(), *head.locks.values()]:
         recorded.update(lock_file.files)
-    names = _differing(old.tree, new.tree)
+    names = _differing(base.tree, head.tree)
     watched: dict[str, str] = {}
     for path, name in sorted(names.items()):
-        before, after = old.tree.files.get(path), new.tree.files.get(path)
-        is_submodule = any(entry and entry.is_submodule for entry in (before, after))
+        before, after = base.tree.files.get(path), head.tree.files.get(path)
         # A submodule may hold specs and scripts, and its files are not in this repository.
-        if is_submodule or is_watched(name, recorded):
+        if _is_submodule(before) or _is_submodule(after) or is_watched(name, recorded):
             watched[path] = name
-    old.tree.load(watched)
-    new.tree.load(watched)
-    return [_changed_file(old.tree, new.tree, path, name) for path, name in watched.items()]
+    base.tree.load(watched)
+    head.tree.load(watched)
+    return [_changed_file(base.tree, head.tree, path, name) for path, name in watched.items()]
 
 
-def changed_project_code(old: Side, new: Side) -> dict[str, list[str]]:
+def changed_project_code(base: Side, head: Side) -> dict[str, list[str]]:
     """Return the programs of each Dagster project that differ and that gen does not compile."""
     directories = set[str]()
-    for lock_file in [*old.locks.values(), *new.locks.values()]:
+    for lock_file in [*base.locks.values(), *head.locks.values()]:
         if lock_file.project_code:
             directories.add(lock_file.project_code)
     changed: dict[str, list[str]] = {}
-    for path in sorted(_differing(old.tree, new.tree)) if directories else ():
+    for path in sorted(_differing(base.tree, head.tree)) if directories else ():
         for directory in directories:
             if path.startswith(f"{directory}/") and path.endswith(_PROGRAM_SUFFIXES):
                 changed.setdefault(directory, []).append(path)
     return changed
 
 
-def _differing(old: Tree, new: Tree) -> dict[str, str]:
+def _differing(base: Tree, head: Tree) -> dict[str, str]:
     """Return the paths that differ, each with the path at which programs read it."""
     names = {}
-    for path in {*old.files, *new.files}:
-        if old.files.get(path) != new.files.get(path):
+    for path in {*base.files, *head.files}:
+        if base.files.get(path) != head.files.get(path):
             names[path] = path
-    for link in {*old.links, *new.links}:
-        target = new.resolved(link) if link in new.files else old.resolved(link)
+    for link in {*base.links, *head.links}:
+        target = head.resolved(link) if link in head.files else base.resolved(link)
         for path in names:
             # What a link leads to is read under the name of the link.
             if path == target or path.startswith(f"{target}/"):
@@ -230,69 +233,74 @@ def _differing(old: Tree, new: Tree) -> dict[str, str]:
     return names
 
 
-def _changed_file(old: Tree, new: Tree, path: str, name: str) -> ChangedFile:
-    before, after = old.files.get(path), new.files.get(path)
+def _changed_file(base: Tree, head: Tree, path: str, name: str) -> ChangedFile:
+    before, after = base.files.get(path), head.files.get(path)
     submodule = ""
-    if (before and before.is_submodule) or (after and after.is_submodule):
-        old_commit, new_commit = _commit(before), _commit(after)
-        submodule = f"{old_commit} → {new_commit}"
+    if _is_submodule(before) or _is_submodule(after):
+        base_commit, head_commit = _commit(before), _commit(after)
+        submodule = f"{base_commit} → {head_commit}"
     link = ""
     if after and after.is_link:
-        link = (new.content(path) or b"").decode(errors="replace")
+        link = (head.content(path) or b"").decode(errors="replace")
     return ChangedFile(
         path=name,
         location=path,
-        before=old.content(path),
-        after=new.content(path),
+        before=base.content(path),
+        after=head.content(path),
         link=link,
         submodule=submodule,
         executable=bool(after and after.mode == "100755"),
     )
 
 
+def _is_submodule(entry: TreeEntry | None) -> bool:
+    return entry is not None and entry.is_submodule
+
+
 def _commit(entry: TreeEntry | None) -> str:
     return entry.name if entry and entry.is_submodule else "none"
 
 
-def changed_lists(old: Side, new: Side) -> list[str]:
+def changed_lists(base: Side, head: Side) -> list[str]:
     """Return the lists of accepted drift that differ."""
     paths = []
-    for path in sorted({*old.tree.files, *new.tree.files}):
-        if is_accepted_list(path) and old.tree.real_name(path) != new.tree.real_name(path):
+    for path in sorted({*base.tree.files, *head.tree.files}):
+        if is_accepted_list(path) and base.tree.real_name(path) != head.tree.real_name(path):
             paths.append(path)
     return paths
 
 
-def differing_specs(old: Side, new: Side, directory: str) -> tuple[list[str], list[str]]:
+def differing_specs(base: Side, head: Side, directory: str) -> tuple[list[str], list[str]]:
     """Return the specs of each side whose content the other side does not have at that path."""
-    paths = dict.fromkeys([*old.specs(directory), *new.specs(directory)])
-    changed = [path for path in paths if old.spec_name(path) != new.spec_name(path)]
-    return _existing(old, changed), _existing(new, changed)
+    base_paths, head_paths = [], []
+    for path in dict.fromkeys([*base.specs(directory), *head.specs(directory)]):
+        base_name, head_name = base.spec_name(path), head.spec_name(path)
+        if base_name and base_name != head_name:
+            base_paths.append(path)
+        if head_name and base_name != head_name:
+            head_paths.append(path)
+    return base_paths, head_paths
 
 
-def changed_catalogue(old: Side, new: Side) -> list[Finding]:
+def changed_catalogue(base: Side, head: Side) -> list[Finding]:
     """Return the changes of sites of the catalogue since the locks of the base recorded them.
 
     They differ from the day when another gen runs,
     whether the files were generated again or not.
     """
     changes: list[Finding] = []
-    for path, lock_file in new.locks.items():
-        base = old.locks.get(path)
+    for path, lock_file in head.locks.items():
+        base_lock = base.locks.get(path)
         recorded = lock_file.lock.inputs.spec
-        if base is None or recorded.catalogue_name is None:
+        if base_lock is None or recorded.catalogue_name is None:
             continue
-        if base.spec != lock_file.spec:
+        if base_lock.spec != lock_file.spec:
             continue  # another spec, which is a finding
         try:
-            change = new.catalogue_change(lock_file, base)
+            change = head.catalogue_change(lock_file, base_lock)
         except GenError as error:
             changes.append(incomparable_catalogue(path, lock_file.lock.site, str(error)))
             continue
         if change:
             changes += catalogue_changes(path, *change)
     return changes
-
-
-def _existing(side: Side, paths: Iterable[str]) -> list[str]:
-    return [path for path in paths if side.spec_name(path)]

@@ -69,8 +69,9 @@ class Tree:
                 return current
             # git stores the target of a link as its content.
             target = (self.content(link) or b"").decode(errors="surrogateescape")
-            rest = current[len(link) :].lstrip("/")
-            current = os.path.normpath(os.path.join(_parent(link), target, rest))  # noqa: PTH118
+            below_link = current[len(link) :].lstrip("/")
+            joined = os.path.join(_parent(link), target, below_link)  # noqa: PTH118
+            current = os.path.normpath(joined)
         return current
 
     def real_content(self, path: str) -> bytes | None:
