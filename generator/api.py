@@ -148,7 +148,9 @@ def review(
 
 
 def render(report: Report, form: str = "text") -> str:
-    """Return a report in one of the formats: text, json, markdown, github, sarif, rdjsonl or codequality.
+    """Return a report as text, or in one of the other formats.
+
+    They are json, markdown, github, sarif, rdjsonl and codequality.
 
     >>> from generator import Report
     >>> '"findings": []' in render(Report("drift", 1, ()), "json")

@@ -58,16 +58,19 @@ def _leads_to_same_machine(name: str, fingerprints: set[str], settings: Settings
 def _recorded_keys(home: Path, names: list[str], ports: set[str]) -> Mapping[str, set[str]]:
     """Return the fingerprints that ssh recorded for some names."""
     recorded: dict[str, set[str]] = {}
-    lines = list(_lines(home))
+    known_hosts = list(_known_hosts(home))
     for name in names:
-        for hosts, key in lines:
+        for hosts, key_fingerprint in known_hosts:
             if _is_for(hosts, name.lower(), ports):
-                recorded.setdefault(name, set()).add(key)
+                recorded.setdefault(name, set()).add(key_fingerprint)
     return recorded
 
 
-def _lines(home: Path) -> Iterator[tuple[str, str]]:
-    """Yield the hosts and the fingerprint of each line (sshd(8), SSH_KNOWN_HOSTS_FILE_FORMAT)."""
+def _known_hosts(home: Path) -> Iterator[tuple[str, str]]:
+    """Yield the host names and the fingerprint of each entry of the user's known_hosts files.
+
+    The format is that of sshd(8), SSH_KNOWN_HOSTS_FILE_FORMAT.
+    """
     for file in _FILES:
         path = home / file
         if not is_regular(path):

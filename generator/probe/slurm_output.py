@@ -144,7 +144,7 @@ def parse_queues(output: SlurmOutput) -> Queues:
         # A user may have an association for each account: the first default is as good as any.
         default_qos = default_qos or default or None
     return Queues(
-        partitions=_partitions(output),
+        partitions=_combined_partitions(output),
         qos=_qos_limits(output.qos or "") or None,
         user_qos=frozenset(user_qos) or None,
         default_qos=default_qos,
@@ -158,30 +158,31 @@ def time_limit(text: str) -> int | None:
     return walltime_seconds(text)
 
 
-def _partitions(output: SlurmOutput) -> dict[str, SitePartition] | None:
+def _combined_partitions(output: SlurmOutput) -> dict[str, SitePartition] | None:
+    """Return the partitions, with their settings from scontrol and their nodes from sinfo."""
     if output.nodes is None and output.partitions is None:
         return None
-    node_rows = list(_rows(output.nodes or "", 7))
     settings = _partition_settings(output.partitions or "")
-    for row in node_rows:
+    node_groups: dict[str, list[NodeGroup]] = {}
+    for row in _rows(output.nodes or "", 7):
+        name, max_time = row[:2]
         # Where scontrol gives no answer, sinfo has at least the time limit.
-        settings.setdefault(row[0], {"MaxTime": row[1]})
-    visible = None
+        settings.setdefault(name, {"MaxTime": max_time})
+        group = _node_group(row)
+        if group.count:
+            node_groups.setdefault(name, []).append(group)
+    # Without the answer that only has the user's partitions, none is called hidden.
+    visible = set(settings)
     if output.visible is not None:
         visible = set(_partition_settings(output.visible))
     partitions: dict[str, SitePartition] = {}
     for name in sorted(settings):
-        is_visible = visible is None or name in visible
-        nodes: list[NodeGroup] = []
-        for row in node_rows:
-            group = _node_group(row)
-            if row[0] == name and group.count:
-                nodes.append(group)
-        partitions[name] = _partition(name, settings[name], tuple(nodes), is_visible)
+        nodes = tuple(node_groups.get(name, ()))
+        partitions[name] = _site_partition(name, settings[name], nodes, name in visible)
     return partitions
 
 
-def _partition(
+def _site_partition(
     name: str, settings: Mapping[str, str], nodes: tuple[NodeGroup, ...], is_visible: bool
 ) -> SitePartition:
     # scontrol prints N/A for a partition without a QoS of its own.

@@ -5,8 +5,8 @@ import json
 from generator.report.finding import Finding, Level, Report, full_message
 from generator.report.sarif import fingerprint
 
-# docs.gitlab.com, "Code Quality report format". Of its five severities, blocker is left out: the job's
-# status says whether a merge request may pass.
+# docs.gitlab.com, "Code Quality report format". Of its five severities, blocker is left out: the
+# status of the job says whether a merge request may pass.
 _SEVERITIES = {Level.ERROR: "critical", Level.WARNING: "major", Level.NOTE: "info"}
 
 

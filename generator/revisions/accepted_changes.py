@@ -32,7 +32,7 @@ def accepted_change(path: str, before: bytes | None, after: bytes | None) -> Fin
 
 
 def _entries(path: str, content: bytes | None) -> list[str]:
-    """Return a text for each entry; the lines of the file if it is no valid list."""
+    """Return a text for each entry; of a file that is not a valid list, its lines."""
     if content is None:
         return []
     # Only a review of such a list needs these models.

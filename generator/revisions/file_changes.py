@@ -143,7 +143,7 @@ def _pin_change(change: ChangedFile) -> Iterator[Finding]:
 def seeded_changes(paths_by_project: Mapping[str, list[str]]) -> Iterator[Finding]:
     """Yield one finding for each Dagster project with changed code that runs at its site.
 
-    gen wrote such a file once. Since then it is the team's own, so nothing says what it should be.
+    gen wrote such a file once. Since then it is the team's own, so gen has nothing to compare it with.
     """
     for project, changed in paths_by_project.items():
         message = (
@@ -222,7 +222,7 @@ def _lines(change: ChangedFile) -> tuple[str, ...]:
         return ("a binary file",)
     before_lines, after_lines = _text_lines(before), _text_lines(after)
     is_env_file = PurePosixPath(change.path).name.startswith(".env")
-    # The values of variables are secrets more often than not; the names say what is set.
+    # The values of variables are secrets more often than not; the names alone show the change.
     shown_before = masked(before_lines, after_lines, is_env_file)
     shown_after = masked(after_lines, before_lines, is_env_file)
     details = []

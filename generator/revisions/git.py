@@ -29,7 +29,7 @@ def commit(revision: str) -> str:
             "gen review compares revisions of a git repository, and this directory is not in one"
         )
     raise GenError(
-        f"{revision}: there is no such revision here; fetch it with git fetch"
+        f"{revision}: this clone has no such revision; fetch it with: git fetch"
         " (in CI, check out the whole history)"
     )
 

@@ -159,7 +159,7 @@ def _lock_file(path: str, content: bytes) -> ReviewedLock:
 
 
 def _refuse_outside(lock_file: ReviewedLock) -> None:
-    """Refuse a spec that only some machines have: nobody could review it."""
+    """Refuse a spec that only some machines have: a reviewer could not read it."""
     recorded = lock_file.lock.inputs.spec
     if recorded.catalogue_name is not None:
         return
@@ -174,7 +174,8 @@ def _refuse_outside(lock_file: ReviewedLock) -> None:
 def refuse_links_out(reviewed: Side, directory: str) -> None:
     """Refuse a spec, or the directory of specs, behind a link out of the repository.
 
-    Otherwise the review would call the spec removed, while other commands read what the link leads to.
+    Otherwise the review would call the spec removed, while other commands read the target of the
+    link.
     """
     for path in [directory, *reviewed.specs(directory)]:
         if _leaves_repository(reviewed.tree.resolved(path)):
@@ -227,7 +228,7 @@ def _differing(base: Tree, head: Tree) -> dict[str, str]:
     for link in {*base.links, *head.links}:
         target = head.resolved(link) if link in head.files else base.resolved(link)
         for path in names:
-            # What a link leads to is read under the name of the link.
+            # Programs read the target of a link under the name of the link.
             if path == target or path.startswith(f"{target}/"):
                 names[path] = link + path[len(target) :]
     return names

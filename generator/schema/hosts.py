@@ -77,8 +77,8 @@ class Host(Fact):
     via: Annotated[Alias | None, Meta(label="jump through")] = None
     """Alias of the host or node to jump through (ProxyJump), which may have a `via` too."""
     proxy: Annotated[JumpCommand | None, Meta(label="command of the jump")] = None
-    """Command on `via` that connects to the machine, if the site allows no ProxyJump: `ssh-proxy %h`
-    (ProxyCommand)."""
+    """Command on `via` that connects to the machine, if the site allows no ProxyJump:
+    `ssh-proxy %h` (ProxyCommand)."""
     nodes: Annotated[Nodes | None, Meta(label="nodes behind it")] = None
     """Machines behind a load balancer."""
     auth: Annotated[Auth | None, Meta(label="login")] = None
@@ -197,7 +197,7 @@ class HostKeys(Fact):
 
 
 class RevokedKeys(Fact):
-    """Host keys or authorities that nobody may trust any more. ssh refuses them at every machine of the site."""
+    """Host keys or authorities that are no longer trusted. ssh refuses them at every machine."""
 
     source: Annotated[Several[Label], Field(min_length=1), Meta(weight=Weight.PROSE)]
     """Names of entries in `sources`; revoked keys need at least one."""

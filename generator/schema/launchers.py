@@ -19,7 +19,8 @@ class RayPorts(Model):
     # dagster-slurm takes sixteen ports of a block for services and needs one for workers.
     block_size: Annotated[int, Field(ge=17, le=65535)] = 1000
     """Number of ports for one Ray cluster: sixteen for services, the rest for workers."""
-    lock_dir: Annotated[RemotePath, Meta(weight=Weight.TRUST)] = "/tmp/dagster-slurm-ray-ports"  # noqa: S108 - as in dagster-slurm
+    # The default of dagster-slurm.
+    lock_dir: Annotated[RemotePath, Meta(weight=Weight.TRUST)] = "/tmp/dagster-slurm-ray-ports"  # noqa: S108
     """Directory on the node where clusters reserve their blocks."""
     node_manager_port: Port = 6700
     """Fixed port of the node manager."""

@@ -22,7 +22,8 @@ _SHELL_WORD = r"""(?:"[^"]*"|'[^']*'|\S)+"""
 _COMMANDS = (
     # sshpass(1), mysql(1), docker-login(1): the password may follow the option without a blank.
     re.compile(
-        rf"(?P<name>\b(?:sshpass|mysql\w*|mariadb\w*|docker\s+login)\b(?:\s.*?)?\s-p\s*){_SHELL_WORD}"
+        r"(?P<name>\b(?:sshpass|mysql\w*|mariadb\w*|docker\s+login)\b(?:\s.*?)?\s-p\s*)"
+        rf"{_SHELL_WORD}"
     ),
     # curl(1), wget(1), lftp(1)
     re.compile(

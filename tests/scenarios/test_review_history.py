@@ -386,7 +386,11 @@ def test_a_removed_site_is_a_finding_and_a_renamed_spec_is_not(reading_gen: Gen)
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        pytest.param(("nowhere",), "nowhere: there is no such revision here", id="no revision"),
+        pytest.param(
+            ("nowhere",),
+            "nowhere: this clone has no such revision; fetch it with: git fetch",
+            id="no revision",
+        ),
         pytest.param(("--output=x", "main"), "", id="an option of git's"),
         pytest.param(("main", "--specs", "docs"), "docs: has no specs", id="no specs"),
     ],
