@@ -81,9 +81,13 @@ def of_file(snapshot: SnapshotAssertion, name: str) -> SnapshotAssertion:
 
 
 @pytest.mark.parametrize("name", ["musica", "mila"])
-def test_every_file_of_a_project(name: str, snapshot: SnapshotAssertion) -> None:
+def test_every_filled_in_file_of_a_project(name: str, snapshot: SnapshotAssertion) -> None:
+    """A file without a placeholder is the file of the template, and needs no second copy here."""
     project = Project(PurePosixPath(f"{name}-pipelines"), f"{name}_pipelines")
+    templates = {path.read_bytes() for path in resources.PROJECT.rglob("*") if path.is_file()}
     for seed in dagster_project.seeds(site(name), project):
+        if seed.content in templates:
+            continue
         snapshot_name = str(seed.path.relative_to(project.folder)).replace("/", " ")
         assert seed.content == of_file(snapshot, seed.path.name)(name=snapshot_name)
 
