@@ -78,3 +78,97 @@ def fingerprints(text: str) -> list[str]:
     """Return the values by which code scanning recognizes a finding again."""
     results = json.loads(text)["runs"][0]["results"]
     return [result["partialFingerprints"]["finding/v1"] for result in results]
+
+
+def grave_texts(form: str, output: str) -> list[str]:
+    """Return what a reader of a format sees of each finding that is trust or refused."""
+    return _GRAVE_TEXTS[form](output)
+
+
+def _is_grave(rule: str) -> bool:
+    return rule in ("trust", "refused")
+
+
+def _grave_in_text(output: str) -> list[str]:
+    texts: list[str] = []
+    is_grave = False
+    for line in output.splitlines():
+        # Details are indented below the line of their finding.
+        if not line.startswith("    "):
+            is_grave = ": trust: " in line or ": refused: " in line
+            if is_grave:
+                texts.append(line)
+        elif is_grave:
+            texts[-1] += f"\n{line.strip()}"
+    return texts
+
+
+def _grave_in_json(output: str) -> list[str]:
+    texts = []
+    for finding in json.loads(output)["findings"]:
+        if _is_grave(finding["rule"]):
+            texts.append("\n".join([finding["message"], *finding["details"]]))
+    return texts
+
+
+def _grave_in_markdown(output: str) -> list[str]:
+    texts: list[str] = []
+    is_grave = False
+    # Backticks only mark what is shown as code, and the patch below repeats no finding.
+    for line in output.partition("<details>")[0].replace("`", "").splitlines():
+        if line.startswith("- **"):
+            is_grave = line.startswith(("- **trust**", "- **refused**"))
+            if is_grave:
+                texts.append(line)
+        elif is_grave:
+            texts[-1] += f"\n{line.removeprefix('  - ')}"
+    return texts
+
+
+def _grave_in_github(output: str) -> list[str]:
+    texts = []
+    for line in output.splitlines():
+        match = re.fullmatch(r"::error file=.+,title=gen%3A (?:trust|refused)::(.+)", line)
+        if match:
+            text = match[1].replace("%0D", "\r").replace("%0A", "\n")
+            texts.append(text.replace("%25", "%"))
+    return texts
+
+
+def _grave_in_sarif(output: str) -> list[str]:
+    texts = []
+    for result in json.loads(output)["runs"][0]["results"]:
+        if _is_grave(result["ruleId"]):
+            assert result["level"] == "error"
+            texts.append(result["message"]["text"])
+    return texts
+
+
+def _grave_in_rdjsonl(output: str) -> list[str]:
+    texts = []
+    for line in output.splitlines():
+        diagnostic = json.loads(line)
+        if _is_grave(diagnostic["code"]["value"]):
+            assert diagnostic["severity"] == "ERROR"
+            texts.append(diagnostic["message"])
+    return texts
+
+
+def _grave_in_codequality(output: str) -> list[str]:
+    texts = []
+    for entry in json.loads(output):
+        if _is_grave(entry["check_name"].removeprefix("gen/")):
+            assert entry["severity"] == "critical"
+            texts.append(entry["description"])
+    return texts
+
+
+_GRAVE_TEXTS = {
+    "text": _grave_in_text,
+    "json": _grave_in_json,
+    "markdown": _grave_in_markdown,
+    "github": _grave_in_github,
+    "sarif": _grave_in_sarif,
+    "rdjsonl": _grave_in_rdjsonl,
+    "codequality": _grave_in_codequality,
+}

@@ -6,15 +6,23 @@ the commit and after.
 
 import json
 import shlex
+import sys
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
+import depth
 import pytest
+from composite import Job
+from composite import run as run_action
 from history import commit, git, shell
+from report_readers import grave_texts
 from running import Gen
 
+from generator.report.format import Format
 from generator.resources import CATALOGUE
+
+ACTION = Path(__file__).parents[2] / "action.yml"
 
 DIGEST = """\
 old=$(sha256sum ssh/aster.conf | cut -d' ' -f1)
@@ -330,23 +338,78 @@ def grave_findings(gen: Gen, *revisions: str) -> list[str]:
     texts = []
     for finding in report["findings"]:
         if finding["rule"] in ("trust", "refused"):
-            texts.append(
-                "\n".join([f"{finding['file']}: {finding['message']}", *finding["details"]])
-            )
+            headline = f"{finding['file']}: {finding['message']}"
+            texts.append("\n".join([headline, *finding["details"]]))
     return texts
 
 
-@pytest.mark.parametrize(
-    "evasion", [pytest.param(item, id=name) for name, item in EVASIONS.items()]
-)
-def test_a_review_names_an_evasion_as_trust(
-    writing_gen: Gen, reading_gen: Gen, evasion: Evasion
-) -> None:
-    run(writing_gen, evasion.before)
+def propose(gen: Gen, evasion: Evasion) -> str:
+    """Make the pull request of an evasion in the work tree, and return the commit of its base."""
+    run(gen, evasion.before)
     commit("Before the branch")
     git("switch", "--quiet", "--create", "proposal")
-    run(writing_gen, evasion.commands)
+    run(gen, evasion.commands)
+    return git("rev-parse", "main").strip()
+
+
+def shown_parts(report: str, evasion: Evasion) -> list[str]:
+    """Return the message of the finding that names an evasion, and the details that do."""
+    for finding in json.loads(report)["findings"]:
+        whole = "\n".join([f"{finding['file']}: {finding['message']}", *finding["details"]])
+        if evasion.finding not in whole:
+            continue
+        details = [detail for detail in finding["details"] if detail in evasion.finding]
+        details += [detail for detail in finding["details"] if evasion.finding in detail]
+        return [finding["message"], *details]
+    raise AssertionError(report)
+
+
+ROWS = [pytest.param(item, id=name) for name, item in EVASIONS.items()]
+
+
+@pytest.mark.parametrize("evasion", ROWS)
+def test_a_review_names_an_evasion_as_trust_in_every_format(
+    writing_gen: Gen, reading_gen: Gen, evasion: Evasion
+) -> None:
+    propose(writing_gen, evasion)
     in_work_tree = grave_findings(reading_gen, "main")
     assert evasion.finding in "\n".join(in_work_tree)
     commit("The proposal")
     assert grave_findings(reading_gen, "main", "proposal") == in_work_tree
+    outputs = {}
+    for form in Format:
+        result = reading_gen("review", "main", "--format", form, "--fail-on", "trust")
+        # 2 where gen refuses to compare something, as without --fail-on.
+        assert result.status in (1, 2), result.err
+        outputs[form] = result.out
+    parts = shown_parts(outputs[Format.JSON], evasion)
+    for form, output in outputs.items():
+        texts = grave_texts(form, output)
+        assert any(all(part in text for part in parts) for text in texts), form
+
+
+@pytest.mark.parametrize("evasion", depth.sample(ROWS, 3))
+def test_the_script_of_the_action_is_red_and_shows_an_evasion(
+    writing_gen: Gen, tmp_path: Path, evasion: Evasion
+) -> None:
+    base = propose(writing_gen, evasion)
+    commit("The proposal")
+    parts = shown_parts(writing_gen("review", "main", "--format", "json").out, evasion)
+    programs = tmp_path / "runner/gen/bin"
+    programs.mkdir(parents=True)
+    programs.joinpath("gen").symlink_to(Path(sys.executable).parent / "gen")
+    environment = {
+        "HOME": str(tmp_path / "home"),
+        "GITHUB_REPOSITORY": "ada/deploy",
+        "GITHUB_RUN_ID": "42",
+        "GITHUB_SERVER_URL": "https://github.example",
+    }
+    event = {"pull_request": {"number": 7, "base": {"sha": base}}}
+    context = {"event": event, "token": "unused"}
+    job = Job(Path.cwd(), programs.parents[1], environment, context)
+    steps = ("Compare", "Verdict")
+    outcome = run_action(ACTION, job, {"fail-on": "trust"}, {}, only=lambda name: name in steps)
+    assert outcome.status in (1, 2), outcome.log
+    assert outcome.ran == ["Compare", "Verdict"]
+    for texts in (grave_texts("github", outcome.log), grave_texts("markdown", outcome.summary)):
+        assert any(all(part in text for part in parts) for text in texts)
