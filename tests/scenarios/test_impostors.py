@@ -143,6 +143,23 @@ def compute_nodes(machines: Machines) -> Keys:
     }
 
 
+def compute_nodes_with_exceptions(machines: Machines) -> Keys:
+    gate, gate_pins = machines.gate()
+    nodes = {
+        # Both patterns match more than they should: full names, and the jump host.
+        "match": "cn-*",
+        "host": "%h.rig.test",
+        "also": ["*.rig.test", "!gate.rig.test"],
+        "through": "gate",
+        "port": machines.login().port,
+    }
+    return {
+        "hosts": {"gate": gate},
+        "compute": {"nodes": nodes},
+        "host_keys": {"nodes": machines.pins("nodes"), "gate": gate_pins},
+    }
+
+
 def an_ipv6_address(machines: Machines) -> Keys:
     port = free_port()
     machines.login("ListenAddress ::1", f"Port {port}")
@@ -168,6 +185,11 @@ LAYOUTS: dict[str, tuple[Callable[[Machines], Keys], tuple[str, ...], tuple[str,
     ),
     "behind a jump host": (behind_a_jump_host, (*INNER_NAMES, *JUMPED), ("inner",)),
     "compute nodes": (compute_nodes, (*NODE_NAMES, "-J gate cn-a001.rig.test"), ()),
+    "compute nodes with exceptions": (
+        compute_nodes_with_exceptions,
+        (*NODE_NAMES, "cn-a001.RIG.test", "-J GATE.rig.test. cn-a001.rig.test"),
+        (),
+    ),
     "an IPv6 address": (an_ipv6_address, ("rig", "RIG", "0::1"), ()),
 }
 

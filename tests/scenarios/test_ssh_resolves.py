@@ -114,6 +114,51 @@ def test_login_hosts_of_mila(configs: Path, name: str, host: str) -> None:
     check(resolve(configs / "mila.conf", name), expected)
 
 
+# A Host line compares names with their case, so its exceptions do not hold for these.
+@pytest.mark.parametrize(
+    "name",
+    [
+        "LOGIN.server.mila.quebec",
+        "Login-1.login.server.mila.quebec",
+        "login.server.mila.quebec.",
+        "LOGIN.server.mila.quebec.",
+        "MILA",
+    ],
+)
+def test_a_login_host_of_mila_needs_no_jump_in_any_spelling(configs: Path, name: str) -> None:
+    settings = resolve(configs / "mila.conf", name)
+    number = "-1" if "-1" in name else ""
+    host = f"login{number}.login.server.mila.quebec" if number else BALANCER
+    expected = {
+        "hostname": host,
+        "port": "2222",
+        "proxyjump": None,
+        "stricthostkeychecking": "true",
+    }
+    check(settings, expected)
+
+
+@pytest.mark.parametrize(
+    "name", ["cn-a001.RIG.test", "cn-a001.rig.test.", "CN-A001.Rig.Test.", "cn-a001.rig.test"]
+)
+def test_a_full_name_gets_no_second_domain_in_any_spelling(
+    need: Callable[..., None], tmp_path: Path, name: str
+) -> None:
+    need("ssh")
+    spec = tmp_path / "rig.yaml"
+    spec.write_text(
+        "site: rig\ntitle: Rig\nsources: {docs: {ref: a page}}\n"
+        "hosts: {rig: {host: login.rig.test}}\n"
+        "compute: {nodes: {match: cn-*, host: '%h.rig.test', through: rig}}\n"
+        "auth: {method: publickey}\n"
+    )
+    conf = tmp_path / "rig.conf"
+    for artifact in compile_site(validate.site(spec), SiteProfile(user="ada")):
+        if artifact.path.name == conf.name:
+            conf.write_bytes(artifact.content)
+    check(resolve(conf, name), {"hostname": name.lower(), "proxyjump": "rig"})
+
+
 # Short names of compute nodes get the domain; full names stay; all of them take the jump.
 MILA_COMPUTE = {
     "cn-a001": "cn-a001.server.mila.quebec",

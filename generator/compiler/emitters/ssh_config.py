@@ -31,7 +31,7 @@ from generator.errors import GenError
 from generator.schema.auth import Auth, KerberosAuth, PublicKeyAuth, preferred_authentications
 from generator.schema.hosts import Compute, Host, JobEntry, Keepalive
 from generator.schema.site import SiteSpec
-from generator.ssh.patterns import matches
+from generator.ssh.patterns import common_name, matches
 
 Setting = tuple[str, str]
 
@@ -369,17 +369,36 @@ def _in_any_case(host_blocks: Iterable[Block]) -> Iterator[Block]:
         is_job = any(keyword == "RemoteCommand" for keyword, _ in block.settings)
         if is_job or not block.names:
             continue
-        with_dot = [f"{name}." for name in block.names if _may_end_with_dot(name)]
         settings = [setting for setting in block.settings if setting[0] not in _ONLY_OWN_NAMES]
-        match = Block([*block.names, *with_dot], settings, is_match=True)
+        match = Block(_with_dot(block.names), settings, is_match=True)
         if settings[0][0] == "HostName":
-            machines.append(match)
+            machines += [*_exceptions(block, ("HostName", "%h")), match]
         else:
             yield match
+            yield from _exceptions(block, ("ProxyJump", "none"))
     yield from machines
 
 
-def _may_end_with_dot(name: str) -> bool:
-    """Return whether a name can be a DNS name in full, and not an address or a short name."""
-    last_label = name.rpartition(".")[2]
-    return "." in name and not name.startswith("!") and not last_label.isdigit()
+def _exceptions(block: Block, setting: Setting) -> Iterator[Block]:
+    """Yield a block that keeps a setting of a Host block from the names that its line excludes.
+
+    The Host line itself does not exclude `LOGIN.example.org` by `!login.example.org`.
+    """
+    patterns = [name for name in block.names if not name.startswith("!")]
+    excluded: list[str] = []
+    for name in block.names:
+        exception = name.removeprefix("!")
+        if exception != name and any(common_name(pattern, exception) for pattern in patterns):
+            excluded.append(exception)
+    if excluded:
+        yield Block(_with_dot(excluded), [setting], is_match=True)
+
+
+def _with_dot(names: list[str]) -> list[str]:
+    """Return names, and those that can be a DNS name in full with a dot at the end too."""
+    dotted = [f"{name}." for name in names if "." in name and not _is_address(name)]
+    return [*names, *dotted]
+
+
+def _is_address(name: str) -> bool:
+    return name.rpartition(".")[2].isdigit()
