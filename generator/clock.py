@@ -19,5 +19,4 @@ class Deadline:
 
 def now() -> int:
     """Return the seconds since 1970 by this machine's clock."""
-    # x
     return int(time.time())
