@@ -10,8 +10,11 @@ import typer
 
 from generator import resources
 from generator.cli.app import app
+from generator.compiler.account import Account
 from generator.compiler.compile import compile_site
+from generator.compiler.emitters.env_file import variables
 from generator.loading import validate
+from generator.renewal.credentials import API_TOKEN, APP_PASSWORD
 from generator.schema.profile import SiteProfile
 
 REPOSITORY = Path(__file__).parent.parent
@@ -133,6 +136,22 @@ def test_gen_review_prints_the_output_in_the_readme(tmp_path: Path) -> None:
 @pytest.mark.parametrize("page", sorted(path.name for path in DOCS.glob("*.md")))
 def test_the_readme_links_every_page(page: str) -> None:
     assert f"docs/{page}" in README
+
+
+def test_gen_reads_or_writes_every_variable_of_the_page_about_musica() -> None:
+    page = (DOCS / "musica.md").read_text()
+    named = set(re.findall(r"\b(?:ASC|SLURM|DAGSTER)_[A-Z_]+\b", page))
+    written = {f"ASC_{APP_PASSWORD}", f"ASC_{API_TOKEN}"}
+    musica = validate.site(resources.CATALOGUE / "musica.yaml")
+    for variable in variables(Account(musica, SiteProfile())):
+        written.add(variable.name)
+    renewal = (resources.PACKAGE / "renewal/settings.py").read_text()
+    names = set()
+    for name in named - written:
+        if name.partition("_")[2] not in renewal:
+            names.add(name)
+    assert names == set()
+    assert len(named) >= 28
 
 
 def renewal_messages() -> list[str]:

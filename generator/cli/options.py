@@ -190,6 +190,7 @@ Rotate = Annotated[
     bool,
     option(
         "--rotate-app-password",
+        "--rotate-credentials",  # the name in dagster-slurm's scripts
         text="Create new credentials, test them, and delete the old ones.",
     ),
 ]

@@ -4,6 +4,7 @@ The variables are put into the spec before it is validated, as `--set` does; so 
 variable.
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -64,6 +65,9 @@ class Settings:
     """How many seconds before their end the credentials are rotated."""
     bootstrap_again: bool = False
     """Whether step learns the CA again, even if it knows it."""
+    step_binary: str = "step"
+    extra_step_args: tuple[str, ...] = ()
+    """Further arguments of `step ssh certificate`."""
 
     @property
     def scratch_name(self) -> str:
@@ -139,6 +143,7 @@ def read(choice: inputs.Choice, environment: Mapping[str, str]) -> Settings:
         raise NoCertificateError(
             f"{site.site}: logs in with {auth.method}; there is no certificate to renew"
         )
+    profile = own_account.profile
     settings = Settings(
         site=site.site,
         user=own_account.fill(site.usual_host.host.user),
@@ -148,6 +153,9 @@ def read(choice: inputs.Choice, environment: Mapping[str, str]) -> Settings:
         key=_key(own_account, auth),
         certificate=_certificate(own_account, auth),
         skew=schedule(auth).skew,
+        # No shell expands `~` in a program that gen starts.
+        step_binary=os.path.expanduser(profile.step_binary),  # noqa: PTH111 - also a bare name
+        extra_step_args=profile.extra_step_args,
     )
     if isinstance(settings.auth, CommandCertificateAuth):
         return _with_command(settings, settings.auth, own_account)
@@ -173,8 +181,8 @@ def _overrides(data: Any, environment: Mapping[str, str]) -> list[SpecChange]:
 
 def _spec_value(name: str, value: str) -> object:
     """Return the value of a variable as the spec writes it."""
-    # The variable is a number of minutes, the key a duration.
-    if name == "STEP_REFRESH_SKEW":
+    # dagster-slurm reads a number of minutes, and the key of the spec is a duration.
+    if name == "STEP_REFRESH_SKEW" and value.isdecimal():
         return f"{value}m"
     if name == "AUTHENTIK_TOKEN_EXPIRES_DAYS" and value.isdecimal():
         return int(value)
@@ -209,9 +217,13 @@ def _with_variables(
         rotation_skew = _rotation_skew(variables)
         authentik = _with_home(own_account, auth.authentik)
         auth = auth.model_copy(update={"authentik": authentik})
-    # The variable of dagster-slurm may name the certificate, or the key beside it.
     key = settings.key
     certificate = settings.certificate
+    key_path = _key_path(settings.site, environment)
+    if key_path:
+        key = _path(key_path)
+        certificate = Path(f"{key}-cert.pub")
+    # The variable of dagster-slurm may name the certificate, or the key beside it.
     certificate_copy = None
     path = variables.get("STEP_CERT_PATH")
     if path and path.endswith(".crt"):
@@ -231,6 +243,17 @@ def _with_variables(
         rotation_skew=rotation_skew,
         bootstrap_again=bootstrap.lower() in ("1", "true", "yes"),
     )
+
+
+def _key_path(site: str, environment: Mapping[str, str]) -> str | None:
+    """Return the key that dagster-slurm uses for a site, if its variable names one.
+
+    The variable belongs to the site of the `.env` file that a shell has read, which may be another.
+    """
+    variables = _Variables("SLURM", environment)
+    if variables.get("SUPERCOMPUTER_SITE") not in (None, site):
+        return None
+    return variables.get("EDGE_NODE_KEY_PATH")
 
 
 def _with_home(own_account: Account, authentik: Authentik) -> Authentik:

@@ -85,7 +85,7 @@ class Authority:
 
     def sign_in_browser(self, public_key: Path) -> Path:
         """Get a certificate through the user's browser, and return its path."""
-        command = ("step", *self._certificate_command(public_key))
+        command = (self.settings.step_binary, *self._certificate_command(public_key))
         status = child_process.run_in_terminal(command, self.environment, install=_INSTALL)
         if status:
             raise GenError(f"step ended with status {status}; the old certificate stays")
@@ -107,7 +107,7 @@ class Authority:
         command = ["ssh", "certificate", *request, *self._ca_options()]
         if self.auth.provisioner:
             command += ["--provisioner", self.auth.provisioner]
-        return command
+        return [*command, *self.settings.extra_step_args]
 
     def _ca_options(self) -> tuple[str, ...]:
         return ("--context", self.auth.context, "--ca-url", self.auth.ca_url)
@@ -120,7 +120,7 @@ class Authority:
             secrets.append(secret)
         try:
             return child_process.output(
-                ("step", *arguments),
+                (self.settings.step_binary, *arguments),
                 environment,
                 self.deadline,
                 install=_INSTALL,

@@ -5,8 +5,21 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from generator.schema.base import Model
-from generator.schema.text_types import FILLED, Email, KeyPath, Label, LocalPath, Slug, UserName
+from generator.schema.base import Model, Several
+from generator.schema.text_types import (
+    FILLED,
+    Argument,
+    Email,
+    KeyPath,
+    Label,
+    LocalPath,
+    Program,
+    Slug,
+    UserName,
+)
+
+# Values of one machine, which no generated file has, so that no lock has them either.
+_OF_THE_MACHINE = {"step_binary", "extra_step_args"}
 
 
 class SiteProfile(Model):
@@ -35,6 +48,10 @@ class SiteProfile(Model):
     """Share one connection between sessions, if the site allows it."""
     renew_on_connect: bool = True
     """Let ssh renew a certificate before it connects, if renewal is due and the site allows it."""
+    step_binary: Annotated[Program, FILLED] = "step"
+    """The `step` command, if it has another name (`step-cli`) or is not on the PATH."""
+    extra_step_args: Several[Annotated[Argument, FILLED]] = ()
+    """Further arguments of `step ssh certificate`."""
     accept_unverified: bool = False
     """Pin host keys that have only weak sources too; set it after you compared them yourself."""
 
@@ -43,6 +60,8 @@ class SiteProfile(Model):
         values: dict[str, str | bool] = {}
         for name, field in SiteProfile.model_fields.items():
             value = getattr(self, name)
+            if name in _OF_THE_MACHINE:
+                continue
             # Defaults stay out of the lock, so a new default of gen changes no lock.
             if value is not None and value != field.default:
                 values[name] = value

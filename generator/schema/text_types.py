@@ -326,6 +326,13 @@ Argument = Annotated[
         ALL_PLACEHOLDERS,
     ),
 ]
+Program = Annotated[
+    str,
+    Form(
+        r"(?:(?:~/|/)[\w@+=:,./ ~-]*)?[\w+.][\w+.-]*",
+        "the name of a program, or a path that starts with / or ~/",
+    ),
+]
 MasterUrl = Annotated[
     str, Form(r"spark://[A-Za-z0-9][A-Za-z0-9.:-]*", "a Spark master (spark://host:7077)")
 ]

@@ -82,6 +82,8 @@ def test_the_settings_of_musica(home: Path) -> None:
         ("STEP_CA_URL", "https://e.org:9", "auth.ca_url", "https://e.org:9"),
         ("STEP_FINGERPRINT", FINGERPRINT.upper(), "auth.ca_fingerprint", FINGERPRINT),
         ("STEP_REFRESH_SKEW", "45", "skew", 45 * 60),
+        ("STEP_REFRESH_SKEW", "30m", "skew", 30 * 60),
+        ("STEP_REFRESH_SKEW", "2h", "skew", 2 * 3600),
         ("STEP_BOOTSTRAP_FORCE", "true", "bootstrap_again", True),
         ("AUTHENTIK_API_BASE", "https://e.org", "auth.authentik.api_base", "https://e.org"),
         ("AUTHENTIK_TOKEN_IDENTIFIER", "mine", "auth.authentik.identifier", "mine"),
@@ -107,6 +109,61 @@ def test_a_copy_leaves_the_certificate_where_ssh_reads_it(home: Path) -> None:
     assert musica.certificate == home / ".ssh/id_musica-cert.pub"
 
 
+@pytest.mark.parametrize(
+    ("environment", "key"),
+    [
+        pytest.param({"SLURM_EDGE_NODE_KEY_PATH": "~/.ssh/id_own"}, ".ssh/id_own", id="alone"),
+        pytest.param(
+            {"SLURM_EDGE_NODE_KEY_PATH": "~/k", "SLURM_SUPERCOMPUTER_SITE": "musica"},
+            "k",
+            id="of this site",
+        ),
+        # A shell that has read .env.mila must not let the CA of MUSICA sign the key for Mila.
+        pytest.param(
+            {"SLURM_EDGE_NODE_KEY_PATH": "~/k", "SLURM_SUPERCOMPUTER_SITE": "mila"},
+            ".ssh/id_musica",
+            id="of another site",
+        ),
+        pytest.param(
+            {"SLURM_EDGE_NODE_KEY_PATH": "~/k", "ASC_STEP_CERT_PATH": "~/c-cert.pub"},
+            "c",
+            id="beside the path of a certificate",
+        ),
+        pytest.param(
+            {"SLURM_EDGE_NODE_KEY_PATH": "~/k", "ASC_STEP_CERT_PATH": "~/.step/asc.crt"},
+            "k",
+            id="beside a copy for step",
+        ),
+        pytest.param({"SLURM_EDGE_NODE_KEY_PATH": ""}, ".ssh/id_musica", id="empty"),
+    ],
+)
+def test_the_key_of_dagster_slurm_is_the_key_of_the_certificate(
+    home: Path, environment: dict[str, str], key: str
+) -> None:
+    musica = settings(**environment)
+    assert (musica.key, musica.certificate) == (home / key, home / f"{key}-cert.pub")
+
+
+@pytest.mark.parametrize(
+    ("entry", "program", "arguments"),
+    [
+        pytest.param("", "step", (), id="neither"),
+        pytest.param("step_binary: step-cli\n", "step-cli", (), id="another name"),
+        pytest.param("step_binary: ~/bin/step\n", "HOME/bin/step", (), id="a path"),
+        pytest.param(
+            "extra_step_args: [--not-after, 8h]\n", "step", ("--not-after", "8h"), id="arguments"
+        ),
+    ],
+)
+def test_the_profile_chooses_the_step_command(
+    home: Path, entry: str, program: str, arguments: tuple[str, ...]
+) -> None:
+    (home / "profile.yaml").write_text(PROFILE + entry)
+    musica = settings()
+    assert musica.step_binary == program.replace("HOME", str(home))
+    assert musica.extra_step_args == arguments
+
+
 # dagster-slurm writes null for an unknown value.
 @pytest.mark.parametrize("value", ["", " ", "null"])
 def test_an_empty_variable_counts_as_not_set(home: Path, value: str) -> None:
@@ -124,7 +181,7 @@ def test_an_empty_variable_counts_as_not_set(home: Path, value: str) -> None:
     [
         pytest.param(
             {"ASC_STEP_REFRESH_SKEW": "soon"},
-            "ASC_STEP_REFRESH_SKEW: auth.renew_before: 'soonm' is not a duration (90s, 30m, "
+            "ASC_STEP_REFRESH_SKEW: auth.renew_before: 'soon' is not a duration (90s, 30m, "
             "16h, 1d)",
             id="skew",
         ),

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from identity_provider import IdentityProvider
+from ruamel.yaml import YAML
 from sshd import TEST_USER, logged_in
 from step_ca import CERTIFICATE, KEY, STATE, Member, authority, clock
 
@@ -163,6 +164,27 @@ def test_without_a_client_id_and_a_terminal_the_message_names_the_command(member
     member.settle(credentials=False, oidc=None, authentik=None)
     assert "run in a terminal: gen refresh rig" in member.refused()
     assert member.provider.count("/") == 0
+
+
+def test_the_profile_names_another_step_and_gives_it_arguments(member: Member) -> None:
+    program = member.home / "bin/step-cli"
+    program.parent.mkdir()
+    program.write_text('#!/bin/sh\necho "$@" >>~/calls\nexec step "$@"\n')
+    program.chmod(0o755)
+    profile = member.home / ".config/gen/profile.yaml"
+    settings = YAML(typ="safe").load(profile)
+    settings |= {"step_binary": "~/bin/step-cli", "extra_step_args": ["--not-after", "2h"]}
+    profile.write_text(json.dumps(settings))
+    output = member.renewed().stderr
+    # A certificate of this CA lasts 16 hours, unless step asks for less.
+    assert re.search(r"renewed, valid until \S+ \S+ UTC \((1 h 59 min|2 h 0 min)\)", output)
+    calls = (member.home / "calls").read_text().splitlines()
+    assert [call.split()[:2] for call in calls] == [
+        ["ca", "bootstrap"],
+        ["ssh", "certificate"],
+        ["ssh", "config"],
+    ]
+    assert logged_in(member.login())
 
 
 ZONES = ["Europe/Vienna", "America/New_York", "Pacific/Kiritimati"]

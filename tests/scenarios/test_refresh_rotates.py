@@ -46,6 +46,11 @@ def test_new_credentials_are_tested_and_stored_before_the_previous_ones_are_dele
     assert "renewed" in member.renewed("--force").stderr
 
 
+def test_the_option_of_dagster_slurm_rotates_too(member: Member) -> None:
+    assert "credentials rotated" in member.renewed("--rotate-credentials").stderr
+    assert rotated(member)
+
+
 def test_dagster_slurm_and_gen_read_the_file_of_each_other(member: Member) -> None:
     member.renewed("--rotate-app-password")
     path = member.home / CREDENTIALS
