@@ -206,6 +206,7 @@ def refresh(
     only_check: options.OnlyCheck = False,
     rotate: options.Rotate = False,
     ca_bundle: options.CaBundle = None,
+    retry: options.KeepTrying = False,
     on_connect: options.OnConnect = False,
     specs: options.Specs = None,
     profile: options.ProfilePath = None,
@@ -229,7 +230,7 @@ def refresh(
     from generator.renewal.context import RefreshOptions
 
     wanted = RefreshOptions(force, rotate, on_connect, bundle=ca_bundle)
-    raise typer.Exit(run(choice, wanted, as_json=json))
+    raise typer.Exit(run(choice, wanted, retry=retry, as_json=json))
 
 
 @app.command()

@@ -182,7 +182,8 @@ OnlyCheck = Annotated[
     bool,
     option(
         "--check",
-        text="Renew nothing. Exit status 0: the certificate is valid; 1: it is due.",
+        text="Renew nothing. Exit status 0: the certificate is valid; 1: it is due or missing; "
+        "2: gen cannot tell, and says why.",
         variable="GEN_REFRESH_CHECK",
     ),
 ]
@@ -197,6 +198,15 @@ Rotate = Annotated[
 CaBundle = Annotated[
     Path | None,
     option("--ca-bundle", metavar="FILE", text="Trust the CAs in this file for TLS."),
+]
+KeepTrying = Annotated[
+    bool,
+    option(
+        "--retry",
+        text="After a failure of the network or a server, try again until it passes: after 30 s, "
+        "then every 2 min at most. For the timer.",
+        variable="GEN_REFRESH_RETRY",
+    ),
 ]
 OnConnect = Annotated[
     bool,

@@ -3,9 +3,11 @@
 import os
 import sys
 import threading
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from time import sleep
 
 from generator.cli.output import agreed, say
 from generator.cli.refresh_check import print_result
@@ -13,14 +15,18 @@ from generator.errors import GenError
 from generator.loading.inputs import Choice
 from generator.renewal import renew, settings
 from generator.renewal.context import ON_CONNECT_LIMIT, RefreshOptions, secret_names
+from generator.renewal.failures import PassingError, UnreachableError
 from generator.renewal.result import RefreshResult
 from generator.renewal.secret import keep_memory_private
 from generator.renewal.secret_bindings import NotAgreedError
 from generator.renewal.settings import Settings
 from generator.ssh.client import QUESTION_VARIABLE
 
+_FIRST_PAUSE = 30  # seconds
+_LONGEST_PAUSE = 120  # seconds; a network that is back is noticed within two minutes
 
-def run(choice: Choice, options: RefreshOptions, *, as_json: bool) -> int:
+
+def run(choice: Choice, options: RefreshOptions, *, retry: bool, as_json: bool) -> int:
     """Renew the certificate of a site if it is due; after a failure the old one is in place."""
     keep_memory_private()
     if options.on_connect:
@@ -28,9 +34,40 @@ def run(choice: Choice, options: RefreshOptions, *, as_json: bool) -> int:
             return 0
         return _on_connect(choice, options)
     terminal = sys.stdin.isatty() and sys.stderr.isatty()
-    site_settings, result = _refresh(choice, replace(options, terminal=terminal))
+    options = replace(options, terminal=terminal)
+    environment = dict(os.environ)
+    if retry:
+        site_settings, result = _keep_trying(choice, options, environment)
+    else:
+        site_settings, result = _refresh(choice, options, environment)
     print_result(site_settings, result, as_json)
     return 0
+
+
+def _keep_trying(
+    choice: Choice, options: RefreshOptions, environment: Mapping[str, str]
+) -> tuple[Settings, RefreshResult]:
+    """Renew the certificate, and try again while the failure may pass without the user.
+
+    It ends as well if a connection or the user has renewed the certificate since.
+    """
+    import random
+
+    pause = _FIRST_PAUSE
+    message = ""
+    while True:
+        try:
+            return _refresh(choice, options, environment)
+        except PassingError as error:
+            # The next look of the timer comes before a longer wait that the provider asked for.
+            if isinstance(error, UnreachableError) and error.pause > _LONGEST_PAUSE:
+                raise
+            if str(error) != message:
+                message = str(error)
+                say(message)
+        # The random part keeps machines that failed together from coming back together.
+        sleep(pause * random.uniform(0.75, 1))  # noqa: S311 - not a secret
+        pause = min(2 * pause, _LONGEST_PAUSE)
 
 
 def _on_connect(choice: Choice, options: RefreshOptions) -> int:
@@ -44,7 +81,7 @@ def _on_connect(choice: Choice, options: RefreshOptions) -> int:
     watchdog.daemon = True
     watchdog.start()
     try:
-        _refresh(choice, options)
+        _refresh(choice, options, dict(os.environ))
     except GenError as error:
         say(str(error).splitlines()[0])
     except Exception as error:  # a bug must not keep the user from connecting
@@ -56,8 +93,9 @@ def _on_connect(choice: Choice, options: RefreshOptions) -> int:
     return 0
 
 
-def _refresh(choice: Choice, options: RefreshOptions) -> tuple[Settings, RefreshResult]:
-    environment = dict(os.environ)
+def _refresh(
+    choice: Choice, options: RefreshOptions, environment: Mapping[str, str]
+) -> tuple[Settings, RefreshResult]:
     site_settings = settings.read(choice, environment)
     for name in secret_names(site_settings):
         os.environ.pop(name, None)  # libraries start programs too

@@ -6,7 +6,7 @@ Do not edit: `python templates/compile.py` writes this file.
 from collections.abc import Iterator
 from typing import Any
 
-DIGEST = "bc93445213f5"
+DIGEST = "fc95ac3f86da"
 
 
 def _value(value: object) -> str:
@@ -29,12 +29,15 @@ def cert_service(*, header: Any, site: Any) -> Iterator[str]:
         "Type=oneshot\n"
         "# gen reads the expiry time in the output of ssh-keygen -L, which is in local time.\n"
         "Environment=TZ=UTC PATH=%h/.local/bin:/usr/local/bin:/usr/bin:/bin STEPPATH=%h/.step\n"
+        "# With --retry, gen waits for a network or a server that is down: RestartSteps=, by which systemd\n"
+        "# would start it again less and less often, is unknown before systemd 254. Each try has a time limit\n"
+        "# of its own.\n"
         "ExecStart=/usr/bin/env gen refresh "
     )
     yield _value(site)
     yield (
-        "\n"
-        "TimeoutStartSec=5min\n"
+        " --retry\n"
+        "TimeoutStartSec=infinity\n"
         "UMask=0077\n"
         "# A core dump would contain tokens.\n"
         "LimitCORE=0\n"

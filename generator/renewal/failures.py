@@ -11,8 +11,15 @@ class PersonNeededError(GenError):
     """Only the user can renew the certificate, which needs a terminal."""
 
 
-class UnreachableError(GenError):
-    """A server did not answer, or asked to try again later."""
+class PassingError(GenError):
+    """A failure that may pass without the user: of the network, or of a server.
+
+    A run for the timer tries again soon after it.
+    """
+
+
+class UnreachableError(PassingError):
+    """The provider did not answer, or asked to try again later."""
 
     def __init__(self, message: str, pause: int = 0) -> None:
         super().__init__(message)

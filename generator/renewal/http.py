@@ -126,11 +126,7 @@ class Http:
             # The random part keeps machines that failed together from coming back together.
             jitter = random.uniform(0.5, 1.5)  # noqa: S311 - not a secret
             pause = max(wait, self.first_pause * 2**attempt * jitter)
-        # The message says how long, so that a user can decide to use --force.
-        requested = f"; it asks to come back in {wait} s" if wait else ""
-        raise UnreachableError(
-            f"{address(url)}: {reason}{requested}; the next run tries again", wait
-        )
+        raise UnreachableError(f"{address(url)}: {reason}", wait)
 
     def _attempt(self, request: _Request) -> tuple[Answer, int]:
         """Send a request once; return the answer and the seconds that it asks to wait."""

@@ -11,7 +11,7 @@ from generator.formatting import clock
 from generator.renewal import certificate_file, notify
 from generator.renewal.context import HeldSecrets, RefreshOptions, Run, new_run
 from generator.renewal.credentials import rotation_due
-from generator.renewal.failures import PersonNeededError, UnreachableError
+from generator.renewal.failures import PassingError, PersonNeededError, UnreachableError
 from generator.renewal.result import RefreshResult
 from generator.renewal.secret_bindings import NotAgreedError, secret_bindings
 from generator.renewal.settings import DAY, Settings
@@ -22,8 +22,12 @@ from generator.workspace import writer
 _QUIET = 60  # seconds after a failure in which no connection tries again
 
 
-class _RecordedError(GenError):
-    """A failure that the state file has already."""
+class _RecordedError(Exception):
+    """Wraps a failure that the state file has already."""
+
+    def __init__(self, error: GenError) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 class _RepeatedError(GenError):
@@ -56,8 +60,8 @@ def refresh(
             raise _RepeatedError(state.message)
         with run.store.lock(run.deadline):
             return _locked(run, before, state)
-    except _RecordedError:
-        raise
+    except _RecordedError as recorded:
+        raise recorded.error from None
     # An OSError is one of the disk: a full one, or a home directory that is read-only.
     except (GenError, OSError) as error:
         message = _message(run, error)
@@ -67,7 +71,7 @@ def refresh(
         _hold_connections_back(run, error)
         if isinstance(error, NotAgreedError):
             raise
-        raise GenError(message) from None
+        raise _with_message(error, message) from None
 
 
 def agree(settings: Settings, secret: str) -> None:
@@ -96,7 +100,7 @@ def _locked(run: Run, before: Certificate | None, state: State) -> RefreshResult
         with suppress(GenError):
             _record_failure(run, error, message)
         _hold_connections_back(run, error)
-        raise _RecordedError(message) from None
+        raise _RecordedError(_with_message(error, message)) from None
 
 
 def _renew_and_rotate(run: Run, before: Certificate | None, state: State) -> RefreshResult:
@@ -135,10 +139,7 @@ def _check_pause(run: Run, state: State) -> None:
     if run.options.force:
         return
     if now() < state.pause_until <= now() + DAY:
-        raise _RepeatedError(
-            f"the provider asked gen not to come back before {clock(state.pause_until)}; "
-            f"to try now, run: gen refresh {run.settings.site} --force"
-        )
+        raise _RepeatedError(_pause(run, state.pause_until))
 
 
 def _needs_work(run: Run, current: Certificate | None, state: State, secrets: HeldSecrets) -> bool:
@@ -270,7 +271,26 @@ def _message(run: Run, error: GenError | OSError) -> str:
     prefix = f"{run.settings.site}: "
     if not message.startswith(prefix):
         message = f"{prefix}{message}"
-    return message
+    if not isinstance(error, UnreachableError):
+        return message
+    if not error.pause:
+        return f"{message}; the next run tries again"
+    return f"{message}; {_pause(run, now() + error.pause)}"
+
+
+def _pause(run: Run, end: int) -> str:
+    """Return until when the provider asked gen to wait, and how to try at once."""
+    return (
+        f"the provider asked gen not to come back before {clock(end)}; "
+        f"to try now, run: gen refresh {run.settings.site} --force"
+    )
+
+
+def _with_message(error: GenError | OSError, message: str) -> GenError:
+    """Return an error with its message for the user, which still says whether it may pass."""
+    if isinstance(error, UnreachableError):
+        return UnreachableError(message, error.pause)
+    return PassingError(message) if isinstance(error, PassingError) else GenError(message)
 
 
 def _hold_connections_back(run: Run, error: GenError | OSError) -> None:
@@ -289,9 +309,7 @@ def _record_failure(run: Run, error: GenError | OSError, message: str) -> None:
     second = now()
     state = run.store.read()
     notified = state.notified
-    is_watched = run.options.terminal or run.options.on_connect
-    was_notified = 0 <= second - notified < notify.PERIOD
-    if not is_watched and not was_notified and notify.failure(message):
+    if _must_notify(run, error, second - notified) and notify.failure(message):
         notified = second
     failed_on_connect = state.failed_on_connect
     if run.options.on_connect:
@@ -310,6 +328,16 @@ def _record_failure(run: Run, error: GenError | OSError, message: str) -> None:
             pause_until=pause_until,
         )
     )
+
+
+def _must_notify(run: Run, error: GenError | OSError, since: int) -> bool:
+    """Return whether to notify the user of a failure, `since` seconds after the last time."""
+    if run.options.terminal or run.options.on_connect or 0 <= since < notify.PERIOD:
+        return False
+    current = certificate_file.read(run.settings.certificate)
+    # A laptop that wakes has no network for some seconds, and gen tries again.
+    works = current is not None and current.is_valid(now())
+    return not (works and isinstance(error, PassingError))
 
 
 def _record_success(run: Run) -> None:

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from generator import codec, programs
+from generator import codec
 from generator.clock import Deadline
 from generator.errors import GenError
 from generator.files import KEY_LIMIT, read_regular
 from generator.renewal import child_process
+from generator.renewal.failures import PassingError
 from generator.renewal.secret import Secret
 from generator.renewal.settings import Settings
 from generator.renewal.step_errors import certainly_refused, explanation
@@ -28,7 +29,11 @@ _INSTALL = "install it: https://smallstep.com/docs/step-cli/installation"
 
 
 class NothingIssuedError(GenError):
-    """The request did not reach the CA, or the CA refused it: it certainly issued nothing."""
+    """The CA refused the request: it certainly issued nothing."""
+
+
+class NotReachedError(NothingIssuedError, PassingError):
+    """The request did not reach the CA."""
 
 
 @dataclass(frozen=True)
@@ -126,16 +131,19 @@ class Authority:
                 install=_INSTALL,
                 secrets=secrets,
             )
-        except programs.TimeLimitError as error:
-            text = f"{self.auth.ca_url}: {explanation(str(error))}"
-            raise programs.TimeLimitError(text, error.outcome) from None
         except GenError as error:
-            message = str(error)
-            problem = explanation(message)
-            text = f"{self.auth.ca_url}: {problem}" if problem else message
-            if certainly_refused(message):
-                raise NothingIssuedError(text) from None
-            raise GenError(text) from None
+            raise self._explained(str(error)) from None
+
+    def _explained(self, message: str) -> GenError:
+        """Return an error of step in the words of gen, and of the kind that its callers handle."""
+        problem = explanation(message)
+        if not problem:
+            kind = NothingIssuedError if certainly_refused(message) else GenError
+            return kind(message)
+        text = f"{self.auth.ca_url}: {problem.text}"
+        if certainly_refused(message):
+            return NotReachedError(text) if problem.passes else NothingIssuedError(text)
+        return PassingError(text) if problem.passes else GenError(text)
 
     def _set_broken_files_aside(self) -> None:
         """Rename files that step could not complete, since it refuses every command with them."""

@@ -5,44 +5,62 @@ version 0.30.
 """
 
 import re
+from dataclasses import dataclass
 
-# A regular expression for step's message, and the text in place of it. The first match wins.
+
+@dataclass(frozen=True)
+class StepProblem:
+    """A kind of error of step."""
+
+    pattern: str
+    """A regular expression that step's message matches."""
+    text: str
+    """The text in place of step's message."""
+    passes: bool = True
+    """Whether the problem may pass without the user."""
+
+
+# The first match wins.
 _PROBLEMS = (
-    (
+    StepProblem(
         "disabled due to an initialization error",
         # step-ca does so when the provider was down while it started (dagster-slurm's issue 122).
         "the CA has disabled its OIDC provisioner; only the site can fix that",
+        passes=False,
     ),
-    (
-        "no such host|server misbehaving",
+    StepProblem(
+        "no such host|server misbehaving|failure in name resolution",
         "the name of the CA is not known; check the network, then try again",
     ),
-    (
+    StepProblem(
         "connection refused",
         "the CA does not answer (connection refused); try again later, or ask the site",
     ),
-    (
+    StepProblem(
         "no route to host|network is unreachable",
         "the CA cannot be reached (no route); check the network or the VPN, then try again",
     ),
-    (
+    StepProblem(
         "i/o timeout|deadline exceeded|did not end within",
         "the CA did not answer in time; check the network or the VPN, then try again",
     ),
-    (
+    StepProblem(
         "has expired or is not yet valid",
         "the TLS certificate of the CA is not valid at this machine's time; is its clock right?",
+        passes=False,
     ),
-    (
+    StepProblem(
+        # The login page of a network may be gone in a minute, so this may pass.
         "signed by unknown authority|certificate is not trusted",
         "another server than the CA answers: its TLS certificate is not from the root in the spec. "
         "On a network with a login page, log in first; otherwise ask the site",
     ),
-    (
+    StepProblem(
         "root certificate with fingerprint .* was not found",
         "the CA has no root certificate with the fingerprint in the spec; ask the site for it",
+        passes=False,
     ),
-    (
+    StepProblem(
         "Internal Server Error|invalid character '<'",
         "the CA reports an internal error, or the login page of a network answers in its place; "
         "log in to the network, or ask the site",
@@ -64,9 +82,9 @@ def certainly_refused(message: str) -> bool:
     return bool(re.search(_REFUSALS, message))
 
 
-def explanation(message: str) -> str | None:
-    """Return the text for a message of step, or ``None`` for an unknown message."""
-    for pattern, text in _PROBLEMS:
-        if re.search(pattern, message):
-            return text
+def explanation(message: str) -> StepProblem | None:
+    """Return the problem behind a message of step, or ``None`` for an unknown message."""
+    for problem in _PROBLEMS:
+        if re.search(problem.pattern, message):
+            return problem
     return None

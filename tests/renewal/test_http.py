@@ -150,7 +150,7 @@ def test_there_are_four_attempts_with_growing_pauses() -> None:
     assert 0.05 <= first < 0.5
     assert second >= 0.1
     assert third > 0.2
-    assert str(caught.value) == f"{server.url}/x: answers 503; the next run tries again"
+    assert str(caught.value) == f"{server.url}/x: answers 503"
     assert caught.value.pause == 0
 
 
@@ -181,9 +181,7 @@ def test_a_retry_after_beyond_the_deadline_is_reported_at_once() -> None:
         client.send("GET", server.url)
     assert time.monotonic() - begin < 5
     assert (len(server.requests), caught.value.pause) == (1, 3600)
-    assert str(caught.value) == (
-        f"{server.url}: answers 429; it asks to come back in 3600 s; the next run tries again"
-    )
+    assert str(caught.value) == (f"{server.url}: answers 429")
 
 
 def test_a_retry_after_that_is_not_a_time_is_ignored() -> None:
@@ -267,7 +265,7 @@ def test_an_unusable_answer_is_retried_and_reported(answer: Script, reason: str)
         pytest.raises(UnreachableError) as caught,
     ):
         client.send("GET", server.url)
-    assert str(caught.value) == f"{server.url}: {reason}; the next run tries again"
+    assert str(caught.value) == f"{server.url}: {reason}"
     assert len(server.requests) == 4
 
 
@@ -282,7 +280,7 @@ def test_a_closed_port_is_reported_in_one_line() -> None:
         pass
     with http() as client, pytest.raises(UnreachableError) as caught:
         client.send("GET", server.url)
-    assert str(caught.value) == f"{server.url}: connection refused; the next run tries again"
+    assert str(caught.value) == f"{server.url}: connection refused"
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ Its messages about a certificate, and the commands that it names.
 
 import json
 import os
+import random
 import re
 import socket
 import subprocess
@@ -17,6 +18,7 @@ from typing import NoReturn
 import pytest
 from running import Gen, running
 
+from generator.cli import refresh
 from generator.clock import Deadline
 from generator.renewal.settings import DAY
 from generator.renewal.state import State, store
@@ -250,6 +252,114 @@ class TestOnConnect:
         assert "step is not on PATH" in gen("refresh", "musica", "--on-connect").err
         again = gen("refresh", "musica", "--on-connect")
         assert "step is not on PATH" in again.err, "its own failure is repeated"
+
+
+class TestRetry:
+    """The timer tries again after failures that may pass, and leaves the others to the user."""
+
+    @pytest.fixture
+    def pauses(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+        """Return the pauses of gen, which take no time here."""
+        write_credentials(home, "ASC_OIDC_APP_PASSWORD=so-it-is-unattended\n")
+        monkeypatch.setattr(random, "uniform", lambda _, most: most)
+        pauses: list[float] = []
+        monkeypatch.setattr(refresh, "sleep", pauses.append)
+        return pauses
+
+    def write_step(self, home: Path, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Write a step that fails with a message, as the real one does without a network."""
+        step = home / "bin/step"
+        step.parent.mkdir(exist_ok=True)
+        step.write_text(f"#!/bin/sh\necho '{message}' >&2\nexit 1\n")
+        step.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{step.parent}:{os.environ['PATH']}")
+
+    def test_a_network_that_is_down_is_waited_for_with_growing_pauses(
+        self,
+        gen: Gen,
+        home: Path,
+        certify: Certify,
+        pauses: list[float],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        self.write_step(home, "dial tcp: lookup ca.example.org: no such host", monkeypatch)
+
+        def sleep(seconds: float) -> None:
+            pauses.append(seconds)
+            # Another run gets a certificate meanwhile: that of ssh, or of the user.
+            if len(pauses) == 5:
+                certify(LONG_LASTING)
+
+        monkeypatch.setattr(refresh, "sleep", sleep)
+        result = gen("refresh", "musica", "--retry")
+        assert pauses == [30, 60, 120, 120, 120]
+        failure, success = result.err.splitlines()
+        assert "the name of the CA is not known" in failure
+        assert success.startswith("musica: the certificate is valid until 2099")
+        assert result.status == 0
+        assert state(home).result == "", "the failure is over"
+
+    def test_secrets_of_the_environment_serve_each_try(
+        self,
+        gen: Gen,
+        home: Path,
+        certify: Certify,
+        pauses: list[float],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """The first try takes them out of the environment, which other programs inherit."""
+        write_credentials(home)
+        monkeypatch.setenv("ASC_OIDC_APP_PASSWORD", "so-it-is-unattended")
+        self.write_step(home, "connect: connection refused", monkeypatch)
+
+        def sleep(seconds: float) -> None:
+            pauses.append(seconds)
+            if len(pauses) == 2:
+                certify(LONG_LASTING)
+
+        monkeypatch.setattr(refresh, "sleep", sleep)
+        assert gen("refresh", "musica", "--retry").status == 0
+        assert len(pauses) == 2
+
+    @pytest.mark.parametrize(
+        ("message", "text"),
+        [
+            pytest.param(
+                'root certificate with fingerprint "00" was not found',
+                "the CA has no root certificate with the fingerprint in the spec",
+                id="wrong fingerprint",
+            ),
+            pytest.param("no idea", "step failed: no idea", id="an unknown error"),
+        ],
+    )
+    def test_a_failure_that_does_not_pass_ends_the_run(
+        self,
+        gen: Gen,
+        home: Path,
+        pauses: list[float],
+        monkeypatch: pytest.MonkeyPatch,
+        message: str,
+        text: str,
+    ) -> None:
+        self.write_step(home, message, monkeypatch)
+        result = gen("refresh", "musica", "--retry")
+        assert (result.status, pauses) == (2, [])
+        assert text in result.err
+
+    def test_a_renewal_that_only_the_user_can_do_ends_the_run(
+        self, gen: Gen, home: Path, pauses: list[float]
+    ) -> None:
+        write_credentials(home)
+        result = gen("refresh", "musica", "--retry")
+        assert (result.status, pauses) == (2, [])
+        assert "run in a terminal: gen refresh musica" in result.err
+
+    def test_without_the_option_a_failure_ends_the_run(
+        self, gen: Gen, home: Path, pauses: list[float], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.write_step(home, "connect: connection refused", monkeypatch)
+        assert gen("refresh", "musica").status == 2
+        assert pauses == []
 
 
 def test_a_failure_is_not_recorded_while_another_run_holds_the_lock(gen: Gen, home: Path) -> None:

@@ -71,7 +71,9 @@ LOGS = "Please see the certificate authority logs for more info."
     ],
 )
 def test_an_error_of_the_ca_says_what_to_do(message: str, text: str) -> None:
-    assert explanation(f"step failed: {message}") == text
+    problem = explanation(f"step failed: {message}")
+    assert problem
+    assert problem.text == text
 
 
 @pytest.mark.parametrize("message", ["step failed: no way", "step failed: status 3"])

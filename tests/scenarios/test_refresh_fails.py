@@ -79,7 +79,7 @@ def fault(status: int, body: bytes = b"", **headers: str) -> Fault:
         ),
         pytest.param(
             fault(429, Retry_After="3600"),
-            "it asks to come back in 3600 s",
+            "answers 429; the provider asked gen not to come back before ",
             1,
             id="429, a long wait",
         ),

@@ -129,7 +129,7 @@ def test_the_service_sets_arguments_and_environment_of_gen(
     assert {
         name: values[name] for name in ("arguments", "home", "time zone", "step", "umask", "core")
     } == {
-        "arguments": "refresh musica",
+        "arguments": "refresh musica --retry",
         "home": str(manager.home),
         "time zone": "UTC",
         "step": f"{manager.home}/.step",

@@ -21,15 +21,18 @@ def emit(account: Account) -> Iterator[Artifact]:
     import plistlib
 
     site = account.site.site
+    checks = schedule(auth)
     agent = {
         "Label": paths.agent_label(site),
         # launchd expands neither ~ nor $HOME, and its PATH has no directory of the user. A shell
-        # expands both.
-        "ProgramArguments": ["/bin/sh", "-c", f"{_ENVIRONMENT} exec gen refresh {site}"],
+        # expands both. The process number keeps the users of a site from renewing all at once.
+        "ProgramArguments": [
+            "/bin/sh",
+            "-c",
+            f"sleep $(($$ % {checks.delay})); {_ENVIRONMENT} exec gen refresh {site} --retry",
+        ],
         "EnvironmentVariables": {"TZ": "UTC"},
-        # launchd runs a job that a sleeping Mac missed when the Mac wakes, as Persistent= does
-        # (launchd.plist(5)).
-        "StartInterval": schedule(auth).period,
+        **_times(checks.period),
         "RunAtLoad": True,
         "ProcessType": "Background",
         "Umask": 0o077,
@@ -42,3 +45,20 @@ def emit(account: Account) -> Iterator[Artifact]:
         mode=0o644,
         install_to=paths.installed_launchd_agent(site),
     )
+
+
+def _times(period: int) -> dict[str, object]:
+    """Return the key of the agent that says when launchd starts it.
+
+    When a Mac wakes, launchd starts a job of StartCalendarInterval that the Mac slept through, as
+    Persistent= does. It misses those of StartInterval (launchd.plist(5)). A calendar has no
+    seconds.
+    """
+    if period < 60:
+        return {"StartInterval": period}
+    if period < 3600:
+        minutes = range(0, 60, period // 60)
+        return {"StartCalendarInterval": [{"Minute": minute} for minute in minutes]}
+    hours = range(0, 24, period // 3600)
+    # In local time: when the clock changes to summer time, a look may come an hour late.
+    return {"StartCalendarInterval": [{"Hour": hour, "Minute": 0} for hour in hours]}

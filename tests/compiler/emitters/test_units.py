@@ -136,7 +136,9 @@ def test_no_unit_has_a_secret_or_the_path_of_a_home_directory(
 
 def test_the_service_runs_gen_refresh_with_the_programs_of_its_user() -> None:
     unit = settings(service(MUSICA))["Service"]
-    assert unit["ExecStart"] == "/usr/bin/env gen refresh musica"
+    assert unit["ExecStart"] == "/usr/bin/env gen refresh musica --retry"
+    # gen waits for the network as long as it takes, and limits each try itself.
+    assert unit["TimeoutStartSec"] == "infinity"
     assert (
         unit["Environment"]
         == "TZ=UTC PATH=%h/.local/bin:/usr/local/bin:/usr/bin:/bin STEPPATH=%h/.step"
@@ -222,6 +224,36 @@ def test_the_timer_starts_with_the_other_timers_of_the_user() -> None:
     assert settings(timer(MUSICA))["Install"] == {"WantedBy": "timers.target"}
 
 
+def times_a_day(plist: dict[str, Any]) -> int:
+    """Return how often launchd starts an agent in a day without a change of the clock."""
+    if "StartInterval" in plist:
+        return int(86_400 // plist["StartInterval"])
+    # A key that is not there stands for all of its values (launchd.plist(5)).
+    entries = plist["StartCalendarInterval"]
+    return sum(1 if "Hour" in entry else 24 for entry in entries)
+
+
+@pytest.mark.parametrize(
+    ("auth", "expected"),
+    [
+        pytest.param({"lifetime": "60s"}, {"StartInterval": 5}, id="a minute: no calendar has it"),
+        pytest.param(
+            {"lifetime": "24h", "renew_before": "1h"},
+            {"StartCalendarInterval": [{"Minute": minute} for minute in (0, 15, 30, 45)]},
+            id="an hour",
+        ),
+        pytest.param(
+            {"lifetime": "6d"},
+            {"StartCalendarInterval": [{"Hour": hour, "Minute": 0} for hour in (0, 6, 12, 18)]},
+            id="six days",
+        ),
+    ],
+)
+def test_the_schedule_of_the_agent(auth: dict[str, Any], expected: dict[str, Any]) -> None:
+    plist = plistlib.loads(agent(site(**auth)).content)
+    assert {key: value for key, value in plist.items() if key.startswith("Start")} == expected
+
+
 durations = st.builds("{}{}".format, st.integers(1, 999), st.sampled_from("mhd"))
 
 
@@ -231,15 +263,15 @@ def test_the_agent_has_the_site_period_and_time_zone_of_the_timer(name: str, lif
     auth = timed_auth(spec)
     plist = plistlib.loads(agent(spec).content)
     assert auth
-    assert plist["StartInterval"] == schedule(auth).period
+    assert times_a_day(plist) == 86_400 // schedule(auth).period
     assert (
-        systemd_timer.calendar(plist["StartInterval"])
+        systemd_timer.calendar(schedule(auth).period)
         == settings(timer(spec))["Timer"]["OnCalendar"]
     )
     assert plist["EnvironmentVariables"] == {"TZ": "UTC"}
     assert plist["Label"] == f"gen-cert-{name}" == timer(spec).path.stem
-    assert plist["ProgramArguments"][-1].endswith(f" exec gen refresh {name}")
-    assert settings(service(spec))["Service"]["ExecStart"].endswith(f" gen refresh {name}")
+    assert plist["ProgramArguments"][-1].endswith(f" exec gen refresh {name} --retry")
+    assert settings(service(spec))["Service"]["ExecStart"].endswith(f" gen refresh {name} --retry")
     assert plist["Umask"] == int(settings(service(spec))["Service"]["UMask"], 8)
 
 
@@ -273,14 +305,22 @@ def test_the_agent_runs_the_gen_of_its_user_in_every_shell_that_may_be_sh(
     gen.chmod(0o755)
     sh = tmp_path / "sh"
     sh.symlink_to(shutil.which(shell) or "")  # a shell called sh behaves as sh
+    # The agent sleeps for a random time first, which this test need not wait for.
+    sleep = tmp_path / "sleep"
+    sleep.write_text("#!/bin/sh\n[ $1 -ge 0 ] && [ $1 -lt 120 ]\n")
+    sleep.chmod(0o755)
     plist = plistlib.loads(agent(MUSICA).content)
     name, *arguments = plist["ProgramArguments"]
     assert name == "/bin/sh"
-    env = {"HOME": str(directory), "PATH": "/usr/bin:/bin", **plist["EnvironmentVariables"]}
+    env = {
+        "HOME": str(directory),
+        "PATH": f"{tmp_path}:/usr/bin:/bin",
+        **plist["EnvironmentVariables"],
+    }
     result = subprocess.run([sh, *arguments], env=env, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.splitlines() == [
-        "refresh musica",
+        "refresh musica --retry",
         f"{directory}/.step",
         "UTC",
         f"{directory}/.local/bin",
