@@ -3,11 +3,12 @@
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from waiting import wait_until
 
 import generator
 
-PROGRAMS = ("ssh", "sshd", "ssh-keygen", "ssh-agent", "ssh-add", "unshare")
+PROGRAMS = ("ssh", "sshd", "ssh-keygen", "ssh-agent", "ssh-add", "unshare", "pgrep")
 TEST_USER = pwd.getpwuid(os.geteuid())
 """The user who runs the tests: the servers let this user in."""
 
@@ -55,6 +56,8 @@ class SshServer:
     name: str
     port: int
     log: Path
+    config: Path = Path(os.devnull)
+    """The file that it reads."""
 
     def logins(self) -> list[str]:
         """Return the lines of its log that record a login."""
@@ -69,6 +72,8 @@ class Rig:
     hosts: Path | None = None
     """A file that replaces /etc/hosts for ssh."""
     _daemons: ExitStack = field(default_factory=ExitStack)
+    _running: dict[str, ExitStack] = field(default_factory=dict)
+    """The processes of each server."""
 
     def __enter__(self) -> "Rig":
         (self.home / ".ssh").mkdir(mode=0o700, parents=True)
@@ -131,8 +136,8 @@ class Rig:
         `lines` come first in its configuration, where the first value counts. `names` are host
         names that this server alone can resolve (each of them means the loopback).
         """
-        server = SshServer(name, free_port(), self.directory / f"{name}.log")
-        config = self.directory / f"{name}.sshd_config"
+        log, config = (self.directory / f"{name}.{ending}" for ending in ("log", "sshd_config"))
+        server = SshServer(name, free_port(), log, config)
         settings = [
             *lines,
             *(f"HostKey {self.key(key)}" for key in host_keys),
@@ -147,15 +152,27 @@ class Rig:
         # The directory that sshd changes into before a login; systemd makes it where sshd is a
         # service.
         Path("/run/sshd").mkdir(exist_ok=True)
-        sshd = [_SSHD, "-f", str(config), "-E", str(server.log), "-D"]
-        addresses = sum(line.startswith("ListenAddress ") for line in settings)
+        self._running[name] = self._daemons.enter_context(ExitStack())
+        self._start(server, self._resolving(name, names))
+        return server
+
+    def _start(self, server: SshServer, prefix: Sequence[str] = ()) -> None:
+        before = _text(server.log).count("Server listening")
+        addresses = server.config.read_text().count("ListenAddress ")
         process = daemon(
-            [*self._resolving(name, names), *sshd],
-            is_ready=lambda: _text(server.log).count("Server listening") == addresses,
+            [*prefix, _SSHD, "-f", str(server.config), "-E", str(server.log), "-D"],
+            is_ready=lambda: _text(server.log).count("Server listening") - before == addresses,
             log=lambda: _text(server.log),
         )
-        self._daemons.enter_context(process)
-        return server
+        pid = self._running[server.name].enter_context(process)
+        self._running[server.name].callback(_kill_children, pid)
+
+    @contextmanager
+    def stopped(self, server: SshServer) -> Iterator[None]:
+        """Stop a server and end the sessions in it; start it again at the end of the block."""
+        self._running[server.name].close()
+        yield
+        self._start(server)
 
     def _resolving(self, server: str, names: Sequence[str]) -> list[str]:
         """Return the words before a command that let it resolve some host names."""
@@ -266,8 +283,8 @@ def daemon(
     is_ready: Callable[[], bool],
     log: Callable[[], str],
     **environment: str,
-) -> Iterator[None]:
-    """Run a daemon as a child process from when it is ready to the end of the block."""
+) -> Iterator[int]:
+    """Run a daemon as a child process to the end of the block; give its id when it is ready."""
     process = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -282,9 +299,19 @@ def daemon(
     try:
         wait_until(is_ready_or_has_ended, log)
         assert process.poll() is None, log()
-        yield
+        yield process.pid
     finally:
         end(process)
+
+
+def _kill_children(pid: int) -> None:
+    """Kill the children of a process and theirs: the sessions of an sshd, and their commands."""
+    command = ["pgrep", "--parent", str(pid)]
+    children = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    for child in children.split():
+        _kill_children(int(child))
+        with suppress(ProcessLookupError):
+            os.kill(int(child), signal.SIGKILL)
 
 
 def end(process: "subprocess.Popen[Any]") -> None:

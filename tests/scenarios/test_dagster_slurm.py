@@ -1,39 +1,16 @@
-"""`dg launch` runs the assets of a project as jobs on a real Slurm, over ssh with certificates.
+"""`dg launch` runs the assets of a project as jobs on a real Slurm, over ssh with certificates."""
 
-The site is the shipped MUSICA with another address, host authority and deployment directory. One
-program is replaced: `gen` on the PATH of the runs only records its arguments, since these tests run
-no certificate authority.
-"""
-
-import resource
-import sys
-import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
-import sshd
-from project import Project
-from ruamel.yaml import YAML
-from slurm import PROGRAMS, Slurm, slurm
-from sshd import TEST_USER, Rig
-
-from generator import resources
+from deployment import OPEN_FILES, PROGRAMS, Deployment
+from deployment import deployment as deployed
+from sshd import TEST_USER
 
 pytestmark = [pytest.mark.system, pytest.mark.long, pytest.mark.timeout(600)]
 
-PARTITIONS = {"zen4_0768": "MaxTime=3-00:00:00", "zen4_0768_h100x4": "MaxTime=3-00:00:00"}
-QOS = {"normal": "", "zen4_0768_h100x4": "", "dev_zen4_0768": "MaxWall=00:10:00 Flags=DenyOnLimit"}
 PRODUCTION = ("zen4_0768_h100x4", "zen4_0768_h100x4")
 DEVEL = ("zen4_0768", "dev_zen4_0768")
-
-# The site sets 65536. A machine may not allow root as many (without CAP_SYS_RESOURCE). There the
-# test sets one less than the limit, which no other program would set. Jobs start with 1024.
-OPEN_FILES = min(65536, resource.getrlimit(resource.RLIMIT_NOFILE)[1] - 1)
-
-# Processes that outlive a run, as the ssh of a shared connection does, end with their namespace.
-OWN_NAMESPACE = ("unshare", "--fork", "--pid", "--mount-proc", "--kill-child")
 
 TRIAL = '''\
 """A module of the user."""
@@ -75,112 +52,17 @@ with open_dagster_pipes() as pipes:
 """
 
 
-@dataclass(frozen=True)
-class Deployment:
-    """A cluster, and the project of a user there."""
-
-    cluster: Slurm
-    rig: Rig
-    project: Project
-    port: int
-    gen_calls: Path
-    """The arguments of each call of `gen`."""
-
-    def job(self, asset: str, *fields: str) -> tuple[str, ...]:
-        """Return fields of the newest job of an asset."""
-        jobs = []
-        for name, *values in self.cluster.jobs("JobName", *fields):
-            if name == f"dagster_{asset}":
-                jobs.append(tuple(values))
-        return jobs[-1]
-
-    def number_of_jobs(self) -> int:
-        """Return how many jobs there have been."""
-        return len(self.cluster.jobs("JobID"))
-
-
 @pytest.fixture(scope="module")
 def started_deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    directory = tmp_path_factory.mktemp("e2e")
-    node = "CPUs=4 RealMemory=786432 Gres=gpu:4"  # Ray starts a process for each CPU
-    with (
-        slurm(directory, PARTITIONS, QOS, node=node) as cluster,
-        Rig(directory) as rig,
-        # A short path, because Ray and the shared connection put sockets below it.
-        tempfile.TemporaryDirectory() as short,
-    ):
-        port = serve_login_node(rig, f"{cluster.set_env} HOME={directory} SLURM_TMPDIR={short}")
-        key = rig.certify("ed25519-ada", "ecdsa-users", "-n", TEST_USER.pw_name, "-V", "+1h")
-        options = ("--set", 'ray.ray_start_args=["--include-dashboard=false"]')
-        out = rig.compile(musica(rig, port, directory), *options, key=key).parents[1]
-        project = Project(
-            directory=out / "musica-pipelines",
-            home=Path(short),
-            programs=recording_gen(directory),
-            prefix=OWN_NAMESPACE,
-        )
-        (project.package / "defs" / "trial.py").write_text(TRIAL)
-        payloads = project.package / "payloads"
-        (payloads / "fails.py").write_text("raise SystemExit('nothing works')\n")
-        (payloads / "lasts.py").write_text(LASTS)
-        environment = str(deployed_environment(directory))
-        project.write_dotenv(
-            (out / ".env.musica").read_text(), CI_DEPLOYED_ENVIRONMENT_PATH=environment
-        )
-        yield Deployment(cluster, rig, project, port, directory / "gen-calls")
-
-
-def serve_login_node(rig: Rig, set_env: str) -> int:
-    """Start a login node that has and requires certificates, and return its port."""
-    host_key = rig.certify("ed25519", "ecdsa-hosts", "-h", "-n", "localhost")
-    server = rig.serve(
-        "login",
-        ["ed25519"],
-        f"HostCertificate {host_key}-cert.pub",
-        f"TrustedUserCAKeys {rig.key('ecdsa-users')}.pub",
-        "AuthorizedKeysFile none",
-        "Subsystem sftp internal-sftp",  # for scp
-        set_env,
-    )
-    return server.port
-
-
-def musica(rig: Rig, port: int, directory: Path) -> dict[str, object]:
-    """Return the spec of MUSICA with the login node of the test."""
-    spec = YAML(typ="safe").load(resources.CATALOGUE / "musica.yaml")
-    spec["hosts"] = {"musica": {"host": "localhost", "port": port}}
-    authority = {"hosts": "localhost", "key": rig.public("ecdsa-hosts")}
-    spec["host_keys"] = {"asc": {"hosts": "musica", "authorities": authority, "source": "how-to"}}
-    spec["deployment"]["base_path"] = str(directory / "base")
-    assert spec["ray"]["pre_start_commands"] == "ulimit -n 65536"
-    # Ray needs many open files, and the limit of jobs is 1024.
-    spec["ray"]["pre_start_commands"] = f"ulimit -n {OPEN_FILES}"
-    return dict(spec)
-
-
-def recording_gen(directory: Path) -> Path:
-    """Return a directory with a `gen` that records its arguments."""
-    programs = directory / "programs"
-    programs.mkdir()
-    gen = programs / "gen"
-    gen.write_text(f'#!/bin/sh\necho "$@" >>{directory}/gen-calls\n')
-    gen.chmod(0o755)
-    return programs
-
-
-def deployed_environment(directory: Path) -> Path:
-    """Return an environment laid out as pixi-pack unpacks it, with the programs of the tests."""
-    environment = directory / "deployed"
-    environment.mkdir()
-    (environment / "env").symlink_to(sys.prefix)
-    (environment / "activate.sh").write_text(f'export PATH="{sys.prefix}/bin:$PATH"\n')
-    return environment
+    payloads = {"fails": "raise SystemExit('nothing works')\n", "lasts": LASTS}
+    with deployed(tmp_path_factory.mktemp("e2e"), TRIAL, payloads) as deployment:
+        yield deployment
 
 
 @pytest.fixture
 def deployment(need: Callable[..., None], request: pytest.FixtureRequest) -> Deployment:
     """Return the deployment that all tests share, started only where its programs are installed."""
-    need(*PROGRAMS, *sshd.PROGRAMS, root=True)
+    need(*PROGRAMS, root=True)
     deployment: Deployment = request.getfixturevalue("started_deployment")
     return deployment
 
@@ -241,7 +123,7 @@ def test_a_shared_connection_with_too_long_a_path_fails_before_the_job_starts(
 
     Without the check of the project it would run the job, and get no output.
     """
-    name = f"cm-{TEST_USER.pw_name}@localhost:{deployment.port}"
+    name = f"cm-{TEST_USER.pw_name}@localhost:{deployment.login_node.port}"
     home = deployment.project.home
     # 95 bytes fit into the 108 of a socket (unix(7)); with the suffix of ssh they do not.
     directory = home / ("x" * (95 - len(f"{home}//{name}")))
