@@ -176,11 +176,10 @@ def _show_trust(selected: Iterable[_Selection], request: _Request) -> None:
         spec = selection.files.inputs.spec.path
         previous = locks.get(name)
         if previous is None:
-            if request.consent.yes:
-                if name in catalogue.shipped() and spec != catalogue_path(name):
-                    say(f"{name}: is installed from {spec}, not from the spec that ships with gen")
-                continue
+            # With --yes too: it answers the question, and the log of a script keeps the answer.
             say(f"{name}, from {spec}, will be trusted with:")
+            if name in catalogue.shipped() and spec != catalogue_path(name):
+                say("  this is not the spec that ships with gen")
             say("\n".join(fact_lines(facts)))
             continue
         values = _changed_values(previous, selection.files)

@@ -218,9 +218,11 @@ def test_a_second_spec_cannot_take_a_name_of_an_installed_site(
     before = tree(home)
     result = gen("install", str(spec(Path(), "aaa", **TAKES_OVER)), "--yes", *ALLOW, *options)
     assert (result.status, result.out) == (2, "")
-    *conflicts, hint = result.err.splitlines()
-    assert len(conflicts) == 2
-    for name, conflict in zip(("login.server.mila.quebec", "mila"), conflicts, strict=True):
+    title, *facts, host_conflict, alias_conflict, hint = result.err.splitlines()
+    assert title == "aaa, from ../work/aaa.yaml, will be trusted with:"
+    assert all(fact.startswith("  ") for fact in facts)
+    conflicts = {"login.server.mila.quebec": host_conflict, "mila": alias_conflict}
+    for name, conflict in conflicts.items():
         assert conflict.startswith(
             f"{name}: aaa and mila give this name different meanings: "
             "hostname evil.example.net or login.server.mila.quebec, port 22 or 2222, "

@@ -94,7 +94,13 @@ def test_a_record_of_another_user_is_refused(
     for command in (["uninstall", "ours"], ["install", "mila", "--user", "ada"]):
         result = gen(*command, "--yes")
         assert result.status == 2
-        assert result.err == (
+        # Before it, gen install lists what the site will be trusted with.
+        *lines, refusal = result.err.splitlines(keepends=True)
+        if lines:
+            title, *facts = lines
+            assert title == "mila, from catalogue:mila, will be trusted with:\n"
+            assert all(fact.startswith("  ") for fact in facts)
+        assert refusal == (
             f"{home / name}: belongs to user {FOREIGN_USER}, another user; "
             "move it away, then try again\n"
         )

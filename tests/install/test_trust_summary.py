@@ -45,9 +45,13 @@ ours, from ../work/ours.yaml, will be trusted with:
 """
 
 
-@pytest.mark.parametrize("options", [["--dry-run"], []], ids=["dry run", "question"])
+@pytest.mark.parametrize(
+    ("options", "is_installed"),
+    [(["--dry-run"], False), ([], False), (["--yes"], True), (["--yes", "--json"], True)],
+    ids=["dry run", "question", "yes", "yes and json"],
+)
 def test_everything_that_a_new_site_is_trusted_with_is_listed_before_the_question(
-    gen: Gen, home: Path, options: list[str]
+    gen: Gen, home: Path, options: list[str], is_installed: bool
 ) -> None:
     gate = {"host": "gate.example.org", "port": 2222, "forward_agent": True}
     path = spec(
@@ -62,7 +66,7 @@ def test_everything_that_a_new_site_is_trusted_with_is_listed_before_the_questio
     before = tree(home)
     result = gen("install", str(path), "--user", "ada", "--email", "a@example.org", *options)
     assert result.err.startswith(SUMMARY)
-    assert tree(home) == before
+    assert (tree(home) != before) == is_installed
 
 
 def test_the_command_of_a_jump_host_is_listed(gen: Gen, home: Path) -> None:
@@ -147,10 +151,12 @@ def test_a_spec_of_the_current_directory_with_the_name_of_a_shipped_one_is_named
 ) -> None:
     Path("site_specs").mkdir()
     spec(Path("site_specs"), "mila")
-    assert gen("install", "mila", "--yes").err.startswith(
-        "mila: is installed from ../work/site_specs/mila.yaml, "
-        "not from the spec that ships with gen\n"
-    )
+    for options in (["--dry-run"], ["--yes"]):
+        assert gen("install", "mila", *options).err.startswith(
+            "mila, from ../work/site_specs/mila.yaml, will be trusted with:\n"
+            "  this is not the spec that ships with gen\n"
+            "  names         mila mila.example.org\n"
+        )
 
 
 @pytest.mark.parametrize("delegate", [True, False])
