@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -171,6 +171,8 @@ class IdentityProvider:
         self.invalid: list[str] = []
         """Requests that the real one would not understand."""
         self.fault: Fault | None = None
+        self.witness: Callable[[], None] = lambda: None
+        """Called when a request has taken effect, before the answer is sent."""
         self.longest = timedelta(days=31)
         """How long an app password may last."""
         self.token_lifetime = timedelta(days=20)
@@ -229,6 +231,7 @@ class IdentityProvider:
     def restore(self) -> None:
         """Forget all requests, tokens and faults; `issued` stays."""
         self.fault = None
+        self.witness = lambda: None
         self.held.clear()
         self.requests.clear()
         self.invalid.clear()
@@ -282,6 +285,7 @@ class IdentityProvider:
             with self._lock:
                 answer = self._right(method, target, headers, body)
         self.requests.append(Request(method, path, answer.status))
+        self.witness()
         return answer
 
     def _right(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Answer:

@@ -260,19 +260,31 @@ class Member:
         self, *arguments: str, setup: str = ":", timeout: float = 60, **environment: str
     ) -> Result:
         """Run a command as the user, in the home directory, without a terminal."""
-        result = subprocess.run(
+        process = self.start(*arguments, setup=setup, **environment)
+        return self.ended(process, timeout)
+
+    def start(self, *arguments: str, setup: str = ":", **environment: str) -> subprocess.Popen[str]:
+        """Start a command as `run` does. Its process id is that of the command itself."""
+        return subprocess.Popen(
             self.command(*arguments, setup=setup),
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=timeout,
             env=self.environment(**environment),
             cwd=self.home,
             start_new_session=True,
-            check=False,
         )
-        self.output.append(f"{result.stdout}{result.stderr}")
-        return result
+
+    def ended(self, process: subprocess.Popen[str], timeout: float = 60) -> Result:
+        """Wait for the end of a command, and return its result."""
+        with process:
+            try:
+                out, err = process.communicate(timeout=timeout)
+            finally:
+                process.kill()  # does nothing to a process that has ended
+        self.output.append(f"{out}{err}")
+        return Result(process.args, process.returncode, out, err)
 
     def gen(self, *arguments: str, **settings: Any) -> Result:
         """Run gen as the user."""

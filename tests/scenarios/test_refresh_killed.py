@@ -1,14 +1,17 @@
-"""A run is killed by strace just before each system call of a renewal and of a rotation.
+"""A renewal and a rotation are killed just before each system call, and during each request.
 
-Afterwards a login that worked still works, no secret is left in a temporary file, and the next run
-recovers by itself.
+strace kills before a system call; the identity provider kills during a request. Afterwards a login
+that worked still works, no secret is left in a temporary file, and the next run recovers by itself.
 """
 
 import re
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
+from queue import Queue
 from signal import SIGKILL
 
 import pytest
@@ -18,14 +21,18 @@ from step_ca import STATE, Member
 pytestmark = [pytest.mark.system, pytest.mark.long]
 
 GEN = (sys.executable, "-m", "generator", "refresh", "rig")
-# Calls that change the disk, send something, or start another program. A file that was just
-# created is empty before the first write to it.
-CALLS = "mkdir,write,rename,unlink,unlinkat,rmdir,vfork,clone"
+# Calls that change the disk, print something, or start another program or a request: a request runs
+# in a thread, which clone3 starts. A file that was just created is empty before the first write.
+CALLS = "mkdir,write,rename,unlink,unlinkat,rmdir,vfork,clone,clone3"
+REQUEST = "request"
+"""Stands for a system call: a kill when a request has taken effect, and gen has no answer yet."""
 
 
 def steps(member: Member, *options: str) -> list[tuple[str, int]]:
     """Return the name and the number of each system call of a run that changes something."""
     log = member.home / "calls"
+    # Its threads are not followed: strace counts the calls of each thread by themselves, so it
+    # could kill in the first request only. `killed_in_request` covers what happens in all of them.
     done = member.run("strace", f"--trace={CALLS}", f"--output={log}", *GEN, *options)
     assert done.returncode == 0, done.stderr
     numbers = Counter[str]()
@@ -56,6 +63,23 @@ def deadly(name: str, number: int) -> tuple[str, ...]:
     )
 
 
+def killed_in_request(member: Member, number: int, *options: str) -> None:
+    """Run gen, and kill it when its NUMBERth request has taken effect, before the answer."""
+    requests = count(1)
+    processes = Queue[subprocess.Popen[str]]()
+
+    def kill() -> None:
+        if next(requests) == number:
+            processes.get(timeout=60).kill()
+
+    member.provider.witness = kill
+    process = member.start(*GEN, *options)
+    processes.put(process)
+    done = member.ended(process)
+    member.provider.witness = lambda: None
+    assert done.returncode == -SIGKILL, (number, done)
+
+
 def recovered(member: Member, *options: str) -> None:
     """Check that the next run recovers."""
     member.renewed(*options)
@@ -82,17 +106,23 @@ def test_a_login_still_works_wherever_a_run_is_killed(
     assert logged_in(member.login())
     # Once more, so that Python has written the bytecode of each module: its writes differ.
     member.renewed(*options)
+    earlier_requests = len(member.provider.requests)
     points = steps(member, *options)
+    for number in range(1, len(member.provider.requests) - earlier_requests + 1):
+        points.append((REQUEST, number))
     record_property("points", len(points))
-    sys.stdout.write(
-        f"killed at {len(points)} points of {' '.join(options)}: "
-        f"{Counter(name for name, _ in points)}\n"
-    )
+    numbers = Counter(name for name, _ in points)
+    sys.stdout.write(f"killed at {len(points)} points of {' '.join(options)}: {numbers}\n")
     # Fewer would mean that strace traced the wrong process.
     assert len(points) > 15
+    # A request is a thread: without these, no kill comes before or within one.
+    assert numbers["clone3"] and numbers[REQUEST]
     leftovers: list[Path] = []
     for point in points:
-        killed(member, point, *options)
+        if point[0] == REQUEST:
+            killed_in_request(member, point[1], *options)
+        else:
+            killed(member, point, *options)
         leftovers += member.temporary()
         assert member.works(), point
         assert not open_secrets(member), point
