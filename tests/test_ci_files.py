@@ -1,6 +1,5 @@
 """The files of CI systems are valid, and the examples in the docs work."""
 
-import json
 import os
 import re
 import shutil
@@ -56,15 +55,17 @@ def check_schema(schema: str, path: Path) -> None:
 
 @pytest.fixture
 def workflows(tmp_path: Path) -> list[Path]:
-    """Return the workflows of this repository and those of the page, as files."""
+    """Return the workflows of this repository, of the page and of a Dagster project, as files."""
     directory = tmp_path / ".github/workflows"
     directory.mkdir(parents=True)
     for number, text in enumerate(examples_with("jobs")):
         (directory / f"page{number}.yml").write_text(text)
     for path in (ROOT / ".github/workflows").glob("*.yml"):
         shutil.copy(path, directory)
+    [project] = (ROOT / "cookiecutter-project").glob("*/.github/workflows/*.yml")
+    shutil.copy(project, directory / "project.yml")
     workflows = sorted(directory.iterdir())
-    assert len(workflows) >= 3
+    assert len(workflows) >= 4
     return workflows
 
 
@@ -97,6 +98,14 @@ def test_workflows_pin_other_actions_by_commit_and_keep_no_credentials(
                     assert step["with"]["persist-credentials"] is False
 
 
+def test_the_version_of_each_pinned_action_stands_beside_its_commit(workflows: list[Path]) -> None:
+    # These were compared with the tags in the repositories of the actions in November 2025.
+    for path in [*workflows, ACTION]:
+        for line in path.read_text().splitlines():
+            if "uses: " in line and "OWNER/" not in line:
+                assert re.search(r"@[0-9a-f]{40} # v\d+\.\d+\.\d+$", line), line
+
+
 def test_the_action_is_valid() -> None:
     check_schema("github-actions", ACTION)
 
@@ -118,7 +127,7 @@ def test_shellcheck_finds_no_fault_in_the_scripts_of_the_action(
     assert (result.returncode, result.stdout) == (0, "")
 
 
-def test_the_action_installs_the_dependencies_of_gen_from_hashes() -> None:
+def test_the_action_and_the_template_install_the_dependencies_of_gen_from_hashes() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     text = (ROOT / "integrations/requirements.txt").read_text().replace("\\\n", "")
     pinned = {}
@@ -212,54 +221,3 @@ def test_the_attributes_of_the_page_hold_for_every_generated_file(
     result = run("git", "check-attr", *attributes, "--", path, directory=tmp_path)
     values = [line.rpartition(": ")[2] for line in result.stdout.splitlines()]
     assert values == ["set", "lf", "set"]
-
-
-def run_gitlab_script(directory: Path, base: str) -> int:
-    """Run the script of the template as the runner of GitLab does, and return its exit status."""
-    job = YAML(typ="safe").load(GITLAB)["gen"]
-    # The runner of GitLab joins the lines of `script` and stops at the first failure.
-    script = "set -eo pipefail\n" + "\n".join(job["script"])
-    result = subprocess.run(
-        ["bash", "-c", script],
-        cwd=directory,
-        env={
-            **job["variables"],
-            "CI_MERGE_REQUEST_DIFF_BASE_SHA": base,
-            "HOME": str(directory),
-            "PATH": f"{BIN}:{os.environ['PATH']}",
-        },
-        capture_output=True,
-        check=False,
-    )
-    return result.returncode
-
-
-@pytest.mark.system
-def test_the_gitlab_script_passes_in_sync_and_keeps_a_patch_of_drift(
-    tmp_path: Path, need: Callable[..., None]
-) -> None:
-    need("bash", "git")
-    spec = tmp_path / "site_specs/lab.yaml"
-    spec.parent.mkdir()
-    # A site of the repository, under a name that no shipped site has.
-    text = (ROOT / "site_specs/mila.yaml").read_text().replace("site: mila\n", "site: lab\n")
-    spec.write_text(text)
-    author = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org")
-    for command in (
-        (BIN / "gen", "site", "site_specs/lab.yaml", "--user", "ada"),
-        ("git", "init", "-q"),
-        ("git", "add", "."),
-        ("git", *author, "commit", "-q", "-m", "Lab"),
-    ):
-        assert run(*command, directory=tmp_path).returncode == 0
-    base = run("git", "rev-parse", "HEAD", directory=tmp_path).stdout.strip()
-    assert run_gitlab_script(tmp_path, base) == 0
-    assert not (tmp_path / "gen.patch").exists()
-    spec.write_text(text.replace("port: 2222", "port: 2200"))
-    assert run_gitlab_script(tmp_path, base) == 1
-    report = json.loads((tmp_path / "gl-code-quality-report.json").read_text())
-    names = [entry["check_name"] for entry in report]
-    assert names[0] == "gen/trust"
-    assert "gen/stale" in names
-    # The patch of the artifact must fit the tree that the job saw.
-    assert run("git", "apply", "--check", "gen.patch", directory=tmp_path).returncode == 0
