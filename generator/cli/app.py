@@ -205,6 +205,7 @@ def refresh(
     force: options.RenewNow = False,
     only_check: options.OnlyCheck = False,
     rotate: options.Rotate = False,
+    device: options.Device = False,
     ca_bundle: options.CaBundle = None,
     retry: options.KeepTrying = False,
     on_connect: options.OnConnect = False,
@@ -216,6 +217,8 @@ def refresh(
 
     Examples:
     gen refresh musica
+
+    gen refresh musica --device
 
     gen refresh musica --check --json
     """
@@ -229,7 +232,7 @@ def refresh(
     from generator.cli.refresh import run
     from generator.renewal.context import RefreshOptions
 
-    wanted = RefreshOptions(force, rotate, on_connect, bundle=ca_bundle)
+    wanted = RefreshOptions(force, rotate, on_connect, device=device, bundle=ca_bundle)
     raise typer.Exit(run(choice, wanted, retry=retry, as_json=json))
 
 

@@ -195,6 +195,12 @@ Rotate = Annotated[
         text="Create new credentials, test them, and delete the old ones.",
     ),
 ]
+Device = Annotated[
+    bool,
+    option(
+        "--device", text="Log in with a browser on another device: print a link for it (step only)."
+    ),
+]
 CaBundle = Annotated[
     Path | None,
     option("--ca-bundle", metavar="FILE", text="Trust the CAs in this file for TLS."),

@@ -32,9 +32,15 @@ def run(choice: Choice, options: RefreshOptions, *, retry: bool, as_json: bool) 
     if options.on_connect:
         if os.environ.get(QUESTION_VARIABLE):  # gen asks ssh for settings, and nothing connects
             return 0
-        return _on_connect(choice, options)
+        # GEN_DEVICE may be set for the shell from which ssh was started.
+        return _on_connect(choice, replace(options, device=False))
     terminal = sys.stdin.isatty() and sys.stderr.isatty()
-    options = replace(options, terminal=terminal)
+    if options.device and not terminal:
+        raise GenError(
+            f"{choice.site}: --device needs a terminal; run in one: "
+            f"gen refresh {choice.site} --device"
+        )
+    options = replace(options, terminal=terminal, offer_device=_offer_device)
     environment = dict(os.environ)
     if retry:
         site_settings, result = _keep_trying(choice, options, environment)
@@ -111,6 +117,24 @@ def _refresh(
             if not agreed(error.question):
                 raise GenError(f"{site}: gen did not use {error.secret}") from None
             renew.agree(site_settings, error.secret)
+
+
+def _offer_device() -> bool:
+    """Offer a login on another device, if no browser can open on this machine."""
+    if _can_open_browser(os.environ):
+        return False
+    return agreed("No browser can open here. Log in with a browser on another device?")
+
+
+def _can_open_browser(environment: Mapping[str, str]) -> bool:
+    """Return whether a browser that step opens appears before the user."""
+    # Over ssh it would open on the other machine's screen, or in text mode.
+    if environment.get("SSH_CONNECTION"):
+        return False
+    # macOS, and Windows below WSL, have no variable for their screen.
+    if sys.platform == "darwin" or environment.get("WSL_DISTRO_NAME"):
+        return True
+    return any(environment.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))
 
 
 def _earlier_secrets(site: str) -> list[Path]:

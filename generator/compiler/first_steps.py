@@ -3,6 +3,7 @@
 import shlex
 
 from generator.compiler.account import Account
+from generator.compiler.renewal_schedule import renewable_auth
 from generator.compiler.result import FirstLogin
 from generator.schema.auth import (
     AgentAuth,
@@ -10,7 +11,6 @@ from generator.schema.auth import (
     CommandCertificateAuth,
     KerberosAuth,
     PublicKeyAuth,
-    StepAuth,
 )
 from generator.schema.placeholders import expand
 
@@ -31,7 +31,7 @@ def first_login(account: Account) -> FirstLogin:
         make_key=_keygen_command(auth, key),
         submit=submit,
         max_keys=max_keys,
-        credential=tuple(_credential_commands(account, auth, key)),
+        credential=tuple(_credential_commands(account, auth)),
     )
 
 
@@ -49,10 +49,12 @@ def _keygen_command(auth: Auth, key: str | None) -> str | None:
     return _pasteable("ssh-keygen", "-t", key_type, "-f", key)
 
 
-def _credential_commands(account: Account, auth: Auth, key: str | None) -> list[str]:
+def _credential_commands(account: Account, auth: Auth) -> list[str]:
+    # It also makes the key pair, and counts what a site issues in a day. A host's own certificate is
+    # none of its business.
+    if auth == renewable_auth(account.site):
+        return [_pasteable("gen", "refresh", account.site.site)]
     match auth:
-        case StepAuth():
-            return _step_commands(account, auth, key)
         case CommandCertificateAuth(command=command) if command:
             return [_filled_command(account, command)]
         case AgentAuth(fill=command) if command:
@@ -61,20 +63,6 @@ def _credential_commands(account: Account, auth: Auth, key: str | None) -> list[
             return [_pasteable("kinit", _filled(account, auth.principal))]
         case _:
             return []
-
-
-def _step_commands(account: Account, auth: StepAuth, key: str | None) -> list[str]:
-    bootstrap = ["step", "ca", "bootstrap", "--context", auth.context]
-    bootstrap += ["--ca-url", auth.ca_url, "--fingerprint", auth.ca_fingerprint]
-    certificate = ["step", "ssh", "certificate", _filled(account, auth.identity), key]
-    if auth.provisioner:
-        certificate += ["--provisioner", auth.provisioner]
-    certificate += ["--no-password", "--insecure"]
-    # step makes a new key pair too. It may overwrite the key that gen chose for the site, but not a
-    # key of the profile.
-    if key == account.fill(auth.key):
-        certificate.append("--force")
-    return [_pasteable(*bootstrap), _pasteable(*certificate)]
 
 
 def _filled_command(account: Account, command: tuple[str, ...]) -> str:

@@ -29,6 +29,10 @@ class RefreshOptions:
     on_connect: bool = False
     terminal: bool = False
     """Whether the user can answer questions."""
+    device: bool = False
+    """Whether the user logs in with a browser on another device."""
+    offer_device: Callable[[], bool] = bool
+    """Asks the user for that, if no browser can open on this machine."""
     bundle: Path | None = None
     """The user's own CA certificates."""
     earlier_secrets: Callable[[], Collection[Path]] = tuple

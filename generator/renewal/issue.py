@@ -134,13 +134,14 @@ def _by_step(
     writer.write_file(public_key, public_key_line, 0o600)
     ca = authority(run)
     ca.bootstrap()
-    if auth.oidc and run.is_unattended(secrets):
+    if auth.oidc and run.is_unattended(secrets) and not run.options.device:
         token = _token(run, secrets)
         with _counted(run, NothingIssuedError):
             path = ca.sign(public_key, token)
     else:
+        device = run.options.device or run.options.offer_device()
         with _counted(run, NothingIssuedError):
-            path = ca.sign_in_browser(public_key)
+            path = ca.sign_in_browser(public_key, device=device)
         # The user may have taken all the time of the run.
         ca = replace(ca, deadline=Deadline(_AFTER_BROWSER_LIMIT))
     renewed = key_files.check(

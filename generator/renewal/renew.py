@@ -16,6 +16,7 @@ from generator.renewal.result import RefreshResult
 from generator.renewal.secret_bindings import NotAgreedError, secret_bindings
 from generator.renewal.settings import DAY, Settings
 from generator.renewal.state import State, store
+from generator.schema.auth import StepAuth
 from generator.ssh.certificate import Certificate
 from generator.workspace import writer
 
@@ -47,6 +48,11 @@ def refresh(
     run = new_run(settings, options, environment, store(settings.site))
     if options.rotate and not settings.authentik:
         raise GenError(f"{settings.site}: has no credentials that can be rotated")
+    if options.device and not isinstance(settings.auth, StepAuth):
+        raise GenError(
+            f"{settings.site}: --device is for sites that log in with step; "
+            f"run: gen refresh {settings.site}"
+        )
     before = certificate_file.read(settings.certificate)
     try:
         state = run.store.read()

@@ -88,10 +88,23 @@ class Authority:
         self._run(*self._certificate_command(public_key), secret=token)
         return _certificate_path(public_key)
 
-    def sign_in_browser(self, public_key: Path) -> Path:
-        """Get a certificate through the user's browser, and return its path."""
+    def sign_in_browser(self, public_key: Path, *, device: bool) -> Path:
+        """Get a certificate through the user's browser, and return its path.
+
+        `device` lets the user open the browser on another device (RFC 8628).
+        """
+        environment = dict(self.environment)
+        if device:
+            # A variable, and not --console: `step ssh certificate` runs `step oauth`, which reads
+            # it too (command/oauth/cmd.go), in versions whose `ssh certificate` lacks the option.
+            environment["STEP_CONSOLE"] = "true"
         command = (self.settings.step_binary, *self._certificate_command(public_key))
-        status = child_process.run_in_terminal(command, self.environment, install=_INSTALL)
+        status = child_process.run_in_terminal(command, environment, install=_INSTALL)
+        if status and device:
+            raise GenError(
+                f"step ended with status {status}; the old certificate stays. If the site lets "
+                "users log in on this machine only, leave --device out"
+            )
         if status:
             raise GenError(f"step ended with status {status}; the old certificate stays")
         return _certificate_path(public_key)

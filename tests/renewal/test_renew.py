@@ -702,6 +702,38 @@ def test_a_site_without_credentials_refuses_to_rotate_and_does_nothing_else(
     assert not (home / "tried").exists()
 
 
+def test_device_is_refused_by_a_site_with_a_command_of_its_own(
+    gen: Gen, home: Path, centre: Centre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    centre("touch tried")
+    # Without a terminal nobody could open the link.
+    result = gen("refresh", "ours", "--device")
+    assert (result.status, result.out) == (2, "")
+    assert result.err == (
+        "ours: --device needs a terminal; run in one: gen refresh ours --device\n"
+    )
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    assert gen("refresh", "ours", "--device").err == (
+        "ours: --device is for sites that log in with step; run: gen refresh ours\n"
+    )
+    assert not (home / "tried").exists()
+
+
+def test_a_variable_for_device_has_no_effect_on_a_connection(
+    gen: Gen,
+    home: Path,
+    centre: Centre,
+    sign: Callable[[str], str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    centre(sign("+0s:+1d"))
+    monkeypatch.setenv("GEN_DEVICE", "1")
+    result = gen("refresh", "ours", "--on-connect")
+    assert (result.status, result.err) == (0, "")
+    assert (home / ".ssh/id_ours-cert.pub").exists()
+
+
 def test_a_failure_that_the_user_fixed_is_forgotten(gen: Gen, home: Path, certify: Certify) -> None:
     gen("refresh", "musica")
     assert state(home).result == "failed"

@@ -29,6 +29,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 TOKEN = "/application/o/token/"  # noqa: S105 - a path
+DEVICE = "/application/o/device/"
 API = "/api/v3/"
 TOKENS = f"{API}core/tokens/"
 NOT_ONE_OF_ITS = "Token invalid/expired"
@@ -184,6 +185,8 @@ class IdentityProvider:
         self.closing = threading.Event()
         self._lock = threading.Lock()
         self._codes: dict[str, Form] = {}
+        self._devices: dict[str, bool] = {}
+        """Whether the user has agreed to a login on another device, by the code of the device."""
         self._jwk = folder / "jwk.json"
         self._jwks = folder / "jwk.pub.json"
         step(
@@ -301,6 +304,10 @@ class IdentityProvider:
                 return self._authorize(_form(url.query))
             case "POST", path if path == TOKEN:
                 return self._token(headers, _form(body.decode()))
+            case "POST", path if path == DEVICE:
+                return self._device()
+            case "GET", "/device":
+                return self._agree(_form(url.query)["code"])
         return self._wrong(f"{method} {url.path}", 404)
 
     def _wrong(self, problem: str, status: int = 400, answer: object = None) -> Answer:
@@ -312,6 +319,7 @@ class IdentityProvider:
             "issuer": self.issuer,
             "authorization_endpoint": f"{self.url}/application/o/authorize/",
             "token_endpoint": f"{self.url}{TOKEN}",
+            "device_authorization_endpoint": f"{self.url}{DEVICE}",
             "jwks_uri": f"{self.issuer}jwks/",
             "response_types_supported": ["code"],
             "subject_types_supported": ["public"],
@@ -324,6 +332,22 @@ class IdentityProvider:
         self._codes[code] = query
         back = urlencode({"code": code, "state": query["state"]})
         return Answer(302, headers={"Location": f"{query['redirect_uri']}?{back}"})
+
+    def _device(self) -> Answer:
+        """Begin a login on another device (RFC 8628; authentik's `views/device_backchannel.py`)."""
+        code = secrets.token_hex(16)
+        self._devices[code] = False
+        # authentik has short codes for the user; one code for both keeps this short.
+        page = {"verification_uri": f"{self.url}/device"}
+        page["verification_uri_complete"] = f"{self.url}/device?code={code}"
+        return _json(
+            200, {"device_code": code, "user_code": code, **page, "expires_in": 60, "interval": 1}
+        )
+
+    def _agree(self, code: str) -> Answer:
+        """Log the user in on another device."""
+        self._devices[code] = True
+        return Answer(200, b"Success")
 
     def _token(self, headers: Mapping[str, str], form: Form) -> Answer:
         if not headers.get("Content-Type", "").startswith("application/x-www-form-urlencoded"):
@@ -342,6 +366,10 @@ class IdentityProvider:
                 if not _proves(form["code_verifier"], request["code_challenge"]):
                     return _refused("invalid_grant")
                 scope, nonce = request["scope"], {"nonce": request["nonce"]}
+            case "urn:ietf:params:oauth:grant-type:device_code":
+                if not self._devices.get(form["device_code"]):
+                    return _refused("authorization_pending")
+                scope = form.get("scope", "openid profile")
             case _:
                 self.invalid.append(f"grant_type {form.get('grant_type')}")
                 return _refused("unsupported_grant_type")

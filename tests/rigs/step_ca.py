@@ -329,7 +329,7 @@ class Member:
             **settings,
         )
 
-    def terminal(self, *arguments: str, timeout: float = 240) -> Iterator[str]:
+    def terminal(self, *arguments: str, timeout: float = 240, **environment: str) -> Iterator[str]:
         """Run a command in a terminal; yield its output again as it grows, and then its status."""
         leader, follower = pty.openpty()
         process = subprocess.Popen(
@@ -337,7 +337,9 @@ class Member:
             stdin=follower,
             stdout=follower,
             stderr=follower,
-            env=self.environment(TERM="xterm", SSL_CERT_FILE=str(self.provider.root)),
+            env=self.environment(
+                TERM="xterm", SSL_CERT_FILE=str(self.provider.root), **environment
+            ),
             cwd=self.home,
             start_new_session=True,
         )

@@ -1,10 +1,8 @@
 """The first login in a terminal, with the real ssh-keygen and a real sshd that accepts the key."""
 
 import os
-import select
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ import pytest
 from other_tools import MILA_INIT
 from ruamel.yaml import YAML
 from sshd import PROGRAMS, TEST_USER, Rig, SshServer, logged_in, site
+from terminal import Terminal
 
 from generator.schema.auth import KeyType
 
@@ -39,49 +38,6 @@ def rig(tmp_path: Path, need: Callable[..., None]) -> Iterator[Rig]:
     need(*PROGRAMS, "setsid", root=True)
     with Rig(tmp_path) as new_rig:
         yield new_rig
-
-
-class Terminal:
-    """A process in a terminal of its own; the test types, and collects the output."""
-
-    def __init__(self, *command: str) -> None:
-        self.shown, self._seen = "", 0
-        self._screen, inside = os.openpty()
-        text = ["setsid", "--ctty", "--wait", *command]
-        self._child = subprocess.Popen(text, stdin=inside, stdout=inside, stderr=inside)
-        os.close(inside)
-
-    def expect(self, text: str) -> None:
-        """Wait for a new text in the output."""
-        deadline = time.monotonic() + 120
-        while text not in self.shown[self._seen :]:
-            assert time.monotonic() < deadline and self._read(), f"no {text!r} in {self.shown}"
-        self._seen = self.shown.index(text, self._seen) + len(text)
-
-    def type(self, line: str) -> None:
-        """Type a line, after a question: ssh-keygen discards earlier input."""
-        os.write(self._screen, line.encode() + b"\r")
-
-    def end(self) -> int:
-        """Wait for the end, and return the status."""
-        while self._read():
-            pass
-        return self._child.wait(timeout=120)
-
-    def close(self) -> None:
-        """Hang up, which ends whatever still waits for an answer."""
-        os.close(self._screen)
-        self._child.wait(timeout=120)
-
-    def _read(self) -> bool:
-        ready, _, _ = select.select([self._screen], [], [], 30)
-        assert ready, f"nothing more after {self.shown}"
-        try:
-            output = os.read(self._screen, 4096)
-        except OSError:  # Linux says so when the other side has ended
-            output = b""
-        self.shown += output.decode()
-        return bool(output)
 
 
 @pytest.fixture
@@ -215,7 +171,7 @@ def test_a_site_that_signs_keys_shows_its_command_next(
         terminal.expect(question)
         terminal.type(answer)
     assert terminal.end() == 0, terminal.shown
-    assert terminal.shown.endswith("It works for a login after: clifton auth\r\n")
+    assert terminal.shown.endswith("It works for a login after: gen refresh rig\r\n")
 
 
 def test_a_user_who_declines_gets_the_command_for_later(

@@ -43,6 +43,8 @@ VALUES = {
     "project": "proj1",
     "client_id": "id1",
     "home": "/home/ada",
+    "step_binary": "/tools/step",
+    "extra_step_args": ["--offline"],
     "accept_unverified": True,
 }
 PROFILE = VALUES | {
@@ -55,6 +57,8 @@ PROFILE = VALUES | {
             "project": "proj2",
             "client_id": "id2",
             "home": "/home/ada2",
+            "step_binary": "/tools/step2",
+            "extra_step_args": ["--bundle"],
             "set": {"slurm.constraint": "large"},
         }
     }

@@ -6,14 +6,16 @@ import ssl
 import sys
 import urllib.request
 from collections.abc import Callable
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
 import pytest
-from identity_provider import IdentityProvider
+from identity_provider import DEVICE, Answer, Fault, IdentityProvider
 from ruamel.yaml import YAML
 from sshd import TEST_USER, logged_in
 from step_ca import CERTIFICATE, KEY, STATE, Member, authority, clock
+from terminal import Terminal
 
 pytestmark = [pytest.mark.system, pytest.mark.long]
 
@@ -151,13 +153,89 @@ def visited(address: str, root: Path) -> None:
 def test_without_a_client_id_the_user_gets_the_certificate_in_a_browser(member: Member) -> None:
     member.settle(credentials=False, oidc=None, authentik=None)
     opened, text = False, ""
-    for text in member.terminal(*GEN, "refresh", "rig"):
+    # step opens no browser by itself if xdg-open is missing; then it prints the address alone.
+    for text in member.terminal(*GEN, "refresh", "rig", DISPLAY=":9"):
         link = re.search(r"(https://\S+/authorize/\?\S+)\r?\n", text)
         if link and not opened:
             visited(link[1], member.provider.root)
             opened = True
     assert text == "exit status 0", member.output
     assert logged_in(member.login())
+
+
+def in_terminal(member: Member, *options: str, **environment: str) -> Terminal:
+    """Run `gen refresh` in a terminal in which no browser can open."""
+    return Terminal(
+        *member.command(*GEN, "refresh", "rig", *options),
+        environment=member.environment(
+            TERM="xterm", SSL_CERT_FILE=str(member.provider.root), **environment
+        ),
+        directory=member.home,
+    )
+
+
+def agree_on_another_device(member: Member, terminal: Terminal) -> None:
+    """Open the link that step prints, as a phone would."""
+    terminal.expect("Visit ")
+    terminal.expect(":\r\n")
+    link = re.search(r"Visit (https://\S+):\r\n", terminal.shown)
+    assert link
+    context = ssl.create_default_context(cafile=str(member.provider.root))
+    with urllib.request.urlopen(link[1], context=context, timeout=120) as page:
+        assert page.status == 200
+
+
+def test_with_device_the_user_logs_in_on_another_one(member: Member) -> None:
+    # Credentials for an unattended renewal do not keep the user from it.
+    member.settle()
+    with closing(in_terminal(member, "--device", DISPLAY=":9")) as terminal:
+        agree_on_another_device(member, terminal)
+        assert terminal.end() == 0, terminal.shown
+    assert "rig: renewed, valid until" in terminal.shown
+    assert member.provider.count(DEVICE) == 1
+    assert logged_in(member.login())
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        pytest.param({}, id="without a screen"),
+        pytest.param(
+            {"DISPLAY": ":9", "SSH_CONNECTION": "192.0.2.1 5 192.0.2.2 22"}, id="over ssh"
+        ),
+    ],
+)
+def test_another_device_is_offered_where_no_browser_opens(
+    environment: dict[str, str], member: Member
+) -> None:
+    member.settle(credentials=False, oidc=None, authentik=None)
+    with closing(in_terminal(member, **environment)) as terminal:
+        question = "No browser can open here. Log in with a browser on another device? [y/N]: "
+        terminal.expect(question)
+        terminal.type("y")
+        agree_on_another_device(member, terminal)
+        assert terminal.end() == 0, terminal.shown
+    assert logged_in(member.login())
+
+
+def test_a_user_who_declines_another_device_gets_the_link_for_this_one(member: Member) -> None:
+    member.settle(credentials=False, oidc=None, authentik=None)
+    with closing(in_terminal(member)) as terminal:
+        terminal.expect("[y/N]: ")
+        terminal.type("n")
+        terminal.expect("/authorize/?")
+    assert member.provider.count(DEVICE) == 0
+
+
+def test_a_provider_without_logins_on_another_device_is_reported(member: Member) -> None:
+    member.settle(credentials=False, oidc=None, authentik=None)
+    member.provider.fault = Fault(Answer(404), at=DEVICE)
+    with closing(in_terminal(member, "--device")) as terminal:
+        assert terminal.end() == 2, terminal.shown
+    assert terminal.shown.endswith(
+        "rig: step ended with status 1; the old certificate stays. If the site lets users log in "
+        "on this machine only, leave --device out\r\n"
+    )
 
 
 def test_without_a_client_id_and_a_terminal_the_message_names_the_command(member: Member) -> None:

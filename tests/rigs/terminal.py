@@ -1,0 +1,58 @@
+"""A pseudo-terminal in which a program asks, and a test answers."""
+
+import os
+import select
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+
+class Terminal:
+    """A process in a terminal of its own; the test types, and collects the output."""
+
+    def __init__(
+        self,
+        *command: str,
+        environment: Mapping[str, str] | None = None,
+        directory: Path | None = None,
+    ) -> None:
+        self.shown, self._seen = "", 0
+        self._screen, inside = os.openpty()
+        text = ["setsid", "--ctty", "--wait", *command]
+        self._child = subprocess.Popen(
+            text, stdin=inside, stdout=inside, stderr=inside, env=environment, cwd=directory
+        )
+        os.close(inside)
+
+    def expect(self, text: str) -> None:
+        """Wait for a new text in the output."""
+        deadline = time.monotonic() + 120
+        while text not in self.shown[self._seen :]:
+            assert time.monotonic() < deadline and self._read(), f"no {text!r} in {self.shown}"
+        self._seen = self.shown.index(text, self._seen) + len(text)
+
+    def type(self, line: str) -> None:
+        """Type a line, after a question: ssh-keygen discards earlier input."""
+        os.write(self._screen, line.encode() + b"\r")
+
+    def end(self) -> int:
+        """Wait for the end, and return the status."""
+        while self._read():
+            pass
+        return self._child.wait(timeout=120)
+
+    def close(self) -> None:
+        """Hang up, which ends whatever still waits for an answer."""
+        os.close(self._screen)
+        self._child.wait(timeout=120)
+
+    def _read(self) -> bool:
+        ready, _, _ = select.select([self._screen], [], [], 30)
+        assert ready, f"nothing more after {self.shown}"
+        try:
+            output = os.read(self._screen, 4096)
+        except OSError:  # Linux says so when the other side has ended
+            output = b""
+        self.shown += output.decode()
+        return bool(output)
