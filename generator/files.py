@@ -100,14 +100,21 @@ def is_regular(path: Path) -> bool:
 
 
 def refuse_others(path: Path) -> None:
-    """Refuse a private file that another user owns or can write, or whose directory is such.
+    """Refuse a private file that another user owns or can write, or whose directories are such.
 
     Call it for what gen keeps below the home directory: by it, gen deletes files and sends
-    secrets. A missing file is refused if its directory would let another user put one there.
+    secrets. A missing file is refused if a directory would let another user put one there.
     """
+    home = _home_directory()
     with os_errors_named(path):
-        # The file that links lead to has a directory of its own.
-        for entry in dict.fromkeys((path, path.parent, path.resolve(), path.resolve().parent)):
+        # The file that links lead to has directories of its own.
+        entries = dict.fromkeys(
+            (
+                *_with_directories(path, home),
+                *_with_directories(path.resolve(), home and home.resolve()),
+            )
+        )
+        for entry in entries:
             try:
                 status = entry.stat()
             except (FileNotFoundError, NotADirectoryError):
@@ -115,13 +122,38 @@ def refuse_others(path: Path) -> None:
             _refuse_owner_and_mode(entry, status)
 
 
+def _with_directories(path: Path, home: Path | None) -> list[Path]:
+    """Return a path and its directories, up to the home directory.
+
+    Another user who can write one of them can put a directory of the same name in its place. sshd
+    has the same rule for authorized_keys (StrictModes; misc.c, safe_path). Outside the home
+    directory only the last one counts: a user cannot change those above.
+    """
+    entries = [path, path.parent]
+    for directory in path.parents:
+        if home and directory.is_relative_to(home):
+            entries.append(directory)
+    return entries
+
+
+def _home_directory() -> Path | None:
+    try:
+        return Path.home()
+    except RuntimeError:  # no HOME, and no entry in passwd
+        return None
+
+
 def _refuse_owner_and_mode(path: Path, status: os.stat_result) -> None:
     # root can change every file anyway.
     if status.st_uid not in (os.geteuid(), 0):
-        raise GenError(
-            f"{path}: belongs to {_user_name(status.st_uid)}, another user; "
-            "move it away, then try again"
-        )
+        owner = _user_name(status.st_uid)
+        if path == _home_directory():
+            # As after a sudo that keeps HOME: what gen wrote there would belong to root.
+            raise GenError(
+                f"{path}: belongs to {owner}, another user; "
+                f"run gen as {owner}, or set HOME to a directory of yours"
+            )
+        raise GenError(f"{path}: belongs to {owner}, another user; move it away, then try again")
     writable_by_others = bool(status.st_mode & stat.S_IWOTH)
     writable_by_group = bool(status.st_mode & stat.S_IWGRP)
     if writable_by_others or (writable_by_group and not _is_private_group(path, status.st_gid)):

@@ -4,6 +4,7 @@ import grp
 import os
 import pwd
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -148,6 +149,84 @@ def test_a_directory_that_other_users_can_write_is_refused(private: Path, name: 
     assert str(error.value) == (
         f"{private.parent}: other users can write to it (mode 777); "
         f"run chmod go-w {private.parent}, and check its contents"
+    )
+
+
+@pytest.fixture
+def below_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A private file in a private directory, some directories below the home directory."""
+    home = tmp_path / "home"
+    path = home / ".local/state/gen/file"
+    path.parent.mkdir(parents=True)
+    for directory in [home, *home.rglob("*")]:
+        directory.chmod(0o700)
+    path.touch(0o600)
+    monkeypatch.setenv("HOME", str(home))
+    return path
+
+
+def test_a_file_below_the_home_directory_is_accepted(below_home: Path) -> None:
+    # The directory of all homes is not the user's: its mode does not matter.
+    below_home.parents[4].chmod(0o777)
+    refuse_others(below_home)
+    refuse_others(below_home.with_name("missing"))
+
+
+# Whoever can write a directory can put another one in the place of what it holds.
+@pytest.mark.parametrize("mode", [0o777, 0o1777, 0o703], ids="{:o}".format)
+@pytest.mark.parametrize("levels", [1, 2, 3], ids=["state", "local", "home"])
+@pytest.mark.parametrize("name", ["file", "missing"])
+def test_every_directory_up_to_the_home_directory_is_the_users_alone(
+    below_home: Path, levels: int, mode: int, name: str
+) -> None:
+    directory = below_home.parents[levels]
+    directory.chmod(mode)
+    with pytest.raises(GenError) as error:
+        refuse_others(below_home.with_name(name))
+    assert str(error.value) == (
+        f"{directory}: other users can write to it (mode {mode:o}); "
+        f"run chmod go-w {directory}, and check its contents"
+    )
+
+
+def test_the_directories_of_a_link_below_the_home_directory_count_too(below_home: Path) -> None:
+    shared = below_home.parents[3] / "shared"
+    (shared / "state").mkdir(parents=True)
+    below_home.rename(shared / "state/file")
+    below_home.symlink_to(shared / "state/file")
+    refuse_others(below_home)
+    shared.chmod(0o777)
+    with pytest.raises(GenError) as error:
+        refuse_others(below_home)
+    assert str(error.value).startswith(f"{shared}: other users can write to it")
+
+
+def test_a_home_directory_behind_a_link_is_followed(
+    below_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = below_home.parents[3]
+    link = home.with_name("link")
+    link.symlink_to(home)
+    monkeypatch.setenv("HOME", str(link))
+    path = link / below_home.relative_to(home)
+    refuse_others(path)
+    (home / ".local").chmod(0o777)
+    with pytest.raises(GenError) as error:
+        refuse_others(path)
+    assert str(error.value).startswith(f"{link}/.local: other users can write to it")
+
+
+def test_a_home_directory_of_another_user_is_refused_with_the_way_out(
+    below_home: Path, need: Callable[..., None]
+) -> None:
+    need(root=True)
+    home = below_home.parents[3]
+    os.chown(home, 54321, -1)
+    with pytest.raises(GenError) as error:
+        refuse_others(below_home)
+    assert str(error.value) == (
+        f"{home}: belongs to user 54321, another user; "
+        "run gen as user 54321, or set HOME to a directory of yours"
     )
 
 

@@ -64,7 +64,7 @@ def test_the_umask_changes_no_mode(home: Path, umask: int, options: list[str]) -
 
 
 @pytest.mark.parametrize("command", [["status"], ["uninstall", "ours", "--yes"]], ids=" ".join)
-@pytest.mark.parametrize("name", [*PRIVATE_FILES[:2], STATE])
+@pytest.mark.parametrize("name", [*PRIVATE_FILES[:2], STATE, ".local/state", ".local", ""])
 def test_a_record_that_other_users_can_write_is_refused(
     gen: Gen, home: Path, name: str, command: list[str]
 ) -> None:
@@ -170,7 +170,7 @@ def test_a_user_with_a_private_group_and_its_umask_installs_and_uninstalls(
         profile.write_text("user: bob\n")
         for entry in [home, *home.rglob("*")]:
             os.chown(entry, account.pw_uid, account.pw_gid)
-        for entry in (profile, profile.parent):
+        for entry in (profile, profile.parent, profile.parent.parent, home / ".ssh", home):
             entry.chmod(entry.stat().st_mode & 0o777 | 0o020)  # as his umask leaves them
         ids = [f"--reuid={bob}", f"--regid={bob}", "--init-groups", "--reset-env"]
         # He may read everything, so that he finds Python wherever it is; owners and modes count.
