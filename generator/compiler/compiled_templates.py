@@ -6,7 +6,7 @@ Do not edit: `python templates/compile.py` writes this file.
 from collections.abc import Iterator
 from typing import Any
 
-DIGEST = "fc95ac3f86da"
+DIGEST = "de27ec0f0b1f"
 
 
 def _value(value: object) -> str:
@@ -112,7 +112,8 @@ def site_toml(*, header: Any, tables: Any, title: Any) -> Iterator[str]:
     yield _value(title)
     yield (
         "\n"
-        "# Each table holds fields of a class of dagster-slurm. Your own values come from the environment.\n"
+        "# Fields of the classes of dagster-slurm, requests by purpose, and the limits of the site with their\n"
+        "# sources. Your own values come from the environment.\n"
     )
     for name, fields in tables.items():
         if name:

@@ -21,7 +21,7 @@ from generator.schema.text_types import (
     Walltime,
 )
 
-Purpose = Literal["devel", "production"]
+Purpose = Literal["devel", "production", "interactive"]
 
 
 class Request(Model):

@@ -37,8 +37,6 @@ from generator.schema.site import SiteSpec
 WIRING = PurePosixPath("p/src/p/sites")
 CLASSES: dict[str, Any] = {
     "ssh": ds.SSHConnectionResource,
-    "queue": ds.SlurmQueueConfig,
-    "devel": ds.SlurmQueueConfig,
     "ray": ds.RayLauncher,
     "spark": ds.SparkLauncher,
 }
@@ -114,6 +112,10 @@ def test_every_key_of_the_wiring_is_a_field_of_dagster_slurm_that_accepts_its_va
             fields |= {"user": "ada", "key_path": str(tmp_path / "key")}
         # An empty text stands for None, which TOML does not have.
         model(**{key: value or None for key, value in fields.items()})
+    for request in tables["requests"].values():
+        # The project turns these into CPUs and memory of the job, and into a type of GPU.
+        fields = set(request) - {"cpus_per_gpu", "mem_per_gpu", "gres"}
+        assert fields <= set(ds.SlurmQueueConfig.model_fields)
 
 
 @pytest.mark.parametrize("name", sample(SLURM_SITES, 30))
@@ -173,13 +175,6 @@ def test_the_wiring_has_no_pins_that_are_not_trusted() -> None:
             {"worker_cpu_bind": ""},
             id="an empty text for None",
         ),
-        pytest.param(
-            "mila",
-            "slurm.signal=B:TERM@120",
-            "queue",
-            {"partition": "long", "signal_before_timeout": "TERM@120"},
-            id="the signal before the timeout",
-        ),
     ],
 )
 def test_a_change_of_the_spec_changes_a_field(
@@ -208,8 +203,8 @@ def test_a_change_of_the_spec_changes_a_field(
         pytest.param(
             "cirrus",
             "needs",
-            ["SLURM_EDGE_NODE_USER", "SLURM_ACCOUNT"],
-            id="an account",
+            ["SLURM_EDGE_NODE_USER", "SLURM_ACCOUNT", "SLURM_QOS"],
+            id="an account and a QoS",
         ),
     ],
 )

@@ -2,19 +2,30 @@
 
 import os
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
 
 from {{ cookiecutter.__package }} import compute
-from {{ cookiecutter.__package }}.compute import DEPLOYMENTS, Compute, Login, resources, seconds
+from {{ cookiecutter.__package }}.compute import DEPLOYMENTS, Compute, Login, resources
 from {{ cookiecutter.__package }}.definitions import defs
 from {{ cookiecutter.__package }}.defs.corpus import corpus
+from {{ cookiecutter.__package }}.requests import RequestError, job, seconds
 from {{ cookiecutter.__package }}.site import SITES, names
 
+Enter = Callable[[str, str], None]
+
+
+def facts(site: str) -> dict[str, Any]:
+    """Return the content of the file of a site."""
+    return tomllib.loads((SITES / f"{site}.toml").read_text())
+
+
 REMOTE = [name for name in DEPLOYMENTS if name != "development"]
-POSSIBLE = [name for name in names() if "impossible" not in tomllib.loads((SITES / f"{name}.toml").read_text())]
+POSSIBLE = [name for name in names() if "impossible" not in facts(name)]
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +39,7 @@ def empty(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def at(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def at(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Enter:
     """Return a function that sets everything that a deployment at a site may need."""
     (tmp_path / "key").touch()
 
@@ -38,7 +49,10 @@ def at(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
         monkeypatch.setenv("SLURM_EDGE_NODE_USER", "ada")
         monkeypatch.setenv("SLURM_EDGE_NODE_HOST", "login.example.org")
         monkeypatch.setenv("SLURM_EDGE_NODE_KEY_PATH", "~/key")
-        monkeypatch.setenv("SLURM_ACCOUNT", "p12345")
+        if "SLURM_ACCOUNT" in facts(site)["needs"]:
+            monkeypatch.setenv("SLURM_ACCOUNT", "p12345")
+        if "SLURM_QOS" in facts(site)["needs"]:
+            monkeypatch.setenv("SLURM_QOS", next(iter(facts(site)["partitions"].values()))["qos"][0])
         monkeypatch.setenv("CI_DEPLOYED_ENVIRONMENT_PATH", "/environment")
 
     return enter
@@ -56,7 +70,7 @@ def test_an_asset_runs_on_this_machine(tmp_path: Path, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("site", POSSIBLE)
 @pytest.mark.parametrize("deployment", REMOTE)
-def test_every_site_loads_in_every_deployment(site: str, deployment: str, at) -> None:
+def test_every_site_loads_in_every_deployment(site: str, deployment: str, at: Enter) -> None:
     at(site, deployment)
     for resource in resources().values():
         assert isinstance(resource, Compute)
@@ -65,7 +79,7 @@ def test_every_site_loads_in_every_deployment(site: str, deployment: str, at) ->
 
 @pytest.mark.parametrize("site", names())
 @pytest.mark.parametrize("name", ["SLURM_EDGE_NODE_USER", "CI_DEPLOYED_ENVIRONMENT_PATH"])
-def test_an_error_names_a_missing_variable(site: str, name: str, at, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_names_a_missing_variable(site: str, name: str, at: Enter, monkeypatch: pytest.MonkeyPatch) -> None:
     at(site, "production_supercomputer")
     monkeypatch.delenv(name)
     with pytest.raises(ValueError, match=name):
@@ -80,7 +94,7 @@ def test_an_error_names_an_unknown_value(name: str, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("site", POSSIBLE[:1])
-def test_a_run_prepares_its_login(site: str, at) -> None:
+def test_a_run_prepares_its_login(site: str, at: Enter) -> None:
     """Dagster creates resources again for each run, and would lose a provider that was only set."""
     at(site, "production_supercomputer")
 
@@ -89,6 +103,19 @@ def test_a_run_prepares_its_login(site: str, at) -> None:
         assert compute.slurm and isinstance(compute.slurm._auth_provider, Login)
 
     assert dg.materialize([probe], resources=resources()).success
+
+
+@pytest.mark.parametrize("site", POSSIBLE)
+def test_a_site_allows_each_of_its_own_requests(site: str, at: Enter) -> None:
+    at(site, "production_supercomputer")
+    for purpose in facts(site)["requests"]:
+        assert job(facts(site), purpose, {}, {}, staging=False)["time_limit"]
+
+
+@pytest.mark.parametrize("site", POSSIBLE)
+def test_a_purpose_that_a_site_does_not_have_is_refused(site: str) -> None:
+    with pytest.raises(RequestError, match="request='tea': .* has default"):
+        job(facts(site), "tea", {}, {}, staging=False)
 
 
 @pytest.mark.parametrize(

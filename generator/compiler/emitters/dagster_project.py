@@ -1,8 +1,8 @@
 """A Dagster project for a site: one managed file with the facts of the site, and seeds.
 
-The tables of the TOML file are fields of dagster-slurm's classes. The file has no value of a user,
-so a team can share it; those values come from the environment. dagster-slurm puts `extra_opts`
-first, and ssh uses the first value.
+The tables of the TOML file are fields of dagster-slurm's classes, and the limits of the site. The
+file has no value of a user, so a team can share it; those values come from the environment.
+dagster-slurm puts `extra_opts` first, and ssh uses the first value.
 """
 
 import json
@@ -13,6 +13,7 @@ from generator.compiler import compiled_templates, scaffold
 from generator.compiler.account import Account
 from generator.compiler.artifact import Artifact, Owner
 from generator.compiler.host_key_policy import host_key_settings, key_rule, pins
+from generator.compiler.job_requests import Fields, Value, limits, requests
 from generator.compiler.renewal_schedule import timed_auth
 from generator.schema.auth import (
     Auth,
@@ -27,10 +28,9 @@ from generator.schema.hosts import Host, Machine
 from generator.schema.launchers import Ray, Spark
 from generator.schema.project import Project
 from generator.schema.site import SiteSpec
-from generator.schema.slurm import Request, Slurm
 
-Value = str | int | bool | list[str] | None
-Fields = dict[str, Value]
+FORMAT = 2
+"""Number of the format of a site's file; the project refuses every other one."""
 
 _MAX_LIST_LINE = 80
 
@@ -41,7 +41,9 @@ def emit(account: Account, project: Project) -> Iterator[Artifact]:
     command = f"gen project {_name(project)} --site" if project.alone else "gen site"
     tables = {}
     for name, fields in _tables(account).items():
-        if written := _toml_fields(fields):
+        written = _toml_fields(fields)
+        # The name of a partition says something even if no limit of it is known.
+        if written or name.startswith("partitions."):
             tables[name] = written
     text = compiled_templates.site_toml(
         header=paths.header(site.site, command), title=site.title, tables=tables
@@ -70,10 +72,11 @@ def _tables(account: Account) -> dict[str, Fields]:
     tables: dict[str, Fields] = {"": _login(account, route), "ssh": _ssh(account, route[0])}
     if len(route) > 1:
         tables["ssh.jump_host"] = _jump_host(account, route[0].host, route[1])
-    tables["queue"] = _request(site.slurm, site.slurm) | _site_defaults(site.slurm)
-    tables["devel"] = _development_request(site.slurm)
+    for purpose, fields in requests(site.slurm).items():
+        tables[f"requests.{purpose}"] = fields
     tables |= _launcher("ray", site.ray)
     tables |= _launcher("spark", site.spark)
+    tables |= limits(site)
     return tables
 
 
@@ -90,11 +93,14 @@ def _login(account: Account, route: list[Machine]) -> Fields:
         needs.append("SLURM_EDGE_NODE_HOST")
     if site.slurm.accounts.required and not site.slurm.accounts.default:
         needs.append("SLURM_ACCOUNT")
+    if site.slurm.qos_required and not site.slurm.chosen_qos(site.slurm):
+        needs.append("SLURM_QOS")
     # gen renews the certificate of the site, which is not the one of a host with its own
     # authentication.
     renewal_auth = timed_auth(site)
     is_renewed = renewal_auth is not None and renewal_auth is site.auth_of(host)
     return {
+        "format": FORMAT,
         "title": site.title,
         "needs": needs,
         "renew": ["gen", "refresh", site.site] if is_renewed else None,
@@ -178,44 +184,6 @@ def _trust(account: Account, machine: Machine, percent: str) -> Fields:
         "host_key_checking": "inherit" if pinned else None,
         "extra_opts": options or None,
     }
-
-
-def _request(slurm: Slurm, request: Request) -> Fields:
-    return {
-        "partition": request.partition,
-        "qos": slurm.chosen_qos(request),
-        "time_limit": request.walltime,
-        "num_nodes": request.nodes,
-        "cpus": request.cpus,
-        "mem": request.mem,
-        "mem_per_cpu": request.mem_per_cpu,
-        "gpus_per_node": request.gpus_per_node,
-        "reservation": request.reservation,
-        "signal_before_timeout": request.signal.rpartition(":")[2] if request.signal else None,
-    }
-
-
-def _site_defaults(slurm: Slurm) -> Fields:
-    """Return the site's account, and an empty `mem` if jobs must not ask for memory."""
-    fields: Fields = {"account": slurm.accounts.default}
-    refused_options = {*slurm.forbidden_options, *slurm.ignored_options}
-    # Without `mem` dagster-slurm asks for its own default.
-    if refused_options & {"--mem", "--mem-per-cpu"}:
-        fields["mem"] = ""
-    return fields
-
-
-def _development_request(slurm: Slurm) -> Fields:
-    """Return the fields that differ in a job for development.
-
-    A partition brings its own QoS, or none.
-    """
-    if not slurm.devel.model_fields_set:
-        return {}
-    fields = _request(slurm, slurm.devel)
-    if slurm.devel.partition and not fields["qos"]:
-        fields["qos"] = ""
-    return fields
 
 
 def _launcher(name: str, launcher: Ray | Spark) -> Mapping[str, Fields]:

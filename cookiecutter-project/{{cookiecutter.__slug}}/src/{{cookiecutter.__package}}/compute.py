@@ -10,7 +10,8 @@ import dagster_slurm as ds
 from dagster_slurm.config.environment import ExecutionMode
 from pydantic import PrivateAttr
 
-from .site import chosen, connection, master, missing, queue, setting
+from .requests import RequestError, job, seconds, summary
+from .site import chosen, connection, master, missing, setting
 
 PAYLOADS = Path(__file__).parent / "payloads"
 DATA = Path(__file__).parents[2] / "data"
@@ -86,23 +87,55 @@ class Compute(ds.ComputeResource):
             return super().get_pipes_client(context, launcher)
         return ds.LocalPipesClient(self._resolve_launcher(launcher), require_pixi=False)
 
-    def run(self, context: dg.AssetExecutionContext, payload_path: str, *args: Any, **options: Any) -> Any:
-        """Run a payload with the options of dagster-slurm. Its default for `poll_timeout` would end a job after an hour."""
+    def run(
+        self,
+        context: dg.AssetExecutionContext,
+        payload_path: str,
+        launcher: ds.ComputeLauncher | None = None,
+        extra_slurm_opts: dict[str, Any] | None = None,
+        *args: Any,
+        request: str = "default",
+        gpus: int | None = None,
+        cpus: int | None = None,
+        mem: str | None = None,
+        nodes: int | None = None,
+        walltime: str | None = None,
+        **options: Any,
+    ) -> dg.PipesClientCompletedInvocation:
+        """Run a payload. At a site it asks for a purpose: one of `[requests.…]` in sites/SITE.toml.
+
+        `gpus` (of a node), `cpus` (of a task), `mem` (of a node), `nodes` and `walltime` replace those of the purpose.
+        Further options are those of dagster-slurm, whose default for `poll_timeout` would end a job after an hour.
+
+        Raises:
+            Failure: the site does not allow the job; nothing is submitted.
+        """
         if self.slurm is None:
             programs = f"{Path(sys.executable).parent}:{setting('PATH')}"  # ray is beside python
             options["extra_env"] = {"PATH": programs} | (options.get("extra_env") or {})
-        else:
-            limit = (options.get("extra_slurm_opts") or {}).get("time_limit", self.slurm.queue.time_limit)
-            options.setdefault("poll_timeout", seconds(limit) + QUEUE_ALLOWANCE)
-        return super().run(context, payload_path, *args, **options)
+            return super().run(context, payload_path, launcher, extra_slurm_opts, *args, **options)
+        asked = {"gpus": gpus, "cpus": cpus, "mem": mem, "nodes": nodes, "walltime": walltime}
+        try:
+            wanted = job(chosen(), request, asked, extra_slurm_opts or {}, staging=in_staging())
+        except RequestError as error:
+            # Another try would be refused too.
+            raise dg.Failure(str(error), allow_retries=False) from None
+        context.log.info(f"request {request}: {summary(wanted)}")
+        launcher = with_gpus(launcher or self.default_launcher, wanted["gpus_per_node"])
+        options.setdefault("poll_timeout", seconds(wanted["time_limit"]) + QUEUE_ALLOWANCE)
+        return super().run(context, payload_path, launcher, wanted, *args, **options)
 
 
-def seconds(walltime: str) -> int:
-    """Return a time limit of Slurm in seconds: M, M:S, H:M:S, D-H, D-H:M or D-H:M:S (sbatch(1), --time)."""
-    days, _, clock = walltime.rpartition("-")
-    parts = [int(part) for part in clock.split(":")]
-    hours, minutes, rest = [*parts, 0, 0][:3] if days or len(parts) == 3 else [0, *parts, 0][:3]
-    return ((int(days or 0) * 24 + hours) * 60 + minutes) * 60 + rest
+def with_gpus(launcher: ds.ComputeLauncher, gpus: int | str) -> ds.ComputeLauncher:
+    """Return a launcher that uses the GPUs of a job, which may have a type in front (`a100:2`)."""
+    if not isinstance(launcher, ds.RayLauncher):
+        return launcher
+    return launcher.model_copy(update={"num_gpus_per_node": int(str(gpus).rpartition(":")[2])})
+
+
+def in_staging() -> bool:
+    """Return whether jobs go to the queues for development."""
+    return (setting("DAGSTER_DEPLOYMENT") or "").startswith("staging")
 
 
 def resources() -> dict[str, Compute]:
@@ -135,7 +168,7 @@ def remote(site: dict[str, Any], deployment: str) -> dict[str, Any]:
         raise ValueError("\n  ".join([f"DAGSTER_DEPLOYMENT={deployment} needs", *lacks]))
     slurm = SiteSlurm(
         ssh=connection(site),
-        queue=queue(site, deployment),
+        queue=queue(site),
         remote_base=setting("SLURM_DEPLOYMENT_BASE_PATH"),
     )
     session = ds.SlurmSessionResource(slurm=slurm, num_nodes=slurm.queue.num_nodes, time_limit=slurm.queue.time_limit)
@@ -150,3 +183,10 @@ def remote(site: dict[str, Any], deployment: str) -> dict[str, Any]:
 def launcher(site: dict[str, Any], name: str) -> dict[str, Any]:
     """Return the fields of a launcher that the site changes. An empty text means None, which TOML does not have."""
     return {field: None if value == "" else value for field, value in site.get(name, {}).items()}
+
+
+def queue(site: dict[str, Any]) -> ds.SlurmQueueConfig:
+    """Return the queue of jobs that ask for nothing."""
+    usual = job(site, "default", {}, {}, staging=in_staging())
+    usual |= {"cpus": usual.pop("cpus_per_task"), "num_nodes": usual.pop("nodes")}
+    return ds.SlurmQueueConfig(**usual | {"partition": usual["partition"] or ""})

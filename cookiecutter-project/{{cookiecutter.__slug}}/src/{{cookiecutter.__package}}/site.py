@@ -16,12 +16,6 @@ SSH = {
     "user": "SLURM_EDGE_NODE_USER",
     "key_path": "SLURM_EDGE_NODE_KEY_PATH",
 }
-QUEUE = {
-    "partition": "SLURM_PARTITION",
-    "qos": "SLURM_QOS",
-    "account": "SLURM_ACCOUNT",
-    "reservation": "SLURM_RESERVATION",
-}
 
 
 def setting(name: str) -> str | None:
@@ -76,12 +70,6 @@ def connection(site: dict[str, Any]) -> ds.SSHConnectionResource:
         own = {name: ssh[name] for name in ("user", "key_path") if name in ssh}
         ssh["jump_host"] = ds.SSHConnectionResource(**own | jump)
     return ds.SSHConnectionResource(**ssh | {"port": int(ssh["port"])})
-
-
-def queue(site: dict[str, Any], deployment: str) -> ds.SlurmQueueConfig:
-    """Return the queue. Staging uses the site's queue for development."""
-    trying = site.get("devel", {}) if deployment.startswith("staging") else {}
-    return ds.SlurmQueueConfig(**fields(site.get("queue", {}), QUEUE) | trying)
 
 
 def master(ssh: ds.SSHConnectionResource) -> str:

@@ -13,7 +13,7 @@ from .corpus import corpus
     # A second try helps if a node failed or the job was preempted. It does not help if the payload has a bug.
     retry_policy=dg.RetryPolicy(max_retries=1, delay=60),
 )
-def complexity(context: dg.AssetExecutionContext, compute_ray: Compute) -> dg.MaterializeResult:
+def complexity(context: dg.AssetExecutionContext, compute_ray: Compute) -> dg.MaterializeResult[None]:
     """The cyclomatic complexity of each function of the standard library (McCabe)."""
     return compute_ray.run(
         context=context,
