@@ -9,8 +9,20 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from generator.errors import Fault, GenError, near
+from generator.schema.base import Fact
 
 Location = tuple[str | int, ...]
+
+# Words that mean the same elsewhere, and do not look alike.
+_OTHER_WORDS: Mapping[str, str] = {
+    "through": "via",  # of compute nodes and jobs; a host has `via`
+    "via": "through",
+    "hostname": "host",
+    "username": "user",
+    "key": "identity_file",
+    "project": "allocation",  # of a profile, before it had this name
+}
+_OTHER_METHODS: Mapping[str, str] = {"password": "keyboard", "key": "publickey"}
 
 
 def faults(model: type[BaseModel], error: ValidationError) -> list[Fault]:
@@ -49,17 +61,49 @@ def _fault(model: type[BaseModel], detail: ErrorDetails) -> Fault:
     loc = location(detail)
     kind = detail["type"]
     if kind == "extra_forbidden":
-        hint = near(str(loc[-1]), _keys_at(model, loc[:-1]))
+        hint = _similar(str(loc[-1]), _keys_at(model, loc[:-1]), _OTHER_WORDS)
         return Fault(loc, f"there is no such key{hint}")
+    if kind in _SHAPES:
+        return Fault(loc, _shape_fault(model, loc, kind))
     if kind == "literal_error":
         allowed = detail["ctx"]["expected"]
         hint = near(str(detail["input"]), _quoted(allowed))
         return Fault(loc, f"must be {allowed}{hint}")
     if kind == "union_tag_invalid":
         allowed = detail["ctx"]["expected_tags"]
-        hint = near(str(detail["ctx"]["tag"]), _quoted(allowed))
+        hint = _similar(str(detail["ctx"]["tag"]), _quoted(allowed), _OTHER_METHODS)
         return Fault((*loc, "method"), f"must be one of {allowed}{hint}")
     return Fault(loc, _message(detail))
+
+
+# The shape of a value, by pydantic's name of the error: one of the two for JSON and for Python.
+_SHAPES: Mapping[str, str] = {
+    "model_type": "mapping",
+    "model_attributes_type": "mapping",
+    "dict_type": "mapping",
+    "tuple_type": "list",
+    "list_type": "list",
+}
+
+
+def _shape_fault(model: type[BaseModel], loc: Location, kind: str) -> str:
+    """Return the fault of a value that has another shape than its key takes, with an example."""
+    if _SHAPES[kind] == "list":
+        return "is not a list; write a list, such as [a, b]"
+    example = "NAME"
+    if kind != "dict_type":  # the keys of such a mapping are names that the author chooses
+        # Every fact may have these keys, so they would explain little.
+        keys = [key for key in _keys_at(model, loc) if key not in Fact.model_fields]
+        example = next(iter(keys), example)
+    return f"is not a mapping; write a mapping, such as {{ {example}: … }}"
+
+
+def _similar(word: str, known: list[str], other_words: Mapping[str, str]) -> str:
+    """Return a question for the known word that was meant, by its meaning or by its letters."""
+    other = other_words.get(word)
+    if other in known:
+        return f"; did you mean {other}?"
+    return near(word, known)
 
 
 def _message(detail: ErrorDetails) -> str:

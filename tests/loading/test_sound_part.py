@@ -30,7 +30,7 @@ TOP = "site: hpc\ntitle: A cluster\nauth: { method: agent }\n"
         ),
         pytest.param(
             TOP + "hosts: { a: { host: a.example.org, via: gate }, gate: 5 }",
-            ["hosts.gate: input should be an object"],
+            ["hosts.gate: is not a mapping; write a mapping, such as { host: … }"],
             id="a jump to a host that is not a mapping",
         ),
         pytest.param(
@@ -47,7 +47,7 @@ TOP = "site: hpc\ntitle: A cluster\nauth: { method: agent }\n"
         ),
         pytest.param(
             TOP + "hosts: { a: { host: a.example.org, source: doc } }\nsources: { doc: 5 }",
-            ["sources.doc: input should be an object"],
+            ["sources.doc: is not a mapping; write a mapping, such as { ref: … }"],
             id="a source that is not a mapping",
         ),
         pytest.param(
