@@ -81,7 +81,7 @@ def generate(directory: Path, number: int) -> None:
         user = {"user": f"user{n}", "email": f"user{n}@example.org"}
         choice = Choice(str(specs[n % len(specs)]), None, None, user, ())
         with contextlib.redirect_stderr(io.StringIO()):
-            site(choice, directory / f"project-{n:04}", dry_run=False, force=False, as_json=False)
+            site([choice], directory / f"project-{n:04}", dry_run=False, force=False, as_json=False)
 
 
 def git(directory: Path, *arguments: str) -> None:

@@ -95,7 +95,7 @@ def ada() -> SiteProfile:
         user="ada",
         email="ada@example.org",
         account="p12345",
-        project="proj1",
+        allocation="proj1",
         client_id="abc123",
         home="/home/ada",
         accept_unverified=True,

@@ -22,7 +22,7 @@ from site_pages.markup import bullets, code, link, paragraph, prose, table, text
 from site_pages.topology import picture
 
 # The values in the commands of the page, for the reader to replace.
-_READER = SiteProfile(user="USER", account="ACCOUNT", project="PROJECT")
+_READER = SiteProfile(user="USER", account="ACCOUNT", allocation="PROJECT")
 _OPTIONS = ("user", "email", "account")
 _GITHUB_FILE = re.compile(r"([A-Za-z0-9-]+/[A-Za-z0-9._-]+):([^@:]+)@([0-9a-f]{7,40})")
 

@@ -62,7 +62,7 @@ def _root(
 @app.command()
 def site(
     context: typer.Context,
-    site: options.OptionalSite = None,
+    sites: options.OptionalSites = None,
     out: options.Out = Path(),
     specs: options.Specs = None,
     profile: options.ProfilePath = None,
@@ -70,8 +70,14 @@ def site(
     email: options.Email = None,
     identity_file: options.IdentityFile = None,
     account: options.Account = None,
-    set_: options.Set = None,
+    allocation: options.Allocation = None,
+    client_id: options.ClientId = None,
+    home: options.Home = None,
+    multiplexing: options.Multiplexing = None,
+    renew_on_connect: options.RenewOnConnect = None,
     accept_unverified: options.AcceptUnverified = None,
+    set_: options.Set = None,
+    unset: options.Unset = None,
     dry_run: options.DryRun = False,
     force: options.Force = False,
     project: options.ProjectDirectory = None,
@@ -79,10 +85,10 @@ def site(
     every_site: options.EverySite = False,
     json: options.Json = False,
 ) -> None:
-    """Compile a site and write all its files.
+    """Compile sites and write all their files.
 
     Examples:
-    gen site musica --out . --user xy12345
+    gen site musica mila --out . --user xy12345
 
     gen site mila --set slurm.partition=main --dry-run
 
@@ -90,9 +96,9 @@ def site(
     """
     from generator.loading.inputs import Choice
 
-    values = user_values(user, email, identity_file, account, accept_unverified)
+    values = user_values(locals())
     if every_site:
-        names = ("site", "specs", "profile", "set_", "project", "no_project", *values)
+        names = ("sites", "specs", "profile", "set_", "unset", "project", "no_project", *values)
         if typed := options.typed_options(context, *names):
             message = f"reads its values from the locks; remove {typed}"
             raise typer.BadParameter(message, param_hint="--all")
@@ -102,14 +108,15 @@ def site(
         raise typer.Exit(status)
     if project and no_project:
         raise typer.BadParameter("contradicts --project", param_hint="--no-project")
-    if site is None:
+    if not sites:
         message = "name a site (gen list prints them), or use --all"
         raise typer.BadParameter(message, param_hint="SITE")
     from generator.cli.site import run
 
-    choice = Choice(site, specs, profile, values, tuple(set_ or ()))
+    changes, forgotten = tuple(set_ or ()), tuple(unset or ())
+    choices = [Choice(site, specs, profile, values, changes, forgotten) for site in sites]
     wanted = project or not no_project
-    raise typer.Exit(run(choice, out, wanted, dry_run=dry_run, force=force, as_json=json))
+    raise typer.Exit(run(choices, out, wanted, dry_run=dry_run, force=force, as_json=json))
 
 
 @app.command()
@@ -120,6 +127,7 @@ def project(
     specs: options.Specs = None,
     profile: options.ProfilePath = None,
     set_: options.Set = None,
+    unset: options.Unset = None,
     accept_unverified: options.AcceptUnverified = None,
     dry_run: options.DryRun = False,
     force: options.Force = False,
@@ -135,8 +143,8 @@ def project(
     from generator.cli.project import run
     from generator.loading.inputs import Choice
 
-    values = user_values(accept_unverified=accept_unverified)
-    choice = Choice(site, specs, profile, values, tuple(set_ or ()))
+    values = user_values(locals())
+    choice = Choice(site, specs, profile, values, tuple(set_ or ()), tuple(unset or ()))
     raise typer.Exit(run(name, choice, out, dry_run=dry_run, force=force, as_json=json))
 
 
@@ -149,8 +157,13 @@ def install(
     email: options.Email = None,
     identity_file: options.IdentityFile = None,
     account: options.Account = None,
-    set_: options.Set = None,
+    allocation: options.Allocation = None,
+    client_id: options.ClientId = None,
+    multiplexing: options.Multiplexing = None,
+    renew_on_connect: options.RenewOnConnect = None,
     accept_unverified: options.AcceptUnverified = None,
+    set_: options.Set = None,
+    unset: options.Unset = None,
     mode: options.InstallMode = None,
     take_over: options.TakeOver = False,
     allow_name: options.AllowName = None,
@@ -172,8 +185,9 @@ def install(
     from generator.cli.install import Consent, run
     from generator.loading.inputs import Choice
 
-    values = user_values(user, email, identity_file, account, accept_unverified)
-    choices = [Choice(site, specs, profile, values, tuple(set_ or ())) for site in sites]
+    values = user_values(locals())
+    changes, forgotten = tuple(set_ or ()), tuple(unset or ())
+    choices = [Choice(site, specs, profile, values, changes, forgotten) for site in sites]
     consent = Consent(yes, force, take_over, tuple(allow_name or ()), retired)
     raise typer.Exit(run(choices, mode, consent, dry_run=dry_run, as_json=json))
 
@@ -409,7 +423,7 @@ def status(
     from generator.cli.status_live import run
     from generator.loading.inputs import Choice
 
-    choice = Choice(site, specs, profile, user_values(user, identity_file=identity_file), ())
+    choice = Choice(site, specs, profile, user_values(locals()), ())
     raise typer.Exit(
         run(choice, seconds=seconds, fix=fix_spec, yes=yes, as_json=json, today=date.today())
     )

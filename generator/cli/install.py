@@ -128,8 +128,6 @@ def run(
         if is_interactive:
             _offer_first_login(home, site_files)
         _remarks(choice, site_files)
-        next_steps.print_omitted_options(site_files.compilation, earlier_locks.get(site_files.name))
-        next_steps.print_renewal_values(site_files.compilation, choice)
         _first_steps(site_files)
     return 0
 
@@ -139,16 +137,22 @@ class _Selection:
     """A site to install: the user's choice, the files that were read for it, and its files."""
 
     choice: inputs.Choice
+    typed: inputs.Inputs
+    """The inputs as the user gave them."""
     inputs: inputs.Inputs
+    """The same with the values of the installed version; no lock of a checkout adds a value."""
     files: SiteFiles
 
 
 def _by_name(choices: Iterable[inputs.Choice], home: Path) -> dict[str, _Selection]:
     """Return each site once, though it may be named twice, as in `gen install mila mila.yaml`."""
     by_name: dict[str, _Selection] = {}
+    locks = record.installed(home)
     for choice in choices:
-        given = inputs.read(choice)
-        selection = _Selection(choice, given, _site_files(given, home))
+        typed = inputs.read(choice)
+        site_name = inputs.site(typed.spec)
+        chosen = next_steps.with_recorded(typed, locks.get(site_name), choice.unset, site_name)
+        selection = _Selection(choice, typed, chosen, _site_files(chosen, home))
         name = selection.files.name
         first = by_name.setdefault(name, selection)
         if first.files.spec != selection.files.spec:
@@ -182,9 +186,11 @@ def _show_trust(selected: Iterable[_Selection], request: _Request) -> None:
                 say("  this is not the spec that ships with gen")
             say("\n".join(fact_lines(facts)))
             continue
-        values = _changed_values(previous, selection.files)
-        if values:
-            say(f"{name}: {', '.join(values)}")
+        lines = next_steps.recorded_lines(
+            selection.typed, selection.files.compilation, previous.inputs, "gen install"
+        )
+        if lines:
+            say("\n".join([f"{name}:", *lines, ""]))
         changes = fact_changes(_earlier_facts(request.home, previous), facts)
         if not changes:
             continue
@@ -196,16 +202,6 @@ def _show_trust(selected: Iterable[_Selection], request: _Request) -> None:
                 f"in a terminal without --yes, or first: gen uninstall {name}"
             )
         say(f"{name}, from {spec}, changes what it is trusted with:\n{listed}")
-
-
-def _changed_values(previous: Lock, site_files: SiteFiles) -> list[str]:
-    """Return the values of the profile that differ from those of the installation."""
-    profile = site_files.compilation.profile
-    changes: list[str] = []
-    for key, value in previous.inputs.profile.items():
-        if key in profile and profile[key] != value:
-            changes.append(f"{key} {value} → {profile[key]}")
-    return changes
 
 
 def _earlier_facts(home: Path, site_lock: Lock) -> list["TrustedFact"]:

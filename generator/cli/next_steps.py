@@ -4,7 +4,7 @@ They name missing values, unpinned host keys, and the next steps.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from generator.cli.output import say
@@ -14,8 +14,6 @@ from generator.workspace import lock
 
 WITHOUT_SLURM = "gen leaves out SLURM_* variables and the Dagster project, which need Slurm"
 
-# The keys of the profile that an option of the same name overrides.
-_OPTIONS = ("user", "email", "account")
 # The keys of the profile that a certificate depends on.
 _CERTIFICATE_KEYS = ("user", "email", "identity_file")
 
@@ -45,31 +43,47 @@ def _print_missing_values(compilation: Compilation, choice: inputs.Choice) -> No
         return
     say(f"\nMissing values (add them to {inputs.profile_name(choice.profile)}):")
     for gap in compilation.gaps:
-        option = f"  (or --{gap.name})" if gap.name in _OPTIONS else ""
-        say(f"  {gap.name + ':':11}{gap.meaning}{option}")
+        option = f"--{gap.name.replace('_', '-')}"
+        say(f"  {gap.name + ':':11}{gap.meaning}  (or {option})")
 
 
-def print_omitted_options(compilation: Compilation, previous: lock.Lock | None) -> None:
-    """Print the values of the last run that this one lacks: options are easily forgotten."""
-    # The first run has nothing to omit.
+def with_recorded(
+    typed: inputs.Inputs, previous: lock.Lock | None, unset: Sequence[str], site: str
+) -> inputs.Inputs:
+    """Return the inputs of a run with the recorded values of the last one."""
+    # Imported only here, because it imports pydantic.
+    from generator.workspace import recorded_inputs
+
     if previous is None:
-        return
-    omitted: list[str] = []
-    for key, value in previous.inputs.profile.items():
-        if key not in compilation.profile:
-            omitted.append(f"{key} ({value})")
-    for override in previous.inputs.overrides:
-        if override not in compilation.changes:
-            omitted.append(f"--set {override}")
-    if omitted:
-        say(
-            f"\nOmitted since the last run: {', '.join(omitted)}."
-            " To keep such a value, repeat its option or add it to your profile."
-        )
+        recorded_inputs.refuse_unset(unset, site)
+        return typed
+    return recorded_inputs.with_recorded(typed, previous.inputs, unset, site)
+
+
+def recorded_lines(
+    typed: inputs.Inputs, compilation: Compilation, recorded: lock.RecordedInputs, command: str
+) -> list[str]:
+    """Return the lines about values of the last run: those that stay, and those that change.
+
+    `typed` are the inputs as the user gave them, `command` the command that was run.
+    """
+    from generator.workspace.recorded_inputs import input_changes, kept_inputs
+
+    lines: list[str] = []
+    kept = list(kept_inputs(typed, compilation, recorded))
+    if kept:
+        forget = f"{command} {compilation.site} --unset KEY"
+        lines.append(f"Kept from the last run (to forget a value: {forget}):")
+        lines += [f"  {value}" for value in kept]
+    changes = list(input_changes(compilation, recorded))
+    if changes:
+        lines.append("Changed since the last run:")
+        lines += [f"  {change}" for change in changes]
+    return lines
 
 
 def print_renewal_values(compilation: Compilation, choice: inputs.Choice) -> None:
-    """Print the values that a renewal will lack: it reads the profile, and no options."""
+    """Print the values that a renewal will lack unless gen installs the site with them."""
     has_options = choice.changes or any(choice.options.values())
     # Without a certificate, nothing runs later and could miss the options.
     has_units = any(artifact.path.parent.name == "systemd" for artifact in compilation.artifacts)
@@ -85,9 +99,8 @@ def print_renewal_values(compilation: Compilation, choice: inputs.Choice) -> Non
             missing.append(f"--set {change}")
     if missing:
         say(
-            f"\nThe timer and ssh run gen refresh {compilation.site},"
-            " which reads only your profile."
-            f" Add to the profile: {', '.join(missing)}"
+            f"\nThe timer and ssh run gen refresh {compilation.site}, which knows your profile"
+            f" and what gen install records. Give to one of them: {', '.join(missing)}"
         )
 
 

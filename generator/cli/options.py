@@ -1,5 +1,6 @@
 """The arguments and options of the commands, each defined once: names, variable, help."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,6 +9,11 @@ import typer
 from generator.install.mode import Mode
 from generator.report.format import FailOn, Format
 
+USER_KEYS = (
+    *("user", "email", "identity_file", "account", "allocation", "client_id", "home"),
+    *("multiplexing", "renew_on_connect", "accept_unverified"),
+)
+"""The keys of a profile, each of which has an option of the same name."""
 SPECS = Path("site_specs")
 """The directory of specs that `review`, `new-site` and `import` use unless `--specs` names one."""
 
@@ -51,6 +57,7 @@ def _site(metavar: str) -> Any:
 Site = Annotated[str, _site("SITE")]
 Sites = Annotated[list[str], _site("SITE…")]
 OptionalSite = Annotated[str | None, _site("[SITE]")]
+OptionalSites = Annotated[list[str] | None, _site("[SITE…]")]
 InstalledSites = Annotated[
     list[str],
     typer.Argument(
@@ -101,11 +108,43 @@ IdentityFile = Annotated[
 Account = Annotated[
     str | None, option("--account", text="The account that your jobs are charged to.")
 ]
+Allocation = Annotated[
+    str | None,
+    option("--allocation", text="Project or allocation in names and paths at the site."),
+]
+ClientId = Annotated[
+    str | None, option("--client-id", text="Id of your OIDC client, for a certificate.")
+]
+Home = Annotated[
+    str | None, option("--home", text="Home directory of the machine that reads the .env file.")
+]
+Multiplexing = Annotated[
+    bool | None,
+    option(
+        "--multiplexing/--no-multiplexing",
+        text="Share one connection between sessions, if the site allows it.",
+    ),
+]
+RenewOnConnect = Annotated[
+    bool | None,
+    option(
+        "--renew-on-connect/--no-renew-on-connect",
+        text="Let ssh renew a certificate that is due before it connects.",
+    ),
+]
 AcceptUnverified = Annotated[
     bool | None,
     option(
         "--accept-unverified",
         text="Also pin host keys from weak sources, after you have compared them.",
+    ),
+]
+Unset = Annotated[
+    list[str] | None,
+    option(
+        "--unset",
+        metavar="KEY",
+        text="Forget the value of KEY that an earlier run recorded: user, or slurm.partition.",
     ),
 ]
 Retired = Annotated[
@@ -307,22 +346,14 @@ ImportName = Annotated[
 ImportLive = Annotated[bool, option("--live", text="Also log in and ask for the site's queues.")]
 
 
-def user_values(
-    user: str | None = None,
-    email: str | None = None,
-    identity_file: str | None = None,
-    account: str | None = None,
-    accept_unverified: bool | None = None,
-) -> dict[str, str | bool | None]:
-    """Return the values that override the profile, by its keys; a switch that is off has none."""
-    return {
-        "user": user,
-        "email": email,
-        "identity_file": identity_file,
-        "account": account,
-        # A switch that is not given must not override a profile that sets it.
-        "accept_unverified": accept_unverified or None,
-    }
+def user_values(arguments: Mapping[str, Any]) -> dict[str, str | bool | None]:
+    """Return the arguments of a command that override the profile, by its keys."""
+    values: dict[str, str | bool | None] = {}
+    for key in USER_KEYS:
+        values[key] = arguments.get(key)
+    # A switch that is not given must not override a profile that sets it.
+    values["accept_unverified"] = values["accept_unverified"] or None
+    return values
 
 
 def typed_options(context: typer.Context, *names: str) -> str:
@@ -335,7 +366,7 @@ def typed_options(context: typer.Context, *names: str) -> str:
         # By its text: the enumeration is click's, and typer ships a click of its own.
         if not str(context.get_parameter_source(name)).endswith("COMMANDLINE"):
             continue
-        if name == "site":
+        if name == "sites":
             typed.append("SITE")
         else:
             # `set_` stands for --set, since a parameter `set` would hide Python's.

@@ -28,4 +28,4 @@ def run(
         raise GenError(
             f"{directory}: already exists, and gen project did not create it; choose another name"
         )
-    return site.run(choice, directory, project, dry_run=dry_run, force=force, as_json=as_json)
+    return site.run([choice], directory, project, dry_run=dry_run, force=force, as_json=as_json)

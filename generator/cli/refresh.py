@@ -12,6 +12,7 @@ from time import sleep
 from generator.cli.output import agreed, say
 from generator.cli.refresh_check import print_result
 from generator.errors import GenError
+from generator.install.installed_account import installed_choice
 from generator.loading.inputs import Choice
 from generator.renewal import renew, settings
 from generator.renewal.context import ON_CONNECT_LIMIT, RefreshOptions, secret_names
@@ -102,7 +103,7 @@ def _on_connect(choice: Choice, options: RefreshOptions) -> int:
 def _refresh(
     choice: Choice, options: RefreshOptions, environment: Mapping[str, str]
 ) -> tuple[Settings, RefreshResult]:
-    site_settings = settings.read(choice, environment)
+    site_settings = settings.read(installed_choice(choice), environment)
     for name in secret_names(site_settings):
         os.environ.pop(name, None)  # libraries start programs too
     site = site_settings.site

@@ -10,6 +10,7 @@ from generator.cli.output import data, say
 from generator.clock import now
 from generator.codec import report
 from generator.formatting import clock, home, span
+from generator.install.installed_account import installed_choice
 from generator.loading.inputs import Choice
 from generator.renewal import certificate_file, settings
 from generator.renewal.result import RefreshResult
@@ -19,7 +20,7 @@ from generator.ssh.certificate import NEVER
 
 def check(choice: Choice, *, as_json: bool) -> int:
     """Print how long the certificate of a site lasts, and return 1 if it is due; change nothing."""
-    site_settings = settings.read(choice, os.environ)
+    site_settings = settings.read(installed_choice(choice), os.environ)
     result = RefreshResult(False, False, certificate_file.read(site_settings.certificate))
     print_result(site_settings, result, as_json)
     return int(certificate_file.is_due(result.certificate, site_settings, now()))

@@ -14,7 +14,7 @@ from generator.schema.base import Fact, facts
 from generator.schema.batch import SCHEDULER_NAMES, Queue
 from generator.schema.hosts import HostKeys
 from generator.schema.meta import meta
-from generator.schema.placeholders import PLACEHOLDERS
+from generator.schema.placeholders import PLACEHOLDERS, PROFILE_KEYS
 from generator.schema.site import SiteSpec
 from generator.schema.slurm import Partition
 from generator.ssh.keys import fingerprint
@@ -287,7 +287,7 @@ def _user_values(site: SiteSpec) -> str:
     values: list[str] = []
     for name, meaning in PLACEHOLDERS.items():
         if name not in _AUTOMATIC and f"{{{name}}}" in spec:
-            values.append(f"{name} ({meaning})")
+            values.append(f"{PROFILE_KEYS.get(name, name)} ({meaning})")
     return ", ".join(values)
 
 

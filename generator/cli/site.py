@@ -1,8 +1,9 @@
-"""`gen site SITE`: compile a site, write its files, and print the next steps."""
+"""`gen site SITE…`: compile sites, write their files, and print the next steps."""
 
 import os
 import shlex
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from generator import __version__, codec, formatting, paths, resources
@@ -20,8 +21,27 @@ from generator.workspace.plan import Action, Change, plan
 from generator.workspace.required_version import check_version
 
 
+@dataclass(frozen=True)
+class _Generation:
+    """A site that is compiled and compared with the files below the output directory."""
+
+    choice: inputs.Choice
+    typed: inputs.Inputs
+    """The inputs as the user gave them."""
+    inputs: inputs.Inputs
+    """The same with the recorded values of the last run."""
+    previous: lock.Lock | None
+    compilation: Compilation
+    changes: list[Change]
+
+    @property
+    def name(self) -> str:
+        """Name of the site."""
+        return self.compilation.site
+
+
 def run(
-    choice: inputs.Choice,
+    choices: Sequence[inputs.Choice],
     out: Path,
     project_choice: site_project.Choice = True,
     *,
@@ -29,54 +49,122 @@ def run(
     force: bool,
     as_json: bool,
 ) -> int:
-    """Write the files of a site below a directory; every refusal comes before the first write."""
+    """Write the files of sites below a directory; every refusal comes before the first write."""
     if out.exists() and not out.is_dir():
         raise GenError(f"--out {out}: is not a directory")
     check_version(out, __version__)
-    chosen_inputs = inputs.read(choice)
-    site = inputs.site(chosen_inputs.spec)
+    generations = _generations(choices, out, project_choice, force=force)
+    every_change = [(out, generation.changes) for generation in generations]
+    # With --json a dry run prints the changes as JSON below, not as a patch.
+    if dry_run and not as_json:
+        for generation in generations:
+            _print_recorded(generation)
+        preview(every_change, out)
+        return 0
+    backups: dict[str, list[PurePosixPath]] = {}
+    if not dry_run:
+        if not force:
+            refuse_conflicts(every_change)
+        for generation in generations:
+            backups[generation.name] = _write(generation, out)
+    if as_json:
+        data(_json(generations, backups))
+        return 0
+    for generation in generations:
+        _print(generation, out, backups[generation.name])
+    return 0
+
+
+def _generations(
+    choices: Sequence[inputs.Choice], out: Path, project_choice: site_project.Choice, *, force: bool
+) -> list[_Generation]:
+    """Return the sites in their order; a site that is named twice comes once."""
+    generations: dict[str, _Generation] = {}
+    shared: Project | None = None
+    for choice in choices:
+        generation = _generation(choice, out, project_choice, shared, force=force)
+        first = generations.setdefault(generation.name, generation)
+        if first.inputs.spec.content != generation.inputs.spec.content:
+            raise GenError(
+                f"{generation.name}: {first.choice.site} and {choice.site} are different specs "
+                "of this site; name one of them"
+            )
+        # The sites of one run share the project of the first that has one.
+        shared = shared or generation.inputs.project
+    return list(generations.values())
+
+
+def _generation(
+    choice: inputs.Choice,
+    out: Path,
+    project_choice: site_project.Choice,
+    shared: Project | None,
+    *,
+    force: bool,
+) -> _Generation:
+    typed = inputs.read(choice)
+    site = inputs.site(typed.spec)
     previous = _previous_lock(out, paths.lock(site), force)
-    previous_project = None
-    if previous:
-        previous_project = previous.inputs.project
-    project = site_project.selected(project_choice, out, site, previous)
-    chosen_inputs = replace(chosen_inputs, project=project)
-    compilation = next_steps.compilation_of(chosen_inputs)
+    chosen = next_steps.with_recorded(typed, previous, choice.unset, site)
+    previous_project = previous.inputs.project if previous else None
+    project = site_project.selected(project_choice, out, site, previous, shared)
+    chosen = replace(chosen, project=project)
+    compilation = next_steps.compilation_of(chosen)
     if compilation.scheduler and project:
         _refuse_project(compilation, project_choice)
         project = None
-        chosen_inputs = replace(chosen_inputs, project=None)
-    if isinstance(project_choice, Path) or site_project.is_seeded(out, project, previous_project):
+        chosen = replace(chosen, project=None)
+    is_existing = isinstance(project_choice, Path) or _is_shared(project, site)
+    if is_existing or site_project.is_seeded(out, project, previous_project):
         compilation = replace(compilation, artifacts=_managed(compilation.artifacts))
 
     written: dict[PurePosixPath, lock.Written] = {}
     if previous:
         written |= previous.files
+    if previous_project and project_choice is False:
+        # --no-project leaves the project alone, so its file of the site is not deleted either.
+        written.pop(previous_project.wiring(site), None)
     artifact_paths = {artifact.path for artifact in compilation.artifacts}
     actual = reader.actual(out, {*artifact_paths, *written})
     changes = plan(list(compilation.artifacts), actual, written)
-    # With --json a dry run prints the changes as JSON below, not as a patch.
-    if dry_run and not as_json:
-        preview([(out, changes)], out)
-        return 0
-    backups: list[PurePosixPath] = []
-    if not dry_run:
-        if not force:
-            refuse_conflicts([(out, changes)])
-        recorded = recorded_inputs(chosen_inputs, compilation, out)
-        record = lock.encode(compilation.site, compilation.artifacts, recorded)
-        backups = writer.apply(out, changes, paths.lock(compilation.site), record)
-    if as_json:
-        data(_json(compilation, changes, backups))
-        return 0
-    _print_changes(compilation, out, changes, backups)
+    return _Generation(choice, typed, chosen, previous, compilation, changes)
+
+
+def _is_shared(project: Project | None, site: str) -> bool:
+    """Return whether a site is in the project that was made for another site of its directory."""
+    if project is None or project.folder == PurePosixPath():
+        return False
+    return project.folder != PurePosixPath(paths.project_name(site))
+
+
+def _write(generation: _Generation, out: Path) -> list[PurePosixPath]:
+    """Write the files and the lock of a site, and return the backups."""
+    compilation = generation.compilation
+    recorded = recorded_inputs(generation.inputs, compilation, out)
+    record = lock.encode(compilation.site, compilation.artifacts, recorded)
+    return writer.apply(out, generation.changes, paths.lock(compilation.site), record)
+
+
+def _print(generation: _Generation, out: Path, backups: list[PurePosixPath]) -> None:
+    compilation = generation.compilation
+    _print_changes(compilation, out, generation.changes, backups)
+    _print_recorded(generation)
     if compilation.scheduler:
         say(f"\nScheduler of the site: {compilation.scheduler}; {next_steps.WITHOUT_SLURM}")
-    next_steps.print_remarks(compilation, choice)
-    _print_next_steps(compilation, out, project)
-    next_steps.print_omitted_options(compilation, previous)
-    next_steps.print_renewal_values(compilation, choice)
-    return 0
+    next_steps.print_remarks(compilation, generation.choice)
+    _print_next_steps(compilation, out, generation.inputs.project)
+    next_steps.print_renewal_values(compilation, generation.choice)
+
+
+def _print_recorded(generation: _Generation) -> None:
+    if generation.previous is None:
+        return
+    recorded = generation.previous.inputs
+    lines = next_steps.recorded_lines(
+        generation.typed, generation.compilation, recorded, "gen site"
+    )
+    if lines:
+        say("\n".join(["", *lines]))
 
 
 def _refuse_project(compilation: Compilation, choice: site_project.Choice) -> None:
@@ -127,6 +215,7 @@ def recorded_inputs(
         profile=compilation.profile,
         overrides=compilation.changes,
         project=chosen_inputs.project,
+        options=chosen_inputs.option_keys or None,
     )
 
 
@@ -182,19 +271,24 @@ def _print_next_steps(compilation: Compilation, out: Path, project: Project | No
         conf = shlex.quote(str(out / paths.ssh_config(compilation.site)))
         say(f"  ssh -F {conf} {shlex.quote(compilation.first_login.alias)}")
     if project and (directory := out / project.folder) != Path():
-        say(
-            f"  cd {shlex.quote(str(directory))}   # a Dagster project;"
-            " its README has three commands"
+        kind = "a Dagster project"
+        if _is_shared(project, compilation.site):
+            kind = "the Dagster project that the sites here share"
+        say(f"  cd {shlex.quote(str(directory))}   # {kind}; its README has three commands")
+
+
+def _json(generations: Sequence[_Generation], backups: Mapping[str, list[PurePosixPath]]) -> str:
+    """Return the report: of one site its keys alone, of several a list of sites."""
+    sites: list[dict[str, object]] = []
+    for generation in generations:
+        compilation = generation.compilation
+        sites.append(
+            {
+                "site": compilation.site,
+                "files": json_entries(generation.changes),
+                "backups": backups.get(generation.name, []),
+                "missing_values": [gap.name for gap in compilation.gaps],
+                "unpinned_host_keys": [keys.name for keys in compilation.unpinned],
+            }
         )
-
-
-def _json(compilation: Compilation, changes: list[Change], backups: list[PurePosixPath]) -> str:
-    return codec.report(
-        {
-            "site": compilation.site,
-            "files": json_entries(changes),
-            "backups": backups,
-            "missing_values": [gap.name for gap in compilation.gaps],
-            "unpinned_host_keys": [keys.name for keys in compilation.unpinned],
-        }
-    )
+    return codec.report(sites[0] if len(sites) == 1 else {"sites": sites})

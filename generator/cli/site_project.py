@@ -17,11 +17,16 @@ Choice = Project | Path | bool
 
 
 def selected(
-    choice: Choice, out: Path, site: str, previous_lock: lock.Lock | None
+    choice: Choice,
+    out: Path,
+    site: str,
+    previous_lock: lock.Lock | None,
+    shared: Project | None = None,
 ) -> Project | None:
     """Return the project of a site.
 
-    Without an option, it is the previous one, or a new one beside the files of the site.
+    Without an option, it is the previous one, or that of the other sites below the directory, or a
+    new one beside the files of the site. `shared` is the project of another site of this run.
     """
     previous = previous_lock.inputs.project if previous_lock else None
     match choice:
@@ -34,9 +39,20 @@ def selected(
         case True if previous:
             return replace(previous, alone=False)
         case True:
-            return _new(paths.project_name(site), out)
+            return shared or _of_other_sites(out) or _new(paths.project_name(site), out)
         case _:
             return None
+
+
+def _of_other_sites(out: Path) -> Project | None:
+    """Return the project of the sites below a directory, if they all have the same one."""
+    projects: dict[Project, None] = {}
+    for path in sorted(out.glob(str(paths.LOCKS))):
+        with suppress(GenError, OSError):  # the run of that site reports what is wrong with it
+            project = lock.parse(read_regular(path), str(path)).inputs.project
+            if project and (out / project.sites).is_dir():
+                projects[replace(project, alone=False)] = None
+    return next(iter(projects)) if len(projects) == 1 else None
 
 
 def is_seeded(out: Path, project: Project | None, previous: Project | None) -> bool:

@@ -13,6 +13,7 @@ from generator.codec import report
 from generator.errors import GenError
 from generator.formatting import clock, home, printable, span
 from generator.install import status
+from generator.install.installed_account import installed_choice
 from generator.install.plan import home_directory
 from generator.install.status import InstalledSite
 from generator.loading.catalogue import sites as sites_with_spec
@@ -78,7 +79,8 @@ def _renewals(
             say(f"{name}: note: was renewed here once, and no longer has a spec")
             continue
         try:
-            renewals[name] = renewal_status(Choice(name, specs, profile, {}, ()), os.environ)
+            choice = installed_choice(Choice(name, specs, profile, {}, ()))
+            renewals[name] = renewal_status(choice, os.environ)
         except NoCertificateError:
             if name not in installed:
                 say(f"{name}: is not installed; install it with: gen install {name}")

@@ -6,24 +6,20 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path, PurePosixPath
 from textwrap import wrap
-from typing import Any
 
 from generator import codec, resources
 from generator.cli.output import agreed, data, on_terminal, patch, say
 from generator.compiler import build
-from generator.compiler.account import Account
 from generator.compiler.artifact import Artifact
 from generator.compiler.emitters import ssh_config
 from generator.errors import GenError, os_errors_named
 from generator.files import read_regular
 from generator.formatting import count, printable
-from generator.install import plan, record
-from generator.install.installed_account import installed_profile
+from generator.install.installed_account import installed_choice
 from generator.loading import inputs
 from generator.probe.finding import ProbeFinding
 from generator.probe.fix_spec import fix_spec
 from generator.probe.probe import ProbeResult, probe
-from generator.schema.profile import SiteProfile
 from generator.workspace import writer
 from generator.workspace.patch import diff
 from generator.workspace.plan import Action, Actual, Change
@@ -39,10 +35,14 @@ def run(
     Returns 1 if something differs, 2 if only a question has no answer, and 0 if the site is as
     the spec says.
     """
-    given = inputs.read(choice)
+    choice = installed_choice(choice)
+    # A fix goes into the spec that the user edits, not into the copy of the installation.
+    given = inputs.read(choice) if fix else inputs.read_as_installed(choice)
     if fix:
         _refuse_shipped(given.spec.path)
-    account = _as_installed(build.account(given)[0])
+    # A probe changes nothing on this machine, so ssh must not renew a certificate.
+    given = replace(given, options={**given.options, "renew_on_connect": False})
+    account, _ = build.account(given)
     # The probe uses the compiled file, not the installed one: it also works before an installation.
     (conf,) = ssh_config.emit(account)
     say(f"asking {account.site.title} …")
@@ -89,18 +89,6 @@ def _fix(
     # The fixed ones are gone: a second probe would not find them.
     others = [finding for finding in result.findings if not finding.changes]
     return (*others, *fixed.unresolved)
-
-
-def _as_installed(account: Account) -> Account:
-    """Add the values of the installation that neither the profile nor the options have."""
-    home = plan.home_directory()
-    installed = record.installed(home).get(account.site.site)
-    values: dict[str, Any] = {}
-    if installed:
-        values |= installed_profile(home, installed).model_dump(exclude_unset=True)
-    values |= account.profile.model_dump(exclude_unset=True)
-    values["renew_on_connect"] = False  # a probe changes nothing on this machine
-    return replace(account, profile=SiteProfile.model_validate(values))
 
 
 def _refuse_shipped(path: Path) -> None:

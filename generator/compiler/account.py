@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from generator.schema.auth import Auth, CommandCertificateAuth, StepAuth, WithKey
-from generator.schema.placeholders import expand, names
+from generator.schema.placeholders import PROFILE_KEYS, expand, names
 from generator.schema.profile import SiteProfile
 from generator.schema.site import SiteSpec
 
@@ -26,7 +26,7 @@ class Account:
             "initial": profile.user[:1].lower() if profile.user else None,
             "email": profile.email,
             "account": profile.account,
-            "project": profile.project,
+            "project": profile.allocation,
             "client_id": profile.client_id,
             "site": self.site.site,
         }
@@ -40,8 +40,7 @@ class Account:
         values = self.values()
         missing: list[str] = []
         for name in names(text):
-            # The profile has no key for the initial, which comes from the user name.
-            key = "user" if name == "initial" else name
+            key = PROFILE_KEYS.get(name, name)
             if name in values and values[name] is None and key not in missing:
                 missing.append(key)
         return missing

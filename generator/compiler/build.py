@@ -1,7 +1,7 @@
 """Compile the content of a spec and a profile: parse, validate, apply the changes, compile."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -40,13 +40,21 @@ def account(
     profile = _profile(inputs.profile)
     document = yaml_document.parse(inputs.spec.content, str(inputs.spec.path))
     data = document.data()
-    # Later changes win: the option is nearer to the user than the profile, and a variable of a
-    # renewal nearer still.
-    changes = _profile_changes(profile, str(data.get("site")))
+    # Later changes win: the profile is nearer to the user than an earlier run, the option nearer
+    # still, and a variable of a renewal the nearest.
+    changes = [overrides.change(text) for text in inputs.recorded_changes]
+    changes += _profile_changes(profile, str(data.get("site")))
     changes += [overrides.change(text) for text in inputs.changes]
     changes += more_changes(data)
     site = validate.spec(document, str(inputs.spec.path), changes)
-    return Account(site, _site_profile(profile, site.site, inputs.options)), changes
+    return Account(site, _site_profile(profile, site.site, inputs)), changes
+
+
+def profile_values(inputs: Inputs, site: str) -> tuple[dict[str, str | bool], tuple[str, ...]]:
+    """Return what the profile alone has for a site: its values, and its changes to the spec."""
+    profile = _profile(inputs.profile)
+    changes = [str(change) for change in _profile_changes(profile, site)]
+    return profile.at(site, {}).known(), tuple(changes)
 
 
 def _profile(file: File | None) -> Profile:
@@ -68,10 +76,8 @@ def _profile_changes(profile: Profile, site: str) -> list[overrides.SpecChange]:
     ]
 
 
-def _site_profile(
-    profile: Profile, site: str, options: Mapping[str, str | bool | None]
-) -> SiteProfile:
+def _site_profile(profile: Profile, site: str, inputs: Inputs) -> SiteProfile:
     try:
-        return profile.at(site, options)
+        return profile.at(site, inputs.options, inputs.recorded_values)
     except ValidationError as error:
         raise model_errors.refusal(error, lambda key: f"--{key.replace('_', '-')}") from None

@@ -20,7 +20,7 @@ from generator.compiler.host_key_policy import trusted
 from generator.compiler.result import Compilation, Gap, Unpinned
 from generator.loading.overrides import SpecChange
 from generator.schema.batch import SCHEDULER_NAMES
-from generator.schema.placeholders import PLACEHOLDERS
+from generator.schema.placeholders import PLACEHOLDERS, PROFILE_KEYS
 from generator.schema.profile import SiteProfile
 from generator.schema.project import Project
 from generator.schema.site import SiteSpec
@@ -100,9 +100,14 @@ def _gaps(account: Account) -> Iterator[Gap]:
     missing = set(account.missing(spec))
     for variable in env_file.variables(account):
         missing.update(variable.missing)
-    for name, meaning in {**PLACEHOLDERS, "home": _HOME_MEANING}.items():
-        if name in missing:
-            yield Gap(name, meaning)
+    meanings: dict[str, str] = {}
+    for name, meaning in PLACEHOLDERS.items():
+        # The initial comes from the user name, whose own meaning stands first.
+        meanings.setdefault(PROFILE_KEYS.get(name, name), meaning)
+    meanings["home"] = _HOME_MEANING
+    for key, meaning in meanings.items():
+        if key in missing:
+            yield Gap(key, meaning)
 
 
 def _unpinned(account: Account) -> Iterator[Unpinned]:

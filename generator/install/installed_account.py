@@ -9,9 +9,12 @@ from generator.compiler.account import Account
 from generator.compiler.digests import digest
 from generator.errors import GenError, os_errors_named
 from generator.files import read_regular, refuse_others
-from generator.loading import model_errors, overrides, validate, yaml_document
+from generator.install import record
+from generator.loading import catalogue, model_errors, overrides, validate, yaml_document
+from generator.loading.inputs import Choice
 from generator.schema.profile import SiteProfile
 from generator.workspace.lock import Lock
+from generator.workspace.recorded_inputs import as_recorded
 
 
 def installed_account(home: Path, site_lock: Lock) -> Account:
@@ -27,10 +30,21 @@ def installed_account(home: Path, site_lock: Lock) -> Account:
         )
     document = yaml_document.parse(content, str(copy))
     changes = [overrides.change(text) for text in site_lock.inputs.overrides]
-    return Account(validate.spec(document, str(copy), changes), installed_profile(home, site_lock))
+    return Account(validate.spec(document, str(copy), changes), _installed_profile(home, site_lock))
 
 
-def installed_profile(home: Path, site_lock: Lock) -> SiteProfile:
+def installed_choice(choice: Choice) -> Choice:
+    """Return a choice with the values of the installation, if the user names an installed site.
+
+    A path of a spec, or `--specs`, names a spec that is not the installed one.
+    """
+    if choice.specs or catalogue.installed_copy(choice.site) is None:
+        return choice
+    site_lock = record.installed_lock(Path.home(), choice.site)
+    return as_recorded(choice, site_lock.inputs) if site_lock else choice
+
+
+def _installed_profile(home: Path, site_lock: Lock) -> SiteProfile:
     """Return the profile with which a site was installed."""
     name = home / paths.installed_lock(site_lock.site)
     try:

@@ -65,6 +65,16 @@ def installed(home: Path) -> dict[str, Lock]:
     return {path.stem: _lock(home, path, actual.content) for path, actual in files.items()}
 
 
+def installed_lock(home: Path, site: str) -> Lock | None:
+    """Return the lock of a site, ``None`` if no site of this name is installed."""
+    path = paths.installed_lock(site)
+    if not (home / path).exists():
+        return None
+    refuse_others(home / path)
+    file = reader.actual(home, [path], fenced=False).get(path)
+    return _lock(home, path, file.content) if file else None
+
+
 def _lock(home: Path, path: PurePosixPath, content: bytes) -> Lock:
     fix = f"delete this file, then run gen install {path.stem} --force"
     site_lock = lock.parse(content, str(home / path), paths.installed_files, fix)

@@ -6,7 +6,7 @@ Nothing is read later.
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from generator import paths
@@ -27,6 +27,8 @@ class Choice:
     profile: Path | None
     options: Mapping[str, str | bool | None]
     changes: tuple[str, ...]
+    unset: tuple[str, ...] = ()
+    """Keys of which an earlier run recorded a value that is to be forgotten."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,22 @@ class Inputs:
     options: Mapping[str, str | bool | None]
     changes: tuple[str, ...]
     project: Project | None = None
+    recorded_values: Mapping[str, str | bool] = field(default_factory=dict)
+    """Values of an earlier run; they count where neither an option nor the profile has one."""
+    recorded_changes: tuple[str, ...] = ()
+    """The same for changes to the spec."""
+
+    @property
+    def option_keys(self) -> tuple[str, ...]:
+        """The keys of the profile and of the spec that options set, as `--unset` takes them."""
+        keys = {key for key, value in self.options.items() if value is not None}
+        keys.update(map(changed_key, self.changes))
+        return tuple(sorted(keys))
+
+
+def changed_key(change: str) -> str:
+    """Return the key of a change to a spec (`KEY=VALUE`)."""
+    return change.partition("=")[0].strip()
 
 
 def read(choice: Choice) -> Inputs:

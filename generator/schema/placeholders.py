@@ -13,6 +13,9 @@ PLACEHOLDERS: Mapping[str, str] = {
     "site": "the name of the site",
 }
 
+PROFILE_KEYS: Mapping[str, str] = {"initial": "user", "project": "allocation"}
+"""The key of the profile for a placeholder of another name."""
+
 _PLACEHOLDER = re.compile(r"\{(\w*)\}")
 
 

@@ -1,6 +1,7 @@
 """The profile: the values of the user for whom gen compiles a site."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -36,8 +37,8 @@ class SiteProfile(Model):
     """Private key, if it is not `~/.ssh/id_SITE`."""
     account: Label | None = None
     """Account (project, allocation) that pays for jobs."""
-    project: Label | None = None
-    """Project in names and paths at the site."""
+    allocation: Label | None = None
+    """Project or allocation in names and paths at the site: `{project}` in a spec."""
     client_id: Label | None = None
     """Client id for OIDC."""
     # systemd's EnvironmentFile= and docker's --env-file leave a tilde as it is.
@@ -81,15 +82,22 @@ class Profile(SiteProfile):
     sites: Mapping[Slug, SiteEntry] = {}
     """Values that differ, by site."""
 
-    def at(self, site: str, options: Mapping[str, str | bool | None]) -> SiteProfile:
+    def at(
+        self,
+        site: str,
+        options: Mapping[str, str | bool | None],
+        recorded: Mapping[str, str | bool] = MappingProxyType({}),
+    ) -> SiteProfile:
         """Return the user's values at a site.
 
-        An option wins over the entry of the site, and the entry over the values for every site.
+        An option wins over the entry of the site, the entry over the values for every site, and
+        these over a value that an earlier run recorded.
 
         Raises:
             ValidationError: an option does not have the form of its field.
         """
-        values = _values_set(self)
+        values: dict[str, Any] = dict(recorded)
+        values |= _values_set(self)
         if entry := self.sites.get(site):
             values |= _values_set(entry)
         for name, option in options.items():

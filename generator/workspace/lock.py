@@ -61,6 +61,8 @@ class RecordedInputs:
     """Changes to the spec, each as `--set` takes it."""
     project: Project | None = None
     """The Dagster project that the site is wired into."""
+    options: tuple[str, ...] | None = None
+    """The keys of `profile` and `overrides` that options set: these stay if the profile changes."""
 
 
 @dataclass(frozen=True)
@@ -175,6 +177,7 @@ def _fault(lock: Lock, possible_paths: Callable[[str], list[PurePosixPath]]) -> 
     # Reports print these values: a line break in one would forge a line.
     texts = [inputs.gen_version, inputs.templates_digest, inputs.spec.path, *inputs.overrides]
     texts += [*inputs.spec.key_digests, *(inputs.spec.resolved or ()), *inputs.profile]
+    texts += inputs.options or ()
     texts += [value for value in inputs.profile.values() if isinstance(value, str)]
     if not "".join(texts).isprintable():
         return "inputs: holds a character that cannot be printed"

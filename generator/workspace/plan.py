@@ -15,7 +15,6 @@ from generator.compiler.digests import digest
 from generator.workspace.lock import Written
 
 
-# x
 class Action(StrEnum):
     """The action that a file needs."""
 

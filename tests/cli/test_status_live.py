@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from homes import spec
 from running import Gen, running
 
 from generator.cli import status_live
@@ -46,15 +47,49 @@ def test_an_edit_made_while_the_user_is_asked_is_not_overwritten(tmp_path: Path)
     assert spec.read_bytes() == b"edited\n"
 
 
-def test_a_probe_renews_no_certificate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
+def probed_configuration(gen: Gen, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> bytes:
+    """Return the ssh configuration with which `gen status --live` would log in."""
+    configurations: list[bytes] = []
+
+    def probe(account: Account, conf: bytes, **_: object) -> ProbeResult:
+        configurations.append(conf)
+        return ProbeResult(account.site.site, (), (), None)
+
+    monkeypatch.setattr(status_live, "probe", probe)
+    assert gen("status", *arguments, "--live").status == 0
+    return configurations[0]
+
+
+def test_a_probe_renews_no_certificate(gen: Gen, monkeypatch: pytest.MonkeyPatch) -> None:
     account = Account(validate.site(CATALOGUE / "cscs-daint.yaml"), SiteProfile(user="ada"))
     (usual,) = ssh_config.emit(account)
-    (probing,) = ssh_config.emit(status_live._as_installed(account))
+    probing = probed_configuration(gen, monkeypatch, "cscs-daint", "--user", "ada")
     # The probe logs in by the files that gen would write. A renewal in between could open a browser
     # or spend one of few certificates a day.
     assert b"gen refresh" in usual.content
-    assert b"gen refresh" not in probing.content
+    assert b"gen refresh" not in probing
+
+
+@pytest.mark.parametrize(
+    ("options", "user"),
+    [
+        pytest.param([], b"hpc1", id="as installed"),
+        pytest.param(["--user", "grace"], b"grace", id="an option"),
+    ],
+)
+def test_a_probe_logs_in_as_the_user_of_the_installation(
+    gen: Gen, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, options: list[str], user: bytes
+) -> None:
+    profile = tmp_path / ".config/gen/profile.yaml"
+    profile.parent.mkdir(parents=True)
+    profile.write_text("user: ada\n")
+    assert gen("install", "mila", "--user", "hpc1", "--yes").status == 0
+    # A checkout must not lead the login of an installed site elsewhere.
+    Path("site_specs").mkdir()
+    spec(Path("site_specs"), "mila")
+    probing = probed_configuration(gen, monkeypatch, "mila", *options)
+    assert b"User " + user + b"\n" in probing
+    assert b"HostName login.server.mila.quebec\n" in probing
 
 
 @pytest.mark.parametrize(

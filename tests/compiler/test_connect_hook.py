@@ -17,7 +17,7 @@ from generator.schema.meta import Weight
 from generator.schema.profile import SiteProfile
 from generator.schema.site import SiteSpec
 
-ADA = SiteProfile(user="ada", email="ada@example.org", project="p1")
+ADA = SiteProfile(user="ada", email="ada@example.org", allocation="p1")
 STEP: dict[str, Any] = {
     "method": "step",
     "ca_url": "https://ca.example.org",

@@ -408,19 +408,6 @@ def test_without_a_service_manager_the_units_are_installed_and_the_user_gets_the
     assert not (home / "Library").exists()
 
 
-def test_values_that_the_timer_will_not_know_are_listed(gen: Gen, home: Path) -> None:
-    spec(Path(), auth=CERTIFICATE)
-    reminder = (
-        "The timer and ssh run gen refresh ours, which reads only your profile."
-        ' Add to the profile: user, --set title="Ours"'
-    )
-    changes = ("--set", "title=Ours")
-    assert reminder in gen("install", "ours.yaml", "--user", "ada", *changes, "--yes").err
-    profile = home / ".config/gen/profile.yaml"
-    profile.write_text("user: ada\nsites: {ours: {set: {title: Ours}}}\n")
-    again = gen("install", "ours.yaml", "--user", "ada", *changes, "--yes")
-    assert "your profile: put" not in again.err
-
 
 def test_the_home_directory_of_another_user_is_refused(
     gen: Gen, home: Path, spec_path: str

@@ -142,7 +142,9 @@ def test_another_spec_that_changes_no_trust_is_installed(gen: Gen, home: Path) -
 def test_a_changed_value_of_the_profile_is_shown(gen: Gen, home: Path) -> None:
     path = str(spec(Path()))
     assert gen("install", path, "--yes", "--user", "hpc1").status == 0
-    assert gen("install", path, "--yes", "--user", "ada").err.startswith("ours: user hpc1 → ada\n")
+    assert gen("install", path, "--yes", "--user", "ada").err.startswith(
+        "ours:\nChanged since the last run:\n  user: hpc1 → ada\n"
+    )
     assert "→" not in gen("install", path, "--yes", "--user", "ada").err
 
 

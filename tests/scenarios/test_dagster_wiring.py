@@ -101,7 +101,7 @@ def wiring(tmp_path_factory: pytest.TempPathFactory) -> Wiring:
     profile = SiteProfile(
         user="ada",
         account="p1",
-        project="p1",
+        allocation="p1",
         client_id="c1",
         home=str(directory),
         accept_unverified=True,

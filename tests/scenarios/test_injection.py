@@ -40,7 +40,7 @@ VALUES = {
     "email": "ada@person.example.org",
     "identity_file": "/keys/ada",
     "account": "acc1",
-    "project": "proj1",
+    "allocation": "proj1",
     "client_id": "id1",
     "home": "/home/ada",
     "step_binary": "/tools/step",
@@ -54,7 +54,7 @@ PROFILE = VALUES | {
             "email": "ada2@person.example.org",
             "identity_file": "/keys/ada2",
             "account": "acc2",
-            "project": "proj2",
+            "allocation": "proj2",
             "client_id": "id2",
             "home": "/home/ada2",
             "step_binary": "/tools/step2",
@@ -493,7 +493,7 @@ def test_no_text_adds_a_word_or_a_command_to_the_commands_to_paste(
 
 def ssh_settings(site: SiteSpec, directory: Path) -> dict[str, str]:
     """Return the settings of all names of a site as `NAME KEYWORD`, read by ssh itself."""
-    profile = SiteProfile(user="ada", project="p", account="a")
+    profile = SiteProfile(user="ada", allocation="p", account="a")
     config = directory / "config"
     for artifact in compile_site(site, profile):
         if artifact.path.suffix == ".conf":

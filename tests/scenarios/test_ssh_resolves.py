@@ -28,7 +28,7 @@ def written_configs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         user="ada",
         email="ada@example.org",
         account="p12345",
-        project="proj1",
+        allocation="proj1",
         client_id="abc123",
         home="/home/ada",
         accept_unverified=True,

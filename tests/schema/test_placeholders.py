@@ -35,7 +35,7 @@ FULL = {
     "user": "Ada",
     "email": "ada@example.org",
     "account": "acc1",
-    "project": "proj1",
+    "allocation": "proj1",
     "client_id": "id1",
 }
 
@@ -94,7 +94,8 @@ def test_a_value_is_inserted_unchanged(user: str, email: str) -> None:
 
 @pytest.mark.parametrize("name", PLACEHOLDERS)
 def test_every_placeholder_stands_for_a_value_of_the_user_or_the_site(name: str) -> None:
-    assert account(**FULL).fill(f"{{{name}}}") == (FULL | {"initial": "a", "site": "hpc"})[name]
+    values = FULL | {"project": FULL["allocation"], "initial": "a", "site": "hpc"}
+    assert account(**FULL).fill(f"{{{name}}}") == values[name]
 
 
 @pytest.mark.parametrize("name", [name for name in PLACEHOLDERS if name != "site"])
@@ -116,10 +117,10 @@ def test_there_is_a_placeholder_for_all_that_an_account_knows() -> None:
         pytest.param("{initial}", {}, ["user"], id="the initial is the user's"),
         pytest.param("/home/{initial}/{user}", {}, ["user"], id="the user is asked for once"),
         pytest.param(
-            "{project}/{user}/{project}", {}, ["project", "user"], id="each once, as they come"
+            "{project}/{user}/{project}", {}, ["allocation", "user"], id="each once, as they come"
         ),
         pytest.param(
-            "{project}/{user}", {"user": "ada"}, ["project"], id="what is known is not asked for"
+            "{project}/{user}", {"user": "ada"}, ["allocation"], id="what is known is not asked for"
         ),
         pytest.param(
             "{email} {account} {client_id}", {}, ["email", "account", "client_id"], id="the others"
@@ -185,7 +186,7 @@ def test_a_node_has_a_number_beside_the_placeholders() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["user", "email", "identity_file", "account", "project", "client_id", "home"]
+    "name", ["user", "email", "identity_file", "account", "allocation", "client_id", "home"]
 )
 @pytest.mark.parametrize("text", ["{user}", "/{user}", "a{}@b.org"])
 def test_a_value_of_a_profile_has_no_placeholder(name: str, text: str) -> None:

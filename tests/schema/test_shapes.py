@@ -21,7 +21,7 @@ from generator.schema.site import SiteSpec
 from generator.ssh.keys import fingerprint
 
 ADA = SiteProfile(
-    user="ada", email="ada@example.org", project="p1", client_id="id1", home="/home/ada"
+    user="ada", email="ada@example.org", allocation="p1", client_id="id1", home="/home/ada"
 )
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDumqy+fbEwTOtyVlPGqzS/k4i/hJ8L+kUDf6MpWO1OI"
 ONE = fingerprint(KEY)

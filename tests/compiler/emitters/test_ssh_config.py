@@ -319,9 +319,9 @@ def test_a_comment_replaces_the_user_if_it_is_unknown() -> None:
 
 def test_a_user_name_may_hold_several_placeholders() -> None:
     spec = site(hosts={"hpc": {"host": "login.example.org", "user": "{user}.{project}"}})
-    assert settings(spec, profile=SiteProfile(user="ada", project="p1"))["user"] == "ada.p1"
+    assert settings(spec, profile=SiteProfile(user="ada", allocation="p1"))["user"] == "ada.p1"
     assert "user" not in settings(spec)
-    assert "# User is left out: it needs project\n" in text(spec)
+    assert "# User is left out: it needs allocation\n" in text(spec)
 
 
 INCOMPLETE: Mapping[str, dict[str, Any]] = {
@@ -371,12 +371,12 @@ INCOMPLETE: Mapping[str, dict[str, Any]] = {
 def test_a_block_without_a_complete_name_or_route_is_left_out(incomplete: dict[str, Any]) -> None:
     # Half a block would have a name without pins, or a keyword without a value.
     assert parsed(site(**incomplete)).hosts() == ()
-    assert "is left out: it needs project\n" in text(site(**incomplete))
+    assert "is left out: it needs allocation\n" in text(site(**incomplete))
 
 
 @pytest.mark.parametrize("incomplete", INCOMPLETE.values(), ids=INCOMPLETE)
 def test_the_block_is_written_if_the_value_is_known(incomplete: dict[str, Any]) -> None:
-    content = text(site(**incomplete), SiteProfile(user="ada", project="p1"))
+    content = text(site(**incomplete), SiteProfile(user="ada", allocation="p1"))
     assert "left out" not in content
     assert "{" not in content
     assert "Host " in content
