@@ -408,7 +408,6 @@ def test_without_a_service_manager_the_units_are_installed_and_the_user_gets_the
     assert not (home / "Library").exists()
 
 
-
 def test_the_home_directory_of_another_user_is_refused(
     gen: Gen, home: Path, spec_path: str
 ) -> None:
