@@ -29,7 +29,7 @@ def configs(rig: Rig) -> tuple[Path, Path]:
     key = rig.certify("ed25519-ada", "ed25519-ca", "-n", TEST_USER.pw_name, "-V", "+1h")
     due = rig.home / ".local/state/gen/rig.due"
     due.parent.mkdir(parents=True)
-    due.write_text(f"{time.time() + 1800:.0f}\n")
+    due.write_text(f"{time.time() + 1800:.0f}\n1\n")
     step = {
         "method": "step",
         "ca_url": "https://localhost",

@@ -255,7 +255,9 @@ KeepTrying = Annotated[
 ]
 OnConnect = Annotated[
     bool,
-    option("--on-connect", text="For ssh: ask nothing, and finish within 20 s."),
+    option(
+        "--on-connect", text="For ssh: ask nothing, end within 12 s, and go on in the background."
+    ),
 ]
 
 # gen review

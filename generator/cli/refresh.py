@@ -2,20 +2,20 @@
 
 import os
 import sys
-import threading
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from time import sleep
 
+from generator.cli import refresh_on_connect
 from generator.cli.output import agreed, say
 from generator.cli.refresh_check import print_result
+from generator.clock import now
 from generator.errors import GenError
 from generator.install.installed_account import installed_choice
 from generator.loading.inputs import Choice
-from generator.renewal import renew, settings
-from generator.renewal.context import ON_CONNECT_LIMIT, RefreshOptions, secret_names
+from generator.renewal import certificate_file, renew, settings
+from generator.renewal.context import RefreshOptions, secret_names
 from generator.renewal.failures import PassingError, UnreachableError
 from generator.renewal.result import RefreshResult
 from generator.renewal.secret import keep_memory_private
@@ -34,7 +34,10 @@ def run(choice: Choice, options: RefreshOptions, *, retry: bool, as_json: bool) 
         if os.environ.get(QUESTION_VARIABLE):  # gen asks ssh for settings, and nothing connects
             return 0
         # GEN_DEVICE may be set for the shell from which ssh was started.
-        return _on_connect(choice, replace(options, device=False))
+        alone = replace(options, device=False)
+        return refresh_on_connect.run(
+            choice.site, lambda report_valid: _before_connection(choice, alone, report_valid)
+        )
     terminal = sys.stdin.isatty() and sys.stderr.isatty()
     if options.device and not terminal:
         raise GenError(
@@ -77,37 +80,24 @@ def _keep_trying(
         pause = min(2 * pause, _LONGEST_PAUSE)
 
 
-def _on_connect(choice: Choice, options: RefreshOptions) -> int:
-    """Renew before a connection, in bounded time; print one line at most, and return 0.
-
-    Whatever fails here, ssh can still try to connect with the certificate that it has.
-    """
-    # A thread, because a signal handler of Python waits until a call into C returns, and
-    # getaddrinfo(3) has no limit.
-    watchdog = threading.Timer(ON_CONNECT_LIMIT - 1, _give_up, [choice.site])
-    watchdog.daemon = True
-    watchdog.start()
-    try:
-        _refresh(choice, options, dict(os.environ))
-    except GenError as error:
-        say(str(error).splitlines()[0])
-    except Exception as error:  # a bug must not keep the user from connecting
-        say(
-            f"{choice.site}: the certificate was not renewed ({type(error).__name__}); "
-            f"see gen refresh {choice.site}"
-        )
-    watchdog.cancel()
-    return 0
+def _before_connection(
+    choice: Choice, options: RefreshOptions, report_valid: Callable[[], None]
+) -> None:
+    """Renew the certificate of a site, and report first if the connection works without."""
+    environment = dict(os.environ)
+    site_settings = _settings(choice, environment)
+    current = certificate_file.read(site_settings.certificate)
+    if current and current.is_valid(now()):
+        report_valid()
+    renew.refresh(site_settings, _with_earlier_secrets(options, site_settings.site), environment)
 
 
 def _refresh(
     choice: Choice, options: RefreshOptions, environment: Mapping[str, str]
 ) -> tuple[Settings, RefreshResult]:
-    site_settings = settings.read(installed_choice(choice), environment)
-    for name in secret_names(site_settings):
-        os.environ.pop(name, None)  # libraries start programs too
+    site_settings = _settings(choice, environment)
     site = site_settings.site
-    options = replace(options, earlier_secrets=lambda: _earlier_secrets(site))
+    options = _with_earlier_secrets(options, site)
     while True:
         try:
             return site_settings, renew.refresh(site_settings, options, environment)
@@ -138,25 +128,21 @@ def _can_open_browser(environment: Mapping[str, str]) -> bool:
     return any(environment.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))
 
 
+def _settings(choice: Choice, environment: Mapping[str, str]) -> Settings:
+    """Return the settings of a site, and keep its secrets from the programs that gen starts."""
+    site_settings = settings.read(installed_choice(choice), environment)
+    for name in secret_names(site_settings):
+        os.environ.pop(name, None)  # libraries start programs too
+    return site_settings
+
+
+def _with_earlier_secrets(options: RefreshOptions, site: str) -> RefreshOptions:
+    return replace(options, earlier_secrets=lambda: _earlier_secrets(site))
+
+
 def _earlier_secrets(site: str) -> list[Path]:
     """Return the secrets that existed before a site was installed."""
     from generator.install import record
 
     home = Path.home()
     return [home / path for path in record.home_record(home).earlier_secrets.get(site, ())]
-
-
-def _give_up(site: str) -> None:
-    """End the process at once, since a name server that hangs cannot be interrupted otherwise.
-
-    The line goes to the file descriptor directly: another thread may hold the lock of sys.stderr.
-    """
-    # The disk may be the thing that hangs, so the record of the failure has a limit too.
-    guard = threading.Timer(1, os._exit, [0])
-    guard.daemon = True
-    guard.start()
-    message = f"{site}: the certificate was not renewed within {ON_CONNECT_LIMIT} s"
-    os.write(2, f"{message}; see gen status {site}\n".encode())
-    with suppress(Exception):
-        renew.record_timeout(site, message)
-    os._exit(0)

@@ -1,8 +1,10 @@
 """The certificate check before each connection: a shell command in `Match exec` (ssh_config(5)).
 
 `gen refresh` writes the second from which the certificate is due into
-`~/.local/state/gen/SITE.due`. Until then the command starts no program but `date`. ssh waits for
-the command, and gives it /dev/null as its input and output.
+`~/.local/state/gen/SITE.due`, and below it the second of that writing. Until the certificate is due
+the command starts no program but `date`. It starts gen as well if the file cannot be right: if the
+certificate is newer, or the clock was ahead when gen wrote it. ssh waits for the command, and gives
+it /dev/null as its input and output.
 """
 
 from collections.abc import Iterable
@@ -12,6 +14,7 @@ from generator.compiler.renewal_schedule import renewable_auth
 from generator.paths import renewal_due
 from generator.ssh.config_files import RENEWAL_COMMAND
 
+_DUE = renewal_due("$0")
 # $0 is the site, $1 the certificate below the home directory.
 #
 # The user's own shell, which may be fish or csh, sees the whole script as one word in single
@@ -23,8 +26,8 @@ _SCRIPT = (
     "set -f",
     # gen would read the specs of the current directory, which may belong to another user.
     "cd $HOME/ 2>/dev/null || exit",
-    f"{{ [ -e $1 ] && read due <{renewal_due('$0')} && [ $(date +%s) -lt $due ]; }} 2>/dev/null"
-    " && exit",
+    f"{{ [ $1 -nt {_DUE} ] || {{ [ -e $1 ] && {{ read due && read since; }} <{_DUE}"
+    " && now=$(date +%s) && [ $now -lt $due ] && [ $now -ge $since ] && exit; }; } 2>/dev/null",
     # A program that a desktop starts has a short PATH.
     "PATH=$PATH:$HOME/.local/bin:/opt/homebrew/bin:/usr/local/bin",
     # Not with exec: ssh gives up if the command dies of a signal.

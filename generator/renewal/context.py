@@ -14,10 +14,8 @@ from generator.renewal.settings import Settings
 from generator.renewal.state import Store
 from generator.schema.auth import CommandCertificateAuth
 
-ON_CONNECT_LIMIT = 20
-"""Seconds for which gen may delay a connection."""
-_UNATTENDED_LIMIT = 150  # seconds; the unit stops the run after five minutes
-_MARGIN = 3  # seconds of a connection's limit, for the start of Python and for the last message
+_UNATTENDED_LIMIT = 150  # seconds
+_ON_CONNECT_LIMIT = 60  # seconds; ssh does not wait for all of them
 
 
 @dataclass(frozen=True)
@@ -97,7 +95,7 @@ def new_run(
     # A program cannot print a secret that it does not get, or keep it in a core file.
     hidden = secret_names(settings)
     visible = {name: value for name, value in environment.items() if name not in hidden}
-    limit = ON_CONNECT_LIMIT - _MARGIN if options.on_connect else _UNATTENDED_LIMIT
+    limit = _ON_CONNECT_LIMIT if options.on_connect else _UNATTENDED_LIMIT
     # A keyring may ask for its password in a window, and ssh would wait for it.
     bindings = secret_bindings(settings, store.directory, options.earlier_secrets)
     sources = Sources(

@@ -164,7 +164,8 @@ class Http:
         """Return the connections for an address: through a proxy unless NO_PROXY names the host."""
         parts = urlsplit(url)
         # NO_PROXY may name a host with its port.
-        if urllib.request.proxy_bypass(parts.netloc.rpartition("@")[2]):
+        host = parts.netloc.rpartition("@")[2]
+        if urllib.request.proxy_bypass_environment(host):  # type: ignore[attr-defined]
             return self.direct
         return self.proxies.get(parts.scheme) or self.proxies.get("all") or self.direct
 
@@ -208,7 +209,8 @@ def connected(bundle: Path | None, deadline: Deadline) -> Iterator[Http]:
     # whose password it would send in place of the token.
     direct = urllib3.PoolManager(ssl_context=context)
     proxies = {}
-    environment = urllib.request.getproxies()
+    # Not getproxies(): on macOS that asks the system, which is not possible in a forked process.
+    environment = urllib.request.getproxies_environment()
     for scheme in ("http", "https", "all"):
         if environment.get(scheme):
             proxies[scheme] = _proxy(environment[scheme], context)

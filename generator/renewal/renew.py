@@ -11,7 +11,7 @@ from generator.formatting import clock
 from generator.renewal import certificate_file, notify
 from generator.renewal.context import HeldSecrets, RefreshOptions, Run, new_run
 from generator.renewal.credentials import rotation_due
-from generator.renewal.failures import PassingError, PersonNeededError, UnreachableError
+from generator.renewal.failures import PassingError, UnreachableError
 from generator.renewal.result import RefreshResult
 from generator.renewal.secret_bindings import NotAgreedError, secret_bindings
 from generator.renewal.settings import DAY, Settings
@@ -20,7 +20,10 @@ from generator.schema.auth import StepAuth
 from generator.ssh.certificate import Certificate
 from generator.workspace import writer
 
-_QUIET = 60  # seconds after a failure in which no connection tries again
+# Seconds after a try before a connection in which no other connection tries again.
+_QUIET = 60
+# Without a valid certificate a connection would be refused. This is for those that start together.
+_QUIET_WITHOUT_CERTIFICATE = 5
 
 
 class _RecordedError(Exception):
@@ -62,8 +65,9 @@ def refresh(
             if state.result == "failed" and not options.on_connect:
                 _forget_failure(run)
             return RefreshResult(False, False, before, _warnings(run, secrets))
-        if _failed_just_now(run, state) and run.is_unattended(secrets):
-            raise _RepeatedError(state.message)
+        if run.is_unattended(secrets):
+            _repeat_failure(run, state)
+            _hold_connections_back(run)
         with run.store.lock(run.deadline):
             return _locked(run, before, state)
     except _RecordedError as recorded:
@@ -74,7 +78,7 @@ def refresh(
         # Another run that holds the lock has a result of its own to write.
         with suppress(GenError), run.store.lock(Deadline(0)):
             _record_failure(run, error, message)
-        _hold_connections_back(run, error)
+        _hold_connections_back(run)
         if isinstance(error, NotAgreedError):
             raise
         raise _with_message(error, message) from None
@@ -83,16 +87,6 @@ def refresh(
 def agree(settings: Settings, secret: str) -> None:
     """Record that the user lets a site use a secret."""
     secret_bindings(settings, store(settings.site).directory, tuple).agree(secret)
-
-
-def record_timeout(site: str, message: str) -> None:
-    """Record that a run was stopped from outside, without the lock: the stuck run may hold it."""
-    files = store(site)
-    second = now()
-    # First the line for ssh: the disk may hang before the state is written.
-    files.write_due(second + _QUIET)
-    state = replace(files.read(), finished=second, result="failed", message=message)
-    files.write(replace(state, failed_on_connect=second))
 
 
 def _locked(run: Run, before: Certificate | None, state: State) -> RefreshResult:
@@ -105,7 +99,7 @@ def _locked(run: Run, before: Certificate | None, state: State) -> RefreshResult
         message = _message(run, error)
         with suppress(GenError):
             _record_failure(run, error, message)
-        _hold_connections_back(run, error)
+        _hold_connections_back(run)
         raise _RecordedError(_with_message(error, message)) from None
 
 
@@ -118,6 +112,8 @@ def _renew_and_rotate(run: Run, before: Certificate | None, state: State) -> Ref
     secrets = run.secrets()
     current = certificate_file.read(run.settings.certificate)
     latest = run.store.read()
+    if run.is_unattended(secrets):
+        _repeat_failure(run, latest)
     _check_pause(run, latest)
     renewed = None
     notes: list[str] = []
@@ -125,7 +121,7 @@ def _renew_and_rotate(run: Run, before: Certificate | None, state: State) -> Ref
     is_forced = run.options.force and current == before
     if is_forced or certificate_file.is_due(current, run.settings, now()):
         renewed, notes = issue.certificate(run, secrets, current)
-        _write_due(run, renewed, secrets)
+    _write_due(run, renewed or current, secrets)
     # The renewal comes first: it must not wait for a provider whose API fails.
     _rotate(run, state)
     rotated = run.store.read().rotated != latest.rotated
@@ -163,15 +159,17 @@ def _needs_work(run: Run, current: Certificate | None, state: State, secrets: He
     return _has_leftovers(run, state) or _rotation_is_due(run, secrets, state)
 
 
-def _failed_just_now(run: Run, state: State) -> bool:
-    """Return whether a connection failed to renew within the last minute.
+def _repeat_failure(run: Run, state: State) -> None:
+    """Fail at once if another connection failed to renew just now, which may have taken long.
 
     Several connections may start at once. A failure of the timer does not count: since then the
     network may have come back.
     """
     if not run.options.on_connect or state.result != "failed":
-        return False
-    return 0 <= now() - state.failed_on_connect < _QUIET
+        return
+    quiet = _QUIET if _connection_works(run) else _QUIET_WITHOUT_CERTIFICATE
+    if 0 <= now() - state.failed_on_connect < quiet:
+        raise _RepeatedError(state.message)
 
 
 def _rotation_is_due(run: Run, secrets: HeldSecrets, state: State) -> bool:
@@ -238,7 +236,7 @@ def _write_due(run: Run, current: Certificate | None, secrets: HeldSecrets) -> N
         second = current.end
         if run.is_unattended(secrets):
             second = certificate_file.due_time(current, run.settings)
-        run.store.write_due(second)
+        run.store.write_due(second, run.settings.certificate)
 
 
 def _scratch_files(run: Run) -> list[Path]:
@@ -299,13 +297,19 @@ def _with_message(error: GenError | OSError, message: str) -> GenError:
     return PassingError(message) if isinstance(error, PassingError) else GenError(message)
 
 
-def _hold_connections_back(run: Run, error: GenError | OSError) -> None:
-    """Let ssh not ask again for a minute.
+def _hold_connections_back(run: Run) -> None:
+    """Let ssh not ask again for some time: the renewal may take long, and goes on without it.
 
-    It must ask again if the user has to act, so that each connection prints the command.
+    Without a valid certificate ssh asks each time, so that it uses the new one or prints the error.
     """
-    if run.options.on_connect and not isinstance(error, PersonNeededError):
-        run.store.write_due(now() + _QUIET)
+    if run.options.on_connect and _connection_works(run):
+        run.store.write_due(now() + _QUIET, run.settings.certificate)
+
+
+def _connection_works(run: Run) -> bool:
+    """Return whether the certificate is valid, so that ssh can connect with it."""
+    current = certificate_file.read(run.settings.certificate)
+    return current is not None and current.is_valid(now())
 
 
 def _record_failure(run: Run, error: GenError | OSError, message: str) -> None:
@@ -340,10 +344,8 @@ def _must_notify(run: Run, error: GenError | OSError, since: int) -> bool:
     """Return whether to notify the user of a failure, `since` seconds after the last time."""
     if run.options.terminal or run.options.on_connect or 0 <= since < notify.PERIOD:
         return False
-    current = certificate_file.read(run.settings.certificate)
     # A laptop that wakes has no network for some seconds, and gen tries again.
-    works = current is not None and current.is_valid(now())
-    return not (works and isinstance(error, PassingError))
+    return not (isinstance(error, PassingError) and _connection_works(run))
 
 
 def _record_success(run: Run) -> None:

@@ -1,8 +1,8 @@
 """The state of a site's renewals below `~/.local/state/gen`.
 
 `SITE.json` (0600) has results and times, `SITE.lock` keeps a second run away, and `SITE.due` has
-one line: the second from which the certificate is due, which the command in the ssh configuration
-reads without Python. `SITE.work` exists only during a renewal. The timer, the
+two lines: the second from which the certificate is due, and the second in which gen wrote the file.
+The command in the ssh configuration reads them without Python. `SITE.work` exists only during a renewal. The timer, the
 shell, cron and ssh share it. So no XDG variable counts: a unit and a shell may differ in them.
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from generator import codec, paths
-from generator.clock import Deadline
+from generator.clock import Deadline, now
 from generator.errors import GenError, os_errors_named
 from generator.files import read_regular, refuse_others
 from generator.workspace import writer
@@ -78,18 +78,15 @@ class Store:
         with os_errors_named(path):
             writer.write_private(path, codec.dump(state), 0o600)
 
-    def write_due(self, second: int) -> None:
+    def write_due(self, second: int, certificate: Path) -> None:
         """Write from when ssh asks for a renewal; without the file, ssh asks at each connection."""
         path = self._path("due")
-        line = f"{second}\n".encode()
-        try:
-            current = read_regular(path, _DUE_LIMIT)
-        except (OSError, GenError):
-            current = b""
         # Unchanged most of the time: a write for each look of the timer would wear a disk.
-        if current != line:
-            with suppress(OSError):
-                writer.write_private(path, line, 0o600)
+        if _is_current(path, second, certificate):
+            return
+        line = f"{second}\n{now()}\n".encode()
+        with suppress(OSError):
+            writer.write_private(path, line, 0o600)
 
     @contextmanager
     def lock(self, deadline: Deadline) -> Iterator[None]:
@@ -122,6 +119,16 @@ class Store:
 
     def _path(self, suffix: str) -> Path:
         return self.directory / f"{self.site}.{suffix}"
+
+
+def _is_current(path: Path, second: int, certificate: Path) -> bool:
+    """Return whether the command in the ssh configuration takes a second from a file."""
+    try:
+        written_due, written_at = read_regular(path, _DUE_LIMIT).split()
+        is_newer = certificate.exists() and certificate.stat().st_mtime > path.stat().st_mtime
+        return int(written_due) == second and int(written_at) <= now() and not is_newer
+    except (OSError, ValueError, GenError):
+        return False
 
 
 def store(site: str) -> Store:

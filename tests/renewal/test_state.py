@@ -103,22 +103,53 @@ def test_keys_of_another_version_are_ignored(store: Store) -> None:
     assert store.read() == State(finished=100)
 
 
-def test_ssh_finds_one_line_with_a_second(store: Store) -> None:
-    store.write_due(1800000000)
-    path = store.directory / "musica.due"
-    assert path.read_text() == "1800000000\n"
-    # Each connection may write it, and a home on NFS makes writes slow.
-    before = path.stat().st_ino
-    store.write_due(1800000000)
-    assert path.stat().st_ino == before, "an unchanged file is not written again"
-    store.write_due(1800000001)
-    assert path.read_text() == "1800000001\n"
+class TestDue:
+    """The file that ssh reads: from when to ask for a renewal, and when gen wrote that."""
+
+    @pytest.fixture
+    def certificate(self, tmp_path: Path) -> Path:
+        path = tmp_path / "id-cert.pub"
+        path.touch()
+        return path
+
+    def test_it_has_two_seconds_and_is_not_written_again_without_need(
+        self, store: Store, certificate: Path
+    ) -> None:
+        store.write_due(1800000000, certificate)
+        path = store.directory / "musica.due"
+        due, since = path.read_text().splitlines()
+        assert due == "1800000000"
+        assert abs(int(since) - time.time()) < 60
+        # Each connection may write it, and a home on NFS makes writes slow.
+        before = path.stat().st_ino
+        store.write_due(1800000000, certificate)
+        assert path.stat().st_ino == before
+        store.write_due(1800000001, certificate)
+        assert path.read_text().splitlines()[0] == "1800000001"
+
+    @pytest.mark.parametrize("change", ["newer certificate", "clock was ahead", "old format"])
+    def test_it_is_written_again_if_ssh_would_not_take_it(
+        self, store: Store, certificate: Path, change: str
+    ) -> None:
+        store.write_due(1800000000, certificate)
+        path = store.directory / "musica.due"
+        match change:
+            case "newer certificate":
+                second = path.stat().st_mtime + 1
+                os.utime(certificate, (second, second))
+            case "clock was ahead":
+                path.write_text("1800000000\n1800000000\n")
+            case "old format":
+                path.write_text("1800000000\n")
+        before = path.stat().st_ino
+        store.write_due(1800000000, certificate)
+        assert path.stat().st_ino != before
 
 
 def test_an_unwritable_directory_is_an_error_except_for_the_file_of_ssh(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("a file")
     store = Store("musica", tmp_path / "state" / "gen")
-    store.write_due(1)
+    store.write_due(1, tmp_path / "id-cert.pub")
     with pytest.raises(GenError, match="not a directory"):
         store.write(State())
     with pytest.raises(GenError, match="not a directory"), store.lock(Deadline(1)):

@@ -5,12 +5,13 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from identity_provider import TOKEN, IdentityProvider, root_certificate, step
 from ports import free_port
 from ruamel.yaml import YAML
 from sshd import TEST_USER, Result, Rig, SshServer, daemon, mount_over
+from waiting import wait_until
 
 import generator
 
@@ -300,6 +302,25 @@ class Member:
         assert result.returncode == 0, f"{result.stdout}{result.stderr}"
         return result
 
+    def renewing(self) -> list[int]:
+        """Return the processes of gen that ssh started for this user, and that still work."""
+        home = f"HOME={self.home}".encode()
+        processes = []
+        for directory in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                words = (directory / "cmdline").read_bytes().split(b"\0")
+                variables = (directory / "environ").read_bytes().split(b"\0")
+                if b"--on-connect" in words and home in variables:
+                    processes.append(int(directory.name))
+        return processes
+
+    def end_renewals(self) -> None:
+        """End what still works in the background, so that the next test has the provider alone."""
+        for process in self.renewing():
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        wait_until(lambda: not self.renewing())
+
     def at_once(self, number: int, *options: str) -> list[Result]:
         """Run a number of `gen refresh` at the same time."""
         with ThreadPoolExecutor(number) as threads:
@@ -429,4 +450,6 @@ def membership(folder: Path, provider: IdentityProvider, ca: Authority) -> Itera
     """Run an sshd that accepts only certificates of the authority, and return a user of it."""
     with Rig(folder) as rig:
         lines = (f"TrustedUserCAKeys {ca.user_key}", "AuthorizedKeysFile none", "MaxStartups 100")
-        yield Member(rig, provider, ca, rig.serve("login", ["ed25519"], *lines))
+        member = Member(rig, provider, ca, rig.serve("login", ["ed25519"], *lines))
+        yield member
+        member.end_renewals()

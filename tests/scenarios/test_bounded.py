@@ -180,7 +180,7 @@ def test_the_ssh_keygen_command(user: User, script: str, words: str) -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize("program", ["get-certificate", "step"])
-def test_a_program_that_hangs_delays_a_connection_by_twenty_seconds(
+def test_a_program_that_hangs_delays_a_connection_by_twelve_seconds(
     user: User, program: str
 ) -> None:
     text = COMMAND_SITE
@@ -190,7 +190,7 @@ def test_a_program_that_hangs_delays_a_connection_by_twenty_seconds(
     user.program(program, HANG)
     secret = {"OURS_OIDC_APP_PASSWORD": "secret"}
     ended = user.gen("refresh", "ours", "--on-connect", **secret)
-    check(ended, "ours: ", seconds=24, status=0)
+    check(ended, "ours: ", seconds=16, status=0)
     assert ended.err.count("\n") == 1
 
 

@@ -75,7 +75,8 @@ class Home:
 
     def until(self, seconds: int) -> None:
         """Let the certificate be due in some seconds."""
-        self.due.write_text(f"{int(time.time()) + seconds}\n")
+        second = int(time.time())
+        self.due.write_text(f"{second + seconds}\n{second}\n")
 
     def gen(self, script: str) -> None:
         """Write a script in place of gen."""
@@ -134,7 +135,10 @@ def test_nothing_runs_while_the_certificate_is_not_due(home: Home) -> None:
         pytest.param("1\n", id="a time that is past"),
         pytest.param("", id="an empty file"),
         pytest.param("soon\n", id="no number"),
-        pytest.param("9999999999 9999999999\n", id="two numbers"),
+        pytest.param("9999999999 9999999999\n1\n", id="two numbers in a line"),
+        pytest.param("9999999999\n", id="no time of the writing"),
+        # A clock that was ahead when gen wrote the file must not keep ssh from renewing for years.
+        pytest.param("9999999999\n9999999998\n", id="written in the future"),
         # The file is in a directory of the user, but a shell must not run its content.
         pytest.param("$(touch ~/calls)\n", id="a command"),
         pytest.param(None, id="no file"),
@@ -146,6 +150,14 @@ def test_gen_runs_unless_the_file_names_a_second_in_the_future(
     home.due.unlink() if content is None else home.due.write_text(content)
     result = home.ssh()
     assert (result.returncode, result.stderr, home.calls()) == (0, "", [CALL])
+
+
+def test_gen_runs_if_the_certificate_is_newer(home: Home) -> None:
+    """The user got it without gen, or restored an old one: the file is about another one."""
+    second = home.due.stat().st_mtime
+    os.utime(home.certificate, (second + 1, second + 1))
+    home.ssh()
+    assert home.calls() == [CALL]
 
 
 def test_gen_runs_if_the_certificate_is_missing(home: Home) -> None:
