@@ -10,9 +10,10 @@ import dagster as dg
 import pytest
 
 from {{ cookiecutter.__package }} import compute
-from {{ cookiecutter.__package }}.compute import DEPLOYMENTS, Compute, Login, resources
+from {{ cookiecutter.__package }}.compute import DEPLOYMENTS, Compute, resources
 from {{ cookiecutter.__package }}.definitions import defs
 from {{ cookiecutter.__package }}.defs.corpus import corpus
+from {{ cookiecutter.__package }}.login import Login
 from {{ cookiecutter.__package }}.requests import RequestError, job, seconds
 from {{ cookiecutter.__package }}.site import SITES, names
 
