@@ -41,7 +41,8 @@ def spec_changes(
     findings: list[Finding] = []
     for name in sorted({*base, *head}):
         if name not in head:
-            findings.append(_finding(Weight.ACCESS, base[name], "", f"the site {name} was removed"))
+            message = f"the site {base[name].site.site} was removed"
+            findings.append(_finding(Weight.ACCESS, base[name], "", message))
         elif name not in base:
             findings.append(_new_site(head[name]))
             findings += _doubtful_sources(head[name], today)
@@ -81,6 +82,18 @@ def overriding_changes(shipped: SpecFile, head: SpecFile) -> list[Finding]:
     findings = []
     for finding in _changed_site(shipped, head):
         message = f"{finding.message}, compared with the site of the catalogue that this overrides"
+        findings.append(replace(finding, message=message))
+    return findings
+
+
+def overridden_changes(base: SpecFile, shipped: SpecFile) -> list[Finding]:
+    """Return the changes for users as gen takes the site of the catalogue again.
+
+    A report points to the deleted spec: the shipped one is in no repository.
+    """
+    findings = []
+    for finding in _changed_site(base, SpecFile(base.path, base.document, shipped.site)):
+        message = f"{finding.message}, compared with the spec that overrode it"
         findings.append(replace(finding, message=message))
     return findings
 
@@ -189,7 +202,9 @@ def _fact_changes(
         if before and after:
             if before.comparable != after.comparable:
                 details = value_changes(before.value, after.value)
-                yield _finding(after.weight, spec, after.keys, f"{label} changed", details)
+                # The weight of a value may depend on it.
+                weight = min(before.weight, after.weight, key=_WEIGHTS.index)
+                yield _finding(weight, spec, after.keys, f"{label} changed", details)
         elif after:
             yield _finding(after.weight, spec, after.keys, f"{label} was added", _value(after))
         elif before:

@@ -101,6 +101,8 @@ def _fact(site: SiteSpec, leaf: Leaf) -> SpecFact | None:
     if not value:
         return None
     weight = leaf.meta.weight or Weight.ACCESS
+    if leaf.meta.weigh:
+        weight = leaf.meta.weigh(leaf.value)
     comparable: object = repr(leaf.value)
     if is_source:
         comparable = frozenset(value)

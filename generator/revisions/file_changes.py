@@ -15,7 +15,7 @@ from generator.formatting import listed
 from generator.report.finding import Finding
 from generator.revisions.changes import LEVELS, value_changes
 from generator.revisions.lock_changes import ReviewedLock
-from generator.revisions.pinned_gen import pinned_gen
+from generator.revisions.pinned_gen import indexes, pinned_gen
 from generator.revisions.trusted_files import is_dependency_list, reader
 from generator.schema.meta import Weight
 from generator.workspace.redaction import masked
@@ -39,6 +39,8 @@ class ChangedFile:
     before: bytes | None
     """``None`` if there was no such file."""
     after: bytes | None
+    programs: str | None = None
+    """The programs that read it."""
     link: str = ""
     """Target, if the head has a link."""
     submodule: str = ""
@@ -127,7 +129,7 @@ def file_changes(changes: list[ChangedFile], explanation: Explanation) -> Iterat
             yield from _generated(change, owner, explanation)
         elif change.after is None and explanation.owner(change.path, in_head=False):
             continue  # it went with its lock, which is a finding
-        elif reader(change.path) is None and is_dependency_list(change.path):
+        elif change.programs is None and is_dependency_list(change.path):
             yield from _pin_change(change)
         else:
             yield _foreign(change)
@@ -138,6 +140,10 @@ def _pin_change(change: ChangedFile) -> Iterator[Finding]:
     before, after = pinned_gen(change.before), pinned_gen(change.after)
     if before != after:
         yield _finding(change, "", "installs another gen", value_changes(before, after))
+    before, after = indexes(change.before), indexes(change.after)
+    if before != after:
+        message = "installs packages from another index, and gen may be one of them"
+        yield _finding(change, "", message, value_changes(before, after))
 
 
 def seeded_changes(paths_by_project: Mapping[str, list[str]]) -> Iterator[Finding]:
@@ -194,9 +200,8 @@ def _generated(
 
 
 def _foreign(change: ChangedFile) -> Finding:
-    programs = reader(change.path)
-    if programs:
-        message = f"{_kind(change)}; gen does not generate it, and {programs} may read it"
+    if change.programs:
+        message = f"{_kind(change)}; gen does not generate it, and {change.programs} may read it"
     else:
         message = f"{_kind(change)}, and no lock records it any more"
     details = (f"to {change.link}",) if change.link else _lines(change)

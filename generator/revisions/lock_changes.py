@@ -1,8 +1,8 @@
 """The changes of locks: a lock leads users elsewhere although no spec changes."""
 
 import posixpath
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from generator import paths
@@ -11,7 +11,9 @@ from generator.compiler.digests import digest
 from generator.report.finding import Finding
 from generator.revisions.changes import LEVELS, value_changes
 from generator.schema.meta import Weight
-from generator.workspace.lock import Lock, RecordedInputs
+from generator.workspace.lock import Lock, RecordedInputs, RecordedSpec
+
+_SPEC = "source spec"
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,8 @@ class ReviewedLock:
 
     path: str
     lock: Lock
+    moved_spec: str = ""
+    """The path of the spec on the other side, if it only moved."""
 
     @property
     def directory(self) -> PurePosixPath:
@@ -29,6 +33,8 @@ class ReviewedLock:
     @property
     def spec(self) -> str:
         """The spec: `catalogue:NAME`, or its path from the current directory."""
+        if self.moved_spec:
+            return self.moved_spec
         recorded = self.lock.inputs.spec
         if recorded.catalogue_name is not None:
             return recorded.path
@@ -68,12 +74,40 @@ def forged_digests(lock_file: ReviewedLock, artifacts: Mapping[str, Artifact]) -
         yield _finding(Weight.TRUST, lock_file, "files", message, details)
 
 
+def forged_spec(
+    lock_file: ReviewedLock, base_lock: ReviewedLock | None, expected: RecordedSpec
+) -> Iterator[Finding]:
+    """Yield the digests in a changed lock that are not of the spec that it names.
+
+    A later review compares the site of the catalogue with the spec in the lock, and gen finds a
+    spec that was renamed by its digest.
+    """
+    recorded = lock_file.lock.inputs.spec
+    before = base_lock.lock.inputs.spec if base_lock else None
+    details = []
+    for name in ("sha256", "key_digests", "resolved"):
+        value = getattr(recorded, name)
+        # What the lock said before is stale, which gen check reports.
+        if before and value == getattr(before, name):
+            continue
+        if value != getattr(expected, name):
+            details.append(name)
+    if details:
+        yield _finding(
+            Weight.TRUST, lock_file, "spec", "records another spec than it names", details
+        )
+
+
 def lock_changes(
-    base: Mapping[str, ReviewedLock], head: Mapping[str, ReviewedLock], present: frozenset[str]
+    base: Mapping[str, ReviewedLock],
+    head: Mapping[str, ReviewedLock],
+    present: frozenset[str],
+    has_moved_spec: Callable[[ReviewedLock, ReviewedLock], bool],
 ) -> list[Finding]:
     """Return the changes between locks, both given by their paths.
 
-    `present` are the files of the head.
+    `present` are the files of the head. `has_moved_spec` returns whether the only change between
+    the specs of two locks is their path.
     """
     findings: list[Finding] = []
     moved_from = _moves(base, head)
@@ -85,6 +119,12 @@ def lock_changes(
         if path not in base:
             message = f"the lock of {lock_file.lock.site} moved from {previous.path}"
             findings.append(_finding(Weight.TRUST, lock_file, "lock", message))
+        if has_moved_spec(previous, lock_file):
+            details = value_changes([previous.spec], [lock_file.spec])
+            message = f"the spec of {lock_file.lock.site} moved, and its content is the same"
+            findings.append(_finding(Weight.ACCESS, lock_file, _SPEC, message, details))
+            # Then the path is all that differs between the two.
+            previous = replace(previous, moved_spec=lock_file.spec)
         findings += _input_changes(lock_file, previous)
     for path, lock_file in base.items():
         # A lock that is there and cannot be read is refused by name.
@@ -147,7 +187,7 @@ def _rows(lock_file: ReviewedLock) -> tuple[tuple[Weight, str, Sequence[str]], .
     return (
         # The path and --set decide about hosts and keys as the spec does. The acceptance of weak
         # sources pins keys that nothing vouches for, and a user value may name another key file.
-        (Weight.TRUST, "source spec", [lock_file.spec]),
+        (Weight.TRUST, _SPEC, [lock_file.spec]),
         (Weight.TRUST, "overrides of the spec (--set)", inputs.overrides),
         (Weight.TRUST, "acceptance of weak sources", _acceptance(inputs)),
         (Weight.TRUST, "user values", _user_values(inputs)),

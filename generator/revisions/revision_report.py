@@ -14,21 +14,23 @@ from generator.loading import catalogue, validate, yaml_document
 from generator.report.finding import Finding, Report, refusals
 from generator.revisions import git
 from generator.revisions.accepted_changes import accepted_change
+from generator.revisions.changed_files import changed_files, changed_project_code
 from generator.revisions.changes import (
     SpecFile,
     ordered,
+    overridden_changes,
     overriding_changes,
     spec_changes,
 )
 from generator.revisions.file_changes import Explanation, file_changes, seeded_changes
-from generator.revisions.lock_changes import ReviewedLock, forged_digests, lock_changes
+from generator.revisions.lock_changes import ReviewedLock, forged_digests, forged_spec, lock_changes
 from generator.revisions.sides import (
+    USUAL_DIRECTORY,
     Side,
     changed_catalogue,
-    changed_files,
     changed_lists,
-    changed_project_code,
     differing_specs,
+    has_only_moved,
     refuse_links_out,
     side,
 )
@@ -39,7 +41,7 @@ from generator.workspace.patch import diff
 from generator.workspace.plan import Actual, plan
 from generator.workspace.required_version import check_version
 
-USUAL_SPECS = Path("site_specs")
+USUAL_SPECS = Path(USUAL_DIRECTORY)
 # The patch of a review shows artifacts without any user's values.
 _NO_PROFILE = SiteProfile()
 
@@ -72,10 +74,7 @@ def revision_report(base: str, head: str | None, specs: Path, today: date) -> Re
         site_patch, site_faults = _effect(base_specs.get(name), head_specs.get(name))
         patch += site_patch
         faults += site_faults
-    lock_findings = lock_changes(base_side.locks, head_side.locks, frozenset(head_side.tree.files))
-    for path, lock_file in head_side.locks.items():
-        if base_side.locks.get(path) is not lock_file:
-            lock_findings += forged_digests(lock_file, head_side.artifacts(lock_file))
+    lock_findings = _lock_findings(base_side, head_side)
     catalogue_findings = changed_catalogue(base_side, head_side)
     changed_locks = {finding.path for finding in [*lock_findings, *catalogue_findings]}
     for path, lock_file in head_side.locks.items():
@@ -91,21 +90,46 @@ def revision_report(base: str, head: str | None, specs: Path, today: date) -> Re
         *catalogue_findings,
         *lock_findings,
         *_accepted_changes(base_side, head_side),
-        *file_changes(changed_files(base_side, head_side), explanation),
+        *file_changes(changed_files(base_side, head_side, directory), explanation),
         *seeded_changes(changed_project_code(base_side, head_side)),
     ]
     return Report("review", len(head_side.specs(directory)), tuple(ordered(findings)), patch)
 
 
+def _lock_findings(base: Side, head: Side) -> list[Finding]:
+    """Return the changes of locks, and the entries of changed locks that gen did not write."""
+    findings = lock_changes(
+        base.locks,
+        head.locks,
+        frozenset(head.tree.files),
+        lambda before, after: has_only_moved(base, head, before, after),
+    )
+    for path, lock_file in head.locks.items():
+        base_lock = base.locks.get(path)
+        if base_lock is lock_file:
+            continue
+        findings += forged_digests(lock_file, head.artifacts(lock_file))
+        expected = head.current_spec(lock_file)
+        if expected:
+            findings += forged_spec(lock_file, base_lock, expected)
+    return findings
+
+
 def _overriding_changes(
     base: Mapping[str, SpecFile], head: Mapping[str, SpecFile]
 ) -> list[Finding]:
+    """Return the changes for sites of the catalogue that specs begin or cease to override."""
     findings: list[Finding] = []
-    for name, spec in head.items():
-        shipped = catalogue.shipped().get(name)
-        if name not in base and shipped:
-            content = read_regular(shipped)
-            findings += overriding_changes(_spec_file(str(shipped), content, {}), spec)
+    for name in {*base, *head} - (base.keys() & head.keys()):
+        spec = head.get(name) or base[name]
+        path = catalogue.shipped().get(spec.site.site)
+        if path is None:
+            continue
+        shipped = _spec_file(str(path), read_regular(path))
+        if name in head:
+            findings += overriding_changes(shipped, spec)
+        else:
+            findings += overridden_changes(spec, shipped)
     return findings
 
 
@@ -124,7 +148,7 @@ def _refuse_nothing(base: Side, head: Side, specs: Path, base_name: str) -> None
         if Path(path).parent == Path(directory):
             return
     # Without a choice of the user, the locks say where specs are.
-    if specs == USUAL_SPECS and (base.locks or head.locks):
+    if specs == USUAL_SPECS and (base.locks or head.locks or head.specs(directory)):
         return
     raise GenError(
         f"{specs}: has no specs, neither at {base_name} nor now; name their directory with --specs"
@@ -138,23 +162,36 @@ def _spec_files(side: Side, paths: list[str]) -> tuple[dict[str, SpecFile], list
     side.tree.load(paths)
     for path in paths:
         try:
-            spec_file = _spec_file(path, side.spec_content(path) or b"", spec_files)
+            spec_file = _spec_file(path, side.spec_content(path) or b"")
+            name = _unique_name(spec_file, spec_files)
         except GenError as error:
             faults += refusals(error, path, Path(path).stem)
         else:
-            spec_files[spec_file.site.site] = spec_file
+            spec_files[name] = spec_file
     return spec_files, faults
 
 
-def _spec_file(path: str, content: bytes, compared: Mapping[str, SpecFile]) -> SpecFile:
+def _spec_file(path: str, content: bytes) -> SpecFile:
     document = yaml_document.parse(content, path)
-    site = validate.spec(document, path)
-    if site.site in compared:
-        line = document.at("site").line
-        raise GenError(
-            f"{path}:{line}: site: {site.site} is also the site of {compared[site.site].path}"
-        )
-    return SpecFile(path, document, site)
+    return SpecFile(path, document, validate.spec(document, path))
+
+
+def _unique_name(spec_file: SpecFile, spec_files: Mapping[str, SpecFile]) -> str:
+    """Return the name of the site, or with its directory if another directory has such a site.
+
+    Refuse a second spec of a site in one directory: gen would take either.
+    """
+    site = spec_file.site.site
+    directory = PurePosixPath(spec_file.path).parent
+    for name in (site, f"{site} in {directory}"):
+        if name not in spec_files:
+            return name
+        if PurePosixPath(spec_files[name].path).parent == directory:
+            break
+    line = spec_file.document.at("site").line
+    raise GenError(
+        f"{spec_file.path}:{line}: site: {site} is also the site of {spec_files[name].path}"
+    )
 
 
 def _effect(base: SpecFile | None, head: SpecFile | None) -> tuple[str, list[Finding]]:

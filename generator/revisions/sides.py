@@ -5,30 +5,31 @@ Each has locks, the specs that they name, and the files that programs read.
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
 from generator.compiler.artifact import Artifact
+from generator.compiler.digests import digest
 from generator.errors import GenError
 from generator.files import read_regular
 from generator.loading import catalogue
+from generator.paths import OUTPUT_STATE
 from generator.report.finding import Finding, refusals
 from generator.revisions import git
 from generator.revisions.changes import catalogue_changes, incomparable_catalogue
 from generator.revisions.file_changes import (
-    ChangedFile,
     is_accepted_list,
     is_lock,
-    is_watched,
 )
-from generator.revisions.git import TreeEntry
 from generator.revisions.lock_changes import ReviewedLock
 from generator.revisions.tree import Tree
 from generator.schema.site import SiteSpec
 from generator.workspace import lock, recompile
+from generator.workspace.lock import RecordedSpec
 
 SPEC_SUFFIX = ".yaml"
+USUAL_DIRECTORY = "site_specs"
 _PROGRAM_SUFFIXES = (".py", ".sh", ".bash")
 
 
@@ -43,7 +44,11 @@ class Side:
     artifacts_by_lock: dict[str, Mapping[str, Artifact]] = field(default_factory=dict)
 
     def specs(self, directory: str) -> list[str]:
-        """Return the specs right below a directory, and those that locks name."""
+        """Return the specs right below a directory, and those that locks name.
+
+        A directory of the usual name counts wherever it is: gen looks for specs in that of the
+        current directory of its user.
+        """
         real_directory = self.tree.resolved(directory)
         paths = []
         for path in self.tree.files:
@@ -51,6 +56,9 @@ class Side:
             if (parent or ".") == real_directory and name.endswith(SPEC_SUFFIX):
                 paths.append(os.path.normpath(f"{directory}/{name}"))
         paths.sort()
+        for path in sorted(self.tree.paths_in(USUAL_DIRECTORY)):
+            if path.endswith(SPEC_SUFFIX):
+                paths.append(path)
         for lock_file in self.locks.values():
             if lock_file.lock.inputs.spec.catalogue_name is None:
                 paths.append(lock_file.spec)
@@ -83,6 +91,24 @@ class Side:
                 artifacts[str(lock_file.directory / artifact.path)] = artifact
             self.artifacts_by_lock[lock_file.path] = artifacts
         return self.artifacts_by_lock[lock_file.path]
+
+    def current_spec(self, lock_file: ReviewedLock) -> RecordedSpec | None:
+        """Return the entry of a lock for its spec of now, ``None`` if the spec has faults."""
+        content = self._spec_of(lock_file)
+        if content is None:
+            return None
+        try:
+            current = recompile.current_spec(lock_file.lock, content, lock_file.spec)
+        except GenError:
+            return None
+        recorded_digest = lock_file.lock.inputs.spec.sha256
+        # Git for Windows converts the line ends at a checkout (git-config(1), core.autocrlf), so
+        # that a lock may have the digest of either.
+        unix_content = content.replace(b"\r\n", b"\n")
+        for variant in (unix_content, unix_content.replace(b"\n", b"\r\n")):
+            if digest(variant) == recorded_digest:
+                return replace(current, sha256=recorded_digest)
+        return current
 
     def catalogue_change(
         self, lock_file: ReviewedLock, base_lock: ReviewedLock
@@ -127,10 +153,10 @@ def _shipped_content(path: Path) -> bytes:
 
 def side(tree: Tree, parsed: dict[tuple[str, str], ReviewedLock]) -> Side:
     """Return a side; `parsed` keeps locks that both sides have, by path and content."""
-    paths = sorted(filter(is_lock, tree.files))
+    paths = sorted(filter(is_lock, tree.paths_in(OUTPUT_STATE.name)))
     unparsed = []
     for path in paths:
-        if (path, tree.files[path].name) not in parsed:
+        if (path, tree.real_name(path)) not in parsed:
             unparsed.append(path)
     # In one process of git: to start one for each of a thousand locks would take seconds.
     tree.load(unparsed)
@@ -171,6 +197,22 @@ def _refuse_outside(lock_file: ReviewedLock) -> None:
         )
 
 
+def has_only_moved(
+    base: Side, head: Side, base_lock: ReviewedLock, head_lock: ReviewedLock
+) -> bool:
+    """Return whether the spec of a lock has another path now, and the same content."""
+    if base_lock.spec == head_lock.spec:
+        return False
+    for lock_file in (base_lock, head_lock):
+        if lock_file.lock.inputs.spec.catalogue_name is not None:
+            return False
+    # A copy has not moved: the next change of either would go unnoticed by users of the other.
+    if head.spec_content(base_lock.spec) is not None:
+        return False
+    content = base.spec_content(base_lock.spec)
+    return content is not None and content == head.spec_content(head_lock.spec)
+
+
 def refuse_links_out(reviewed: Side, directory: str) -> None:
     """Refuse a spec, or the directory of specs, behind a link out of the repository.
 
@@ -188,84 +230,11 @@ def _leaves_repository(path: str) -> bool:
     return from_top.startswith("/") or from_top.split("/")[0] == ".."
 
 
-def changed_files(base: Side, head: Side) -> list[ChangedFile]:
-    """Return the watched files that differ, and the submodules."""
-    recorded = set[str]()
-    for lock_file in [*base.locks.values(), *head.locks.values()]:
-        recorded.update(lock_file.files)
-    names = _differing(base.tree, head.tree)
-    watched: dict[str, str] = {}
-    for path, name in sorted(names.items()):
-        before, after = base.tree.files.get(path), head.tree.files.get(path)
-        # A submodule may hold specs and scripts, and its files are not in this repository.
-        if _is_submodule(before) or _is_submodule(after) or is_watched(name, recorded):
-            watched[path] = name
-    base.tree.load(watched)
-    head.tree.load(watched)
-    return [_changed_file(base.tree, head.tree, path, name) for path, name in watched.items()]
-
-
-def changed_project_code(base: Side, head: Side) -> dict[str, list[str]]:
-    """Return the programs of each Dagster project that differ and that gen does not compile."""
-    directories = set[str]()
-    for lock_file in [*base.locks.values(), *head.locks.values()]:
-        if lock_file.project_code:
-            directories.add(lock_file.project_code)
-    changed: dict[str, list[str]] = {}
-    for path in sorted(_differing(base.tree, head.tree)) if directories else ():
-        for directory in directories:
-            if path.startswith(f"{directory}/") and path.endswith(_PROGRAM_SUFFIXES):
-                changed.setdefault(directory, []).append(path)
-    return changed
-
-
-def _differing(base: Tree, head: Tree) -> dict[str, str]:
-    """Return the paths that differ, each with the path at which programs read it."""
-    names = {}
-    for path in {*base.files, *head.files}:
-        if base.files.get(path) != head.files.get(path):
-            names[path] = path
-    for link in {*base.links, *head.links}:
-        target = head.resolved(link) if link in head.files else base.resolved(link)
-        for path in names:
-            # Programs read the target of a link under the name of the link.
-            if path == target or path.startswith(f"{target}/"):
-                names[path] = link + path[len(target) :]
-    return names
-
-
-def _changed_file(base: Tree, head: Tree, path: str, name: str) -> ChangedFile:
-    before, after = base.files.get(path), head.files.get(path)
-    submodule = ""
-    if _is_submodule(before) or _is_submodule(after):
-        base_commit, head_commit = _commit(before), _commit(after)
-        submodule = f"{base_commit} → {head_commit}"
-    link = ""
-    if after and after.is_link:
-        link = (head.content(path) or b"").decode(errors="replace")
-    return ChangedFile(
-        path=name,
-        location=path,
-        before=base.content(path),
-        after=head.content(path),
-        link=link,
-        submodule=submodule,
-        executable=bool(after and after.mode == "100755"),
-    )
-
-
-def _is_submodule(entry: TreeEntry | None) -> bool:
-    return entry is not None and entry.is_submodule
-
-
-def _commit(entry: TreeEntry | None) -> str:
-    return entry.name if entry and entry.is_submodule else "none"
-
-
 def changed_lists(base: Side, head: Side) -> list[str]:
     """Return the lists of accepted drift that differ."""
     paths = []
-    for path in sorted({*base.tree.files, *head.tree.files}):
+    state_files = {*base.tree.paths_in(OUTPUT_STATE.name), *head.tree.paths_in(OUTPUT_STATE.name)}
+    for path in sorted(state_files):
         if is_accepted_list(path) and base.tree.real_name(path) != head.tree.real_name(path):
             paths.append(path)
     return paths

@@ -42,13 +42,32 @@ class Tree:
         """The paths of the symbolic links."""
         return [path for path, entry in self.files.items() if entry.is_link]
 
+    def paths_in(self, directory_name: str) -> dict[str, str]:
+        """Return the files right below every directory of a name, each with its own path.
+
+        A link of that name to a directory counts: programs find its files there too.
+        """
+        names_by_target: dict[str, list[str]] = {}
+        for link in self.links:
+            if link.rpartition("/")[2] == directory_name:
+                names_by_target.setdefault(self.resolved(link), []).append(link)
+        paths = {}
+        for path in self.files:
+            parent, _, name = path.rpartition("/")
+            if parent.rpartition("/")[2] == directory_name:
+                paths[path] = path
+            for link in names_by_target.get(parent or ".", ()):
+                paths[f"{link}/{name}"] = path
+        return paths
+
     def load(self, paths: Iterable[str]) -> None:
-        """Read the contents of many files with one process."""
+        """Read the contents of many files with one process; links are followed."""
         names = []
         for path in paths:
-            entry = self.files.get(path)
-            if entry and not entry.is_submodule and entry.name not in self._contents:
-                names.append(entry.name)
+            for file in {path, self.resolved(path)}:
+                entry = self.files.get(file)
+                if entry and not entry.is_submodule and entry.name not in self._contents:
+                    names.append(entry.name)
         self._contents.update(git.blobs(names))
 
     def content(self, path: str) -> bytes | None:
@@ -57,7 +76,8 @@ class Tree:
         if entry is None or entry.is_submodule or entry.mode == _SPECIAL:
             return None
         if entry.name not in self._contents:
-            self.load([path])
+            # Not `load`, which follows links by this very method.
+            self._contents.update(git.blobs([entry.name]))
         return self._contents.get(entry.name)
 
     def resolved(self, path: str) -> str:

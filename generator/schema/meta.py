@@ -36,6 +36,8 @@ class Meta:
 
     weight: Weight | None = None
     """Weight of a change; ``None`` for that of the enclosing block."""
+    weigh: Callable[[Any], Weight] | None = None
+    """Function that returns the weight of a value, if it depends on the value."""
     label: str | None = None
     """Noun for headings and tables, where the key does not read well: `memory` for `mem`."""
     unit: Callable[[Any], object] | None = None
@@ -49,6 +51,7 @@ class Meta:
         """Return this meta, with the values that it leaves open taken from another."""
         return Meta(
             weight=self.weight or other.weight,
+            weigh=self.weigh or other.weigh,
             label=self.label or other.label,
             unit=self.unit or other.unit,
             sentences=self.sentences or other.sentences,

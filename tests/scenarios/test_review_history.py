@@ -384,6 +384,57 @@ def test_a_removed_site_is_a_finding_and_a_renamed_spec_is_not(reading_gen: Gen)
 
 
 @pytest.mark.parametrize(
+    ("commands", "expected"),
+    [
+        pytest.param(
+            "git mv site_specs/elder.yaml site_specs/eldest.yaml",
+            [("access", "the spec of elder moved, and its content is the same")],
+            id="renamed",
+        ),
+        pytest.param(
+            "mkdir specs; git mv site_specs/elder.yaml specs/",
+            [("access", "the spec of elder moved, and its content is the same")],
+            id="in another directory",
+        ),
+        pytest.param(
+            "cp site_specs/elder.yaml site_specs/eldest.yaml;"
+            " sed -i s/elder.yaml/eldest.yaml/ teams/b/lab/.gen/elder.lock",
+            [("trust", "source spec changed"), ("trust", "the site elder is new")],
+            id="copied",
+        ),
+        pytest.param(
+            "mkdir specs; git mv site_specs/elder.yaml specs/;"
+            " sed -i s/elder.example/elder.evil/ specs/elder.yaml",
+            [("trust", "source spec changed"), ("trust", "host elder: host changed")],
+            id="moved and edited",
+        ),
+    ],
+)
+def test_a_spec_that_only_moved_is_no_change_of_trust_once_its_lock_follows(
+    writing_gen: Gen, commands: str, expected: list[tuple[str, str]]
+) -> None:
+    shell(commands)
+    if "sed" not in commands:
+        # The patch of gen diff lets the lock follow; gen site --all does the same.
+        patch = writing_gen("diff")
+        assert patch.out.count("diff --git") == 1
+        git("apply", "-", stdin=patch.out)
+    elif "specs/elder" in commands:
+        shell("sed -i s#site_specs/elder#specs/elder# teams/b/lab/.gen/elder.lock")
+        assert writing_gen("site", "--all").status == 0
+    findings = [(item["rule"], item["message"]) for item in proposed(writing_gen)]
+    for rule, message in expected:
+        assert any(
+            (rule, message) == (found_rule, found_message[: len(message)])
+            for found_rule, found_message in findings
+        ), findings
+    if expected[0][0] == "access":
+        assert len(findings) == 1
+        assert writing_gen("check").status == 0
+        assert writing_gen("review", "main", "--fail-on", "trust").status == 0
+
+
+@pytest.mark.parametrize(
     ("arguments", "problem"),
     [
         pytest.param(

@@ -111,6 +111,10 @@ def test_another_gen_in_a_list_of_packages_is_a_finding_of_trust(
         pytest.param("README.md", "hpc-sitegen 1\n", "hpc-sitegen 2\n", id="no list of packages"),
         pytest.param(".github/dependabot.yml", "a: 1\n", "a: 2\n", id="no workflow"),
         pytest.param("src/action.py", "a = 1\n", "a = 2\n", id="no action"),
+        # The handbook is a source of the spec, and no command of it.
+        pytest.param("docs/login.md", "a\n", "b\n", id="a page that a spec has as its source"),
+        pytest.param("opt/enter", "a\n", "b\n", id="a file whose name alone a command has"),
+        pytest.param("docs/my.pod", "a\n", "b\n", id="documentation of Perl"),
     ],
 )
 def test_other_packages_and_files_are_no_finding(
@@ -135,6 +139,34 @@ def test_changed_code_of_a_project_is_one_line_of_access(
         " it is the team's own, and gen compares it with nothing"
     )
     assert reading_gen("check").status == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "is_reported"),
+    [
+        pytest.param("src/pipelines/defs/ingest/defs.yaml", True, id="a component"),
+        pytest.param("src/pipelines/payloads/run", True, id="a program without a suffix"),
+        pytest.param("pyproject.toml", True, id="the settings that name the package"),
+        pytest.param("src/pipelines/README.md", False, id="a page"),
+        pytest.param("tests/test_more.py", False, id="a test"),
+    ],
+)
+def test_every_file_of_a_project_that_runs_is_its_code(
+    writing_gen: Gen, reading_gen: Gen, path: str, is_reported: bool
+) -> None:
+    assert writing_gen("project", "pipelines", "--site", str(spec("aster"))).status == 0
+    commit("A project")
+    file = Path("pipelines", path)
+    before = file.read_text() if file.exists() else ""
+    write(str(file), f"{before}# changed\n")
+    messages = [(item["rule"], item["message"]) for item in findings(reading_gen, "main")]
+    expected = []
+    if is_reported:
+        text = (
+            f"code that runs at the site changed ({file}); it is the team's own, and gen compares"
+        )
+        expected = [("access", f"{text} it with nothing")]
+    assert messages == expected
 
 
 def test_code_elsewhere_is_no_finding(reading_gen: Gen) -> None:
