@@ -219,8 +219,8 @@ def renewal_due(site: str) -> PurePosixPath:
 
 
 def renewal_files(site: str) -> list[PurePosixPath]:
-    """Return the files that stay after a renewal: when it is due, its state, lock and secrets."""
-    names = [f"{site}.json", f"{site}.lock", f"{site}.secrets"]
+    """Return the files that may stay after a renewal: its due time, state, locks and secrets."""
+    names = [f"{site}.json", f"{site}.lock", f"{site}.holder", f"{site}.secrets"]
     return [renewal_due(site), *[STATE / name for name in names]]
 
 

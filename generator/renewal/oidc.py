@@ -50,7 +50,8 @@ def token(http: Http, settings: Settings, app_password: Secret) -> Secret:
     if answer.status in _REFUSED:
         raise RefusedError(
             f"{endpoint}: refuses the app password {app_password.tail()} of {settings.username} "
-            f"({code or answer.status}); create a new App Password (not a Token) at the provider"
+            f"({code or answer.status}): it has expired, another machine has rotated it, or it is "
+            "another user's; create a new App Password (not a Token) at the provider"
         )
     if answer.status != 200:
         raise GenError(

@@ -8,7 +8,7 @@ from pathlib import Path
 from generator.clock import Deadline, now
 from generator.errors import GenError, reason
 from generator.formatting import clock
-from generator.renewal import certificate_file, notify
+from generator.renewal import certificate_file, notify, pair_names
 from generator.renewal.context import HeldSecrets, RefreshOptions, Run, new_run
 from generator.renewal.credentials import rotation_due
 from generator.renewal.failures import PassingError, UnreachableError
@@ -130,6 +130,11 @@ def _renew_and_rotate(run: Run, before: Certificate | None, state: State) -> Ref
             "gen does not know the identifiers of the old credentials; delete them in the "
             "provider's settings"
         )
+    if rotated and _of_another_folder(run, secrets):
+        notes.append(
+            f"{run.settings.credentials_file} was a copy from another machine; it has credentials "
+            "of its own now, and the old ones stay for the other machine"
+        )
     if renewed or rotated:
         _record_success(run)
     warnings = _warnings(run, run.secrets())
@@ -176,9 +181,21 @@ def _rotation_is_due(run: Run, secrets: HeldSecrets, state: State) -> bool:
     settings = run.settings
     if not settings.authentik:
         return False
+    if _of_another_folder(run, secrets):
+        return secrets.api_token is not None
     if not rotation_due(secrets.credentials, settings.rotation_skew, state.rotated, now()):
         return False
     return secrets.api_token is not None
+
+
+def _of_another_folder(run: Run, secrets: HeldSecrets) -> bool:
+    """Return whether the credentials file is a copy of one that another machine rotates.
+
+    That machine deletes the pair at its next rotation, so this one needs its own before.
+    """
+    path = run.settings.credentials_file
+    identifiers = secrets.credentials.identifiers()
+    return bool(path and identifiers and pair_names.of_other_folders(identifiers, path.parent))
 
 
 def _rotate(run: Run, before: State) -> None:

@@ -5,14 +5,12 @@ written into the state before the first of them is created. This run, or the nex
 every token that the file does not name.
 """
 
-import secrets
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from generator.errors import GenError
-from generator.renewal import credentials, oidc
+from generator.errors import GenError, os_errors_named
+from generator.renewal import credentials, oidc, pair_names
 from generator.renewal.authentik import Api, ForbiddenError
 from generator.renewal.credentials import Credential, Credentials
 from generator.renewal.failures import UnreachableError
@@ -21,6 +19,7 @@ from generator.renewal.secret import Secret
 from generator.renewal.settings import DAY, Settings
 from generator.renewal.state import Store
 from generator.schema.auth import Authentik
+from generator.workspace import writer
 
 
 @dataclass(frozen=True)
@@ -33,18 +32,26 @@ class Rotation:
     credentials_file: Path
     http: Http
 
+    @property
+    def directory(self) -> Path:
+        """The directory of the credentials file."""
+        return self.credentials_file.parent
+
     def run(self, api_token: Secret, second: int) -> Credentials:
         """Rotate both credentials and return the new ones; after a failure the old ones work."""
+        # The user may have been at the browser for longer than the lock counts.
+        self.store.keep_lock()
         previous = credentials.read(self.credentials_file)
         api = Api(self.http, self.authentik.api_base, api_token)
         try:
             user = api.user()
         except ForbiddenError as error:
             raise self._explained(error, api_token) from None
-        # A second machine of the user may rotate in the same second.
-        suffix = f"{datetime.fromtimestamp(second, UTC):%Y%m%d%H%M%S}-{secrets.token_hex(3)}"
-        app_name = f"{self.authentik.identifier}-app-{suffix}"
-        api_name = f"{self.authentik.identifier}-api-{suffix}"
+        with os_errors_named(self.directory):
+            writer.make_private_directories([self.directory])
+            app_name, api_name = pair_names.new_identifiers(
+                self.authentik.identifier, self.directory, second
+            )
         # Before the first request: a run that is killed after it must not leave an unknown token.
         self._remember_tokens(*sorted(previous.identifiers()), app_name, api_name)
         expires = second + self.authentik.expires_days * DAY
@@ -69,6 +76,7 @@ class Rotation:
         have it. A token that cannot be deleted is tried again in the next run.
         """
         if self.store.read().known_tokens:
+            self.store.keep_lock()
             self._write_app_password(in_use)
             self._delete_unused(in_use, api_token)
 
@@ -80,6 +88,9 @@ class Rotation:
     def _delete_unused(self, in_use: Credentials, api_token: Secret | None) -> None:
         state = self.store.read()
         unused = [name for name in state.known_tokens if name not in in_use.identifiers()]
+        # A copied file names the pair of another machine, which goes on using it.
+        for name in pair_names.of_other_folders(unused, self.directory):
+            unused.remove(name)
         if api_token and unused:
             unused = _delete(Api(self.http, self.authentik.api_base, api_token), unused)
         self.store.write(replace(state, known_tokens=tuple(unused)))
@@ -104,7 +115,7 @@ class Rotation:
         Only an App Password opens the token endpoint, so gen tries that, if the endpoint is the
         same provider's.
         """
-        cause = "it has expired, or is an App Password"
+        cause = "it has expired, another machine has rotated it, or it is an App Password"
         token_url = self.settings.oidc.token_url if self.settings.oidc else ""
         if urlsplit(token_url).netloc == urlsplit(self.authentik.api_base).netloc:
             try:

@@ -1,9 +1,10 @@
 """The state of a site's renewals below `~/.local/state/gen`.
 
-`SITE.json` (0600) has results and times, `SITE.lock` keeps a second run away, and `SITE.due` has
-two lines: the second from which the certificate is due, and the second in which gen wrote the file.
-The command in the ssh configuration reads them without Python. `SITE.work` exists only during a renewal. The timer, the
-shell, cron and ssh share it. So no XDG variable counts: a unit and a shell may differ in them.
+`SITE.json` (0600) has results and times. `SITE.lock` keeps a second run away, and `SITE.holder` one
+of another machine with the same home directory. `SITE.due` has two lines: the second from which the
+certificate is due, and the second in which gen wrote the file. The command in the ssh configuration
+reads them without Python. `SITE.work` exists only during a renewal. The timer, the shell, cron and
+ssh share all of it. So no XDG variable counts: a unit and a shell may differ in them.
 """
 
 import shutil
@@ -16,6 +17,7 @@ from generator import codec, paths
 from generator.clock import Deadline, now
 from generator.errors import GenError, os_errors_named
 from generator.files import read_regular, refuse_others
+from generator.renewal import host_lock
 from generator.workspace import writer
 
 _DUE_LIMIT = 64  # bytes
@@ -93,7 +95,16 @@ class Store:
         """Keep every other run away; a run that waited must read the state again."""
         refuse_others(self._path("lock"))
         with writer.locked(self._path("lock"), deadline.left()):
-            yield
+            host_lock.acquire(self._path("holder"), deadline)
+            try:
+                yield
+            finally:
+                with suppress(GenError):
+                    host_lock.release(self._path("holder"))
+
+    def keep_lock(self) -> None:
+        """Hold the lock for longer; refuse if another machine took it while the user was away."""
+        host_lock.keep(self._path("holder"))
 
     @contextmanager
     def work_directory(self) -> Iterator[Path]:

@@ -222,6 +222,56 @@ def write_private(path: Path, content: bytes, mode: int, scratch: Path | None = 
     replace(path, content, mode, scratch)
 
 
+def create(path: Path, content: bytes) -> bool:
+    """Create a private file with its whole content, and return whether none was there.
+
+    Of several processes and machines one succeeds (link(2): also on NFS).
+
+    Raises:
+        OSError: the directory cannot be written.
+    """
+    _make_private(path.parent)
+    scratch = _scratch(path.parent)
+    write_private(scratch, content, 0o600)
+    try:
+        _link(path, scratch)
+    except FileExistsError:
+        return False
+    finally:
+        scratch.unlink()
+    return True
+
+
+def take(path: Path, content: bytes) -> None:
+    """Remove a file if it still has a content: another machine may have replaced it since.
+
+    Raises:
+        OSError: the directory cannot be written.
+    """
+    # A rename, because of several machines one succeeds, and because the file can be put back.
+    scratch = _scratch(path.parent)
+    with suppress(FileNotFoundError):
+        path.rename(scratch)
+        if scratch.read_bytes() != content:
+            with suppress(FileExistsError):
+                _link(path, scratch)
+        scratch.unlink()
+
+
+def _link(path: Path, scratch: Path) -> None:
+    """Give a scratch file a second name, which must be free."""
+    try:
+        path.hardlink_to(scratch)
+    except FileExistsError:
+        raise
+    except OSError:
+        # Some file systems have no hard links (link(2), EPERM). Then the content comes a moment
+        # after the file.
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(scratch.read_bytes())
+
+
 def write_backup(path: Path, content: bytes, most: int) -> None:
     """Write a private file, and rotate its predecessors.
 

@@ -10,6 +10,7 @@ import hashlib
 import importlib
 import importlib.util
 import json
+import re
 import secrets
 import ssl
 import subprocess
@@ -34,6 +35,9 @@ API = "/api/v3/"
 TOKENS = f"{API}core/tokens/"
 NOT_ONE_OF_ITS = "Token invalid/expired"
 """The answer of authentik to a bearer that is not a valid API token."""
+
+# The field is a SlugField (authentik/core/models.py), of 255 characters.
+_SLUG = re.compile("[-a-zA-Z0-9_]{1,255}")
 
 Form = dict[str, str]
 
@@ -450,6 +454,9 @@ class IdentityProvider:
         except ValueError as error:
             return self._wrong(str(error))
         intent = (request.intent or model("IntentEnum").API).value
+        if not _SLUG.fullmatch(request.identifier):
+            fault = ["Enter a valid “slug” consisting of letters, numbers, underscores or hyphens."]
+            return self._wrong("an identifier", answer={"identifier": fault})
         if request.identifier in self.held:
             return _made(
                 "ValidationError",

@@ -6,7 +6,8 @@ The credentials file always has a set that works.
 import re
 import subprocess
 import sys
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -206,3 +207,85 @@ def test_secrets_may_come_from_the_environment_or_from_systemd(
     (tmp_path / f"{PREFIX}_OIDC_APP_PASSWORD").write_text(secret)
     assert "renewed" in member.renewed("--force", CREDENTIALS_DIRECTORY=str(tmp_path)).stderr
     member.refused("--force")
+
+
+def expires(member: Member, secret: str) -> timedelta:
+    """Return how long a credential of the file lasts from now."""
+    text = (member.home / CREDENTIALS).read_text()
+    end = re.search(rf'{PREFIX}_{secret}_EXPIRES_AT="(.+)"', text)
+    assert end
+    return datetime.fromisoformat(end[1]) - datetime.now(UTC)
+
+
+def test_an_api_token_lasts_as_long_as_the_provider_says(member: Member) -> None:
+    """Authentik ignores the requested end of an API token, and has one day as its default."""
+    member.renewed()
+    member.provider.token_lifetime = timedelta(days=1)
+    try:
+        member.renewed("--rotate-app-password")
+        assert timedelta(hours=23) < expires(member, "AUTHENTIK_API_TOKEN") <= timedelta(days=1)
+        assert expires(member, "OIDC_APP_PASSWORD") > timedelta(days=29)
+        # A week ahead would mean a rotation at every look of the timer.
+        assert "rotated" not in member.renewed().stderr
+        assert rotated(member)
+    finally:
+        member.provider.token_lifetime = timedelta(days=20)
+
+
+def test_an_app_password_of_a_provider_with_its_own_limit_takes_a_shorter_lifetime(
+    member: Member,
+) -> None:
+    authentik = {"api_base": member.provider.url, "credentials_file": f"~/{CREDENTIALS}"}
+    member.provider.longest = timedelta(days=1)
+    try:
+        line = member.refused("--rotate-app-password")
+        assert "gives an app_password less time; lower auth.authentik.expires_days" in line
+        assert sorted(member.provider.held) == FIRST
+        member.settle(credentials=False, authentik={**authentik, "expires_days": 1})
+        assert "credentials rotated" in member.renewed("--rotate-app-password").stderr
+        assert rotated(member)
+    finally:
+        member.provider.longest = timedelta(days=31)
+
+
+def test_an_app_password_that_has_ended_is_replaced_with_the_api_token(member: Member) -> None:
+    held = member.provider.held
+    for name in list(held):
+        if name == "first-app_password":
+            held[name] = replace(held[name], expires=datetime.now(UTC) - timedelta(minutes=1))
+    assert "renewed" in member.renewed().stderr
+    assert rotated(member)
+
+
+def test_a_token_that_has_ended_rotates_nothing(member: Member) -> None:
+    member.renewed()
+    held = member.provider.held
+    for name, token in list(held.items()):
+        if name == "first-api":
+            held[name] = replace(token, expires=datetime.now(UTC) - timedelta(minutes=1))
+    before = (member.home / CREDENTIALS).read_bytes()
+    result = member.refresh("--rotate-app-password")
+    assert "refuses the API token …" in result.stderr
+    assert "(403): it has expired, another machine has rotated it, or it is an" in result.stderr
+    assert (member.home / CREDENTIALS).read_bytes() == before
+    assert sorted(held) == FIRST
+
+
+def test_a_user_whom_the_provider_does_not_know_is_named(member: Member) -> None:
+    path = member.home / CREDENTIALS
+    lines = [line for line in path.read_text().splitlines() if "_API_TOKEN" not in line]
+    path.write_text("\n".join([*lines, ""]))
+    line = member.refused(**{f"{PREFIX}_OIDC_USERNAME": "nobody"})
+    assert "of nobody (invalid_grant): it has expired, another machine has rotated it" in line
+    assert member.provider.count(TOKEN) == 1
+
+
+def test_a_provider_that_is_busy_during_a_rotation_is_left_alone(member: Member) -> None:
+    member.renewed()
+    before = (member.home / CREDENTIALS).read_bytes()
+    member.provider.fault = Fault(Answer(429, headers={"Retry-After": "3600"}), at=API)
+    output = member.refresh("--rotate-app-password").stderr
+    assert "the provider asked gen not to come back before" in output
+    assert member.provider.count(API) == 1
+    assert (member.home / CREDENTIALS).read_bytes() == before
+    assert member.works()
