@@ -22,6 +22,7 @@ from generator.install import (
     side_effects,
 )
 from generator.install import plan as planning
+from generator.install.certificate_conflicts import certificate_conflicts
 from generator.install.known_names import known_names
 from generator.install.mode import Mode
 from generator.install.name_conflicts import name_conflicts
@@ -376,6 +377,7 @@ def _checked_plan(request: _Request) -> _CheckedPlan:
     if not consent.force:
         file_changes.refuse_conflicts([(home, plan.files)])
     _refuse_name_conflicts(plan, sites)
+    _refuse_certificate_conflicts(home, plan, sites)
     if plan.manual_reason:
         return _CheckedPlan(plan, ())
     before = Files(home)
@@ -408,6 +410,12 @@ def _refuse_name_conflicts(plan: HomePlan, sites: Iterable[SiteFiles]) -> None:
     messages = [conflict.message for conflict in conflicts]
     hint = "Nothing was written. Use one of the sites: gen uninstall SITE removes the other."
     raise GenError("\n".join([*messages, hint]))
+
+
+def _refuse_certificate_conflicts(home: Path, plan: HomePlan, sites: Sequence[SiteFiles]) -> None:
+    messages = certificate_conflicts(home, plan, sites)
+    if messages:
+        raise GenError("\n".join([*messages, "Nothing was written."]))
 
 
 def _planned_files(home: Path, plan: HomePlan) -> dict[Path, bytes | None]:

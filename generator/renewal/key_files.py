@@ -1,5 +1,6 @@
 """The key pair and its certificate: read, created if missing, and replaced only by a better one."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,15 +20,20 @@ _OLD_STAYS = "the old certificate stays"
 def public_key(
     settings: Settings, work: Path, environment: Mapping[str, str], deadline: Deadline
 ) -> bytes:
-    """Return the public key's line; a missing pair is created, and a missing public key derived."""
+    """Return the public key's line; a missing pair is created, and a missing public key derived.
+
+    A public key alone stays alone: its private key is in an agent or on a token, and the CA signs
+    the public one.
+    """
     key = settings.key
     public = Path(f"{key}.pub")
     inherited = child_process.needed(environment)
-    with os_errors_named(key):
-        is_new = not key.exists()
-        if not is_new:
+    # lexists: a link to a disk that is not mounted is the user's key too.
+    has_key, has_public = os.path.lexists(key), os.path.lexists(public)
+    if has_key:
+        with os_errors_named(key):
             read_regular(key, KEY_LIMIT)  # refuses a FIFO, for which ssh-keygen would wait
-    if is_new:
+    elif not has_public:
         created = work / "new"
         # Without a passphrase: a timer could not type it.
         options = ("-q", "-t", "ed25519", "-N", "", "-C", settings.site, "-f", str(created))
@@ -36,7 +42,7 @@ def public_key(
             writer.write_private(
                 key, read_regular(created, KEY_LIMIT), 0o600, key.with_name(settings.scratch_name)
             )
-    if is_new or not public.exists():
+    if not has_public:
         # -P "": a key with a passphrase fails at once, where ssh-keygen would ask for it.
         command = ("ssh-keygen", "-y", "-P", "", "-f", str(key))
         try:

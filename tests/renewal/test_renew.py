@@ -254,6 +254,45 @@ class TestOnConnect:
         assert "step is not on PATH" in again.err, "its own failure is repeated"
 
 
+class TestKeyPair:
+    """A renewal makes a key pair where there is none, and touches no file of another pair."""
+
+    @pytest.fixture
+    def key(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        """Return the path of the key; the CA is down, which the user does not know yet."""
+        write_credentials(home, "ASC_OIDC_APP_PASSWORD=so-it-is-unattended\n")
+        step = home / "bin/step"
+        step.parent.mkdir()
+        step.write_text("#!/bin/sh\necho 'connect: connection refused' >&2\nexit 1\n")
+        step.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{step.parent}:{os.environ['PATH']}")
+        key = home / ".ssh/id_musica"
+        key.parent.mkdir()
+        return key
+
+    def test_a_public_key_alone_stays_alone(self, gen: Gen, key: Path) -> None:
+        """Its private key is in an agent, on a token or on another machine."""
+        keygen("-t", "ed25519", "-N", "", "-C", "on a token", "-f", str(key))
+        key.unlink()
+        before = Path(f"{key}.pub").read_bytes()
+        assert "connection refused" in gen("refresh", "musica").err
+        assert Path(f"{key}.pub").read_bytes() == before
+        assert [path.name for path in key.parent.iterdir()] == ["id_musica.pub"]
+
+    def test_a_link_to_a_key_that_is_away_is_not_replaced(self, gen: Gen, key: Path) -> None:
+        key.symlink_to("/media/stick/id_musica")
+        assert f"{key}: no such file or directory" in gen("refresh", "musica").err
+        assert key.is_symlink()
+
+    def test_a_missing_pair_is_made_and_stays(self, gen: Gen, key: Path) -> None:
+        gen("refresh", "musica")
+        before = key.read_bytes()
+        gen("refresh", "musica")
+        assert key.read_bytes() == before
+        assert key.stat().st_mode & 0o777 == 0o600
+        assert Path(f"{key}.pub").read_text().endswith(" musica\n")
+
+
 class TestRetry:
     """The timer tries again after failures that may pass, and leaves the others to the user."""
 
