@@ -56,6 +56,14 @@ def memory(megabytes: int) -> str:
     return f"{megabytes}M"
 
 
+def size(number: int) -> str:
+    """Return a number of bytes in whole MiB, or else in whole KiB."""
+    kibibytes = number // 1024
+    if kibibytes % 1024 == 0:
+        return f"{kibibytes // 1024} MiB"
+    return f"{kibibytes} KiB"
+
+
 def cut(text: str, most: int) -> str:
     """Return a long text as its two ends, with the number of omitted characters between them.
 

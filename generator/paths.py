@@ -32,6 +32,8 @@ USER_CONFIG = PurePosixPath(".config")
 PROFILE = PurePosixPath("gen/profile.yaml")
 """The profile, below the XDG configuration directory."""
 INSTALLED_SPECS = PurePosixPath(".config/gen/site_specs")
+USER_SOURCES = PurePosixPath(".config/gen")
+"""Has the sources of the user; those of a repository are in OUTPUT_STATE."""
 SYSTEMD_UNITS = PurePosixPath(".config/systemd/user")
 LAUNCHD_AGENTS = PurePosixPath("Library/LaunchAgents")
 UNIT_PREFIX = "gen-cert-"
@@ -46,8 +48,12 @@ RENEWAL_TRACES = (
 # Below an output directory.
 OUTPUT_STATE = PurePosixPath(".gen")
 LOCKS = OUTPUT_STATE / "*.lock"
-"""Matches the lock of every site."""
+"""Matches the lock of every site, and the record of published specs."""
 ACCEPTED_DRIFT = OUTPUT_STATE / "accepted.yaml"
+SOURCES_LOCK = PurePosixPath("sources.lock")
+"""The record of published specs, below USER_SOURCES or OUTPUT_STATE."""
+SOURCES = PurePosixPath("sources")
+"""Has the specs of each source, beside the record."""
 REPOSITORY_CONFIG = OUTPUT_STATE / "config.yaml"
 OUTPUT_BACKUPS = OUTPUT_STATE / "backup"
 

@@ -22,6 +22,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("workspace",),
     ("revisions",),
     ("renewal", "probe"),
+    ("sources",),
     ("install",),
     ("api", "cli"),
     ("__main__",),

@@ -39,7 +39,14 @@ def with_command(name: str) -> typer.Typer:
             narrowed = copy(app)
             narrowed.registered_commands = [command]
             return narrowed
-    return app
+    from generator.cli import source_commands
+
+    complete = copy(app)
+    complete.registered_groups = []  # the copy would share the list
+    complete.add_typer(source_commands.app)
+    if name == source_commands.app.info.name:
+        complete.registered_commands = []
+    return complete
 
 
 def _version(wanted: bool) -> None:

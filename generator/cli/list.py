@@ -1,13 +1,15 @@
 """`gen list`: the sites, all of them or those that the options choose."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from generator import codec
 from generator.cli.output import data, say, width
 from generator.cli.table import table
 from generator.errors import GenError, near
-from generator.loading import catalogue
+from generator.loading import catalogue, sources
 from generator.loading.index import Summary, summary
 
 
@@ -56,11 +58,13 @@ def run(specs: Path | None, site_filter: Filter, as_json: bool) -> int:
             say(str(error))
     _check_value("--login", site_filter.login, {site.login for site in sites})
     _check_value("--scheduler", site_filter.scheduler, {site.scheduler for site in sites})
+    by_path = sources.by_path()
+    origins = {name: by_path.get(path, "") for name, path in paths.items()}
     chosen = [site for site in sites if site_filter.accepts(site)]
     if as_json:
-        data(codec.report({"sites": chosen}))
+        data(codec.report({"sites": [_entry(site, origins) for site in chosen]}))
     else:
-        data(_table(chosen))
+        data(_table(chosen, origins))
         say(f"{len(chosen)} of {len(paths)} sites. Next: gen show SITE, or gen site SITE --out .")
     return 0 if len(sites) == len(paths) else 2
 
@@ -73,14 +77,23 @@ def _check_value(option: str, value: str | None, values: set[str]) -> None:
         raise GenError(f"{option} {value}: no site has this {noun}{near(value, values)} ({known})")
 
 
-def _table(sites: list[Summary]) -> str:
+def _entry(site: Summary, origins: Mapping[str, str]) -> dict[str, Any]:
+    entry: dict[str, Any] = codec.plain(site)
+    if origins[site.site]:
+        entry["source"] = origins[site.site]
+    return entry
+
+
+def _table(sites: list[Summary], origins: Mapping[str, str]) -> str:
     rows: list[tuple[str, ...]] = []
     for site in sites:
         title = site.title
         if site.status != "active":
             title += f" ({site.status})"
         gpu = "yes" if site.gpus else ""
-        rows.append((site.site, title, site.country, site.login, gpu, site.pinned))
+        origin = origins[site.site]
+        rows.append((site.site, title, site.country, site.login, gpu, site.pinned, origin))
     if not rows:
         return ""
-    return table(("site", "title", "country", "login", "GPU", "pinned"), rows, width())
+    headings = ("site", "title", "country", "login", "GPU", "pinned", "source")
+    return table(headings, rows, width())

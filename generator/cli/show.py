@@ -8,7 +8,7 @@ from typing import Any
 from generator.cli.next_steps import WITHOUT_SLURM
 from generator.cli.output import data, width
 from generator.cli.table import table
-from generator.loading import catalogue, validate
+from generator.loading import catalogue, sources, validate
 from generator.schema.auth import preferred_authentications
 from generator.schema.base import Fact, facts
 from generator.schema.batch import SCHEDULER_NAMES, Queue
@@ -75,15 +75,26 @@ class _Spec:
 
 def run(name: str, specs: Path | None, as_json: bool) -> int:
     """Print a site: its validated spec as JSON, or a page of tables."""
-    site = validate.site(catalogue.spec(name, specs))
+    path = catalogue.spec(name, specs)
+    site = validate.site(path)
     spec = _Spec(site, site.model_dump(mode="json", exclude_defaults=True), dict(facts(site)))
     if as_json:
         from generator import codec
 
         data(codec.report({"spec": spec.values}))
     else:
-        data("\n\n".join(_sections(spec)))
+        data("\n\n".join([*_origin(path), *_sections(spec)]))
     return 0
+
+
+def _origin(path: Path) -> list[str]:
+    """Return a line about the source that a spec is from, if it is from one."""
+    origin = sources.at(path)
+    if origin is None:
+        return []
+    store, sourced = origin
+    source = store.record.sources[sourced.source]
+    return [f"From the source {sourced.source}, version {source.version} ({source.origin})"]
 
 
 def _sections(spec: _Spec) -> Iterator[str]:

@@ -14,7 +14,7 @@ from generator.compiler import digests
 from generator.compiler.artifact import Artifact, Owner
 from generator.compiler.result import Compilation
 from generator.errors import GenError
-from generator.loading import inputs
+from generator.loading import inputs, sources
 from generator.schema.project import Project
 from generator.workspace import lock, reader, writer
 from generator.workspace.plan import Action, Change, plan
@@ -220,11 +220,11 @@ def recorded_inputs(
 
 
 def _resolved(recorded_path: str, compilation: Compilation) -> tuple[str, ...] | None:
-    """Return the lines of a spec of the catalogue.
+    """Return the lines of a spec of the catalogue or of a source.
 
     A revision of the repository has every other spec.
     """
-    if not lock.is_catalogue_path(recorded_path):
+    if lock.has_path(recorded_path):
         return None
     return lock.spec_lines(compilation.resolved_spec)
 
@@ -234,6 +234,10 @@ def _recorded_path(spec: Path, out: Path) -> str:
     # Where gen is installed differs between machines, so the catalogue has a name of its own.
     if spec.resolve().is_relative_to(resources.CATALOGUE.resolve()):
         return lock.catalogue_path(spec.stem)
+    # The version in use is in a directory of its own, so the path would not last.
+    origin = sources.at(spec)
+    if origin:
+        return str(origin[1])
     # The lock goes into git with the spec, and both may be checked out anywhere.
     return Path(os.path.relpath(spec.resolve(), out.resolve())).as_posix()
 

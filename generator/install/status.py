@@ -10,6 +10,7 @@ from generator.errors import GenError
 from generator.files import read_regular
 from generator.install import record, sharing
 from generator.install.managed_blocks import INCLUDED, is_as_written, managed_blocks
+from generator.loading import sources
 from generator.loading.index import summary
 from generator.loading.inputs import File, Inputs
 from generator.resources import CATALOGUE
@@ -168,9 +169,14 @@ def _name(path: PurePosixPath) -> str:
 
 def _spec_path(home: Path, site_lock: Lock) -> Path:
     """Return the path of the spec that the site was installed from; the file may be gone."""
-    if name := site_lock.inputs.spec.catalogue_name:
+    recorded = site_lock.inputs.spec
+    if name := recorded.catalogue_name:
         return CATALOGUE / f"{name}.yaml"
-    return home.resolve() / site_lock.inputs.spec.path
+    if recorded.sourced:
+        in_use = sources.read(recorded.sourced)
+        # If the source is gone, the copy in the record is the same spec.
+        return in_use[0] if in_use else home / paths.installed_spec_copy(site_lock.site)
+    return home.resolve() / recorded.path
 
 
 def _site_status(home: Path, site_lock: Lock) -> str:

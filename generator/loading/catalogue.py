@@ -1,6 +1,7 @@
 """The specs that gen knows.
 
-They are in `--specs DIR`, in `./site_specs`, among the installed sites, and in gen itself.
+They are in `--specs DIR`, in `./site_specs`, in the sources that the user added, among the
+installed sites, and in gen itself.
 """
 
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from generator import paths
 from generator.errors import GenError, near
+from generator.loading import sources
 from generator.resources import CATALOGUE
 
 
@@ -18,16 +20,25 @@ def sites(specs: Path | None) -> dict[str, Path]:
     Of two specs of one name, the directory that comes first wins.
     """
     # A team's own specs come before those that ship with gen, so that it can correct one.
-    directories = [Path("site_specs"), *_installed(), CATALOGUE]
+    directories = [Path("site_specs")]
     if specs:
         if not specs.is_dir():
             raise GenError(f"--specs {specs}: is not a directory")
         directories.insert(0, specs)
+    by_name = _specs_in(directories)
+    # Before the installed ones: `gen install SITE` after an update of a source takes the update.
+    for more in (sources.sites(), _specs_in([*_installed(), CATALOGUE])):
+        for name, path in more.items():
+            by_name.setdefault(name, path)
+    return dict(sorted(by_name.items()))
+
+
+def _specs_in(directories: list[Path]) -> dict[str, Path]:
     by_name: dict[str, Path] = {}
     for directory in directories:
         for path in directory.glob("*.yaml"):
             by_name.setdefault(path.stem, path)
-    return dict(sorted(by_name.items()))
+    return by_name
 
 
 def _installed() -> list[Path]:
@@ -69,4 +80,14 @@ def spec(site: str, specs: Path | None) -> Path:
         raise GenError(
             f"{site}: no such site{near(site, by_name)}; run gen list, or give the path of a spec"
         )
-    return by_name[site]
+    path = by_name[site]
+    _refuse_changed(path)
+    return path
+
+
+def _refuse_changed(path: Path) -> None:
+    """Refuse a spec of a source whose content is not the one that the user agreed to."""
+    origin = sources.at(path)
+    if origin:
+        store, sourced = origin
+        store.content(sourced)

@@ -2,8 +2,8 @@
 
 TLS is verified against the system's certificates or the user's own bundle; plain http is for the
 loopback only. Proxies come from the environment (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY).
-gen follows no redirect: the secret in a request is meant for the address in the settings, and for
-no other.
+A request that may have a secret follows no redirect: the secret is meant for the address in the
+settings, and for no other.
 """
 
 import json
@@ -18,11 +18,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import unquote, urlencode, urlsplit
+from urllib.parse import unquote, urlencode, urljoin, urlsplit
 
 import urllib3
 
-from generator import codec
+from generator import codec, formatting
 from generator.clock import Deadline
 from generator.errors import GenError
 from generator.files import is_regular
@@ -41,6 +41,7 @@ _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _SIZE_LIMIT = 1024 * 1024  # bytes
 _LONGEST_ATTEMPT = 15.0  # seconds
 _CHUNK = 64 * 1024  # bytes
+_MOST_REDIRECTS = 5
 # A date in Retry-After by a wrong clock must not stop renewals for years.
 _LONGEST_PAUSE = 86_400  # seconds
 
@@ -56,6 +57,8 @@ class Answer:
     url: str
     status: int
     content: bytes
+    location: str = ""
+    """Where a redirect leads; empty without one."""
 
     def data(self) -> Mapping[str, Any]:
         """Return the JSON object in the answer."""
@@ -78,6 +81,8 @@ class _Request:
     url: str
     body: bytes | None
     headers: Mapping[str, str]
+    most: int = _SIZE_LIMIT
+    """Size of the largest answer, in bytes."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +133,26 @@ class Http:
             pause = max(wait, self.first_pause * 2**attempt * jitter)
         raise UnreachableError(f"{address(url)}: {reason}", wait)
 
+    def download(self, url: str, most: int) -> bytes:
+        """Return a public file of at most so many bytes; redirects are followed to https only."""
+        current = url
+        for _ in range(_MOST_REDIRECTS):
+            if urlsplit(current).scheme != "https":
+                raise GenError(
+                    f"{address(url)}: redirects to {address(current)}, which is not https"
+                )
+            request = _Request("GET", current, None, {"Accept-Encoding": "identity"}, most)
+            try:
+                answer, _ = self._attempt(request)
+            except _NoAnswer as failure:
+                raise UnreachableError(f"{address(current)}: {failure}; try again later") from None
+            if answer.status == 200:
+                return answer.content
+            if not answer.location:
+                raise GenError(f"{address(current)}: answers {answer.status}; check the address")
+            current = urljoin(current, answer.location)
+        raise GenError(f"{address(url)}: redirects more than {_MOST_REDIRECTS} times")
+
     def _attempt(self, request: _Request) -> tuple[Answer, int]:
         """Send a request once; return the answer and the seconds that it asks to wait."""
         # Less time for the connection: a firewall that drops packets is the usual reason.
@@ -151,13 +176,14 @@ class Http:
                 decode_content=False,
             )
             try:
-                content = _content(response, limit)
+                content = _content(response, limit, request.most)
             finally:
                 response.close()
         except urllib3.exceptions.HTTPError as error:
             _refuse_untrusted(request.url, error)
             raise _NoAnswer(_reason(error)) from None
-        answer = Answer(request.url, response.status, content)
+        location = response.headers.get("Location", "")
+        answer = Answer(request.url, response.status, content, location)
         return answer, _retry_after(response.headers.get("Retry-After"))
 
     def _connections(self, url: str) -> urllib3.PoolManager:
@@ -283,7 +309,7 @@ def _request(
     return _Request(method, url, content, headers)
 
 
-def _content(response: urllib3.BaseHTTPResponse, limit: Deadline) -> bytes:
+def _content(response: urllib3.BaseHTTPResponse, limit: Deadline, most: int) -> bytes:
     """Read an answer, which may be neither too slow nor too large."""
     content = b""
     # read1 returns whatever has arrived; read would wait for a whole chunk, one slow byte after
@@ -292,8 +318,8 @@ def _content(response: urllib3.BaseHTTPResponse, limit: Deadline) -> bytes:
         content += part
         if not limit.left():
             raise _NoAnswer("the answer takes too long")
-        if len(content) > _SIZE_LIMIT:
-            raise _NoAnswer("the answer is larger than 1 MiB")
+        if len(content) > most:
+            raise _NoAnswer(f"the answer is larger than {formatting.size(most)}")
     return content
 
 

@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 from generator.revisions.file_changes import ChangedFile, is_watched
 from generator.revisions.git import TreeEntry
 from generator.revisions.named_scripts import naming_specs
-from generator.revisions.sides import Side
+from generator.revisions.sides import SOURCES, Side
 from generator.revisions.tree import Tree
 from generator.revisions.trusted_files import reader
 
@@ -22,10 +22,14 @@ def changed_files(base: Side, head: Side, directory: str) -> list[ChangedFile]:
     recorded = set[str]()
     for lock_file in [*base.locks.values(), *head.locks.values()]:
         recorded.update(lock_file.files)
+    # Both have findings of their own.
+    reported = {SOURCES, *base.sourced_paths.values(), *head.sourced_paths.values()}
     names = _differing(base.tree, head.tree)
     watched: dict[str, str | None] = {}
     others = []
     for path, name in sorted(names.items()):
+        if name in reported:
+            continue
         before, after = base.tree.files.get(path), head.tree.files.get(path)
         # A submodule may hold specs and scripts, and its files are not in this repository.
         if _is_submodule(before) or _is_submodule(after) or is_watched(name, recorded):

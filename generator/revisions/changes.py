@@ -51,24 +51,27 @@ def spec_changes(
     return ordered(findings)
 
 
-def catalogue_changes(lock_path: str, base: SiteSpec, head: SiteSpec) -> list[Finding]:
-    """Return the changes of a site of the catalogue, which no file of the repository shows."""
+def outside_changes(lock_path: str, base: SiteSpec, head: SiteSpec, where: str) -> list[Finding]:
+    """Return the changes of a site whose spec is in no file of the repository.
+
+    `where` says where it is, in words: `the catalogue of gen`.
+    """
     document = yaml_document.parse(b"{}\n", lock_path)
     base_file = SpecFile(lock_path, document, base)
     head_file = SpecFile(lock_path, document, head)
     findings = []
     for finding in _changed_site(base_file, head_file):
-        message = f"{finding.message}, in the catalogue of gen"
+        message = f"{finding.message}, in {where}"
         findings.append(replace(finding, message=message))
     return findings
 
 
-def incomparable_catalogue(lock_path: str, site: str, fault: str) -> Finding:
-    """Return that a site of the catalogue changed, and that its former spec has faults today."""
+def incomparable_change(lock_path: str, site: str, fault: str, where: str) -> Finding:
+    """Return that such a site changed, and that its former spec has faults today."""
     return Finding(
         rule=Weight.TRUST,
         level=LEVELS[Weight.TRUST],
-        message=f"{site} changed in the catalogue of gen, and this gen cannot compare the two",
+        message=f"{site} changed in {where}, and this gen cannot compare the two",
         site=site,
         file=lock_path,
         path=lock_path,

@@ -108,7 +108,9 @@ def is_watched(path: str, recorded: Set[str]) -> bool:
 def is_lock(path: str) -> bool:
     """Return whether a path is that of a lock."""
     # A repository has many files, and the text alone rules out nearly all of them.
-    return path.endswith(paths.LOCKS.suffix) and PurePosixPath(path).match(str(paths.LOCKS))
+    if not path.endswith(paths.LOCKS.suffix) or path.endswith(f"/{paths.SOURCES_LOCK}"):
+        return False
+    return PurePosixPath(path).match(str(paths.LOCKS))
 
 
 def is_accepted_list(path: str) -> bool:

@@ -32,11 +32,11 @@ class ReviewedLock:
 
     @property
     def spec(self) -> str:
-        """The spec: `catalogue:NAME`, or its path from the current directory."""
+        """The spec: `catalogue:NAME`, `source:SOURCE/NAME`, or its path from the current directory."""
         if self.moved_spec:
             return self.moved_spec
         recorded = self.lock.inputs.spec
-        if recorded.catalogue_name is not None:
+        if not recorded.has_path:
             return recorded.path
         return posixpath.normpath(self.directory / recorded.path)
 

@@ -27,8 +27,9 @@ from generator.revisions.lock_changes import ReviewedLock, forged_digests, forge
 from generator.revisions.sides import (
     USUAL_DIRECTORY,
     Side,
-    changed_catalogue,
     changed_lists,
+    changed_sources,
+    changes_outside,
     differing_specs,
     has_only_moved,
     refuse_links_out,
@@ -75,10 +76,10 @@ def revision_report(base: str, head: str | None, specs: Path, today: date) -> Re
         patch += site_patch
         faults += site_faults
     lock_findings = _lock_findings(base_side, head_side)
-    catalogue_findings = changed_catalogue(base_side, head_side)
+    catalogue_findings = changes_outside(base_side, head_side)
     changed_locks = {finding.path for finding in [*lock_findings, *catalogue_findings]}
     for path, lock_file in head_side.locks.items():
-        if lock_file.spec in head_paths:
+        if head_side.spec_path(lock_file) in head_paths:
             changed_locks.add(path)
     explanation = Explanation(
         base_side.locks, head_side.locks, frozenset(changed_locks), head_side.artifacts
@@ -89,6 +90,7 @@ def revision_report(base: str, head: str | None, specs: Path, today: date) -> Re
         *_overriding_changes(base_specs, head_specs),
         *catalogue_findings,
         *lock_findings,
+        *changed_sources(base_side, head_side),
         *_accepted_changes(base_side, head_side),
         *file_changes(changed_files(base_side, head_side, directory), explanation),
         *seeded_changes(changed_project_code(base_side, head_side)),
@@ -149,6 +151,8 @@ def _refuse_nothing(base: Side, head: Side, specs: Path, base_name: str) -> None
             return
     # Without a choice of the user, the locks say where specs are.
     if specs == USUAL_SPECS and (base.locks or head.locks or head.specs(directory)):
+        return
+    if base.record.sources or head.record.sources:
         return
     raise GenError(
         f"{specs}: has no specs, neither at {base_name} nor now; name their directory with --specs"

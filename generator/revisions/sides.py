@@ -6,23 +6,25 @@ Each has locks, the specs that they name, and the files that programs read.
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 from generator.compiler.artifact import Artifact
 from generator.compiler.digests import digest
 from generator.errors import GenError
 from generator.files import read_regular
-from generator.loading import catalogue
-from generator.paths import OUTPUT_STATE
+from generator.loading import catalogue, sources
+from generator.loading.sources import SourcedSpec
+from generator.paths import OUTPUT_STATE, SOURCES_LOCK
 from generator.report.finding import Finding, refusals
 from generator.revisions import git
-from generator.revisions.changes import catalogue_changes, incomparable_catalogue
+from generator.revisions.changes import incomparable_change, outside_changes
 from generator.revisions.file_changes import (
     is_accepted_list,
     is_lock,
 )
 from generator.revisions.lock_changes import ReviewedLock
+from generator.revisions.source_changes import replaced_spec, source_changes
 from generator.revisions.tree import Tree
 from generator.schema.site import SiteSpec
 from generator.workspace import lock, recompile
@@ -30,6 +32,8 @@ from generator.workspace.lock import RecordedSpec
 
 SPEC_SUFFIX = ".yaml"
 USUAL_DIRECTORY = "site_specs"
+SOURCES = str(OUTPUT_STATE / SOURCES_LOCK)
+"""The record of the sources of a repository."""
 _PROGRAM_SUFFIXES = (".py", ".sh", ".bash")
 
 
@@ -42,9 +46,22 @@ class Side:
     faults: tuple[Finding, ...] = ()
     """Locks that cannot be read, and those that lead out of the repository."""
     artifacts_by_lock: dict[str, Mapping[str, Artifact]] = field(default_factory=dict)
+    record: sources.Record = field(default_factory=sources.Record)
+    """The sources that the repository uses."""
+
+    @cached_property
+    def sourced_paths(self) -> dict[SourcedSpec, str]:
+        """The path of each spec of a source."""
+        store = sources.SourceStore(Path(OUTPUT_STATE))
+        found = {}
+        for sourced in self.record.sites():
+            version = self.record.sources[sourced.source].version
+            directory = store.version_directory(sourced.source, version)
+            found[sourced] = f"{directory}/{sourced.site}{SPEC_SUFFIX}"
+        return found
 
     def specs(self, directory: str) -> list[str]:
-        """Return the specs right below a directory, and those that locks name.
+        """Return the specs right below a directory, those that locks name, and those of sources.
 
         A directory of the usual name counts wherever it is: gen looks for specs in that of the
         current directory of its user.
@@ -60,8 +77,9 @@ class Side:
             if path.endswith(SPEC_SUFFIX):
                 paths.append(path)
         for lock_file in self.locks.values():
-            if lock_file.lock.inputs.spec.catalogue_name is None:
+            if lock_file.lock.inputs.spec.has_path:
                 paths.append(lock_file.spec)
+        paths += self.sourced_paths.values()
         return list(dict.fromkeys(paths))
 
     def spec_name(self, path: str) -> str:
@@ -79,6 +97,13 @@ class Side:
             commit = self.tree.files[submodule].name
             return git.submodule_blob(Path(submodule), commit, path_inside)
         return self.tree.real_content(path)
+
+    def spec_path(self, lock_file: ReviewedLock) -> str:
+        """Return the path of the spec that a lock names, or its name if it has no path here."""
+        sourced = lock_file.lock.inputs.spec.sourced
+        if sourced in self.sourced_paths:
+            return self.sourced_paths[sourced]
+        return lock_file.spec
 
     def artifacts(self, lock_file: ReviewedLock) -> Mapping[str, Artifact]:
         """Return the artifacts of a lock by their paths.
@@ -101,7 +126,11 @@ class Side:
             current = recompile.current_spec(lock_file.lock, content, lock_file.spec)
         except GenError:
             return None
-        recorded_digest = lock_file.lock.inputs.spec.sha256
+        recorded = lock_file.lock.inputs.spec
+        recorded_digest = recorded.sha256
+        # The lock keeps the values of such a spec, and not its bytes.
+        if recorded.sourced and recorded.sourced not in self.sourced_paths:
+            return replace(current, sha256=recorded_digest)
         # Git for Windows converts the line ends at a checkout (git-config(1), core.autocrlf), so
         # that a lock may have the digest of either.
         unix_content = content.replace(b"\r\n", b"\n")
@@ -139,10 +168,13 @@ class Side:
             return []
 
     def _spec_of(self, lock_file: ReviewedLock) -> bytes | None:
-        name = lock_file.lock.inputs.spec.catalogue_name
-        if name is None:
-            return self.spec_content(lock_file.spec)
-        path = catalogue.shipped().get(name)
+        recorded = lock_file.lock.inputs.spec
+        if recorded.sourced and recorded.sourced not in self.sourced_paths:
+            # The source is that of a user: the repository has what the lock keeps of its spec.
+            return recompile.recorded_content(recorded)
+        if recorded.catalogue_name is None:
+            return self.spec_content(self.spec_path(lock_file))
+        path = catalogue.shipped().get(recorded.catalogue_name)
         return _shipped_content(path) if path else None
 
 
@@ -172,7 +204,12 @@ def side(tree: Tree, parsed: dict[tuple[str, str], ReviewedLock]) -> Side:
             faults += refusals(error, path, Path(path).stem)
         else:
             locks[path] = parsed[key]
-    return Side(tree, locks, tuple(faults))
+    try:
+        record = sources.parse(tree.real_content(SOURCES) or b"", SOURCES)
+    except GenError as error:
+        faults += refusals(error, SOURCES, "")
+        record = sources.Record()
+    return Side(tree, locks, tuple(faults), record=record)
 
 
 def _lock_file(path: str, content: bytes) -> ReviewedLock:
@@ -187,7 +224,7 @@ def _lock_file(path: str, content: bytes) -> ReviewedLock:
 def _refuse_outside(lock_file: ReviewedLock) -> None:
     """Refuse a spec that only some machines have: a reviewer could not read it."""
     recorded = lock_file.lock.inputs.spec
-    if recorded.catalogue_name is not None:
+    if not recorded.has_path:
         return
     recompile.refuse_absolute(recorded, lock_file.path)
     if _leaves_repository(lock_file.spec):
@@ -204,7 +241,7 @@ def has_only_moved(
     if base_lock.spec == head_lock.spec:
         return False
     for lock_file in (base_lock, head_lock):
-        if lock_file.lock.inputs.spec.catalogue_name is not None:
+        if not lock_file.lock.inputs.spec.has_path:
             return False
     # A copy has not moved: the next change of either would go unnoticed by users of the other.
     if head.spec_content(base_lock.spec) is not None:
@@ -252,25 +289,44 @@ def differing_specs(base: Side, head: Side, directory: str) -> tuple[list[str], 
     return base_paths, head_paths
 
 
-def changed_catalogue(base: Side, head: Side) -> list[Finding]:
-    """Return the changes of sites of the catalogue since the locks of the base recorded them.
+def changed_sources(base: Side, head: Side) -> list[Finding]:
+    """Return the changes of the sources, and the specs that are not what a source published."""
+    findings = list(source_changes(SOURCES, base.record.sources, head.record.sources))
+    for sourced, path in head.sourced_paths.items():
+        recorded = head.record.sources[sourced.source].specs[sourced.site]
+        content = head.tree.real_content(path)
+        if content is None or digest(content) != recorded.sha256:
+            findings.append(replaced_spec(path, sourced.source))
+    return findings
 
-    They differ from the day when another gen runs,
+
+def changes_outside(base: Side, head: Side) -> list[Finding]:
+    """Return the changes of sites outside the repository since the locks of the base recorded them.
+
+    They are in the catalogue, or in a source that only users have. They differ from the day when another gen runs,
     whether the files were generated again or not.
     """
     changes: list[Finding] = []
     for path, lock_file in head.locks.items():
         base_lock = base.locks.get(path)
         recorded = lock_file.lock.inputs.spec
-        if base_lock is None or recorded.catalogue_name is None:
+        if base_lock is None or recorded.has_path or recorded.sourced in head.sourced_paths:
             continue
         if base_lock.spec != lock_file.spec:
             continue  # another spec, which is a finding
         try:
             change = head.catalogue_change(lock_file, base_lock)
         except GenError as error:
-            changes.append(incomparable_catalogue(path, lock_file.lock.site, str(error)))
+            site = lock_file.lock.site
+            changes.append(incomparable_change(path, site, str(error), _place(recorded)))
             continue
         if change:
-            changes += catalogue_changes(path, *change)
+            changes += outside_changes(path, *change, _place(recorded))
     return changes
+
+
+def _place(recorded: RecordedSpec) -> str:
+    """Return where a spec is that is in no file of the repository."""
+    if recorded.sourced:
+        return f"the source {recorded.sourced.source}"
+    return "the catalogue of gen"

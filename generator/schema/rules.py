@@ -11,6 +11,7 @@ from generator.errors import Fault, near
 from generator.schema.auth import Certificate, CommandCertificateAuth
 from generator.schema.base import facts
 from generator.schema.hosts import HostKeys
+from generator.schema.names import RESERVED
 from generator.schema.site import SiteSpec
 from generator.schema.slurm import Request
 from generator.schema.text_types import seconds, walltime_seconds
@@ -45,6 +46,11 @@ def aliases(site: SiteSpec) -> Iterator[tuple[tuple[str, str], str]]:
 def _faults(site: SiteSpec) -> Iterator[Fault]:
     for rule in _RULES:
         yield from rule(site)
+
+
+def _name_is_free(site: SiteSpec) -> Iterator[Fault]:
+    if site.site in RESERVED:
+        yield Fault(("site",), f"{site.site} is a name that gen itself uses; choose another")
 
 
 def _aliases_are_unique(site: SiteSpec) -> Iterator[Fault]:
@@ -342,6 +348,7 @@ def _certificates_can_be_renewed(site: SiteSpec) -> Iterator[Fault]:
 
 # The order of the faults of one key: only the first is reported.
 _RULES: tuple[Callable[[SiteSpec], Iterator[Fault]], ...] = (
+    _name_is_free,
     _aliases_are_unique,
     _aliases_are_not_host_names,
     _sources_exist,

@@ -108,8 +108,8 @@ def _locations(comparison: Comparison, drift: Drift) -> list[tuple[Path, int]]:
     """
     recompilation = comparison.recompilation
     # A spec that ships with gen is not in the repository, so no annotation can point to it.
-    is_from_catalogue = comparison.lock.inputs.spec.catalogue_name is not None
-    if drift.keys and recompilation and not is_from_catalogue:
+    has_path = comparison.lock.inputs.spec.has_path
+    if drift.keys and recompilation and has_path:
         document = recompilation.document
         return [(recompilation.spec, document.at(key).line) for key in drift.keys]
     lock_file = comparison.lock_file

@@ -17,10 +17,12 @@ from generator.compiler.artifact import Artifact, Owner
 from generator.compiler.digests import digest
 from generator.errors import GenError
 from generator.files import conflict_line
+from generator.loading.sources import SourcedSpec
 from generator.schema.names import SLUG
 from generator.schema.project import Project
 
 _CATALOGUE = "catalogue:"
+_SOURCE = "source:"
 
 
 @dataclass(frozen=True)
@@ -28,16 +30,16 @@ class RecordedSpec:
     """The spec that a site was generated from."""
 
     path: str
-    """`catalogue:NAME`, or the path of the spec relative to the output directory."""
+    """`catalogue:NAME`, `source:SOURCE/NAME`, or a path relative to the output directory."""
     sha256: str
     """SHA-256 of the spec's bytes; `gen status` compares it with the spec of today."""
     key_digests: Mapping[str, str]
     """A digest of every value of the spec, by its key."""
     resolved: tuple[str, ...] | None = None
-    """The lines of the resolved spec as JSON, only of a site of the catalogue.
+    """The lines of the resolved spec as JSON, of a site of the catalogue or of a source.
 
-    No revision of the repository has the spec that an older gen shipped, and a review compares with
-    it. Lines, since the order of hosts has a meaning, and git merges lines.
+    No revision of the repository has the spec that an older gen shipped, or an older version of a
+    source, and a review compares with it. Lines, since the order of hosts has a meaning, and git merges lines.
     """
 
     @property
@@ -46,6 +48,19 @@ class RecordedSpec:
         if self.path.startswith(_CATALOGUE):
             return self.path.removeprefix(_CATALOGUE)
         return None
+
+    @property
+    def sourced(self) -> SourcedSpec | None:
+        """The site of a source, if the spec is from one."""
+        if not self.path.startswith(_SOURCE):
+            return None
+        source, _, site = self.path.removeprefix(_SOURCE).partition("/")
+        return SourcedSpec(source, site)
+
+    @property
+    def has_path(self) -> bool:
+        """Whether the spec is a file at a path of its own, and not known by its name."""
+        return has_path(self.path)
 
 
 @dataclass(frozen=True)
@@ -87,9 +102,9 @@ def catalogue_path(name: str) -> str:
     return f"{_CATALOGUE}{name}"
 
 
-def is_catalogue_path(path: str) -> bool:
-    """Return whether a recorded path is that of a spec of the catalogue."""
-    return path.startswith(_CATALOGUE)
+def has_path(recorded: str) -> bool:
+    """Return whether a lock records a spec by its path, and not by its name."""
+    return not recorded.startswith((_CATALOGUE, _SOURCE))
 
 
 def spec_lines(values: Mapping[str, Any]) -> tuple[str, ...]:
@@ -181,6 +196,9 @@ def _fault(lock: Lock, possible_paths: Callable[[str], list[PurePosixPath]]) -> 
     texts += [value for value in inputs.profile.values() if isinstance(value, str)]
     if not "".join(texts).isprintable():
         return "inputs: holds a character that cannot be printed"
+    sourced = inputs.spec.sourced
+    if sourced and not all(re.fullmatch(SLUG, name) for name in (sourced.source, sourced.site)):
+        return "inputs.spec.path: is not source:SOURCE/SITE"
     if inputs.project and not _is_project(inputs.project):
         return "inputs.project: is not a project below the output directory"
     possible = possible_paths(lock.site)

@@ -15,6 +15,7 @@ from generator.paths import (
     HEADER_WITHIN,
     LOCKS,
     OUTPUT_STATE,
+    SOURCES_LOCK,
     has_header,
     is_generated_path,
 )
@@ -174,7 +175,11 @@ def _locks(root: Path, directory: Path) -> list[LockFile]:
     if not within(state, root):
         # A link out of the root: listed, so that reading it is refused and a user hears of it.
         return [LockFile(directory, OUTPUT_STATE)]
-    return [LockFile(directory, OUTPUT_STATE / file.name) for file in state.glob(LOCKS.name)]
+    found = []
+    for file in state.glob(LOCKS.name):
+        if file.name != SOURCES_LOCK.name:
+            found.append(LockFile(directory, OUTPUT_STATE / file.name))
+    return found
 
 
 def strays(candidates: Iterable[Path], recorded: set[Path]) -> list[Path]:

@@ -16,8 +16,9 @@ from generator.compiler import compiled_templates, digests
 from generator.compiler.artifact import Artifact
 from generator.compiler.compile import compile_site
 from generator.errors import GenError
-from generator.loading import catalogue, inputs, model_errors, overrides, validate
+from generator.loading import catalogue, inputs, model_errors, overrides, sources, validate
 from generator.loading import yaml_document as document
+from generator.loading.sources import SourcedSpec
 from generator.loading.yaml_document import Node
 from generator.schema.profile import SiteProfile
 from generator.schema.site import SiteSpec
@@ -214,7 +215,7 @@ def current_spec(lock: Lock, spec: bytes, name: str) -> RecordedSpec:
         recorded,
         sha256=digests.digest(spec),
         key_digests=key_digests,
-        resolved=resolved if recorded.catalogue_name is not None else None,
+        resolved=None if recorded.has_path else resolved,
     )
 
 
@@ -223,20 +224,23 @@ def recorded_site(lock: Lock, name: str) -> SiteSpec | None:
     lines = lock.inputs.spec.resolved
     if not lines:
         return None
-    return validate.spec(document.parse("\n".join(lines).encode(), name), name)
+    return validate.spec(document.parse(recorded_content(lock.inputs.spec), name), name)
 
 
 def _recompilation(lock_file: LockFile, lock: Lock, within: Path) -> Recompilation | None:
-    path = _spec(lock_file, lock, within)
-    if path is None:
+    file = _spec(lock_file, lock, within)
+    if file is None:
         return None
-    content = inputs.file(path).content
+    path, content = file.path, file.content
     node, site, _, _ = _site(content, str(path), lock.inputs.overrides)
     # Another site's spec at this path would replace the files of this one.
     if site.site != lock.site:
         return None
     recorded_path = _recorded_path(lock_file, lock, path)
     spec = replace(current_spec(lock, content, str(path)), path=recorded_path)
+    # The lock keeps the values of a spec, and not the bytes of its file.
+    if path == lock_file.full_path:
+        spec = replace(spec, sha256=lock.inputs.spec.sha256)
     current = replace(
         lock.inputs, gen_version=__version__, templates_digest=compiled_templates.DIGEST, spec=spec
     )
@@ -245,11 +249,40 @@ def _recompilation(lock_file: LockFile, lock: Lock, within: Path) -> Recompilati
     return Recompilation(current, path, node, artifacts, site.status.words())
 
 
-def _spec(lock_file: LockFile, lock: Lock, within: Path) -> Path | None:
-    """Return the path of the spec, if it still exists."""
+def _spec(lock_file: LockFile, lock: Lock, within: Path) -> inputs.File | None:
+    """Return the spec, if it still exists."""
     recorded = lock.inputs.spec
+    if recorded.sourced:
+        return _sourced_spec(lock_file, recorded, recorded.sourced)
     if recorded.catalogue_name is not None:
-        return catalogue.shipped().get(recorded.catalogue_name)
+        path = catalogue.shipped().get(recorded.catalogue_name)
+    else:
+        path = _spec_path(lock_file, recorded, within)
+    return inputs.file(path) if path else None
+
+
+def _sourced_spec(lock_file: LockFile, recorded: RecordedSpec, sourced: SourcedSpec) -> inputs.File:
+    """Return the spec of a source: that in use here, else the one that the lock keeps.
+
+    A colleague or CI need not have added the source in order to check files.
+    """
+    in_use = sources.read(sourced)
+    if in_use:
+        return inputs.File(*in_use)
+    if not recorded.resolved:
+        raise GenError(
+            f"{lock_file.full_path}: is generated from {recorded.path}, and this source is not"
+            " added here; run gen source add with its address"
+        )
+    return inputs.File(lock_file.full_path, recorded_content(recorded))
+
+
+def recorded_content(recorded: RecordedSpec) -> bytes:
+    """Return the resolved spec that a lock keeps, as JSON."""
+    return "\n".join(recorded.resolved or ()).encode()
+
+
+def _spec_path(lock_file: LockFile, recorded: RecordedSpec, within: Path) -> Path | None:
     # normpath and not resolve: the path is shown to the user, who knows it without its links
     # resolved. `within` resolves them.
     refuse_absolute(recorded, str(lock_file.full_path))
@@ -280,7 +313,7 @@ def _moved_spec(recorded: RecordedSpec, within: Path) -> Path | None:
 def _recorded_path(lock_file: LockFile, lock: Lock, path: Path) -> str:
     """Return the path of a spec for the lock; the recorded one if it still leads there."""
     recorded = lock.inputs.spec
-    if recorded.catalogue_name is not None:
+    if not recorded.has_path:
         return recorded.path
     if os.path.normpath(lock_file.directory / recorded.path) == str(path):
         return recorded.path

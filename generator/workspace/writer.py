@@ -364,6 +364,12 @@ def remove(path: Path) -> None:
             path.rmdir()
 
 
+def remove_directory(directory: Path) -> None:
+    """Remove a directory of gen with everything in it."""
+    with os_errors_named(directory):
+        shutil.rmtree(directory)
+
+
 @contextmanager
 def locked(file: Path, seconds: float = _LOCK_SECONDS) -> Iterator[None]:
     """Let one process at a time into the block; wait `seconds` for another one to leave it.

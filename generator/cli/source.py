@@ -1,0 +1,339 @@
+"""`gen source`: add, update, list and remove published specs, and sign one's own."""
+
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from generator import codec, paths
+from generator.cli.output import agreed, data, on_terminal, say, width
+from generator.cli.table import table
+from generator.errors import GenError, near
+from generator.files import read_regular
+from generator.formatting import count, listed
+from generator.install import record
+from generator.install.plan import home_directory
+from generator.loading import catalogue, sources, validate, yaml_document
+from generator.loading.sources import AddedSource, SourcedSpec, SourceStore
+from generator.report.finding import Finding, Report
+from generator.report.format import Format
+from generator.report.rendered import rendered
+from generator.revisions.changes import SpecFile, overriding_changes, spec_changes
+from generator.schema.site import SiteSpec
+from generator.sources import adoption, offer, publish
+from generator.sources import origin as origins
+from generator.sources.offer import Offer
+from generator.ssh.keys import fingerprint
+from generator.workspace import writer
+
+
+@dataclass(frozen=True)
+class Trust:
+    """What the user says in advance about a new source."""
+
+    signer: str | None
+    """Fingerprint of the publisher's key."""
+    yes: bool
+
+
+def run_add(
+    origin: str, trust: Trust, bundle: Path | None, *, here: bool, as_json: bool, today: date
+) -> int:
+    """Add a source after the user agreed to its signer and its sites."""
+    origins.parse(origin)  # refuses a password, which must not be printed
+    store = _store(here=here)
+    say(f"Fetching {origin} …")
+    fetched = offer.fetched(origin, None, lambda _: None, today, bundle)
+    _refuse_known(store, fetched, origin)
+    signer = fingerprint(fetched.signer)
+    if trust.signer and trust.signer != signer:
+        raise GenError(f"{origin}: is signed by {signer}, and not by {trust.signer}")
+    say(f"\nSource   {fetched.name}, version {fetched.source.version}, from {origin}")
+    say(f"Signer   {signer}  ({fetched.signer.split()[0]})")
+    say(f"Expires  {fetched.source.expires}")
+    say(f"Sites    {', '.join(fetched.contents)}\n")
+    _show(_new_findings(fetched, today))
+    if not trust.signer:
+        say("\nCompare the signer with the fingerprint that the centre publishes elsewhere.")
+        if trust.yes or not on_terminal():
+            raise GenError(
+                f"a new source needs the fingerprint of its publisher: add --signer {signer}"
+                " after you have compared it"
+            )
+    if not trust.yes and not agreed(f"Use these specs of {fetched.name}?"):
+        say("Nothing was added.")
+        return 1
+    _take_into_use(store, fetched)
+    if as_json:
+        data(codec.report({"source": fetched.name, "sites": sorted(fetched.contents)}))
+        return 0
+    first = next(iter(fetched.contents))
+    say(f"Added {fetched.name}. Next: gen show {first}, or gen install {first}")
+    return 0
+
+
+def run_update(
+    name: str | None, bundle: Path | None, *, here: bool, yes: bool, as_json: bool, today: date
+) -> int:
+    """Fetch the sources again, and use their new versions after the user agreed to the changes."""
+    store = _store(here=here)
+    names = list(store.record.sources)
+    if name is not None:
+        _named(store, name)
+        names = [name]
+    if not names:
+        raise GenError("there is no source yet; add one with gen source add SOURCE")
+    updated: dict[str, int] = {}
+    for source_name in names:
+        if _update(store, source_name, bundle, yes=yes, today=today):
+            updated[source_name] = store_version(store, source_name)
+    if as_json:
+        data(codec.report({"updated": updated}))
+    return 0
+
+
+def store_version(store: SourceStore, name: str) -> int:
+    """Return the version of a source that is in use now."""
+    return SourceStore(store.directory).record.sources[name].version
+
+
+def _update(store: SourceStore, name: str, bundle: Path | None, *, yes: bool, today: date) -> bool:
+    """Update a source; return whether a new version is in use."""
+    recorded = store.record.sources[name]
+    say(f"{name}: fetching {recorded.origin} …")
+
+    def known(digest: str) -> bytes | None:
+        return adoption.known_content(store, name, digest)
+
+    fetched = offer.fetched(recorded.origin, recorded, known, today, bundle)
+    if fetched.name != name:
+        raise GenError(f"{recorded.origin}: is now the source {fetched.name}; remove {name} first")
+    if fetched.source == recorded:
+        say(f"{name}: version {recorded.version} is the newest")
+        return False
+    _refuse_taken_sites(store, fetched)
+    say(f"{name}: version {recorded.version} → {fetched.source.version}")
+    for line in _key_changes(recorded, fetched.source):
+        say(f"{name}: {line}")
+    _show(_changed_findings(store, fetched, today))
+    if not yes and not agreed(f"Use version {fetched.source.version} of {name}?"):
+        say("Nothing was changed.")
+        return False
+    changed = _changed_sites(recorded, fetched.source)
+    _take_into_use(store, fetched)
+    say(f"{name}: version {fetched.source.version} is in use")
+    if store.is_users:
+        _install_again(changed)
+    else:
+        say("Next: gen site --all, then commit .gen")
+    return True
+
+
+def run_list(*, as_json: bool, today: date) -> int:
+    """Print a line for each source."""
+    entries = [
+        (store, name, source)
+        for store in sources.stores()
+        for name, source in store.record.sources.items()
+    ]
+    if as_json:
+        listing = []
+        for store, name, source in entries:
+            listing.append(
+                {
+                    "name": name,
+                    "version": source.version,
+                    "expires": source.expires,
+                    "sites": sorted(source.specs),
+                    "origin": source.origin,
+                    "store": str(store.directory),
+                    "keys": [fingerprint(key) for key in source.keys],
+                }
+            )
+        data(codec.report({"sources": listing}))
+        return 0
+    rows = []
+    for store, name, source in entries:
+        expires = source.expires
+        if source.last_day < today:
+            expires += " (expired)"
+        kept = "you" if store.is_users else "this repository"
+        sites = listed(sorted(source.specs))
+        rows.append((name, str(source.version), expires, kept, sites, source.origin))
+    if not rows:
+        say("No source yet. Add one with: gen source add SOURCE")
+        return 0
+    data(table(("source", "version", "expires", "for", "sites", "from"), rows, width()))
+    return 0
+
+
+def run_remove(name: str, *, here: bool, yes: bool, as_json: bool) -> int:
+    """Remove a source."""
+    store = _store(here=here)
+    source = _named(store, name)
+    installed = _installed_sites(source.specs)
+    if installed:
+        say(f"Installed from {name}, and staying as they are: {', '.join(installed)}")
+    if not yes and not agreed(f"Remove {name} with {count(len(source.specs), 'spec')}?"):
+        say("Nothing was removed.")
+        return 1
+    with _locked(store):
+        adoption.remove(SourceStore(store.directory), name)
+    if as_json:
+        data(codec.report({"removed": name}))
+        return 0
+    say(f"Removed {name}.")
+    return 0
+
+
+def run_sign(signing: publish.Signing, *, as_json: bool, today: date) -> int:
+    """Write and sign the index of a directory of specs."""
+    index, signer = publish.sign(signing, today)
+    if as_json:
+        values = {"source": index.name, "version": index.version, "expires": index.expires}
+        data(codec.report({**values, "signer": fingerprint(signer), "specs": index.specs}))
+        return 0
+    number = count(len(index.specs), "spec")
+    say(f"Signed {index.name}, version {index.version}: {number}, until {index.expires}")
+    for name, spec in index.specs.items():
+        say(f"  {name}, version {spec.version}")
+    say(
+        f"Signer {fingerprint(signer)}: publish it on a page of its own, for your users to compare."
+    )
+    say(f"Next: put {signing.directory} on a web server or into git; then anybody can run:")
+    say("  gen source add https://…")
+    return 0
+
+
+def _store(*, here: bool) -> SourceStore:
+    """Return the store of this repository, or that of the user."""
+    if here:
+        return SourceStore(Path(paths.OUTPUT_STATE))
+    return SourceStore(home_directory() / paths.USER_SOURCES)
+
+
+def _named(store: SourceStore, name: str) -> AddedSource:
+    if name not in store.record.sources:
+        known = store.record.sources
+        where = "" if store.is_users else " here"
+        raise GenError(f"{name}: no such source{where}{near(name, known)}; run gen source list")
+    return store.record.sources[name]
+
+
+def _refuse_known(store: SourceStore, fetched: Offer, origin: str) -> None:
+    if fetched.name in store.record.sources:
+        known = store.record.sources[fetched.name].origin
+        raise GenError(
+            f"{origin}: is named {fetched.name}, as the source that you have from {known};"
+            f" run gen source update {fetched.name}, or remove that one first"
+        )
+    _refuse_taken_sites(store, fetched)
+
+
+def _refuse_taken_sites(store: SourceStore, fetched: Offer) -> None:
+    """Refuse a site that another source has: which one counts would depend on their order."""
+    for name, source in store.record.sources.items():
+        if name == fetched.name:
+            continue
+        taken = sorted({*source.specs} & {*fetched.contents})
+        if taken:
+            raise GenError(
+                f"{fetched.name}: has {listed(taken)}, which the source {name} has too;"
+                f" keep one of them: gen source remove {name}"
+            )
+
+
+def _new_findings(fetched: Offer, today: date) -> list[Finding]:
+    """Return what the users of new specs trust, or how they differ from those of the same name."""
+    findings: list[Finding] = []
+    shipped = catalogue.shipped()
+    for name, spec in _spec_files(fetched.contents, fetched.sites).items():
+        if name in shipped:
+            known = _spec_file(f"{name}.yaml", read_regular(shipped[name]))
+            changes = overriding_changes(known, spec)
+            findings += changes
+            if not changes:
+                say(f"{name}: says the same as the spec that ships with gen")
+        else:
+            findings += spec_changes({}, {name: spec}, today)
+    return findings
+
+
+def _changed_findings(store: SourceStore, fetched: Offer, today: date) -> list[Finding]:
+    base: dict[str, SpecFile] = {}
+    for name in store.record.sources[fetched.name].specs:
+        content = store.content(SourcedSpec(fetched.name, name))
+        base[name] = _spec_file(f"{name}.yaml", content)
+    return spec_changes(base, _spec_files(fetched.contents, fetched.sites), today)
+
+
+def _spec_files(
+    contents: Mapping[str, bytes], sites: Mapping[str, SiteSpec]
+) -> dict[str, SpecFile]:
+    spec_files = {}
+    for name, content in contents.items():
+        path = f"{name}.yaml"
+        spec_files[name] = SpecFile(path, yaml_document.parse(content, path), sites[name])
+    return spec_files
+
+
+def _spec_file(path: str, content: bytes) -> SpecFile:
+    document = yaml_document.parse(content, path)
+    return SpecFile(path, document, validate.spec(document, path))
+
+
+def _show(findings: Iterable[Finding]) -> None:
+    report = Report("review", 0, tuple(findings))
+    if report.findings:
+        say(rendered(report, Format.TEXT))
+    else:
+        say("No change in meaning.")
+
+
+def _key_changes(old: AddedSource, new: AddedSource) -> list[str]:
+    """Return a line for each key that may sign from now on, or no more."""
+    before, after = set(map(fingerprint, old.keys)), set(map(fingerprint, new.keys))
+    lines = [f"trust: {key} may sign from now on" for key in sorted(after - before)]
+    lines += [f"trust: {key} may not sign any more" for key in sorted(before - after)]
+    return lines
+
+
+def _changed_sites(old: AddedSource, new: AddedSource) -> list[str]:
+    changed = []
+    for name, spec in new.specs.items():
+        if name in old.specs and old.specs[name].sha256 != spec.sha256:
+            changed.append(name)
+    return changed
+
+
+def _installed_sites(names: Iterable[str]) -> list[str]:
+    installed = record.installed(home_directory())
+    return [name for name in names if name in installed]
+
+
+def _install_again(names: Iterable[str]) -> None:
+    """Install the installed ones of these sites again; the user has agreed to their changes."""
+    installed = _installed_sites(names)
+    if not installed:
+        return
+    from generator.cli.install import Consent, run
+    from generator.loading.inputs import Choice
+
+    say(f"\nInstalling again: {', '.join(installed)}")
+    choices = [Choice(name, None, None, {}, ()) for name in installed]
+    run(choices, None, Consent(yes=True, force=False), dry_run=False, as_json=False)
+
+
+def _take_into_use(store: SourceStore, fetched: Offer) -> None:
+    with _locked(store):
+        # Read again: another gen may have changed the record while the user read the changes.
+        now = SourceStore(store.directory)
+        if now.record.sources.get(fetched.name) != store.record.sources.get(fetched.name):
+            raise GenError(f"{fetched.name}: was changed by another gen meanwhile; try again")
+        adoption.take_into_use(now, fetched)
+
+
+def _locked(store: SourceStore) -> AbstractContextManager[None]:
+    """Let one gen at a time change a store."""
+    return writer.locked(store.directory / "sources.busy")

@@ -1,0 +1,212 @@
+"""The specs of the sources that a user added: `sources.lock`, and the directory `sources` beside it.
+
+One such pair is the user's own, below `~/.config/gen`; a repository may have another below `.gen`.
+The lock names the version of each source that is in use, and the digest of each of its specs. To
+replace the lock is the single step that changes a source: until then the files of a new version
+are not read, and afterwards those of the old one are not.
+"""
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+
+from generator import codec, files, paths
+from generator.errors import GenError, os_errors_named
+from generator.schema.names import SLUG
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class AddedSpec:
+    """A spec of a source."""
+
+    sha256: str
+    version: int
+
+
+@dataclass(frozen=True)
+class AddedSource:
+    """A source as it was added or last updated."""
+
+    origin: str
+    """Its address, or its directory."""
+    version: int
+    expires: str
+    """Last day of the index, as `YYYY-MM-DD`."""
+    keys: tuple[str, ...]
+    """Public keys (`TYPE BASE64`) that may sign the next version."""
+    revoked: tuple[str, ...]
+    """Fingerprints of keys that may not."""
+    specs: Mapping[str, AddedSpec]
+    """By the name of the site."""
+
+    @property
+    def last_day(self) -> date:
+        """Last day of the index."""
+        return date.fromisoformat(self.expires)
+
+
+@dataclass(frozen=True)
+class Record:
+    """The content of `sources.lock`."""
+
+    sources: Mapping[str, AddedSource] = field(default_factory=dict)
+
+    def sites(self) -> Iterator["SourcedSpec"]:
+        """Yield every site of every source."""
+        for name, source in self.sources.items():
+            for site in source.specs:
+                yield SourcedSpec(name, site)
+
+
+@dataclass(frozen=True)
+class SourcedSpec:
+    """A site of a source."""
+
+    source: str
+    site: str
+
+    def __str__(self) -> str:
+        return f"source:{self.source}/{self.site}"
+
+
+@dataclass(frozen=True)
+class SourceStore:
+    """A directory with `sources.lock` and `sources`."""
+
+    directory: Path
+
+    @property
+    def lock(self) -> Path:
+        """The path of the record."""
+        return self.directory / paths.SOURCES_LOCK
+
+    @property
+    def is_users(self) -> bool:
+        """Whether it is the user's own, and not that of a repository."""
+        return self.directory.is_absolute()
+
+    @cached_property
+    def record(self) -> Record:
+        """The sources; none if nothing was added."""
+        try:
+            content = files.read_regular(self.lock)
+        except (FileNotFoundError, NotADirectoryError):
+            return Record()
+        except OSError:
+            with os_errors_named(self.lock):
+                raise
+        if self.is_users:
+            files.refuse_others(self.lock)
+        return parse(content, str(self.lock))
+
+    def version_directory(self, name: str, version: int) -> Path:
+        """Return the directory with the specs of a version of a source."""
+        return self.directory / paths.SOURCES / name / str(version)
+
+    def path(self, sourced: SourcedSpec) -> Path:
+        """Return the path of a spec; the record must have it."""
+        source = self.record.sources[sourced.source]
+        return self.version_directory(sourced.source, source.version) / f"{sourced.site}.yaml"
+
+    def content(self, sourced: SourcedSpec) -> bytes:
+        """Return the content of a spec; refuse one that is not what was added."""
+        path = self.path(sourced)
+        with os_errors_named(path):
+            content = files.read_regular(path)
+        recorded = self.record.sources[sourced.source].specs[sourced.site]
+        if sha256(content).hexdigest() != recorded.sha256:
+            raise GenError(
+                f"{path}: is not the spec that the source {sourced.source} published; to fetch it"
+                f" again: gen source remove {sourced.source} && gen source add"
+                f" {shlex.quote(self.record.sources[sourced.source].origin)}"
+            )
+        return content
+
+
+def stores() -> list[SourceStore]:
+    """Return the store of the current directory's repository, and that of the user."""
+    found = [SourceStore(Path(paths.OUTPUT_STATE))]
+    with suppress(RuntimeError):  # HOME is unset, and the user has no entry in passwd
+        found.append(SourceStore(Path.home() / paths.USER_SOURCES))
+    return found
+
+
+def sites() -> dict[str, Path]:
+    """Return the spec of every site of every source, by name; the repository's come first."""
+    by_name: dict[str, Path] = {}
+    for store in stores():
+        for sourced in store.record.sites():
+            by_name.setdefault(sourced.site, store.path(sourced))
+    return by_name
+
+
+def read(sourced: SourcedSpec) -> tuple[Path, bytes] | None:
+    """Return the path and the content of a spec in use, ``None`` if its source was not added."""
+    for store in stores():
+        if sourced in store.record.sites():
+            return store.path(sourced), store.content(sourced)
+    return None
+
+
+def by_path() -> dict[Path, str]:
+    """Return the name of the source of each spec that `sites` returns."""
+    names: dict[Path, str] = {}
+    for store in stores():
+        for sourced in store.record.sites():
+            names[store.path(sourced)] = sourced.source
+    return names
+
+
+def at(path: Path) -> tuple[SourceStore, SourcedSpec] | None:
+    """Return the source that a path of a spec belongs to, if it belongs to one."""
+    real_path = path.resolve()
+    for store in stores():
+        for sourced in store.record.sites():
+            if sourced.site == path.stem and store.path(sourced).resolve() == real_path:
+                return store, sourced
+    return None
+
+
+def parse(content: bytes, name: str) -> Record:
+    """Return the record in a file, without sources if it is empty.
+
+    Values that gen never writes are refused: that of a repository comes from anybody.
+    """
+    if not content:
+        return Record()
+    conflict = files.conflict_line(content)
+    if conflict:
+        raise GenError(f"{name}:{conflict}: has a merge conflict; keep one side of it")
+    record = codec.load(Record, content, name, f"restore it with git checkout {shlex.quote(name)}")
+    for source_name, source in record.sources.items():
+        fault = _fault(source_name, source)
+        if fault:
+            raise GenError(f"{name}: sources.{source_name[:100]!a}: {fault}")
+    return record
+
+
+def _fault(name: str, source: AddedSource) -> str | None:
+    if not re.fullmatch(SLUG, name):
+        return "is not the name of a source"
+    # Reports print these values.
+    if not "".join([source.origin, source.expires, *source.keys, *source.revoked]).isprintable():
+        return "holds a character that cannot be printed"
+    if source.version < 1:
+        return "version: is less than 1"
+    try:
+        date.fromisoformat(source.expires)
+    except ValueError:
+        return "expires: is not a date"
+    for site, spec in source.specs.items():
+        # Both become parts of a path.
+        if not re.fullmatch(SLUG, site) or not _DIGEST.fullmatch(spec.sha256):
+            return f"specs: {site[:100]!a} has no valid name or digest"
+    return None

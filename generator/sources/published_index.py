@@ -1,0 +1,117 @@
+"""The index of a directory of specs that is published: what is signed.
+
+Everything in it comes from a stranger until the signature is checked, and from the publisher then.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+
+from generator import codec
+from generator.errors import GenError
+from generator.formatting import printable
+from generator.schema.names import SLUG
+from generator.ssh.keys import fingerprint
+
+FILE = "gen-source.json"
+SIGNATURE_FILE = f"{FILE}.sig"
+MOST_SPECS = 500
+_FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+# Many kilobytes would be a way to hide something; a file of this size holds 500 specs.
+LARGEST = 256 * 1024
+
+
+@dataclass(frozen=True)
+class PublishedSpec:
+    """A spec of the index."""
+
+    sha256: str
+    version: int
+    """Grows with each change of the spec."""
+
+
+@dataclass(frozen=True)
+class Handover:
+    """The signature of a trusted key over a new key, which is trusted from then on."""
+
+    key: str
+    """The new public key: `TYPE BASE64`."""
+    signature: str
+    """Of a key that was trusted before, over `statement`."""
+
+
+@dataclass(frozen=True)
+class PublishedIndex:
+    """What a source publishes at one time."""
+
+    name: str
+    """Name of the source."""
+    version: int
+    """Grows with each signing. An older index than the one in use is refused."""
+    expires: str
+    """The last day (`YYYY-MM-DD`): without an end, an attacker could replay it for ever."""
+    specs: Mapping[str, PublishedSpec]
+    """By the name of the site. Its file is `SITE.yaml` beside the index."""
+    handovers: tuple[Handover, ...] = ()
+    """In the order of time."""
+    revoked: tuple[str, ...] = field(default=())
+    """Fingerprints of keys that may sign no more."""
+
+    @property
+    def last_day(self) -> date:
+        """The last day on which the index is accepted."""
+        return date.fromisoformat(self.expires)
+
+
+def parse(content: bytes, name: str) -> PublishedIndex:
+    """Return the index in a file; refuse one with a value that `gen source sign` never writes."""
+    if len(content) > LARGEST:
+        raise GenError(f"{name}: is larger than {LARGEST // 1024} KiB")
+    index = codec.load(PublishedIndex, content, name)
+    fault = _fault(index)
+    if fault:
+        raise GenError(f"{name}: {printable(fault, 200)}")
+    return index
+
+
+def spec_file(site: str) -> str:
+    """Return the name of a site's file beside the index."""
+    return f"{site}.yaml"
+
+
+def statement(source: str, key: str) -> bytes:
+    """Return what a trusted key signs to hand over to a new key."""
+    # With the name of the source: a key may sign for several, and a handover is for one.
+    return f"source {source}\nkey {key}\n".encode()
+
+
+def _fault(index: PublishedIndex) -> str | None:
+    if not re.fullmatch(SLUG, index.name):
+        return "name: is not lowercase letters, digits and single hyphens"
+    if index.version < 1:
+        return "version: is less than 1"
+    try:
+        date.fromisoformat(index.expires)
+    except ValueError:
+        return "expires: is not a date, as in 2027-01-31"
+    if not index.specs:
+        return "specs: has no spec"
+    if len(index.specs) > MOST_SPECS:
+        return f"specs: has {len(index.specs)} specs; {MOST_SPECS} are the most"
+    for site, spec in index.specs.items():
+        # The name becomes a file name: it must lead nowhere else.
+        if not re.fullmatch(SLUG, site):
+            return f"specs: {site!a} is not the name of a site"
+        if spec.version < 1 or not _DIGEST.fullmatch(spec.sha256):
+            return f"specs.{site}: has no valid version or digest"
+    for handover in index.handovers:
+        try:
+            fingerprint(handover.key)
+        except ValueError as error:
+            return f"handovers: {error}"
+    for value in index.revoked:
+        if not _FINGERPRINT.fullmatch(value):
+            return f"revoked: {value!a} is not a fingerprint"
+    return None

@@ -1,0 +1,128 @@
+"""A centre that publishes specs: its keys, its web server over TLS, and its git server."""
+
+import http.server
+import os
+import ssl
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from identity_provider import certificate, root_certificate
+
+Answer = Callable[["PublisherHandler"], None]
+
+
+def key(directory: Path, name: str) -> Path:
+    """Make a key pair without a passphrase, and return the private key."""
+    path = directory / name
+    command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(path)]
+    subprocess.run(command, check=True)
+    return path
+
+
+def fingerprint(private_key: Path) -> str:
+    """Return the fingerprint of a key as ssh-keygen prints it."""
+    command = ["ssh-keygen", "-l", "-f", f"{private_key}.pub"]
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return output.split()[1]
+
+
+@dataclass
+class WebServer:
+    """Serves a directory over TLS, and git repositories in it by git's own program."""
+
+    url: str
+    bundle: Path
+    """The CA that its certificate is from."""
+    answers: dict[str, Answer] = field(default_factory=dict)
+    """Other answers than the file, by the name of the file."""
+    answers_at: dict[str, Answer] = field(default_factory=dict)
+    """The same, by the whole path."""
+    requests: list[str] = field(default_factory=list)
+
+
+class PublisherHandler(http.server.SimpleHTTPRequestHandler):
+    """Answers one connection."""
+
+    def __init__(self, *arguments: object, web: WebServer, directory: str) -> None:
+        self.web = web
+        super().__init__(*arguments, directory=directory)  # type: ignore[arg-type]
+
+    def handle(self) -> None:
+        # gen hangs up in the middle of an answer that is too long.
+        with suppress(OSError):
+            super().handle()
+
+    def do_GET(self) -> None:
+        self.web.requests.append(self.path)
+        name = self.path.rpartition("/")[2]
+        answer = self.web.answers_at.get(self.path) or self.web.answers.get(name)
+        if answer:
+            answer(self)
+        elif ".git/" in self.path:
+            self._git()
+        else:
+            super().do_GET()
+
+    def do_POST(self) -> None:
+        self.web.requests.append(self.path)
+        self._git()
+
+    def _git(self) -> None:
+        """Answer by git's own server program, as a web server does (git-http-backend(1))."""
+        path, _, query = self.path.partition("?")
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        environment = {
+            **os.environ,
+            "GIT_PROJECT_ROOT": str(self.directory),
+            "GIT_HTTP_EXPORT_ALL": "1",
+            "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
+            "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
+            "REQUEST_METHOD": self.command,
+            "PATH_INFO": path,
+            "QUERY_STRING": query,
+            "CONTENT_TYPE": self.headers.get("Content-Type", ""),
+        }
+        command = ["git", "-c", "safe.directory=*", "http-backend"]
+        done = subprocess.run(
+            command, input=body, env=environment, capture_output=True, check=False
+        )
+        head, _, content = done.stdout.partition(b"\r\n\r\n")
+        self.send_response(200)
+        for line in head.decode().splitlines():
+            name, _, value = line.partition(": ")
+            self.send_header(name, value)
+        # Without it, the end of the connection would be the end of the answer, and GnuTLS takes
+        # that for an attack.
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Print nothing: the test reads the output of gen."""
+
+
+@contextmanager
+def serving(directory: Path, tls: Path) -> Iterator[WebServer]:
+    """Serve a directory on the loopback; `tls` gets the CA and the certificate."""
+    root = root_certificate(tls, "web-root")
+    leaf = certificate(tls, "web", root)
+    web = WebServer("", root)
+    handler = partial(PublisherHandler, web=web, directory=str(directory))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(leaf, leaf.with_suffix(".key"))
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    web.url = f"https://localhost:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield web
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -1,0 +1,228 @@
+"""Published specs over a real web server and a real git server, both with TLS on the loopback."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import publisher
+import pytest
+from history import git
+from publisher import WebServer
+from running import Gen
+
+from generator import resources
+from generator.sources.published_index import FILE, SIGNATURE_FILE
+
+pytestmark = pytest.mark.system
+
+# The calls by which files get or lose a name: at each of them a power cut may happen.
+NAMING_CALLS = ("mkdir", "rename", "unlink", "unlinkat", "rmdir")
+
+
+class WebCentre:
+    """A centre that serves its specs by https and by git."""
+
+    def __init__(self, gen: Gen, directory: Path, web: WebServer, key: Path) -> None:
+        self.gen = gen
+        self.repository = directory
+        self.specs = directory / "specs"
+        self.web = web
+        self.key = key
+        self.specs.mkdir(parents=True)
+        text = (resources.CATALOGUE / "mila.yaml").read_text()
+        text = text.replace("site: mila\n", "site: ours\n", 1)
+        (self.specs / "ours.yaml").write_text(text)
+        self.publish("--name", "asc")
+
+    def publish(self, *options: str) -> None:
+        """Sign the specs."""
+        result = self.gen("source", "sign", str(self.specs), "--key", str(self.key), *options)
+        assert result.status == 0, result.err
+
+    def change_port(self, old: int, new: int) -> None:
+        """Change the spec, and publish it."""
+        path = self.specs / "ours.yaml"
+        path.write_text(path.read_text().replace(f"port: {old}", f"port: {new}"))
+        self.publish()
+
+    def command(self, origin: str) -> list[str]:
+        """Return the arguments that add a source."""
+        signer = publisher.fingerprint(self.key)
+        bundle = str(self.web.bundle)
+        return ["source", "add", origin, "--signer", signer, "--yes", "--ca-bundle", bundle]
+
+    def update(self) -> list[str]:
+        """Return the arguments that update the source."""
+        return ["source", "update", "asc", "--yes", "--ca-bundle", str(self.web.bundle)]
+
+
+@pytest.fixture
+def centre(need: Callable[..., None], gen: Gen, tmp_path: Path) -> Iterator[WebCentre]:
+    need("step", "git", "ssh-keygen")
+    tls = tmp_path / "tls"
+    tls.mkdir()
+    served = tmp_path / "served"
+    with publisher.serving(served, tls) as web:
+        yield WebCentre(gen, served, web, publisher.key(tmp_path, "centre"))
+
+
+def port(gen: Gen) -> str:
+    """Return the port of the site as gen knows it."""
+    out = gen("show", "ours").out
+    return next(line.split()[2] for line in out.splitlines() if line.startswith("mila "))
+
+
+def test_a_source_is_added_and_updated_from_a_web_server(gen: Gen, centre: WebCentre) -> None:
+    result = gen(*centre.command(f"{centre.web.url}/specs"))
+    assert result.status == 0, result.err
+    assert port(gen) == "2222"
+    centre.change_port(2222, 2022)
+    centre.web.requests.clear()
+    assert gen(*centre.update()).status == 0
+    assert port(gen) == "2022"
+    assert centre.web.requests == [
+        f"/specs/{FILE}",
+        f"/specs/{SIGNATURE_FILE}",
+        "/specs/ours.yaml",
+    ]
+
+
+def test_a_source_is_added_and_updated_from_a_git_server(gen: Gen, centre: WebCentre) -> None:
+    work = centre.repository
+    git("init", "--quiet", "--initial-branch=main", ".", directory=work)
+    git("add", ".", directory=work)
+    git("commit", "--quiet", "--message=first", directory=work)
+    bare = work / "specs.git"
+    git("clone", "--quiet", "--bare", ".", str(bare), directory=work)
+    origin = f"git+{centre.web.url}/specs.git@main#subdirectory=specs"
+    result = gen(*centre.command(origin))
+    assert result.status == 0, result.err
+    centre.change_port(2222, 2022)
+    git("commit", "--quiet", "--all", "--message=second", directory=work)
+    git("push", "--quiet", str(bare), "main", directory=work)
+    assert gen(*centre.update()).status == 0
+    assert port(gen) == "2022"
+
+
+def test_a_revision_that_the_git_server_lacks_is_one_line(gen: Gen, centre: WebCentre) -> None:
+    git(
+        "init",
+        "--quiet",
+        "--bare",
+        "--initial-branch=main",
+        "specs.git",
+        directory=centre.repository,
+    )
+    result = gen(*centre.command(f"git+{centre.web.url}/specs.git@v9"))
+    assert (result.status, result.err.splitlines()[1:]) == (
+        2,
+        ["git: fatal: couldn't find remote ref v9"],
+    )
+
+
+def redirect_to(address: str) -> publisher.Answer:
+    def answer(handler: publisher.PublisherHandler) -> None:
+        handler.send_response(302)
+        handler.send_header("Location", address)
+        handler.end_headers()
+
+    return answer
+
+
+def endless(handler: publisher.PublisherHandler) -> None:
+    """Send a gigabyte, unless the reader goes away."""
+    handler.send_response(200)
+    handler.end_headers()
+    for _ in range(1024):
+        handler.wfile.write(b" " * 1024 * 1024)
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "words"),
+    [
+        pytest.param(FILE, endless, "the answer is larger than 256 KiB", id="endless index"),
+        pytest.param(SIGNATURE_FILE, endless, "larger than 16 KiB", id="endless signature"),
+        pytest.param("ours.yaml", endless, "larger than 128 KiB", id="endless spec"),
+        pytest.param(
+            FILE,
+            redirect_to("http://localhost:1/x"),
+            "redirects to http://localhost:1/x, which is not https",
+            id="redirect to http",
+        ),
+        pytest.param(
+            FILE,
+            redirect_to("file:///etc/passwd"),
+            "redirects to file:///etc/passwd, which is not https",
+            id="redirect to a file",
+        ),
+        pytest.param(FILE, redirect_to(FILE), "redirects more than 5 times", id="circle"),
+        pytest.param("ours.yaml", redirect_to(FILE), "is not the file", id="another file"),
+    ],
+)
+def test_a_hostile_server_changes_nothing(
+    gen: Gen, home: Path, centre: WebCentre, name: str, answer: publisher.Answer, words: str
+) -> None:
+    centre.web.answers[name] = answer
+    result = gen(*centre.command(f"{centre.web.url}/specs"))
+    assert result.status == 2
+    assert words in result.err
+    assert not (home / ".config/gen/sources.lock").exists()
+
+
+def test_a_redirect_to_https_is_followed(gen: Gen, centre: WebCentre) -> None:
+    (centre.repository / "moved").mkdir()
+    for path in centre.specs.iterdir():
+        shutil.copy(path, centre.repository / "moved")
+        centre.web.answers_at[f"/specs/{path.name}"] = redirect_to(f"/moved/{path.name}")
+    result = gen(*centre.command(f"{centre.web.url}/specs"))
+    assert result.status == 0, result.err
+
+
+def test_a_server_whose_certificate_is_not_trusted_is_refused(gen: Gen, centre: WebCentre) -> None:
+    command = centre.command(f"{centre.web.url}/specs")
+    command = command[: command.index("--ca-bundle")]
+    result = gen(*command)
+    assert result.status == 2
+    assert "its TLS certificate is not trusted" in result.err
+
+
+def killed(home: Path, arguments: list[str], call: str, number: int) -> bool:
+    """Run gen, and kill it just before a system call; return whether it came so far."""
+    inject = f"--inject={call}:signal=KILL:when={number}"
+    command = ["strace", "--follow-forks", "--output=/dev/null", f"--trace={call}", inject]
+    environment = {**os.environ, "HOME": str(home)}
+    program = [sys.executable, "-m", "generator", *arguments]
+    done = subprocess.run([*command, *program], env=environment, capture_output=True, check=False)
+    return done.returncode != 0
+
+
+def test_a_kill_at_any_step_leaves_the_old_version_or_the_new_one(
+    need: Callable[..., None],
+    gen: Gen,
+    home: Path,
+    centre: WebCentre,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    need("strace")
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    assert gen(*centre.command(f"{centre.web.url}/specs")).status == 0
+    old, new = 2222, 2022
+    seen = set()
+    for call in NAMING_CALLS:
+        number = 1
+        centre.change_port(old, new)
+        while killed(home, centre.update(), call, number):
+            current = port(gen)
+            seen.add(current == str(new))
+            assert current in (str(old), str(new))
+            number += 1
+            if current == str(new):  # the next kill needs a version to update to
+                old, new = new, old
+                centre.change_port(old, new)
+        old, new = new, old
+        versions = list((home / ".config/gen/sources/asc").iterdir())
+        assert len(versions) == 1, (call, versions)
+    assert seen == {False, True}, "no kill came before and after the step that counts"
