@@ -10,6 +10,7 @@ from dataclasses import replace
 from generator.cli.output import say
 from generator.compiler.result import Compilation
 from generator.loading import inputs
+from generator.schema.project import Project
 from generator.workspace import lock
 
 WITHOUT_SLURM = "gen leaves out SLURM_* variables and the Dagster project, which need Slurm"
@@ -61,20 +62,27 @@ def with_recorded(
 
 
 def recorded_lines(
-    typed: inputs.Inputs, compilation: Compilation, recorded: lock.RecordedInputs, command: str
+    typed: inputs.Inputs,
+    compilation: Compilation,
+    recorded: lock.RecordedInputs,
+    command: str,
+    project: Project | None = None,
 ) -> list[str]:
     """Return the lines about values of the last run: those that stay, and those that change.
 
-    `typed` are the inputs as the user gave them, `command` the command that was run.
+    `typed` are the inputs as the user gave them, `command` the command that was run. `project` is
+    the Dagster project of the last run, if this one keeps it.
     """
     from generator.workspace.recorded_inputs import input_changes, kept_inputs
 
     lines: list[str] = []
-    kept = list(kept_inputs(typed, compilation, recorded))
+    kept = [str(value) for value in kept_inputs(typed, compilation, recorded)]
+    if project:
+        kept.append(f"Dagster project: {project.folder} (--no-project leaves it alone)")
     if kept:
         forget = f"{command} {compilation.site} --unset KEY"
         lines.append(f"Kept from the last run (to forget a value: {forget}):")
-        lines += [f"  {value}" for value in kept]
+        lines += [f"  {line}" for line in kept]
     changes = list(input_changes(compilation, recorded))
     if changes:
         lines.append("Changed since the last run:")

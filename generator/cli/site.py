@@ -33,6 +33,8 @@ class _Generation:
     previous: lock.Lock | None
     compilation: Compilation
     changes: list[Change]
+    kept_project: Project | None
+    """The Dagster project that the lock of the last run alone has chosen."""
 
     @property
     def name(self) -> str:
@@ -127,7 +129,12 @@ def _generation(
     artifact_paths = {artifact.path for artifact in compilation.artifacts}
     actual = reader.actual(out, {*artifact_paths, *written})
     changes = plan(list(compilation.artifacts), actual, written)
-    return _Generation(choice, typed, chosen, previous, compilation, changes)
+    kept_project = None
+    if project_choice is True and project and project.same(previous_project):
+        # Without the lock, gen would choose this one.
+        is_usual = project.folder == PurePosixPath(paths.project_name(site))
+        kept_project = None if is_usual else project
+    return _Generation(choice, typed, chosen, previous, compilation, changes, kept_project)
 
 
 def _is_shared(project: Project | None, site: str) -> bool:
@@ -161,7 +168,7 @@ def _print_recorded(generation: _Generation) -> None:
         return
     recorded = generation.previous.inputs
     lines = next_steps.recorded_lines(
-        generation.typed, generation.compilation, recorded, "gen site"
+        generation.typed, generation.compilation, recorded, "gen site", generation.kept_project
     )
     if lines:
         say("\n".join(["", *lines]))

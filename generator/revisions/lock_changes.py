@@ -191,6 +191,8 @@ def _rows(lock_file: ReviewedLock) -> tuple[tuple[Weight, str, Sequence[str]], .
         (Weight.TRUST, "overrides of the spec (--set)", inputs.overrides),
         (Weight.TRUST, "acceptance of weak sources", _acceptance(inputs)),
         (Weight.TRUST, "user values", _user_values(inputs)),
+        # A value of an option wins over the profile of whoever runs gen site next.
+        (Weight.TRUST, "values that win over a profile", inputs.options or ()),
         (Weight.TRUST, "Dagster project", _project(inputs)),
         # Its effect on the files is reported with them.
         (Weight.ACCESS, "version of gen", [inputs.gen_version]),

@@ -107,7 +107,9 @@ def kept_inputs(
     values, changes = profile_values(typed, compilation.site)
     in_profile = _texts(values, changes)
     now = _texts(compilation.profile, compilation.changes)
-    for key, value in _texts(recorded.profile, recorded.overrides).items():
+    recorded_texts = _texts(recorded.profile, recorded.overrides)
+    for key in sorted(recorded_texts, key=_is_of_the_user):
+        value = recorded_texts[key]
         is_kept = now.get(key) == value and in_profile.get(key) != value
         if is_kept and key not in typed.option_keys:
             yield KeptInput(key, value, in_profile.get(key))
@@ -120,6 +122,15 @@ def input_changes(compilation: Compilation, recorded: RecordedInputs) -> Iterato
     for key in sorted({*before, *after}):
         if before.get(key) != after.get(key):
             yield InputChange(key, before.get(key), after.get(key))
+
+
+def _is_of_the_user(key: str) -> bool:
+    """Return whether a value says only who the user is.
+
+    The others decide about hosts, pins, keys and programs. A lock may come from a checkout, so
+    these are printed first.
+    """
+    return key in ("user", "email", "account", "allocation", "client_id", "home", "multiplexing")
 
 
 def _recorded_value(recorded: RecordedInputs, key: str) -> str | bool | None:

@@ -229,3 +229,27 @@ def test_a_dry_run_prints_the_kept_values_too(gen: Gen, home: Path) -> None:
     result = gen("site", "mila", "--dry-run")
     assert result.out == ""
     assert values(result.err) == ["Kept from the last run", "user: hpc1"]
+
+
+def test_what_a_lock_decides_about_machines_and_keys_is_printed_first(gen: Gen, home: Path) -> None:
+    gen(*SITE)
+    Path("mila-pipelines").rename("pipelines")
+    options = ("--user", "hpc1", "--email", "ada@example.org", "--identity-file", "~/.ssh/shared")
+    changes = ("--set", "hosts.mila.port=22", "--set", "slurm.partition=main")
+    gen(*SITE, *options, *changes, "--project", "pipelines", "--force")
+    again = gen(*SITE)
+    assert again.status == 0, again.err
+    assert values(again.err) == [
+        "Kept from the last run",
+        "identity_file: ~/.ssh/shared",
+        "hosts.mila.port: 22",
+        'slurm.partition: "main"',
+        "email: ada@example.org",
+        "user: hpc1",
+        "Dagster project: pipelines (--no-project leaves it alone)",
+    ]
+
+
+def test_the_usual_project_of_a_lock_is_not_printed(gen: Gen, home: Path) -> None:
+    gen(*SITE, "--user", "hpc1")
+    assert values(gen(*SITE).err) == ["Kept from the last run", "user: hpc1"]

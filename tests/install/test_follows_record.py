@@ -236,3 +236,22 @@ def test_purge_keeps_a_key_that_existed_before_an_update_named_it(gen: Gen, home
     result = gen("uninstall", "ours", "--purge", "--yes")
     assert "~/.ssh/id_work stays: it existed before the site was installed" in result.err
     assert names_in(home / ".ssh", "id_*") == ["id_first", "id_work"]
+
+
+def test_no_lock_of_a_checkout_adds_a_value_to_an_installation(gen: Gen, home: Path) -> None:
+    original = spec(Path())
+    options = ("--user", "eve", "--identity-file", "~/.ssh/shared", "--accept-unverified")
+    changes = ("--set", "hosts.ours.host=evil.example")
+    # As a pull request could have it: `gen site` takes these from the lock, and prints them.
+    assert gen("site", str(original), *options, *changes, "--no-project").status == 0
+    again = gen("site", str(original), "--no-project")
+    assert '  hosts.ours.host: "evil.example"\n' in again.err
+    assert gen("install", str(original), "--yes", "--user", "ada").status == 0
+    for name, (kind, _, content) in tree(home).items():
+        if kind == "file":
+            assert isinstance(content, bytes)
+            for value in (b"evil.example", b"eve", b"shared", b"accept_unverified"):
+                assert value not in content, name
+    conf = (home / ".ssh/gen.d/ours.conf").read_text()
+    assert "HostName ours.example.org\n" in conf
+    assert "User ada\n" in conf

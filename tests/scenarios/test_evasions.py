@@ -171,6 +171,10 @@ EVASIONS = {
         ),
         "user values changed",
     ),
+    "value of a lock that wins over the profile of the next user": Evasion(
+        ('sed -i \'s/"options": \\[/&"identity_file", /\' .gen/aster.lock',),
+        "values that win over a profile changed",
+    ),
     "catalogue site instead of the reviewed spec": Evasion(
         (
             "cp site_specs/aster.yaml site_specs/mila.yaml; sed -i 's/^site: .*/site: mila/' site_specs/mila.yaml",
