@@ -125,8 +125,15 @@ def _lines(item: RenewalStatus) -> list[str]:
         lines.append(f"  last renewal  {item.last_result} at {clock(item.last_run)}")
     if item.message:
         lines.append(f"                {printable(item.message)}")
-    if item.app_password_expires:
-        lines.append(f"  app password  expires at {clock(item.app_password_expires)}")
+    if item.rotation_failure:
+        lines.append(f"  rotation      failed: {printable(item.rotation_failure)}")
+    for label, expires in (
+        ("app password", item.app_password_expires),
+        ("api token   ", item.api_token_expires),
+    ):
+        if expires:
+            verb = "expires" if expires > now() else "expired"
+            lines.append(f"  {label}  {verb} at {clock(expires)}")
     if item.timer:
         lines.append(f"  timer         {_timer(item.timer, item.site)}")
     if item.timer and item.timer.kind == "systemd" and item.linger is not None:

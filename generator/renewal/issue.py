@@ -166,7 +166,6 @@ def _names(principals: Sequence[str]) -> str:
 def _token(run: Run, secrets: HeldSecrets) -> Secret:
     """Return a token for the CA; an API token can replace an expired app password first."""
     settings = run.settings
-    can_rotate = not run.options.on_connect and secrets.api_token
     with connected(run.options.bundle, run.deadline) as http:
         if secrets.app_password:
             try:
@@ -174,15 +173,12 @@ def _token(run: Run, secrets: HeldSecrets) -> Secret:
             except oidc.RefusedError as error:
                 if not settings.credentials_file:
                     raise
-                if not can_rotate:
+                if not secrets.api_token:
                     raise GenError(
                         f"{error} and store it in {home(settings.credentials_file)}"
                     ) from None
-        if run.options.on_connect or not secrets.api_token:
-            raise GenError(
-                f"{settings.site}: there is no app password yet; "
-                f"create one with: gen refresh {settings.site}"
-            )
+        if not secrets.api_token:
+            raise GenError(f"{settings.site}: has neither an app password nor an API token")
         # If the CA is down, a new app password would not help, and a rotation would be wasted.
         authority(run).health()
         app_password = rotation(run, http).run(secrets.api_token, now()).app_password.secret

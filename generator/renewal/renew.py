@@ -62,7 +62,8 @@ def refresh(
         secrets = run.secrets()
         _write_due(run, before, secrets)
         if not _needs_work(run, before, state, secrets):
-            if state.result == "failed" and not options.on_connect:
+            is_failed = state.result == "failed" or bool(state.rotation_failure)
+            if is_failed and not options.on_connect:
                 _forget_failure(run)
             return RefreshResult(False, False, before, _warnings(run, secrets))
         if run.is_unattended(secrets):
@@ -123,7 +124,9 @@ def _renew_and_rotate(run: Run, before: Certificate | None, state: State) -> Ref
         renewed, notes = issue.certificate(run, secrets, current)
     _write_due(run, renewed or current, secrets)
     # The renewal comes first: it must not wait for a provider whose API fails.
-    _rotate(run, state)
+    failure = _try_to_rotate(run, state)
+    if failure:
+        notes.append(f"the credentials were not rotated: {failure}; the next run tries again")
     rotated = run.store.read().rotated != latest.rotated
     if rotated and len(secrets.credentials.identifiers()) < 2:
         notes.append(
@@ -135,8 +138,7 @@ def _renew_and_rotate(run: Run, before: Certificate | None, state: State) -> Ref
             f"{run.settings.credentials_file} was a copy from another machine; it has credentials "
             "of its own now, and the old ones stay for the other machine"
         )
-    if renewed or rotated:
-        _record_success(run)
+    _record_success(run, is_renewal=bool(renewed or rotated), rotation_failure=failure)
     warnings = _warnings(run, run.secrets())
     return RefreshResult(bool(renewed), rotated, renewed or current, (*notes, *warnings))
 
@@ -196,6 +198,26 @@ def _of_another_folder(run: Run, secrets: HeldSecrets) -> bool:
     path = run.settings.credentials_file
     identifiers = secrets.credentials.identifiers()
     return bool(path and identifiers and pair_names.of_other_folders(identifiers, path.parent))
+
+
+def _try_to_rotate(run: Run, before: State) -> str:
+    """Rotate the credentials if that is due, and return the message of a failure that can wait.
+
+    In the last week of the credentials a failure cannot wait: the user has to look.
+    """
+    try:
+        _rotate(run, before)
+    except NotAgreedError:
+        raise
+    except GenError as error:
+        credentials = run.secrets().credentials
+        ends = [credentials.app_password.expires, credentials.api_token.expires]
+        first_end = min((end for end in ends if end is not None), default=None)
+        is_urgent = first_end is not None and first_end - now() < 7 * DAY
+        if run.options.rotate or is_urgent:
+            raise
+        return str(error).removeprefix(f"{run.settings.site}: ")
+    return ""
 
 
 def _rotate(run: Run, before: State) -> None:
@@ -365,11 +387,16 @@ def _must_notify(run: Run, error: GenError | OSError, since: int) -> bool:
     return not (isinstance(error, PassingError) and _connection_works(run))
 
 
-def _record_success(run: Run) -> None:
+def _record_success(run: Run, *, is_renewal: bool, rotation_failure: str) -> None:
     state = run.store.read()
-    # A forced run shows that the provider answers again.
-    state = replace(state, pause_until=0, failed_on_connect=0)
-    run.store.write(replace(state, finished=now(), result="renewed", message="", notified=0))
+    if is_renewal:
+        # A forced run shows that the provider answers again.
+        state = replace(state, pause_until=0, failed_on_connect=0)
+        state = replace(state, finished=now(), result="renewed", message="", notified=0)
+    # A run before a connection does not rotate, so it knows nothing new of that.
+    if not run.options.on_connect:
+        state = replace(state, rotation_failure=rotation_failure)
+    run.store.write(state)
 
 
 def _forget_failure(run: Run) -> None:
@@ -379,4 +406,7 @@ def _forget_failure(run: Run) -> None:
     """
     with suppress(GenError), run.store.lock(Deadline(0)):
         state = run.store.read()
-        run.store.write(replace(state, finished=0, result="", message="", notified=0))
+        state = replace(state, rotation_failure="")
+        if state.result == "failed":
+            state = replace(state, finished=0, result="", message="", notified=0)
+        run.store.write(state)

@@ -43,6 +43,8 @@ class State:
     """The times at which the site issued its last certificates, or may have."""
     rotated: int = 0
     """The last rotation of the credentials."""
+    rotation_failure: str = ""
+    """Why the last run did not rotate the credentials, if it failed to."""
     known_tokens: tuple[str, ...] = ()
     """Identifiers of tokens at the provider; gen deletes those that are not in use."""
 

@@ -14,6 +14,7 @@ from generator.clock import now
 from generator.errors import GenError
 from generator.loading.inputs import Choice
 from generator.renewal import certificate_file, credentials, settings
+from generator.renewal.credentials import Credentials
 from generator.renewal.settings import Settings
 from generator.renewal.state import store
 from generator.ssh.certificate import Certificate
@@ -50,7 +51,10 @@ class RenewalStatus:
     last_run: int | None
     message: str | None
     """The message of the last run, if it failed."""
+    rotation_failure: str | None
+    """Why the last run did not rotate the credentials, if it failed to."""
     app_password_expires: int | None
+    api_token_expires: int | None
     credentials_error: str | None
     """The reason why the credentials file cannot be read."""
     timer: Timer | None
@@ -66,7 +70,7 @@ def renewal_status(choice: Choice, environment: Mapping[str, str]) -> RenewalSta
         NoCertificateError: the site does not use certificates.
     """
     site_settings = settings.read(choice, environment)
-    expires, error = _app_password_expiry(site_settings)
+    stored, error = _credentials(site_settings)
     current = certificate_file.read(site_settings.certificate)
     state = store(site_settings.site).read()
     return RenewalStatus(
@@ -78,7 +82,9 @@ def renewal_status(choice: Choice, environment: Mapping[str, str]) -> RenewalSta
         last_result=state.result or None,
         last_run=state.finished or None,
         message=state.message or None,
-        app_password_expires=expires,
+        rotation_failure=state.rotation_failure or None,
+        app_password_expires=stored.app_password.expires,
+        api_token_expires=stored.api_token.expires,
         credentials_error=error,
         timer=_timer(site_settings.site, environment),
         linger=lingers(),
@@ -114,15 +120,15 @@ def _certificate_state(
     return "due" if certificate_file.is_due(current, site_settings, second) else "valid"
 
 
-def _app_password_expiry(site_settings: Settings) -> tuple[int | None, str | None]:
-    """Return when the app password expires, and the error if the file cannot be read."""
+def _credentials(site_settings: Settings) -> tuple[Credentials, str | None]:
+    """Return the stored credentials, and the error if the file cannot be read."""
     path = site_settings.credentials_file
     if not path:
-        return None, None
+        return Credentials(), None
     try:
-        return credentials.read(path).app_password.expires, None
+        return credentials.read(path), None
     except GenError as error:
-        return None, f"{site_settings.site}: {error}"
+        return Credentials(), f"{site_settings.site}: {error}"
 
 
 def _timer(site: str, environment: Mapping[str, str]) -> Timer | None:

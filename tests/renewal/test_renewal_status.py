@@ -64,11 +64,15 @@ def write_credentials(home: Path, text: str, mode: int = 0o600) -> Path:
 
 def test_a_site_that_is_renewed(gen: Gen, home: Path, certify: Certify) -> None:
     certify("musica", LONG_LASTING)
-    store("musica").write(State(finished=1795000000, result="renewed"))
+    store("musica").write(
+        State(finished=1795000000, result="renewed", rotation_failure="https://x/: answers 503")
+    )
     write_credentials(
         home,
         'ASC_OIDC_APP_PASSWORD="hidden"\n'
-        'ASC_OIDC_APP_PASSWORD_EXPIRES_AT="2026-12-24T18:00:00+01:00"\n',
+        'ASC_OIDC_APP_PASSWORD_EXPIRES_AT="2126-12-24T18:00:00+01:00"\n'
+        'ASC_AUTHENTIK_API_TOKEN="hidden-too"\n'
+        'ASC_AUTHENTIK_API_TOKEN_EXPIRES_AT="2026-01-24T18:00:00+01:00"\n',
     )
     result = gen("status", "musica")
     first, *lines = result.out.splitlines()
@@ -78,7 +82,9 @@ def test_a_site_that_is_renewed(gen: Gen, home: Path, certify: Certify) -> None:
         "  certificate   ~/.ssh/id_musica-cert.pub",
         "  renewed from  2099-12-31 23:29:59 UTC",
         "  last renewal  renewed at 2026-11-18 11:06:40 UTC",
-        "  app password  expires at 2026-12-24 17:00:00 UTC",
+        "  rotation      failed: https://x/: answers 503",
+        "  app password  expires at 2126-12-24 17:00:00 UTC",
+        "  api token     expired at 2026-01-24 17:00:00 UTC",
     ]
     assert "hidden" not in result.out
 
@@ -107,6 +113,7 @@ def test_json_has_every_key_even_without_a_value(gen: Gen) -> None:
     record = json.loads(gen("status", "musica", "--json").out)
     assert record["format_version"] == "2.0"
     assert sorted(record["sites"][0]) == [
+        "api_token_expires",
         "app_password_expires",
         "certificate",
         "credentials_error",
@@ -115,6 +122,7 @@ def test_json_has_every_key_even_without_a_value(gen: Gen) -> None:
         "last_run",
         "linger",
         "message",
+        "rotation_failure",
         "site",
         "state",
         "timer",

@@ -156,6 +156,7 @@ def test_a_retry_after_is_respected_by_the_next_run(member: Member) -> None:
     "passing",
     [
         pytest.param(fault(429, Retry_After="1"), id="429, a short wait"),
+        pytest.param(fault(500), id="500"),
         pytest.param(fault(503), id="503"),
         pytest.param(Fault(delay=3), id="slow"),
     ],

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from identity_provider import API, NOT_ONE_OF_ITS, TOKEN, TOKENS, Answer, Fault
+from sshd import logged_in
 from step_ca import CREDENTIALS, OUTPUT, PREFIX, Member
 
 pytestmark = [pytest.mark.system, pytest.mark.long]
@@ -25,6 +26,14 @@ def rotated(member: Member) -> bool:
     assert member.works()
     assert (member.home / CREDENTIALS).stat().st_mode & 0o777 == 0o600
     return sorted(member.provider.held) == member.named() != FIRST
+
+
+def paste(member: Member) -> None:
+    """Leave the secrets alone in the credentials file, as a user writes it."""
+    path = member.home / CREDENTIALS
+    # A user who pastes secrets knows neither their identifiers nor when they expire.
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if not re.search("_(ID|AT)=", line)))
 
 
 def test_new_credentials_are_tested_and_stored_before_the_previous_ones_are_deleted(
@@ -97,10 +106,7 @@ def test_credentials_are_rotated_before_they_expire(
 def test_pasted_credentials_are_replaced_once_and_left_for_the_user_to_delete(
     member: Member,
 ) -> None:
-    path = member.home / CREDENTIALS
-    # A user who pastes secrets knows neither their identifiers nor when they expire.
-    lines = path.read_text().splitlines(keepends=True)
-    path.write_text("".join(line for line in lines if not re.search("_(ID|AT)=", line)))
+    paste(member)
     output = member.renewed().stderr
     assert "credentials rotated" in output
     assert "delete them in the provider's settings" in output
@@ -177,6 +183,37 @@ def test_a_rotation_that_fails_leaves_the_previous_credentials(
     member.renewed()
     assert sorted(member.provider.held) == FIRST
     assert member.temporary() == []
+
+
+def test_a_rotation_that_fails_is_a_warning_while_the_credentials_last(member: Member) -> None:
+    paste(member)
+    member.provider.fault = Fault(Answer(503), at=API)
+    note, result = member.renewed().stderr.splitlines()
+    assert note == (
+        f"rig: note: the credentials were not rotated: {member.provider.url}{API}core/users/me/: "
+        "answers 503; the next run tries again"
+    )
+    assert result.startswith("rig: renewed, valid until ")
+    status = member.gen("status", "rig").stdout
+    assert "  last renewal  renewed at " in status
+    assert "  rotation      failed: " in status
+    member.provider.fault = None
+    assert "credentials rotated" in member.renewed().stderr
+    status = member.gen("status", "rig").stdout
+    assert "  rotation " not in status
+    assert re.search("  app password  expires at .*\n  api token     expires at ", status)
+
+
+def test_a_rotation_that_fails_in_the_last_week_is_an_error_after_the_renewal(
+    member: Member,
+) -> None:
+    member.provider.held.clear()
+    member.provider.token_lifetime = timedelta(days=6)
+    member.credentials()
+    member.provider.token_lifetime = timedelta(days=20)
+    member.provider.fault = Fault(Answer(503), at=API)
+    assert "answers 503; the next run tries again" in member.refused()
+    assert logged_in(member.login())
 
 
 def test_a_token_that_could_not_be_deleted_is_deleted_by_the_next_run(member: Member) -> None:

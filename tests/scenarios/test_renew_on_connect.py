@@ -207,6 +207,18 @@ def test_a_provider_that_is_down_costs_a_valid_certificate_nothing(
     assert provider.requests == []
 
 
+def test_an_expired_app_password_is_replaced_before_a_connection(
+    member: Member, provider: IdentityProvider
+) -> None:
+    sign(member, EXPIRED)
+    del provider.held["first-app_password"]
+    result = member.login()
+    wait_until(lambda: not member.renewing())
+    assert logged_in(result)
+    assert sorted(provider.held) == member.named()
+    assert member.works()
+
+
 class TestProviderThatHangs:
     """A connection waits 3 seconds if it works without the renewal, and 12 if it does not."""
 
