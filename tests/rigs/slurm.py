@@ -99,6 +99,7 @@ AccountingStorageHost=localhost
 AccountingStoragePort={dbd_port}
 AccountingStoragePass={directory}/munge
 AccountingStorageEnforce=associations,limits,qos
+AccountingStorageTRES=gres/gpu
 AccountingStoreFlags=job_script
 EnforcePartLimits=ALL
 JobAcctGatherType=jobacct_gather/none

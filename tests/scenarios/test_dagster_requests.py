@@ -1,0 +1,131 @@
+"""An asset asks for a purpose at a real Slurm that is shaped like MUSICA.
+
+A job that the site forbids stays away from it.
+"""
+
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from deployment import PROGRAMS, Deployment, deployment
+
+pytestmark = [pytest.mark.system, pytest.mark.long, pytest.mark.timeout(600)]
+
+NODE = "CPUs=192 RealMemory=786432 Gres=gpu:4"
+
+ASSETS = '''\
+"""A module of the user."""
+
+import dagster as dg
+
+from ..compute import PAYLOADS, Compute
+
+FORBIDDEN = {
+    "walltime over the QoS": {"request": "devel", "walltime": "2:00:00"},
+    "walltime over the partition": {"request": "gpu", "walltime": "4-0"},
+    "a QoS without a partition": {"extra_slurm_opts": {"qos": "normal"}},
+    "GPUs": {"request": "gpu", "gpus": 8},
+    "memory": {"request": "gpu", "mem": "1T"},
+    "CPUs": {"cpus": 193},
+    "a QoS for interactive jobs": {"request": "gpu-devel"},
+    "an account": {},
+    "a purpose": {"request": "tea"},
+}
+
+
+@dg.asset
+def trains(context: dg.AssetExecutionContext, compute: Compute) -> dg.MaterializeResult:
+    return compute.run(
+        context, str(PAYLOADS / "trains.py"), request="gpu", gpus=1, walltime="2:00:00"
+    ).get_materialize_result()
+
+
+@dg.asset
+def asks(context: dg.AssetExecutionContext, compute: Compute) -> None:
+    for name, options in FORBIDDEN.items():
+        try:
+            compute.run(context, str(PAYLOADS / "trains.py"), **options)
+        except dg.Failure as failure:
+            context.log.info(f"refused {name}: {failure.description}")
+'''
+TRAINS = """\
+import os
+from dagster_pipes import open_dagster_pipes
+
+with open_dagster_pipes() as pipes:
+    pipes.report_asset_materialization(metadata={"gpus": os.environ["SLURM_GPUS_ON_NODE"]})
+"""
+
+MUSICA = "MUSICA (Multi-Site Computer Austria)"
+H100 = "the partition zen4_0768_h100x4"
+# In each refusal the sources follow in parentheses; tests/compiler/test_job_requests.py has them.
+REFUSALS = {
+    "walltime over the QoS": "walltime=2:00:00: the QoS dev_zen4_0768 allows 00:10:00",
+    "walltime over the partition": f"walltime=4-0: {H100} allows 3-00:00:00",
+    "a QoS without a partition": "qos=normal: no partition of the site has it",
+    "GPUs": f"gpus=8: a node of {H100} has 4",
+    "memory": f"mem=1T: a node of {H100} has 768G",
+    "CPUs": f"cpus=193: a node of {H100} has 192",
+    "a QoS for interactive jobs": "the QoS dev_zen4_0768_h100x4 is for interactive jobs only",
+    "an account": "account: a job must name one; set SLURM_ACCOUNT in .env",
+    "a purpose": f"request='tea': {MUSICA} has default, devel, gpu, gpu-devel",
+}
+
+
+@pytest.fixture(scope="module")
+def started_deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    directory = tmp_path_factory.mktemp("requests")
+    with deployment(directory, ASSETS, {"trains": TRAINS}, NODE) as user:
+        yield user
+
+
+@pytest.fixture
+def at_musica(need: Callable[..., None], request: pytest.FixtureRequest) -> Deployment:
+    """Return the deployment of the module, started only where its programs are installed."""
+    need(*PROGRAMS, root=True)
+    user: Deployment = request.getfixturevalue("started_deployment")
+    return user
+
+
+def site_file(user: Deployment) -> Path:
+    return user.project.package / "sites" / "musica.toml"
+
+
+def test_an_asset_that_asks_for_a_gpu_gets_its_partition_and_its_share_of_a_node(
+    at_musica: Deployment,
+) -> None:
+    result = at_musica.project.launch("trains")
+    assert result.returncode == 0, result.stdout
+    queue = at_musica.job("trains", "Partition", "QOS", "TimelimitRaw", "State")
+    assert queue == ("zen4_0768_h100x4", "zen4_0768_h100x4", "120", "COMPLETED")
+    [requested] = at_musica.job("trains", "ReqTRES")
+    values = dict(part.split("=") for part in requested.split(","))
+    assert (values["cpu"], values["mem"], values["gres/gpu"]) == ("48", "172G", "1")
+    assert at_musica.project.metadata("trains")["gpus"] == "1"
+    [job] = at_musica.job("trains", "JobID")
+    # dagster-slurm gives the options on the command line of sbatch.
+    line = at_musica.cluster.run("sacct", f"--jobs={job}", "--format=SubmitLine%1000", "--parsable2")
+    assert "--gres=gpu:1" in line
+
+
+def test_nothing_that_the_site_forbids_is_submitted(at_musica: Deployment) -> None:
+    facts = site_file(at_musica).read_text()
+    # MUSICA's documentation has neither a limit of the partition nor such a QoS nor such a rule.
+    changed = facts.replace('gpu = "NVIDIA', 'max_walltime = "3-00:00:00"\ngpu = "NVIDIA')
+    interactive = '[qos.dev_zen4_0768_h100x4]\npurpose = "interactive"'
+    changed = changed.replace('[qos.dev_zen4_0768_h100x4]\npurpose = "devel"', interactive)
+    changed += '\n[rules]\nneeds_account = true\nsource = ["how-to"]\n'
+    assert tomllib.loads(changed)["rules"]
+    jobs_before = at_musica.number_of_jobs()
+    site_file(at_musica).write_text(changed)
+    try:
+        result = at_musica.project.launch("asks")
+    finally:
+        site_file(at_musica).write_text(facts)
+    assert result.returncode == 0, result.stdout
+    for name, reason in REFUSALS.items():
+        _, found, message = result.stdout.partition(f"refused {name}: ")
+        assert found, result.stdout
+        assert reason in message.partition("refused ")[0]
+    assert at_musica.number_of_jobs() == jobs_before
