@@ -113,7 +113,8 @@ def compile_site(
     if project is not None:
         directory = PurePosixPath(projects.slug(project, frozenset()))
         destination = projects.Project(directory, projects.package(str(directory)))
-    return compilation(spec, values, (), destination).artifacts
+    result = compilation(spec, values, (), destination)
+    return result.artifacts + result.project_files
 
 
 def check(directory: str | Path = ".", *, today: date | None = None) -> Report:

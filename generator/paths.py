@@ -54,6 +54,8 @@ SOURCES_LOCK = PurePosixPath("sources.lock")
 """The record of published specs, below USER_SOURCES or OUTPUT_STATE."""
 SOURCES = PurePosixPath("sources")
 """Has the specs of each source, beside the record."""
+PROJECT_LOCK = OUTPUT_STATE / "project.json"
+"""The lock of a Dagster project, below its own directory."""
 REPOSITORY_CONFIG = OUTPUT_STATE / "config.yaml"
 OUTPUT_BACKUPS = OUTPUT_STATE / "backup"
 

@@ -10,7 +10,7 @@ from generator.cli.output import say
 from generator.errors import GenError, os_errors_named
 from generator.files import is_regular, read_regular
 from generator.loading import validate, yaml_document
-from generator.workspace import reader, recompile, writer
+from generator.workspace import project_lock, reader, recompile, writer
 from generator.workspace.accepted_file import MOST_DAYS, AcceptedEntry, AcceptedFile
 from generator.workspace.drift import Drift
 
@@ -66,13 +66,20 @@ def _drift(path: Path) -> tuple[Path, Drift]:
     # Not resolved: the lock records the path of a link, and not of its target.
     full_path = Path.cwd() / os.path.normpath(path)
     root = _root(full_path)
-    for lock_file in reader.locks(root):
+    survey = reader.survey(root)
+    for lock_file in survey.locks:
         if not full_path.is_relative_to(lock_file.directory):
             continue
         lock = recompile.read_lock(lock_file, recompile.read_content(lock_file))
         for drift in recompile.compare(lock_file, lock, root).drifts():
             if lock_file.directory / drift.change.path == full_path:
                 return Path(os.path.relpath(lock_file.directory)), drift
+    for directory in survey.projects:
+        if not full_path.is_relative_to(directory):
+            continue
+        for drift in project_lock.compare(directory, None, root).drifts():
+            if directory / drift.change.path == full_path:
+                return Path(os.path.relpath(directory)), drift
     raise GenError(
         f"{path}: does not drift, so there is nothing to accept; gen check lists what does"
     )

@@ -128,8 +128,10 @@ def site(
 
 @app.command()
 def project(
-    name: options.ProjectName,
-    site: options.ProjectSite,
+    context: typer.Context,
+    name: options.ProjectName = None,
+    site: options.ProjectSite = None,
+    update: options.UpdateProject = False,
     out: options.Out = Path(),
     specs: options.Specs = None,
     profile: options.ProfilePath = None,
@@ -140,17 +142,33 @@ def project(
     force: options.Force = False,
     json: options.Json = False,
 ) -> None:
-    """Create a Dagster project that runs at a site, in a directory of its own.
+    """Create a Dagster project that runs at a site, or merge a newer template into one.
 
     Examples:
     gen project my-pipelines --site musica
 
     gen project sweep --site mila --set slurm.partition=main
+
+    gen project my-pipelines --update
     """
+    values = user_values(locals())
+    if update:
+        names = ("site", "out", "specs", "profile", "set_", "unset", "accept_unverified")
+        if typed := options.typed_options(context, *names):
+            message = f"merges the template of this gen alone; remove {typed}"
+            raise typer.BadParameter(message, param_hint="--update")
+        from generator.cli.project_update import run as run_update
+
+        status = run_update(Path(name or ""), dry_run=dry_run, force=force, as_json=json)
+        raise typer.Exit(status)
+    if name is None:
+        raise typer.BadParameter("name a project, or use --update", param_hint="NAME")
+    if site is None:
+        message = "name the site of the project (gen list prints them), or use --update"
+        raise typer.BadParameter(message, param_hint="--site")
     from generator.cli.project import run
     from generator.loading.inputs import Choice
 
-    values = user_values(locals())
     choice = Choice(site, specs, profile, values, tuple(set_ or ()), tuple(unset or ()))
     raise typer.Exit(run(name, choice, out, dry_run=dry_run, force=force, as_json=json))
 

@@ -7,11 +7,16 @@ import os
 import shlex
 from datetime import date
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from generator.cli.output import patch, say
-from generator.workspace import recompile
+from generator.workspace import project_lock, recompile
 from generator.workspace.accepted_drift import accepted_files
 from generator.workspace.patch import diff, hides_secret
+
+if TYPE_CHECKING:
+    from generator.workspace.plan import Change
+    from generator.workspace.recompile import Comparison
 
 
 def run(directory: Path, today: date) -> int:
@@ -19,19 +24,26 @@ def run(directory: Path, today: date) -> int:
 
     Return 1 if it has changes.
     """
-    text = ""
-    masked: list[Path] = []
+    pending: list[tuple[Path, list[Change]]] = []
+    comparisons: list[Comparison] = []
     survey = recompile.survey(directory)
     accepted = accepted_files(recompile.accepted_lists(directory, survey), today)
     for lock_file in survey.locks:
         lock = recompile.read_lock(lock_file, recompile.read_content(lock_file))
         comparison = recompile.compare(lock_file, lock, directory)
         # Accepted drift is intended, so the patch must not undo it.
-        changes = comparison.without_accepted(accepted).repair()
-        text += diff(changes, PurePosixPath(lock_file.directory.relative_to(directory)))
+        comparisons.append(comparison)
+        pending.append((lock_file.directory, comparison.without_accepted(accepted).repair()))
+    for project_directory, site in project_lock.directories(survey, comparisons).items():
+        project = project_lock.compare(project_directory, site, directory)
+        pending.append((project_directory, project.without_accepted(accepted).repair()))
+    text = ""
+    masked: list[Path] = []
+    for root, changes in pending:
+        text += diff(changes, PurePosixPath(root.relative_to(directory)))
         for change in changes:
             if hides_secret(change):
-                masked.append(lock_file.directory / change.path)
+                masked.append(root / change.path)
     patch(text)
     for path in masked:
         say(

@@ -82,7 +82,7 @@ ProfilePath = Annotated[
     option("--profile", text="Your profile. The default is $XDG_CONFIG_HOME/gen/profile.yaml."),
 ]
 ProjectSite = Annotated[
-    str,
+    str | None,
     option("--site", text="Name of a site, or path of a spec.", autocompletion=complete_site),
 ]
 Set = Annotated[
@@ -179,7 +179,17 @@ EverySite = Annotated[
 ]
 
 # gen project
-ProjectName = Annotated[str, typer.Argument(metavar="NAME", help="Name of the project.")]
+ProjectName = Annotated[
+    str | None,
+    typer.Argument(metavar="NAME", help="Name of the project; with --update, its directory."),
+]
+UpdateProject = Annotated[
+    bool,
+    option(
+        "--update",
+        text="Merge the template of this gen into your files, as git merges. Nothing is lost.",
+    ),
+]
 
 # gen install
 InstallMode = Annotated[

@@ -2,6 +2,7 @@
 
 import os
 import shlex
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -16,7 +17,7 @@ from generator.compiler.result import Compilation
 from generator.errors import GenError
 from generator.loading import inputs, sources
 from generator.schema.project import Project
-from generator.workspace import lock, reader, writer
+from generator.workspace import lock, project_lock, reader, writer
 from generator.workspace.plan import Action, Change, plan
 from generator.workspace.required_version import check_version
 
@@ -35,11 +36,17 @@ class _Generation:
     changes: list[Change]
     kept_project: Project | None
     """The Dagster project that the lock of the last run alone has chosen."""
+    project_changes: list[Change]
+    """Changes of the project's own files; empty if an earlier site of the run has them."""
 
     @property
     def name(self) -> str:
         """Name of the site."""
         return self.compilation.site
+
+    def every_change(self) -> list[Change]:
+        """Return the changes of the site, then those of its project."""
+        return [*self.changes, *self.project_changes]
 
 
 def run(
@@ -56,7 +63,7 @@ def run(
         raise GenError(f"--out {out}: is not a directory")
     check_version(out, __version__)
     generations = _generations(choices, out, project_choice, force=force)
-    every_change = [(out, generation.changes) for generation in generations]
+    every_change = [(out, generation.every_change()) for generation in generations]
     # With --json a dry run prints the changes as JSON below, not as a patch.
     if dry_run and not as_json:
         for generation in generations:
@@ -93,7 +100,31 @@ def _generations(
             )
         # The sites of one run share the project of the first that has one.
         shared = shared or generation.inputs.project
-    return list(generations.values())
+    return _with_projects(list(generations.values()), out, project_choice)
+
+
+def _with_projects(
+    generations: list[_Generation], out: Path, project_choice: site_project.Choice
+) -> list[_Generation]:
+    """Return the sites, the first of each project with the changes of the project's own files."""
+    planned = set[PurePosixPath]()
+    for index, generation in enumerate(generations):
+        project = generation.inputs.project
+        if project is None or project.folder in planned:
+            continue
+        planned.add(project.folder)
+        previous = generation.previous.inputs.project if generation.previous else None
+        is_existing = isinstance(project_choice, Path) or _is_shared(project, generation.name)
+        changes = project_lock.generation(
+            out,
+            project,
+            generation.name,
+            generation.compilation.first_login.alias,
+            _seeds(generation.compilation),
+            is_new=not is_existing and not site_project.is_seeded(out, project, previous),
+        )
+        generations[index] = replace(generation, project_changes=changes)
+    return generations
 
 
 def _generation(
@@ -108,7 +139,6 @@ def _generation(
     site = inputs.site(typed.spec)
     previous = _previous_lock(out, paths.lock(site), force)
     chosen = next_steps.with_recorded(typed, previous, choice.unset, site)
-    previous_project = previous.inputs.project if previous else None
     project = site_project.selected(project_choice, out, site, previous, shared)
     chosen = replace(chosen, project=project)
     compilation = next_steps.compilation_of(chosen)
@@ -116,13 +146,11 @@ def _generation(
         _refuse_project(compilation, project_choice)
         project = None
         chosen = replace(chosen, project=None)
-    is_existing = isinstance(project_choice, Path) or _is_shared(project, site)
-    if is_existing or site_project.is_seeded(out, project, previous_project):
-        compilation = replace(compilation, artifacts=_managed(compilation.artifacts))
 
     written: dict[PurePosixPath, lock.Written] = {}
     if previous:
         written |= previous.files
+    previous_project = previous.inputs.project if previous else None
     if previous_project and project_choice is False:
         # --no-project leaves the project alone, so its file of the site is not deleted either.
         written.pop(previous_project.wiring(site), None)
@@ -134,7 +162,7 @@ def _generation(
         # Without the lock, gen would choose this one.
         is_usual = project.folder == PurePosixPath(paths.project_name(site))
         kept_project = None if is_usual else project
-    return _Generation(choice, typed, chosen, previous, compilation, changes, kept_project)
+    return _Generation(choice, typed, chosen, previous, compilation, changes, kept_project, [])
 
 
 def _is_shared(project: Project | None, site: str) -> bool:
@@ -149,12 +177,12 @@ def _write(generation: _Generation, out: Path) -> list[PurePosixPath]:
     compilation = generation.compilation
     recorded = recorded_inputs(generation.inputs, compilation, out)
     record = lock.encode(compilation.site, compilation.artifacts, recorded)
-    return writer.apply(out, generation.changes, paths.lock(compilation.site), record)
+    return writer.apply(out, generation.every_change(), paths.lock(compilation.site), record)
 
 
 def _print(generation: _Generation, out: Path, backups: list[PurePosixPath]) -> None:
     compilation = generation.compilation
-    _print_changes(compilation, out, generation.changes, backups)
+    _print_changes(generation, out, backups)
     _print_recorded(generation)
     if compilation.scheduler:
         say(f"\nScheduler of the site: {compilation.scheduler}; {next_steps.WITHOUT_SLURM}")
@@ -200,9 +228,8 @@ def _previous_lock(out: Path, path: PurePosixPath, force: bool) -> lock.Lock | N
         raise
 
 
-def _managed(artifacts: tuple[Artifact, ...]) -> tuple[Artifact, ...]:
-    # The user may have renamed or deleted a seeded file, and it must not come back.
-    return tuple(artifact for artifact in artifacts if artifact.owner is Owner.MANAGED)
+def _seeds(compilation: Compilation) -> list[Artifact]:
+    return [file for file in compilation.project_files if file.owner is Owner.SEEDED]
 
 
 def recorded_inputs(
@@ -249,29 +276,36 @@ def _recorded_path(spec: Path, out: Path) -> str:
     return Path(os.path.relpath(spec.resolve(), out.resolve())).as_posix()
 
 
-def _print_changes(
-    compilation: Compilation, out: Path, changes: list[Change], backups: list[PurePosixPath]
-) -> None:
-    say(f"{compilation.title}, in {out}")
+def _print_changes(generation: _Generation, out: Path, backups: list[PurePosixPath]) -> None:
+    say(f"{generation.compilation.title}, in {out}")
     width = 0
-    for change in changes:
+    for change in generation.changes:
         if change.artifact and change.artifact.install_to:
             width = max(width, len(str(change.path)))
-    new_project_files = 0
-    for change in changes:
-        # A new project has about twenty files; a line for each would hide the site's own.
-        if change.artifact and change.artifact.owner is Owner.SEEDED:
-            new_project_files += change.action is Action.CREATE
-            continue
+    for change in generation.changes:
         arrow = ""
         if change.artifact and change.artifact.install_to:
             arrow = f"  → ~/{change.artifact.install_to}"
         say(f"  {DONE[change.action]:9} {change.path!s:{width}}{arrow}".rstrip())
-    if new_project_files:
-        number = formatting.count(new_project_files, "file")
-        say(f"  {'new':9} {number} of a Dagster project, yours to edit")
+    _print_project_changes(generation.project_changes)
     for backup in backups:
         say(f"  {'backup':9} {backup}")
+
+
+def _print_project_changes(changes: list[Change]) -> None:
+    """Print the changed modules of a project, and the numbers of its new files."""
+    new: Counter[Owner] = Counter()
+    for change in changes:
+        # A new project has about twenty files; a line for each would hide the site's own.
+        if change.action is Action.CREATE and change.artifact:
+            new[change.artifact.owner] += 1
+        elif change.action is not Action.KEEP:
+            say(f"  {DONE[change.action]:9} {change.path}")
+    texts = {Owner.SEEDED: "yours to edit", Owner.MANAGED: "which gen keeps up to date"}
+    for owner, text in texts.items():
+        if new[owner]:
+            number = formatting.count(new[owner], "file")
+            say(f"  {'new':9} {number} of a Dagster project, {text}")
 
 
 def _print_next_steps(compilation: Compilation, out: Path, project: Project | None) -> None:
@@ -296,7 +330,7 @@ def _json(generations: Sequence[_Generation], backups: Mapping[str, list[PurePos
         sites.append(
             {
                 "site": compilation.site,
-                "files": json_entries(generation.changes),
+                "files": json_entries(generation.every_change()),
                 "backups": backups.get(generation.name, []),
                 "missing_values": [gap.name for gap in compilation.gaps],
                 "unpinned_host_keys": [keys.name for keys in compilation.unpinned],

@@ -1,6 +1,6 @@
 """`gen site --all`: generate every site below a directory again, from the inputs in its lock."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path, PurePosixPath
@@ -10,10 +10,11 @@ from generator.cli.file_changes import DONE, json_entries, preview, refuse_confl
 from generator.cli.output import data, say
 from generator.errors import GenError
 from generator.formatting import count
-from generator.workspace import lock, recompile, writer
+from generator.workspace import lock, project_lock, recompile, writer
 from generator.workspace.accepted_drift import accepted_files
-from generator.workspace.plan import Action
-from generator.workspace.reader import LockFile
+from generator.workspace.plan import Action, Change
+from generator.workspace.project_lock import ProjectComparison
+from generator.workspace.reader import LockFile, Survey
 from generator.workspace.recompile import Comparison
 
 _REMOVAL_HINT = (
@@ -41,24 +42,33 @@ def run(out: Path, *, dry_run: bool, force: bool, as_json: bool, today: date) ->
     Of a lock with a merge conflict, our side is read. Then the files that git merged give way
     to what the specs compile to, and a backup is kept of every file that is on neither side.
     """
-    sites = _read_sites(out, today)
+    survey = recompile.survey(out)
+    accepted = accepted_files(recompile.accepted_lists(out, survey), today)
+    sites, projects = _read(out, survey, accepted)
+    pending = [(project.directory, project.changes) for project in projects]
+    pending += [(site.directory, site.comparison.changes) for site in sites]
     if dry_run:
-        preview([(site.directory, site.comparison.changes) for site in sites], out)
+        preview(pending, out)
         return 0
     if not force:
         _refuse_removal(sites)
         # After a merge, git has edited the files: to refuse them would leave no way out.
-        edited = [site for site in sites if not site.is_merge]
-        refuse_conflicts([(site.directory, site.comparison.changes) for site in edited])
+        edited = [(site.directory, site.comparison.changes) for site in sites if not site.is_merge]
+        edited += [(project.directory, project.changes) for project in _unmerged(projects)]
+        refuse_conflicts(edited)
     _print_inputs(sites)
     backups = set[Path]()
+    for project in projects:
+        for path in _write(project.directory, project.changes, project.lock_change):
+            backups.add(project.directory / path)
     for site in sites:
-        for path in _write(site.comparison):
+        comparison = site.comparison
+        for path in _write(site.directory, comparison.changes, comparison.lock_change):
             backups.add(site.directory / path)
     if as_json:
-        data(_json(sites, backups))
+        data(_json(sites, projects, backups))
     else:
-        _print_summary(sites, backups)
+        _print_summary(sites, pending, backups)
     return 0
 
 
@@ -86,19 +96,30 @@ def _print_inputs(sites: Sequence[_Site]) -> None:
         say(f"From {comparison.lock_file.full_path}: {values}")
 
 
-def _read_sites(out: Path, today: date) -> list[_Site]:
+def _read(
+    out: Path, survey: Survey, accepted: Mapping[tuple[str, str], str | None]
+) -> tuple[list[_Site], list[ProjectComparison]]:
+    """Return the sites and the projects below a directory, without accepted drift."""
     sites: list[_Site] = []
+    projects: list[ProjectComparison] = []
     faults: list[str] = []
-    survey = recompile.survey(out)
     for lock_file in survey.locks:
         try:
             sites.append(_read_site(lock_file, out))
         except GenError as error:
             faults.append(str(error))
+    comparisons = [site.comparison for site in sites]
+    for directory, site in project_lock.directories(survey, comparisons).items():
+        try:
+            project = project_lock.compare(directory, site, out, is_merge=True)
+        except GenError as error:
+            faults.append(str(error))
+            continue
+        projects.append(project.without_accepted(accepted))
     if faults:
         raise GenError("\n".join([*faults, "Nothing was written."]))
-    accepted = accepted_files(recompile.accepted_lists(out, survey), today)
-    return [_Site(site.comparison.without_accepted(accepted), site.is_merge) for site in sites]
+    settled = [_Site(site.comparison.without_accepted(accepted), site.is_merge) for site in sites]
+    return settled, projects
 
 
 def _read_site(lock_file: LockFile, out: Path) -> _Site:
@@ -108,6 +129,11 @@ def _read_site(lock_file: LockFile, out: Path) -> _Site:
         content = lock.our_side(content)
     comparison = recompile.compare(lock_file, recompile.read_lock(lock_file, content), out)
     return _Site(comparison, is_merge)
+
+
+def _unmerged(projects: Sequence[ProjectComparison]) -> list[ProjectComparison]:
+    """Return the projects whose lock has no merge conflict."""
+    return [project for project in projects if not project.is_merge]
 
 
 def _refuse_removal(sites: Sequence[_Site]) -> None:
@@ -128,22 +154,22 @@ def _refuse_removal(sites: Sequence[_Site]) -> None:
         raise GenError("\n".join([*lines, _REMOVAL_HINT]))
 
 
-def _write(comparison: Comparison) -> list[PurePosixPath]:
-    lock_file = comparison.lock_file
-    artifact = comparison.lock_change.artifact
+def _write(directory: Path, changes: list[Change], lock_change: Change) -> list[PurePosixPath]:
     content = None
-    if artifact:
-        content = artifact.content
-    return writer.apply(lock_file.directory, comparison.changes, lock_file.path, content)
+    if lock_change.artifact:
+        content = lock_change.artifact.content
+    return writer.apply(directory, changes, lock_change.path, content)
 
 
-def _print_summary(sites: Sequence[_Site], backups: set[Path]) -> None:
+def _print_summary(
+    sites: Sequence[_Site], pending: Sequence[tuple[Path, list[Change]]], backups: set[Path]
+) -> None:
     written = 0
-    for site in sites:
-        for change in site.comparison.changes:
+    for directory, changes in pending:
+        for change in changes:
             if change.action is not Action.KEEP:
                 written += 1
-                say(f"  {DONE[change.action]:9} {site.directory / change.path}")
+                say(f"  {DONE[change.action]:9} {directory / change.path}")
     for backup in sorted(backups):
         say(f"  {'backup':9} {backup}")
     for site in sites:
@@ -153,7 +179,7 @@ def _print_summary(sites: Sequence[_Site], backups: set[Path]) -> None:
     say(f"{count(len(sites), 'site')} regenerated, {count(written, 'file')} changed")
 
 
-def _json(sites: Sequence[_Site], backups: set[Path]) -> str:
+def _json(sites: Sequence[_Site], projects: Sequence[ProjectComparison], backups: set[Path]) -> str:
     entries = []
     for site in sites:
         comparison = site.comparison
@@ -164,4 +190,8 @@ def _json(sites: Sequence[_Site], backups: set[Path]) -> str:
                 "files": json_entries(comparison.changes),
             }
         )
-    return codec.report({"sites": entries, "backups": sorted(map(str, backups))})
+    glue = [
+        {"directory": str(project.directory), "files": json_entries(project.changes)}
+        for project in projects
+    ]
+    return codec.report({"sites": entries, "projects": glue, "backups": sorted(map(str, backups))})

@@ -39,7 +39,7 @@ _HOME_MEANING = "your home directory, for paths in .env files (as in /home/ada)"
 def compile_site(
     site: SiteSpec, profile: SiteProfile, project: Project | None = None
 ) -> list[Artifact]:
-    """Return every managed artifact of a site: in the order of the emitters, then the project's."""
+    """Return every artifact of a site: in the order of the emitters, then its file in a project."""
     account = Account(site, profile)
     artifacts: list[Artifact] = []
     if not (project and project.alone):
@@ -70,8 +70,10 @@ def compilation(
     account = Account(site, profile)
     artifacts = compile_site(site, profile, project)
     gaps: list[Gap] = []
+    project_files: list[Artifact] = []
     if project and site.scheduler == "slurm":
-        artifacts += dagster_project.seeds(site, project)
+        project_files += dagster_project.glue(project)
+        project_files += dagster_project.seeds(site, project)
     if not (project and project.alone):
         gaps += _gaps(account)
     values = site.model_dump(mode="json", exclude_defaults=True)
@@ -87,6 +89,7 @@ def compilation(
         resolved_spec=values,
         templates=compiled_templates.DIGEST,
         artifacts=tuple(artifacts),
+        project_files=tuple(project_files),
         gaps=tuple(gaps),
         unpinned=tuple(_unpinned(account)),
         first_login=first_login(account),

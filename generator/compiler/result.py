@@ -67,6 +67,9 @@ class Compilation:
     templates: str
     """Digest of the templates that were used."""
     artifacts: tuple[Artifact, ...]
+    """The artifacts of the site, which its lock records."""
+    project_files: tuple[Artifact, ...]
+    """The other files of its Dagster project, which the lock of the project records."""
     gaps: tuple[Gap, ...]
     unpinned: tuple[Unpinned, ...]
     first_login: FirstLogin

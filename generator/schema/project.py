@@ -28,6 +28,11 @@ class Project:
     alone: bool = False
     """True if gen compiles only the project (`gen project`)."""
 
+    @property
+    def name(self) -> str:
+        """Name of its distribution."""
+        return self.package.strip("_").replace("_", "-")
+
     def same(self, other: "Project | None") -> bool:
         """Return whether this is the same project, whatever else gen compiles with it."""
         return other is not None and (self.folder, self.package) == (other.folder, other.package)

@@ -1,8 +1,9 @@
 """The cause of each difference between a managed file and its artifact."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import PurePosixPath
 
 from generator.compiler.artifact import Artifact
 from generator.compiler.digests import digest
@@ -88,26 +89,39 @@ def drifts(lock: Lock, current: RecordedInputs | None, changes: list[Change]) ->
 
     `current` is ``None`` if the spec is gone.
     """
-    inputs = None
     if current:
-        inputs = input_changes(lock.inputs, current)
+        yield from changed_files(lock.files, input_changes(lock.inputs, current), changes)
+        return
+    # Nothing is generated without a spec.
     for change in changes:
-        drift = _drift(lock, inputs, change)
+        if change.action is Action.DELETE:
+            reason = f"its spec, {lock.inputs.spec.path}, is gone or belongs to another site"
+            yield _orphaned(change, reason)
+
+
+def changed_files(
+    written: Mapping[PurePosixPath, Written], inputs: InputChanges, changes: list[Change]
+) -> Iterator[Drift]:
+    """Yield the drift of files that gen wrote with some inputs, each with the reason."""
+    for change in changes:
+        drift = _drift(written, inputs, change)
         if drift:
             yield drift
 
 
-def _drift(lock: Lock, inputs: InputChanges | None, change: Change) -> Drift | None:
+def _drift(
+    written: Mapping[PurePosixPath, Written], inputs: InputChanges, change: Change
+) -> Drift | None:
     """Return why a file differs; ``None`` if it matches, or differs in a mode that git ignores."""
     match change:
         case Change(action=Action.CREATE):
-            if change.path in lock.files:
+            if change.path in written:
                 return Drift(change, Cause.MISSING, "was deleted")
             return _stale(change, inputs, "does not exist yet")
         case Change(action=Action.UPDATE, actual=Actual() as file, artifact=Artifact() as artifact):
-            return _different(change, inputs, lock.files.get(change.path), file, artifact)
+            return _different(change, inputs, written.get(change.path), file, artifact)
         case Change(action=Action.DELETE):
-            return _orphaned(lock, inputs, change)
+            return _orphaned(change, "is no longer generated")
         case Change(action=Action.CHMOD, actual=Actual() as file, artifact=Artifact() as artifact):
             if (file.mode ^ artifact.mode) & _EXECUTABLE:
                 reason = f"its mode is {file.mode:04o}, not {artifact.mode:04o}"
@@ -117,7 +131,7 @@ def _drift(lock: Lock, inputs: InputChanges | None, change: Change) -> Drift | N
 
 def _different(
     change: Change,
-    inputs: InputChanges | None,
+    inputs: InputChanges,
     entry: Written | None,
     file: Actual,
     artifact: Artifact,
@@ -144,18 +158,12 @@ def _different(
     return Drift(change, Cause.EDITED, reason)
 
 
-def _orphaned(lock: Lock, inputs: InputChanges | None, change: Change) -> Drift:
-    reason = "is no longer generated"
-    if inputs is None:
-        reason = f"its spec, {lock.inputs.spec.path}, is gone or belongs to another site"
+def _orphaned(change: Change, reason: str) -> Drift:
     if change.conflict:
         reason += f"; {change.conflict}"
     return Drift(change, Cause.ORPHANED, reason)
 
 
-def _stale(change: Change, inputs: InputChanges | None, difference: str) -> Drift:
-    reason = f"{difference}: {inputs or 'the lock'} changed"
-    keys: tuple[str, ...] = ()
-    if inputs:
-        keys = inputs.keys
-    return Drift(change, Cause.STALE, reason, keys)
+def _stale(change: Change, inputs: InputChanges, difference: str) -> Drift:
+    reason = f"{difference}: {str(inputs) or 'the lock'} changed"
+    return Drift(change, Cause.STALE, reason, inputs.keys)

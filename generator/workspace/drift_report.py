@@ -1,5 +1,6 @@
 """Report the drift of every site below a directory."""
 
+import shlex
 from collections.abc import Iterator
 from datetime import date
 from itertools import zip_longest
@@ -8,10 +9,11 @@ from pathlib import Path
 from generator import paths
 from generator.errors import GenError
 from generator.report.finding import Finding, Level, Report, refusals
-from generator.workspace import reader, recompile
+from generator.workspace import project_lock, reader, recompile
 from generator.workspace.accepted_drift import settle
 from generator.workspace.drift import Drift
 from generator.workspace.plan import Change
+from generator.workspace.project_lock import ProjectComparison
 from generator.workspace.reader import LockFile
 from generator.workspace.recompile import Comparison
 
@@ -42,6 +44,7 @@ def _findings(
     """
     recorded = set[Path]()
     are_locks_readable = True
+    comparisons: list[Comparison] = []
     for lock_file in survey.locks:
         try:
             lock = recompile.read_lock(lock_file, recompile.read_content(lock_file))
@@ -56,14 +59,48 @@ def _findings(
         except GenError as error:
             yield from _refusals(lock_file, error)
             continue
+        comparisons.append(comparison)
         for drift in comparison.drifts():
             finding = _finding(comparison, drift)
             digests[finding.file] = drift.sha256
             yield finding
+    yield from _project_findings(directory, survey, comparisons, digests)
     # An unreadable lock, reported above, may record the files that look like strays.
     if are_locks_readable:
         for stray in reader.strays(survey.candidates, recorded):
             yield _stray(stray)
+
+
+def _project_findings(
+    directory: Path,
+    survey: reader.Survey,
+    sites: list[Comparison],
+    digests: dict[str, str | None],
+) -> Iterator[Finding]:
+    """Yield the drift of the modules of each project, and whether its template is older."""
+    for project_directory, site in project_lock.directories(survey, sites).items():
+        try:
+            project = project_lock.compare(project_directory, site, directory)
+        except GenError as error:
+            yield from refusals(error, str(project_directory / paths.PROJECT_LOCK), "")
+            continue
+        for drift in project.drifts():
+            file = str(project_directory / drift.change.path)
+            digests[file] = drift.sha256
+            line = _first_difference(drift.change) if drift.change.actual else 1
+            site_name = project.lock.site
+            yield Finding(
+                drift.cause, Level.ERROR, drift.reason, site_name, file=file, path=file, line=line
+            )
+        if project.has_newer_template():
+            yield _newer_template(project)
+
+
+def _newer_template(project: ProjectComparison) -> Finding:
+    name = str(project.directory / paths.PROJECT_LOCK)
+    command = f"gen project {shlex.quote(str(project.directory))} --update"
+    message = f"gen has a newer template for this project; merge it with: {command}"
+    return Finding("template", Level.NOTE, message, project.lock.site, file=name, path=name)
 
 
 def _refusals(lock_file: LockFile, error: GenError) -> list[Finding]:

@@ -15,6 +15,7 @@ from generator.paths import (
     HEADER_WITHIN,
     LOCKS,
     OUTPUT_STATE,
+    PROJECT_LOCK,
     SOURCES_LOCK,
     has_header,
     is_generated_path,
@@ -46,6 +47,8 @@ class Survey:
     candidates: list[Path]
     accepted: list[Path]
     """The directories with a list of accepted drift."""
+    projects: list[Path]
+    """The directories with the lock of a Dagster project."""
 
 
 def actual(
@@ -124,6 +127,7 @@ def survey(root: Path) -> Survey:
     locks: list[LockFile] = []
     candidates: list[Path] = []
     accepted: list[Path] = []
+    projects: list[Path] = []
     # Directories of installed programs: they may hold whole checkouts, but no files of this
     # user's sites.
     installed: set[str] = set()
@@ -135,6 +139,8 @@ def survey(root: Path) -> Survey:
             locks += _locks(root, Path(directory))
             if os.path.lexists(f"{directory}/{ACCEPTED_DRIFT}"):
                 accepted.append(Path(directory))
+            if os.path.lexists(f"{directory}/{PROJECT_LOCK}"):
+                projects.append(Path(directory))
         parent, name = os.path.split(directory)
         # A virtual environment has this file at its top (PEP 405); pixi's are below .pixi.
         is_environment = "pyvenv.cfg" in files and directory != str(root)
@@ -146,7 +152,7 @@ def survey(root: Path) -> Survey:
         for file in sorted(files):
             if is_generated_path(name, file):
                 candidates.append(Path(directory, file))
-    return Survey(sorted(locks), candidates, accepted)
+    return Survey(sorted(locks), candidates, accepted, projects)
 
 
 def _is_tracked(directory: str) -> bool:

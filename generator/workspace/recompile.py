@@ -42,6 +42,8 @@ class Recompilation:
     artifacts: list[Artifact]
     site_status: str | None
     """A warning that the site closes or has closed; ``None`` for an active site."""
+    login: str
+    """Alias of the usual host."""
 
 
 @dataclass(frozen=True)
@@ -246,7 +248,8 @@ def _recompilation(lock_file: LockFile, lock: Lock, within: Path) -> Recompilati
     )
     profile = _profile(lock.inputs, str(lock_file.full_path))
     artifacts = compile_site(site, profile, current.project)
-    return Recompilation(current, path, node, artifacts, site.status.words())
+    login = site.usual_host.alias
+    return Recompilation(current, path, node, artifacts, site.status.words(), login)
 
 
 def _spec(lock_file: LockFile, lock: Lock, within: Path) -> inputs.File | None:

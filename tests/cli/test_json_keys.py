@@ -48,6 +48,9 @@ def printed(value: object, key: str = "") -> Iterator[str]:
         pytest.param("gen validate FILE…", ("validate", "--strict", VULCAN, BROKEN), id="validate"),
         pytest.param("gen site SITE", ("site", "mila"), id="site"),
         pytest.param("gen site --all", ("site", "--all"), id="site --all"),
+        pytest.param(
+            "gen project DIR --update", ("project", "mila-pipelines", "--update"), id="project"
+        ),
         pytest.param("gen install SITE…", ("install", "mila", "--yes"), id="install"),
         pytest.param("gen uninstall SITE…", ("uninstall", "mila", "--yes"), id="uninstall"),
         pytest.param("gen refresh SITE", ("refresh", "musica", "--check"), id="refresh"),
@@ -57,7 +60,7 @@ def test_the_output_has_the_keys_that_the_page_lists(
     page: str, arguments: tuple[str, ...], gen: Gen
 ) -> None:
     Path(BROKEN).write_text("site: broken\n")
-    if arguments[:2] == ("site", "--all"):
+    if arguments[:2] == ("site", "--all") or arguments[0] == "project":
         gen("site", "mila")
     if arguments[0] == "uninstall":
         gen("install", "mila", "--yes")

@@ -507,8 +507,9 @@ def test_the_readme_uses_the_alias_of_the_site() -> None:
 
 
 def test_cookiecutter_and_gen_make_the_same_project(project: Path) -> None:
-    seeds = dagster_project.seeds(site("musica"), Project(PurePosixPath(), "two_sites"))
-    by_gen = {str(seed.path): seed.content for seed in seeds}
+    two_sites = Project(PurePosixPath(), "two_sites")
+    written = [*dagster_project.seeds(site("musica"), two_sites), *dagster_project.glue(two_sites)]
+    by_gen = {str(file.path): file.content for file in written}
     by_cookiecutter = files(project)
     # cookiecutter has the name as it was typed, in the heading.
     assert by_cookiecutter.pop("README.md").replace(b"Two Sites", b"two-sites") == (

@@ -3,9 +3,8 @@
 A job that the site forbids stays away from it.
 """
 
-import tomllib
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 import pytest
 from deployment import PROGRAMS, Deployment, deployment
@@ -29,7 +28,7 @@ FORBIDDEN = {
     "memory": {"request": "gpu", "mem": "1T"},
     "CPUs": {"cpus": 193},
     "a QoS for interactive jobs": {"request": "gpu-devel"},
-    "an account": {},
+    "nodes": {"request": "devel", "nodes": 3},
     "a purpose": {"request": "tea"},
 }
 
@@ -68,8 +67,18 @@ REFUSALS = {
     "memory": f"mem=1T: a node of {H100} has 768G",
     "CPUs": f"cpus=193: a node of {H100} has 192",
     "a QoS for interactive jobs": "the QoS dev_zen4_0768_h100x4 is for interactive jobs only",
-    "an account": "account: a job must name one; set SLURM_ACCOUNT in .env",
+    "nodes": "nodes=3: the QoS dev_zen4_0768 allows 2",
     "a purpose": f"request='tea': {MUSICA} has default, devel, gpu, gpu-devel",
+}
+
+
+# These take the place of facts in the site's file.
+LIMITS = {
+    'gpu = "NVIDIA': 'max_walltime = "3-00:00:00"\ngpu = "NVIDIA',
+    "[qos.dev_zen4_0768]\n": "[qos.dev_zen4_0768]\nmax_nodes = 2\n",
+    '[qos.dev_zen4_0768_h100x4]\npurpose = "devel"': (
+        '[qos.dev_zen4_0768_h100x4]\npurpose = "interactive"'
+    ),
 }
 
 
@@ -88,10 +97,6 @@ def at_musica(need: Callable[..., None], request: pytest.FixtureRequest) -> Depl
     return user
 
 
-def site_file(user: Deployment) -> Path:
-    return user.project.package / "sites" / "musica.toml"
-
-
 def test_an_asset_that_asks_for_a_gpu_gets_its_partition_and_its_share_of_a_node(
     at_musica: Deployment,
 ) -> None:
@@ -105,27 +110,47 @@ def test_an_asset_that_asks_for_a_gpu_gets_its_partition_and_its_share_of_a_node
     assert at_musica.project.metadata("trains")["gpus"] == "1"
     [job] = at_musica.job("trains", "JobID")
     # dagster-slurm gives the options on the command line of sbatch.
-    line = at_musica.cluster.run("sacct", f"--jobs={job}", "--format=SubmitLine%1000", "--parsable2")
+    line = at_musica.cluster.run(
+        "sacct", f"--jobs={job}", "--format=SubmitLine%1000", "--parsable2"
+    )
     assert "--gres=gpu:1" in line
 
 
-def test_nothing_that_the_site_forbids_is_submitted(at_musica: Deployment) -> None:
-    facts = site_file(at_musica).read_text()
-    # MUSICA's documentation has neither a limit of the partition nor such a QoS nor such a rule.
-    changed = facts.replace('gpu = "NVIDIA', 'max_walltime = "3-00:00:00"\ngpu = "NVIDIA')
-    interactive = '[qos.dev_zen4_0768_h100x4]\npurpose = "interactive"'
-    changed = changed.replace('[qos.dev_zen4_0768_h100x4]\npurpose = "devel"', interactive)
-    changed += '\n[rules]\nneeds_account = true\nsource = ["how-to"]\n'
-    assert tomllib.loads(changed)["rules"]
-    jobs_before = at_musica.number_of_jobs()
-    site_file(at_musica).write_text(changed)
+@contextmanager
+def changed_facts(user: Deployment, changes: Mapping[str, str]) -> Iterator[None]:
+    """Replace text in the site's file, to the end of the block.
+
+    MUSICA's documentation has no such limits.
+    """
+    file = user.project.package / "sites" / "musica.toml"
+    facts = file.read_text()
+    changed = facts
+    for old, new in changes.items():
+        assert old in changed
+        changed = changed.replace(old, new)
+    file.write_text(changed)
     try:
-        result = at_musica.project.launch("asks")
+        yield
     finally:
-        site_file(at_musica).write_text(facts)
+        file.write_text(facts)
+
+
+def test_nothing_that_the_site_forbids_is_submitted(at_musica: Deployment) -> None:
+    jobs_before = at_musica.number_of_jobs()
+    with changed_facts(at_musica, LIMITS):
+        result = at_musica.project.launch("asks")
     assert result.returncode == 0, result.stdout
     for name, reason in REFUSALS.items():
         _, found, message = result.stdout.partition(f"refused {name}: ")
         assert found, result.stdout
         assert reason in message.partition("refused ")[0]
+    assert at_musica.number_of_jobs() == jobs_before
+
+
+def test_a_job_without_an_account_is_refused_when_the_project_loads(at_musica: Deployment) -> None:
+    jobs_before = at_musica.number_of_jobs()
+    with changed_facts(at_musica, {"[sources]": "[rules]\nneeds_account = true\n[sources]"}):
+        result = at_musica.project.launch("trains")
+    assert result.returncode == 1
+    assert "account: a job must name one; set SLURM_ACCOUNT in .env" in result.stdout
     assert at_musica.number_of_jobs() == jobs_before

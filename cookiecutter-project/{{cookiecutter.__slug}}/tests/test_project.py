@@ -1,10 +1,8 @@
 """The project loads on every machine, and names everything that a deployment needs."""
 
 import os
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import pytest
@@ -15,15 +13,9 @@ from {{ cookiecutter.__package }}.definitions import defs
 from {{ cookiecutter.__package }}.defs.corpus import corpus
 from {{ cookiecutter.__package }}.login import Login
 from {{ cookiecutter.__package }}.requests import RequestError, job, seconds
-from {{ cookiecutter.__package }}.site import SITES, names
+from {{ cookiecutter.__package }}.site import facts, names
 
 Enter = Callable[[str, str], None]
-
-
-def facts(site: str) -> dict[str, Any]:
-    """Return the content of the file of a site."""
-    return tomllib.loads((SITES / f"{site}.toml").read_text())
-
 
 REMOTE = [name for name in DEPLOYMENTS if name != "development"]
 POSSIBLE = [name for name in names() if "impossible" not in facts(name)]

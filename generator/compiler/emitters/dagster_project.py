@@ -1,4 +1,4 @@
-"""A Dagster project for a site: one managed file with the facts of the site, and seeds.
+"""A Dagster project for a site: a file with the facts of the site, glue, and seeds.
 
 The tables of the TOML file are fields of dagster-slurm's classes, and the limits of the site. The
 file has no value of a user, so a team can share it; those values come from the environment.
@@ -36,9 +36,9 @@ _MAX_LIST_LINE = 80
 
 
 def emit(account: Account, project: Project) -> Iterator[Artifact]:
-    """Yield the site's file, the only managed file of a project."""
+    """Yield the site's file in a project."""
     site = account.site
-    command = f"gen project {_name(project)} --site" if project.alone else "gen site"
+    command = f"gen project {project.name} --site" if project.alone else "gen site"
     tables = {}
     for name, fields in _tables(account).items():
         written = _toml_fields(fields)
@@ -51,18 +51,20 @@ def emit(account: Account, project: Project) -> Iterator[Artifact]:
     yield Artifact(project.wiring(site.site), "".join(text).encode(), 0o644)
 
 
+def glue(project: Project) -> Iterator[Artifact]:
+    """Yield the managed modules of a project, which are the same for all of its sites."""
+    for name, content in scaffold.glue().items():
+        yield Artifact(project.sites.parent / name, content, 0o644)
+
+
 def seeds(site: SiteSpec, project: Project) -> Iterator[Artifact]:
-    """Yield all other files of a new project.
+    """Yield the files that a new project starts with, which are then the user's.
 
     They hold no facts of the site but its name and alias.
     """
-    files = scaffold.files(_name(project), project.package, site.site, site.usual_host.alias)
+    files = scaffold.files(project.name, project.package, site.site, site.usual_host.alias)
     for path, content in files.items():
         yield Artifact(project.folder / path, content, 0o644, owner=Owner.SEEDED)
-
-
-def _name(project: Project) -> str:
-    return project.package.strip("_").replace("_", "-")
 
 
 def _tables(account: Account) -> dict[str, Fields]:

@@ -1,3 +1,4 @@
+# Made by gen for all projects; do not edit. gen site and gen project write it again.
 """How the job of a run is followed: a lost connection does not end it, and the run says why it waits or failed."""
 
 import logging

@@ -1,3 +1,4 @@
+# Made by gen for all projects; do not edit. gen site and gen project write it again.
 """The resources that run assets: those of dagster-slurm, with a login and a client of this project."""
 
 import sys

@@ -1,3 +1,4 @@
+# Made by gen for all projects; do not edit. gen site and gen project write it again.
 """The connection that all commands to a login node share. It waits for ssh when ssh is lost."""
 
 import subprocess

@@ -1,3 +1,4 @@
+# Made by gen for all projects; do not edit. gen site and gen project write it again.
 """The login at the site: a certificate or a connection that the user opened, before a run needs it."""
 
 import subprocess

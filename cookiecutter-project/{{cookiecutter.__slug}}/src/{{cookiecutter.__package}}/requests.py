@@ -1,3 +1,4 @@
+# Made by gen for all projects; do not edit. gen site and gen project write it again.
 """Requests by purpose: what a job asks Slurm for, and what the site does not allow, with the limit and its source."""
 
 import re

@@ -1,3 +1,4 @@
+# Made by gen for all projects; do not edit. gen site and gen project write it again.
 """The selected site: its facts from `sites/`, and your values from the environment (see .env.example)."""
 
 import os
@@ -10,6 +11,8 @@ from typing import Any
 import dagster_slurm as ds
 
 SITES = Path(__file__).parent / "sites"
+FORMAT = 2
+"""The format of the files in `sites/` that these modules read."""
 SSH = {
     "host": "SLURM_EDGE_NODE_HOST",
     "port": "SLURM_EDGE_NODE_PORT",
@@ -32,7 +35,7 @@ def chosen() -> dict[str, Any]:
     """Return the facts of the site, or nothing if there is none, or several and none is selected.
 
     Raises:
-        ValueError: the project has no site of the name SLURM_SUPERCOMPUTER_SITE.
+        ValueError: the project has no site of the name SLURM_SUPERCOMPUTER_SITE, or its file has another format.
     """
     name = setting("SLURM_SUPERCOMPUTER_SITE") or (names()[0] if len(names()) == 1 else None)
     if name is None:
@@ -40,7 +43,25 @@ def chosen() -> dict[str, Any]:
     if name not in names():
         known = f"the sites are {', '.join(names())}" if names() else "there is no site yet"
         raise ValueError(f"SLURM_SUPERCOMPUTER_SITE={name}: {known} (README.md explains how to add one)")
-    return tomllib.loads((SITES / f"{name}.toml").read_text())
+    return facts(name)
+
+
+def facts(name: str) -> dict[str, Any]:
+    """Return the content of the file of a site.
+
+    Raises:
+        ValueError: its format is not the one of these modules.
+    """
+    text = (SITES / f"{name}.toml").read_text()
+    content = tomllib.loads(text)
+    if content.get("format") == FORMAT:
+        return content
+    # The first line ends with the command that writes the file and these modules.
+    command = text.partition("\n")[0].rpartition("run: ")[2]
+    where = "in the parent directory" if command.startswith("gen project") else "in the directory of its .gen/"
+    raise ValueError(
+        f"sites/{name}.toml has format {content.get('format', 1)}, and this project reads {FORMAT}; {where}, run: {command}"
+    )
 
 
 def missing(site: dict[str, Any], deployment: str) -> Iterator[str]:
