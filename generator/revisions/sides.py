@@ -199,7 +199,7 @@ def side(tree: Tree, parsed: dict[tuple[str, str], ReviewedLock]) -> Side:
         try:
             if key not in parsed:
                 parsed[key] = _lock_file(path, tree.real_content(path) or b"")
-            _refuse_outside(parsed[key])
+            _refuse_outside(parsed[key], tree)
         except GenError as error:
             faults += refusals(error, path, Path(path).stem)
         else:
@@ -221,13 +221,13 @@ def _lock_file(path: str, content: bytes) -> ReviewedLock:
     return lock_file
 
 
-def _refuse_outside(lock_file: ReviewedLock) -> None:
+def _refuse_outside(lock_file: ReviewedLock, tree: Tree) -> None:
     """Refuse a spec that only some machines have: a reviewer could not read it."""
     recorded = lock_file.lock.inputs.spec
     if not recorded.has_path:
         return
     recompile.refuse_absolute(recorded, lock_file.path)
-    if _leaves_repository(lock_file.spec):
+    if tree.is_outside(lock_file.spec):
         raise GenError(
             f"{lock_file.path}: inputs.spec.path: {recorded.path} leaves the repository;"
             " copy the spec into it, then run: gen site ./site_specs/SITE.yaml --force"
@@ -257,14 +257,8 @@ def refuse_links_out(reviewed: Side, directory: str) -> None:
     link.
     """
     for path in [directory, *reviewed.specs(directory)]:
-        if _leaves_repository(reviewed.tree.resolved(path)):
+        if reviewed.tree.is_outside(path):
             raise GenError(f"{path}: is a link that leads out of the repository; remove it")
-
-
-def _leaves_repository(path: str) -> bool:
-    # From the top of the repository, since gen may run in one of its directories.
-    from_top = os.path.normpath(os.path.join(git.prefix(), path))  # noqa: PTH118
-    return from_top.startswith("/") or from_top.split("/")[0] == ".."
 
 
 def changed_lists(base: Side, head: Side) -> list[str]:

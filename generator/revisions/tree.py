@@ -23,7 +23,10 @@ class Tree:
     """
 
     def __init__(self, files: Mapping[str, TreeEntry], contents: Mapping[str, bytes]) -> None:
-        self.files = files
+        """Take files by their paths from the top of the repository."""
+        # Once, because a process of git for each path would take most of the time of a review.
+        self._prefix = git.prefix()
+        self.files = _from_here(files, self._prefix)
         self._contents = dict(contents)
 
     @cached_property
@@ -41,6 +44,11 @@ class Tree:
     def links(self) -> list[str]:
         """The paths of the symbolic links."""
         return [path for path, entry in self.files.items() if entry.is_link]
+
+    def is_outside(self, path: str) -> bool:
+        """Return whether a path, links followed, leads out of the repository."""
+        from_top = os.path.normpath(os.path.join(self._prefix, self.resolved(path)))  # noqa: PTH118
+        return from_top.startswith("/") or from_top.split("/")[0] == ".."
 
     def paths_in(self, directory_name: str) -> dict[str, str]:
         """Return the files right below every directory of a name, each with its own path.
@@ -125,7 +133,7 @@ class Tree:
 
 def committed(revision: str) -> Tree:
     """Return the files of a commit."""
-    return Tree(_from_here(git.files_of(revision)), {})
+    return Tree(git.files_of(revision), {})
 
 
 def work_tree() -> Tree:
@@ -148,7 +156,7 @@ def work_tree() -> Tree:
         if entry_and_content:
             files[path], content = entry_and_content
             contents[files[path].name] = content
-    return Tree(_from_here(files), contents)
+    return Tree(files, contents)
 
 
 def _on_disk(root: Path, path: str, is_sha1: bool) -> tuple[TreeEntry, bytes] | None:
@@ -177,9 +185,8 @@ def _name(content: bytes, is_sha1: bool) -> str:
     return hashlib.sha256(header + content).hexdigest()
 
 
-def _from_here(files: Mapping[str, TreeEntry]) -> dict[str, TreeEntry]:
+def _from_here(files: Mapping[str, TreeEntry], prefix: str) -> dict[str, TreeEntry]:
     """Return the same files by their paths from the current directory, as every report has them."""
-    prefix = git.prefix()
     if not prefix:
         return dict(files)
     return {os.path.relpath(path, prefix): entry for path, entry in files.items()}
