@@ -92,6 +92,7 @@ def run(
     seconds: float,
     stdin: bytes = b"",
     environment: Mapping[str, str] | None = None,
+    directory: Path | None = None,
     output_limit: int = OUTPUT_LIMIT,
     terminal: bool = False,
     end_with_gen: bool = False,
@@ -109,7 +110,7 @@ def run(
         OutputLimitError: the program printed more on one of its two outputs.
         ProgramError: the system cannot start the program.
     """
-    child = _start(command, bool(stdin), environment, terminal, end_with_gen)
+    child = _start(command, bool(stdin), environment, directory, terminal, end_with_gen)
     exchange = _Exchange(child, stdin, output_limit, hear)
     try:
         exchange.run(monotonic() + seconds)
@@ -126,7 +127,11 @@ def run(
     return outcome
 
 
-def run_in_terminal(command: Sequence[str], environment: Mapping[str, str] | None = None) -> int:
+def run_in_terminal(
+    command: Sequence[str],
+    environment: Mapping[str, str] | None = None,
+    directory: Path | None = None,
+) -> int:
     """Run a program that the user sees and answers, without a time limit, and return its status.
 
     Its output goes to the standard error, since the standard output of gen is for data.
@@ -137,7 +142,9 @@ def run_in_terminal(command: Sequence[str], environment: Mapping[str, str] | Non
     """
     sys.stderr.flush()
     with _start_errors(command):
-        child = subprocess.run(command, env=environment, stdout=sys.stderr.fileno(), check=False)
+        child = subprocess.run(
+            command, env=environment, cwd=directory, stdout=sys.stderr.fileno(), check=False
+        )
     return child.returncode
 
 
@@ -236,6 +243,7 @@ def _start(
     command: Sequence[str],
     has_input: bool,
     environment: Mapping[str, str] | None,
+    directory: Path | None,
     terminal: bool,
     end_with_gen: bool,
 ) -> subprocess.Popen[bytes]:
@@ -243,6 +251,7 @@ def _start(
         return subprocess.Popen(
             command,
             env=environment,
+            cwd=directory,
             stdin=subprocess.PIPE if has_input else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

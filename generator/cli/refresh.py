@@ -82,14 +82,18 @@ def _keep_trying(
 
 def _before_connection(
     choice: Choice, options: RefreshOptions, report_valid: Callable[[], None]
-) -> None:
-    """Renew the certificate of a site, and report first if the connection works without."""
+) -> str | None:
+    """Renew the certificate of a site, and report first if the connection works without.
+
+    Returns a line for the user, if there is one.
+    """
     environment = dict(os.environ)
     site_settings = _settings(choice, environment)
     current = certificate_file.read(site_settings.certificate)
     if current and current.is_valid(now()):
         report_valid()
-    renew.refresh(site_settings, _with_earlier_secrets(options, site_settings.site), environment)
+    options = _with_earlier_secrets(options, site_settings.site)
+    return renew.refresh(site_settings, options, environment).reminder
 
 
 def _refresh(

@@ -24,17 +24,19 @@ _LIMIT = 11.0  # seconds
 _CHILD_LIMIT = 90  # seconds, after which the kernel ends a child that hangs
 _VALID = b"\0"
 """The child's first byte: the certificate is valid, so ssh need not wait for a new one."""
+Work = Callable[[Callable[[], None]], str | None]
 _LONGEST_MESSAGE = 4096  # bytes
 # The options of ssh(1); a colon marks those with an argument.
 _SSH_OPTIONS = "1246ab:c:e:fgi:kl:m:no:p:qstvxAB:CD:E:F:GI:J:KL:MNO:P:Q:R:S:TVw:W:XYy"
 
 
-def run(site: str, work: Callable[[Callable[[], None]], None]) -> int:
+def run(site: str, work: Work) -> int:
     """Do the work in a child process, print one line at most, and return 0.
 
     Args:
         site: the site of the connection.
-        work: renews the certificate; it calls its argument if the certificate is still valid.
+        work: renews the certificate, and may return a line for the user; it calls its argument if
+            the certificate is still valid.
     """
     if _is_control_command():
         return 0
@@ -50,7 +52,7 @@ def run(site: str, work: Callable[[Callable[[], None]], None]) -> int:
     return 0
 
 
-def _work(site: str, work: Callable[[Callable[[], None]], None], writer: int) -> NoReturn:
+def _work(site: str, work: Work, writer: int) -> NoReturn:
     """Do the work as the child, and send the message for the user, which is empty after success."""
     # Ctrl-C in the terminal is for ssh, and the terminal may be closed before the work is done.
     os.setsid()
@@ -63,7 +65,7 @@ def _work(site: str, work: Callable[[Callable[[], None]], None], writer: int) ->
         os.dup2(null, descriptor)
     message = ""
     try:
-        work(lambda: _send(writer, _VALID))
+        message = work(lambda: _send(writer, _VALID)) or ""
     except GenError as error:
         message = str(error).splitlines()[0]
     except Exception as error:  # a bug must not keep the user from connecting

@@ -16,6 +16,10 @@ CLOCK_TOLERANCE = 300
 """Seconds that the CA's clock may be ahead of this machine's."""
 
 
+_REMINDER = 6 * 3600  # seconds
+_SHORTEST_REMINDER = 1800  # seconds
+
+
 def read(path: Path) -> Certificate | None:
     """Return the certificate in a file, or ``None`` if there is none that can be read."""
     try:
@@ -54,6 +58,18 @@ def clock_notes(certificate: Certificate, second: int) -> list[str]:
     if behind <= 0:
         return []
     return [f"this machine's clock is at least {behind} s behind that of the CA; set it"]
+
+
+def reminder_time(certificate: Certificate) -> int:
+    """Return the second from which ssh reminds a user who alone can renew a certificate.
+
+    That is some hours before its end, so that it can be renewed at a desk; there is no time for
+    that if a certificate lasts for an hour.
+    """
+    ahead = min(_REMINDER, (certificate.end - certificate.valid_after) // 4)
+    if ahead < _SHORTEST_REMINDER:
+        return certificate.end
+    return certificate.end - ahead
 
 
 def due_time(certificate: Certificate, settings: Settings) -> int:

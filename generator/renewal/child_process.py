@@ -48,6 +48,7 @@ def output(
     *,
     install: str,
     secrets: Sequence[Secret] = (),
+    directory: Path | None = None,
 ) -> str:
     """Run a program without a terminal, and return its output.
 
@@ -62,6 +63,7 @@ def output(
             command,
             seconds=min(_LONGEST, deadline.left()),
             environment=environment,
+            directory=directory,
             end_with_gen=True,
         )
     except programs.NotInstalledError:
@@ -72,10 +74,16 @@ def output(
     return outcome.text
 
 
-def run_in_terminal(command: Sequence[str], environment: Mapping[str, str], *, install: str) -> int:
+def run_in_terminal(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    install: str,
+    directory: Path | None = None,
+) -> int:
     """Run a program that the user sees and answers, and return its status."""
     try:
-        return programs.run_in_terminal(command, environment)
+        return programs.run_in_terminal(command, environment, directory)
     except programs.NotInstalledError:
         raise GenError(f"{Path(command[0]).name} is not on PATH; {install}") from None
 

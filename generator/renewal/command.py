@@ -3,13 +3,16 @@
 Such a command writes its files in place. gen restores a certificate that was better.
 """
 
+import os
+import shutil
 from pathlib import Path
 
 from generator import programs
 from generator.clock import now
-from generator.errors import GenError
+from generator.errors import GenError, os_errors_named
 from generator.files import KEY_LIMIT, read_regular
-from generator.formatting import clock
+from generator.formatting import clock, home
+from generator.loading.inputs import profile_name
 from generator.renewal import certificate_file, child_process
 from generator.renewal.context import Run
 from generator.renewal.settings import Settings
@@ -17,6 +20,8 @@ from generator.schema.auth import CommandCertificateAuth
 from generator.ssh.certificate import Certificate
 from generator.ssh.keys import key_blob
 from generator.workspace import writer
+
+_INTERPRETERS = {"python", "python3", "sh", "bash", "perl"}
 
 
 class FailedError(GenError):
@@ -77,7 +82,7 @@ class _Files:
 
 def _checked(settings: Settings, auth: CommandCertificateAuth, files: _Files) -> Certificate:
     """Return the certificate that the command left, if it is a new one that the user can use."""
-    program = auth.command[0]
+    program = _program(auth)
     path = settings.certificate
     renewed = certificate_file.read(path)
     # The time after the command: a user may have taken minutes, and the CA may not backdate.
@@ -119,20 +124,106 @@ def _content(path: Path) -> bytes | None:
 
 
 def _run(run: Run, auth: CommandCertificateAuth) -> None:
-    program = auth.command[0]
+    directory = _directory(run)
+    _check_script(run, auth, directory)
     environment = dict(run.environment)
+    if run.settings.command_directory:
+        # A script that a centre offers for download is rarely on the PATH.
+        environment["PATH"] = f"{directory}{os.pathsep}{environment.get('PATH', os.defpath)}"
     secrets = []
     if auth.secret:
         secret = run.sources.named(auth.secret)
         if secret:
             environment[auth.secret] = secret.reveal()
             secrets.append(secret)
-    install = f"{run.settings.docs or 'the documentation of the site'} says where it comes from"
+    # Nobody should choose a passphrase and then read that the command is missing.
+    if shutil.which(auth.command[0], path=environment.get("PATH")):
+        _make_key_pair(run, auth)
+    install = _install(run, auth)
     if not auth.asks:
         child_process.output(
-            auth.command, environment, run.deadline, install=install, secrets=secrets
+            auth.command,
+            environment,
+            run.deadline,
+            install=install,
+            secrets=secrets,
+            directory=directory,
         )
         return
-    status = child_process.run_in_terminal(auth.command, environment, install=install)
+    status = child_process.run_in_terminal(
+        auth.command, environment, install=install, directory=directory
+    )
     if status:
+        program = _program(auth)
         raise GenError(f"{program} ended with status {status}; the old certificate stays")
+
+
+def _directory(run: Run) -> Path:
+    """Return where the command runs: never where gen was started, which may be anybody's."""
+    directory = run.settings.command_directory
+    if directory is None:
+        return Path.home()
+    if not directory.is_dir():
+        raise GenError(
+            f"{directory}: is not a directory; fix command_directory in {profile_name()}"
+        )
+    return directory
+
+
+def _check_script(run: Run, auth: CommandCertificateAuth, directory: Path) -> None:
+    """Refuse a script that is missing: the interpreter would only report that it found none."""
+    script = _script(auth)
+    if script and not (directory / script).is_file():
+        site = run.settings.site
+        raise GenError(
+            f"{directory}: has no {script}; {_install(run, auth)}. "
+            f"If it is elsewhere, set sites.{site}.command_directory in {profile_name()}"
+        )
+
+
+def _script(auth: CommandCertificateAuth) -> str | None:
+    """Return the script that the command gives to an interpreter, as in `python3 get.py`."""
+    program, *arguments = auth.command
+    is_interpreter = Path(program).name in _INTERPRETERS
+    if is_interpreter and arguments and Path(arguments[0]).suffix:
+        return arguments[0]
+    return None
+
+
+def _program(auth: CommandCertificateAuth) -> str:
+    return _script(auth) or auth.command[0]
+
+
+def _install(run: Run, auth: CommandCertificateAuth) -> str:
+    """Return where the command comes from, for the message that it is missing."""
+    if auth.install:
+        return f"to get it: {auth.install}"
+    return f"{run.settings.docs or 'the documentation of the site'} says where it comes from"
+
+
+def _make_key_pair(run: Run, auth: CommandCertificateAuth) -> None:
+    """Make the key pair that the command needs, unless it makes one itself.
+
+    A public key alone belongs to a private key in an agent or on a token.
+    """
+    key = run.settings.key
+    # sshproxy.sh, for example, makes files there, and fails without the directory.
+    with os_errors_named(key):
+        writer.make_private_directories([key.parent])
+    if auth.makes_key or key.exists() or Path(f"{key}.pub").exists():
+        return
+    command = ["ssh-keygen", "-t", "ed25519", "-C", run.settings.site, "-f", str(key)]
+    install = "install the OpenSSH client"
+    if not auth.asks:
+        # Without a passphrase: a timer could not type it.
+        command += ["-q", "-N", ""]
+        child_process.output(
+            command, child_process.needed(run.environment), run.deadline, install=install
+        )
+        return
+    status = child_process.run_in_terminal(command, run.environment, install=install)
+    if status:
+        raise GenError(
+            f"ssh-keygen made no key pair (status {status}); make it with: "
+            f"ssh-keygen -t ed25519 -f {home(key)}"
+        )

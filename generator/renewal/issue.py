@@ -7,7 +7,7 @@ from pathlib import Path
 
 from generator.clock import Deadline, now
 from generator.errors import GenError
-from generator.formatting import clock, count, home, printable
+from generator.formatting import clock, count, home, listed, printable
 from generator.loading.inputs import profile_name
 from generator.renewal import certificate_file, command, key_files, oidc
 from generator.renewal.context import HeldSecrets, Run
@@ -223,20 +223,26 @@ def _check_quota(run: Run) -> None:
     if not quota:
         return
     current = now()
-    issued = sorted(second for second in run.store.read().issued if second > current - DAY)
+    issued = []
+    for second, name in run.store.issued_by(run.settings.centre):
+        if second > current - DAY:
+            issued.append((second, name))
     if len(issued) < quota:
         return
     site = run.settings.site
+    sites = sorted({name for _, name in issued})
+    centre = site if sites == [site] else f"{run.settings.centre} ({listed(sites)})"
+    number = count(len(issued), "certificate")
     # The oldest one that has to leave the day before another one may be requested.
-    oldest = issued[-quota]
+    oldest = issued[-quota][0]
     if oldest > current:
         raise GenError(
-            f"{site}: issued {count(len(issued), 'certificate')}, its limit for a day, by a clock "
+            f"{centre}: issued {number}, its limit for a day, by a clock "
             f"that was ahead of this machine's clock now ({clock(current)}); if the clock is right "
             f"now, run: rm {run.store.path}"
         )
     raise GenError(
-        f"{site}: issued {count(len(issued), 'certificate')} in the last day, "
+        f"{centre}: issued {number} in the last day, "
         f"its limit; the next one is possible at {clock(oldest + DAY)}"
     )
 
@@ -251,7 +257,8 @@ def _counted(run: Run, not_issued: type[GenError]) -> Iterator[None]:
     # the list, and not the time: a clock that is ahead for an hour must not delete it.
     state = run.store.read()
     most = max(run.settings.auth.max_per_day or 0, _ISSUED_KEPT)
-    run.store.write(replace(state, issued=(*state.issued, now())[-most:]))
+    issued = (*state.issued, now())[-most:]
+    run.store.write(replace(state, issued=issued, centre=run.settings.centre))
     try:
         yield
     except not_issued:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from generator.clock import Deadline, now
 from generator.errors import GenError, reason
-from generator.formatting import clock
+from generator.formatting import clock, span
 from generator.renewal import certificate_file, notify, pair_names
 from generator.renewal.context import HeldSecrets, RefreshOptions, Run, new_run
 from generator.renewal.credentials import rotation_due
@@ -60,12 +60,13 @@ def refresh(
     try:
         state = run.store.read()
         secrets = run.secrets()
-        _write_due(run, before, secrets)
+        _write_due(run, before, secrets, state)
         if not _needs_work(run, before, state, secrets):
             is_failed = state.result == "failed" or bool(state.rotation_failure)
             if is_failed and not options.on_connect:
                 _forget_failure(run)
-            return RefreshResult(False, False, before, _warnings(run, secrets))
+            reminder = _reminder(run, before, secrets, state)
+            return RefreshResult(False, False, before, _warnings(run, secrets), reminder)
         if run.is_unattended(secrets):
             _repeat_failure(run, state)
             _hold_connections_back(run)
@@ -122,7 +123,7 @@ def _renew_and_rotate(run: Run, before: Certificate | None, state: State) -> Ref
     is_forced = run.options.force and current == before
     if is_forced or certificate_file.is_due(current, run.settings, now()):
         renewed, notes = issue.certificate(run, secrets, current)
-    _write_due(run, renewed or current, secrets)
+    _write_due(run, renewed or current, secrets, latest)
     # The renewal comes first: it must not wait for a provider whose API fails.
     failure = _try_to_rotate(run, state)
     if failure:
@@ -266,16 +267,41 @@ def _warnings(run: Run, secrets: HeldSecrets) -> tuple[str, ...]:
     )
 
 
-def _write_due(run: Run, current: Certificate | None, secrets: HeldSecrets) -> None:
-    """Write the second from which ssh asks for a renewal.
+def _write_due(run: Run, current: Certificate | None, secrets: HeldSecrets, state: State) -> None:
+    """Write the second from which ssh runs gen.
 
-    If only the user can renew, that is the end of the certificate: until then ssh needs no line.
+    If only the user can renew, gen reminds the user once, and then not before the certificate ends.
     """
-    if current:
-        second = current.end
-        if run.is_unattended(secrets):
-            second = certificate_file.due_time(current, run.settings)
-        run.store.write_due(second, run.settings.certificate)
+    if not current:
+        return
+    second = current.end
+    if run.is_unattended(secrets):
+        second = certificate_file.due_time(current, run.settings)
+    elif state.reminded_of != current.end:
+        second = certificate_file.reminder_time(current)
+    run.store.write_due(second, run.settings.certificate)
+
+
+def _reminder(
+    run: Run, current: Certificate | None, secrets: HeldSecrets, state: State
+) -> str | None:
+    """Return a reminder for a connection that works with a certificate that soon expires."""
+    if not run.options.on_connect or not current or run.is_unattended(secrets):
+        return None
+    second = now()
+    if state.reminded_of == current.end or second < certificate_file.reminder_time(current):
+        return None
+    # Without the record there would be a line at every connection.
+    with suppress(GenError), run.store.lock(Deadline(0)):
+        state = replace(run.store.read(), reminded_of=current.end)
+        run.store.write(state)
+        _write_due(run, current, secrets, state)
+        site = run.settings.site
+        return (
+            f"{site}: the certificate expires at {clock(current.valid_before)} "
+            f"({span(current.end - second)}), and only you can renew it: gen refresh {site}"
+        )
+    return None
 
 
 def _scratch_files(run: Run) -> list[Path]:

@@ -13,3 +13,5 @@ class RefreshResult:
     rotated: bool
     certificate: Certificate | None
     notes: tuple[str, ...] = ()
+    reminder: str | None = None
+    """A line for a user who connects, and who alone can renew the certificate."""

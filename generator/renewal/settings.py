@@ -65,6 +65,10 @@ class Settings:
     """How many seconds before their end the credentials are rotated."""
     bootstrap_again: bool = False
     """Whether step learns the CA again, even if it knows it."""
+    centre: str = ""
+    """The operator of the site; its quota counts the certificates for all of its sites."""
+    command_directory: Path | None = None
+    """Where the centre's command runs; by default in the home directory."""
     step_binary: str = "step"
     extra_step_args: tuple[str, ...] = ()
     """Further arguments of `step ssh certificate`."""
@@ -153,6 +157,8 @@ def read(choice: inputs.Choice, environment: Mapping[str, str]) -> Settings:
         key=_key(own_account, auth),
         certificate=_certificate(own_account, auth),
         skew=schedule(auth).skew,
+        centre=site.operator or site.site,
+        command_directory=_path(profile.command_directory) if profile.command_directory else None,
         # No shell expands `~` in a program that gen starts.
         step_binary=os.path.expanduser(profile.step_binary),  # noqa: PTH111 - also a bare name
         extra_step_args=profile.extra_step_args,

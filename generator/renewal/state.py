@@ -41,6 +41,10 @@ class State:
     """The provider asked for no request until then."""
     issued: tuple[int, ...] = ()
     """The times at which the site issued its last certificates, or may have."""
+    centre: str = ""
+    """The operator of the site, whose quota those count for."""
+    reminded_of: int = 0
+    """The end of the last certificate of which ssh has reminded the user."""
     rotated: int = 0
     """The last rotation of the credentials."""
     rotation_failure: str = ""
@@ -74,6 +78,16 @@ class Store:
             return codec.decode(State, value, str(path), strict=False)
         except (OSError, GenError):
             return State()
+
+    def issued_by(self, centre: str) -> list[tuple[int, str]]:
+        """Return the times at which a centre issued certificates for its sites, with the sites."""
+        issued = [(second, self.site) for second in self.read().issued]
+        for path in self.directory.glob("*.json"):
+            other = Store(path.stem, self.directory)
+            state = other.read()
+            if path.stem != self.site and state.centre == centre:
+                issued += [(second, path.stem) for second in state.issued]
+        return sorted(issued)
 
     def write(self, state: State) -> None:
         """Replace the state file."""

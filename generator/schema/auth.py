@@ -166,6 +166,8 @@ class CommandCertificateAuth(_Certificate):
     command: Several[Argument] = ()
     """Command that gets a certificate, as a list of arguments; empty if users download it by
     hand."""
+    install: Annotated[Text | None, Meta(weight=Weight.TRUST)] = None
+    """Where users get the command, or how they install it."""
     portal: Link | None = None
     """Web page where users get a certificate by hand."""
     asks: Several[Prompt] = ()

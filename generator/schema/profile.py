@@ -20,7 +20,7 @@ from generator.schema.text_types import (
 )
 
 # Values of one machine, which no generated file has, so that no lock has them either.
-_OF_THE_MACHINE = {"step_binary", "extra_step_args"}
+_OF_THE_MACHINE = {"command_directory", "step_binary", "extra_step_args"}
 
 
 class SiteProfile(Model):
@@ -49,6 +49,8 @@ class SiteProfile(Model):
     """Share one connection between sessions, if the site allows it."""
     renew_on_connect: bool = True
     """Let ssh renew a certificate before it connects, if renewal is due and the site allows it."""
+    command_directory: Annotated[LocalPath, FILLED] | None = None
+    """Directory in which the centre's own command runs, and is looked for first."""
     step_binary: Annotated[Program, FILLED] = "step"
     """The `step` command, if it has another name (`step-cli`) or is not on the PATH."""
     extra_step_args: Several[Annotated[Argument, FILLED]] = ()

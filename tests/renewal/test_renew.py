@@ -20,6 +20,7 @@ from running import Gen, running
 
 from generator.cli import refresh, refresh_on_connect
 from generator.clock import Deadline
+from generator.renewal import certificate_file
 from generator.renewal.settings import DAY
 from generator.renewal.state import State, store
 
@@ -137,17 +138,49 @@ def test_a_valid_certificate_costs_no_import_of_an_http_client(
     assert not modules & {"urllib3", "ssl", "rich.console", "keyring"}
 
 
-def test_ssh_asks_for_a_renewal_by_the_user_only_after_the_end(
-    gen: Gen, home: Path, certify: Certify, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("validity", "ahead"),
+    [
+        pytest.param(LONG_LASTING, 6 * 3600, id="of years"),
+        pytest.param("+0s:+16h", 4 * 3600, id="of a day's work"),
+        # There is no time to be early.
+        pytest.param("+0s:+1h", 0, id="of an hour"),
+    ],
+)
+def test_ssh_runs_gen_some_hours_before_the_end_if_only_the_user_can_renew(
+    gen: Gen,
+    home: Path,
+    certify: Certify,
+    monkeypatch: pytest.MonkeyPatch,
+    validity: str,
+    ahead: int,
 ) -> None:
-    certify(LONG_LASTING)
+    certificate = certificate_file.read(certify(validity))
+    assert certificate
     gen("refresh", "musica")
-    end = due(home)
+    assert certificate.end - due(home) == ahead
     monkeypatch.setenv("ASC_OIDC_APP_PASSWORD", "so-it-is-unattended")
     gen("refresh", "musica")
-    # Unattended, ssh may renew 30 minutes before the end. A user who has to type would be asked
-    # while the certificate is still good, so ssh waits for its end.
-    assert end - due(home) == 1800
+    assert certificate.end - due(home) == 1800
+
+
+def test_a_connection_reminds_once_of_a_certificate_that_only_the_user_can_renew(
+    gen: Gen, home: Path, certify: Certify
+) -> None:
+    certificate = certificate_file.read(certify("-13h:+3h"))
+    assert certificate
+    result = gen("refresh", "musica", "--on-connect")
+    assert (result.status, result.out) == (0, "")
+    assert re.fullmatch(
+        r"musica: the certificate expires at \S+ \S+ UTC \((?:2 h 59|3 h 0) min\), "
+        "and only you can renew it: gen refresh musica\n",
+        result.err,
+    )
+    assert due(home) == certificate.end
+    # The record counts also if another program has written the certificate again.
+    (home / ".local/state/gen/musica.due").unlink()
+    assert gen("refresh", "musica", "--on-connect").err == ""
+    assert gen("refresh", "musica", "--check").status == 0
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,7 @@ AUTHS: dict[str, dict[str, Any]] = {
         "lifetime": "12h",
         "renew_before": "50m",
         "command": ["get-certificate", "--user={user}"],
+        "install": "from the shop of the centre",
         "portal": "https://portal.example.org/certificates",
         "asks": ["url", "code"],
         "certificate": "~/.certs/{user}.pub",

@@ -7,7 +7,10 @@ from generator.schema.profile import SiteProfile
 
 def test_values_of_one_machine_are_not_recorded_in_a_lock() -> None:
     profile = SiteProfile(
-        user="ada", step_binary="~/bin/step-cli", extra_step_args=("--not-after", "8h")
+        user="ada",
+        command_directory="~/tools",
+        step_binary="~/bin/step-cli",
+        extra_step_args=("--not-after", "8h"),
     )
     # A lock is committed: a path of one machine would be drift on all others.
     assert profile.known() == {"user": "ada"}
