@@ -41,7 +41,10 @@ def installed_choice(choice: Choice) -> Choice:
     if choice.specs or catalogue.installed_copy(choice.site) is None:
         return choice
     site_lock = record.installed_lock(Path.home(), choice.site)
-    return as_recorded(choice, site_lock.inputs) if site_lock else choice
+    if site_lock is None:
+        return choice
+    _installed_profile(Path.home(), site_lock)  # an error names the record, and not an option
+    return as_recorded(choice, site_lock.inputs)
 
 
 def _installed_profile(home: Path, site_lock: Lock) -> SiteProfile:

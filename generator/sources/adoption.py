@@ -52,8 +52,6 @@ def _write(store: SourceStore, changes: list[Change], sources: Mapping[str, Adde
     content = codec.dump(Record(sources)) if sources else None
     if store.is_users:
         writer.make_private_directories([store.directory])
-    else:
-        store.directory.mkdir(exist_ok=True)
     writer.apply(store.directory, changes, paths.SOURCES_LOCK, content)
 
 
