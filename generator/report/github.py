@@ -4,6 +4,7 @@ from collections import Counter
 
 from generator.formatting import cut, printable
 from generator.report.finding import Finding, Level, Report, full_message
+from generator.report.grouping import grouped
 
 _COMMANDS = {Level.ERROR: "error", Level.WARNING: "warning", Level.NOTE: "notice"}
 
@@ -15,16 +16,17 @@ _MAX_MESSAGE = 30_000
 
 
 def render(report: Report) -> str:
-    """Return one command for each finding.
+    """Return one command for each finding, or for each group of stale files.
 
     If a level has more than GitHub shows, its tenth command counts those that are only in the log.
     """
+    findings = grouped(report.findings)
     totals: Counter[Level] = Counter()
-    for finding in report.findings:
+    for finding in findings:
         totals[finding.level] += 1
     numbers: Counter[Level] = Counter()
     lines = []
-    for finding in report.findings:
+    for finding in findings:
         level = finding.level
         numbers[level] += 1
         if numbers[level] == _SHOWN and totals[level] > _SHOWN:

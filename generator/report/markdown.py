@@ -9,6 +9,7 @@ from itertools import groupby
 
 from generator.formatting import cut, printable
 from generator.report.finding import Finding, Report, summary
+from generator.report.grouping import grouped
 
 # GitHub refuses a comment of more than 65,536 characters.
 _MAX_COMMENT = 60_000
@@ -44,12 +45,13 @@ def render(report: Report) -> str:
     """
     lines = [marker(report), f"### {_HEADINGS[report.kind]}", "", f"{summary(report)}.", ""]
     length = sum(map(len, lines))
-    space = (_MAX_COMMENT - _MAX_PATCH) // 2 // max(1, len(report.findings))
-    for number, finding in enumerate(report.findings):
+    findings = grouped(report.findings)
+    space = (_MAX_COMMENT - _MAX_PATCH) // 2 // max(1, len(findings))
+    for number, finding in enumerate(findings):
         item = "\n".join(_item(finding, max(space, _MIN_DETAILS)))
         length += len(item) + 1
         if length > _MAX_COMMENT - _MAX_PATCH:
-            omitted = len(report.findings) - number
+            omitted = len(findings) - number
             lines.append(f"\n… and {omitted} more. Run `gen` in a terminal to see all of them.")
             break
         lines.append(item)
