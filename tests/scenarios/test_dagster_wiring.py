@@ -186,9 +186,10 @@ def relevant(settings: Settings, of_ssh: Settings) -> dict[str, list[str] | None
 
 
 def seeds() -> Iterator[Artifact]:
-    """Yield the files that a new project starts with."""
+    """Yield the files that a new project starts with, and its glue."""
     spec = validate.site(resources.CATALOGUE / "musica.yaml")
-    return dagster_project.seeds(spec, PROJECT)
+    yield from dagster_project.seeds(spec, PROJECT)
+    yield from dagster_project.glue(PROJECT)
 
 
 def modules() -> Iterator[tuple[str, ast.Module]]:
@@ -283,7 +284,11 @@ def test_the_page_documents_every_variable_of_every_site(wiring: Wiring) -> None
 def test_the_page_and_the_example_have_every_variable_that_the_project_reads() -> None:
     names = names_in_the_code()
     assert undocumented(names) == set()
-    assert names - example_names() == {"DATA_DIR"}  # the assets set it
+    # The assets set the directory. The others are for the `.env` of gen site: in that of a project
+    # they would tie it to one site.
+    not_personal = {"DATA_DIR", "SLURM_EDGE_NODE_HOST", "SLURM_EDGE_NODE_PORT"}
+    not_personal |= {"SLURM_PARTITION", "SLURM_QOS"}
+    assert names - example_names() == not_personal
     # dagster-slurm reads all others of the example.
     assert names_in_dagster_slurm(example_names() - names) == example_names() - names
 

@@ -47,6 +47,8 @@ def at(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Enter:
         if "SLURM_QOS" in facts(site)["needs"]:
             monkeypatch.setenv("SLURM_QOS", next(iter(facts(site)["partitions"].values()))["qos"][0])
         monkeypatch.setenv("CI_DEPLOYED_ENVIRONMENT_PATH", "/environment")
+        if "login_nodes" in facts(site):
+            monkeypatch.delenv("SLURM_EDGE_NODE_HOST")
 
     return enter
 
@@ -77,6 +79,34 @@ def test_an_error_names_a_missing_variable(site: str, name: str, at: Enter, monk
     monkeypatch.delenv(name)
     with pytest.raises(ValueError, match=name):
         resources()
+
+
+@pytest.mark.parametrize("site", POSSIBLE)
+def test_staging_without_an_environment_needs_pixi(site: str, at: Enter, monkeypatch: pytest.MonkeyPatch) -> None:
+    at(site, "staging_supercomputer")
+    monkeypatch.delenv("CI_DEPLOYED_ENVIRONMENT_PATH")
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(ValueError, match="pixi, which packs the environment"):
+        resources()
+
+
+@pytest.mark.parametrize("site", POSSIBLE)
+def test_the_login_node_of_another_site_is_refused(site: str, at: Enter, monkeypatch: pytest.MonkeyPatch) -> None:
+    at(site, "production_supercomputer")
+    if "login_nodes" not in facts(site):
+        pytest.skip("the host of the site depends on the user")
+    monkeypatch.setenv("SLURM_EDGE_NODE_HOST", "elsewhere.example.org")
+    with pytest.raises(ValueError, match="elsewhere.example.org, which is not a login node of this site"):
+        resources()
+
+
+@pytest.mark.parametrize("site", POSSIBLE)
+def test_a_variable_of_one_site_wins_there(site: str, at: Enter, monkeypatch: pytest.MonkeyPatch) -> None:
+    at(site, "production_supercomputer")
+    monkeypatch.setenv(f"SLURM_EDGE_NODE_USER_{site.upper().replace('-', '_')}", "grace")
+    monkeypatch.setenv("SLURM_EDGE_NODE_USER_ELSEWHERE", "nobody")
+    slurm = resources()["compute"].slurm
+    assert slurm and slurm.ssh.user == "grace"
 
 
 @pytest.mark.parametrize("name", ["DAGSTER_DEPLOYMENT", "SLURM_SUPERCOMPUTER_SITE"])

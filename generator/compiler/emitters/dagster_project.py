@@ -105,10 +105,21 @@ def _login(account: Account, route: list[Machine]) -> Fields:
         "format": FORMAT,
         "title": site.title,
         "needs": needs,
+        "login_nodes": _login_nodes(account, route[0]),
         "renew": ["gen", "refresh", site.site] if is_renewed else None,
         "asks": " and ".join(prompts) or None,
         "impossible": _impossible(site, jumps=len(route) - 1, interactive=bool(prompts)),
     }
+
+
+def _login_nodes(account: Account, usual: Machine) -> list[str] | None:
+    """Return the machines behind the usual host's keys; ``None`` if their names need the user's."""
+    names = []
+    for machine in account.site.machines():
+        if machine.entry == usual.entry:
+            names.append(account.fill(machine.host_name))
+    known = [name for name in names if name]
+    return known if len(known) == len(names) else None
 
 
 def _prompt(auth: Auth) -> str | None:

@@ -3,6 +3,7 @@
 
 import os
 import shlex
+import shutil
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import dagster_slurm as ds
 
 SITES = Path(__file__).parent / "sites"
+PROJECT = Path(__file__).parents[2]
 FORMAT = 2
 """The format of the files in `sites/` that these modules read."""
 SSH = {
@@ -22,8 +24,20 @@ SSH = {
 
 
 def setting(name: str) -> str | None:
+    """Return a variable for the selected site: NAME_SITE (as in …_USER_MILA), else NAME. An empty one counts as unset."""
+    site = selected()
+    special = variable(f"{name}_{site.upper().replace('-', '_')}") if site else None
+    return special or variable(name)
+
+
+def variable(name: str) -> str | None:
     """Return a variable of the environment. An empty one counts as unset."""
     return os.environ.get(name, "").strip() or None
+
+
+def selected() -> str | None:
+    """Return the name of the site, or None if there is none, or several and none is selected."""
+    return variable("SLURM_SUPERCOMPUTER_SITE") or (names()[0] if len(names()) == 1 else None)
 
 
 def names() -> list[str]:
@@ -37,7 +51,7 @@ def chosen() -> dict[str, Any]:
     Raises:
         ValueError: the project has no site of the name SLURM_SUPERCOMPUTER_SITE, or its file has another format.
     """
-    name = setting("SLURM_SUPERCOMPUTER_SITE") or (names()[0] if len(names()) == 1 else None)
+    name = selected()
     if name is None:
         return {}
     if name not in names():
@@ -72,11 +86,25 @@ def missing(site: dict[str, Any], deployment: str) -> Iterator[str]:
     if "impossible" in site:
         yield f"another site: {site['impossible']}"
     yield from (name for name in site["needs"] if not setting(name))
-    if deployment.startswith("production") and not setting("CI_DEPLOYED_ENVIRONMENT_PATH"):
-        yield "CI_DEPLOYED_ENVIRONMENT_PATH, the directory at the site with activate.sh and env/"
+    host = setting("SLURM_EDGE_NODE_HOST")
+    if host and host not in site.get("login_nodes", [host]):
+        yield f"no SLURM_EDGE_NODE_HOST={host}, which is not a login node of this site: remove it and the port from .env"
+    if not setting("CI_DEPLOYED_ENVIRONMENT_PATH"):
+        yield from without_environment(deployment)
     key = fields(site["ssh"], SSH).get("key_path")
     if key and not Path(key).expanduser().exists():
         yield f"the key {key} (or set SLURM_EDGE_NODE_KEY_PATH to another)"
+
+
+def without_environment(deployment: str) -> Iterator[str]:
+    """Yield what is missing where no environment is deployed: production needs one, staging packs one with pixi."""
+    if deployment.startswith("production"):
+        yield "CI_DEPLOYED_ENVIRONMENT_PATH, the directory at the site with activate.sh and env/"
+        return
+    if not shutil.which("pixi"):
+        yield "pixi, which packs the environment (https://pixi.sh), or CI_DEPLOYED_ENVIRONMENT_PATH"
+    if not (PROJECT / "pixi.lock").exists():
+        yield "pixi.lock, the versions of the environment; make it with: pixi lock"
 
 
 def fields(facts: dict[str, Any], variables: dict[str, str]) -> dict[str, Any]:
