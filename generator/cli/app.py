@@ -18,7 +18,7 @@ from generator.report.format import Format
 app = typer.Typer(
     name="gen",
     help="Compile HPC site specs into ssh configuration, host keys, .env files and timers.",
-    epilog="First steps: `gen list`, then `gen site musica --out .`",
+    epilog="First steps: `gen init`, or `gen list` and then `gen site musica --out .`",
     no_args_is_help=True,
     # Typer would print a bug's traceback with the values of variables, among them secrets, and
     # would exit with 1, which means drift.
@@ -64,6 +64,36 @@ def _root(
     ] = False,
 ) -> None:
     pass
+
+
+@app.command()
+def init(
+    sites: options.OptionalSites = None,
+    specs: options.Specs = None,
+    profile: options.ProfilePath = None,
+    user: options.User = None,
+    email: options.Email = None,
+    identity_file: options.IdentityFile = None,
+    account: options.Account = None,
+    allocation: options.Allocation = None,
+    client_id: options.ClientId = None,
+    home: options.Home = None,
+    multiplexing: options.Multiplexing = None,
+    renew_on_connect: options.RenewOnConnect = None,
+    accept_unverified: options.AcceptUnverified = None,
+) -> None:
+    """Ask who you are and which sites you use, and write your profile.
+
+    Without a terminal, the options are written: for the sites that you name, or for all.
+
+    Examples:
+    gen init
+
+    gen init musica --user xy12345 --client-id abc123
+    """
+    from generator.cli.init import run
+
+    raise typer.Exit(run(sites or [], profile, user_values(locals()), specs))
 
 
 @app.command()
@@ -407,14 +437,17 @@ def new_site(
 
 
 @app.command()
-def schema() -> None:
-    """Print the JSON Schema of specs, for editors.
+def schema(kind: options.SchemaKind = "spec") -> None:
+    """Print the JSON Schema of specs, or of profiles, for editors.
 
-    Example: gen schema > site-spec.schema.json
+    Examples:
+    gen schema > site-spec.schema.json
+
+    gen schema profile
     """
     from generator.cli.schema import run
 
-    raise typer.Exit(run())
+    raise typer.Exit(run(kind))
 
 
 @app.command()

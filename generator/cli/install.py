@@ -93,7 +93,10 @@ def run(
 ) -> int:
     """Install some sites; every refusal comes before the first write."""
     home = planning.home_directory()
-    selected = _by_name(choices, home).values()
+    # The offers are questions, and --yes promises a run without any.
+    is_interactive = not consent.yes and on_terminal()
+    asks = is_interactive and not (dry_run or as_json or mode is Mode.PRINT)
+    selected = _by_name(choices, home, asks=asks).values()
     sites: list[SiteFiles] = []
     secrets: dict[str, tuple[str, ...]] = {}
     for selection in selected:
@@ -119,8 +122,6 @@ def run(
         data(_json(installation, sites))
         return 0
     _summary(home, installation)
-    # The offers are questions, and --yes promises a run without any.
-    is_interactive = not consent.yes and on_terminal()
     if not is_interactive:
         for permission in loose_permissions(home):
             say(f"\n{permission.message}")
@@ -145,15 +146,19 @@ class _Selection:
     files: SiteFiles
 
 
-def _by_name(choices: Iterable[inputs.Choice], home: Path) -> dict[str, _Selection]:
+def _by_name(choices: Iterable[inputs.Choice], home: Path, *, asks: bool) -> dict[str, _Selection]:
     """Return each site once, though it may be named twice, as in `gen install mila mila.yaml`."""
     by_name: dict[str, _Selection] = {}
     locks = record.installed(home)
     for choice in choices:
-        typed = inputs.read(choice)
-        site_name = inputs.site(typed.spec)
-        chosen = next_steps.with_recorded(typed, locks.get(site_name), choice.unset, site_name)
-        selection = _Selection(choice, typed, chosen, _site_files(chosen, home))
+        selection = _selection(choice, home, locks)
+        if asks and selection.files.name not in locks:
+            # Imported only here, for the few runs that ask. `home` is for .env files alone.
+            from generator.cli.missing_values import offer
+
+            answered = offer(choice, selection.files.compilation, skipped=("home",))
+            if answered:
+                selection = _selection(answered, home, locks)
         name = selection.files.name
         first = by_name.setdefault(name, selection)
         if first.files.spec != selection.files.spec:
@@ -162,6 +167,13 @@ def _by_name(choices: Iterable[inputs.Choice], home: Path) -> dict[str, _Selecti
                 "of this site; install one of them"
             )
     return by_name
+
+
+def _selection(choice: inputs.Choice, home: Path, locks: Mapping[str, Lock]) -> _Selection:
+    typed = inputs.read(choice)
+    site_name = inputs.site(typed.spec)
+    chosen = next_steps.with_recorded(typed, locks.get(site_name), choice.unset, site_name)
+    return _Selection(choice, typed, chosen, _site_files(chosen, home))
 
 
 def _show_trust(selected: Iterable[_Selection], request: _Request) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -325,6 +325,12 @@ Strict = Annotated[
         "--strict",
         text="Also print the questions of a reviewer about sources, their age, pins and names.",
     ),
+]
+
+# gen schema
+SchemaKind = Annotated[
+    Literal["spec", "profile"],
+    typer.Argument(metavar="[KIND]", help="The files that the schema is for: spec or profile."),
 ]
 
 # gen new-site

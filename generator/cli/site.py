@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from generator import __version__, codec, formatting, paths, resources
 from generator.cli import next_steps, site_project
 from generator.cli.file_changes import DONE, json_entries, preview, refuse_conflicts
-from generator.cli.output import data, say
+from generator.cli.output import data, on_terminal, say
 from generator.compiler import digests
 from generator.compiler.artifact import Artifact, Owner
 from generator.compiler.result import Compilation
@@ -62,7 +62,8 @@ def run(
     if out.exists() and not out.is_dir():
         raise GenError(f"--out {out}: is not a directory")
     check_version(out, __version__)
-    generations = _generations(choices, out, project_choice, force=force)
+    asks = not dry_run and not as_json and on_terminal()
+    generations = _generations(choices, out, project_choice, force=force, asks=asks)
     every_change = [(out, generation.every_change()) for generation in generations]
     # With --json a dry run prints the changes as JSON below, not as a patch.
     if dry_run and not as_json:
@@ -85,13 +86,25 @@ def run(
 
 
 def _generations(
-    choices: Sequence[inputs.Choice], out: Path, project_choice: site_project.Choice, *, force: bool
+    choices: Sequence[inputs.Choice],
+    out: Path,
+    project_choice: site_project.Choice,
+    *,
+    force: bool,
+    asks: bool,
 ) -> list[_Generation]:
     """Return the sites in their order; a site that is named twice comes once."""
     generations: dict[str, _Generation] = {}
     shared: Project | None = None
     for choice in choices:
         generation = _generation(choice, out, project_choice, shared, force=force)
+        if asks and generation.previous is None and generation.compilation.gaps:
+            # Imported only here, for the few runs that ask.
+            from generator.cli.missing_values import offer
+
+            answered = offer(choice, generation.compilation)
+            if answered:
+                generation = _generation(answered, out, project_choice, shared, force=force)
         first = generations.setdefault(generation.name, generation)
         if first.inputs.spec.content != generation.inputs.spec.content:
             raise GenError(

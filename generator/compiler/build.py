@@ -1,6 +1,5 @@
 """Compile the content of a spec and a profile: parse, validate, apply the changes, compile."""
 
-import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +12,6 @@ from generator.schema.profile import Profile, SiteProfile
 
 if TYPE_CHECKING:
     from generator.compiler.result import Compilation
-
-_BLANK_OR_COMMENT = re.compile(rb"(?m)^\s*(#.*)?$")
 
 
 def build(inputs: Inputs) -> "Compilation":
@@ -37,7 +34,7 @@ def account(
     `more_changes` takes the data of the spec and returns further changes, which win over the
     others.
     """
-    profile = _profile(inputs.profile)
+    profile = parsed_profile(inputs.profile)
     document = yaml_document.parse(inputs.spec.content, str(inputs.spec.path))
     data = document.data()
     # Later changes win: the profile is nearer to the user than an earlier run, the option nearer
@@ -52,14 +49,15 @@ def account(
 
 def profile_values(inputs: Inputs, site: str) -> tuple[dict[str, str | bool], tuple[str, ...]]:
     """Return what the profile alone has for a site: its values, and its changes to the spec."""
-    profile = _profile(inputs.profile)
+    profile = parsed_profile(inputs.profile)
     changes = [str(change) for change in _profile_changes(profile, site)]
     return profile.at(site, {}).known(), tuple(changes)
 
 
-def _profile(file: File | None) -> Profile:
-    # `gen init` writes a profile whose keys are all comments; YAML has no document then.
-    if file is None or not _BLANK_OR_COMMENT.sub(b"", file.content).strip():
+def parsed_profile(file: File | None) -> Profile:
+    """Return the profile in a file; one without values if there is no file."""
+    # `gen init` writes a profile whose keys may all be comments.
+    if file is None or yaml_document.has_no_values(file.content):
         return Profile.model_construct()  # its validator would take time to build
     document = yaml_document.parse(file.content, str(file.path))
     return validate.validated(Profile, document, str(file.path))

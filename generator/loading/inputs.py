@@ -70,8 +70,8 @@ def read(choice: Choice) -> Inputs:
     """Read the spec and the profile of a choice."""
     profile = None
     # A profile that the user names must exist; the usual one need not.
-    if path := choice.profile or _existing(_usual_profile()):
-        _refuse_profile_of_others(path)
+    if path := choice.profile or _existing(usual_profile()):
+        refuse_profile_of_others(path)
         profile = file(path)
     return Inputs(
         spec=file(catalogue.spec(choice.site, choice.specs)),
@@ -81,7 +81,7 @@ def read(choice: Choice) -> Inputs:
     )
 
 
-def _refuse_profile_of_others(profile: Path) -> None:
+def refuse_profile_of_others(profile: Path) -> None:
     """Refuse a profile below the home directory that another user could change.
 
     It decides as whom and with which key ssh logs in. A team may share a profile elsewhere.
@@ -134,13 +134,13 @@ def file(path: Path) -> File:
 
 def profile_name(named: Path | None = None) -> str:
     """Return the path of the profile for messages; "your profile" without a home directory."""
-    path = named or _usual_profile()
+    path = named or usual_profile()
     if path is None:
         return "your profile"
     return home(path)
 
 
-def _usual_profile() -> Path | None:
+def usual_profile() -> Path | None:
     """Return `gen/profile.yaml` in the configuration directory; ``None`` without a home."""
     base = xdg("XDG_CONFIG_HOME", paths.USER_CONFIG)
     if base is None:

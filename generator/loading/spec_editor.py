@@ -70,14 +70,15 @@ def _data(content: bytes, name: str) -> Any:
 
 
 def _without_empty(data: dict[str, Any], change: SpecChange) -> dict[str, Any]:
-    """Delete the mapping whose last key a change deletes: an empty block has no text."""
+    """Delete the mappings whose last key a change deletes: an empty block has no text."""
     if change.value is not None or len(change.keys) < 2:
         return data
     level = data
     for key in change.keys[:-2]:
         level = level[key]
     if level.get(change.keys[-2]) == {}:
-        return merged(data, [_of_parent(change)])
+        of_parent = _of_parent(change)
+        return _without_empty(merged(data, [of_parent]), of_parent)
     return data
 
 
@@ -153,15 +154,15 @@ def _insertion(text: str, node: Any, key: str, value: Any) -> _Splice:
             line = f"\n{line}"
         return _Splice(end, end, line)
     if not node.value:
-        return _Splice(node.start_mark.index, node.end_mark.index, _flow({key: value}))
+        return _Splice(node.start_mark.index, node.end_mark.index, flow({key: value}))
     end = node.value[-1][1].end_mark.index
-    return _Splice(end, end, f", {_flow(key)}: {_flow(value)}")
+    return _Splice(end, end, f", {flow(key)}: {flow(value)}")
 
 
 def _replacement(text: str, parent: Any, key: Any, node: Any, change: SpecChange) -> _Splice:
     """Replace a value within its line; if it has lines of its own, replace them and the key."""
     if _is_inline(node):
-        return _Splice(node.start_mark.index, node.end_mark.index, _flow(change.value))
+        return _Splice(node.start_mark.index, node.end_mark.index, flow(change.value))
     lines = _removal(text, parent, key, node)
     new_line = _line(change.keys[-1], change.value, key.start_mark.column)
     return _Splice(lines.start, lines.end, new_line)
@@ -192,7 +193,7 @@ def _removal(text: str, parent: Any, key: Any, node: Any) -> _Splice:
 
 
 def _line(key: str, value: Any, column: int) -> str:
-    return f"{' ' * column}{_flow(key)}: {_flow(value)}\n"
+    return f"{' ' * column}{flow(key)}: {flow(value)}\n"
 
 
 def _end(node: Any) -> int:
@@ -221,7 +222,7 @@ def _end_of_line(text: str, index: int) -> int:
     return end + 1
 
 
-def _flow(value: Any) -> str:
+def flow(value: Any) -> str:
     """Return a value in one line, with quotes only where YAML would read it otherwise."""
     if isinstance(value, bool):
         return str(value).lower()
@@ -231,11 +232,11 @@ def _flow(value: Any) -> str:
         # A JSON string is a double-quoted scalar of YAML (YAML 1.2.2, section 1.3).
         return json.dumps(value, ensure_ascii=False)
     if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_flow, value))}]"
+        return f"[{', '.join(map(flow, value))}]"
     if isinstance(value, dict):
         if not value:
             return "{}"
-        pairs = [f"{_flow(key)}: {_flow(item)}" for key, item in value.items()]
+        pairs = [f"{flow(key)}: {flow(item)}" for key, item in value.items()]
         return f"{{ {', '.join(pairs)} }}"
     return str(value)
 

@@ -53,6 +53,8 @@ _BOOL = re.compile(r"true|True|TRUE|(false|False|FALSE)")
 _INT = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})")
 _FLOAT = re.compile(r"[-+]?[0-9]{1,18}\.[0-9]{1,18}")
 
+_BLANK_OR_COMMENT = re.compile(rb"(?m)^\s*(#.*)?$")
+
 Keys = tuple[str | int, ...]
 
 
@@ -142,6 +144,11 @@ def parse(content: bytes, name: str) -> Node:
     if node.kind != "mapping":
         raise GenError(f"{name}:{node.line}: is not a mapping; write lines of KEY: VALUE")
     return node
+
+
+def has_no_values(content: bytes) -> bool:
+    """Return whether a text has blank lines and comments alone, which are no YAML document."""
+    return not _BLANK_OR_COMMENT.sub(b"", content).strip()
 
 
 def value(text: str, name: str) -> Any:

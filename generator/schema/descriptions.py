@@ -74,7 +74,7 @@ class _Described(GenerateJsonSchema):
         return result
 
 
-def json_schema() -> dict[str, Any]:
-    """Return the JSON schema of a spec; the docstrings of models and fields describe them."""
-    schema = SiteSpec.model_json_schema(schema_generator=_Described)
+def json_schema(model: type[BaseModel] = SiteSpec) -> dict[str, Any]:
+    """Return the JSON schema of a model; the docstrings of models and fields describe them."""
+    schema = model.model_json_schema(schema_generator=_Described)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

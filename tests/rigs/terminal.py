@@ -1,15 +1,18 @@
 """A pseudo-terminal in which a program asks, and a test answers."""
 
+import fcntl
 import os
 import select
+import struct
 import subprocess
+import termios
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
 
 class Terminal:
-    """A process in a terminal of its own; the test types, and collects the output."""
+    """A process in a terminal of 80 by 24; the test types, and collects the output."""
 
     def __init__(
         self,
@@ -19,7 +22,9 @@ class Terminal:
     ) -> None:
         self.shown, self._seen = "", 0
         self._screen, inside = os.openpty()
-        text = ["setsid", "--ctty", "--wait", *command]
+        fcntl.ioctl(inside, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        # A worker of xdist ignores SIGINT, and its children would inherit that.
+        text = ["setsid", "--ctty", "--wait", "env", "--default-signal=INT", *command]
         self._child = subprocess.Popen(
             text, stdin=inside, stdout=inside, stderr=inside, env=environment, cwd=directory
         )
@@ -35,6 +40,16 @@ class Terminal:
     def type(self, line: str) -> None:
         """Type a line, after a question: ssh-keygen discards earlier input."""
         os.write(self._screen, line.encode() + b"\r")
+
+    def answer(self, *answers: tuple[str, str]) -> None:
+        """Wait for each question, and type its answer."""
+        for question, reply in answers:
+            self.expect(question)
+            self.type(reply)
+
+    def interrupt(self) -> None:
+        """Type Ctrl-C."""
+        os.write(self._screen, b"\x03")
 
     def end(self) -> int:
         """Wait for the end, and return the status."""
