@@ -1,12 +1,14 @@
 """CPU time of a start of each command, as a multiple of `python -c pass`.
 
-Run it with the Python that gen is installed for, on a quiet machine: `python benchmarks/startup.py`. The CPU time
-(user and system) is that of the process and its children. Each number is the median of some runs. Nothing is kept
-from an earlier run but Python's own bytecode: each run has a home directory without any cache.
+Run it with the Python that gen is installed for, on a quiet machine: `python benchmarks/startup.py`.
+The CPU time (user and system) is that of the process and its children. Each number is the median of
+some runs. Nothing is kept from an earlier run but Python's own bytecode: each run has a home
+directory without any cache.
 
 cookiecutter, copier and cruft print their version in the same run, where they are installed.
 """
 
+import compileall
 import os
 import shutil
 import statistics
@@ -17,6 +19,9 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import generator
+from generator.resources import CATALOGUE
 
 RUNS = 21
 SCRIPTS = Path(sysconfig.get_path("scripts"))
@@ -75,18 +80,22 @@ def cpu_seconds(command: Command, directory: Path) -> float:
 
 def median(command: Command, directory: Path) -> float:
     """Return the median CPU time of some runs, after one that writes Python's bytecode."""
+    # The environment of the runs has no PYTHONDONTWRITEBYTECODE, whatever that of this process has.
     cpu_seconds(command, directory)
     return statistics.median(cpu_seconds(command, directory) for _ in range(RUNS))
 
 
 def prepare(directory: Path) -> None:
     """Create a home directory, a spec, and a directory to check."""
-    from generator.resources import CATALOGUE
-
     (directory / "home").mkdir()
     shutil.copy(CATALOGUE / "mila.yaml", directory)
     command = [GEN, "site", "mila", "--out", CHECKED, "--user", "ada"]
     subprocess.run(command, cwd=directory, check=True, capture_output=True)
+    # Without its bytecode, each run would compile the whole package again.
+    if not compileall.compile_dir(Path(generator.__file__).parent, quiet=1):
+        raise SystemExit(
+            "the bytecode of gen cannot be written; run this as the owner of its files"
+        )
 
 
 def neighbours() -> list[Command]:

@@ -68,8 +68,8 @@ def _collect_less_garbage() -> None:
     import gc
 
     gc.set_threshold(100_000, 50, 50)
-    # Otherwise Python searches all objects once more on its way out.
-    atexit.register(gc.disable)
+    # Python searches all objects twice more on its way out, unless they are frozen.
+    atexit.register(gc.freeze)
 
 
 def _call() -> None:

@@ -6,8 +6,8 @@ errors that a caller catches.
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 _LONGEST_WORD = 40
 _MOST_CANDIDATES = 60
@@ -20,8 +20,7 @@ class GenError(Exception):
     """
 
 
-@dataclass(frozen=True)
-class Fault:
+class Fault(NamedTuple):
     """One fault in a spec or a profile: the keys that lead to the value, and the message."""
 
     loc: tuple[str | int, ...]

@@ -7,11 +7,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 from time import monotonic
-from typing import IO
+from typing import IO, NamedTuple
 
 from generator.errors import GenError, reason
 from generator.formatting import last_line
@@ -35,8 +34,7 @@ _CHUNK = 512
 _DEATH_SIGNAL = 1  # prctl(2), PR_SET_PDEATHSIG
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """The exit status and the output of a program."""
 
     command: tuple[str, ...]

@@ -13,8 +13,6 @@ from generator.loading import inputs
 from generator.schema.project import Project
 from generator.workspace import lock
 
-WITHOUT_SLURM = "gen leaves out SLURM_* variables and the Dagster project, which need Slurm"
-
 # The keys of the profile that a certificate depends on.
 _CERTIFICATE_KEYS = ("user", "email", "identity_file")
 

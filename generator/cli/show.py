@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from generator.cli.next_steps import WITHOUT_SLURM
 from generator.cli.output import data, width
 from generator.cli.table import table
 from generator.loading import catalogue, sources, validate
 from generator.schema.auth import preferred_authentications
 from generator.schema.base import Fact, facts
-from generator.schema.batch import SCHEDULER_NAMES, Queue
+from generator.schema.batch import SCHEDULER_NAMES, WITHOUT_SLURM, Queue
 from generator.schema.hosts import HostKeys
 from generator.schema.meta import meta
 from generator.schema.placeholders import PLACEHOLDERS, PROFILE_KEYS

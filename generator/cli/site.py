@@ -198,7 +198,9 @@ def _print(generation: _Generation, out: Path, backups: list[PurePosixPath]) -> 
     _print_changes(generation, out, backups)
     _print_recorded(generation)
     if compilation.scheduler:
-        say(f"\nScheduler of the site: {compilation.scheduler}; {next_steps.WITHOUT_SLURM}")
+        from generator.schema.batch import WITHOUT_SLURM
+
+        say(f"\nScheduler of the site: {compilation.scheduler}; {WITHOUT_SLURM}")
     next_steps.print_remarks(compilation, generation.choice)
     _print_next_steps(compilation, out, generation.inputs.project)
     next_steps.print_renewal_values(compilation, generation.choice)

@@ -1,6 +1,6 @@
 """A user's account at a site: the values that replace the placeholders of the site's spec."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from generator.schema.auth import Auth, CommandCertificateAuth, StepAuth, WithKey
 from generator.schema.placeholders import PROFILE_KEYS, expand, names
@@ -8,8 +8,7 @@ from generator.schema.profile import SiteProfile
 from generator.schema.site import SiteSpec
 
 
-@dataclass(frozen=True)
-class Account:
+class Account(NamedTuple):
     """A user at one site.
 
     An emitter passes every text of the spec through `fill` before it writes it.

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from generator.compiler.account import Account
 from generator.compiler.renewal_schedule import renewable_auth
 from generator.paths import renewal_due
-from generator.ssh.config_files import RENEWAL_COMMAND
+from generator.ssh.renewal_command import RENEWAL_COMMAND
 
 _DUE = renewal_due("$0")
 # $0 is the site, $1 the certificate below the home directory.

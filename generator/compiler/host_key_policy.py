@@ -1,7 +1,7 @@
 """The host keys that ssh may accept from a machine: the trusted ones of the spec, and no others."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from generator.compiler.account import Account
 from generator.schema.hosts import HostAuthority, HostKeys
@@ -9,8 +9,7 @@ from generator.schema.site import SiteSpec
 from generator.ssh.keys import CERTIFICATE_SUFFIX, SIGNATURES, Algorithm, algorithm, fingerprint
 
 
-@dataclass(frozen=True)
-class Pins:
+class Pins(NamedTuple):
     """Every host key that one machine may have."""
 
     fingerprints: tuple[str, ...]
@@ -124,8 +123,7 @@ def host_key_settings(pinned: Pins | None, rule: "KeyRule") -> list[tuple[str, s
     return settings
 
 
-@dataclass(frozen=True)
-class KeyRule:
+class KeyRule(NamedTuple):
     """The part of a machine's policy for host keys that does not depend on the keys."""
 
     site: str

@@ -1,6 +1,6 @@
 """When a certificate is renewed: the numbers that the systemd timer and the launchd agent share."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from generator.schema.auth import CommandCertificateAuth, StepAuth
 from generator.schema.site import SiteSpec
@@ -14,8 +14,7 @@ _SHORTEST_SKEW = 15
 _PERIODS = (5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 14400, 21600)
 
 
-@dataclass(frozen=True)
-class Schedule:
+class Schedule(NamedTuple):
     """How often to check a certificate, all in seconds."""
 
     skew: int

@@ -2,21 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from generator.compiler.artifact import Artifact
 
 
-@dataclass(frozen=True)
-class Gap:
+class Gap(NamedTuple):
     """A key of the profile that has no value although an artifact needs it."""
 
     name: str
     meaning: str
 
 
-@dataclass(frozen=True)
-class Unpinned:
+class Unpinned(NamedTuple):
     """Host keys that gen does not pin, because all of their sources are weak."""
 
     name: str
@@ -24,8 +22,7 @@ class Unpinned:
     docs: str
 
 
-@dataclass(frozen=True)
-class FirstLogin:
+class FirstLogin(NamedTuple):
     """The commands before the first login, ready to paste.
 
     An unknown value is written in capitals.

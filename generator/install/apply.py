@@ -203,7 +203,7 @@ def _real_directory(path: Path) -> Path:
 
 def _without_conflicts(changes: Iterable[Change]) -> list[Change]:
     """Return changes for the writer, which would make a backup of its own for a conflict."""
-    return [replace(change, conflict=None) for change in changes]
+    return [change._replace(conflict=None) for change in changes]
 
 
 def _back_up(home: Path, changes: Iterable[Change]) -> list[Path]:

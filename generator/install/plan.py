@@ -219,7 +219,7 @@ def uninstallation(home: Path, sites: Sequence[str]) -> HomePlan:
         change = _config_change(present, content, _edited(home, present, locks, {}))
         # An empty config that the user had before stays.
         if not content and record.home_record(home).config_created:
-            change = replace(change, action=Action.DELETE, artifact=None)
+            change = change._replace(action=Action.DELETE, artifact=None)
         manual_reason = _manual_reason(home, change)
         if not manual_reason:
             # First, so that ssh never reads an Include of files that are gone.

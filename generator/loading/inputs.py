@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from generator import paths
 from generator.errors import GenError, os_errors_named
@@ -31,8 +32,7 @@ class Choice:
     """Keys of which an earlier run recorded a value that is to be forgotten."""
 
 
-@dataclass(frozen=True)
-class File:
+class File(NamedTuple):
     """A file of a user: its path as the user gave it, and its bytes."""
 
     path: Path

@@ -2,15 +2,13 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from generator.errors import GenError
 from generator.loading import yaml_document
 
 
-@dataclass(frozen=True)
-class SpecChange:
+class SpecChange(NamedTuple):
     """A new value for one key; the keys lead to it from the top of the spec."""
 
     keys: tuple[str, ...]

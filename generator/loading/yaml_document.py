@@ -11,7 +11,7 @@ libraries never decide whether a spec is valid.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from generator.errors import GenError
@@ -120,6 +120,8 @@ class Node:
         return method is not None and method.value == part
 
 
+# A command reads the name of a site before it validates the spec: the same text, twice in a row.
+@lru_cache(maxsize=1)
 def parse(content: bytes, name: str) -> Node:
     """Read one YAML document that is a mapping.
 

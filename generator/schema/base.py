@@ -10,9 +10,9 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
-    Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
+    Strict,
 )
 from pydantic_core import CoreSchema, core_schema
 
@@ -27,8 +27,11 @@ class Model(BaseModel):
 
     # Validators are built when they are first used: most commands use few of the models. So a
     # default that is a model is made by model_construct, which needs no validator. `descriptions`
-    # reads the docstrings of fields.
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
+    # reads the docstrings of fields. No names are protected: pydantic would look at every field for
+    # a name that starts like one of its methods, and mypy reports those.
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, defer_build=True, protected_namespaces=()
+    )
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ def _written_date(value: object) -> object:
     raise ValueError("is not a date; write it as YYYY-MM-DD")
 
 
-Day = Annotated[date, Field(strict=False), BeforeValidator(_written_date)]
+Day = Annotated[date, Strict(False), BeforeValidator(_written_date)]
 
 
 class Source(Model):

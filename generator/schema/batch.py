@@ -25,6 +25,8 @@ SCHEDULER_NAMES: Mapping[str, str] = {
     "pjm": "Fujitsu PJM",
     "none": "none",
 }
+WITHOUT_SLURM = "gen leaves out SLURM_* variables and the Dagster project, which need Slurm"
+"""Remark about a site with another scheduler."""
 
 
 class Queue(Fact):

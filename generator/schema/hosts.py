@@ -1,8 +1,7 @@
 """The machines of a site that ssh connects to, and their host keys."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -106,8 +105,7 @@ class Host(Fact):
         return machines
 
 
-@dataclass(frozen=True)
-class Machine:
+class Machine(NamedTuple):
     """A machine that ssh logs in to: a host, or one of the nodes behind it."""
 
     entry: str

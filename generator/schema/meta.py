@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, GetCoreSchemaHandler
+from pydantic_core import CoreSchema
 
 
 class Weight(StrEnum):
@@ -47,6 +48,12 @@ class Meta:
     sentences: Mapping[object, str] = dataclasses.field(default_factory=dict, hash=False)
     """A sentence for a value, if `key: value` would need an explanation."""
 
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """Return the schema of the type alone, which spares pydantic the search for constraints."""
+        return handler(source)
+
     def over(self, other: "Meta") -> "Meta":
         """Return this meta, with the values that it leaves open taken from another."""
         return Meta(
@@ -58,8 +65,7 @@ class Meta:
         )
 
 
-@dataclass(frozen=True)
-class Leaf:
+class Leaf(NamedTuple):
     """One value of a spec."""
 
     keys: tuple[str, ...]

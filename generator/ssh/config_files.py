@@ -11,12 +11,11 @@ from generator.errors import os_errors_named
 from generator.files import is_regular, read_regular
 from generator.paths import SSH_CONFIG
 from generator.ssh.config_lines import Line, lines
+from generator.ssh.renewal_command import RENEWAL_COMMAND
 
 # Tokens, variables of the environment, and escapes; which of them ssh expands depends on its
 # version.
 _ONLY_SSH = re.compile(r"%|\$\{|\\")
-RENEWAL_COMMAND = "gen refresh $0 --on-connect"
-"""The command in the `Match exec` of a site's file."""
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ The file is reviewed like any other, and each entry has an end date.
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from generator.loading.yaml_document import Node
 from generator.paths import ACCEPTED_DRIFT
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 _MOST_DAYS = 180
 
 
-@dataclass(frozen=True)
-class AcceptedDrift:
+class AcceptedDrift(NamedTuple):
     """The entries of a directory, and the document that they were read from."""
 
     directory: Path

@@ -1,9 +1,9 @@
 """The cause of each difference between a managed file and its artifact."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import PurePosixPath
+from typing import NamedTuple
 
 from generator.compiler.artifact import Artifact
 from generator.compiler.digests import digest
@@ -27,8 +27,7 @@ class Cause(StrEnum):
     MOVED = "moved"
 
 
-@dataclass(frozen=True)
-class Drift:
+class Drift(NamedTuple):
     """One file that differs, and why."""
 
     change: Change
@@ -43,8 +42,7 @@ class Drift:
         return digest(self.change.actual.content) if self.change.actual else None
 
 
-@dataclass(frozen=True)
-class InputChanges:
+class InputChanges(NamedTuple):
     """The inputs that changed since a site was generated."""
 
     keys: tuple[str, ...]

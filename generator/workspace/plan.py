@@ -6,9 +6,9 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import PurePosixPath
+from typing import NamedTuple
 
 from generator.compiler.artifact import Artifact, Owner
 from generator.compiler.digests import digest
@@ -25,16 +25,14 @@ class Action(StrEnum):
     KEEP = "keep"
 
 
-@dataclass(frozen=True)
-class Actual:
+class Actual(NamedTuple):
     """A file on disk."""
 
     content: bytes
     mode: int
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(NamedTuple):
     """The action for one file, with the file on disk and the artifact that replaces it."""
 
     path: PurePosixPath

@@ -264,5 +264,5 @@ def below(folder: PurePosixPath, changes: Iterable[Change]) -> list[Change]:
         artifact = change.artifact
         if artifact:
             artifact = replace(artifact, path=folder / artifact.path)
-        moved.append(replace(change, path=folder / change.path, artifact=artifact))
+        moved.append(change._replace(path=folder / change.path, artifact=artifact))
     return moved

@@ -4,8 +4,8 @@ import os
 import stat
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from generator import programs
 from generator.errors import GenError, os_errors_named
@@ -26,8 +26,7 @@ _GIT_SECONDS = 60
 _GIT_OUTPUT = 64 * 1024 * 1024
 
 
-@dataclass(frozen=True, order=True)
-class LockFile:
+class LockFile(NamedTuple):
     """A lock below a directory: the output directory, and the path of the lock in it."""
 
     directory: Path
@@ -39,8 +38,7 @@ class LockFile:
         return self.directory / self.path
 
 
-@dataclass(frozen=True)
-class Survey:
+class Survey(NamedTuple):
     """The locks below a directory, and the files that have the name of a generated file."""
 
     locks: list[LockFile]

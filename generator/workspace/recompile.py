@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
@@ -32,8 +33,7 @@ from generator.workspace.reader import LockFile
 from generator.workspace.required_version import check_version
 
 
-@dataclass(frozen=True)
-class Recompilation:
+class Recompilation(NamedTuple):
     """The artifacts that the inputs of a lock compile to now."""
 
     inputs: RecordedInputs

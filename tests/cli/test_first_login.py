@@ -1,6 +1,5 @@
 """Before the first login: permissions that ssh accepts, and a key pair where the site needs one."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -110,7 +109,7 @@ def questions(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.mark.parametrize(
     ("login", "existing"),
     [
-        pytest.param(replace(LOGIN, make_key=None), None, id="a method without a key pair"),
+        pytest.param(LOGIN._replace(make_key=None), None, id="a method without a key pair"),
         pytest.param(LOGIN, "id_rig", id="the key exists"),
         # Or on a token: a new pair would overwrite the only copy of the public key.
         pytest.param(LOGIN, "id_rig.pub", id="the private half is in an agent"),

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from generator.errors import GenError
-from generator.ssh.config_files import RENEWAL_COMMAND, Files, read_configuration
+from generator.ssh.config_files import Files, read_configuration
 from generator.ssh.effective_config import effective_lines, effective_settings
+from generator.ssh.renewal_command import RENEWAL_COMMAND
 
 Configuration = Callable[[Mapping[str, str]], Files]
 

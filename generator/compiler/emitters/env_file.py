@@ -8,7 +8,7 @@ Secrets are in other files.
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from generator import paths
 from generator.compiler import compiled_templates
@@ -23,8 +23,7 @@ from generator.schema.text_types import seconds
 _UNAMBIGUOUS = re.compile(r"(?!~)(?:\w|[@%+=,./-]|:(?!~)|~)*")
 
 
-@dataclass(frozen=True)
-class Variable:
+class Variable(NamedTuple):
     """A line of the file.
 
     If the value is ``None``, a comment names the missing keys of the profile instead.
