@@ -136,7 +136,7 @@ def _run(run: Run, auth: CommandCertificateAuth) -> None:
         if secret:
             environment[auth.secret] = secret.reveal()
             secrets.append(secret)
-    # Nobody should choose a passphrase and then read that the command is missing.
+    # First, so that a user does not choose a passphrase only to read that the command is missing.
     if shutil.which(auth.command[0], path=environment.get("PATH")):
         _make_key_pair(run, auth)
     install = _install(run, auth)

@@ -67,7 +67,7 @@ def acquire(path: Path, deadline: Deadline) -> None:
 
 
 def keep(path: Path) -> None:
-    """Let the lock count for longer; refuse if another machine took it meanwhile."""
+    """Let the lock count for longer; refuse if another machine has taken it."""
     holder = _holder(_content(path))
     if not holder or not holder.is_here() or holder.process != os.getpid():
         raise GenError(f"{path}: another machine has taken over this renewal; try again")

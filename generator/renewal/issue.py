@@ -63,7 +63,11 @@ def _by_hand(run: Run, secrets: HeldSecrets, previous: Certificate | None) -> st
     auth = settings.auth
     if isinstance(auth, CommandCertificateAuth) and not auth.command:
         source = f"at {auth.portal} " if auth.portal else ""
-        return f"{status}; get one {source}and save it as {settings.certificate}"
+        key = settings.key
+        first = ""
+        if not auth.makes_key and not key.exists() and not Path(f"{key}.pub").exists():
+            first = f"make its key with ssh-keygen -t ed25519 -f {home(key)}, then "
+        return f"{status}; {first}get one {source}and save it as {settings.certificate}"
     hint = ""
     missing = _missing_for_unattended(run, secrets)
     if missing:

@@ -28,13 +28,13 @@ def new_identifiers(prefix: str, directory: Path, second: int) -> tuple[str, str
 
 def of_other_folders(identifiers: Iterable[str], directory: Path) -> list[str]:
     """Return the identifiers that name another directory than this one."""
-    others = []
+    foreign = []
     for identifier in identifiers:
         named = _IDENTIFIER.fullmatch(identifier)
         # One without a name is of an earlier gen, of dagster-slurm, or of the user.
         if named and named[1] != _mark(directory):
-            others.append(identifier)
-    return others
+            foreign.append(identifier)
+    return foreign
 
 
 def _host() -> str:

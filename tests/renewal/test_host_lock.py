@@ -80,7 +80,7 @@ def test_the_lock_of_another_machine_is_respected_and_named(path: Path) -> None:
     ("left", "host"),
     [
         pytest.param(-400, "other", id="that has ended"),
-        # The clock of that machine is wrong by years: its lock must not lock everybody out.
+        # The clock of that machine is wrong by years: its lock must not stop all machines.
         pytest.param(100_000_000, "other", id="that ends in years"),
     ],
 )

@@ -551,6 +551,33 @@ def centre(home: Path) -> Centre:
     return write
 
 
+@pytest.mark.parametrize(
+    ("has_key", "first"),
+    [
+        pytest.param(
+            False,
+            "make its key with ssh-keygen -t ed25519 -f ~/.ssh/id_ours, then ",
+            id="without a key",
+        ),
+        pytest.param(True, "", id="with a key"),
+    ],
+)
+def test_a_site_with_a_portal_alone_says_what_the_user_has_to_do_there(
+    gen: Gen, home: Path, centre: Centre, has_key: bool, first: str
+) -> None:
+    centre("")
+    spec = home / "site_specs/ours.yaml"
+    lines = [line for line in spec.read_text().splitlines() if "command:" not in line]
+    spec.write_text("\n".join([*lines, "  portal: https://ours.example.org/keys", ""]))
+    if has_key:
+        (home / ".ssh").mkdir()
+        keygen("-t", "ed25519", "-N", "", "-f", str(home / ".ssh/id_ours"))
+    assert gen("refresh", "ours").err == (
+        f"ours: there is no certificate; {first}get one at https://ours.example.org/keys and save "
+        f"it as {home}/.ssh/id_ours-cert.pub\n"
+    )
+
+
 def test_gen_does_not_ask_for_more_certificates_than_the_site_issues(
     gen: Gen, home: Path, centre: Centre
 ) -> None:
@@ -809,7 +836,7 @@ def test_device_is_refused_by_a_site_with_a_command_of_its_own(
     gen: Gen, home: Path, centre: Centre, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     centre("touch tried")
-    # Without a terminal nobody could open the link.
+    # Without a terminal no user could open the link.
     result = gen("refresh", "ours", "--device")
     assert (result.status, result.out) == (2, "")
     assert result.err == (

@@ -104,20 +104,26 @@ class CentreUser:
             assert terminal.end() == 2, terminal.shown
         return terminal.shown.splitlines()[-1]
 
-    def on_connect(self, site: str, **environment: str) -> str:
-        """Return the output of a run for ssh."""
-        done = subprocess.run(
-            [*GEN, "refresh", site, "--on-connect"],
-            env=self.environment(**environment),
-            cwd=self.home,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=True,
-        )
+    def connected(self, site: str, alias: str, **environment: str) -> str:
+        """Return the lines that ssh prints before a connection, which fails at once."""
+        self.write("bin/gen", f'#!/bin/sh\nexec {sys.executable} -m generator "$@"\n')
+        for command in (
+            ("gen", "site", site, "--no-project", "--out", "."),
+            ("ssh", "-F", f"ssh/{site}.conf", "-o", "ProxyCommand=false", alias),
+        ):
+            done = subprocess.run(
+                command,
+                env=self.environment(**environment),
+                cwd=self.home,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=120,
+                check=False,
+            )
         assert done.stdout == ""
-        return done.stderr
+        lines = done.stderr.splitlines(keepends=True)
+        return "".join(line for line in lines if line.startswith(f"{site}: "))
 
 
 @pytest.fixture
@@ -297,18 +303,18 @@ def test_ssh_reminds_once_before_the_end_where_only_the_user_can_renew(
     with closing(user.terminal("cscs-daint")) as terminal:
         type_passphrase(terminal)
         assert terminal.end() == 0, terminal.shown
-    assert user.on_connect("cscs-daint") == ""
+    assert user.connected("cscs-daint", "daint") == ""
     # Certificates of CSCS last a day.
     later = clock("+19h")
-    line = user.on_connect("cscs-daint", **later)
+    line = user.connected("cscs-daint", "daint", **later)
     assert line.startswith("cscs-daint: the certificate expires at ")
     assert line.endswith("), and only you can renew it: gen refresh cscs-daint\n")
     assert "(4 h 59 min)" in line or "(5 h 0 min)" in line
-    assert user.on_connect("cscs-daint", **later) == ""
+    assert user.connected("cscs-daint", "daint", **later) == ""
     end = (user.home / ".local/state/gen/cscs-daint.due").read_text().split()[0]
     state = json.loads((user.home / ".local/state/gen/cscs-daint.json").read_text())
     assert state["reminded_of"] == int(end)
     # After the end each connection says what to do, since each of them fails.
     for _ in range(2):
-        line = user.on_connect("cscs-daint", **clock("+25h"))
+        line = user.connected("cscs-daint", "daint", **clock("+25h"))
         assert "to get a new one, run in a terminal: gen refresh cscs-daint" in line

@@ -35,7 +35,7 @@ def second(
 
 def on_another_machine(member: Member, *options: str) -> Result:
     """Run `gen refresh` in the same home, as a machine that shares it over NFS without locks."""
-    # The process lock is another file here, so flock keeps nobody away, as with `nolock`.
+    # The process lock is another file here, so flock has no effect, as with `nolock`.
     other_lock = member.rig.directory / "other.lock"
     other_lock.touch(0o600)
     lock = member.home / STATE / "rig.lock"
