@@ -88,24 +88,33 @@ def revoked_lines(site: SiteSpec) -> list[str]:
     return lines
 
 
-def key_rule(site: SiteSpec, port: int, names: Iterable[str] = ()) -> "KeyRule":
+class KeyRule(NamedTuple):
+    """The part of a machine's policy for host keys that does not depend on its pins."""
+
+    site: str
+    port: int
+    names: tuple[str, ...] = ()
+    """The names and patterns of its Host block, if ssh reads the settings from one."""
+    revoked: tuple[str, ...] = ()
+    """The fingerprints of the keys that the site has revoked."""
+
+
+def key_rule(site: SiteSpec, port: int, names: Iterable[str] = ()) -> KeyRule:
     """Return the rule for a machine of a site; `names` are those of its Host block, if any."""
-    revoked = tuple(revoked_fingerprints(site))
-    return KeyRule(site.site, port, tuple(names), revoked, tuple(revoked_lines(site)))
+    own_names = tuple(name for name in names if not name.startswith("!"))
+    return KeyRule(site.site, port, own_names, tuple(revoked_fingerprints(site)))
 
 
-def host_key_settings(pinned: Pins | None, rule: "KeyRule") -> list[tuple[str, str]]:
-    """Return the settings that make ssh accept the pinned keys only, or ask if nothing is pinned.
+def host_key_settings(pinned: Pins | None, rule: KeyRule) -> list[tuple[str, str]]:
+    """Return the settings that make ssh accept the pinned keys only.
+
+    Without pins, ssh refuses the revoked keys and asks the user about others.
 
     ssh runs KnownHostsCommand (OpenSSH 8.5) for each key that a host offers, and reads its output
     as lines of known_hosts. An older client ignores the command and refuses the host.
     """
     if pinned is None:
-        settings = [("StrictHostKeyChecking", "ask")]
-        if rule.revoked:
-            settings.append(("FingerprintHash", "sha256"))
-            settings.append(("KnownHostsCommand", _in_shell(_revocation(rule))))
-        return settings
+        return [("StrictHostKeyChecking", "ask"), *revocation_settings(rule)]
     settings = []
     if pinned.algorithms:
         settings.append(("HostKeyAlgorithms", pinned.algorithms))
@@ -118,78 +127,109 @@ def host_key_settings(pinned: Pins | None, rule: "KeyRule") -> list[tuple[str, s
         # No key that the user or the administrator accepted earlier may count.
         ("UserKnownHostsFile", "/dev/null"),
         ("GlobalKnownHostsFile", "/dev/null"),
-        ("KnownHostsCommand", _command(pinned, rule)),
+        ("KnownHostsCommand", _command([*_revocation(rule), *_acceptance(pinned, rule)])),
     ]
     return settings
 
 
-class KeyRule(NamedTuple):
-    """The part of a machine's policy for host keys that does not depend on the keys."""
+def revocation_settings(rule: KeyRule) -> list[tuple[str, str]]:
+    """Return the settings that make ssh refuse the revoked keys; the other keys are as they were."""
+    if not rule.revoked:
+        return []
+    return [("FingerprintHash", "sha256"), ("KnownHostsCommand", _command(_revocation(rule)))]
 
-    site: str
-    port: int
-    names: tuple[str, ...] = ()
-    """The names and patterns of its Host block, if ssh reads the settings from one."""
-    revoked: tuple[str, ...] = ()
-    """The fingerprints of the keys that the site has revoked."""
-    revoked_lines: tuple[str, ...] = ()
-    """The lines of known_hosts for those that the spec has whole."""
 
-    @property
-    def own_names(self) -> str:
-        """The names as a pattern of the shell."""
-        return "|".join(name for name in self.names if not name.startswith("!"))
+def _command(script: Iterable[str]) -> str:
+    """Return a command of a shell script.
+
+    Its arguments are the host's name for known_hosts ($0), the key's type ($1), base64 ($2) and
+    fingerprint ($3), the name that the user typed ($4) and the HostName ($5). Before the key
+    exchange ssh runs it without a key (`NONE`), to learn which algorithms to prefer.
+    """
+    return f"/bin/sh -c '{'; '.join([_FINGERPRINT, *script])}' %H %t %K %f %n %h"
+
+
+# With CanonicalizeHostname, ssh reads its files for the typed name first. If only the canonical
+# name is the site's, the user's own options come before those of the site: among them may be
+# `FingerprintHash md5`.
+_FINGERPRINT = (
+    "f=$3; case $f in MD5:*) "
+    'f=$(echo "$1 $2" | ssh-keygen -E sha256 -l -f - | cut -d " " -f 2);; esac'
+)
+_CERTIFICATE = 'c=$(echo "$1 $2" | TZ=UTC ssh-keygen -L -f -)'
+# The first such line: the key ID below it is text of whoever signed.
+_SIGNER = '$(echo "$c" | grep -m 1 "Signing CA:")'
+# ssh itself checks dates and names of a certificate, but if they are wrong it looks for the key
+# alone, which StrictHostKeyChecking may accept.
+_VALIDITY = (
+    'e=$(echo "$c" | sed -n -E "s/^ *Valid:.* (to|before) //p"); '
+    '[ -z "$e" ] || [ $(expr $(TZ=UTC date +%%Y-%%m-%%dT%%H:%%M:%%S) "<" $e) = 1 ] && '
+    '{ set -f; for p in $(echo "$c" | sed -n "/Principals:/,/Critical/p"); do '
+    "case $5 in $p) exit;; esac; done; }"
+)
 
 
 def _revocation(rule: KeyRule) -> list[str]:
-    """Return the commands that revoke keys, of which ssh accepts none (sshd(8), `@revoked`)."""
+    """Return the commands that refuse revoked keys, and certificates of revoked authorities."""
     if not rule.revoked:
         return []
-    commands = [f'echo "{line}"' for line in rule.revoked_lines]
-    refusal = (
-        f'echo "gen: {rule.site}: the key that $0 offers is revoked; do not log in: '
-        f'gen show {rule.site}" >&2; echo "@revoked * $1 $2"'
+    refusal = _refusal(
+        f"gen: {rule.site}: the key that $0 offers is revoked; do not log in: gen show {rule.site}"
     )
-    if rule.own_names:
-        # With StrictHostKeyChecking off, ssh would only warn; see _command.
-        refusal += f'; case "$5" in {rule.own_names}) ;; *) kill $PPID;; esac'
-    commands.append(f'case "$3" in {"|".join(rule.revoked)}) {refusal}; exit;; esac')
-    return commands
+    signers = "|".join(f"*{value}*" for value in rule.revoked)
+    return [
+        f"case $f in {'|'.join(rule.revoked)}) {refusal};; esac",
+        f"case $1 in *{CERTIFICATE_SUFFIX}) {_CERTIFICATE}; "
+        f'case "{_SIGNER}" in {signers}) {refusal};; esac;; esac',
+    ]
 
 
-def _in_shell(script: Iterable[str]) -> str:
-    return f"/bin/sh -c '{'; '.join(script)}' %H %t %K %f %I %n"
-
-
-def _command(pinned: Pins, rule: KeyRule) -> str:
-    """Return the command that prints a known_hosts line for a pinned key.
-
-    Its arguments are the host's name for known_hosts ($0), the key's type ($1), base64 ($2) and
-    fingerprint ($3), the reason of the question ($4) and the name that the user typed ($5).
-    """
-    script = _revocation(rule)
+def _acceptance(pinned: Pins, rule: KeyRule) -> list[str]:
+    """Return the commands that print a known_hosts line for a pinned key, and refuse all others."""
+    script: list[str] = []
     if pinned.fingerprints:
-        accepted = "|".join(pinned.fingerprints)
-        script.append(f'case "$3" in {accepted}) echo "$0 $1 $2"; exit;; esac')
+        script.append(f'case $f in {"|".join(pinned.fingerprints)}) echo "$0 $1 $2"; exit;; esac')
     for authority in pinned.authorities:
         name = known_hosts_name(authority.hosts, rule.port)
         script.append(f'echo "@cert-authority {name} {authority.key}"')
+    script.append("case $1 in NONE*) exit;; esac")
+    usual = ""
+    if rule.names:
+        script.append(f"usual() {{ {_usual(rule.names)}; }}")
+        usual = 'usual "$4" && exit; '
+    if pinned.authorities:
+        # The user's known_hosts could have another authority that signed it.
+        signers = "|".join(f"*{fingerprint(ca.key)}*" for ca in pinned.authorities)
+        script.append(
+            f"case $1 in *{CERTIFICATE_SUFFIX}) {_CERTIFICATE}; "
+            f'case "{_SIGNER}" in {signers}) {usual}{_VALIDITY};; esac;; esac'
+        )
     message = (
-        f'echo "gen: {rule.site}: the key that $0 offers is not one of the pinned keys; '
-        f'compare them: gen status {rule.site} --live" >&2'
+        f"gen: {rule.site}: the key that $0 offers is not one of the pinned keys; "
+        f"compare them: gen status {rule.site} --live"
     )
-    # Before the key exchange ssh asks which algorithms to prefer, without a key. CheckHostIP asks
-    # again, for the address.
-    unpinned = f'case "$4" in HOSTNAME) {message};; esac'
-    certificate = f"*{CERTIFICATE_SUFFIX}) ;; " if pinned.authorities else ""
-    script.append(f'case "$1" in NONE*) exit;; {certificate}*) {unpinned};; esac')
-    if rule.own_names:
-        # With CanonicalizeHostname, ssh reads its files for the typed name first. If only the
-        # canonical name is the site's, a `Host *` of the user's has set StrictHostKeyChecking and
-        # UserKnownHostsFile by then, and ssh could accept the key nevertheless.
-        script.append(f'case "$5" in {rule.own_names}) exit;; esac')
-        if pinned.authorities:
-            signers = " ".join(f"-e {fingerprint(ca.key)}" for ca in pinned.authorities)
-            script.append(f'echo "$1 $2" | ssh-keygen -L -f - | grep -qF {signers} && exit')
-        script.append("kill $PPID")
-    return _in_shell(script)
+    script.append(_refusal(message, usual))
+    return script
+
+
+def _usual(names: Iterable[str]) -> str:
+    """Return the body of a function: do the site's own options decide, and no others?
+
+    They do for a name of the site, unless the command line of ssh has such options. They do not for
+    a canonical name alone, see _FINGERPRINT.
+    """
+    return (
+        f"case $1 in {'|'.join(names)}) "
+        'case "$(ps -ww -o args= -p $PPID | tr A-Z a-z)" in ""|*hostkey*|*knownhosts*) ;; '
+        "*) return;; esac;; esac; return 1"
+    )
+
+
+def _refusal(message: str, usual: str = "") -> str:
+    """Return the commands that print a message and end the connection.
+
+    Usually ssh does that itself, for lack of a key. Otherwise StrictHostKeyChecking could be off.
+    If the command fails, ssh ends whatever its options say (ssh_config(5), KnownHostsCommand). It
+    then prints the whole command, but not the line by which programs recognize a refused key.
+    """
+    return f'echo "{message}" >&2; {usual}echo "Host key verification failed." >&2; exit 1'

@@ -35,8 +35,8 @@ PROJECT = Project(PurePosixPath(), "all_sites")
 # Keywords as `ssh -G` prints them.
 ADDRESS = ("hostname", "port", "user")
 KEY = ("identityfile", "identitiesonly", "certificatefile")
-# The end of the command that only a Host block needs: dagster-slurm types no other name.
-_OTHER_NAMES = re.compile(r"""; case "\$5" in [^)]*\) exit;; esac.*; kill \$PPID(?=')""")
+# What only the command of a Host block has: with the site's own names, ssh itself may refuse.
+_OTHER_NAMES = re.compile(r' usual\(\) .*? return 1; };| usual "\$4" && exit;')
 TRUST = ("stricthostkeychecking", "userknownhostsfile", "globalknownhostsfile", "knownhostscommand")
 
 PRINT_COMMANDS = """

@@ -46,6 +46,11 @@ CONFIGURATIONS = {
         "CanonicalizeHostname yes\nCanonicalDomains rig.test\n"
         "Match canonical all\n  StrictHostKeyChecking no\n"
     ),
+    # ssh has read these options when it finds that the canonical name is the site's.
+    "canonical names, md5 and a known_hosts file": (
+        "CanonicalizeHostname yes\nCanonicalDomains rig.test\nFingerprintHash md5\n"
+        "StrictHostKeyChecking no\nUserKnownHostsFile ~/.ssh/known_hosts\n"
+    ),
     "a second reading": "Match final all\n  StrictHostKeyChecking no\n",
     "md5 fingerprints": "FingerprintHash md5\n",
     "addresses are checked too": "CheckHostIP yes\nVerifyHostKeyDNS yes\nUpdateHostKeys yes\n",
@@ -169,7 +174,13 @@ def an_ipv6_address(machines: Machines) -> Keys:
     }
 
 
-LOGIN_NAMES = ("rig", "RIG", "login.rig.test", "LOGIN.RIG.TEST", "Login.rig.test.")
+# Options of the command line come before those of all files.
+OPTIONS = (
+    "-oStrictHostKeyChecking=no rig",
+    "-oStrictHostKeyChecking=accept-new rig",
+    "-oStrictHostKeyChecking=off -oUserKnownHostsFile=~/.ssh/known_hosts login.rig.test",
+)
+LOGIN_NAMES = ("rig", "RIG", "login.rig.test", "LOGIN.RIG.TEST", "Login.rig.test.", *OPTIONS)
 CANONICAL = ("login",)
 INNER_NAMES = ("rig", "Rig", "inner.rig.test", "INNER.rig.test", "inner.rig.test.")
 JUMPED = ("-J gate inner.rig.test", "-J GATE.rig.test. Inner.rig.test.")
@@ -264,6 +275,7 @@ def test_an_impostor_is_not_let_in_under_any_name_or_configuration(
     ):
         for key in ("ed25519-other", "ecdsa-other"):
             known_hosts.append(f"[{host}]:{login.port} {rig.public(key)}\n")
+    known_hosts.append(f"@cert-authority * {rig.public('ecdsa-other')}\n")
     (rig.home / ".ssh/known_hosts").write_text("".join(known_hosts))
     let_in = []
     count = 0
@@ -273,6 +285,64 @@ def test_an_impostor_is_not_let_in_under_any_name_or_configuration(
         if result.returncode == 0:
             let_in.append(title)
     print(f"{count} connections to an impostor, {len(let_in)} let in")  # noqa: T201 - the figures
+    assert let_in == []
+    assert login.logins() == []
+
+
+@pytest.mark.parametrize(
+    ("principals", "validity", "is_current"),
+    [
+        pytest.param("login.rig.test", "-2h:+1h", True, id="valid"),
+        pytest.param("gate.rig.test,login.rig.test", "always:forever", True, id="valid for ever"),
+        pytest.param("login.rig.test", "-2h:-1h", False, id="expired"),
+        pytest.param("gate.rig.test", "-2h:+1h", False, id="of another machine"),
+    ],
+)
+def test_a_certificate_of_a_pinned_authority_counts_for_its_names_until_it_expires(
+    rig: Rig, principals: str, validity: str, is_current: bool
+) -> None:
+    certified = rig.certify("ed25519", "ecdsa-ca", "-h", "-n", principals, "-V", validity)
+    login = rig.serve("login", ["ed25519"], f"HostCertificate {certified}-cert.pub")
+    authority = {"hosts": "*.rig.test", "key": rig.public("ecdsa-ca")}
+    spec = site(
+        login,
+        {},
+        hosts={"rig": {"host": "login.rig.test", "port": login.port}},
+        host_keys={"login": {"hosts": "rig", "source": "test", "authorities": authority}},
+    )
+    known_hosts = rig.home / ".ssh/known_hosts"
+    # For a certificate that is not valid, ssh takes the key alone, which the user has accepted.
+    known_hosts.write_text(
+        f"[login.rig.test]:{login.port} {rig.public('ed25519')}\n"
+        f"@cert-authority * {rig.public('ecdsa-ca')}\n"
+    )
+    wrong = []
+    for title, (path, host, *options) in tries(rig, rig.compile(spec), LOGIN_NAMES, CANONICAL):
+        result = rig.login(Path(path), host, *options)
+        if (result.returncode == 0) != is_current:
+            wrong.append(f"{title}: {result.stderr}")
+    assert wrong == []
+    assert bool(login.logins()) == is_current
+
+
+def test_a_certificate_that_only_names_the_pinned_authority_is_refused(rig: Rig) -> None:
+    # The key ID is text of whoever signs; ssh-keygen prints it with its line breaks.
+    key_id = f"x\n        Signing CA: ECDSA {rig.fingerprint('ecdsa-ca')} (using ecdsa)"
+    certified = rig.certify("ed25519", "ecdsa-other", "-h", "-n", "login.rig.test", "-I", key_id)
+    login = rig.serve("login", ["ed25519"], f"HostCertificate {certified}-cert.pub")
+    authority = {"hosts": "*.rig.test", "key": rig.public("ecdsa-ca")}
+    spec = site(
+        login,
+        {},
+        hosts={"rig": {"host": "login.rig.test", "port": login.port}},
+        host_keys={"login": {"hosts": "rig", "source": "test", "authorities": authority}},
+    )
+    accepted = f"@cert-authority * {rig.public('ecdsa-other')}\n"
+    (rig.home / ".ssh/known_hosts").write_text(accepted)
+    let_in = []
+    for title, (path, host, *options) in tries(rig, rig.compile(spec), LOGIN_NAMES, CANONICAL):
+        if rig.login(Path(path), host, *options).returncode == 0:
+            let_in.append(title)
     assert let_in == []
     assert login.logins() == []
 
@@ -332,13 +402,38 @@ def test_no_entry_uses_a_connection_that_an_entry_with_another_policy_opened(rig
     print(f"{pairs} pairs of entries, 0 let in")  # noqa: T201 - the figures
 
 
-def test_the_refusal_names_the_site_and_the_command_that_compares_the_keys(rig: Rig) -> None:
+@pytest.mark.parametrize("options", [(), ("-oStrictHostKeyChecking=no",)], ids=["usual", "off"])
+def test_the_refusal_names_the_site_and_the_command_that_compares_the_keys(
+    rig: Rig, options: tuple[str, ...]
+) -> None:
     server = rig.serve("login", ["ed25519-other"])
     pins = {"fingerprints": {"ed25519": rig.fingerprint("ed25519")}}
-    result = rig.login(rig.compile(site(server, pins)))
+    result = rig.login(rig.compile(site(server, pins)), "rig", *options)
     assert host_key_refused(result)
-    assert (
+    message, *others = result.stderr.splitlines()
+    assert message == (
         f"gen: rig: the key that [localhost]:{server.port} offers is not one of the pinned keys; "
-        "compare them: gen status rig --live\n"
-    ) in result.stderr
-    assert result.stderr.count("gen: ") == 1
+        "compare them: gen status rig --live"
+    )
+    if options:
+        # The command for pins ends ssh, which prints this command.
+        assert others[0] == "Host key verification failed."
+        assert others[1:] == [others[1], "KnownHostsCommand failed"]
+    else:
+        # ssh ends by itself.
+        assert others == [
+            f"No ED25519 host key is known for [localhost]:{server.port} "
+            "and you have requested strict checking.",
+            "Host key verification failed.",
+        ]
+
+
+def test_only_who_takes_the_command_for_pins_away_reaches_an_impostor(rig: Rig) -> None:
+    # A limit: the command line comes first, and no configuration can forbid an option.
+    server = rig.serve("login", ["ed25519-other"])
+    pins = {"fingerprints": {"ed25519": rig.fingerprint("ed25519")}}
+    config = rig.compile(site(server, pins))
+    without = ("-oKnownHostsCommand=none", "-oStrictHostKeyChecking=no")
+    assert host_key_refused(rig.login(config, "rig", without[0]))
+    assert host_key_refused(rig.login(config, "rig", without[1]))
+    assert rig.login(config, "rig", *without).returncode == 0

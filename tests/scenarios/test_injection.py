@@ -207,7 +207,7 @@ def ssh_config(content: str) -> object:
             # The command of a jump may name the address of the machine.
             line_signs = [sign for sign in line_signs if sign not in ("%h", "%p")]
         if keyword == "KnownHostsCommand":
-            # `case "$5" in NAME|NAME)` has as many names as the block, which leaves negations out.
+            # `case $1 in NAME|NAME)` has as many names as the block, which leaves negations out.
             value = re.sub(r"in [^ ;$|]+(?:\|[^ ;$|]+)*\)", "in NAMES)", value)
             line_signs = signs(value)
         lines.append((keyword, number, line_signs))

@@ -12,7 +12,12 @@ from generator import paths
 from generator.compiler import compiled_templates, scaffold
 from generator.compiler.account import Account
 from generator.compiler.artifact import Artifact, Owner
-from generator.compiler.host_key_policy import host_key_settings, key_rule, pins
+from generator.compiler.host_key_policy import (
+    host_key_settings,
+    key_rule,
+    pins,
+    revocation_settings,
+)
 from generator.compiler.job_requests import Fields, Value, limits, requests
 from generator.compiler.renewal_schedule import timed_auth
 from generator.schema.auth import (
@@ -184,7 +189,9 @@ def _trust(account: Account, machine: Machine, percent: str) -> Fields:
     host = machine.host
     auth = account.site.auth_of(host)
     pinned = pins(account, machine.entry)
-    settings = host_key_settings(pinned, key_rule(account.site, host.port)) if pinned else []
+    rule = key_rule(account.site, host.port)
+    # Without pins dagster-slurm decides about unknown keys, by an option of its own.
+    settings = host_key_settings(pinned, rule) if pinned else revocation_settings(rule)
     if isinstance(auth, KerberosAuth):
         settings.append(("GSSAPIAuthentication", "yes"))
         settings.append(("GSSAPIDelegateCredentials", "yes" if auth.delegate else "no"))
