@@ -136,7 +136,7 @@ PURE_PATHS = [path for path in MODULES if is_pure(dotted_name(path))]
 
 @pytest.mark.parametrize("path", PURE_PATHS, ids=dotted_name)
 def test_a_pure_module_imports_no_impure_library(path: Path) -> None:
-    """The same spec gives the same bytes on every machine and every day."""
+    # The same spec gives the same bytes on every machine and every day.
     assert not imports_of(path) & IMPURE_LIBRARIES
 
 
@@ -175,7 +175,7 @@ def files_of_classes(*directories: Path) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("directory", ["generator", "tests"])
 def test_no_class_name_is_defined_twice(directory: str) -> None:
-    """A name that means two things in one tree has to be explained at every use."""
+    # A name that means two things in one tree has to be explained at every use.
     twice = {}
     for name, files in files_of_classes(PACKAGE.parent / directory).items():
         if len(files) > 1:

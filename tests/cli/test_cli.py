@@ -701,7 +701,7 @@ def test_version_needs_no_command_line_parser() -> None:
 def test_a_command_imports_no_package_that_it_does_not_need(
     gen: Gen, arguments: list[str], modules: str
 ) -> None:
-    """`email` stands for importlib.metadata, which pydantic imports to look for plugins."""
+    # `email` stands for importlib.metadata, which pydantic imports to look for plugins.
     code = (
         f"import sys; sys.argv = ['gen', *{arguments!r}]\n"
         "from generator.__main__ import main\n"

@@ -157,7 +157,7 @@ def test_a_signal_and_a_longer_walltime_reach_a_request() -> None:
 
 @pytest.mark.parametrize("name", SLURM_SITES)
 def test_every_site_has_a_default_with_a_time_limit(name: str) -> None:
-    """A project must not know the partitions of a site to ask for a job."""
+    # A project must not know the partitions of a site to ask for a job.
     site = validate.site(resources.CATALOGUE / f"{name}.yaml")
     for request in requests(site.slurm).values():
         assert request["time_limit"]

@@ -81,7 +81,7 @@ def of_file(snapshot: SnapshotAssertion, name: str) -> SnapshotAssertion:
 
 @pytest.mark.parametrize("name", ["musica", "mila"])
 def test_every_filled_in_file_of_a_project(name: str, snapshot: SnapshotAssertion) -> None:
-    """A file without a placeholder is the file of the template, and needs no second copy here."""
+    # A file without a placeholder is the file of the template, and needs no second copy here.
     project = Project(PurePosixPath(f"{name}-pipelines"), f"{name}_pipelines")
     templates = {path.read_bytes() for path in resources.PROJECT.rglob("*") if path.is_file()}
     for seed in dagster_project.seeds(site(name), project):
@@ -93,7 +93,7 @@ def test_every_filled_in_file_of_a_project(name: str, snapshot: SnapshotAssertio
 
 @pytest.mark.parametrize("name", [name for name in SNAPSHOT_SITES if name in SLURM_SITES])
 def test_the_wiring_of_every_site(name: str, ada: SiteProfile, snapshot: SnapshotAssertion) -> None:
-    """The profile accepts weak sources, so that every table is there."""
+    # The profile accepts weak sources, so that every table is there.
     [artifact] = dagster_project.emit(Account(site(name), ada), Project(PurePosixPath(), "p"))
     assert artifact.content == of_file(snapshot, "site.toml")
 
@@ -121,7 +121,7 @@ def test_every_key_of_the_wiring_is_a_field_of_dagster_slurm_that_accepts_its_va
 
 @pytest.mark.parametrize("name", sample(SLURM_SITES, 30))
 def test_the_wiring_has_no_value_of_a_user(name: str) -> None:
-    """So a team can share it."""
+    # So a team can share it.
     assert wiring(site(name), profile_of("ada")) == wiring(site(name), profile_of("grace"))
 
 
@@ -424,10 +424,8 @@ def test_the_option_no_project_writes_no_project(gen: Gen, tmp_path: Path) -> No
 def test_the_pins_of_a_jump_host_reach_its_own_ssh(
     need: Callable[..., None], tmp_path: Path
 ) -> None:
-    """The first ssh expands the `%` of its ProxyCommand.
-
-    A script in place of the second ssh shows its options.
-    """
+    # The first ssh expands the `%` of its ProxyCommand. A script in place of the second ssh shows
+    # its options.
     need("ssh")
     mila = Account(site("mila"), SiteProfile())
     pins: Any = dagster_project._trust

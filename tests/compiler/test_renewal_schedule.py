@@ -94,7 +94,7 @@ def latest_checks(plan: Schedule, due: int) -> list[int]:
 def test_two_checks_fall_between_the_due_time_and_the_expiry_of_a_certificate(
     auth: CommandCertificateAuth, due: int
 ) -> None:
-    """The second check makes up for a first that failed."""
+    # The second check makes up for a first that failed.
     plan = schedule(auth)
     for check in latest_checks(plan, due):
         assert due < check < due + plan.skew

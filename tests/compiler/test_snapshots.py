@@ -43,7 +43,7 @@ def test_artifacts_for_an_unknown_user(site: str, snapshot: SnapshotAssertion) -
 def test_modes_and_paths_of_artifacts(
     site: str, ada: SiteProfile, snapshot: SnapshotAssertion
 ) -> None:
-    """Modes are here because git does not store them."""
+    # Modes are here because git does not store them.
     artifacts = compile_site(validate.site(CATALOGUE / f"{site}.yaml"), ada)
     lines = []
     for artifact in artifacts:

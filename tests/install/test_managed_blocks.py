@@ -233,7 +233,7 @@ def _kinds(config: Case) -> list[str]:
 
 @pytest.mark.long
 def test_every_foreign_byte_is_kept_through_installs_edits_and_uninstalls() -> None:
-    """Each of 2,000 configs goes through seven states, with edits around the blocks in between."""
+    # Each of 2,000 configs goes through seven states, with edits around the blocks in between.
     states: list[dict[str, bytes]] = [
         INCLUDED,
         INCLUDED,

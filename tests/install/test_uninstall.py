@@ -420,7 +420,7 @@ def test_the_record_of_optional_changes_is_deleted_with_the_site(
 def test_a_killed_installation_leaves_no_directory_behind_the_next_run(
     gen: Gen, home: Path, number: int
 ) -> None:
-    """The run is killed before a system call that makes or renames something."""
+    # The run is killed before a system call that makes or renames something.
     before = tree(home)
     path = str(spec(Path()))
     process = os.fork()

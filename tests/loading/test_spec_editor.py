@@ -199,10 +199,7 @@ def test_a_change_that_would_change_more_is_refused(text: str, value: Any, messa
 # minutes.
 @pytest.mark.parametrize("path", sorted(CATALOGUE.glob("*.yaml"))[::13], ids=lambda path: path.stem)
 def test_the_values_of_a_spec_can_be_changed_and_deleted(path: Path) -> None:
-    """`edited` itself compares the outcome with the data.
-
-    This test checks that no comment is lost.
-    """
+    # `edited` itself compares the outcome with the data. This test checks that no comment is lost.
     content = path.read_bytes()
     data = yaml_document.parse(content, path.name).data()
     comments = content.count(b"#")
@@ -237,7 +234,7 @@ def test_a_new_spec_is_read_as_it_was_meant() -> None:
 
 
 def test_a_value_used_twice_is_written_twice() -> None:
-    """A spec cannot have a YAML anchor, and `gen import` has today's date in several places."""
+    # A spec cannot have a YAML anchor, and `gen import` has today's date in several places.
     today = date(2026, 8, 9)
     text = fresh({"a": {"checked": today}, "b": {"checked": today}})
     assert text.endswith("\na:\n  checked: 2026-08-09\nb:\n  checked: 2026-08-09\n")

@@ -255,7 +255,7 @@ def test_an_empty_variable_is_not_a_secret(value: str) -> None:
 
 
 def test_the_keyring_comes_last_and_only_if_it_may_ask() -> None:
-    """The keyring is one in memory, since a test machine has no desktop."""
+    # The keyring is one in memory, since a test machine has no desktop.
     keyring = pytest.importorskip("keyring")
     backend = pytest.importorskip("keyring.backend")
     # Before the class below exists: keyring would choose it as the best one.

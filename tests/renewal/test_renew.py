@@ -254,7 +254,7 @@ class TestOnConnect:
     def test_a_question_to_ssh_renews_nothing(
         self, gen: Gen, home: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Gen asks ssh for settings before the user agrees to anything."""
+        # gen asks ssh for settings before the user agrees to anything.
         monkeypatch.setenv("GEN_ASKS_SSH", "1")
         assert gen("refresh", "musica", "--on-connect") == (0, "", "")
         assert not (home / ".local/state/gen").exists()
@@ -304,7 +304,7 @@ class TestKeyPair:
         return key
 
     def test_a_public_key_alone_stays_alone(self, gen: Gen, key: Path) -> None:
-        """Its private key is in an agent, on a token or on another machine."""
+        # Its private key is in an agent, on a token or on another machine.
         keygen("-t", "ed25519", "-N", "", "-C", "on a token", "-f", str(key))
         key.unlink()
         before = Path(f"{key}.pub").read_bytes()
@@ -379,7 +379,7 @@ class TestRetry:
         pauses: list[float],
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        """The first try takes them out of the environment, which other programs inherit."""
+        # The first try takes them out of the environment, which other programs inherit.
         write_credentials(home)
         monkeypatch.setenv("ASC_OIDC_APP_PASSWORD", "so-it-is-unattended")
         self.write_step(home, "connect: connection refused", monkeypatch)

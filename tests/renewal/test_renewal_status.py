@@ -217,10 +217,8 @@ def test_unreadable_credentials_are_an_error_below_the_rest(
 def test_a_timer_that_does_not_run_names_the_command_that_starts_it(
     gen: Gen, home: Path, monkeypatch: pytest.MonkeyPatch, properties: str, message: str
 ) -> None:
-    """The systemctl here prints what systemd 252 does.
-
-    Tests/scenarios/test_units_run.py asks the real one.
-    """
+    # The systemctl here prints what systemd 252 does. tests/scenarios/test_units_run.py asks the
+    # real one.
     program = home / "bin/systemctl"
     program.parent.mkdir()
     script = f"echo {properties}" if properties else "exit 1"

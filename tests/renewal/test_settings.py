@@ -214,7 +214,7 @@ def test_a_bad_variable_is_reported_by_its_name(
 
 
 def test_every_variable_of_the_env_file_means_the_same_here(home: Path) -> None:
-    """Sourcing the `.env.musica` that `gen site` writes changes no setting."""
+    # Sourcing the `.env.musica` that `gen site` writes changes no setting.
     profile = SiteProfile(user="ada", email="ada@example.org", client_id="abc123", home=str(home))
     site = validate.site(resources.CATALOGUE / "musica.yaml")
     environment = {}

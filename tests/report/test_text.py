@@ -47,7 +47,7 @@ def test_a_report_without_findings_is_empty() -> None:
 @each_text
 # An editor or a grep takes each line `PATH:LINE: …` for a finding.
 def test_no_text_looks_like_another_finding(text: str) -> None:
-    """Every line but the first of a finding is indented."""
+    # Every line but the first of a finding is indented.
     for finding in everywhere(text):
         # `splitlines` would also split at characters that do not end a line for a terminal.
         first, *details = text_format.render(report(finding)).split("\n")

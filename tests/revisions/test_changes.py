@@ -363,7 +363,7 @@ def test_another_host_first_is_another_usual_host() -> None:
 
 
 def test_a_whole_key_says_the_same_as_its_fingerprint() -> None:
-    """The pin is the same, however it is written."""
+    # The pin is the same, however it is written.
     before, after = copy.deepcopy(SPEC), copy.deepcopy(SPEC)
     del before["host_keys"]["all"]["fingerprints"]
     before["host_keys"]["all"]["keys"] = KEY

@@ -93,7 +93,7 @@ def test_a_second_acceptance_of_one_file_is_refused(writing_gen: Gen, reading_ge
 def test_a_directory_is_searched_for_generated_files_if_git_tracks_it(
     reading_gen: Gen, marker: str
 ) -> None:
-    """A marker of an environment would hide a copy of a generated file."""
+    # A marker of an environment would hide a copy of a generated file.
     directory = Path("tools", marker).parent
     shell(f"mkdir -p {directory}/ssh; touch tools/{marker}; cp ssh/aster.conf {directory}/ssh/")
     assert reading_gen("check").status == 0

@@ -349,7 +349,7 @@ def test_every_name_resolves_as_its_spec_says(configs: Configs) -> None:
     "order", ["alphabetical", pytest.param("backwards", marks=pytest.mark.long)]
 )
 def test_no_config_changes_the_settings_of_another_site(configs: Configs, order: str) -> None:
-    """Configs of two sites that share a name must agree, for ssh takes the first that it reads."""
+    # Configs of two sites that share a name must agree, for ssh takes the first that it reads.
     alone = resolve_alone(configs)
     together = resolve_all([configs.including_all(order)] * len(TYPED), TYPED)
     changed = {}
@@ -369,7 +369,7 @@ def test_other_hosts_resolve_as_without_any_config(configs: Configs) -> None:
 
 
 def test_the_table_has_names_of_every_kind() -> None:
-    """A mistake above must not empty the table, for then the tests would pass."""
+    # A mistake above must not empty the table, for then the tests would pass.
     assert {name.site for name in NAMES} == set(SITES)
     assert set(TYPED) >= {
         "mila",

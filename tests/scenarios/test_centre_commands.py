@@ -274,7 +274,7 @@ def test_no_key_is_made_for_a_command_that_is_missing(user: CentreUser) -> None:
 
 
 def test_the_sites_of_a_centre_share_its_quota(user: CentreUser) -> None:
-    """CSCS issues five certificates a day to a user, for all of its clusters."""
+    # CSCS issues five certificates a day to a user, for all of its clusters.
     with closing(user.terminal("cscs-daint")) as terminal:
         type_passphrase(terminal)
         assert terminal.end() == 0, terminal.shown

@@ -142,7 +142,7 @@ def test_changes_of_the_user_stay_and_the_project_loads_after_its_site_changed(
 
 
 def test_the_tests_of_the_project_pass(user: ProjectUser) -> None:
-    """The project has a second site, whose login asks for a second factor."""
+    # The project has a second site, whose login asks for a second factor.
     user.type("gen site mila --out . --project mila-pipelines")
     user.type("gen site musica --out . --project mila-pipelines")
     user.type(".venv/bin/python -m pytest -q", "mila-pipelines")

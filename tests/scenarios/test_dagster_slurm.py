@@ -89,7 +89,7 @@ def test_both_assets_run_as_jobs_in_the_partition_and_qos_of_the_site(
 def test_a_failing_job_fails_and_a_job_longer_than_dagster_slurm_waits_succeeds(
     deployment: Deployment,
 ) -> None:
-    """dagster-slurm waits five seconds here (TRIAL), and the jobs last fifteen."""
+    # dagster-slurm waits five seconds here (TRIAL), and the jobs last fifteen.
     # Staging uses the queue for development, whose limits are in QOS.
     with deployment.project.setting(DAGSTER_DEPLOYMENT="staging_supercomputer"):
         result = deployment.project.launch("fails", "lasts", "lasts_for_dagster_slurm")
@@ -119,10 +119,8 @@ def test_a_machine_with_another_host_key_is_refused_with_the_reason(
 def test_a_shared_connection_with_too_long_a_path_fails_before_the_job_starts(
     deployment: Deployment,
 ) -> None:
-    """dagster-slurm ignores the suffix that ssh adds to the path.
-
-    Without the check of the project it would run the job, and get no output.
-    """
+    # dagster-slurm ignores the suffix that ssh adds to the path. Without the check of the project
+    # it would run the job, and get no output.
     name = f"cm-{TEST_USER.pw_name}@localhost:{deployment.login_node.port}"
     home = deployment.project.home
     # 95 bytes fit into the 108 of a socket (unix(7)); with the suffix of ssh they do not.

@@ -206,7 +206,7 @@ def calls(tree: ast.Module) -> Iterator[ast.Call]:
 
 
 def test_the_project_calls_each_class_of_dagster_slurm_with_fields_that_it_has() -> None:
-    """dagster-slurm ignores the other keywords without a message."""
+    # dagster-slurm ignores the other keywords without a message.
     checked = set()
     for path, tree in modules():
         for call in calls(tree):

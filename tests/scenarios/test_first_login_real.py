@@ -330,7 +330,7 @@ def test_permissions_are_fixed_on_request(computer: Computer) -> None:
 
 @pytest.mark.parametrize("computer", [True], ids=["WSL"], indirect=True)
 def test_in_wsl_windows_gets_a_copy_that_uninstall_deletes(computer: Computer) -> None:
-    """A file stands in for /proc/version, and a directory for Windows."""
+    # A file stands in for /proc/version, and a directory for Windows.
     before = computer.files()
     terminal = computer.run()
     terminal.expect("Your Windows home")

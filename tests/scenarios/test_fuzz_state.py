@@ -277,7 +277,7 @@ def contents(home: Path) -> dict[str, bytes]:
 def test_gen_tries_to_send_the_secret_of_an_unchanged_home(
     installed: Path, fuzz_gen: Gen, connections: list[Any]
 ) -> None:
-    """Otherwise the test below would show nothing."""
+    # Otherwise the test below would show nothing.
     assert fuzz_gen("refresh", "ours").status == 2
     assert [port for _, port, *_ in connections] == [PORT]
 

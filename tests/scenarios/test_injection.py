@@ -436,7 +436,7 @@ def test_no_fragment_within_a_text_of_a_profile_does(
 
 @pytest.mark.parametrize("text", ["x\nHost *", "$(id)", "{{7*7}}", "-oProxyCommand=id"])
 def test_a_change_in_a_profile_must_be_valid_in_the_spec(text: str) -> None:
-    """JSON is YAML, so gen can read both documents."""
+    # JSON is YAML, so gen can read both documents.
     profile = {"sites": {"hpc": {"set": {"hosts.gate.host": text}}}}
     spec_file = File(Path("spec.yaml"), json.dumps(DOCUMENT).encode())
     profile_file = File(Path("profile.yaml"), json.dumps(profile).encode())

@@ -57,7 +57,7 @@ def test_twenty_installations_at_once_all_succeed(
 def test_a_user_logs_in_by_the_plain_alias(
     site: str, mode: str, tmp_path: Path, need: Callable[..., None]
 ) -> None:
-    """The spec has the name of the site, and the host and the key of the test's sshd."""
+    # The spec has the name of the site, and the host and the key of the test's sshd.
     need(*SSHD, root=True)
     with Rig(tmp_path / "rig") as rig:
         server = rig.serve("login", ["ed25519-host"])

@@ -304,7 +304,7 @@ def test_an_expired_certificate_is_reported_without_a_login(
 
 
 def test_a_clock_that_is_wrong_is_reported(rig: Rig, gen: Gen, cluster: slurm.Slurm) -> None:
-    """A script stands in for `date` at the site, since one machine has only one clock."""
+    # A script stands in for `date` at the site, since one machine has only one clock.
     programs = rig.directory / "late"
     programs.mkdir()
     (programs / "date").write_text("#!/bin/sh\necho $(($(/bin/date -u +%s) - 600))\n")

@@ -153,7 +153,7 @@ def test_gen_runs_unless_the_file_names_a_second_in_the_future(
 
 
 def test_gen_runs_if_the_certificate_is_newer(home: Home) -> None:
-    """The user got it without gen, or restored an old one: the file is about another one."""
+    # The user got it without gen, or restored an old one: the file is about another one.
     second = home.due.stat().st_mtime
     os.utime(home.certificate, (second + 1, second + 1))
     home.ssh()

@@ -380,10 +380,8 @@ def test_a_disk_that_cannot_be_written_is_reported(
 def test_a_clock_that_is_days_wrong_is_reported(
     offset: str, member: Member, need: Callable[..., None]
 ) -> None:
-    """The new certificate is not valid by such a clock.
-
-    The old one stays, and the server accepts it.
-    """
+    # The new certificate is not valid by such a clock. The old one stays, and the server accepts
+    # it.
     need("faketime")
     assert "set its clock" in member.refused("--force", **clock(offset))
 
@@ -446,7 +444,7 @@ def test_a_ca_that_is_down_is_reported_and_nothing_is_rotated(
 def test_a_ca_that_could_not_reach_the_provider_at_its_start_is_reported(
     provider: IdentityProvider, tmp_path: Path
 ) -> None:
-    """It has switched its provisioner off, for good: dagster-slurm's issue 122."""
+    # step-ca has switched its provisioner off, for good: dagster-slurm's issue 122.
     with ExitStack() as stack:
         with provider.down():
             ca = stack.enter_context(authority(tmp_path, provider))

@@ -144,7 +144,7 @@ def open_secrets(member: Member) -> list[Path]:
 def test_a_first_run_that_is_killed_starts_afresh(
     member: Member, need: Callable[..., None]
 ) -> None:
-    """It is killed where it starts another program: ssh-keygen, or step with each of its tasks."""
+    # gen is killed where it starts another program: ssh-keygen, or step with each of its tasks.
     need("strace")
     kills = 0
     # Python starts a program with one of these: clone if it sets a death signal for it.

@@ -134,7 +134,7 @@ def test_the_file_for_ssh_has_the_second_from_which_the_certificate_is_due(membe
 
 
 def test_twenty_runs_at_once_make_one_token_request(member: Member) -> None:
-    """The provider is slow, so that all have started before the first one goes on."""
+    # The provider is slow, so that all have started before the first one goes on.
     member.provider.delay(2)
     runs = member.at_once(20)
     assert [run.returncode for run in runs] == [0] * 20, runs
@@ -292,10 +292,8 @@ ZONES = ["Europe/Vienna", "America/New_York", "Pacific/Kiritimati"]
 def test_the_time_zone_does_not_matter(
     ends: str, moments: tuple[str, str], member: Member, need: Callable[..., None]
 ) -> None:
-    """A certificate falls due half an hour before its end.
-
-    At the second of two moments, and not at the first.
-    """
+    # A certificate falls due half an hour before its end. At the second of two moments, and not at
+    # the first.
     need("faketime")
     signed_until(member, ends)
     for zone in ZONES:
@@ -327,10 +325,7 @@ def signed_until(member: Member, ends: str) -> None:
     ],
 )
 def test_an_incomplete_context_of_step_is_completed(lost: str, member: Member) -> None:
-    """It writes one file after the other.
-
-    The rest of them, and nothing else, has to be made up for.
-    """
+    # step writes one file after the other; gen has to write the missing ones, and no others.
     member.renewed()
     assert member.run("sh", "-c", f"cd .step && rm -r {lost}").returncode == 0
     assert "renewed" in member.renewed("--force").stderr

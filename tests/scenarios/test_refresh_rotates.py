@@ -255,7 +255,7 @@ def expires(member: Member, secret: str) -> timedelta:
 
 
 def test_an_api_token_lasts_as_long_as_the_provider_says(member: Member) -> None:
-    """Authentik ignores the requested end of an API token, and has one day as its default."""
+    # authentik ignores the requested end of an API token, and has one day as its default.
     member.renewed()
     member.provider.token_lifetime = timedelta(days=1)
     try:

@@ -462,7 +462,7 @@ def findings_about(gen: Gen, message: str) -> list[Any]:
 def test_an_override_in_a_lock_that_redirects_users_is_a_finding(
     writing_gen: Gen, reading_gen: Gen
 ) -> None:
-    """The generated files match their lock, so `gen check` reports nothing."""
+    # The generated files match their lock, so `gen check` reports nothing.
     override = "hosts.aster.host=evil.example.org"
     options = ("--user", "ada", "--set", override, "--force")
     assert writing_gen("site", str(spec("aster")), *options).status == 0
@@ -515,7 +515,7 @@ def test_fingerprints_of_a_review_stay_when_lines_shift_and_differ_between_findi
 
 
 def test_fingerprints_differ_between_findings_about_one_key(reading_gen: Gen) -> None:
-    """A group of host keys is one key of the spec, and its hosts may fare differently."""
+    # A group of host keys is one key of the spec, and its hosts may fare differently.
     replace(spec("aster"), "hosts: [aster, aster-data]", "hosts: aster-data")
     replace(spec("aster"), fingerprint("login rsa"), fingerprint("another rsa"))
     replace(spec("aster"), "match: cn-????", "match: gpu-????")

@@ -413,7 +413,7 @@ def test_ssh_reads_the_copies_as_it_reads_the_files(
     write_files: WriteFiles,
     need: Callable[..., None],
 ) -> None:
-    """Without -F, ssh reads the usual paths: the files are mounted there for this one command."""
+    # Without -F, ssh reads the usual paths: the files are mounted there for this one command.
     need("unshare", root=True)
     written = write_files(files)
     script = 'mount --bind "$1" "$2" && mount --bind "$3" /etc/ssh && shift 3 && for n; do ssh -G "$n" && echo; done'

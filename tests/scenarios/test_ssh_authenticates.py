@@ -77,7 +77,7 @@ def test_the_key_without_a_certificate_is_refused_by_a_site_of_certificates(rig:
 
 
 def test_an_agent_full_of_other_keys_does_not_use_up_the_attempts(rig: Rig) -> None:
-    """A server counts each key that ssh offers; IdentitiesOnly keeps ssh from offering others."""
+    # A server counts each key that ssh offers; IdentitiesOnly keeps ssh from offering others.
     # One attempt, so that a single foreign key before the right one fails.
     server = rig.serve("login", ["ed25519"], "MaxAuthTries 1")
     agent = rig.agent("ed25519-other", "ecdsa", "ed25519-old")

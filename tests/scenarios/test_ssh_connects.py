@@ -168,7 +168,7 @@ def test_host_keys_from_a_weak_source_are_pinned_once_the_user_accepts_them(rig:
 
 
 def test_an_ssh_that_is_too_old_for_pins_refuses_the_host(rig: Rig) -> None:
-    """OpenSSH before 8.5 skips KnownHostsCommand because of IgnoreUnknown, and accepts no key."""
+    # OpenSSH before 8.5 skips KnownHostsCommand because of IgnoreUnknown, and accepts no key.
     config = FINGERPRINT.compile(rig)
     assert host_key_refused(rig.login(config, "rig", "-o", "KnownHostsCommand=none"))
 

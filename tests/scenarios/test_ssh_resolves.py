@@ -343,7 +343,7 @@ def test_without_a_user_name_ssh_uses_its_own_default(
 def test_the_sample_in_the_documentation_of_mila_breaks_ssh_for_every_host(
     tmp_path: Path, need: Callable[..., None]
 ) -> None:
-    """This is why gen compiles the spec of Mila and does not copy the sample."""
+    # This is why gen compiles the spec of Mila and does not copy the sample.
     need("ssh")
     config = tmp_path / "config"
     config.write_text(

@@ -332,7 +332,7 @@ def test_systemd_finds_no_fault_in_the_units(
 def test_systemd_reports_a_fault_on_stderr(
     suffix: str, tmp_path: Path, analyze: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
-    """systemd-analyze exits 0 for an unknown key, and reports it on stderr only."""
+    # systemd-analyze exits 0 for an unknown key, and reports it on stderr only.
     paths = written(tmp_path, MUSICA)
     faulty = tmp_path / f"gen-cert-musica.{suffix}"
     faulty.write_text(faulty.read_text() + "Unknown=1\n")
@@ -345,10 +345,8 @@ EXPOSURE = 6.6
 def test_the_exposure_of_the_service_is_as_low_as_a_user_manager_allows(
     tmp_path: Path, analyze: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
-    """Without hardening it is 9.7.
-
-    Half of the rest is for capabilities, which a user has none of to give up.
-    """
+    # Without hardening it is 9.7. Half of the rest is for capabilities, which a user has none of to
+    # give up.
     path = next(path for path in written(tmp_path, MUSICA) if path.suffix == ".service")
     result = analyze("--user", "security", "--offline=true", path)
     overall = re.search(r"exposure level for gen-cert-musica.service: ([\d.]+)", result.stdout)
@@ -389,10 +387,8 @@ def test_two_runs_come_before_a_certificate_expires(
     due: str,
     analyze: Callable[..., subprocess.CompletedProcess[str]],
 ) -> None:
-    """A certificate is due when it lasts no longer than the skew.
-
-    The worst case is due just after a run.
-    """
+    # A certificate is due when it lasts no longer than the skew. The worst case is due just after a
+    # run.
     auth = CommandCertificateAuth.model_validate(
         COMMAND | {"lifetime": lifetime, "renew_before": renew_before}
     )

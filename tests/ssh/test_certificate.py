@@ -112,7 +112,7 @@ def string(value: bytes) -> bytes:
 def test_the_certificate_of_a_security_key_holds_its_public_key(
     kind: str, key_type: str, parts: list[bytes]
 ) -> None:
-    """Build the certificate by PROTOCOL.certkeys, since no test machine has such a device."""
+    # Build the certificate by PROTOCOL.certkeys, since no test machine has such a device.
     name = f"{kind}-cert-v01@openssh.com"
     head = [name.encode(), b"nonce", *parts]
     numbers = (7).to_bytes(8, "big") + (1).to_bytes(4, "big")
@@ -155,7 +155,7 @@ def test_a_certificate_without_an_end_is_never_due(issue: Issue) -> None:
 def test_decisions_do_not_depend_on_the_zone(
     issue: Issue, in_zone: str, start: str, end: str, first: int
 ) -> None:
-    """`ssh-keygen -L` prints local times, of which an hour in autumn stands for two."""
+    # `ssh-keygen -L` prints local times, of which an hour in autumn stands for two.
     certificate = parse_certificate(issue("-V", f"{start}:{end}", zone=in_zone))
     assert certificate.valid_after == first
     assert certificate.due(1800) == certificate.valid_before - 1800

@@ -134,7 +134,7 @@ def test_a_command_of_the_user_is_run_since_it_decides(configuration: Configurat
 
 
 def test_a_command_can_see_that_gen_asks(configuration: Configuration) -> None:
-    """`gen refresh --on-connect` does nothing then, even in a file that only ssh finds."""
+    # `gen refresh --on-connect` does nothing then, even in a file that only ssh finds.
     files = configuration({"config": 'Match exec "env | grep -q ^GEN_ASKS_SSH="\n  Port 1\n'})
     settings = effective_settings(read_configuration(files), ["x"])
     assert settings["x"]["port"] == ("1",)

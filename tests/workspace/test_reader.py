@@ -54,7 +54,7 @@ def test_a_link_to_a_directory_is_not_followed(tmp_path: Path) -> None:
 def test_a_lock_that_is_a_link_out_of_the_directory_is_listed_but_not_read(
     link: str, tmp_path: Path
 ) -> None:
-    """If it were skipped silently, no user would learn that the site is no longer checked."""
+    # If it were skipped silently, no user would learn that the site is no longer checked.
     outside = put(tmp_path / "outside/mila.lock")
     root = tmp_path / "root"
     (root / link).parent.mkdir(parents=True)

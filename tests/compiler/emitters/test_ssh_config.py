@@ -569,7 +569,7 @@ def control_path(spec: SiteSpec, name: str) -> str:
 
 
 def test_entries_with_another_policy_do_not_share_a_connection() -> None:
-    """A shared connection ignores the host keys and the authentication of the second entry."""
+    # A shared connection ignores the host keys and the authentication of the second entry.
     host = {"host": "login.example.org"}
     spec = site(
         hosts={

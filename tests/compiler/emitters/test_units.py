@@ -277,7 +277,7 @@ def test_the_agent_has_the_site_period_and_time_zone_of_the_timer(name: str, lif
 
 @given(st.from_regex(SLUG, fullmatch=True))
 def test_the_comment_of_the_agent_is_valid_xml_for_every_site(name: str) -> None:
-    """A comment in XML may not hold two dashes, nor end with one."""
+    # A comment in XML may not hold two dashes, nor end with one.
     (comment,) = re.findall(r"<!--(.*?)-->", agent(site(name)).content.decode())
     assert comment.startswith(f" Made by gen for {name}; ")
     assert "--" not in comment
