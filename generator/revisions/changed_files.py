@@ -1,5 +1,6 @@
 """The files that differ between the two sides of a review, and the programs that read them."""
 
+from collections.abc import Set
 from pathlib import PurePosixPath
 
 from generator.revisions.file_changes import ChangedFile, is_watched
@@ -24,7 +25,7 @@ def changed_files(base: Side, head: Side, directory: str) -> list[ChangedFile]:
         recorded.update(lock_file.files)
     # Both have findings of their own.
     reported = {SOURCES, *base.sourced_paths.values(), *head.sourced_paths.values()}
-    names = _differing(base.tree, head.tree)
+    names = changed_paths(base.tree, head.tree)
     watched: dict[str, str | None] = {}
     others = []
     for path, name in sorted(names.items()):
@@ -60,8 +61,11 @@ def _is_in_action(path: str, tree: Tree) -> bool:
     return False
 
 
-def changed_project_code(base: Side, head: Side) -> dict[str, list[str]]:
-    """Return the changed files of each Dagster project that run and that gen does not compile."""
+def changed_project_code(base: Side, head: Side, modules: Set[str]) -> dict[str, list[str]]:
+    """Return the changed files of each Dagster project that run and that gen does not compile.
+
+    `modules` are those of gen in the projects.
+    """
     directories = set[str]()
     recorded = set[str]()
     for lock_file in [*base.locks.values(), *head.locks.values()]:
@@ -69,10 +73,10 @@ def changed_project_code(base: Side, head: Side) -> dict[str, list[str]]:
         if lock_file.project_code:
             directories.add(lock_file.project_code)
     changed: dict[str, list[str]] = {}
-    for path in sorted(_differing(base.tree, head.tree)) if directories else ():
+    for path in sorted(changed_paths(base.tree, head.tree)) if directories else ():
         for directory in directories:
             # Those that gen compiles or that programs look for are findings of their own.
-            is_reported = path in recorded or reader(path) is not None
+            is_reported = path in recorded or path in modules or reader(path) is not None
             if _runs_at_site(path, directory) and not is_reported:
                 changed.setdefault(directory, []).append(path)
     return changed
@@ -90,7 +94,7 @@ def _parent(path: str) -> str:
     return parent + slash
 
 
-def _differing(base: Tree, head: Tree) -> dict[str, str]:
+def changed_paths(base: Tree, head: Tree) -> dict[str, str]:
     """Return the paths that differ, each with the path at which programs read it."""
     names = {}
     for path in {*base.files, *head.files}:

@@ -98,9 +98,9 @@ def _possible_files(lock_file: ReviewedLock) -> set[PurePosixPath]:
 def is_watched(path: str, recorded: Set[str]) -> bool:
     """Return whether a change of a file has to be explained.
 
-    Locks and accepted drift are reported on their own.
+    Locks, those of projects and accepted drift are reported on their own.
     """
-    if is_lock(path) or is_accepted_list(path):
+    if is_lock(path) or is_accepted_list(path) or is_project_lock(path):
         return False
     return path in recorded or reader(path) is not None or is_dependency_list(path)
 
@@ -111,6 +111,12 @@ def is_lock(path: str) -> bool:
     if not path.endswith(paths.LOCKS.suffix) or path.endswith(f"/{paths.SOURCES_LOCK}"):
         return False
     return PurePosixPath(path).match(str(paths.LOCKS))
+
+
+def is_project_lock(path: str) -> bool:
+    """Return whether a path is that of the lock of a Dagster project."""
+    is_named_so = path.endswith(paths.PROJECT_LOCK.name)
+    return is_named_so and PurePosixPath(path).match(str(paths.PROJECT_LOCK))
 
 
 def is_accepted_list(path: str) -> bool:
@@ -184,7 +190,7 @@ def _generated(
             yield _finding(change, site, "was deleted, and no input of its site changed")
         else:
             message = f"{_kind(change)}, and gen does not generate it for {site}"
-            yield _finding(change, site, message, _lines(change))
+            yield _finding(change, site, message, changed_lines(change))
     elif change.after is None:
         yield _finding(change, site, "was deleted, and its spec compiles to it")
     elif change.after != artifact.content:
@@ -192,7 +198,7 @@ def _generated(
         # Against the compiled file: the old content may have been wrong too, which would hide the
         # difference.
         expected = replace(change, before=artifact.content)
-        yield _finding(change, site, message, _lines(expected))
+        yield _finding(change, site, message, changed_lines(expected))
     # git keeps only this bit of a mode.
     elif change.executable != bool(artifact.mode & 0o100):
         yield _finding(change, site, "its mode is not that of the generated file")
@@ -206,7 +212,7 @@ def _foreign(change: ChangedFile) -> Finding:
         message = f"{_kind(change)}; gen does not generate it, and {change.programs} may read it"
     else:
         message = f"{_kind(change)}, and no lock records it any more"
-    details = (f"to {change.link}",) if change.link else _lines(change)
+    details = (f"to {change.link}",) if change.link else changed_lines(change)
     return _finding(change, "", message, details)
 
 
@@ -222,7 +228,7 @@ def _kind(change: ChangedFile) -> str:
     return "was changed"
 
 
-def _lines(change: ChangedFile) -> tuple[str, ...]:
+def changed_lines(change: ChangedFile) -> tuple[str, ...]:
     """Return the lines that were added and removed, with secrets masked."""
     before, after = change.before or b"", change.after or b""
     if _BINARY in before + after:

@@ -24,6 +24,7 @@ from generator.revisions.changes import (
 )
 from generator.revisions.file_changes import Explanation, file_changes, seeded_changes
 from generator.revisions.lock_changes import ReviewedLock, forged_digests, forged_spec, lock_changes
+from generator.revisions.project_changes import review_projects
 from generator.revisions.sides import (
     USUAL_DIRECTORY,
     Side,
@@ -84,6 +85,7 @@ def revision_report(base: str, head: str | None, specs: Path, today: date) -> Re
     explanation = Explanation(
         base_side.locks, head_side.locks, frozenset(changed_locks), head_side.artifacts
     )
+    projects = review_projects(base_side, head_side)
     findings = [
         *faults,
         *spec_changes(base_specs, head_specs, today),
@@ -93,7 +95,8 @@ def revision_report(base: str, head: str | None, specs: Path, today: date) -> Re
         *changed_sources(base_side, head_side),
         *_accepted_changes(base_side, head_side),
         *file_changes(changed_files(base_side, head_side, directory), explanation),
-        *seeded_changes(changed_project_code(base_side, head_side)),
+        *projects.findings,
+        *seeded_changes(changed_project_code(base_side, head_side, projects.modules)),
     ]
     return Report("review", len(head_side.specs(directory)), tuple(ordered(findings)), patch)
 

@@ -8,6 +8,7 @@ import re
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from generator import __version__, codec, paths
@@ -59,9 +60,16 @@ class ProjectComparison:
     directory: Path
     lock: ProjectLock
     changes: list[Change]
-    lock_change: Change
+    lock_actual: Actual | None
+    """The lock as a file on disk."""
     is_merge: bool = False
     """Whether git left a merge conflict in the lock."""
+
+    @cached_property
+    def lock_change(self) -> Change:
+        """The change of the lock. `gen check` does not need it, and to encode a lock takes time."""
+        glue = list(dagster_project.glue(self.lock.project))
+        return lock_change(self.lock, glue, self.lock_actual)
 
     def glue(self) -> list[Artifact]:
         """Return the modules of this gen."""
@@ -75,7 +83,7 @@ class ProjectComparison:
         # gen compiles the modules from nothing but its own template.
         inputs = InputChanges((), versions, templates=self._is_outdated())
         drifts = list(changed_files(self.lock.glue, inputs, self.changes))
-        if self.lock_change.action is Action.CREATE:
+        if self.lock_actual is None:
             drifts.append(Drift(self.lock_change, Cause.MISSING, "the project has no lock"))
         return drifts
 
@@ -181,7 +189,7 @@ def _lock_of_site(site: Comparison) -> ProjectLock:
 def _comparison(directory: Path, lock: ProjectLock, file: Actual | None) -> ProjectComparison:
     glue = list(dagster_project.glue(lock.project))
     changes = plan(glue, _actual(directory, glue, lock.glue), lock.glue)
-    return ProjectComparison(directory, lock, changes, lock_change(lock, glue, file))
+    return ProjectComparison(directory, lock, changes, file)
 
 
 def lock_change(lock: ProjectLock, glue: list[Artifact], file: Actual | None) -> Change:

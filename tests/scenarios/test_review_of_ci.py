@@ -129,7 +129,7 @@ def test_changed_code_of_a_project_is_one_line_of_access(
     assert writing_gen("project", "pipelines", "--site", str(spec("aster"))).status == 0
     commit("A project")
     git("switch", "--quiet", "--create", "proposal")
-    code = sorted(Path("pipelines/src/pipelines").rglob("*.py"))
+    code = sorted(Path("pipelines/src/pipelines/defs").rglob("*.py"))
     for path in code[:2]:
         path.write_text(f"{path.read_text()}\n# changed\n")
     [finding] = findings(reading_gen, "main")
