@@ -277,6 +277,7 @@ def refresh(
     device: options.Device = False,
     ca_bundle: options.CaBundle = None,
     retry: options.KeepTrying = False,
+    verbose: options.Verbose = False,
     on_connect: options.OnConnect = False,
     specs: options.Specs = None,
     profile: options.ProfilePath = None,
@@ -302,7 +303,7 @@ def refresh(
     from generator.renewal.context import RefreshOptions
 
     wanted = RefreshOptions(force, rotate, on_connect, device=device, bundle=ca_bundle)
-    raise typer.Exit(run(choice, wanted, retry=retry, as_json=json))
+    raise typer.Exit(run(choice, wanted, retry=retry, verbose=verbose, as_json=json))
 
 
 @app.command()

@@ -263,6 +263,14 @@ KeepTrying = Annotated[
         variable="GEN_REFRESH_RETRY",
     ),
 ]
+Verbose = Annotated[
+    bool,
+    option(
+        "--verbose",
+        text="Also print the errors of step and of the network in their own words.",
+        variable="GEN_REFRESH_VERBOSE",
+    ),
+]
 OnConnect = Annotated[
     bool,
     option(

@@ -27,7 +27,9 @@ _FIRST_PAUSE = 30  # seconds
 _LONGEST_PAUSE = 120  # seconds; a network that is back is noticed within two minutes
 
 
-def run(choice: Choice, options: RefreshOptions, *, retry: bool, as_json: bool) -> int:
+def run(
+    choice: Choice, options: RefreshOptions, *, retry: bool, verbose: bool, as_json: bool
+) -> int:
     """Renew the certificate of a site if it is due; after a failure the old one is in place."""
     keep_memory_private()
     if options.on_connect:
@@ -45,6 +47,8 @@ def run(choice: Choice, options: RefreshOptions, *, retry: bool, as_json: bool) 
             f"gen refresh {choice.site} --device"
         )
     options = replace(options, terminal=terminal, offer_device=_offer_device)
+    if verbose:
+        options = replace(options, report=say)
     environment = dict(os.environ)
     if retry:
         site_settings, result = _keep_trying(choice, options, environment)

@@ -31,6 +31,15 @@ _LONGEST = 60.0  # seconds
 _STEP_ADVICE = "Re-run with STEPDEBUG=1"  # step prints it below the line that has the reason
 
 
+class FailedProgramError(GenError):
+    """A program ended with an error."""
+
+    def __init__(self, message: str, output: str) -> None:
+        super().__init__(message)
+        self.output = output
+        """Everything that the program printed, without the secrets."""
+
+
 def needed(environment: Mapping[str, str], **additional: str) -> dict[str, str]:
     """Return the part of an environment that a program needs when it asks the user nothing."""
     inherited = {}
@@ -69,8 +78,9 @@ def output(
     except programs.NotInstalledError:
         raise GenError(f"{name} is not on PATH; {install}") from None
     if outcome.status:
-        reason = _reason(outcome.errors, secrets) or _reason(outcome.text, secrets)
-        raise GenError(f"{name} failed: {reason or f'status {outcome.status}'}")
+        errors, text = _hidden(outcome.errors, secrets), _hidden(outcome.text, secrets)
+        reason = _reason(errors) or _reason(text) or f"status {outcome.status}"
+        raise FailedProgramError(f"{name} failed: {reason}", f"{errors}{text}".strip() or reason)
     return outcome.text
 
 
@@ -88,9 +98,14 @@ def run_in_terminal(
         raise GenError(f"{Path(command[0]).name} is not on PATH; {install}") from None
 
 
-def _reason(text: str, secrets: Sequence[Secret]) -> str:
-    """Return the last line of an output that says something, without the secrets."""
+def _hidden(text: str, secrets: Sequence[Secret]) -> str:
+    """Return an output without the secrets."""
     for secret in secrets:
         text = text.replace(secret.reveal(), "…")
+    return text
+
+
+def _reason(text: str) -> str:
+    """Return the last line of an output that says something."""
     lines = [line for line in text.splitlines() if not line.strip().startswith(_STEP_ADVICE)]
     return last_line("\n".join(lines))

@@ -33,6 +33,8 @@ class RefreshOptions:
     """Asks the user for that, if no browser can open on this machine."""
     bundle: Path | None = None
     """The user's own CA certificates."""
+    report: Callable[[str], None] = lambda _: None
+    """Gets the errors of step and of the network in their own words, for `--verbose`."""
     earlier_secrets: Callable[[], Collection[Path]] = tuple
     """Returns the secrets that existed before the site was installed, by the install record."""
 

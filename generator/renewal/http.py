@@ -6,9 +6,11 @@ A request that may have a secret follows no redirect: the secret is meant for th
 settings, and for no other.
 """
 
+import errno
 import json
 import queue
 import random
+import socket
 import ssl
 import threading
 import time
@@ -26,7 +28,7 @@ from generator import codec, formatting
 from generator.clock import Deadline
 from generator.errors import GenError
 from generator.files import is_regular
-from generator.renewal.failures import UnreachableError
+from generator.renewal.failures import PassingError, UnreachableError
 from generator.renewal.secret import Secret
 
 T = TypeVar("T")
@@ -41,6 +43,9 @@ _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _SIZE_LIMIT = 1024 * 1024  # bytes
 _LONGEST_ATTEMPT = 15.0  # seconds
 _CHUNK = 64 * 1024  # bytes
+# A network that is down, and one without a way to the server. Linux has the third for a loopback
+# that is down.
+_NO_ROUTE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL, errno.ENETDOWN}
 _MOST_REDIRECTS = 5
 # A date in Retry-After by a wrong clock must not stop renewals for years.
 _LONGEST_PAUSE = 86_400  # seconds
@@ -62,6 +67,12 @@ class Answer:
 
     def data(self) -> Mapping[str, Any]:
         """Return the JSON object in the answer."""
+        if self.content.lstrip().startswith(b"<"):
+            raise PassingError(
+                f"{address(self.url)}: a web page answers in place of the server "
+                f"({self.status}). On a network with a login page, log in first; otherwise ask "
+                "the site"
+            )
         try:
             value = codec.parse(self.content, "answer")
         except GenError:
@@ -95,6 +106,8 @@ class Http:
     deadline: Deadline
     first_pause: float = 0.5
     """Seconds between the first two attempts; each further pause is twice as long."""
+    report: Callable[[str], None] = lambda _: None
+    """Gets the error of each attempt as the library words it."""
 
     def send(
         self,
@@ -180,6 +193,9 @@ class Http:
             finally:
                 response.close()
         except urllib3.exceptions.HTTPError as error:
+            # The last cause is an error of the system: others may hold the password of a proxy.
+            cause = list(_causes(error))[-1]
+            self.report(f"{address(request.url)}: {type(cause).__name__}: {cause}")
             _refuse_untrusted(request.url, error)
             raise _NoAnswer(_reason(error)) from None
         location = response.headers.get("Location", "")
@@ -221,7 +237,9 @@ def _within(seconds: float, exchange: Callable[[], T]) -> T:
 
 
 @contextmanager
-def connected(bundle: Path | None, deadline: Deadline) -> Iterator[Http]:
+def connected(
+    bundle: Path | None, deadline: Deadline, report: Callable[[str], None] = lambda _: None
+) -> Iterator[Http]:
     """Open the connections of a run; they are closed at the end of the block."""
     if bundle:
         is_regular(bundle)  # OpenSSL would read /dev/zero for ever
@@ -241,7 +259,7 @@ def connected(bundle: Path | None, deadline: Deadline) -> Iterator[Http]:
         if environment.get(scheme):
             proxies[scheme] = _proxy(environment[scheme], context)
     try:
-        yield Http(direct, proxies, deadline)
+        yield Http(direct, proxies, deadline, report=report)
     finally:
         for connections in (direct, *proxies.values()):
             connections.clear()
@@ -349,24 +367,30 @@ def _refuse_untrusted(url: str, error: Exception) -> None:
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             reason = cause.verify_message
-            advice = "for a CA of your own, use --ca-bundle FILE"
+            text = f"{address(url)}: its TLS certificate is not trusted ({reason})"
             if "expired" in reason or "not yet valid" in reason:
-                advice = "is this machine's clock right?"
-            raise GenError(
-                f"{address(url)}: its TLS certificate is not trusted ({reason}); {advice}"
+                raise GenError(f"{text}; is this machine's clock right?")
+            # The login page of a network may be gone in a minute.
+            raise PassingError(
+                f"{text}. On a network with a login page, log in first; "
+                "for a CA of your own, use --ca-bundle FILE"
             )
 
 
 def _reason(error: Exception) -> str:
-    """Return why there was no answer, in the words of the operating system where it has any."""
+    """Return why there was no answer, and what the user can do."""
     causes = list(_causes(error))
     for cause in causes:
-        if isinstance(cause, OSError) and cause.strerror and not isinstance(cause, TimeoutError):
-            return cause.strerror.lower()
+        if isinstance(cause, socket.gaierror):
+            return "the name of the server is not known; check the network"
+        if isinstance(cause, ConnectionRefusedError):
+            return "the server does not answer (connection refused)"
+        if isinstance(cause, OSError) and cause.errno in _NO_ROUTE:
+            return "the server cannot be reached (no route); check the network or the VPN"
     # urllib3 counts a refused connection as a timeout too, so this comes second.
     for cause in causes:
         if isinstance(cause, urllib3.exceptions.TimeoutError | TimeoutError):
-            return "no answer in time"
+            return "the server did not answer in time; check the network or the VPN"
     return "the answer was cut short"
 
 

@@ -123,7 +123,7 @@ def authority(run: Run) -> Authority:
     # Go, in which step is written, reads the variable (crypto/x509), as OpenSSL does.
     if run.options.bundle:
         environment["SSL_CERT_FILE"] = str(run.options.bundle)
-    return Authority(run.settings, auth, environment, run.deadline)
+    return Authority(run.settings, auth, environment, run.deadline, run.options.report)
 
 
 def _by_step(
@@ -170,7 +170,7 @@ def _names(principals: Sequence[str]) -> str:
 def _token(run: Run, secrets: HeldSecrets) -> Secret:
     """Return a token for the CA; an API token can replace an expired app password first."""
     settings = run.settings
-    with connected(run.options.bundle, run.deadline) as http:
+    with connected(run.options.bundle, run.deadline, run.options.report) as http:
         if secrets.app_password:
             try:
                 return oidc.token(http, settings, secrets.app_password)

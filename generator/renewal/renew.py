@@ -243,7 +243,7 @@ def _rotate(run: Run, before: State) -> None:
     from generator.renewal import issue
     from generator.renewal.http import connected
 
-    with connected(run.options.bundle, run.deadline) as http:
+    with connected(run.options.bundle, run.deadline, run.options.report) as http:
         rotation = issue.rotation(run, http)
         rotation.finish(secrets.credentials, api_token)
         if is_wanted:

@@ -6,7 +6,7 @@ the token out of the process list.
 """
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -57,6 +57,8 @@ class Authority:
     auth: StepAuth
     environment: Mapping[str, str]
     deadline: Deadline
+    report: Callable[[str], None] = lambda _: None
+    """Gets the errors of step in its own words."""
 
     def bootstrap(self) -> None:
         """Let step learn the CA, once; the user's current context stays the same.
@@ -145,6 +147,10 @@ class Authority:
                 secrets=secrets,
             )
         except GenError as error:
+            output = str(error)
+            if isinstance(error, child_process.FailedProgramError):
+                output = error.output
+            self.report(f"step {' '.join(arguments[:2])}: {output}")
             raise self._explained(str(error)) from None
 
     def _explained(self, message: str) -> GenError:

@@ -29,7 +29,8 @@ _PROBLEMS = (
         passes=False,
     ),
     StepProblem(
-        "no such host|server misbehaving|failure in name resolution",
+        # net.DNSError of Go; behind the name it may say that the name server refused a connection.
+        r"dial tcp: lookup |no such host|server misbehaving",
         "the name of the CA is not known; check the network, then try again",
     ),
     StepProblem(
@@ -71,7 +72,7 @@ _PROBLEMS = (
 # The messages after which the CA has certainly issued nothing: there was no connection or no trust
 # (crypto/x509, net), the CA refused the token (step-ca, errs), or there is no step.
 _REFUSALS = (
-    "disabled due to an initialization error|no such host|connection refused|no route to host"
+    "disabled due to an initialization error|dial tcp: lookup |no such host|connection refused|no route to host"
     "|network is unreachable|has expired or is not yet valid|signed by unknown authority"
     "|certificate is not trusted|lacked necessary authorization|is not on PATH"
 )

@@ -18,7 +18,7 @@ import pytest
 
 from generator.clock import Deadline
 from generator.errors import GenError
-from generator.renewal.failures import UnreachableError
+from generator.renewal.failures import PassingError, UnreachableError
 from generator.renewal.http import Http, address, connected
 from generator.renewal.secret import Secret
 
@@ -280,7 +280,7 @@ def test_a_closed_port_is_reported_in_one_line() -> None:
         pass
     with http() as client, pytest.raises(UnreachableError) as caught:
         client.send("GET", server.url)
-    assert str(caught.value) == f"{server.url}: connection refused"
+    assert str(caught.value) == f"{server.url}: the server does not answer (connection refused)"
 
 
 @pytest.mark.parametrize(
@@ -421,8 +421,8 @@ def test_an_untrusted_server_gets_nothing_and_the_message_names_the_option(
         client.send("POST", server.url, form={"password": TOKEN.reveal()})
     assert server.requests == []
     assert str(caught.value) == (
-        f"{server.url}: its TLS certificate is not trusted (self-signed certificate); "
-        "for a CA of your own, use --ca-bundle FILE"
+        f"{server.url}: its TLS certificate is not trusted (self-signed certificate). "
+        "On a network with a login page, log in first; for a CA of your own, use --ca-bundle FILE"
     )
 
 
@@ -453,7 +453,6 @@ def test_a_device_as_a_bundle_is_refused() -> None:
     "content",
     [
         pytest.param(b"", id="nothing"),
-        pytest.param(b"<html>", id="html"),
         pytest.param(b"[1]", id="a list"),
         pytest.param(b'"text"', id="a string"),
         pytest.param(b"\xff", id="bytes"),
@@ -468,6 +467,19 @@ def test_an_answer_without_a_json_object_is_reported_without_its_content(content
     ):
         client.send("GET", server.url).data()
     assert str(caught.value) == f"{server.url}: answers 200 without a JSON object"
+
+
+def test_a_web_page_in_place_of_the_server_may_be_gone_later() -> None:
+    with (
+        Server((200, {}, b"\n<!DOCTYPE html>")).running() as server,
+        http() as client,
+        pytest.raises(PassingError) as caught,
+    ):
+        client.send("GET", server.url).data()
+    assert str(caught.value) == (
+        f"{server.url}: a web page answers in place of the server (200). On a network with a login "
+        "page, log in first; otherwise ask the site"
+    )
 
 
 def test_an_address_is_shown_without_user_password_and_query() -> None:

@@ -87,7 +87,12 @@ def fault(status: int, body: bytes = b"", **headers: str) -> Fault:
         # Four attempts: 5xx may pass. The others are the same again, and a locked account helps no
         # one.
         pytest.param(fault(500), "answers 500; the next run tries again", 4, id="500"),
-        pytest.param(fault(200, b"<html>"), "answers 200 without a JSON object", 1, id="no JSON"),
+        pytest.param(
+            fault(200, b"<html>"),
+            "a web page answers in place of the server (200)",
+            1,
+            id="a web page",
+        ),
         pytest.param(fault(200, b"[]"), "answers 200 without a JSON object", 1, id="another JSON"),
         pytest.param(fault(200, b"\xff\xfe"), "answers 200 without a JSON object", 1, id="bytes"),
         pytest.param(
