@@ -26,7 +26,7 @@ docs:
     {{python}} docs/spec_reference.py > docs/spec-reference.md
     {{python}} docs/catalogue_index.py > site_specs/index.json
 
-# `just bench startup`, `catalogue`, `drift`, `on_connect` or `scaffold`
+# `just bench startup`, `catalogue`, `dagster_run`, `drift`, `on_connect` or `scaffold`
 bench name:
     {{python}} benchmarks/{{name}}.py
 

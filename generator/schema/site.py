@@ -54,6 +54,9 @@ class Deployment(Fact):
 
     base_path: Annotated[RemotePath, Meta(weigh=_path_weight)]
     """Directory at the site below which projects are deployed."""
+    data_path: Annotated[RemotePath | None, Meta(weight=Weight.TRUST)] = None
+    """Directory at the site for the data of projects, as on scratch; else `data` below
+    `base_path`."""
 
 
 class Filesystem(Fact):

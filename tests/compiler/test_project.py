@@ -170,7 +170,7 @@ def test_the_wiring_has_no_pins_that_are_not_trusted() -> None:
             'ray.ray_start_args=["--include-dashboard=false"]',
             "ray",
             {
-                "pre_start_commands": ["ulimit -n 65536"],
+                "pre_start_commands": ['ulimit -n 65536 || ulimit -n "$(ulimit -Hn)"'],
                 "ray_start_args": ["--include-dashboard=false"],
             },
             id="a list of Ray",

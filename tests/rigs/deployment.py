@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import sshd
-from project import Project
+from project import OWN_NAMESPACE, Project
 from ruamel.yaml import YAML
 from slurm import PROGRAMS as SLURM_PROGRAMS
 from slurm import Slurm, slurm
@@ -29,9 +29,6 @@ QOS = {"normal": "", "zen4_0768_h100x4": "", "dev_zen4_0768": "MaxWall=00:10:00 
 # The site sets 65536. A machine may not allow root as many (without CAP_SYS_RESOURCE). There the
 # test sets one less than the limit, which no other program would set. Jobs start with 1024.
 OPEN_FILES = min(65536, resource.getrlimit(resource.RLIMIT_NOFILE)[1] - 1)
-
-# Processes that outlive a run, as the ssh of a shared connection does, end with their namespace.
-OWN_NAMESPACE = ("unshare", "--fork", "--pid", "--mount-proc", "--kill-child")
 
 
 @dataclass(frozen=True)
@@ -64,6 +61,7 @@ def deployment(
     assets: str,
     payloads: Mapping[str, str],
     node: str = "CPUs=4 RealMemory=786432 Gres=gpu:4",  # Ray starts a process for each CPU
+    dashboard: bool = False,
 ) -> Iterator[Deployment]:
     """Run a cluster and a login node, and compile a project with further assets and payloads."""
     with (
@@ -75,7 +73,7 @@ def deployment(
         environment = f"{cluster.set_env} HOME={directory} SLURM_TMPDIR={short}"
         login_node = serve_login_node(rig, environment)
         key = rig.certify("ed25519-ada", "ecdsa-users", "-n", TEST_USER.pw_name, "-V", "+1h")
-        options = ("--set", 'ray.ray_start_args=["--include-dashboard=false"]')
+        options = [] if dashboard else ["--set", 'ray.ray_start_args=["--include-dashboard=false"]']
         spec = musica(rig, login_node.port, directory)
         out = rig.compile(spec, *options, key=key).parents[1]
         project = Project(
@@ -115,7 +113,7 @@ def musica(rig: Rig, port: int, directory: Path) -> dict[str, object]:
     authority = {"hosts": "localhost", "key": rig.public("ecdsa-hosts")}
     spec["host_keys"] = {"asc": {"hosts": "musica", "authorities": authority, "source": "how-to"}}
     spec["deployment"]["base_path"] = str(directory / "base")
-    assert spec["ray"]["pre_start_commands"] == "ulimit -n 65536"
+    assert spec["ray"]["pre_start_commands"].startswith("ulimit -n 65536 ||")
     # Ray needs many open files, and the limit of jobs is 1024.
     spec["ray"]["pre_start_commands"] = f"ulimit -n {OPEN_FILES}"
     return dict(spec)

@@ -1,19 +1,27 @@
 """A generated Dagster project of a user with a scratch home directory: `dg`, and its results."""
 
+import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dagster import AssetKey, DagsterInstance
+from dagster import AssetKey, DagsterInstance, DagsterRun
+from dagster_graphql import DagsterGraphQLClient
+from ports import free_port
+from waiting import wait_until
 
 TOOLS = Path(sys.prefix, "bin")
 
 TIMEOUT = 560
 """Seconds. Dagster and Ray need ten each to start, and ten times as much on a busy machine."""
+
+# Processes that outlive a run, as the ssh of a shared connection does, end with their namespace.
+OWN_NAMESPACE = ("unshare", "--fork", "--pid", "--mount-proc", "--kill-child")
 
 Result = subprocess.CompletedProcess[str]
 
@@ -67,6 +75,42 @@ class Project:
             timeout=TIMEOUT,
             check=False,
         )
+
+    @contextmanager
+    def serve(self) -> Iterator[DagsterGraphQLClient]:
+        """Run `dg dev`, with the daemon, and kill all its processes at the end of the block."""
+        self.dagster_home.mkdir(exist_ok=True)
+        shutil.copy(self.directory / "dagster_home" / "dagster.yaml", self.dagster_home)
+        # The test has to know the port before dg starts.
+        port = free_port()
+        log = self.home / "dagster.log"
+        with log.open("a") as output:
+            child = subprocess.Popen(
+                [*OWN_NAMESPACE, str(TOOLS / "dg"), "dev", "--port", str(port)],
+                cwd=self.directory,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+
+        def serves() -> bool:
+            assert child.poll() is None, log.read_text()
+            with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5):
+                return True
+            return False
+
+        try:
+            wait_until(serves, log.read_text, TIMEOUT)
+            yield DagsterGraphQLClient("127.0.0.1", port_number=port)
+        finally:
+            child.kill()
+            child.wait()
+
+    def runs(self) -> list[DagsterRun]:
+        """Return all runs, the newest first."""
+        with DagsterInstance.from_config(str(self.dagster_home)) as instance:
+            return list(instance.get_runs())
 
     def write_dotenv(self, text: str, **variables: str) -> None:
         """Write the `.env` file that Dagster reads; of a repeated name the last value counts."""

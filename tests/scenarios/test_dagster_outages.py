@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from dagster import DagsterRunStatus
 from deployment import PROGRAMS, Deployment
 from deployment import deployment as deployed
 from waiting import wait_until
@@ -14,6 +15,8 @@ pytestmark = [pytest.mark.system, pytest.mark.long, pytest.mark.timeout(900)]
 ASSETS = '''\
 """A module of the user."""
 
+import os
+
 import dagster as dg
 
 from ..compute import PAYLOADS, Compute
@@ -21,15 +24,20 @@ from ..compute import PAYLOADS, Compute
 
 @dg.asset
 def lasts(context: dg.AssetExecutionContext, compute: Compute) -> dg.MaterializeResult:
-    return compute.run(context, str(PAYLOADS / "lasts.py")).get_materialize_result()
+    duration = {"DURATION": os.environ.get("PAYLOAD_SECONDS", "20")}
+    return compute.run(
+        context, str(PAYLOADS / "lasts.py"), extra_env=duration
+    ).get_materialize_result()
 '''
 PAYLOAD = """\
+import os
 import time
 from dagster_pipes import open_dagster_pipes
 
+seconds = int(os.environ["DURATION"])
 with open_dagster_pipes() as pipes:
-    time.sleep(20)
-    pipes.report_asset_materialization(metadata={"slept": 20})
+    time.sleep(seconds)
+    pipes.report_asset_materialization(metadata={"slept": seconds})
 """
 
 
@@ -83,3 +91,27 @@ def test_a_run_waits_for_ssh_and_its_job_goes_on(
     assert deployment.project.metadata("lasts")["slept"] == 20
     assert result.stdout.count("lost the connection to") == 1
     assert result.stdout.count(" is back after ") == 1
+
+
+def test_a_run_whose_process_was_killed_is_started_again_and_adopts_its_job(
+    deployment: Deployment,
+) -> None:
+    project = deployment.project
+    jobs_before = deployment.number_of_jobs()
+    runs_before = len(project.runs())
+    with project.setting(PAYLOAD_SECONDS="100"):
+        with project.serve() as dagster:
+            dagster.submit_job_execution("__ASSET_JOB", asset_selection=["lasts"])
+            wait_until(lambda: state_of(deployment, "lasts") == "RUNNING", seconds=300)
+            # The run notes its job.
+            time.sleep(5)
+
+        def succeeded() -> bool:
+            return project.runs()[0].status == DagsterRunStatus.SUCCESS
+
+        with project.serve():
+            wait_until(succeeded, (project.home / "dagster.log").read_text, seconds=400)
+    statuses = [run.status for run in project.runs()[: -runs_before or None]]
+    assert statuses == [DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE]
+    assert deployment.number_of_jobs() == jobs_before + 1
+    assert project.metadata("lasts")["slept"] == 100

@@ -225,7 +225,7 @@ def test_the_project_calls_each_class_of_dagster_slurm_with_fields_that_it_has()
     assert checked >= {
         "ds.SSHConnectionResource",
         "ds.SlurmQueueConfig",
-        "ds.RayLauncher",
+        "ds.SparkLauncher",
         "ds.SlurmSessionResource",
     }
 

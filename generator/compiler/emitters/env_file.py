@@ -90,6 +90,8 @@ def _jobs(account: Account) -> Iterator[Variable]:
         yield _text(
             account, "SLURM_DEPLOYMENT_BASE_PATH", site.deployment.base_path, "jobs and deployments"
         )
+        if site.deployment.data_path:
+            yield _text(account, "SLURM_DATA_PATH", site.deployment.data_path, "data")
     if site.slurm.partition:
         yield Variable("SLURM_PARTITION", site.slurm.partition)
     if qos := site.slurm.chosen_qos(site.slurm):

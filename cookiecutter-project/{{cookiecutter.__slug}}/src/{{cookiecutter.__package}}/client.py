@@ -5,28 +5,34 @@ import logging
 import re
 import shlex
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import dagster as dg
 import dagster_slurm as ds
-from dagster_slurm.helpers.message_readers import SSHMessageReader
+from dagster_pipes import PipesDefaultMessageWriter
+from dagster_slurm.helpers.message_readers import LocalMessageReader, SSHMessageReader
 from dagster_slurm.helpers.ssh_helpers import normalize_slurm_state
-from dagster_slurm.pipes_clients import slurm_pipes_client
+from dagster_slurm.pipes_clients import local_pipes_client, slurm_pipes_client
 from dagster_slurm.resources import compute, session
 
 from .connection import Connection
+from .data import refuse_secrets
 from .login import Login
 from .requests import seconds
 
 HOPELESS = re.compile(
-    "PerJob|QOSMin|Invalid|NotAllowed|not_permitted|not_allowed|BadConstraints|Partition(Time|Node)Limit|MaxMemPerLimit"
-    "|NeverSatisfied|ReservationDeleted"
+    "PerJob|QOSMin|MaxMemPerLimit|Partition(Time|Node)Limit|PartitionConfig|BadConstraints|NotAllowed|not_permitted"
+    "|Invalid(Account|QOS)|NeverSatisfied|ReservationDeleted"
 )
 """Reasons of squeue(1) that do not end by themselves: limits of a single job, and rules about who may use what."""
+HEARTBEAT, HEARTBEAT_INTERVAL = slurm_pipes_client._TAG_LAST_SUPERVISOR_HEARTBEAT, 30
+"""The tag of a run that says when it was alive, and the seconds between two of its values."""
 LOG_LINES = 50
 """How many lines of each log the event of a failed job has."""
+LOG = PipesDefaultMessageWriter.INCLUDE_STDIO_IN_MESSAGES_KEY
 LONGEST_PAUSE = 10.0
 """Seconds between two attempts to read the messages of a payload."""
 
@@ -44,7 +50,33 @@ class Client(ds.SlurmPipesClient):
         limit = (extra_slurm_opts or {}).get("time_limit", self.slurm.queue.time_limit)
         self.walltime = seconds(limit)
         self.op_context = context.op_execution_context
-        return super().run(context=context, extra_slurm_opts=extra_slurm_opts, **options)
+        refuse_secrets(options.get("extra_env") or {}, options.get("extra_files") or [])
+        with self.heartbeats():
+            return super().run(context=context, extra_slurm_opts=extra_slurm_opts, **options)
+
+    @contextmanager
+    def heartbeats(self) -> Iterator[None]:
+        """Note in the tags of the run that it is alive, also while a command of ssh hangs."""
+        ended = threading.Event()
+
+        def beat() -> None:
+            while not ended.wait(HEARTBEAT_INTERVAL):
+                self._store_supervisor_heartbeat(self.op_context, force=True)
+
+        self._store_supervisor_heartbeat(self.op_context, force=True)
+        thread = threading.Thread(target=beat, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+            if self.op_context and self.op_context.run_id:
+                self.op_context.instance.add_run_tags(self.op_context.run_id, {HEARTBEAT: ""})
+
+    def _attach_multiplexing_reporter(self, context: Any, ssh_pool: Any) -> None:
+        super()._attach_multiplexing_reporter(context, ssh_pool)
+        ssh_pool.in_session = self.session is not None
 
     def _wait_for_job_with_streaming(
         self, job_id: int, ssh_pool: Any, run_dir: str, message_reader: Any, *args: Any, **options: Any
@@ -71,12 +103,11 @@ class Client(ds.SlurmPipesClient):
     def hold(self, connection: Any) -> None:
         """Let a connection wait for ssh as long as the job may run."""
         connection.walltime = self.walltime
-        connection.meanwhile = self.stay_alive
+        connection.meanwhile = self.stop_if_cancelled
         connection.renew = Login().ensure
 
-    def stay_alive(self) -> None:
-        """Tell Dagster that the run is alive, and stop if the user cancelled it."""
-        self._store_supervisor_heartbeat(self.op_context)
+    def stop_if_cancelled(self) -> None:
+        """End the wait for ssh if the user cancelled the run."""
         if self._is_run_canceling(self.op_context):
             ssh = self.slurm.ssh
             end = f"ssh -p {ssh.port} {ssh.user}@{ssh.host} scancel {self._current_job_id}"
@@ -128,6 +159,18 @@ class Client(ds.SlurmPipesClient):
             kept = {"files of the job": dg.MetadataValue.path(self.run_dir)}
             raise dg.Failure("\n\n".join(part.strip() for part in parts if part), metadata=kept) from None
 
+    def _maybe_emit_final_logs(
+        self, message_reader: Any, ssh_pool: Any, run_dir: str, job_id: int, *args: Any, **options: Any
+    ) -> None:
+        """Print what was not followed of the logs, as after a lost connection. dagster-slurm reads both a second time."""
+        if self.session:
+            super()._maybe_emit_final_logs(message_reader, ssh_pool, run_dir, job_id, *args, **options)
+            return
+        followed = getattr(message_reader, "_streamed_lines", {})
+        for ending, name, stream in (("out", "stdout", sys.stdout), ("err", "stderr", sys.stderr)):
+            log = shlex.quote(f"{run_dir}/slurm-{job_id}.{ending}")
+            stream.write(ssh_pool.run(f"grep -a . {log} 2>/dev/null | tail -n +{followed.get(name, 0) + 1}"))
+
     def _get_asset_key_string(self, op_context: Any) -> str | None:
         """Return what a job is found by: dagster-slurm leaves the partition out, and would adopt the job of another."""
         asset = super()._get_asset_key_string(op_context)
@@ -153,13 +196,28 @@ class Messages(SSHMessageReader):
         # Its warnings at each attempt stay out of the events of the run: the connection says that it is lost.
         self.logger = logging.getLogger(__name__)
 
+    @contextmanager
+    def read_messages(self, handler: Any) -> Iterator[dict[str, Any]]:
+        """Leave the log out of the messages where it is followed too: each line would arrive twice."""
+        with super().read_messages(handler) as parameters:
+            # With it, a payload also takes five seconds to end.
+            yield parameters | {LOG: getattr(self._ssh_pool, "in_session", False)}
+
     def _await_closed(self, timeout: float, interval: float = 0.02) -> bool:
         waits_to_reconnect = self._proc is not None and self._proc.poll() is not None
         return super()._await_closed(2 * LONGEST_PAUSE if waits_to_reconnect else timeout, interval)
+
+
+class LocalMessages(LocalMessageReader):
+    """The reader of the messages of a payload on this machine, without its log, which is printed."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options | {"include_stdio": False})
 
 
 def install() -> None:
     """Let dagster-slurm use these classes, for which it has no setting."""
     slurm_pipes_client.SSHConnectionPool = session.SSHConnectionPool = Connection  # type: ignore[attr-defined]
     slurm_pipes_client.SSHMessageReader = Messages  # type: ignore[attr-defined]
+    local_pipes_client.LocalMessageReader = LocalMessages  # type: ignore[attr-defined]
     compute.SlurmPipesClient = Client  # type: ignore[attr-defined]

@@ -1,6 +1,7 @@
 # Made by gen for all projects; do not edit. gen site and gen project write it again.
 """The resources that run assets: those of dagster-slurm, with a login and a client of this project."""
 
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,10 @@ import dagster as dg
 import dagster_slurm as ds
 from dagster_slurm.config.environment import ExecutionMode
 
-from . import client
+from . import client, data
+from .data import LIMIT
 from .login import SiteSlurm
+from .ray_launcher import Ray
 from .requests import RequestError, job, seconds, summary
 from .site import chosen, connection, missing, setting
 
@@ -38,7 +41,31 @@ class Compute(ds.ComputeResource):
         """The directory that all payloads share; its `$HOME` is that of the machine where they run."""
         if self.slurm is None:
             return str(DATA)
-        return f"{self.slurm.remote_base or '$HOME/pipelines'}/data"
+        return setting("SLURM_DATA_PATH") or f"{self.slurm.remote_base or '$HOME/pipelines'}/data"
+
+    def fetch(self, path: str, limit: int = LIMIT) -> Path:
+        """Return a file in the directory for data, a copy if that is at a site."""
+        if self.slurm is None:
+            return Path(self.data_dir, path)
+        there = path if path.startswith(("/", "$HOME/")) else f"{self.data_dir}/{path}"
+        here = there.removeprefix(f"{self.data_dir}/").lstrip("/")
+        if ".." in Path(here).parts:
+            raise ValueError(f"{path}: leaves the directory")
+        return data.fetch(self.slurm.ssh, there, DATA / "fetched" / here, limit)
+
+    def send(self, source: Path, path: str, limit: int = LIMIT) -> None:
+        """Copy a file to the directory for data."""
+        if self.slurm is not None:
+            data.send(self.slurm.ssh, source, f"{self.data_dir}/{path}", limit)
+            return
+        target = Path(self.data_dir, path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, target)
+
+    def _resolve_launcher(self, override: ds.ComputeLauncher | None) -> ds.ComputeLauncher:
+        if type(override) is ds.RayLauncher:  # of an asset; dagster-slurm combines only launchers of one class
+            override = Ray(**override.model_dump(exclude_unset=True))
+        return super()._resolve_launcher(override)
 
     def get_pipes_client(self, context: Any, launcher: ds.ComputeLauncher | None = None) -> Any:
         """Return the client of dagster-slurm. On this machine it works without pixi."""
@@ -112,7 +139,7 @@ def resources() -> dict[str, Compute]:
     ray, spark = ({} if here else launcher(site, name) for name in ("ray", "spark"))
     return {
         "compute": Compute(default_launcher=ds.BashLauncher(), **where),
-        "compute_ray": Compute(default_launcher=ds.RayLauncher(**ray), **where),
+        "compute_ray": Compute(default_launcher=Ray(**ray), **where),
         "compute_spark": Compute(default_launcher=ds.SparkLauncher(**spark), **where),
     }
 

@@ -6,6 +6,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 from typing import ClassVar
 
 import dagster as dg
@@ -47,6 +48,8 @@ class Connection(SSHConnectionPool):
     """Called each second of the wait. An exception ends the wait."""
     renew: Callable[[], None] = staticmethod(nothing)
     """Called if the site refuses the login while there is a job: the certificate may have expired."""
+    in_session = False
+    """True if jobs are steps of an allocation, whose logs are not followed."""
     reported = False
 
     @property
@@ -114,7 +117,7 @@ class Connection(SSHConnectionPool):
                 return lost
 
     def wait(self, seconds: float) -> None:
-        """Wait, and keep Dagster informed that the run is alive."""
+        """Wait, unless the user cancels the run."""
         for _ in range(int(seconds)):
             self.meanwhile()
             time.sleep(1)
@@ -152,6 +155,12 @@ class Connection(SSHConnectionPool):
             self.control_path = self._prepare_control_path()
             self._master_started = self._fallback_mode = False
             self._start_master()
+
+    def _spawn_master(self) -> None:
+        # ssh -M does not replace the socket of a connection that was killed: it would share nothing, and stay for ever.
+        if self.control_path:
+            Path(self.control_path).unlink(missing_ok=True)
+        super()._spawn_master()
 
     def _ensure_master_alive(self, *, force: bool = False) -> None:
         due = time.monotonic() - self._last_master_check > self.MASTER_CHECK_INTERVAL_SECONDS

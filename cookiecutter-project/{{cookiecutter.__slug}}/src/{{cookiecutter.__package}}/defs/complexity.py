@@ -10,8 +10,6 @@ from .corpus import corpus
     deps=[corpus],
     group_name="standard_library",
     kinds={"ray", "slurm"},
-    # A second try helps if a node failed or the job was preempted. It does not help if the payload has a bug.
-    retry_policy=dg.RetryPolicy(max_retries=1, delay=60),
 )
 def complexity(context: dg.AssetExecutionContext, compute_ray: Compute) -> dg.MaterializeResult[None]:
     """The cyclomatic complexity of each function of the standard library (McCabe)."""

@@ -1,11 +1,11 @@
-"""The resources that assets name as parameters: `compute`, `compute_ray`, `compute_spark`."""
+"""The resources that assets name: `compute`, `compute_ray`, `compute_spark`, and the IO manager `site_files`."""
 
 import dagster as dg
 
-from ..compute import resources
+from ..wiring import wiring
 
 
 @dg.definitions
-def compute() -> dg.Definitions:
-    """Return a resource for each launcher, for DAGSTER_DEPLOYMENT and the site."""
-    return dg.Definitions(resources=resources())
+def resources() -> dg.Definitions:
+    """Return the resources for DAGSTER_DEPLOYMENT and the site."""
+    return wiring()

@@ -1,0 +1,43 @@
+# Made by gen for all projects; do not edit. gen site and gen project write it again.
+"""Ray on a machine that others use too: with the resources of its job, a token, and ports that only the job reaches."""
+
+import dagster_slurm as ds
+
+SETUP = r"""
+# Ray needs many open files. The hard limit may be lower.
+ulimit -n 65536 2>/dev/null || ulimit -n "$(ulimit -Hn)"
+# Without a token every user of the node may run code in the cluster. A Ray that has no tokens ignores this.
+export RAY_AUTH_MODE=token
+if [ ! -s ~/.ray/auth_token ]; then
+  (umask 077; mkdir -p ~/.ray; od -An -N32 -tx1 /dev/urandom | tr -dc 0-9a-f >~/.ray/auth_token.$$)
+  ln ~/.ray/auth_token.$$ ~/.ray/auth_token 2>/dev/null || true  # another job may have been faster
+  rm ~/.ray/auth_token.$$
+fi
+# Ray would take all CPUs and all memory of the node.
+if [ -n "${SLURM_CPUS_ON_NODE:-}" ]; then
+  ray_mb=$((${SLURM_MEM_PER_NODE:-0} + ${SLURM_MEM_PER_CPU:-0} * SLURM_CPUS_ON_NODE))
+  ray_resources="\"CPU\": $SLURM_CPUS_ON_NODE"
+  if [ "$ray_mb" -gt 0 ]; then  # 30 % of it for objects, as Ray does by itself
+    ray_resources+=", \"memory\": $((ray_mb * 734003)), \"object_store_memory\": ${ray_objects:-$((ray_mb * 314572))}"
+  fi
+  export RAY_OVERRIDE_RESOURCES="{$ray_resources}"
+fi
+"""
+
+
+class Ray(ds.RayLauncher):
+    """The launcher of dagster-slurm, whose dashboard and ports are open to the network of the site."""
+
+    dashboard_host: str = "127.0.0.1"
+
+    def _render_override_block(self, date_fmt: str) -> str:
+        size = self.object_store_memory_gb
+        objects = [] if size is None else [f"ray_objects={size * 10**9}"]
+        return "\n".join([*objects, SETUP, *self.pre_start_commands])
+
+    def _render_node_ip_override(self, variable_name: str) -> str:
+        usual = super()._render_node_ip_override(variable_name)
+        if variable_name != "head_bind_addr":
+            return usual
+        # Ray listens on the loopback alone if that is its address. Only a job of several nodes needs another.
+        return usual + '\nif [ "${SLURM_JOB_NUM_NODES:-1}" = 1 ]; then head_bind_addr=127.0.0.1; fi'
