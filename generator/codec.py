@@ -25,6 +25,11 @@ The first number changes when a reader has to.
 """
 MAX_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 64
+MAX_CONTAINERS = 100_000
+"""Objects and lists in a JSON text: Python needs some 60 bytes for each, and `[],` has three.
+
+The lock of a large site has some hundreds.
+"""
 
 T = TypeVar("T")
 Decoder = Callable[[Any], Any]
@@ -90,6 +95,9 @@ def parse(content: bytes, name: str, fix: str = "") -> Any:
     hint = _hint(fix)
     if len(content) > MAX_BYTES:
         raise GenError(f"{name}: is larger than {MAX_BYTES // 1024 // 1024} MiB{hint}")
+    # Before Python makes them. Brackets in text count too, which the limit leaves room for.
+    if content.count(b"{") + content.count(b"[") > MAX_CONTAINERS:
+        raise GenError(f"{name}: has more than {MAX_CONTAINERS} objects and lists{hint}")
     try:
         value = json.loads(content, parse_constant=_refuse_constant)
         # A lone surrogate is valid JSON and cannot be written to any file or terminal.

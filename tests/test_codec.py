@@ -92,13 +92,18 @@ def cart(**values: Any) -> bytes:
         pytest.param(b"\xff", ": is not valid UTF-8", id="other bytes"),
         pytest.param(cart(name="\udc41"), ": is not valid UTF-8", id="a lone surrogate"),
         pytest.param(b"[1]", ": expected an object, found a list", id="a list"),
-        pytest.param(b"[" * 100_000, ": is nested too deeply", id="brackets without end"),
+        pytest.param(b"[" * 90_000, ": is nested too deeply", id="brackets without end"),
         pytest.param(
             cart(undo={"x": json.loads("[" * 70 + "]" * 70)}),
             ": is nested too deeply",
             id="seventy levels",
         ),
         pytest.param(b" " * (4 * 2**20 + 1), ": is larger than 4 MiB", id="large"),
+        pytest.param(
+            b"[" + b"{}," * 100_000 + b"{}]",
+            ": has more than 100000 objects and lists",
+            id="many objects",
+        ),
         pytest.param(
             cart(weight=float("nan")), ": holds a number that is not valid JSON", id="nan"
         ),

@@ -372,3 +372,24 @@ def test_the_login_node(user: User, script: str) -> None:
 def test_a_spec_that_is_no_file(user: User, command: str, made: str, words: str) -> None:
     subprocess.run(["sh", "-c", made], check=True, cwd=user.home)
     check(user.gen(command, "./spec.yaml"), words)
+
+
+# Python needs more memory for a small value than the text has bytes, most for an empty list.
+TINY_VALUES = {
+    "objects": ("{}", "has more than 100000 objects and lists"),
+    "lists": ("[]", "has more than 100000 objects and lists"),
+    "lists in lists": ("[[[[[[]]]]]]", "has more than 100000 objects and lists"),
+    "numbers": ("1.5", "there is no such key"),
+    "texts": ('"a"', "there is no such key"),
+}
+
+
+@pytest.mark.parametrize(("value", "words"), TINY_VALUES.values(), ids=TINY_VALUES)
+def test_a_lock_of_4_mib_of_tiny_values(user: User, value: str, words: str) -> None:
+    count = (4 * 2**20 - 100) // (len(value) + 1)
+    values = ",".join([value] * count)
+    user.write("site_specs/ours.yaml", COMMAND_SITE)
+    user.write("out/.gen/ours.lock", f'{{"format_version":"2.0","tiny":[{values}]}}')
+    ended = user.gen("site", "ours", "--out", "out")
+    print(f"{ended.mebibytes:.0f} MiB")  # noqa: T201 - the figure
+    check(ended, words)
