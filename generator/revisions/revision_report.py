@@ -55,11 +55,12 @@ def revision_report(base: str, head: str | None, specs: Path, today: date) -> Re
     """
     directory = os.path.relpath(specs)
     base_commit, head_commit = git.commit(base), git.commit(head or "HEAD")
-    check_version(Path(), __version__)
     parsed: dict[tuple[str, str], ReviewedLock] = {}
     git.top()  # refuses a bare repository, where git would list no file and report no change
     base_side = side(committed(git.fork(base, base_commit, head_commit)), parsed)
     head_side = side(committed(head_commit) if head else work_tree(), parsed)
+    directories = [Path(lock_file.directory) for lock_file in head_side.locks.values()]
+    check_version(Path(), __version__, directories)
     refuse_links_out(head_side, directory)
     _refuse_nothing(base_side, head_side, specs, base)
     base_paths, head_paths = differing_specs(base_side, head_side, directory)

@@ -1,5 +1,6 @@
 """Revisions of real git repositories that cannot be compared are refused, with the command that fixes them."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,66 @@ def test_a_bare_repository_is_refused(
         "gen review needs the files of a repository, and this directory is in no work tree;"
         " make one with: git worktree add ../review && cd ../review\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("path", "target"),
+    [
+        pytest.param("site_specs/aster.yaml", "/etc/hostname", id="a spec"),
+        pytest.param("site_specs", "../outside", id="the directory of specs"),
+        pytest.param(".gen/aster.lock", "../../outside/aster.lock", id="a lock"),
+        pytest.param("ssh/aster.conf", "/etc/hostname", id="a generated file"),
+        pytest.param("ssh/extra.conf", "/etc/hostname", id="a file beside ours"),
+    ],
+)
+def test_a_link_out_of_the_repository_is_reported_and_never_followed(
+    reading_gen: Gen, tmp_path: Path, path: str, target: str
+) -> None:
+    outside = tmp_path / "outside"
+    shutil.copytree("site_specs", outside)
+    shutil.copy(".gen/aster.lock", outside)
+    for file in outside.iterdir():
+        file.write_text(file.read_text().replace("aster.example", "secret.example"))
+    if Path(path).is_dir():
+        shutil.rmtree(path)
+    Path(path).unlink(missing_ok=True)
+    Path(path).symlink_to(target)
+    in_work_tree = reading_gen("review", "main", "--fail-on", "trust")
+    assert in_work_tree.status in (1, 2)
+    assert path in in_work_tree.out + in_work_tree.err
+    git("switch", "--quiet", "--create", "proposal")
+    commit("A link")
+    committed = reading_gen("review", "main", "proposal", "--fail-on", "trust")
+    for result in (in_work_tree, committed):
+        output = result.out + result.err
+        assert "secret.example" not in output
+        assert Path("/etc/hostname").read_text().strip() not in output
+    assert (committed.status, committed.out) == (in_work_tree.status, in_work_tree.out)
+
+
+def test_a_submodule_whose_objects_are_not_here_is_still_a_finding(
+    writing_gen: Gen, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    library = tmp_path / "library"
+    library.mkdir()
+    git("init", "--quiet", directory=library)
+    for number in range(2):
+        (library / "aster.yaml").write_text(f"# {number}\n{spec('aster').read_text()}")
+        git("add", "--all", directory=library)
+        git("commit", "--quiet", "--message=Specs", directory=library)
+    git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(library), "lib")
+    git("checkout", "--quiet", "HEAD~", directory=Path("lib"))
+    commit("A submodule")
+    git("switch", "--quiet", "--create", "proposal")
+    git("checkout", "--quiet", "-", directory=Path("lib"))
+    commit("It moves")
+    clone = tmp_path / "clone"
+    git("clone", "--quiet", "--no-local", ".", str(clone))
+    monkeypatch.chdir(clone)
+    assert not list(Path("lib").iterdir())
+    result = writing_gen("review", "origin/main", "--fail-on", "trust")
+    assert result.status == 1
+    assert "lib:1: trust: the submodule moved to another commit" in result.out
 
 
 @pytest.mark.parametrize(

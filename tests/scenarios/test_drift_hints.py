@@ -13,6 +13,7 @@ from running import Gen
 pytestmark = pytest.mark.system
 
 BIN = Path(sys.executable).parent
+PROJECT = ("project", "pipelines", "--site", "site_specs/aster.yaml")
 PAGE = Path(__file__).parents[2] / "docs/drift-review.md"
 
 
@@ -98,7 +99,8 @@ def test_with_the_attributes_of_the_page_a_checkout_for_windows_is_in_sync(
     writing_gen: Gen, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     Path(".gitattributes").write_text(attributes())
-    commit("Attributes")
+    assert writing_gen(*PROJECT).status == 0
+    commit("Attributes and a project")
     clone = tmp_path / "windows"
     git("clone", "--quiet", "--config=core.autocrlf=true", ".", str(clone))
     monkeypatch.chdir(clone)
@@ -109,6 +111,8 @@ def test_with_the_attributes_of_the_page_a_checkout_for_windows_is_in_sync(
 def test_the_patch_ends_the_drift_of_a_checkout_for_windows(
     writing_gen: Gen, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    assert writing_gen(*PROJECT).status == 0
+    commit("A project")
     clone = tmp_path / "windows"
     git("clone", "--quiet", "--config=core.autocrlf=true", ".", str(clone))
     monkeypatch.chdir(clone)

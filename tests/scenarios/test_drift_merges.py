@@ -150,6 +150,20 @@ def test_every_kind_of_file_with_a_conflict_gets_one_error_that_names_it(
     ]
 
 
+@pytest.mark.parametrize("path", [".gen/accepted.yaml", ".gen/config.yaml"])
+def test_a_conflict_in_a_list_or_a_configuration_is_one_error_that_names_it(
+    reading_gen: Gen, path: str
+) -> None:
+    Path(path).write_text("<<<<<<< HEAD\na: 1\n=======\na: 2\n>>>>>>> other\n")
+    result = reading_gen("check")
+    assert result.status == 2
+    lines = [line for line in (result.out + result.err).splitlines() if path in line]
+    assert len(lines) == 1
+    problem = "has a merge conflict; keep one of the sides and delete the markers"
+    assert lines[0].startswith(f"{path}:1: ")
+    assert lines[0].endswith(problem)
+
+
 def test_equals_signs_below_a_title_are_no_conflict(reading_gen: Gen) -> None:
     spec("aster").write_text(f"# Aster\n# =======\n{spec('aster').read_text()}")
     assert reading_gen("validate", str(spec("aster"))).status == 0

@@ -47,6 +47,13 @@ def test_a_configuration_of_an_output_directory_below_counts_too(reading_gen: Ge
     assert reading_gen("check").status == 2
 
 
+def test_a_review_heeds_a_configuration_of_an_output_directory(reading_gen: Gen) -> None:
+    Path("teams/a/.gen/config.yaml").write_text('required_version: "0.0.1"\n')
+    result = reading_gen("review", "main")
+    assert (result.status, result.out) == (2, "")
+    assert result.err.startswith("teams/a/.gen/config.yaml:1: required_version: ")
+
+
 def test_a_configuration_above_the_repository_does_not_count(
     writing_gen: Gen, tmp_path: Path
 ) -> None:
