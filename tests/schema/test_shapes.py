@@ -20,6 +20,7 @@ from generator.schema.rules import faults
 from generator.schema.site import SiteSpec
 from generator.ssh.keys import fingerprint
 
+# Every placeholder has a value, so that an expected value shows where it was filled in.
 ADA = SiteProfile(
     user="ada", email="ada@example.org", allocation="p1", client_id="id1", home="/home/ada"
 )
@@ -46,6 +47,7 @@ def pinned(*hosts: str, **keys: Any) -> dict[str, Any]:
 
 def accepting(names: str, *fingerprints: str) -> str:
     """Return the command by which ssh accepts keys with these fingerprints and no others."""
+    # The script is written out here once more, so that a change of it needs a change here.
     script = (
         'f=$3; case $f in MD5:*) f=$(echo "$1 $2" | ssh-keygen -E sha256 -l -f - | '
         'cut -d " " -f 2);; esac; '
@@ -74,6 +76,7 @@ def site(**parts: Any) -> SiteSpec:
 def compiled(spec: SiteSpec) -> dict[str, str]:
     """Return the settings in the files of a site, and the facts of its spec, as one mapping."""
     values: dict[str, str] = dict(facts(spec.model_dump(mode="json", exclude_unset=True)))
+    # The files of one site do not share a keyword, so one mapping holds all of them.
     for artifact in compile_site(spec, ADA):
         if artifact.path.suffix == ".conf":
             values = dict(settings(artifact.content.decode())) | values
@@ -136,6 +139,7 @@ AUTH = [
         id="public key on a port of its own",
     ),
     pytest.param(
+        # VSC has one host name: port 27 takes keys, port 22 a password with a code.
         {"hosts": {"vsc5": host(port=27), "vsc5-otp": host(auth=PASSWORD_OTP)}},
         {
             "vsc5 Port": "27",
@@ -148,6 +152,7 @@ AUTH = [
         id="the port selects the method on one host name",
     ),
     pytest.param(
+        # NRIS (Saga) asks for a code at every login but those to its port for transfers.
         {"hosts": {"saga": host(auth=PASSWORD_OTP), "saga-data": host(port=12, role="transfer")}},
         {
             "saga PreferredAuthentications": "keyboard-interactive,password",
@@ -175,6 +180,7 @@ AUTH = [
         id="password, then a second factor",
     ),
     pytest.param(
+        # Some servers of closed networks do not offer keyboard-interactive at all.
         {"auth": {"method": "keyboard", "asks": "password", "prefer": "password"}},
         {"hpc PreferredAuthentications": "password"},
         id="password only, inside a network",
@@ -183,6 +189,7 @@ AUTH = [
         {
             "auth": {
                 "method": "kerberos",
+                # Sherlock: the ticket comes from kinit, so ssh needs no key, and asks Duo after it.
                 "principal": "{user}@STANFORD.EDU",
                 "ticket_lifetime": "25h",
                 "delegate": True,
@@ -199,6 +206,7 @@ AUTH = [
         id="Kerberos ticket, then a second factor",
     ),
     pytest.param(
+        # A shared connection would let a second session in without the token.
         {"auth": {"method": "keyboard", "asks": "token"}, "multiplexing": "forbidden"},
         {
             "hpc PreferredAuthentications": "keyboard-interactive,password",
@@ -211,6 +219,7 @@ AUTH = [
         {
             "hosts": {
                 "triton": host("triton.aalto.fi", network="from inside"),
+                # The same machine, by the name that a user types outside of the network of Aalto.
                 "triton-out": host("triton.aalto.fi", via="kosh"),
                 "kosh": host("kosh.aalto.fi", role="jump", auth=KEYS | {"then": "password"}),
             },
@@ -226,6 +235,8 @@ AUTH = [
     pytest.param(
         {
             "hosts": {
+                # NeSI: ssh prints a link on each hop, which opens in a browser and lets the user
+                # in.
                 "mahuika": host(via="lander"),
                 "lander": host("lander.example.org", role="jump"),
             },
@@ -241,6 +252,7 @@ AUTH = [
     ),
     pytest.param(
         {
+            # Bianca of UPPMAX: one virtual cluster for each project, named in the user name.
             "hosts": {"bianca": host(user="{user}-{project}", forward_agent=True)},
             "auth": {"method": "keyboard", "asks": ["password", "otp", "project"]},
         },
@@ -307,6 +319,8 @@ AUTH = [
     pytest.param(
         {
             "hosts": {
+                # CSCS: the certificate of a service account is short, so no timer could keep one
+                # valid.
                 "sa-daint": host(
                     user="sa-{project}",
                     auth={
@@ -330,6 +344,8 @@ AUTH = [
     pytest.param(
         {
             "hosts": {
+                # Isambard: clifton writes a certificate for each project, and aliases with its
+                # name.
                 "{project}.aip2.isambard": host(
                     "ai-p2.example.org", user="{user}.{project}", via="jump"
                 ),
@@ -357,6 +373,8 @@ AUTH = [
                 "command": ["sshproxy.sh", "-u", "{user}"],
                 "asks": ["password", "otp"],
                 "lifetime": "24h",
+                # sshproxy.sh of NERSC replaces the private key too, so gen must not offer to make
+                # one.
                 "makes_key": True,
             }
         },
@@ -384,6 +402,8 @@ AUTH = [
         {
             "auth": {
                 "method": "agent",
+                # VSC (Flanders): the gateway puts the certificate into the agent that is forwarded
+                # to it.
                 "fill": ["ssh", "-A", "{user}@firewall.vscentrum.be"],
                 "lifetime": "16h",
             }
@@ -396,6 +416,7 @@ AUTH = [
         id="certificate in the agent, from a gateway",
     ),
     pytest.param(
+        # Without a command there is nothing that a timer could run.
         {"auth": {"method": "certificate", "portal": "https://docs.example.org/ssh/"}},
         {"hpc CertificateFile": "~/.ssh/id_hpc-cert.pub", "calendar": None},
         id="certificate downloaded by hand",
@@ -403,6 +424,8 @@ AUTH = [
     pytest.param(
         {
             "hosts": {
+                # The Alliance has hosts for automation, which accept only keys with these
+                # restrictions.
                 "narval": host(auth=KEYS | {"then": "keyboard-interactive"}),
                 "robot": host(
                     "robot.example.org",
@@ -433,6 +456,8 @@ HOSTS = [
         {
             "hosts": {
                 "lumi": host(
+                    # The name resolves to any of the nodes, and ssh looks a key up under the typed
+                    # name.
                     "lumi.csc.fi", nodes={"alias": "uan{n}", "host": "uan{n}.csc.fi", "n": "01-02"}
                 )
             },
@@ -450,6 +475,7 @@ HOSTS = [
             "hosts": {f"submit{n}": host(f"submit{n}.unibe.ch") for n in ("01", "02")},
             "host_keys": {
                 "one": pinned("submit01"),
+                # A key of one node must not be accepted from the other.
                 "two": pinned("submit02", fingerprints={"ed25519": OTHER}),
             },
         },
@@ -467,6 +493,7 @@ HOSTS = [
                     nodes={"alias": "leo{n}", "host": "l{n}.example.org", "n": "1,7"},
                 )
             },
+            # ssh would remember only the first node's key for the name, and warn at the next node.
             "host_keys": {"all": pinned("leonardo", fingerprints={"rsa": [ONE, OTHER]})},
         },
         {
@@ -478,6 +505,7 @@ HOSTS = [
         id="a name that stands for nodes with different keys",
     ),
     pytest.param(
+        # `yes` would refuse the first login, for which the user has no key to compare.
         {"hosts": {"leonardo": host()}, "auth": STEP},
         {"leonardo StrictHostKeyChecking": "ask", "known_hosts": None},
         id="no host keys are published",
@@ -491,6 +519,7 @@ HOSTS = [
         {
             "hosts": {
                 "vsc5": host("vsc5.vsc.ac.at", port=27),
+                # A jump that is not needed would ask for a second code, so each way has an alias.
                 "vsc5-out": host("vsc5.vsc.ac.at", port=27, via="vmos"),
                 "vmos": host("vmos.vsc.ac.at", role="jump", auth=PASSWORD_OTP),
             }
@@ -516,6 +545,7 @@ HOSTS = [
             "hosts": {"trillium": host("trillium.alliancecan.ca")},
             "compute": {
                 "nodes": {
+                    # `tri????` also matches the login host, which would jump through itself.
                     "match": ["!trillium", "tri????"],
                     "host": "%h.alliancecan.ca",
                     "also": "!trillium.*",
@@ -549,6 +579,7 @@ HOSTS = [
             "hosts": {"nibi": host()},
             "compute": {"nodes": {"match": ["c?", "g?"], "through": "nibi"}},
         },
+        # Such a pattern catches names of other sites too; `gen validate --strict` asks about it.
         {"c? ProxyJump": "nibi", "g? ProxyJump": "nibi"},
         id="very short compute patterns",
     ),
@@ -559,6 +590,7 @@ HOSTS = [
                 "roihu-gpu": host("roihu-gpu.csc.fi", architecture="aarch64"),
             },
             "slurm": {
+                # Roihu: a job script that was compiled on the other login host would not run.
                 "partitions": {"gpu": {"submit_from": "roihu-gpu", "architecture": "aarch64"}}
             },
         },
@@ -609,6 +641,8 @@ HOSTS = [
     pytest.param(
         {
             "jobs": {
+                # `mila init` writes such an alias; the proxy waits for the job, hence the long
+                # timeout.
                 "mila-cpu": {
                     "through": "hpc",
                     "proxy": "/opt/slurm-proxy.sh mila-cpu",
@@ -627,6 +661,7 @@ HOSTS = [
         {
             "hosts": {
                 "hortense": host("tier1.hpc.ugent.be"),
+                # Both names have the same keys, or ssh would warn in one of the networks.
                 "hortense-vsc": host("tier1.gent.vsc", network="inside the VSC network"),
             },
             "host_keys": {"all": pinned("hortense", "hortense-vsc", keys=[KEY])},
@@ -648,6 +683,7 @@ QUEUES = [
     pytest.param(
         {
             "partition": "zen3",
+            # VSC-5: each partition has a QoS of its own name, and one for short trials.
             "partitions": {"zen3": {"qos": ["zen3", "zen3_devel"]}},
             "devel": {"qos": "zen3_devel"},
         },
@@ -662,6 +698,7 @@ QUEUES = [
             "partitions": {"standard": {"qos": ["standard", "short"]}, "gpu": {"qos": "gpu-shd"}},
             "accounts": {"required": True},
         },
+        # ARCHER2: no default account is known, so the variable is left out and not empty.
         {"SLURM_PARTITION": "standard", "SLURM_QOS": "short", "SLURM_ACCOUNT": None},
         id="QoS apart from the partition, each with an allowed set",
     ),
@@ -673,6 +710,7 @@ QUEUES = [
             "accounts": {
                 "default": "gratis",
                 "known": {
+                    # UBELIX: sbatch needs --wckey for this account and --reservation for the next.
                     "paygo": {"needs": "wckey"},
                     "teaching": {"needs": "reservation"},
                     "gratis": {},
@@ -687,6 +725,7 @@ QUEUES = [
         id="account, QoS and partition, with further options for some accounts",
     ),
     pytest.param(
+        # NeSI: Slurm picks the partition by the resources and the walltime of the job.
         {"routed": True, "partitions": {"milan": {"named": False}}},
         {"SLURM_PARTITION": None, "slurm.routed": "true"},
         id="no partition is named",
@@ -700,6 +739,7 @@ QUEUES = [
         id="a partition that must not be named on one subcluster",
     ),
     pytest.param(
+        # sbatch(1), --partition: the one that starts the job first.
         {"partition": "GPU-a100,GPU-a40", "partitions": {"GPU-a100": {}, "GPU-a40": {}}},
         {"SLURM_PARTITION": "GPU-a100,GPU-a40"},
         id="several partitions with commas between",
@@ -707,6 +747,7 @@ QUEUES = [
     pytest.param(
         {
             "qos": "regular",
+            # Perlmutter: the QoS picks the partition, and --constraint the kind of node.
             "constraint": "gpu",
             "qos_limits": {"debug": {"default": True}, "regular": {}},
         },
@@ -724,6 +765,7 @@ QUEUES = [
     pytest.param(
         {
             "partitions": {
+                # Such limits are in no answer of scontrol; only the documentation has them.
                 "debug": {"max_node_minutes": 90},
                 "batch": {
                     "limits": [
@@ -746,6 +788,7 @@ QUEUES = [
         id="a walltime by the number of GPUs",
     ),
     pytest.param(
+        # sbatch(1), --clusters: without it a job goes to the cluster of the login host.
         {"clusters": "wice"}, {"slurm.clusters": "wice"}, id="one login host for several clusters"
     ),
     pytest.param(
@@ -759,6 +802,7 @@ QUEUES = [
         id="options that are ignored or refused",
     ),
     pytest.param(
+        # A wrapper of the site adds options that sbatch alone would lack.
         {"partitions": {"gh": {"submit_with": "ghbatch"}, "cpu": {"submit_with": "qsub"}}},
         {"slurm.partitions.gh.submit_with": "ghbatch"},
         id="another command than sbatch",
@@ -782,11 +826,13 @@ QUEUES = [
 
 FILES = [
     pytest.param(
+        # A job that writes its log there fails at its end, after all its work.
         {"filesystems": {"home": {"path": "$HOME", "on_compute_nodes": "read-only"}}},
         {"filesystems.home.on_compute_nodes": "read-only"},
         id="a home folder that jobs cannot write to",
     ),
     pytest.param(
+        # ARCHER2 has the project twice in the path.
         {"deployment": {"base_path": "/work/{project}/{project}/{user}"}},
         {"SLURM_DEPLOYMENT_BASE_PATH": "/work/p1/p1/ada"},
         id="the project in the path",
