@@ -234,15 +234,42 @@ def _delete_needless_backups(home: Path) -> None:
 
 
 def _delete_directories(home: Path, created: Iterable[str]) -> None:
-    """Delete the empty directories that gen created.
+    """Delete the empty directories that gen created, and last those with the record of them.
 
-    The record of them is deleted only before the last directories, in which it is: a run that is
-    killed before can still be completed.
+    A run that is killed before that can still be completed.
     """
     directories = {*map(str, _GEN_DIRECTORIES), *created}
-    inward = sorted(directories, key=lambda directory: len(Path(directory).parts), reverse=True)
-    for directory in inward:
-        if not paths.INSTALL_RECORD.is_relative_to(directory):
+    outward = sorted(directories, key=lambda directory: len(Path(directory).parts), reverse=True)
+    around_record: list[Path] = []
+    for directory in outward:
+        if paths.INSTALL_RECORD.is_relative_to(directory):
+            around_record.insert(0, home / directory)
+        else:
             writer.remove(home / directory)
-    for path in (str(paths.INSTALL_RECORD), str(paths.INSTALL_LOCK), *inward):
+    for directory_of_record in around_record:
+        if _has_only_record(home, directory_of_record):
+            # At once: without the record, no later run would know that gen made the directories.
+            writer.remove_at_once(directory_of_record)
+            return
+    for path in (paths.INSTALL_RECORD, paths.INSTALL_LOCK):
         writer.remove(home / path)
+    for directory_of_record in reversed(around_record):
+        writer.remove(directory_of_record)
+
+
+def _has_only_record(home: Path, directory: Path) -> bool:
+    """Return whether a directory around the record has nothing else in it."""
+    way_to_record = {home / paths.INSTALL_RECORD, home / paths.INSTALL_LOCK}
+    for path in tuple(way_to_record):
+        way_to_record.update(path.parents)
+    while directory.is_dir():
+        inner: list[Path] = []
+        for path in directory.iterdir():
+            if path not in way_to_record or path.is_symlink():
+                return False
+            if path.is_dir():
+                inner.append(path)
+        if not inner:
+            return True
+        directory = inner[0]
+    return False

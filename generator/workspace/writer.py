@@ -364,6 +364,17 @@ def remove(path: Path) -> None:
             path.rmdir()
 
 
+def remove_at_once(directory: Path) -> None:
+    """Remove a directory with everything in it: after a kill, it is whole or it is gone.
+
+    What a killed run leaves has the name of a scratch file.
+    """
+    scratch = _scratch(directory.parent)
+    with os_errors_named(directory):
+        directory.rename(scratch)
+        shutil.rmtree(scratch)
+
+
 def remove_directory(directory: Path) -> None:
     """Remove a directory of gen with everything in it."""
     with os_errors_named(directory):

@@ -458,7 +458,8 @@ HOSTS = [
                 "lumi": host(
                     # The name resolves to any of the nodes, and ssh looks a key up under the typed
                     # name.
-                    "lumi.csc.fi", nodes={"alias": "uan{n}", "host": "uan{n}.csc.fi", "n": "01-02"}
+                    "lumi.csc.fi",
+                    nodes={"alias": "uan{n}", "host": "uan{n}.csc.fi", "n": "01-02"},
                 )
             },
             "host_keys": {"all": pinned("lumi", keys=[KEY])},
@@ -789,7 +790,9 @@ QUEUES = [
     ),
     pytest.param(
         # sbatch(1), --clusters: without it a job goes to the cluster of the login host.
-        {"clusters": "wice"}, {"slurm.clusters": "wice"}, id="one login host for several clusters"
+        {"clusters": "wice"},
+        {"slurm.clusters": "wice"},
+        id="one login host for several clusters",
     ),
     pytest.param(
         {"partitions": {"gpu": {"allocation": "node", "cores_per_gpu": 16, "gpus_per_node": 4}}},
