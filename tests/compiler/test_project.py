@@ -446,8 +446,8 @@ TEMPLATE = tomllib.loads(
     .replace("{{ cookiecutter", "{{cookiecutter")
 )
 REQUIREMENTS = list(TEMPLATE["project"]["dependencies"])
-for extra in TEMPLATE["project"]["optional-dependencies"].values():
-    REQUIREMENTS += extra
+REQUIREMENTS += TEMPLATE["project"]["optional-dependencies"]["cluster"]
+REQUIREMENTS += TEMPLATE["dependency-groups"]["dev"]
 PINS = [requirement for requirement in REQUIREMENTS if "==" in requirement]
 
 

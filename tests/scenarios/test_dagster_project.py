@@ -83,7 +83,7 @@ class ProjectUser:
         root = self.directory / project
         files = {}
         for path in root.rglob("*"):
-            generated = {".venv", "data", "__pycache__"} & set(path.parts)
+            generated = {".venv", "data", "dagster_home", "__pycache__"} & set(path.parts)
             if path.is_file() and not generated:
                 files[str(path.relative_to(root))] = path.read_bytes()
         return files
@@ -106,13 +106,15 @@ def test_the_three_commands_of_the_readme_install_load_and_run(
     readme = (directory / "README.md").read_text()
     block = readme.partition("```sh\n")[2].partition("```")[0]
     install, check, run = block.splitlines()
-    # Between the two commands the packages are lent, so that pip finds them.
+    # After the first of these commands the packages are lent, so that pip finds them.
     create_venv, _, install_packages = install.partition(" && ")
     user.type(create_venv, project)
     lend_packages(directory / ".venv")
     user.type(install_packages, project)
     assert "All definitions loaded successfully" in user.type(check, project)
     user.type(run, project)
+    # The run is where `make dev` looks for runs.
+    assert (directory / "dagster_home" / "history").is_dir()
     assert (directory / "data" / "corpus.csv").read_text().startswith("module,bytes\n")
 
 

@@ -226,7 +226,6 @@ def test_the_project_calls_each_class_of_dagster_slurm_with_fields_that_it_has()
         "ds.SSHConnectionResource",
         "ds.SlurmQueueConfig",
         "ds.SparkLauncher",
-        "ds.SlurmSessionResource",
     }
 
 

@@ -161,7 +161,8 @@ def test_a_command_tries_no_write_and_reads_only_the_tree_and_itself(
     assert any("site_specs/lab.yaml" in path for path in opened(calls)), "strace recorded nothing"
     assert writes(calls) == []
     assert [call for call in calls if re.search(r"\bAF_INET6?\b", call)] == []
-    directories = (desk.tree, resources.PACKAGE, resources.CATALOGUE)
+    # The template of the project is a part of gen, as the catalogue is.
+    directories = (desk.tree, resources.PACKAGE, resources.CATALOGUE, resources.PROJECT)
     allowed = (*SYSTEM, *(f"{directory}/" for directory in directories))
     # Python lists the parent of the package to find it.
     exactly = {str(directory) for directory in (*directories, resources.PACKAGE.parent)}

@@ -15,7 +15,7 @@ from .data import LIMIT
 from .login import SiteSlurm
 from .ray_launcher import Ray
 from .requests import RequestError, job, seconds, summary
-from .site import chosen, connection, missing, setting
+from .site import chosen, connection, missing, selected, setting
 
 client.install()
 
@@ -25,8 +25,7 @@ DEPLOYMENTS = {
     "development": ExecutionMode.LOCAL,
     "staging_supercomputer": ExecutionMode.SLURM,
     "production_supercomputer": ExecutionMode.SLURM,
-    "production_supercomputer_session": ExecutionMode.SLURM_SESSION,
-    "production_supercomputer_session_cluster_reuse": ExecutionMode.SLURM_SESSION,
+    "production_supercomputer_run": ExecutionMode.SLURM,
     "production_supercomputer_hetjob": ExecutionMode.SLURM_HETJOB,
 }
 QUEUE_ALLOWANCE = 24 * 3600
@@ -67,6 +66,10 @@ class Compute(ds.ComputeResource):
             override = Ray(**override.model_dump(exclude_unset=True))
         return super()._resolve_launcher(override)
 
+    def offers(self, purpose: str) -> bool:
+        """Return whether the selected site has a request for a purpose, such as `gpu`."""
+        return self.slurm is not None and purpose in chosen()["requests"]
+
     def get_pipes_client(self, context: Any, launcher: ds.ComputeLauncher | None = None) -> Any:
         """Return the client of dagster-slurm. On this machine it works without pixi."""
         if self.mode != ExecutionMode.LOCAL:
@@ -100,6 +103,10 @@ class Compute(ds.ComputeResource):
             programs = f"{Path(sys.executable).parent}:{setting('PATH')}"  # ray is beside python
             options["extra_env"] = {"PATH": programs} | (options.get("extra_env") or {})
             return super().run(context, payload_path, launcher, extra_slurm_opts, *args, **options)
+        if self.allocation_scope == ds.SlurmAllocationScope.RUN:
+            # All assets of the run share the job of the purpose `default`.
+            options.setdefault("poll_timeout", seconds(self.slurm.queue.time_limit) + QUEUE_ALLOWANCE)
+            return super().run(context, payload_path, launcher, extra_slurm_opts, *args, **options)
         asked = {"gpus": gpus, "cpus": cpus, "mem": mem, "nodes": nodes, "walltime": walltime}
         try:
             wanted = job(chosen(), request, asked, extra_slurm_opts or {}, staging=in_staging())
@@ -121,7 +128,17 @@ def with_gpus(launcher: ds.ComputeLauncher, gpus: int | str) -> ds.ComputeLaunch
 
 def in_staging() -> bool:
     """Return whether jobs go to the queues for development."""
-    return (setting("DAGSTER_DEPLOYMENT") or "").startswith("staging")
+    return deployed().startswith("staging")
+
+
+def deployed() -> str:
+    """Return the deployment that is chosen."""
+    return setting("DAGSTER_DEPLOYMENT") or "development"
+
+
+def pool() -> str:
+    """Return the name of the concurrency pool of all jobs at the selected site."""
+    return "here" if deployed() == "development" else selected() or "here"
 
 
 def resources() -> dict[str, Compute]:
@@ -130,7 +147,7 @@ def resources() -> dict[str, Compute]:
     Raises:
         ValueError: DAGSTER_DEPLOYMENT or the site is unknown, or something that Slurm needs is missing.
     """
-    deployment = setting("DAGSTER_DEPLOYMENT") or "development"
+    deployment = deployed()
     if deployment not in DEPLOYMENTS:
         raise ValueError(f"DAGSTER_DEPLOYMENT={deployment}: choose one of {', '.join(DEPLOYMENTS)}")
     site = chosen()
@@ -139,9 +156,14 @@ def resources() -> dict[str, Compute]:
     ray, spark = ({} if here else launcher(site, name) for name in ("ray", "spark"))
     return {
         "compute": Compute(default_launcher=ds.BashLauncher(), **where),
-        "compute_ray": Compute(default_launcher=Ray(**ray), **where),
+        "compute_ray": Compute(default_launcher=Ray(**ray), **where, **run_scope(deployment)),
         "compute_spark": Compute(default_launcher=ds.SparkLauncher(**spark), **where),
     }
+
+
+def run_scope(deployment: str) -> dict[str, Any]:
+    """Return the fields that let the Ray assets of a run share one job and one Ray cluster."""
+    return {"allocation_scope": ds.SlurmAllocationScope.RUN} if deployment.endswith("_run") else {}
 
 
 def remote(site: dict[str, Any], deployment: str) -> dict[str, Any]:
@@ -157,12 +179,9 @@ def remote(site: dict[str, Any], deployment: str) -> dict[str, Any]:
         queue=queue(site),
         remote_base=setting("SLURM_DEPLOYMENT_BASE_PATH"),
     )
-    session = ds.SlurmSessionResource(slurm=slurm, num_nodes=slurm.queue.num_nodes, time_limit=slurm.queue.time_limit)
     return {
         "slurm": slurm,
         "cleanup_on_failure": False,  # script, payload and logs of a failed job stay at the site
-        "session": session if "session" in deployment else None,
-        "enable_cluster_reuse": deployment.endswith("cluster_reuse"),
         "pre_deployed_env_path": setting("CI_DEPLOYED_ENVIRONMENT_PATH"),
     }
 

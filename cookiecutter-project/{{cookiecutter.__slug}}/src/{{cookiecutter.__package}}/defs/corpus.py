@@ -2,10 +2,10 @@
 
 import dagster as dg
 
-from ..compute import PAYLOADS, Compute
+from ..compute import PAYLOADS, Compute, pool
 
 
-@dg.asset(group_name="standard_library", kinds={"python", "slurm"})
+@dg.asset(group_name="standard_library", kinds={"python", "slurm"}, pool=pool())
 def corpus(context: dg.AssetExecutionContext, compute: Compute) -> dg.MaterializeResult[None]:
     """The modules of Python's standard library with their sizes: data that exists on every machine."""
     return compute.run(

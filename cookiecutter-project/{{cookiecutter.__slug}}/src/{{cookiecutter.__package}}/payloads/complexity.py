@@ -47,7 +47,8 @@ def main() -> None:
     rows = sorted((row for found, _, _ in results for row in found), key=lambda row: -row[2])
     with (data / "complexity.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("module", "function", "complexity"), *rows])
-    top = "\n".join(f"| {module} | {name} | {number} |" for module, name, number in rows[:10])
+    # As code, for Markdown would read `__init__` as bold.
+    top = "\n".join(f"| `{module}` | `{name}` | {number} |" for module, name, number in rows[:10])
     with open_dagster_pipes() as pipes:
         pipes.report_asset_materialization(
             metadata={
