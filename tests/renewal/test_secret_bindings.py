@@ -18,9 +18,11 @@ from running import Gen
 
 from generator.renewal.secret_bindings import NotAgreedError, SecretBindings
 
+# Named by the spec of the catalogue, so it is musica's before any run.
 MUSICA = ".config/dagster-slurm/musica-auth.env"
 STATE = ".local/state/gen"
 SECRET = 'ASC_OIDC_APP_PASSWORD="belongs-to-musica"\n'  # noqa: S105 - of no real site
+# The error that comes after the check of the secrets: whoever gets it may use them.
 NO_STEP = "step is not on PATH"
 SPEC = """\
 site: {site}
@@ -49,6 +51,7 @@ def received() -> Iterator[list[bytes]]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             requests.append(self.path.encode() + body)
+            # An error ends the run: whether a secret was sent is all that counts here.
             self.send_error(400)
 
         do_GET = do_POST  # noqa: N815
@@ -71,11 +74,13 @@ def received() -> Iterator[list[bytes]]:
 def user(home: Path, received: list[bytes], monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home directory with a profile, and programs without step."""
     for name in list(os.environ):
+        # A user of musica may have such variables, which would count as secrets of the tests.
         if name.startswith("ASC_"):
             monkeypatch.delenv(name)
     write(home / ".config/gen/profile.yaml", "user: ada\nemail: ada@example.org\nclient_id: x\n")
     programs = home / "bin"
     programs.mkdir()
+    # The directory has no step, wherever this machine has it.
     for name in ("ssh", "ssh-keygen", "sh"):
         (programs / name).symlink_to(f"/usr/bin/{name}")
     monkeypatch.setenv("PATH", str(programs))
@@ -84,6 +89,7 @@ def user(home: Path, received: list[bytes], monkeypatch: pytest.MonkeyPatch) -> 
 
 def write(path: Path, content: str) -> Path:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # gen refuses a secret that other users can read, so the mode comes before the content.
     path.touch(0o600)
     path.write_text(content)
     return path
@@ -96,6 +102,7 @@ def spec(user: Path) -> WriteSpec:
     def write_spec(
         site: str = "evil", file: str = f"~/{MUSICA}", prefix: str = "EVIL", at: str = "", **_: str
     ) -> Path:
+        # Only the path differs: the same server may have another service there.
         url = os.environ["TEST_SERVER"] + at
         text = SPEC.format(site=site, file=file, prefix=prefix, url=url)
         return write(Path(f"{site}.yaml"), text)
@@ -134,6 +141,7 @@ def test_an_installed_spec_does_not_get_the_secret_of_another_site(
     assert result.status == 2
     assert result.err == refusal("evil", f"~/{MUSICA}", "it belongs to musica")
     assert received == []
+    # Run by ssh without a terminal, where a question would hang the connection.
     on_connect = gen("refresh", "evil", "--on-connect")
     assert (on_connect.status, on_connect.err.count("\n"), received) == (0, 1, [])
 
@@ -150,6 +158,7 @@ def test_a_site_of_the_catalogue_gets_its_own_secret_without_a_question(
             "https://auth.asc.ac.at:9000",
         ]
     }
+    # Who can write the bindings can allow any address.
     assert (user / STATE / "musica.secrets").stat().st_mode & 0o777 == 0o600
 
 
@@ -160,6 +169,7 @@ def test_a_checkout_does_not_send_the_secret_of_a_site_elsewhere(
     write(user / MUSICA, SECRET)
     if site_has_used_it:
         gen("refresh", "musica")
+    # A spec of a checkout comes before that of the catalogue, and has the same name.
     write(Path("site_specs/musica.yaml"), spec("musica").read_text())
     result = gen("refresh", "musica")
     assert result.status == 2
@@ -176,6 +186,7 @@ def test_a_variable_does_not_send_the_secret_elsewhere(
     user: Path, gen: Gen, monkeypatch: pytest.MonkeyPatch, received: list[bytes]
 ) -> None:
     write(user / MUSICA, SECRET)
+    # dagster-slurm reads this variable too, so direnv of a checkout may set it.
     monkeypatch.setenv("ASC_OIDC_TOKEN_URL", f"{os.environ['TEST_SERVER']}/token")
     assert "musica is known to use it with" in gen("refresh", "musica").err
     assert received == []
@@ -189,6 +200,7 @@ def test_a_spec_does_not_get_the_variable_of_another_site(
     received: list[bytes],
 ) -> None:
     monkeypatch.setenv("ASC_OIDC_APP_PASSWORD", "belongs-to-musica")
+    # Two sites with one prefix: the variable cannot say whose it is.
     gen("install", str(spec(prefix="ASC", file="~/.config/evil.env")), "--yes")
     result = gen("refresh", "evil")
     assert (result.status, received) == (2, [])
@@ -215,6 +227,7 @@ def test_a_link_to_the_secret_of_another_site_is_the_same_secret(
     write(user / MUSICA, SECRET)
     gen("install", str(spec(file="~/.config/evil/auth.env")), "--yes")
     (user / ".config/evil").mkdir(mode=0o700)
+    # By its own path the secret would look like one of the site.
     (user / ".config/evil/auth.env").symlink_to(user / MUSICA)
     result = gen("refresh", "evil")
     assert result.err == refusal("evil", "~/.config/evil/auth.env", "it belongs to musica")
@@ -237,6 +250,7 @@ class TestOwnFile:
     def test_it_is_refused_if_it_was_there_before_the_site(
         self, user: Path, gen: Gen, spec: WriteSpec
     ) -> None:
+        # A file of before may be the secret of anything, so its path alone is no consent.
         write(user / self.FILE, SECRET)
         gen("install", str(spec("ours", file=f"~/{self.FILE}")), "--yes")
         problem = "it existed before ours was installed"
@@ -287,6 +301,7 @@ class TestOwnFile:
         gen("install", str(spec("ours", file=f"~/{self.FILE}")), "--yes")
         write(user / self.FILE, SECRET)
         gen("refresh", "ours")
+        # The secret is the user's; only --purge deletes it.
         assert gen("uninstall", "ours", "--yes").status == 0
         assert not (user / STATE).exists()
         assert (user / self.FILE).read_text() == SECRET
@@ -295,6 +310,7 @@ class TestOwnFile:
 def typed(text: str, *arguments: str) -> tuple[int, str]:
     """Run gen in a terminal in which a text was typed ahead; return its status and output."""
     leader, follower = os.openpty()
+    # Typed ahead, as the kernel keeps it for the program.
     os.write(leader, text.encode())
     root = Path(__file__).parents[2]
     process = subprocess.Popen(
@@ -310,6 +326,7 @@ def typed(text: str, *arguments: str) -> tuple[int, str]:
     while True:
         try:
             chunk = os.read(leader, 65_536)
+        # Linux reports a closed terminal as EIO, and not as an end of file.
         except OSError:  # the other side is closed
             break
         if not chunk:
@@ -340,6 +357,7 @@ def test_a_binding_that_others_can_write_is_refused(user: Path, gen: Gen) -> Non
     write(user / MUSICA, SECRET)
     gen("refresh", "musica")
     path = user / STATE / "musica.secrets"
+    # Another user could add an address to it.
     path.chmod(0o666)
     assert f"{path}: other users can write to it (mode 666)" in gen("refresh", "musica").err
 

@@ -25,6 +25,7 @@ from waiting import wait_until
 
 import generator
 
+# A test that needs one of these is skipped, with its name, where it is missing.
 PROGRAMS = (*sshd.PROGRAMS, "step", "step-ca")
 PREFIX = "ASC"
 """First part of the variables; dagster-slurm knows no other one."""
@@ -66,12 +67,15 @@ def authority(
     Its files lie in the folder; a second one there is the same authority, started again at the
     same address.
     """
+    # Made once: a second authority in the same folder has to be the first one, restarted.
     config = folder / "ca.json"
     if not config.exists():
         config.write_text(json.dumps(_configuration(folder, provider, lifetime)))
     port = json.loads(config.read_text())["address"].rpartition(":")[2]
     log = folder / "step-ca.log"
+    # daemon() waits for a line of this log, which must not be that of an earlier start.
     log.write_text("")
+    # exec, so that the process to stop is step-ca itself and not a shell.
     command = ["sh", "-c", 'exec step-ca "$1" >"$0" 2>&1', str(log), str(config)]
     ready = daemon(
         command,
@@ -102,7 +106,9 @@ def _configuration(folder: Path, provider: IdentityProvider, lifetime: str) -> d
         subprocess.run(
             ["ssh-keygen", "-q", "-t", "ecdsa", "-N", "", "-f", path], check=True, timeout=60
         )
+    # step reads the secret of its client from the CA, as that of MUSICA does.
     (client, secret), *_ = provider.clients.items()
+    # Without the maximum, step-ca refuses a lifetime above its own limit of a day.
     claims = dict.fromkeys(("defaultUserSSHCertDuration", "maxUserSSHCertDuration"), lifetime)
     provisioner = {
         "type": "OIDC",
@@ -111,6 +117,7 @@ def _configuration(folder: Path, provider: IdentityProvider, lifetime: str) -> d
         "clientSecret": secret,
         "configurationEndpoint": f"{provider.issuer}.well-known/openid-configuration",
         "scopes": ["openid", "profile"],
+        # A lifetime of seconds lets a test wait for the end of a certificate.
         "claims": {"enableSSHCA": True, "minUserSSHCertDuration": "1s", **claims},
         "options": {"ssh": {"template": _TEMPLATE}},
     }
@@ -119,6 +126,7 @@ def _configuration(folder: Path, provider: IdentityProvider, lifetime: str) -> d
         "crt": str(intermediate),
         "key": str(intermediate.with_suffix(".key")),
         "address": f"127.0.0.1:{free_port()}",
+        # step checks the name in the URL against these.
         "dnsNames": ["localhost", "127.0.0.1"],
         "ssh": {"hostKey": str(folder / "ca-host"), "userKey": str(folder / "ca-user")},
         "logger": {"format": "text"},
@@ -153,6 +161,7 @@ class Member:
     def settle(self, *, credentials: bool = True, **auth: Any) -> None:
         """Write the spec of the site, the profile of the user, and a credentials file."""
         self._write_yaml("site_specs/rig.yaml", self.spec(**auth))
+        # TMPDIR of every program, so that what a killed run leaves there can be found.
         (self.home / "tmp").mkdir(exist_ok=True)
         profile = {
             "user": TEST_USER.pw_name,
@@ -162,6 +171,7 @@ class Member:
         self._write_yaml(".config/gen/profile.yaml", profile)
         program = self.home / ".local/bin/gen"
         program.parent.mkdir(parents=True, exist_ok=True)
+        # The `Match exec` of the config looks for gen here, as after pip install --user.
         program.write_text(f'#!/bin/sh\nexec {sys.executable} -m generator "$@"\n')
         program.chmod(0o755)
         if credentials:
@@ -182,6 +192,8 @@ class Member:
             secrets[str(self.home / OUTPUT)] = addresses
         path = self.home / STATE / "rig.secrets"
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # The file that a consent in a terminal writes: these tests are about later, unattended
+        # runs.
         path.write_text(json.dumps({"format_version": "2.0", "secrets": secrets}))
 
     def credentials(self) -> None:
@@ -197,6 +209,7 @@ class Member:
         }
         path = self.home / CREDENTIALS
         path.parent.mkdir(parents=True, exist_ok=True)
+        # gen refuses credentials that others can read.
         path.touch(0o600)
         path.write_text("".join(f"{name}={json.dumps(value)}\n" for name, value in values.items()))
 
@@ -212,6 +225,7 @@ class Member:
             "authentik": {"api_base": self.provider.url, "credentials_file": f"~/{CREDENTIALS}"},
             "renew_before": "30m",
         }
+        # Pinned, so that no login of these tests asks about a host key.
         pins = {"fingerprints": {"ed25519": self.rig.fingerprint("ed25519")}}
         values = {name: value for name, value in (step | auth).items() if value is not None}
         return sshd.site(self.server, pins, auth=values)
@@ -225,6 +239,8 @@ class Member:
     def environment(self, **variables: str) -> dict[str, str]:
         """Return the environment of the programs of the user."""
         return {
+            # Nothing else of the environment of the tests: a variable there would count as an
+            # option.
             "PATH": f"{self.home}/.local/bin:{os.environ['PATH']}",
             "HOME": str(self.home),
             "LC_ALL": "C.UTF-8",
@@ -244,6 +260,7 @@ class Member:
         path = self.rig.directory / "passwd"
         if not path.exists():
             name, _, user, group, gecos, _, shell = TEST_USER
+            # ssh takes the home directory from passwd, and not from HOME.
             entry = f"{name}:x:{user}:{group}:{gecos}:{self.home}:{shell}"
             lines = Path("/etc/passwd").read_text().splitlines()
             path.write_text(
@@ -352,6 +369,7 @@ class Member:
 
     def terminal(self, *arguments: str, timeout: float = 240, **environment: str) -> Iterator[str]:
         """Run a command in a terminal; yield its output again as it grows, and then its status."""
+        # A browser login wants a terminal, and this is one.
         leader, follower = pty.openpty()
         process = subprocess.Popen(
             self.command(*arguments),
@@ -390,12 +408,15 @@ class Member:
         return [
             location
             for location, text in texts.items()
+            # Also those that are no longer valid: they must not have been written in the first
+            # place.
             if any(secret in text for secret in self.provider.issued)
         ]
 
     def temporary(self) -> list[Path]:
         """Return the files that a killed run left, which the next run must delete."""
         return [
+            # The names of writer._scratch, of the working directories of step, and of mkdtemp.
             *self.home.rglob(".gen-*.tmp"),
             *(self.home / STATE).glob("*.work"),
             *(self.home / "tmp").iterdir(),
@@ -441,6 +462,7 @@ def clock(moment: str, **variables: str) -> dict[str, str]:
 
     step, which links no library, keeps the real one.
     """
+    # Debian has it below the name of the architecture.
     (library,) = Path("/usr/lib").glob("*/faketime/libfaketime.so.1")
     return {"LD_PRELOAD": str(library), "FAKETIME": moment, **variables}
 
@@ -449,6 +471,8 @@ def clock(moment: str, **variables: str) -> dict[str, str]:
 def membership(folder: Path, provider: IdentityProvider, ca: Authority) -> Iterator[Member]:
     """Run an sshd that accepts only certificates of the authority, and return a user of it."""
     with Rig(folder) as rig:
+        # Keys are no way in, so a login shows that the certificate is good. MaxStartups: many
+        # logins at once.
         lines = (f"TrustedUserCAKeys {ca.user_key}", "AuthorizedKeysFile none", "MaxStartups 100")
         member = Member(rig, provider, ca, rig.serve("login", ["ed25519"], *lines))
         yield member

@@ -212,6 +212,7 @@ EVASIONS = {
         ".gen/accepted.yaml: accepted drift was changed",
         before=("sed -i '5a\\    # by hand' ssh/aster.conf", accept()),
     ),
+    # `Include ~/.ssh/gen.d/*.conf` reads every file there, in the order of the names.
     "file beside ours for ssh": Evasion(
         ("printf 'Host aster\\n  ProxyCommand evil\\n' > ssh/00-first.conf",),
         "ssh/00-first.conf: was added; gen does not generate it, and ssh may read it",
@@ -219,6 +220,7 @@ EVASIONS = {
     "config beside ours for ssh": Evasion(
         ("printf 'Host *\\n  ProxyCommand evil\\n' > ssh/config",), "ssh/config: was added"
     ),
+    # systemd.unit(5): files in UNIT.d/ are read after the unit, and can add commands to it.
     "drop-in beside ours for systemd": Evasion(
         (
             "mkdir -p systemd/gen-cert-aster.service.d",
@@ -229,9 +231,11 @@ EVASIONS = {
     "agent beside ours for launchd": Evasion(
         ("mkdir -p launchd; echo '<plist/>' > launchd/evil.plist",), "launchd/evil.plist: was added"
     ),
+    # Shells run the file that BASH_ENV names (bash(1)), so a variable is a command.
     "another .env": Evasion(
         ("echo BASH_ENV=evil.sh > .env",), ".env: was added; gen does not generate it"
     ),
+    # direnv runs it when a user changes to the directory.
     ".envrc in a subdirectory": Evasion(
         ("mkdir -p tools; echo 'evil' > tools/.envrc",), "tools/.envrc: was added"
     ),
@@ -239,9 +243,11 @@ EVASIONS = {
         ("mkdir -p p/src/p/sites; echo 'x=1' > p/src/p/sites/evil.toml",),
         "p/src/p/sites/evil.toml: was added; gen does not generate it, and the Dagster project",
     ),
+    # docker compose merges this file into compose.yaml without being asked.
     "compose file": Evasion(
         ("echo 'services: {}' > compose.override.yaml",), "compose.override.yaml: was added"
     ),
+    # A review names this page to compare host keys with: who controls it vouches for keys.
     "docs address, one pull request earlier": Evasion(
         ("sed -i 's#^docs: .*#docs: https://aster.evil/#' site_specs/aster.yaml",),
         "https://docs.aster.example/ → https://aster.evil/",
@@ -269,6 +275,7 @@ EVASIONS = {
         "login.aster.example → login.aster.evil",
         before=(ADD_SUBMODULE, AGAIN.format("./lib/aster.yaml")),
     ),
+    # A submodule is one line of a diff, and GitHub shows none of its files.
     "submodule moved": Evasion(
         (CHANGE_SUBMODULE,),
         "lib: the submodule moved to another commit",
@@ -290,9 +297,11 @@ EVASIONS = {
             "ln -s ../elsewhere/notes.txt ssh/extra.conf",
         ),
     ),
+    # macOS and Windows take it for `ssh/config`.
     "capitals in the name of a directory": Evasion(
         ("mkdir -p SSH; echo 'Host *' > SSH/config",), "SSH/config: was added"
     ),
+    # Content alone is compared by most tools, and git keeps this one bit of a mode.
     "generated file becomes executable": Evasion(
         ("chmod 755 ssh/aster.conf",), "ssh/aster.conf: its mode is not that of the generated file"
     ),
@@ -302,15 +311,18 @@ EVASIONS = {
         ),
         ".gitmodules: was added",
     ),
+    # A line break could forge a line of the report, or end the command of an annotation.
     "name of a file with a line break": Evasion(
         ("printf 'Host *\\n' > $'ssh/a\\n.conf'",), "gen does not generate it, and ssh may read it"
     ),
+    # git calls it binary and shows no diff; ssh stops at the NUL byte, or refuses it.
     "file of ssh that is not text": Evasion(
         ("printf '\\0' > ssh/aster.conf",), "is not what its spec compiles to"
     ),
     "lock that nobody can read": Evasion(
         ("echo '{' > .gen/aster.lock",), ".gen/aster.lock: is not valid JSON"
     ),
+    # gen check would compare the files of aster twice, and those of zeta never.
     "lock of a site under the name of another": Evasion(
         ("cp .gen/aster.lock .gen/zeta.lock",),
         ".gen/zeta.lock: is the lock of another site, aster; rename or delete it",
@@ -319,10 +331,12 @@ EVASIONS = {
         ("mkdir -p etc; echo '* ssh-ed25519 AAAA' > etc/ssh_known_hosts",),
         "etc/ssh_known_hosts: was added",
     ),
+    # gen takes a file with the digest of the lock as its own, and overwrites it.
     "digest in a lock without its file": Evasion(
         ('sed -i \'s/"sha256": "[0-9a-f]\\{8\\}/"sha256": "00000000/\' .gen/aster.lock',),
         ".gen/aster.lock: records",
     ),
+    # It decides which gen runs: an older one may not know the rule that catches an attack.
     "settings of gen in the repository": Evasion(
         ("echo 'required_version: 0.1.0' > .gen/config.yaml",), ".gen/config.yaml: was added"
     ),
@@ -331,6 +345,7 @@ EVASIONS = {
         ("echo '*.conf working-tree-encoding=UTF-16' > ssh.txt; mv ssh.txt .gitattributes",),
         ".gitattributes: was added; gen does not generate it, and git may read it",
     ),
+    # VS Code asks nobody before it uses the settings of a workspace that is trusted.
     "settings of an editor that name another ssh configuration": Evasion(
         ('mkdir .vscode; echo \'{"remote.SSH.configFile": "x"}\' > .vscode/settings.json',),
         ".vscode/settings.json: was added",
@@ -343,16 +358,19 @@ EVASIONS = {
         ("mkdir -p etc/environment.d; echo 'BASH_ENV=x' > etc/environment.d/x.conf",),
         "etc/environment.d/x.conf: was added",
     ),
+    # podman-systemd.unit(5): a generator makes a service of it.
     "unit that systemd makes of a container": Evasion(
         ("echo '[Container]' > x.container",), "x.container: was added"
     ),
     "settings of a program that sets variables in a directory": Evasion(
         ("echo '[env]' > mise.toml",), "mise.toml: was added"
     ),
+    # U+017F becomes an s where a file system folds case (APFS).
     "letter that a file system without capitals takes for an s": Evasion(
         ("mkdir ſsh; echo 'Host *' > ſsh/config",), "ſsh/config: was added"
     ),
     # Names that lead elsewhere.
+    # git shows a change of state/aster.lock, a path that looks harmless.
     "lock behind a link": Evasion(
         ('sed -i \'s/"user": "ada"/"user": "eve"/\' state/aster.lock',),
         ".gen/aster.lock: user values changed",
@@ -363,6 +381,7 @@ EVASIONS = {
         ".gen/accepted.yaml: accepted drift was added",
         before=("mv .gen state; ln -s state .gen",),
     ),
+    # gen reads ./site_specs, so the directory in which a user runs it decides.
     "directory of specs where users of a subdirectory work": Evasion(
         (f"mkdir teams/site_specs; {EVIL_SPEC} > teams/site_specs/aster.yaml",),
         "teams/site_specs/aster.yaml: the site aster is new; its users trust all of this",
@@ -414,6 +433,7 @@ EVASIONS = {
         "added import evil",
         before=(PROJECT,),
     ),
+    # The lock of the project comes from the same pull request, so it proves nothing.
     "module of gen in a project, and its digest": Evasion(
         (
             "old=$(sha256sum pipelines/src/pipelines/client.py | cut -d' ' -f1)\n"
@@ -429,11 +449,13 @@ EVASIONS = {
         "pipelines/.gen/project.json: the lock of the project was removed",
         before=(PROJECT,),
     ),
+    # A merge with forged first files would delete lines of the user, or keep evil ones.
     "first files of a project, which the next update merges from": Evasion(
         ("sed -i 's/import /import evil, /' pipelines/.gen/project.json",),
         "records other first files, and the template is the same",
         before=(PROJECT,),
     ),
+    # The index serves any code under the name and the version that the file pins.
     "index from which gen is installed": Evasion(
         ("echo '--index-url https://evil.example/simple' >> requirements.txt",),
         "requirements.txt: installs packages from another index",
@@ -465,6 +487,7 @@ def grave_findings(gen: Gen, *revisions: str) -> list[str]:
 def propose(gen: Gen, evasion: Evasion) -> str:
     """Make the pull request of an evasion in the work tree, and return the commit of its base."""
     run(gen, evasion.before)
+    # The state of main: an evasion may need files that were reviewed before.
     commit("Before the branch")
     git("switch", "--quiet", "--create", "proposal")
     run(gen, evasion.commands)
@@ -491,6 +514,7 @@ def test_a_review_names_an_evasion_as_trust_in_every_format(
     writing_gen: Gen, reading_gen: Gen, evasion: Evasion
 ) -> None:
     propose(writing_gen, evasion)
+    # Before the commit as a user runs it, and afterwards as CI does.
     in_work_tree = grave_findings(reading_gen, "main")
     assert evasion.finding in "\n".join(in_work_tree)
     commit("The proposal")

@@ -24,7 +24,9 @@ from running import Gen, Result, running
 
 from generator.renewal import http
 
+# The discard service (RFC 863), which no test machine runs: a secret that is sent is lost.
 PORT = 9
+# Any bytes will do: only their SHA-256 has to be that of the spec.
 ROOT = b"the root certificate of a test"
 SPEC = f"""\
 site: ours
@@ -63,6 +65,7 @@ STATE = {
     "message": "no luck",
     "issued": [1, 2],
     "pause_until": 0,
+    # An app password that an earlier rotation lost: each run asks the provider for it.
     "known_tokens": ["gen-app-0"],
 }
 # Files that no command may change, whatever the others say.
@@ -77,6 +80,7 @@ ODD: tuple[Any, ...] = (
     None,
     True,
     -1,
+    # Beyond 64 bits: as a time, datetime refuses it with OverflowError and not ValueError.
     10**30,
     1.5,
     "",
@@ -88,6 +92,7 @@ ODD: tuple[Any, ...] = (
     "../precious.txt",
     "../../precious.txt",
     "/etc/passwd",
+    # Paths by which a changed record could lead gen to files of the user.
     "~/.ssh/id_ed25519",
     ".ssh/id_ed25519",
     ".config/precious/auth.env",
@@ -95,13 +100,16 @@ ODD: tuple[Any, ...] = (
     "..",
     "/",
     "mila",
+    # What a terminal would obey: it clears the screen, rings, or turns the text around.
     "\x1b[2J\x07",
     "a\nb",
     "\u202e",
+    # An address that is not the site's: a secret must not go there.
     "http://127.0.0.1:7/token",
     {"path": "precious.txt"},
     ["precious.txt", "../precious.txt"],
 )
+# The nesting is deeper than the stack of Python's own JSON parser.
 RAW = (b"\0", b"\xff", b"\x1b[2J", b"\n---\n", b"\xef\xbb\xbf", b"[" * 100_000, b"\r", b"\\ud800")
 SHORT = 40  # most bytes of a repeated or deleted part
 
@@ -143,6 +151,7 @@ def replace_a_value(chance: random.Random, content: bytes) -> bytes:
         key, separator, _ = re.split(rb"([:=] ?)", lines[number] + b":", maxsplit=1)
         lines[number] = key + separator + json.dumps(odd).encode()
         return b"\n".join(lines)
+    # An empty list has nothing to replace, so the whole document becomes the odd value.
     owner = chance.choice(_containers(document) or [[]])
     if not owner:
         return json.dumps(odd).encode()
@@ -180,6 +189,7 @@ MUTATIONS: tuple[Callable[[random.Random, bytes], bytes], ...] = (
 )
 REFRESH = (("refresh", "ours"), ("refresh", "ours", "--on-connect"), ("status", "ours"))
 UNINSTALL = (("status",), ("uninstall", "ours", "--yes", "--purge"))
+# The commands that read each file: those that would trust it.
 GENERATED = (("check", "out"), ("diff", "out"), ("site", "--all", "--out", "out"))
 TARGETS = {
     "out/.gen/ours.lock": GENERATED,
@@ -197,6 +207,7 @@ TARGETS = {
 
 def write(path: Path, content: str | bytes) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # gen refuses files of state that others can write, so the mode comes before the content.
     path.touch(0o600)
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
 
@@ -207,9 +218,11 @@ def fuzz_gen(
 ) -> Gen:
     """Run gen in a home directory that does not exist yet, with no more than one attempt."""
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    # The options of a user who runs the tests must not take part.
     for name in list(os.environ):
         if name.startswith(("GEN_", "XDG_", "DBUS_", "ASC_", "OURS_")):
             monkeypatch.delenv(name)
+    # Four attempts with their pauses take seconds, for each of thousands of runs.
     monkeypatch.setattr(http, "_ATTEMPTS", 1)
 
     def read_output() -> tuple[str, str]:
@@ -235,6 +248,7 @@ def installed(tmp_path: Path, fuzz_gen: Gen, monkeypatch: pytest.MonkeyPatch) ->
     write(home / ".step/authorities/ours/config/defaults.json", json.dumps(defaults))
     key = home / ".ssh/id_ours"
     keygen("-t", "ed25519", "-N", "", "-f", str(key))
+    # Expired, so that a refresh is due and reads every file.
     keygen("-s", str(key), "-I", "id", "-n", "ada", "-V", "-2h:-1h", f"{key}.pub")
     monkeypatch.chdir(home)
     assert fuzz_gen("site", "./ours.yaml", "--out", "out").status == 0
@@ -243,6 +257,7 @@ def installed(tmp_path: Path, fuzz_gen: Gen, monkeypatch: pytest.MonkeyPatch) ->
     write(home / ".local/state/gen/ours.json", json.dumps(STATE))
     write(home / "out/.gen/accepted.yaml", ACCEPTED)
     fuzz_gen("refresh", "ours")
+    # Otherwise a mutation would make a file, and change none.
     for target in TARGETS:
         assert (home / target).exists(), target
     return home
@@ -258,6 +273,7 @@ def connections(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     addresses: list[Any] = []
 
     def connect(_: socket.socket, address: Any) -> NoReturn:
+        # Python tries IPv6 and IPv4 in turn: a refusal lets it go on to the next.
         addresses.append(address)
         raise ConnectionRefusedError
 
@@ -269,6 +285,7 @@ def contents(home: Path) -> dict[str, bytes]:
     """Return the files of a home directory, without those that a run may delete."""
     files = {}
     for path in home.rglob("*"):
+        # Locks and scratch files come and go with each run.
         if path.is_file() and path.suffix != ".lock" and not path.name.startswith(".gen-"):
             files[str(path.relative_to(home))] = path.read_bytes()
     return files
@@ -293,6 +310,7 @@ def test_a_changed_file_is_an_error_and_costs_nothing(
 ) -> None:
     chance = random.Random(target)  # noqa: S311 - the same changes in every run
     original = (installed / target).read_bytes()
+    # Moved away and copied back, because gen records paths below the home directory.
     saved = tmp_path / "saved"
     installed.rename(saved)
     for number in range(examples(2000) // len(TARGETS)):
@@ -301,6 +319,7 @@ def test_a_changed_file_is_an_error_and_costs_nothing(
         shutil.copytree(saved, installed, symlinks=True)
         monkeypatch.chdir(installed)
         changed = original
+        # Mostly one change: after several, a file rarely gets past the first check.
         for _ in range(chance.choice([1, 1, 1, 2, 5])):
             changed = chance.choice(MUTATIONS)(chance, changed)
         (installed / target).write_bytes(changed)
@@ -320,13 +339,16 @@ def test_a_changed_file_is_an_error_and_costs_nothing(
 def check(result: Result, name: str) -> None:
     assert result.status in (0, 1, 2), f"{name}\n{result.err}"
     assert "Traceback" not in result.err, name
+    # The newline is allowed: a message may have several lines.
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", result.err), f"{name}\n{result.err!r}"
+    # A text of the file must not fill the terminal.
     assert len(result.err) < 20_000, name
 
 
 def test_a_damaged_profile_in_the_record_is_named(installed: Path, fuzz_gen: Gen) -> None:
     lock = installed / ".local/state/gen/install/ours.lock"
     recorded = json.loads(lock.read_text())
+    # An empty text is valid JSON of the right type; only the model refuses it.
     recorded["inputs"]["profile"]["account"] = ""
     lock.write_text(json.dumps(recorded))
     for command in (("uninstall", "ours", "--yes", "--purge"), ("status", "ours", "--live")):

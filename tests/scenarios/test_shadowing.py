@@ -22,13 +22,17 @@ from generator.ssh.effective_config import effective_settings
 pytestmark = pytest.mark.system
 
 # Below a block, the Include would be part of the block.
-GEN = "Host *\n# >>> gen: managed, do not edit between these lines >>>\nInclude ~/.ssh/gen.d/*.conf\n# <<< gen <<<\n"
+GEN = (
+    "Host *\n# >>> gen: managed, do not edit between these lines >>>\n"
+    "Include ~/.ssh/gen.d/*.conf\n# <<< gen <<<\n"
+)
 LOGIN = "login.server.mila.quebec"
 # The system's file as Debian ships it.
 SYSTEM = (
     "Include ssh_config.d/*.conf\nHost *\n    SendEnv LANG LC_*\n"
     "    HashKnownHosts yes\n    GSSAPIAuthentication yes\n"
 )
+# As many blocks as some users have: gen asks ssh, and must not ask once for each line.
 MANY = "".join(f"Host host{n}\n    User u{n}\n    Port {n + 1}\n" for n in range(700))
 
 WriteFiles = Callable[[Mapping[str, str | bytes]], Files]
@@ -55,6 +59,7 @@ def write_files(tmp_path: Path, mila: bytes, need: Callable[..., None]) -> Write
             path = etc / name[1:] if name.startswith("/") else home / ".ssh" / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content.encode() if isinstance(content, str) else content)
+            # ssh refuses a configuration that others can write, as with the umask 002.
             path.chmod(0o600)
         return Files(home, system=etc / "ssh_config")
 
@@ -64,6 +69,7 @@ def write_files(tmp_path: Path, mila: bytes, need: Callable[..., None]) -> Write
 CONFLICTS = [
     pytest.param(
         {"config": f"User bob\n{GEN}"},
+        # ssh_config(5): for each option, the first value that ssh reads counts.
         {"~/.ssh/config:1": ("User bob", "mila")},
         id="an option for all",
     ),
@@ -86,6 +92,7 @@ CONFLICTS = [
         id="the second Match, by host name",
     ),
     pytest.param(
+        # ssh runs the commands of a Match exec itself, so gen need not know what they do.
         {"config": f'Match exec "false"\n  Port 1\nMatch exec "test %h = mila"\n  Port 22\n{GEN}'},
         {"~/.ssh/config:4": ("Port 22", "mila")},
         id="a Match exec that holds, below one that does not",
@@ -114,6 +121,8 @@ CONFLICTS = [
         id="Key=value, in capitals and quotes",
     ),
     pytest.param(
+        # ssh_config(5), ProxyJump: of ProxyCommand and ProxyJump, the one that ssh reads first
+        # counts.
         {"config": f"Host cn-*\n  ProxyCommand nc bastion %h\n{GEN}"},
         {"~/.ssh/config:2": ("ProxyCommand nc bastion %h", "cn-????")},
         id="a ProxyCommand that prevents ProxyJump",
@@ -129,6 +138,7 @@ CONFLICTS = [
         id="the file of another site",
     ),
     pytest.param(
+        # A later file still decides options that ours leaves open, and a proxy changes the route.
         {"config": GEN, "/ssh_config.d/corp.conf": "\nProxyCommand corp-proxy %h %p\n"},
         {"/ssh_config.d/corp.conf:2": ("ProxyCommand corp-proxy %h %p", "mila")},
         id="the system's configuration, where ours says nothing",
@@ -144,11 +154,13 @@ CONFLICTS = [
         id="the first of two lines",
     ),
     pytest.param(
+        # ssh reads bytes: a decoder that fails would hide the rest of the file.
         {"config": f"# caf\xe9\r\nHost *\r\n\tUser = bob\r\n{GEN}".encode("latin-1")},
         {"~/.ssh/config:3": ("User bob", "mila")},
         id="Latin-1 and CRLF",
     ),
     pytest.param(
+        # Bisection over thousands of lines must end at the right one.
         {"config": f"{MANY}Host mila\n  Port 22\n{MANY}{GEN}"},
         {"~/.ssh/config:2102": ("Port 22", "mila")},
         id="one line of four thousand",
@@ -187,6 +199,7 @@ def test_names_that_a_negation_excludes_are_not_listed(
 def test_an_include_below_a_host_line_is_reported_as_not_applying(
     write_files: WriteFiles, mila: bytes
 ) -> None:
+    # The mistake of users who paste the Include at the end of their file.
     below = {"config": f"# mine\n\nHost work\n  User bob\n{GEN.removeprefix('Host *')}"}
     with pytest.raises(GenError) as error:
         shadows(write_files(below), mila)
@@ -254,9 +267,12 @@ def test_the_fix_depends_on_the_owner_of_the_line(
             {"config": f"Host work\n  User bob\n  Port 1\n\n{GEN}"}, id="a block for others above"
         ),
         pytest.param(
-            {"config": f"IdentityFile ~/.ssh/id_rsa\nSendEnv FOO\n{GEN}"}, id="options that add up"
+            # IdentityFile and SendEnv add up, so both values count.
+            {"config": f"IdentityFile ~/.ssh/id_rsa\nSendEnv FOO\n{GEN}"},
+            id="options that add up",
         ),
         pytest.param(
+            # ssh reads the files once more for it, and keeps the values of the first time.
             {"config": f"Match final all\n  Port 22\n{GEN}"},
             id="a Match final, which comes too late",
         ),
@@ -287,6 +303,7 @@ def test_an_ignore_unknown_that_makes_ssh_refuse_the_site_is_named(
 ) -> None:
     with pytest.raises(GenError) as error:
         shadows(write_files({"config": f"# mine\nIgnoreUnknown Foo\nFoo yes\n{GEN}"}), mila)
+    # ssh reports one line for each option of macOS that it does not know.
     first, second, last = str(error.value).splitlines()[0], *str(error.value).splitlines()[-2:]
     assert first.startswith("~/.ssh/gen.d/mila.conf:") and first.endswith(
         "bad configuration option: usekeychain"
@@ -329,7 +346,10 @@ def test_an_entry_of_the_user_that_would_change_is_named(
 ) -> None:
     after = write_files({"config": GEN + config})
     before = Files(
-        after.home, {after.home / ".ssh/config": b"\n\n\n\n" + config.encode()}, after.system
+        # The lines of GEN are replaced by empty ones, so that the line numbers stay.
+        after.home,
+        {after.home / ".ssh/config": b"\n\n\n\n" + config.encode()},
+        after.system,
     )
     (finding,) = name_changes(before, after, user_names(before), [mila])
     assert (finding.name, finding.location) == (name, location)
@@ -363,6 +383,7 @@ def test_entries_of_mila_init_would_change_until_they_are_taken_over(
         "mila",
         "mila-cpu",
     ]
+    # take_over comments the entries of `mila init` out, and an uninstallation restores them.
     taken_over = Files(after.home, {config: take_over(MILA_INIT)}, after.system)
     assert name_changes(before, after, user_names(taken_over), [mila]) == ()
     assert (

@@ -61,6 +61,7 @@ def centre(gen: Gen, need: Callable[..., None], tmp_path: Path) -> Centre:
     need("ssh-keygen")
     specs = tmp_path / "published"
     specs.mkdir()
+    # Specs of the catalogue are long and valid, so an update shows real lines.
     text = (resources.CATALOGUE / "mila.yaml").read_text()
     (specs / "ours.yaml").write_text(text.replace("site: mila\n", "site: ours\n", 1))
     shutil.copy(resources.CATALOGUE / "musica.yaml", specs)
@@ -77,6 +78,7 @@ def index(centre: Centre) -> dict[str, object]:
 def test_a_source_is_signed_with_a_version_for_the_index_and_for_each_spec(centre: Centre) -> None:
     first = index(centre)
     assert (first["name"], first["version"]) == ("asc", 1)
+    # An index without an end could be replayed for ever to users who lack the newer one.
     assert first["expires"] == (date.today() + timedelta(days=90)).isoformat()
     centre.edit("ours", "port: 2222", "port: 2022")
     centre.sign()
@@ -84,6 +86,7 @@ def test_a_source_is_signed_with_a_version_for_the_index_and_for_each_spec(centr
     specs = second["specs"]
     assert second["version"] == 2
     assert isinstance(specs, dict)
+    # A version for each spec, so that a mirror cannot mix old and new specs under one index.
     assert {name: spec["version"] for name, spec in specs.items()} == {"musica": 1, "ours": 2}
 
 
@@ -118,6 +121,7 @@ def test_a_new_source_shows_its_signer_and_what_its_sites_are_trusted_with(
 
 
 def test_a_source_that_changes_a_site_of_the_catalogue_says_how(gen: Gen, centre: Centre) -> None:
+    # The name of a site of the catalogue makes users expect that machine.
     centre.edit("musica", "host: musica.vie.asc.ac.at", "host: login.vie.asc.ac.at")
     centre.sign()
     result = gen("source", "add", str(centre.specs), "--signer", centre.fingerprint, "--yes")
@@ -129,6 +133,7 @@ def test_a_source_that_changes_a_site_of_the_catalogue_says_how(gen: Gen, centre
 def test_without_a_terminal_a_new_source_needs_the_fingerprint_of_its_signer(
     gen: Gen, home: Path, centre: Centre
 ) -> None:
+    # --yes alone would trust whoever answers first.
     result = gen("source", "add", str(centre.specs), "--yes")
     assert result.status == 2
     assert result.err.endswith(
@@ -139,6 +144,7 @@ def test_without_a_terminal_a_new_source_needs_the_fingerprint_of_its_signer(
 
 
 def test_another_signer_than_the_user_named_is_refused(gen: Gen, centre: Centre) -> None:
+    # The fingerprint that the user has from the page of the centre.
     expected = "SHA256:gfXZzaPiaYHcrPqzHvBi6v+BWRS/lXOS/zAjOKeoBJg"
     result = gen("source", "add", str(centre.specs), "--signer", expected, "--yes")
     assert (result.status, result.err.splitlines()[-1]) == (
@@ -180,6 +186,7 @@ def test_a_lock_of_a_source_is_checked_where_the_source_was_not_added(
 
 def test_a_spec_that_was_changed_on_disk_is_refused(gen: Gen, home: Path, centre: Centre) -> None:
     centre.add()
+    # Another program of the user, or a restored backup, may change the copy.
     path = home / ".config/gen/sources/asc/1/ours.yaml"
     path.write_text(path.read_text().replace("2222", "2022"))
     result = gen("site", "ours", "--out", ".")
@@ -198,6 +205,7 @@ def test_the_same_source_is_added_once(gen: Gen, centre: Centre) -> None:
 def test_a_site_of_two_sources_is_refused(gen: Gen, centre: Centre) -> None:
     centre.add()
     (centre.specs / FILE).unlink()
+    # The name of a site must mean one spec, whatever the order of the sources.
     centre.sign("--name", "other")
     result = gen("source", "add", str(centre.specs), "--signer", centre.fingerprint, "--yes")
     assert result.status == 2
@@ -221,6 +229,7 @@ def test_an_update_shows_the_changes_and_is_used_after_them(gen: Gen, centre: Ce
 
 def test_without_consent_an_update_changes_nothing(gen: Gen, home: Path, centre: Centre) -> None:
     centre.add()
+    # The record names the version in use; a new one may lie beside it unused.
     record = home / ".config/gen/sources.lock"
     before = record.read_bytes()
     centre.edit("ours", "port: 2222", "port: 2022")
@@ -234,11 +243,13 @@ def test_without_consent_an_update_changes_nothing(gen: Gen, home: Path, centre:
 def tampered_spec(centre: Centre) -> None:
     centre.edit("ours", "port: 2222", "port: 2022")
     centre.sign()
+    # After the signature, as somebody with access to the web server could.
     centre.edit("ours", "port: 2022", "port: 2023")
 
 
 def unsigned_change(centre: Centre) -> None:
     path = centre.specs / FILE
+    # The version alone: a freeze or a rollback would begin with it.
     path.write_text(path.read_text().replace('"version": 1\n}', '"version": 2\n}'))
 
 
@@ -247,6 +258,7 @@ def no_signature(centre: Centre) -> None:
 
 
 def another_signer(centre: Centre) -> None:
+    # A valid signature, by a key that nobody handed over to.
     centre.sign(key=publisher.key(centre.specs.parent, "stranger"))
 
 
@@ -271,6 +283,7 @@ def changed_under_its_version(centre: Centre) -> None:
     values = index(centre)
     specs = values["specs"]
     assert isinstance(specs, dict)
+    # Users who have version 1 would not look at the spec again.
     specs["ours"]["version"] = 1
     sign_by_hand(centre, values)
 
@@ -279,6 +292,7 @@ def path_out_of_the_directory(centre: Centre) -> None:
     values = index(centre) | {"version": 2}
     specs = values["specs"]
     assert isinstance(specs, dict)
+    # The name becomes a path of the store, and the signer may be the attacker.
     specs["../ours"] = specs.pop("ours")
     sign_by_hand(centre, values)
 
@@ -297,6 +311,7 @@ def a_fault(centre: Centre) -> None:
     values = index(centre) | {"version": 2}
     specs = values["specs"]
     assert isinstance(specs, dict)
+    # `gen source sign` refuses such a spec, so it is signed by hand.
     digest = hashlib.sha256(centre.spec("ours").read_bytes()).hexdigest()
     specs["ours"] = {"sha256": digest, "version": 2}
     sign_by_hand(centre, values)
@@ -346,6 +361,7 @@ def files_below(directory: Path) -> dict[str, bytes]:
 
 
 def test_an_older_version_is_refused(gen: Gen, home: Path, centre: Centre) -> None:
+    # Both files of a former version have a valid signature: only the number tells.
     old = {name: (centre.specs / name).read_bytes() for name in (FILE, SIGNATURE_FILE)}
     centre.sign()
     centre.add()
@@ -382,6 +398,7 @@ def test_a_handover_that_the_old_key_did_not_sign_is_no_handover(
 ) -> None:
     centre.add()
     stranger = publisher.key(tmp_path, "stranger")
+    # The stranger announces himself, and the old key says nothing about it.
     centre.sign("--next-key", f"{stranger}.pub", key=stranger)
     result = gen("source", "update", "asc", "--yes")
     assert result.status == 2
