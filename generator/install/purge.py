@@ -17,7 +17,7 @@ from generator.files import is_regular, read_regular
 from generator.install import managed_blocks, record
 from generator.install.installed_account import installed_account
 from generator.install.plan import HomePlan
-from generator.renewal import credentials
+from generator.renewal import credentials, pair_names
 from generator.schema.auth import StepAuth
 from generator.ssh.certificate import parse_certificate
 from generator.ssh.config_files import Files, read_configuration, walk
@@ -199,6 +199,8 @@ def _paths(home: Path, account: Account) -> Iterator[tuple[str, Callable[[bytes]
             file = account.fill(auth.authentik.credentials_file)
             if file:
                 yield file, _is_credentials_file
+                directory = file.rpartition("/")[0]
+                yield f"{directory}/{pair_names.NAME_FILE}", pair_names.is_name_file
             copy = account.fill(auth.authentik.app_password_file or "")
             if file and copy:
                 yield copy, _AppPassword(home / file.removeprefix("~/")).is_in

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from generator.errors import GenError, os_errors_named
+from generator.errors import GenError
 from generator.renewal import credentials, oidc, pair_names
 from generator.renewal.authentik import Api, ForbiddenError
 from generator.renewal.credentials import Credential, Credentials
@@ -19,7 +19,6 @@ from generator.renewal.secret import Secret
 from generator.renewal.settings import DAY, Settings
 from generator.renewal.state import Store
 from generator.schema.auth import Authentik
-from generator.workspace import writer
 
 
 @dataclass(frozen=True)
@@ -47,11 +46,9 @@ class Rotation:
             user = api.user()
         except ForbiddenError as error:
             raise self._explained(error, api_token) from None
-        with os_errors_named(self.directory):
-            writer.make_private_directories([self.directory])
-            app_name, api_name = pair_names.new_identifiers(
-                self.authentik.identifier, self.directory, second
-            )
+        app_name, api_name = pair_names.new_identifiers(
+            self.authentik.identifier, self.directory, second
+        )
         # Before the first request: a run that is killed after it must not leave an unknown token.
         self._remember_tokens(*sorted(previous.identifiers()), app_name, api_name)
         expires = second + self.authentik.expires_days * DAY
