@@ -34,6 +34,8 @@ PROFILE = PurePosixPath("gen/profile.yaml")
 INSTALLED_SPECS = PurePosixPath(".config/gen/site_specs")
 USER_SOURCES = PurePosixPath(".config/gen")
 """Has the sources of the user; those of a repository are in OUTPUT_STATE."""
+LOCAL_PROGRAMS = PurePosixPath(".local/bin")
+"""The directory of the user's programs that units and ssh search (file-hierarchy(7))."""
 SYSTEMD_UNITS = PurePosixPath(".config/systemd/user")
 LAUNCHD_AGENTS = PurePosixPath("Library/LaunchAgents")
 UNIT_PREFIX = "gen-cert-"

@@ -269,6 +269,19 @@ def uninstall(
 
 
 @app.command()
+def disconnect(site: options.OptionalInstalledSite = None) -> None:
+    """End the shared connections of a site, or of all sites.
+
+    Sessions that use them end too.
+
+    Example: gen disconnect mila
+    """
+    from generator.cli.disconnect import run
+
+    raise typer.Exit(run(site))
+
+
+@app.command()
 def refresh(
     site: options.Site,
     force: options.RenewNow = False,

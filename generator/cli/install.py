@@ -127,6 +127,7 @@ def run(
             say(f"\n{permission.message}")
     for selection in selected:
         choice, site_files = selection.choice, selection.files
+        _check_commands(home, selection, is_interactive=is_interactive)
         if is_interactive:
             _offer_first_login(home, site_files)
         _remarks(choice, site_files)
@@ -507,6 +508,35 @@ def _summary(home: Path, installation: _Installation) -> None:
     is_running = any(fault is None for fault in installation.timers.values())
     if is_running and lingers() is False:
         say("\nThe timer stops when you log out. To keep it running, run: loginctl enable-linger")
+
+
+def _check_commands(home: Path, selection: _Selection, *, is_interactive: bool) -> None:
+    """Offer links to commands that the timer and ssh would not find, and record them."""
+    # Imported only here, because both import pydantic.
+    from generator.compiler.build import account
+    from generator.install import commands
+
+    site_account, _ = account(selection.inputs)
+    names = commands.command_names(site_account)
+    if not names:
+        return
+    links: list[record.CommandLink] = []
+    for changes in record.home_record(home).optional_changes.values():
+        # This site needs the links of other sites too: they stay when the other site goes.
+        links += [link for link in changes.links if PurePosixPath(link.path).name in names]
+    new_links: list[record.CommandLink] = []
+    for command in commands.missing_commands(home, site_account):
+        say(f"\n{command.message}")
+        question = f"Make the link ~/{command.link}?"
+        if is_interactive and command.elsewhere and agreed(question):
+            new_links.append(commands.planned_link(home, command))
+    if links or new_links:
+        # Recorded first, so that no link stays that gen does not know.
+        changes = record.OptionalChanges(links=(*links, *new_links))
+        apply.add_optional_changes(home, selection.files.name, changes)
+    for link in new_links:
+        commands.make_link(home, link)
+        say(f"  {'new':9} ~/{link.path} → {link.target}")
 
 
 def _offer_first_login(home: Path, site_files: SiteFiles) -> None:

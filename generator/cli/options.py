@@ -64,6 +64,12 @@ InstalledSites = Annotated[
         metavar="SITE…", help="Names of installed sites.", autocompletion=complete_installed
     ),
 ]
+OptionalInstalledSite = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[SITE]", help="Name of an installed site.", autocompletion=complete_installed
+    ),
+]
 Directory = Annotated[
     Path, typer.Argument(metavar="[DIR]", help="Directory with generated files and their specs.")
 ]

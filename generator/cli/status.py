@@ -48,7 +48,7 @@ def run(site: str | None, specs: Path | None, profile: Path | None, *, as_json: 
     is_current = all(item.is_current for item in installed.values())
     # Without systemd's answer, it is not known whether the timer runs.
     timers = [renewals[name].timer for name in installed if name in renewals]
-    is_stopped = any(timer and timer.running is False for timer in timers)
+    is_stopped = any(timer and (timer.running is False or timer.failure) for timer in timers)
     return int(is_stopped or not is_current)
 
 
@@ -159,9 +159,13 @@ def _timer(timer: Timer, site: str) -> str:
     if timer.installed is None:
         return "unknown: systemctl --user does not answer"
     if timer.running:
+        failure = ""
+        if timer.failure:
+            journal = f"journalctl --user -u {paths.service_name(site)}"
+            failure = f"; the last run failed ({timer.failure}), see: {journal}"
         if timer.next_run:
-            return f"next run at {clock(timer.next_run)}"
-        return "running"
+            return f"next run at {clock(timer.next_run)}{failure}"
+        return f"running{failure}"
     if not timer.installed:
         return f"not installed; install it with: gen install {site}"
     if timer.kind == "systemd":

@@ -136,9 +136,19 @@ def _say_secrets(home: Path, removal: _Removal) -> None:
 
 
 def _undo_optional_changes(home: Path, sites: Sequence[str]) -> None:
-    for name, changes in record.home_record(home).optional_changes.items():
-        if name in sites:
-            first_login.undo(changes)
+    optional_changes = record.home_record(home).optional_changes
+    needed: set[str] = set()
+    for name, changes in optional_changes.items():
+        if name not in sites:
+            needed.update(link.path for link in changes.links)
+    for name, changes in optional_changes.items():
+        if name not in sites:
+            continue
+        first_login.undo(changes)
+        for link in changes.links:
+            # Another site still needs the command.
+            if link.path not in needed:
+                apply.delete_link(home, link)
 
 
 def _carry_out(home: Path, sites: Sequence[str], removal: _Removal) -> list[Path]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from generator.compiler.account import Account
 from generator.compiler.renewal_schedule import renewable_auth
-from generator.paths import renewal_due
+from generator.paths import installed_ssh_config, renewal_due
 from generator.ssh.renewal_command import RENEWAL_COMMAND
 
 _DUE = renewal_due("$0")
@@ -31,7 +31,11 @@ _SCRIPT = (
     # A program that a desktop starts has a short PATH.
     "PATH=$PATH:$HOME/.local/bin:/opt/homebrew/bin:/usr/local/bin",
     # Not with exec: ssh gives up if the command dies of a signal.
-    f"command -v gen >/dev/null && {RENEWAL_COMMAND}",
+    f"if command -v gen >/dev/null; then {RENEWAL_COMMAND}"
+    # An upgrade of Python, say, may remove the command of an installed site. Before an
+    # installation, as with `ssh -F`, its absence is no news.
+    f"; elif [ -e {installed_ssh_config('$0')} ]; then"
+    " echo $0: ssh does not find gen, so no certificate is renewed >&2; fi",
 )
 
 

@@ -1,5 +1,6 @@
 """Carry out a plan in a home directory: one process at a time, records first, with backups."""
 
+import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,7 +12,7 @@ from generator.errors import GenError, os_errors_named
 from generator.files import read_regular, refuse_others
 from generator.install import managed_blocks, milatools, record
 from generator.install.plan import HomePlan, put
-from generator.install.record import HomeRecord, OptionalChanges
+from generator.install.record import CommandLink, HomeRecord, OptionalChanges
 from generator.workspace import writer
 from generator.workspace.plan import Action, Change
 
@@ -111,9 +112,19 @@ def add_optional_changes(home: Path, site: str, changes: OptionalChanges) -> Non
         merged = OptionalChanges(
             windows=changes.windows or earlier.windows,
             settings=changes.settings or earlier.settings,
+            links=tuple(dict.fromkeys([*earlier.links, *changes.links])),
         )
         by_site = {**home_record.optional_changes, site: merged}
         _write(home, [_home_record_change(home, replace(home_record, optional_changes=by_site))])
+
+
+def delete_link(home: Path, link: CommandLink) -> None:
+    """Delete a link that gen made, unless it leads elsewhere since."""
+    path = home / link.path
+    if path.is_symlink() and os.readlink(path) == link.target:  # noqa: PTH115
+        writer.remove(path)
+        if link.created_directory:
+            writer.remove(path.parent)  # stays if it is not empty
 
 
 def uninstall(home: Path, plan: HomePlan, secrets: Iterable[Path] = ()) -> list[Path]:

@@ -252,6 +252,11 @@ def installed_conf(home: Path, site: str) -> bytes | None:
     return file.content
 
 
+def present_conf(home: Path, site: str) -> bytes:
+    """Return the ssh configuration of a site as it is, edited or not; empty if it is missing."""
+    return _confs(home, [site]).get(site, b"")
+
+
 def put(home: Path, path: PurePosixPath, content: bytes) -> Change:
     """Return the change that writes a record, whatever is there."""
     present = _read(home, [path]).get(path)

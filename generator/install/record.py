@@ -4,6 +4,7 @@ A record may be damaged or tampered with. So every path in it is compared with t
 itself uses, and gen deletes nothing because of an unknown path.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -35,11 +36,21 @@ class EditorSetting:
 
 
 @dataclass(frozen=True)
+class CommandLink:
+    """A link to a command that the timer and ssh would not find otherwise."""
+
+    path: str
+    target: str
+    created_directory: bool
+
+
+@dataclass(frozen=True)
 class OptionalChanges:
     """Changes beside the files of a site that the user agreed to after the installation."""
 
     windows: WindowsCopy | None = None
     settings: EditorSetting | None = None
+    links: tuple[CommandLink, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -128,6 +139,10 @@ def _unknown_paths(site: str, changes: OptionalChanges) -> list[str]:
     unknown: list[str] = []
     if changes.windows and not _ends_with(changes.windows.path, f".ssh/gen.d/{site}.conf"):
         unknown.append(changes.windows.path)
+    for link in changes.links:
+        path = PurePosixPath(link.path)
+        if path.parent != paths.LOCAL_PROGRAMS or not re.fullmatch(r"[\w.+-]+", path.name):
+            unknown.append(link.path)
     if changes.settings and not _ends_with(changes.settings.path, "Code/User/settings.json"):
         unknown.append(changes.settings.path)
     return unknown

@@ -124,6 +124,11 @@ def machine_config(site: str, conf: bytes, directory: SocketDirectory) -> bytes 
     return "\n".join([*text, ""]).encode()
 
 
+def policies(conf: bytes) -> set[str]:
+    """Return the policies under which the ssh file of a site shares connections."""
+    return {policy for _, policy in _sharing_entries(conf)}
+
+
 def message_of(content: bytes) -> str:
     """Return the decision that the file of a machine holds."""
     return content.decode(errors="replace").split("\n")[1].removeprefix("# ")

@@ -1,7 +1,7 @@
 """Compare the files in the home directory with the install record, for `gen status`."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from generator import formatting, paths
@@ -9,10 +9,13 @@ from generator.compiler.digests import digest, key_digests
 from generator.errors import GenError
 from generator.files import read_regular
 from generator.install import record, sharing
+from generator.install.connections import connections, site_connections
 from generator.install.managed_blocks import INCLUDED, is_as_written, managed_blocks
+from generator.install.plan import present_conf
+from generator.install.services import unit_paths
 from generator.loading import sources
 from generator.loading.index import summary
-from generator.loading.inputs import File, Inputs
+from generator.loading.inputs import Choice, File, Inputs, read_as_installed
 from generator.resources import CATALOGUE
 from generator.ssh.config_lines import Line, lines
 from generator.workspace import reader
@@ -50,13 +53,18 @@ class InstalledSite:
 
     revoked_keys: tuple[str, ...] = ()
     """The keys that ssh refuses at the site because they are revoked, each with the reason."""
+    missing_commands: tuple[str, ...] = ()
+    """The commands that the timer and ssh do not find, each with the fix."""
+    shared_connections: tuple[int, ...] = ()
+    """The seconds since 1970 in which the shared connections that are open began."""
     machine: str | None = None
     """What differs on this machine from the site's files: where shared connections are."""
 
     @property
     def is_current(self) -> bool:
-        """Whether every file is as installed, from the present spec, and read by ssh."""
-        return not self.drift and not self.stale and self.config_problem is None
+        """Whether every file is as installed, from the present spec, and works."""
+        is_changed = self.drift or self.stale or self.config_problem
+        return not is_changed and not self.missing_commands
 
 
 def installed_sites(home: Path) -> dict[str, InstalledSite]:
@@ -64,7 +72,14 @@ def installed_sites(home: Path) -> dict[str, InstalledSite]:
     config = reader.actual(home, [paths.SSH_CONFIG], fenced=False).get(paths.SSH_CONFIG)
     content = config.content if config else b""
     locks = record.installed(home)
-    return {site: _installed_site(home, site_lock, content) for site, site_lock in locks.items()}
+    opened = connections(home) if locks else []
+    sites: dict[str, InstalledSite] = {}
+    for site, site_lock in locks.items():
+        of_site = site_connections(opened, present_conf(home, site))
+        since = [connection.since for connection in of_site if connection.process]
+        installed_site = _installed_site(home, site_lock, content)
+        sites[site] = replace(installed_site, shared_connections=tuple(since))
+    return sites
 
 
 def _installed_site(home: Path, site_lock: Lock, config: bytes) -> InstalledSite:
@@ -82,6 +97,7 @@ def _installed_site(home: Path, site_lock: Lock, config: bytes) -> InstalledSite
         read_by_ssh=unread is None,
         config_problem=unread or _edited_block(site_lock, config),
         revoked_keys=tuple(_revoked_keys(home, site_lock)),
+        missing_commands=tuple(_missing_commands(home, site_lock)),
         machine=_machine_message(home, site_lock),
         site_status=_site_status(home, site_lock),
     )
@@ -94,6 +110,25 @@ def _revoked_keys(home: Path, site_lock: Lock) -> Iterator[str]:
     for line in (file.content if file else b"").decode(errors="replace").splitlines():
         if line.startswith(start):
             yield formatting.printable(line.removeprefix(start))
+
+
+def _missing_commands(home: Path, site_lock: Lock) -> Iterator[str]:
+    """Yield the commands that the timer of a site does not find; a site without one needs none."""
+    units = (paths.installed_service_unit(site_lock.site), *unit_paths(site_lock.site))
+    if site_lock.files.keys().isdisjoint(units):
+        return
+    # Imported only here, because both import pydantic.
+    from generator.compiler.build import account
+    from generator.install.commands import missing_commands
+    from generator.install.installed_account import installed_choice
+
+    choice = installed_choice(Choice(site_lock.site, None, None, {}, ()))
+    try:
+        site_account, _ = account(read_as_installed(choice))
+    except GenError:
+        return  # the renewal status of the site says what is wrong
+    for command in missing_commands(home, site_account):
+        yield command.message
 
 
 def _machine_message(home: Path, site_lock: Lock) -> str | None:
@@ -234,10 +269,16 @@ def status_lines(site: InstalledSite) -> Iterator[str]:
         yield f"  {_reason(site)}: gen install {site.site}{_force(site)}"
     if site.config_problem:
         yield f"  {site.config_problem}"
+    for message in site.missing_commands:
+        yield f"  {message}"
     for key in site.revoked_keys:
         yield f"  REVOKED   {key}"
     if site.machine:
         yield f"  {site.machine}"
+    if site.shared_connections:
+        number = formatting.count(len(site.shared_connections), "shared connection")
+        since = formatting.clock(site.shared_connections[0])
+        yield f"  {number} since {since}; to end: gen disconnect {site.site}"
     if site.site_status != "active":
         yield f"  the site is {site.site_status}; see: gen show {site.site}"
 

@@ -35,6 +35,8 @@ class Timer:
     running: bool | None
     next_run: int | None = None
     """Seconds since 1970, if known."""
+    failure: str | None = None
+    """Why the last run of the service failed, in systemd's words, if it did."""
 
 
 @dataclass(frozen=True)
@@ -143,23 +145,42 @@ def _timer(site: str, environment: Mapping[str, str]) -> Timer | None:
 
 
 def _systemd_timer(site: str, environment: Mapping[str, str]) -> Timer:
-    names = "--property=LoadState,ActiveState,NextElapseUSecRealtime"
+    names = "--property=LoadState,ActiveState,NextElapseUSecRealtime,Result,ExecMainStatus"
     # `show` is the output for programs (systemctl(1)); `list-timers` differs between versions.
-    command = ("systemctl", "--user", "show", names, paths.timer_name(site))
+    units = (paths.timer_name(site), paths.service_name(site))
+    command = ("systemctl", "--user", "show", names, *units)
     output = _output(command, environment)
     # No user manager runs, as in a container or after su.
     if not output:
         return Timer("systemd", None, None)
-    properties = {}
-    for line in output.splitlines():
-        name, _, value = line.partition("=")
-        properties[name] = value
+    # A blank line separates the properties of the units.
+    timer, _, service = output.partition("\n\n")
+    properties = _properties(timer)
     return Timer(
         "systemd",
         installed=properties.get("LoadState") != "not-found",
         running=properties.get("ActiveState") == "active",
         next_run=_second(properties.get("NextElapseUSecRealtime", "")),
+        failure=_failure(_properties(service)),
     )
+
+
+def _properties(output: str) -> dict[str, str]:
+    properties: dict[str, str] = {}
+    for line in output.splitlines():
+        name, _, value = line.partition("=")
+        properties[name] = value
+    return properties
+
+
+def _failure(service: Mapping[str, str]) -> str | None:
+    """Return why the last run of a service failed (systemd.service(5), `$SERVICE_RESULT`)."""
+    result = service.get("Result", "success")
+    if result == "success":
+        return None
+    if result == "exit-code":
+        return f"status {service.get('ExecMainStatus', '')}"
+    return result
 
 
 def _output(command: tuple[str, ...], environment: Mapping[str, str]) -> str | None:

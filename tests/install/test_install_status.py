@@ -175,6 +175,10 @@ def test_a_timer_that_does_not_run_is_reported_with_status_1(
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     monkeypatch.setenv("PATH", f"{systemctl.parent}:{os.environ['PATH']}")
     auth = "{ method: certificate, command: [get-certificate], lifetime: 1d }"
+    for name in ("gen", "get-certificate"):
+        program = tmp_path / ".local/bin" / name
+        program.parent.mkdir(parents=True, exist_ok=True)
+        program.touch(0o755)
     (tmp_path / "timed.yaml").write_text(
         f"site: timed\ntitle: T\nhosts: {{ timed: {{ host: t.example.org }} }}\nauth: {auth}\n"
     )

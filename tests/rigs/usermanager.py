@@ -70,22 +70,24 @@ class UserManager:
     def run(self, *command: str) -> Result:
         """Run a command as the user, where the manager can be reached."""
         return subprocess.run(
-            [
-                "nsenter",
-                "--target",
-                str(self.pid),
-                "--mount",
-                "--cgroup",
-                *_as(self.user),
-                *command,
-            ],
+            self.command(*command),
             capture_output=True,
             text=True,
             timeout=60,
-            env=_environment(self.user, self.home),
+            env=self.environment,
             cwd="/",
             check=False,
         )
+
+    def command(self, *command: str) -> list[str]:
+        """Return the command that runs another as the user, where the manager can be reached."""
+        enter = ["nsenter", "--target", str(self.pid), "--mount", "--cgroup"]
+        return [*enter, *_as(self.user), *command]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of the user's shell."""
+        return _environment(self.user, self.home)
 
     def systemctl(self, *arguments: str) -> str:
         """Run `systemctl --user`, which must succeed, and return its output."""

@@ -257,11 +257,26 @@ def test_ssh_goes_on_after_gen_ends(home: Home, script: str, output: str) -> Non
     assert (result.returncode, result.stdout, result.stderr) == (0, usual.stdout, output)
 
 
-def test_without_gen_nothing_happens_and_nothing_is_printed(home: Home) -> None:
+def test_without_gen_nothing_happens_and_nothing_is_printed_before_an_installation(
+    home: Home,
+) -> None:
     home.until(0)
     (home.path / ".local/bin/gen").unlink()
     result = home.ssh()
     assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_an_installed_site_whose_gen_is_gone_says_so_in_one_line(home: Home) -> None:
+    installed = home.path / ".ssh/gen.d/rig.conf"
+    installed.parent.mkdir()
+    installed.touch()
+    (home.path / ".local/bin/gen").unlink()
+    # While the certificate is good, there is nothing to say.
+    assert home.ssh().stderr == ""
+    home.until(0)
+    result = home.ssh()
+    message = "rig: ssh does not find gen, so no certificate is renewed\n"
+    assert (result.returncode, result.stderr) == (0, message)
 
 
 @pytest.mark.parametrize(

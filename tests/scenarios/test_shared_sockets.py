@@ -171,3 +171,81 @@ def test_only_a_private_directory_holds_sockets(rig: Rig, short_directory: Path)
     user.install()
     assert not (user.home / ".ssh/gen.d/+rig.conf").exists()
     assert user.two_logins() == 1
+
+
+def open_connection(user: SharingUser) -> None:
+    result = user.run("sh", "-c", "ssh -o BatchMode=yes rig true 2>$HOME/err")
+    assert (result.returncode, (user.home / "err").read_text()) == (0, "")
+
+
+def sockets(directory: Path) -> list[str]:
+    return [path.name for path in directory.glob("gen-*")]
+
+
+@pytest.mark.parametrize("arguments", [("rig",), ()], ids=["a site", "all"])
+def test_status_shows_an_open_connection_and_disconnect_ends_it(
+    rig: Rig, short_directory: Path, arguments: tuple[str, ...]
+) -> None:
+    user = SharingUser(rig, short_directory)
+    user.install()
+    assert "shared connection" not in user.gen("status")
+    assert "no shared connection is open" in user.gen("disconnect", *arguments)
+    open_connection(user)
+    assert "  1 shared connection since 20" in user.gen("status")
+    assert "; to end: gen disconnect rig\n" in user.gen("status")
+    ended = user.gen("disconnect", *arguments)
+    assert ended.startswith("  ended     ~/.ssh/gen-")
+    assert sockets(user.home / ".ssh") == []
+    assert "shared connection" not in user.gen("status")
+
+
+def test_sockets_in_the_runtime_directory_are_found_too(
+    rig: Rig, short_directory: Path, tmp_path: Path
+) -> None:
+    runtime = Path(f"{short_directory}r")
+    runtime.mkdir(mode=0o700)
+    try:
+        user = SharingUser(rig, home_of(short_directory, LONGEST_HOME + 5), runtime)
+        user.install()
+        open_connection(user)
+        assert len(sockets(runtime)) == 1
+        user.gen("disconnect")
+        assert sockets(runtime) == []
+    finally:
+        shutil.rmtree(runtime)
+
+
+def test_a_socket_that_a_killed_master_left_is_removed(rig: Rig, short_directory: Path) -> None:
+    user = SharingUser(rig, short_directory)
+    user.install()
+    open_connection(user)
+    check = user.run("ssh", "-O", "check", "rig").stderr
+    os.kill(int(check.partition("pid=")[2].partition(")")[0]), 9)
+    assert len(sockets(user.home / ".ssh")) == 1
+    # A status shows connections, and there is none.
+    assert "shared connection" not in user.gen("status")
+    assert "which a connection had left" in user.gen("disconnect", "rig")
+    assert sockets(user.home / ".ssh") == []
+
+
+def test_a_connection_of_another_program_stays(rig: Rig, short_directory: Path) -> None:
+    user = SharingUser(rig, short_directory)
+    user.install()
+    own = user.home / ".ssh/mine"
+    options = ["-M", "-S", str(own), "-o", "ControlPersist=60"]
+    script = "ssh -o BatchMode=yes " + " ".join(options) + " rig true 2>$HOME/err"
+    assert user.run("sh", "-c", script).returncode == 0
+    user.gen("disconnect")
+    assert own.is_socket()
+    assert user.run("ssh", "-S", str(own), "-O", "exit", "rig").returncode == 0
+
+
+def test_disconnect_refuses_a_site_that_is_not_installed(rig: Rig, short_directory: Path) -> None:
+    user = SharingUser(rig, short_directory)
+    user.install()
+    result = user.run(sys.executable, "-m", "generator", "disconnect", "rog")
+    assert (result.returncode, result.stderr) == (
+        2,
+        "rog: is not installed; did you mean rig?; without a site, gen disconnect ends every"
+        " shared connection\n",
+    )

@@ -1,0 +1,42 @@
+"""`gen disconnect [SITE]`: end shared connections."""
+
+from pathlib import Path
+
+from generator.cli.output import say
+from generator.errors import GenError, near
+from generator.formatting import home as shortened
+from generator.install import connections, plan, record
+
+
+def run(site: str | None) -> int:
+    """End the shared connections of a site, or all of them, with the sessions that use them."""
+    home = plan.home_directory()
+    opened = connections.connections(home)
+    if site is not None:
+        opened = connections.site_connections(opened, _conf(home, site))
+    failures: list[str] = []
+    for connection in opened:
+        name = shortened(connection.socket)
+        failure = connections.end(connection)
+        if failure:
+            failures.append(f"{name}: {failure}")
+        elif connection.process is None:
+            say(f"  removed   {name}, which a connection had left")
+        else:
+            say(f"  ended     {name} (process {connection.process})")
+    if failures:
+        raise GenError("\n".join(failures))
+    if not opened:
+        say(f"{site or 'gen'}: no shared connection is open")
+    return 0
+
+
+def _conf(home: Path, site: str) -> bytes:
+    """Return the ssh file of an installed site, also of one that was edited."""
+    installed = record.installed(home)
+    if site not in installed:
+        raise GenError(
+            f"{site}: is not installed{near(site, installed)}; without a site, gen disconnect"
+            " ends every shared connection"
+        )
+    return plan.present_conf(home, site)
