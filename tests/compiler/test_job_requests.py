@@ -31,6 +31,7 @@ def facts(name: str, *changes: str) -> dict[str, Any]:
     """Return the content of a site's file in a project."""
     path = resources.CATALOGUE / f"{name}.yaml"
     root = yaml_document.parse(path.read_bytes(), str(path))
+    # Changes of real specs, as --set makes them: a spec of the tests' own would drift from those.
     site = validate.spec(root, str(path), [change(text) for text in changes])
     account = Account(site, SiteProfile())
     [artifact] = dagster_project.emit(account, Project(PurePosixPath(), "p"))
@@ -50,6 +51,7 @@ def module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 @pytest.fixture(autouse=True)
 def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The environment of whoever runs the tests may be that of a project.
     for name in ("ACCOUNT", "PARTITION", "QOS", "RESERVATION"):
         monkeypatch.delenv(f"SLURM_{name}", raising=False)
 
@@ -97,6 +99,7 @@ def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.param(
             "cscs-daint",
             "gpu",
+            # The node is charged as a whole, so a job with one GPU would waste three.
             {"partition": "normal", "time_limit": "00:30:00", "gpus_per_node": 4},
             id="all GPUs of a node that is charged as a whole",
         ),
@@ -107,7 +110,11 @@ def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
             id="GPUs that no partition names",
         ),
         pytest.param(
-            "fir", "gpu", {"time_limit": "00:30:00", "gpus_per_node": 1}, id="a routed site"
+            # Slurm picks the partition there by the resources and the time limit.
+            "fir",
+            "gpu",
+            {"time_limit": "00:30:00", "gpus_per_node": 1},
+            id="a routed site",
         ),
         pytest.param(
             "ubelix",
@@ -133,6 +140,7 @@ def test_a_purpose_is_complete(name: str, purpose: str, expected: dict[str, Any]
         pytest.param(("slurm.mem=64G",), {"mem": "64G", "cpus_per_gpu": 48}, id="memory of it"),
         pytest.param(
             ('slurm.forbidden_options=["--mem"]',),
+            # Empty, and not left out: dagster-slurm has a default for memory.
             {"mem": "", "cpus_per_gpu": 48},
             id="no memory in requests",
         ),
@@ -169,6 +177,7 @@ def test_a_site_allows_its_own_requests(
     name: str, module: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site = facts(name)
+    # Sites that dagster-slurm cannot reach by itself (a browser at each login).
     if "impossible" in site:
         return
     if "SLURM_ACCOUNT" in site["needs"]:
@@ -184,6 +193,7 @@ HOW_TO = (
     "@ccd2f6bca81b1b1eee0e83fda6dc8675db81c6c4, 2026-08-08"
 )
 SYSTEMS = "https://docs.asc.ac.at/systems/musica.html"
+# The messages name the limit and its source, so that a user can look it up.
 H100 = "the partition zen4_0768_h100x4"
 DEV = "the QoS dev_zen4_0768"
 INTERACTIVE = "slurm.qos_limits.zen4_0768_h100x4.purpose=interactive"
@@ -202,6 +212,7 @@ INTERACTIVE = "slurm.qos_limits.zen4_0768_h100x4.purpose=interactive"
         pytest.param(
             ("slurm.partitions.zen4_0768_h100x4.max_walltime=3-00:00:00",),
             "gpu",
+            # sbatch(1), --time: days, then hours.
             {"walltime": "4-0"},
             f"walltime=4-0: {H100} allows 3-00:00:00 ({HOW_TO}; {SYSTEMS})",
             id="walltime over the partition",
@@ -296,6 +307,7 @@ def test_what_a_site_does_not_allow_is_refused_with_the_limit_and_its_source(
     ("variables", "reason"),
     [
         pytest.param(
+            # .env of another site, or a variable that is exported in a shell.
             {"SLURM_PARTITION": "long"},
             "partition=long: the site has zen4_0768, zen4_0768_h100x4",
             id="the partition of another site",
@@ -324,6 +336,7 @@ def test_the_queue_of_another_site_in_the_environment_is_refused(
 def test_a_variable_chooses_another_queue_of_the_site_for_jobs_without_a_purpose(
     module: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # The variable is for jobs in general; a purpose names a kind of node, so it wins.
     monkeypatch.setenv("SLURM_PARTITION", "zen4_0768")
     usual = module.job(facts("musica"), "default", {"walltime": "5"}, {}, staging=False)
     assert (usual["partition"], usual["qos"]) == ("zen4_0768", "dev_zen4_0768")

@@ -34,6 +34,7 @@ def config(content: bytes, mode: int = 0o600) -> Callable[[Path], None]:
 def config_link(home: Path) -> None:
     (home / "dotfiles").mkdir()
     (home / "dotfiles/config").write_bytes(b"Host a\n")
+    # A mode that many have; gen must not change it.
     (home / ".ssh").mkdir(mode=0o755)
     (home / ".ssh/config").symlink_to("../dotfiles/config")
 
@@ -43,6 +44,7 @@ def used_home(home: Path) -> None:
         ".config/systemd/user/timers.target.wants",
         ".config/gen",
         ".local/state",
+        # Directories that others use too: gen must not delete them, even if they are empty then.
         ".local/share/systemd",
     ):
         (home / folder).mkdir(parents=True)
@@ -58,6 +60,7 @@ def used_home(home: Path) -> None:
         pytest.param(empty_home, id="an empty home"),
         pytest.param(config(b""), id="an empty config"),
         pytest.param(config(b"Host a\n  User b", 0o644), id="no final newline, readable by all"),
+        # The block of gen has an IgnoreUnknown too, and ssh takes the first.
         pytest.param(config(b"IgnoreUnknown Fancy"), id="one line without an ending"),
         pytest.param(config(b"# b\xfcro\r\nHost a\r\n"), id="Latin-1 and CRLF"),
         pytest.param(config_link, id="a link"),
@@ -72,6 +75,7 @@ def test_uninstall_restores_the_home_directory(
     spec(Path(), auth=CERTIFICATE)
     before = tree(home)
     assert gen("install", "ours.yaml", "--yes").status == 0
+    # A second installation must not take the state after the first for that of the user.
     assert gen("install", "ours.yaml", "--yes", "--user", "ada", "--mode", mode).status == 0
     leave_renewal_state(home)
     assert gen("uninstall", "ours", "--yes").status == 0
@@ -131,6 +135,7 @@ def test_a_backup_of_lines_that_the_config_lacks_is_kept_and_listed(
 
 
 def test_other_files_in_our_directory_stay(gen: Gen, home: Path, two_sites: Tree) -> None:
+    # The Include of gen reads it as well, so users put files of their own there.
     (home / ".ssh/gen.d/mine.conf").write_text("# mine\n")
     assert gen("uninstall", "ours", "other", "--yes").status == 0
     assert names_in(home / ".ssh/gen.d") == ["mine.conf"]
@@ -140,6 +145,7 @@ def test_other_files_in_our_directory_stay(gen: Gen, home: Path, two_sites: Tree
 def test_an_edited_file_is_refused_and_deleted_with_force(
     gen: Gen, home: Path, two_sites: Tree, path: str
 ) -> None:
+    # The edit may be the work of hours: only --force deletes it, with a backup.
     edited = (home / path).read_bytes().replace(b"\n", b"\n# mine\n", 1)
     (home / path).write_bytes(edited)
     before = tree(home)
@@ -151,6 +157,7 @@ def test_an_edited_file_is_refused_and_deleted_with_force(
 
 
 def test_a_read_only_config_is_left_to_the_user(gen: Gen, home: Path, two_sites: Tree) -> None:
+    # Dotfile managers do so; gen would have to change the mode to write.
     (home / ".ssh/config").chmod(0o400)
     before = (home / ".ssh/config").read_bytes()
     result = gen("uninstall", "ours", "other", "--yes")
@@ -254,6 +261,7 @@ def test_a_preview_names_the_secrets_that_purge_would_delete(
 
 
 def test_a_spec_that_the_user_put_there_stays(gen: Gen, home: Path) -> None:
+    # The directory where gen keeps the specs of installed sites, and where users may put theirs.
     specs = home / ".config/gen/site_specs"
     specs.mkdir(parents=True)
     spec(specs)
@@ -375,6 +383,7 @@ def test_a_damaged_lock_is_refused_and_nothing_is_deleted(
     path = home / STATE / "install/ours.lock"
     path.write_text(content)
     before = tree(home)
+    # gen status asks nothing.
     options = [] if command == "status" else ["--yes"]
     result = gen(command, "ours", *options)
     assert (result.status, result.out) == (2, "")

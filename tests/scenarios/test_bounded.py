@@ -22,11 +22,16 @@ import pytest
 
 pytestmark = pytest.mark.system
 
+# A start of gen takes about 60; nothing that it reads may add much to that.
 MEBIBYTES = 150
 FLOOD = "exec head -c 1500000000 /dev/zero"
 FLOOD_OF_ERRORS = "exec head -c 1500000000 /dev/zero >&2"
+# Output in lines: a reader that waits for the end of a line is bounded, and one of all lines is
+# not.
 LINES = "exec yes a-line-of-a-program"
+# exec, so that the program to stop is the sleep itself.
 HANG = "exec sleep 300"
+# It renames the terminal, clears it, and looks like a command to a CI runner.
 CONTROL = r"printf '\033]0;owned\007\033[2J::error ::x\n' >&2; exit 1"
 ROOT = b"the root certificate of a test"
 FINGERPRINT = sha256(ROOT).hexdigest()
@@ -117,6 +122,7 @@ class User:
             stderr=subprocess.PIPE,
             env=environment,
             cwd=self.home,
+            # The watchdog ends the whole session: gen and whatever it started.
             start_new_session=True,
         )
         # A test of hanging must not hang.
@@ -141,6 +147,7 @@ def check(ended: Ended, words: str, seconds: float = 20, status: int = 2) -> Non
     """Check that a run failed with some words, within the bounds."""
     assert ended.status == status, ended
     assert words in ended.err
+    # A flood of lines would hide the one that matters.
     assert ended.err.count("\n") <= 3
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", ended.err)
     assert len(ended.err) < 2_000
@@ -190,6 +197,7 @@ def test_a_program_that_hangs_delays_a_connection_by_twelve_seconds(
     user.program(program, HANG)
     secret = {"OURS_OIDC_APP_PASSWORD": "secret"}
     ended = user.gen("refresh", "ours", "--on-connect", **secret)
+    # Twelve seconds and some for a busy machine. Status 0: ssh has to go on.
     check(ended, "ours: ", seconds=16, status=0)
     assert ended.err.count("\n") == 1
 
@@ -197,6 +205,7 @@ def test_a_program_that_hangs_delays_a_connection_by_twelve_seconds(
 @pytest.mark.parametrize(
     "made",
     [
+        # Opening a FIFO waits for a writer, so gen must look before it opens.
         pytest.param("mkfifo ~/.ssh/id_ours-cert.pub", id="a FIFO"),
         pytest.param("ln -s /dev/zero ~/.ssh/id_ours-cert.pub", id="a device"),
         pytest.param("truncate -s 1500M ~/.ssh/id_ours-cert.pub", id="1.5 GB"),
@@ -207,6 +216,7 @@ def test_a_command_that_leaves_no_file_as_certificate(user: User, made: str) -> 
     (user.home / ".ssh").mkdir(mode=0o700)
     user.program("get-certificate", made)
     check(user.gen("refresh", "ours"), "get-certificate left no valid certificate")
+    # The file stays, and later runs must get over it too.
     check(user.gen("refresh", "ours", "--check"), "there is no certificate", status=1)
 
 
@@ -246,6 +256,7 @@ def provider() -> Iterator[Provider]:
     def answer(connection: socket.socket) -> None:
         with connection:
             try:
+                # The answer may come before the request is complete; gen has to bear that as well.
                 connection.recv(65_536)
                 connection.sendall(parts[0])
                 while parts[1]:
@@ -259,11 +270,13 @@ def provider() -> Iterator[Provider]:
         return f"http://127.0.0.1:{listener.getsockname()[1]}"
 
     yield start
+    # Ends the loops of the threads that still send.
     parts[1] = b""
     listener.close()
 
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+# Below 1 MiB, so that the parser gets it: Python's own raises RecursionError.
 DEEP = b"[" * 900_000
 
 
@@ -282,6 +295,7 @@ DEEP = b"[" * 900_000
             "larger than 1 MiB",
             id="chunks",
         ),
+        # http.client stops after 100 headers, and after 64 KiB of one.
         pytest.param(OK, b"Name: value\r\n", "the answer was cut short", id="headers"),
         pytest.param(OK + b"Name: ", b"x" * 65_536, "the answer was cut short", id="a header"),
         pytest.param(

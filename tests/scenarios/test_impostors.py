@@ -30,6 +30,7 @@ RESOLVED = (*HOSTS, *(f"{name}." for name in HOSTS))
 # The generated file comes first, as `gen install` arranges it.
 CONFIGURATIONS = {
     "nothing else": "",
+    # What users write to be rid of warnings: it must not switch the pins off.
     "no checks": "Host *\n  StrictHostKeyChecking no\n",
     "new hosts are accepted": "Host *\n  StrictHostKeyChecking accept-new\n",
     "no checks, and a known_hosts file": (
@@ -38,6 +39,7 @@ CONFIGURATIONS = {
     "canonical names": (
         "CanonicalizeHostname yes\nCanonicalDomains rig.test\nHost *\n  StrictHostKeyChecking no\n"
     ),
+    # MaxDots: even a full name is then made canonical, and ssh reads its files once more.
     "canonical names, always": (
         "CanonicalizeHostname always\nCanonicalDomains rig.test\nCanonicalizeMaxDots 3\n"
         "UserKnownHostsFile ~/.ssh/known_hosts\n"
@@ -51,12 +53,15 @@ CONFIGURATIONS = {
         "CanonicalizeHostname yes\nCanonicalDomains rig.test\nFingerprintHash md5\n"
         "StrictHostKeyChecking no\nUserKnownHostsFile ~/.ssh/known_hosts\n"
     ),
+    # ssh reads all files again for it, and could take the options of the second time.
     "a second reading": "Match final all\n  StrictHostKeyChecking no\n",
     "md5 fingerprints": "FingerprintHash md5\n",
+    # Each of these is another way for a key to become known.
     "addresses are checked too": "CheckHostIP yes\nVerifyHostKeyDNS yes\nUpdateHostKeys yes\n",
     "a global known_hosts file": (
         "GlobalKnownHostsFile ~/.ssh/known_hosts\nHashKnownHosts yes\nHostKeyAlgorithms +ssh-rsa\n"
     ),
+    # A shared connection is not checked again, so it must not lead to another machine.
     "a shared connection of the user's": (
         "Host *\n  ControlMaster auto\n  ControlPath ~/.ssh/mine-%C\n  StrictHostKeyChecking no\n"
     ),
@@ -89,6 +94,7 @@ class Machines:
         self.servers["gate"] = self.rig.serve("gate", ["ed25519-gate"], names=RESOLVED)
         fingerprints = {"ed25519": self.rig.fingerprint("ed25519-gate")}
         pins = {"hosts": ["gate"], "source": "test", "fingerprints": fingerprints}
+        # Real in every try: otherwise its refusal would hide that the target is not checked.
         return {"host": "gate.rig.test", "port": self.servers["gate"].port, "role": "jump"}, pins
 
 
@@ -109,6 +115,7 @@ def capital_letters_in_the_spec(machines: Machines) -> Keys:
 
 
 def an_authority(machines: Machines) -> Keys:
+    # ssh compares the principals of a host certificate with the name that it looks keys up by.
     principals = "login.rig.test"
     certified = machines.rig.certify(machines.key, machines.authority, "-h", "-n", principals)
     login = machines.login(f"HostCertificate {certified}-cert.pub")
@@ -183,7 +190,9 @@ OPTIONS = (
 LOGIN_NAMES = ("rig", "RIG", "login.rig.test", "LOGIN.RIG.TEST", "Login.rig.test.", *OPTIONS)
 CANONICAL = ("login",)
 INNER_NAMES = ("rig", "Rig", "inner.rig.test", "INNER.rig.test", "inner.rig.test.")
+# A jump of the command line takes the place of the ProxyJump of the spec.
 JUMPED = ("-J gate inner.rig.test", "-J GATE.rig.test. Inner.rig.test.")
+# Host patterns are case-sensitive, and names are not (RFC 4343).
 NODE_NAMES = ("cn-a001", "CN-A001", "cn-a001.rig.test", "CN-a001.RIG.test", "cn-a001.rig.test.")
 LAYOUTS: dict[str, tuple[Callable[[Machines], Keys], tuple[str, ...], tuple[str, ...]]] = {
     "one host": (one_host, LOGIN_NAMES, CANONICAL),
@@ -210,6 +219,7 @@ def rig(tmp_path: Path, need: Callable[..., None]) -> Iterator[Rig]:
     need(*PROGRAMS, root=True)
     with Rig(tmp_path) as rig:
         hosts = tmp_path / "hosts"
+        # No name server: /etc/hosts is mounted over for the programs of the test.
         hosts.write_text(f"127.0.0.1 localhost {' '.join(RESOLVED)}\n")
         rig.hosts = hosts
         yield rig
@@ -265,6 +275,7 @@ def test_an_impostor_is_not_let_in_under_any_name_or_configuration(
     keys = layout(machines)
     config = rig.compile(site(machines.servers["login"], {}, **keys))
     login = machines.servers["login"]
+    # What a user has who was attacked before, or who accepted the key once: it must not count.
     known_hosts = []
     for host in (
         "login.rig.test",
@@ -275,6 +286,7 @@ def test_an_impostor_is_not_let_in_under_any_name_or_configuration(
     ):
         for key in ("ed25519-other", "ecdsa-other"):
             known_hosts.append(f"[{host}]:{login.port} {rig.public(key)}\n")
+    # An authority for every name, as the attacker would like it.
     known_hosts.append(f"@cert-authority * {rig.public('ecdsa-other')}\n")
     (rig.home / ".ssh/known_hosts").write_text("".join(known_hosts))
     let_in = []

@@ -33,6 +33,7 @@ def traced(member: Member, *options: str) -> list[str]:
     calls = (
         "strace",
         "--follow-forks",
+        # strace cuts arguments after 32 bytes, and a secret may come later.
         "--string-limit=4096",
         "--trace=execve,connect",
         f"--output={log}",
@@ -49,6 +50,7 @@ def test_the_first_run_creates_a_key_and_gets_a_certificate_that_opens_the_site(
 ) -> None:
     assert "renewed, valid until" in member.renewed().stderr
     assert logged_in(member.login())
+    # sshd logs the method: a key alone would have been refused.
     assert "ED25519-CERT" in member.server.logins()[0]
     assert member.provider.count() == 1
     assert (member.home / KEY).stat().st_mode & 0o777 == 0o600
@@ -57,6 +59,7 @@ def test_the_first_run_creates_a_key_and_gets_a_certificate_that_opens_the_site(
 def test_the_current_context_of_step_stays_the_same(
     member: Member,
 ) -> None:
+    # A user with another CA: `step ca bootstrap` makes the context that it writes the current one.
     bootstrap = ("step", "ca", "bootstrap", "--context", "other", "--ca-url", member.ca.url)
     assert member.run(*bootstrap, "--fingerprint", member.ca.fingerprint).returncode == 0
     member.renewed()
@@ -71,6 +74,7 @@ def test_a_certificate_that_is_not_due_costs_no_connection_and_no_program(
     before = member.certificate.read_bytes()
     trace = traced(member)
     assert [line for line in trace if "execve(" not in line or "-m" not in line] == []
+    # The start of Python. ssh waits for this before each connection.
     assert len(trace) == 1
     assert (member.certificate.read_bytes(), member.provider.count()) == (before, 1)
 
@@ -80,6 +84,7 @@ def test_no_program_gets_a_secret_in_its_arguments(
 ) -> None:
     need("strace")
     trace = traced(member, "--rotate-app-password") + traced(member, "--force")
+    # Otherwise the trace would be too short to show that a secret is missing from it.
     assert sum("/step" in line for line in trace) >= 3
     assert [
         line for line in trace if any(secret in line for secret in member.provider.issued)
@@ -119,6 +124,7 @@ def test_check_returns_whether_the_certificate_is_due_without_a_request(member: 
     member.renewed()
     assert member.refresh("--check").returncode == 0
     record = json.loads(member.refresh("--check", "--json").stdout)
+    # Sixteen hours, less some for a slow machine.
     assert (record["site"], record["due"], record["seconds_left"] > 57_000) == ("rig", False, True)
     assert member.provider.count() == 1
 
@@ -130,6 +136,7 @@ def test_the_file_for_ssh_has_the_second_from_which_the_certificate_is_due(membe
     assert ends
     second = int(member.run("date", "--utc", "+%s", f"--date={ends[1]}Z").stdout)
     due, _ = (member.home / STATE / "rig.due").read_text().splitlines()
+    # renew_before of the spec: half an hour.
     assert due == str(second - 1800)
 
 
@@ -181,6 +188,7 @@ def agree_on_another_device(member: Member, terminal: Terminal) -> None:
     terminal.expect(":\r\n")
     link = re.search(r"Visit (https://\S+):\r\n", terminal.shown)
     assert link
+    # The phone knows the provider, as a phone knows the authorities of the web.
     context = ssl.create_default_context(cafile=str(member.provider.root))
     with urllib.request.urlopen(link[1], context=context, timeout=120) as page:
         assert page.status == 200
@@ -202,7 +210,9 @@ def test_with_device_the_user_logs_in_on_another_one(member: Member) -> None:
     [
         pytest.param({}, id="without a screen"),
         pytest.param(
-            {"DISPLAY": ":9", "SSH_CONNECTION": "192.0.2.1 5 192.0.2.2 22"}, id="over ssh"
+            # A display that ssh forwards would open the browser at the far end of a slow line.
+            {"DISPLAY": ":9", "SSH_CONNECTION": "192.0.2.1 5 192.0.2.2 22"},
+            id="over ssh",
         ),
     ],
 )
@@ -230,6 +240,7 @@ def test_a_user_who_declines_another_device_gets_the_link_for_this_one(member: M
 
 def test_a_provider_without_logins_on_another_device_is_reported(member: Member) -> None:
     member.settle(credentials=False, oidc=None, authentik=None)
+    # RFC 8628 is an option of a provider.
     member.provider.fault = Fault(Answer(404), at=DEVICE)
     with closing(in_terminal(member, "--device")) as terminal:
         assert terminal.end() == 2, terminal.shown
@@ -248,6 +259,7 @@ def test_without_a_client_id_and_a_terminal_the_message_names_the_command(member
 def test_the_profile_names_another_step_and_gives_it_arguments(member: Member) -> None:
     program = member.home / "bin/step-cli"
     program.parent.mkdir()
+    # It notes its arguments, and does what step does.
     program.write_text('#!/bin/sh\necho "$@" >>~/calls\nexec step "$@"\n')
     program.chmod(0o755)
     profile = member.home / ".config/gen/profile.yaml"
@@ -266,6 +278,7 @@ def test_the_profile_names_another_step_and_gives_it_arguments(member: Member) -
     assert logged_in(member.login())
 
 
+# Kiritimati is 14 hours ahead of UTC: its date is mostly another one.
 ZONES = ["Europe/Vienna", "America/New_York", "Pacific/Kiritimati"]
 
 

@@ -53,6 +53,7 @@ def issue(directory: Path) -> Issue:
         key = directory / f"key-{kind}"
         if not key.exists():
             keygen("-q", "-t", kind, "-N", "", "-f", key)
+        # ssh-keygen is the judge: it writes what OpenSSH reads.
         arguments = ["-q", "-s", str(directory / "ca"), "-I", "the id", *options]
         if principals:
             arguments += ["-n", principals]
@@ -82,6 +83,7 @@ def test_every_part_of_a_certificate_is_read(directory: Path, issue: Issue, kind
         for_user=True,
         key_id="the id",
         principals=("ada", "ada@example.org"),
+        # 2026-01-01T00:00:00Z, by `date --utc +%s`.
         valid_after=1767225600,
         valid_before=1767225600 + 16 * HOUR,
         authority=keygen("-l", "-f", directory / "ca.pub").split()[1],
@@ -96,7 +98,11 @@ def string(value: bytes) -> bytes:
     ("kind", "key_type", "parts"),
     [
         pytest.param(
-            "sk-ssh-ed25519", "sk-ssh-ed25519@openssh.com", [b"k" * 32, b"ssh:"], id="ed25519-sk"
+            # The application (`ssh:`) is part of the public key, so it has to be in the blob too.
+            "sk-ssh-ed25519",
+            "sk-ssh-ed25519@openssh.com",
+            [b"k" * 32, b"ssh:"],
+            id="ed25519-sk",
         ),
         pytest.param(
             "sk-ecdsa-sha2-nistp256",
@@ -137,6 +143,7 @@ def test_a_certificate_without_principals_and_one_for_a_host_are_read(issue: Iss
 
 def test_a_certificate_without_an_end_is_never_due(issue: Issue) -> None:
     certificate = parse_certificate(issue())  # Valid: forever
+    # PROTOCOL.certkeys: the largest number of 64 bits stands for no end.
     assert (certificate.valid_after, certificate.valid_before) == (0, 2**64 - 1)
     assert certificate.due(1800) == NEVER
     assert certificate.is_valid(0)
@@ -148,6 +155,7 @@ def test_a_certificate_without_an_end_is_never_due(issue: Issue) -> None:
     ("start", "end", "first"),
     [
         pytest.param("20260328230000Z", "20260329010000Z", 1774738800, id="spring in Vienna"),
+        # The clock shows 02:00 to 03:00 twice that night.
         pytest.param("20261024233000Z", "20261025020000Z", 1792884600, id="autumn in Vienna"),
         pytest.param("20261101043000Z", "20261101073000Z", 1793507400, id="autumn in New York"),
     ],
@@ -167,8 +175,10 @@ def test_decisions_do_not_depend_on_the_zone(
     ("lifetime", "skew", "clamped", "due"),
     [
         pytest.param(16 * HOUR, 1800, True, 16 * HOUR - 1800, id="skew before its end"),
+        # Otherwise a short certificate would be due all the time, and renewed at each check.
         pytest.param(1200, 1800, True, 600, id="lifetime shorter than the skew: half of it passes"),
         pytest.param(60, 15, True, 45, id="lifetime of a minute"),
+        # ssh waits for this check, so a certificate that is about to end must not pass it.
         pytest.param(1200, 1800, False, -600, id="not clamped, for each connection: always"),
         pytest.param(0, 1800, True, 0, id="never valid"),
     ],
@@ -204,6 +214,7 @@ def test_a_public_key_is_not_a_certificate(directory: Path) -> None:
 
 @given(st.data())
 def test_damage_leads_to_a_value_error_or_a_certificate(issue: Issue, data: st.DataObject) -> None:
+    # The file is the user's, and may be cut or damaged by a full disk.
     content = bytearray(issue("-V", "+1h"))
     for offset in data.draw(st.lists(st.integers(0, len(content) - 1), max_size=4)):
         content[offset] = data.draw(st.integers(0, 255))

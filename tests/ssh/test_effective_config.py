@@ -24,6 +24,7 @@ def configuration(tmp_path: Path, need: Callable[..., None]) -> Configuration:
             path = tmp_path / ".ssh" / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content)
+        # The file of this machine would add lines of its own.
         return Files(tmp_path, system=tmp_path / "ssh_config")
 
     return write
@@ -47,6 +48,7 @@ def test_the_overlay_replaces_files_and_adds_them(configuration: Configuration) 
     config = files.home / ".ssh/config"
     overlay = {
         config: b"Include d/*.conf\n",
+        # None stands for a file that the plan deletes.
         config.with_name("d") / "a.conf": None,
         config.with_name("d") / "b.conf": b"User b\n",
     }
@@ -64,6 +66,7 @@ def test_the_overlay_replaces_files_and_adds_them(configuration: Configuration) 
             id="before and in a Host block",
         ),
         pytest.param(
+            # ssh_config(5), PATTERNS: a negation excludes, whatever else matches.
             {"config": "Host * !x\n  Port 1\nHost x*\n  Port 2\n"},
             ["~/.ssh/config:4"],
             id="negated pattern",
@@ -81,6 +84,7 @@ def test_the_overlay_replaces_files_and_adds_them(configuration: Configuration) 
         pytest.param(
             {
                 "config": "Host x\n  Include d/*\n  Port 3\n",
+                # A block of an included file ends with the file, and the block around it goes on.
                 "d/a": "Port 1\nHost y\n  Port 4\n",
                 "d/b": "Host x\n  Port 2\n",
             },
@@ -93,6 +97,7 @@ def test_the_overlay_replaces_files_and_adds_them(configuration: Configuration) 
             id="Include in a block that does not apply",
         ),
         pytest.param(
+            # Only a second reading finds it, which ssh -G makes too.
             {"config": "Match final host x\n  Port 1\n"},
             ["~/.ssh/config:2"],
             id="Match final",
@@ -116,11 +121,13 @@ def test_a_question_runs_no_command_of_a_site(
 ) -> None:
     program = tmp_path / "bin/gen"
     program.parent.mkdir()
+    # A gen that leaves a trace: the real one would ask the provider for a certificate.
     program.write_text(f"#!/bin/sh\necho run >> {tmp_path}/runs\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
     command = f"/bin/sh -c '{RENEWAL_COMMAND}' mila"
     match = f'Match originalhost x exec "{command}"\n'
+    # At the top and in an included file, since each is copied on its own.
     files = configuration({"config": f"{match}Include d\n", "d": match})
     effective_settings(read_configuration(files), ["x"])
     effective_lines(read_configuration(files), ["x"])
@@ -128,6 +135,7 @@ def test_a_question_runs_no_command_of_a_site(
 
 
 def test_a_command_of_the_user_is_run_since_it_decides(configuration: Configuration) -> None:
+    # Without it gen would show settings that ssh does not use.
     files = configuration({"config": 'Match exec "test %n = x"\n  Port 1\n'})
     settings = effective_settings(read_configuration(files), ["x", "y"])
     assert (settings["x"]["port"], settings["y"]["port"]) == (("1",), ("22",))

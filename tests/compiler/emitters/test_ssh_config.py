@@ -74,6 +74,7 @@ def test_sshconf_reads_the_file_of_every_site_and_writes_the_same_lines(
 ) -> None:
     content = text(shipped, ada)
     config = parsed(shipped, ada)
+    # sshconf keeps the lines that it understands: another text means that it lost one.
     assert config.config() + "\n" == content
     for machine in shipped.machines():
         machine_settings = settings_of(config, machine.alias)
@@ -119,6 +120,7 @@ def test_names_come_before_patterns() -> None:
             {"method": "publickey", "then": "keyboard-interactive", "key": "/home/ada/my keys/id"},
             {
                 "preferredauthentications": "publickey,keyboard-interactive",
+                # ssh_config(5): an argument with a space stands in double quotes.
                 "identityfile": '"/home/ada/my keys/id"',
                 "identitiesonly": "yes",
             },
@@ -131,6 +133,8 @@ def test_names_come_before_patterns() -> None:
                 "identityfile": "~/.ssh/id_hpc",
                 "identitiesonly": "yes",
                 "addkeystoagent": "yes",
+                # Only the ssh of macOS knows it; IgnoreUnknown keeps the others from refusing the
+                # file.
                 "usekeychain": "yes",
             },
             id="a key for the agent",
@@ -161,6 +165,7 @@ def test_names_come_before_patterns() -> None:
             id="a certificate somewhere else",
         ),
         pytest.param(
+            # No key: a server counts every key that ssh offers, and ends the connection after some.
             {"method": "keyboard", "asks": ["password", "otp"]},
             {"preferredauthentications": "keyboard-interactive,password"},
             id="password and passcode",
@@ -179,6 +184,8 @@ def test_names_come_before_patterns() -> None:
             {
                 "preferredauthentications": "gssapi-with-mic,keyboard-interactive",
                 "gssapiauthentication": "yes",
+                # A ticket that is passed on lets the site act as the user, so it needs a word of
+                # the spec.
                 "gssapidelegatecredentials": "no",
             },
             id="a ticket, then a second factor",
@@ -203,6 +210,7 @@ def test_the_settings_of_each_authentication_method(
     auth: dict[str, Any], expected: dict[str, str]
 ) -> None:
     auth_settings = dict(settings(site(auth=auth)))
+    # The same for every method; other tests are about them.
     for keyword in (
         "hostname",
         "port",
@@ -235,6 +243,7 @@ def test_a_host_may_have_another_authentication_than_the_site() -> None:
     [
         pytest.param("allowed", True, ("auto", SOCKET, "10m"), id="allowed"),
         pytest.param("required", True, ("auto", SOCKET, "10m"), id="required"),
+        # A ControlPath in the user's own config would share the connection all the same.
         pytest.param("forbidden", True, ("no", "none", None), id="forbidden by the site"),
         pytest.param("allowed", False, ("no", "none", None), id="switched off by the user"),
     ],
@@ -282,6 +291,7 @@ def test_hosts_nodes_and_compute_nodes_jump_through_their_jump_host() -> None:
                 "nodes": {"alias": "hpc{n}", "host": "l{n}.x", "n": "1-2"},
             },
         },
+        # A jump may name a node, whose block has the alias of the node.
         compute={"nodes": {"match": "cn*", "through": "hpc2"}},
     )
     names = ("gate", "hpc", "hpc1", "hpc2", "cn*")
@@ -313,6 +323,7 @@ def test_a_comment_replaces_the_user_if_it_is_unknown() -> None:
     comment = "# User is left out: it needs user\n"
     content = text(spec, SiteProfile())
     assert "User " not in content.replace(comment, "")
+    # A block for the host, and one for the compute nodes.
     assert content.count(comment) == 2
     assert settings(spec)["user"] == "ada"
 
@@ -320,6 +331,7 @@ def test_a_comment_replaces_the_user_if_it_is_unknown() -> None:
 def test_a_user_name_may_hold_several_placeholders() -> None:
     spec = site(hosts={"hpc": {"host": "login.example.org", "user": "{user}.{project}"}})
     assert settings(spec, profile=SiteProfile(user="ada", allocation="p1"))["user"] == "ada.p1"
+    # Half a name would be that of another user.
     assert "user" not in settings(spec)
     assert "# User is left out: it needs allocation\n" in text(spec)
 
@@ -341,6 +353,7 @@ INCOMPLETE: Mapping[str, dict[str, Any]] = {
             "hpc": {"host": "a.b", "via": "gate-{project}"},
         }
     },
+    # The route is complete only if each part of it is.
     "jump host of the jump host": {
         "hosts": {
             "gate-{project}": {"host": "gate.example.org"},
@@ -378,6 +391,7 @@ def test_a_block_without_a_complete_name_or_route_is_left_out(incomplete: dict[s
 def test_the_block_is_written_if_the_value_is_known(incomplete: dict[str, Any]) -> None:
     content = text(site(**incomplete), SiteProfile(user="ada", allocation="p1"))
     assert "left out" not in content
+    # ssh would look up a placeholder as a host name.
     assert "{" not in content
     assert "Host " in content
 
@@ -393,10 +407,12 @@ def test_a_job_is_reached_through_its_login_host_whose_key_is_checked() -> None:
     assert (host["stricthostkeychecking"], host["userknownhostsfile"]) == ("no", "/dev/null")
 
 
+# What keeps ssh to the pins: no key from a file, from DNS or from the server itself.
 PINNED = {
     "stricthostkeychecking": "yes",
     "updatehostkeys": "no",
     "verifyhostkeydns": "no",
+    # %f of KnownHostsCommand has the form that this option says.
     "fingerprinthash": "sha256",
     "userknownhostsfile": "/dev/null",
     "globalknownhostsfile": "/dev/null",
@@ -410,12 +426,15 @@ CERTIFICATES = (
     ",rsa-sha2-256-cert-v01@openssh.com"
 )
 SHA256 = (
+    # An earlier FingerprintHash of the user wins, so the command may get MD5.
     'f=$3; case $f in MD5:*) f=$(echo "$1 $2" | ssh-keygen -E sha256 -l -f - | '
     'cut -d " " -f 2);; esac'
 )
+# ssh asks for keys to choose algorithms by, before it has one; the answer may be empty.
 NO_KEY = "case $1 in NONE*) exit;; esac"
 USUAL = (
     "usual() { case $1 in hpc|login.example.org) "
+    # Options of the command line come before the file, so the command looks at them.
     'case "$(ps -ww -o args= -p $PPID | tr A-Z a-z)" in ""|*hostkey*|*knownhosts*) ;; '
     "*) return;; esac;; esac; return 1; }"
 )
@@ -423,6 +442,7 @@ SIGNED = (
     'case $1 in *-cert-v01@openssh.com) c=$(echo "$1 $2" | TZ=UTC ssh-keygen -L -f -); '
     'case "$(echo "$c" | grep -m 1 "Signing CA:")" in '
     f'*{FINGERPRINT}*) usual "$4" && exit; '
+    # ssh checks the dates only if it checks host keys, which the user may have switched off.
     'e=$(echo "$c" | sed -n -E "s/^ *Valid:.* (to|before) //p"); '
     '[ -z "$e" ] || [ $(expr $(TZ=UTC date +%%Y-%%m-%%dT%%H:%%M:%%S) "<" $e) = 1 ] && '
     '{ set -f; for p in $(echo "$c" | sed -n "/Principals:/,/Critical/p"); do '
@@ -453,8 +473,10 @@ def about_host_keys(host: Settings) -> Settings:
             id="a fingerprint",
         ),
         pytest.param(
+            # A balancer whose nodes have keys of their own.
             {"fingerprints": {"rsa": [OTHER, FINGERPRINT]}},
             f'case $f in {OTHER}|{FINGERPRINT}) echo "$0 $1 $2"; exit;; esac; {UNPINNED}',
+            # Not ssh-rsa, whose SHA-1 OpenSSH refuses since 8.8.
             "rsa-sha2-512,rsa-sha2-256",
             id="two fingerprints of one type",
         ),
@@ -477,6 +499,8 @@ def about_host_keys(host: Settings) -> Settings:
             },
             f'case $f in {OTHER}) echo "$0 $1 $2"; exit;; esac; '
             f'echo "@cert-authority *.example.org {KEY}"; {UNSIGNED}',
+            # The certificates first: a server has one key of each kind, and ssh takes the first
+            # that both know.
             f"{CERTIFICATES},ssh-ed25519",
             id="an authority and a fingerprint",
         ),
@@ -496,6 +520,7 @@ def test_an_authority_has_the_port_in_its_name_as_in_known_hosts() -> None:
     authority = {"hosts": "*.example.org", "key": KEY}
     hosts = {"hpc": {"host": "login.example.org", "port": 2222}}
     host = settings(site(hosts=hosts, host_keys=host_keys(authorities=authority)))
+    # sshd(8), SSH_KNOWN_HOSTS FILE FORMAT: another port is part of the name.
     assert "@cert-authority [*.example.org]:2222 " in host["knownhostscommand"]
 
 
@@ -505,6 +530,7 @@ def test_an_authority_has_the_port_in_its_name_as_in_known_hosts() -> None:
         ("docs", False, True),
         ("hearsay", False, False),
         ("hearsay", True, True),
+        # One strong source is enough.
         (["hearsay", "docs"], False, True),
     ],
     ids=[
@@ -525,6 +551,7 @@ def test_keys_from_weak_sources_are_pinned_only_if_the_user_accepts_them(
 
 def test_ssh_asks_about_a_host_without_keys() -> None:
     host = settings(site())
+    # `accept-new` would take the key of whoever answers first without a word.
     assert about_host_keys(host) == {"stricthostkeychecking": "ask"}
 
 
