@@ -3,6 +3,7 @@
 Two specs that mean the same state the same facts, whatever their order, units and group names.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +35,7 @@ Block = Mapping[str, SpecFact]
 """The facts about one subject, by the name of each."""
 
 PINS = "host keys of "
+_ADDRESS = re.compile(r"://|\bwww\.|\S@\S")
 _SUBJECTS = {"hosts": "host", "jobs": "job", "filesystems": "files at"}
 _QUEUE_SUBJECTS = {"partitions": "partition", "qos_limits": "QoS", "queues": "queue"}
 # Where the keys of a group are from: not the keys themselves, which are one fact.
@@ -103,6 +105,9 @@ def _fact(site: SiteSpec, leaf: Leaf) -> SpecFact | None:
     weight = leaf.meta.weight or Weight.ACCESS
     if leaf.meta.weigh:
         weight = leaf.meta.weigh(leaf.value)
+    # gen shows notes to users: with an address, one says where to hand in a key or a password.
+    if not is_source and any(_ADDRESS.search(text) for text in value):
+        weight = Weight.TRUST
     comparable: object = repr(leaf.value)
     if is_source:
         comparable = frozenset(value)

@@ -322,6 +322,26 @@ def test_an_edit_without_meaning_is_not_reported(change: Change) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "weight"),
+    [
+        pytest.param("Closed in August.", "prose", id="none"),
+        pytest.param("Hand in your key at https://hpc.evil.example/keys.", "trust", id="a page"),
+        pytest.param("See www.evil.example.", "trust", id="a page without a scheme"),
+        pytest.param("Send your password to help@evil.example.", "trust", id="an address of mail"),
+        pytest.param("Ask @ the desk.", "prose", id="a sign alone"),
+    ],
+)
+@pytest.mark.parametrize(
+    "keys", [("note",), ("hosts", "hpc", "note"), ("hosts", "hpc", "network"), ("auth", "note")]
+)
+def test_a_text_with_an_address_is_trust_wherever_it_stands(
+    keys: tuple[str, ...], text: str, weight: str
+) -> None:
+    [finding] = changes_after(put(text, *keys))
+    assert finding.rule == weight
+
+
+@pytest.mark.parametrize(
     ("before", "after", "weight"),
     [
         pytest.param("/home/{user}/a", "/users/{user}/a", "access", id="from a home to a home"),
