@@ -3,6 +3,7 @@
 A reported change of a spec, an input or gen explains one; any other is a finding itself.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from difflib import unified_diff
@@ -22,6 +23,8 @@ from generator.workspace.redaction import masked
 
 # A reader of a report judges the first lines; git diff has the others.
 _MOST_LINES = 100
+# difflib takes minutes for a file of 1 MiB, and a pull request may have many.
+_MOST_COMPARED = 4000
 # git takes a file with a NUL byte for binary too (xdiff-interface.c).
 _BINARY = b"\0"
 # unified_diff begins with `---` and `+++`.
@@ -238,16 +241,39 @@ def changed_lines(change: ChangedFile) -> tuple[str, ...]:
     # The values of variables are secrets more often than not; the names alone show the change.
     shown_before = masked(before_lines, after_lines, is_env_file)
     shown_after = masked(after_lines, before_lines, is_env_file)
+    details = _differences(shown_before, shown_after)
+    if len(details) > _MOST_LINES:
+        # Both ends: otherwise a hundred harmless lines would hide what stands below them.
+        half = _MOST_LINES // 2
+        omitted = f"… {len(details) - _MOST_LINES} more lines; git diff shows them"
+        details = [*details[:half], omitted, *details[-half:]]
+    return tuple(details)
+
+
+def _differences(before: list[str], after: list[str]) -> list[str]:
+    if len(before) + len(after) > _MOST_COMPARED:
+        return _differences_of_many(before, after)
     details = []
-    for line in list(unified_diff(shown_before, shown_after, n=0))[_HEADER_LINES:]:
+    for line in list(unified_diff(before, after, n=0))[_HEADER_LINES:]:
         if line.startswith("+"):
             details.append(f"added {line[1:].rstrip()}")
         elif line.startswith("-"):
             details.append(f"removed {line[1:].rstrip()}")
-    if len(details) > _MOST_LINES:
-        omitted = len(details) - _MOST_LINES
-        details = [*details[:_MOST_LINES], f"and {omitted} more lines; git diff shows them"]
-    return tuple(details)
+    return details
+
+
+def _differences_of_many(before: list[str], after: list[str]) -> list[str]:
+    """Return the lines that one side has more often, in time that grows with their number."""
+    added, removed = Counter(after), Counter(before)
+    both = added & removed
+    details = []
+    for label, lines, counts in (("added", after, added), ("removed", before, removed)):
+        rest = counts - both
+        for line in lines:
+            if rest[line] > 0:
+                rest[line] -= 1
+                details.append(f"{label} {line.rstrip()}")
+    return details or ["the same lines in another order"]
 
 
 def _text_lines(content: bytes) -> list[str]:

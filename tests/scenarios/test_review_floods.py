@@ -1,7 +1,9 @@
 """A pull request cannot hide a change of trust behind many other changes, or behind a long text."""
 
 import json
+import random
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from history import commit, fingerprint, git, replace, spec
@@ -160,3 +162,48 @@ def test_keys_that_are_gone_are_said_to_be_no_longer_pinned(reading_gen: Gen) ->
     spec(LAST_SITE).write_text("\n".join(kept) + "\n")
     output = reading_gen("review", "main").out
     assert f"host keys of {LAST_SITE}0 are no longer pinned" in output
+
+
+def random_lines(seed: int, number: int) -> str:
+    numbers = random.Random(seed)  # noqa: S311 - no secret
+    return "".join(f"Host h{numbers.randint(0, 500)}\n" for _ in range(number))
+
+
+def details_of_more_lines(gen: Gen, before: str, after: str) -> list[str]:
+    """Return the details of the only finding, a change of a file beside ours."""
+    path = Path("ssh/more.conf")
+    path.write_text(before)
+    commit("Lines")
+    git("switch", "--quiet", "--create", "proposal")
+    path.write_text(after)
+    [finding] = json.loads(gen("review", "main", "--format", "json").out)["findings"]
+    assert finding["rule"] == "trust"
+    return list(finding["details"])
+
+
+def test_many_changed_lines_hide_neither_the_first_nor_the_last(reading_gen: Gen) -> None:
+    many = "".join(f"Host h{number}\n" for number in range(300))
+    after = f"# none\nProxyCommand first\n{many}ProxyCommand last\n"
+    details = details_of_more_lines(reading_gen, "# none\n", after)
+    assert (len(details), details[0], details[-1]) == (
+        101,
+        "added ProxyCommand first",
+        "added ProxyCommand last",
+    )
+    assert details[50] == "… 202 more lines; git diff shows them"
+
+
+def test_the_time_for_a_large_file_grows_with_its_lines(reading_gen: Gen) -> None:
+    # difflib would take minutes, and the limit of a test would end this one.
+    after = f"ProxyCommand first\n{random_lines(2, 50_000)}"
+    details = details_of_more_lines(reading_gen, random_lines(1, 50_000), after)
+    assert details[0] == "added ProxyCommand first"
+    assert len(details) == 101
+
+
+def test_a_large_file_in_another_order_is_said_to_be_that(reading_gen: Gen) -> None:
+    lines = random_lines(1, 5_000)
+    backwards = "\n".join(lines.splitlines()[::-1]) + "\n"
+    details = details_of_more_lines(reading_gen, lines, backwards)
+    # ssh takes the first of two values, so the order has a meaning.
+    assert details == ["the same lines in another order"]
