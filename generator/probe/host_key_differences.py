@@ -70,17 +70,7 @@ def host_key_findings(
     A certificate of a pinned authority is proof whatever the key is. A machine with a pinned key
     needs no certificate.
     """
-    revoked = host_key_policy.revoked_fingerprints(site)
-    for line in offered.keys:
-        value = fingerprint(line)
-        if value in revoked:
-            yield ProbeFinding(
-                Kind.HOST_KEY,
-                "revoked_keys",
-                f"{value} is revoked: {revoked[value]}",
-                f"{host_name} offers {value}",
-                "do not log in: whoever has the private key can pose as this machine",
-            )
+    yield from _revoked(site, host_name, offered)
     name = _pinned_name(site, entry)
     if name is None:
         return
@@ -120,6 +110,26 @@ def host_key_findings(
             f"{host_name} offers only {_listed(seen)}",
             _UNPIN,
         )
+
+
+def _revoked(site: SiteSpec, host_name: str, offered: OfferedKeys) -> Iterator[ProbeFinding]:
+    """Yield each offered key that is revoked, and each revoked authority of a certificate."""
+    revoked = host_key_policy.revoked_fingerprints(site)
+    offers: dict[str, str] = {}
+    for line in offered.keys:
+        offers[fingerprint(line)] = f"{host_name} offers {fingerprint(line)}"
+    for certificate in _parsed(offered.certificates):
+        value = certificate.authority
+        offers.setdefault(value, f"{host_name} offers a certificate of {value}")
+    for value, offer in offers.items():
+        if value in revoked:
+            yield ProbeFinding(
+                Kind.HOST_KEY,
+                "revoked_keys",
+                f"{value} is revoked: {revoked[value]}",
+                offer,
+                "do not log in: whoever has the private key can pose as this machine",
+            )
 
 
 def _by_algorithm(pairs: Iterable[tuple[str, str]]) -> dict[str, set[str]]:

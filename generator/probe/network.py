@@ -25,8 +25,8 @@ class Endpoint:
     """Its entry in `hosts`."""
     host: str
     port: int
-    has_authority: bool
-    """Whether the spec has an authority for its host keys."""
+    needs_certificates: bool
+    """Whether the spec has an authority for its host keys, or revoked keys."""
 
 
 @dataclass(frozen=True)
@@ -95,11 +95,11 @@ def _connection_failure(addresses: Sequence[tuple[Any, ...]], until: Deadline) -
 
 
 def _offered_keys(endpoint: Endpoint, until: Deadline) -> OfferedKeys:
-    """Return the host keys of a machine, and its certificates if the spec has an authority."""
+    """Return the host keys of a machine, and its certificates if they matter."""
     seconds = max(1, int(until.left()))
     command = ["ssh-keyscan", "-p", str(endpoint.port), "-T", str(seconds), "-t", _KEY_TYPES]
     commands = [[*command, endpoint.host]]
-    if endpoint.has_authority:
+    if endpoint.needs_certificates:
         commands.append([*command, "-c", endpoint.host])
     begun = monotonic()
     outputs: dict[int, str] = {}

@@ -84,8 +84,10 @@ def _endpoints(account: Account) -> Iterator[Endpoint]:
         # A machine behind a jump host offers its keys to nothing but the jump host.
         if host_name and not host.via:
             pins = pinned_keys(account.site, entry)
+            # A certificate matters if an authority is pinned, or may be among the revoked keys.
             has_authority = pins is not None and bool(pins.authorities)
-            yield Endpoint(entry, host_name, host.port, has_authority)
+            needs_certificates = has_authority or bool(account.site.revoked_keys)
+            yield Endpoint(entry, host_name, host.port, needs_certificates)
 
 
 def _first_hop(site: SiteSpec) -> str:

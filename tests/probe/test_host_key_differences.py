@@ -92,6 +92,25 @@ def test_a_host_without_pins_has_no_differences(site: SiteSpec) -> None:
     assert findings(site, OfferedKeys((OTHER,), complete=True), "free") == []
 
 
+REVOKED_SPEC = f"""{SPEC}\
+revoked_keys:
+  leaked: {{ reason: published, keys: ["{OTHER}"], source: docs }}
+"""
+
+
+@pytest.mark.parametrize("entry", ["rig", "free"], ids=["pinned", "not pinned"])
+@pytest.mark.parametrize(
+    ("key", "is_revoked"), [(OTHER, True), (PINNED, False)], ids=["revoked", "not revoked"]
+)
+def test_a_revoked_key_is_reported_also_where_nothing_is_pinned(
+    entry: str, key: str, is_revoked: bool
+) -> None:
+    site = validate.spec(yaml_document.parse(REVOKED_SPEC.encode(), "rig.yaml"), "rig.yaml")
+    results = findings(site, OfferedKeys((key,), complete=True), entry)
+    offer = f"{entry}.example.org offers {fingerprint(key)}"
+    assert ((Kind.HOST_KEY, "revoked_keys", offer) in results) == is_revoked
+
+
 def test_keys_and_certificates_are_read_from_ssh_keyscan() -> None:
     certificate = "ssh-ed25519-cert-v01@openssh.com AAAAx"
     output = f"# rig:22 SSH-2.0\nrig {PINNED}\n[rig]:2222 {RSA}\nssh-dss AAAAy\n{certificate}\n"

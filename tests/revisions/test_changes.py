@@ -391,6 +391,17 @@ def test_a_whole_key_says_the_same_as_its_fingerprint() -> None:
     assert spec_changes(specs(before), specs(after), TODAY) == []
 
 
+def test_a_revoked_key_that_comes_or_goes_is_trust() -> None:
+    revoked_spec = copy.deepcopy(SPEC)
+    revoked = {"reason": "published", "fingerprints": OTHER, "source": "docs"}
+    revoked_spec["revoked_keys"] = {"leaked": revoked}
+    for before, after, verb in ((SPEC, revoked_spec, "added"), (revoked_spec, SPEC, "removed")):
+        changes = spec_changes(specs(before), specs(after), TODAY)
+        weights = {change.message: change.rule for change in changes}
+        assert weights[f"revoked_keys.leaked.fingerprints was {verb}"] == "trust"
+        assert weights[f"revoked_keys.leaked.reason was {verb}"] == "trust"
+
+
 def test_the_gravest_comes_first() -> None:
     def change(data: dict[str, Any]) -> None:
         data["title"] = "Our cluster"

@@ -244,6 +244,38 @@ def test_a_swapped_host_key_is_reported_and_never_trusted(
     assert server.logins() == []
 
 
+@pytest.mark.parametrize("is_authority", [False, True], ids=["a key", "an authority"])
+def test_a_revoked_key_is_reported_and_never_trusted(
+    rig: Rig, gen: Gen, cluster: slurm.Slurm, is_authority: bool
+) -> None:
+    certified = rig.certify("ed25519", "ecdsa-ca", "-h", "-n", "localhost")
+    server = rig.serve(
+        "login", ["ed25519"], f"HostCertificate {certified}-cert.pub", cluster.set_env
+    )
+    revoked_key = "ecdsa-ca" if is_authority else "ed25519"
+    # The user has accepted both, and the spec pins nothing.
+    known_hosts = rig.home / ".ssh/known_hosts"
+    known_hosts.write_text(
+        f"[localhost]:{server.port} {rig.public('ed25519')}\n"
+        f"@cert-authority * {rig.public('ecdsa-ca')}\n"
+    )
+    revoked = {"source": "test", "reason": "published", "keys": rig.public(revoked_key)}
+    parts = {"host_keys": {}, "revoked_keys": {"leaked": revoked}}
+    status, report = probed_site(rig, gen, server, **parts).report()
+    value = rig.fingerprint(revoked_key)
+    offer = f"localhost offers a certificate of {value}" if is_authority else None
+    expected = {
+        "kind": "host-key",
+        "key": "revoked_keys",
+        "spec": f"{value} is revoked: published",
+        "site": offer or f"localhost offers {value}",
+        "action": "do not log in: whoever has the private key can pose as this machine",
+    }
+    (finding,) = [item for item in report["findings"] if item["key"] == "revoked_keys"]
+    assert (status, {key: finding[key] for key in expected}) == (1, expected)
+    assert server.logins() == []
+
+
 def test_a_pinned_key_that_the_host_no_longer_offers_is_reported(
     rig: Rig, gen: Gen, cluster: slurm.Slurm
 ) -> None:
