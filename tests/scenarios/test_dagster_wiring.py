@@ -287,6 +287,7 @@ def test_the_page_and_the_example_have_every_variable_that_the_project_reads() -
     # they would tie it to one site.
     not_personal = {"DATA_DIR", "SLURM_EDGE_NODE_HOST", "SLURM_EDGE_NODE_PORT"}
     not_personal |= {"SLURM_PARTITION", "SLURM_QOS"}
+    not_personal |= {"SLURM_DEPLOYMENT_BASE_PATH", "SLURM_DATA_PATH"}
     assert names - example_names() == not_personal
     # dagster-slurm reads all others of the example.
     assert names_in_dagster_slurm(example_names() - names) == example_names() - names

@@ -101,6 +101,17 @@ def test_the_login_node_of_another_site_is_refused(site: str, at: Enter, monkeyp
 
 
 @pytest.mark.parametrize("site", POSSIBLE)
+def test_the_directory_at_a_site_has_your_name(site: str, at: Enter, monkeypatch: pytest.MonkeyPatch) -> None:
+    at(site, "production_supercomputer")
+    slurm = resources()["compute"].slurm
+    template = facts(site).get("deployment", {}).get("base_path", "")
+    assert slurm and ("ada" in (slurm.remote_base or "")) == ("{user}" in template)
+    monkeypatch.setenv("SLURM_DEPLOYMENT_BASE_PATH", "/elsewhere")
+    slurm = resources()["compute"].slurm
+    assert slurm and slurm.remote_base == "/elsewhere"
+
+
+@pytest.mark.parametrize("site", POSSIBLE)
 def test_a_variable_of_one_site_wins_there(site: str, at: Enter, monkeypatch: pytest.MonkeyPatch) -> None:
     at(site, "production_supercomputer")
     monkeypatch.setenv(f"SLURM_EDGE_NODE_USER_{site.upper().replace('-', '_')}", "grace")

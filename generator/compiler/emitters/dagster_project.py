@@ -31,6 +31,7 @@ from generator.schema.auth import (
 )
 from generator.schema.hosts import Host, Machine
 from generator.schema.launchers import Ray, Spark
+from generator.schema.placeholders import names
 from generator.schema.project import Project
 from generator.schema.site import SiteSpec
 
@@ -79,6 +80,7 @@ def _tables(account: Account) -> dict[str, Fields]:
     tables: dict[str, Fields] = {"": _login(account, route), "ssh": _ssh(account, route[0])}
     if len(route) > 1:
         tables["ssh.jump_host"] = _jump_host(account, route[0].host, route[1])
+    tables["deployment"] = _deployment(site)
     for purpose, fields in requests(site.slurm).items():
         tables[f"requests.{purpose}"] = fields
     tables |= _launcher("ray", site.ray)
@@ -165,6 +167,21 @@ def _impossible(site: SiteSpec, *, jumps: int, interactive: bool) -> str | None:
 def _ssh(account: Account, machine: Machine) -> Fields:
     address: Fields = {"host": account.fill(machine.host_name), "port": machine.host.port}
     return address | _trust(account, machine, percent="%")
+
+
+def _deployment(site: SiteSpec) -> Fields:
+    """Return the directories at the site.
+
+    The project fills in the name of the user and of the account, which no shared file has.
+    """
+    if site.deployment is None:
+        return {}
+    fields: Fields = {}
+    for key in ("base_path", "data_path"):
+        template = getattr(site.deployment, key)
+        if template and set(names(template)) <= {"user", "initial", "account"}:
+            fields[key] = template
+    return fields
 
 
 def _jump_host(account: Account, behind: Host, jump: Machine) -> Fields:

@@ -15,7 +15,7 @@ from .data import LIMIT
 from .login import SiteSlurm
 from .ray_launcher import Ray
 from .requests import RequestError, job, seconds, summary
-from .site import chosen, connection, missing, selected, setting
+from .site import chosen, connection, directory, missing, selected, setting
 
 client.install()
 
@@ -40,7 +40,7 @@ class Compute(ds.ComputeResource):
         """The directory that all payloads share; its `$HOME` is that of the machine where they run."""
         if self.slurm is None:
             return str(DATA)
-        return setting("SLURM_DATA_PATH") or f"{self.slurm.remote_base or '$HOME/pipelines'}/data"
+        return directory("data_path") or f"{self.slurm.remote_base or '$HOME/pipelines'}/data"
 
     def fetch(self, path: str, limit: int = LIMIT) -> Path:
         """Return a file in the directory for data, a copy if that is at a site."""
@@ -177,7 +177,7 @@ def remote(site: dict[str, Any], deployment: str) -> dict[str, Any]:
     slurm = SiteSlurm(
         ssh=connection(site),
         queue=queue(site),
-        remote_base=setting("SLURM_DEPLOYMENT_BASE_PATH"),
+        remote_base=directory("base_path"),
     )
     return {
         "slurm": slurm,

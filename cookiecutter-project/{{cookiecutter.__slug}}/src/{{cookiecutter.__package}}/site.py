@@ -78,6 +78,18 @@ def facts(name: str) -> dict[str, Any]:
     )
 
 
+def directory(name: str) -> str | None:
+    """Return the directory `base_path` or `data_path` at the site: of the environment, else of `sites/` with your name."""
+    own = setting({"base_path": "SLURM_DEPLOYMENT_BASE_PATH", "data_path": "SLURM_DATA_PATH"}[name])
+    template = chosen().get("deployment", {}).get(name)
+    if own or template is None:
+        return own
+    user, account = setting("SLURM_EDGE_NODE_USER"), setting("SLURM_ACCOUNT")
+    if user is None or ("{account}" in template and account is None):
+        return None
+    return str(template.format(user=user, initial=user[:1].lower(), account=account))
+
+
 def missing(site: dict[str, Any], deployment: str) -> Iterator[str]:
     """Yield everything that a deployment at a site still needs."""
     if not site:
