@@ -109,6 +109,7 @@ class Project:
 
     def runs(self) -> list[DagsterRun]:
         """Return all runs, the newest first."""
+        self.dagster_home.mkdir(exist_ok=True)
         with DagsterInstance.from_config(str(self.dagster_home)) as instance:
             return list(instance.get_runs())
 

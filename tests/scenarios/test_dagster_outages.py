@@ -10,7 +10,13 @@ from deployment import PROGRAMS, Deployment
 from deployment import deployment as deployed
 from waiting import wait_until
 
-pytestmark = [pytest.mark.system, pytest.mark.long, pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.long,
+    pytest.mark.timeout(900),
+    # Dagster's own client calls its library in an old way.
+    pytest.mark.filterwarnings("ignore:Using variable_values:DeprecationWarning"),
+]
 
 ASSETS = '''\
 """A module of the user."""

@@ -29,29 +29,29 @@ def shares(context: dg.AssetExecutionContext, compute_ray: Compute) -> dg.Materi
         context, str(PAYLOADS / "shares.py"), cpus=1, mem="1000M"
     ).get_materialize_result()
 '''
-# The address and the port of the dashboard, and every address on which the job listens.
+# The port of the dashboard, and every address on which a process of the job listens.
 PAYLOAD = """\
 import os
+import re
 import subprocess
 import time
+from pathlib import Path
 
 import ray
 from dagster_pipes import open_dagster_pipes
 
 ray.init()
 resources = ray.cluster_resources()
-ports = os.environ["RAY_DASHBOARD_ADDRESS"].rpartition(":")[2]
+job = f"SLURM_JOB_ID={os.environ['SLURM_JOB_ID']}".encode()
+addresses = set()
+for line in subprocess.check_output(["ss", "-Hltnp"], text=True).splitlines():
+    pid = re.search("pid=([0-9]+)", line)
+    if pid and job in Path("/proc", pid[1], "environ").read_bytes().split(bytes(1)):
+        addresses.add(line.split()[3].rpartition(":")[0])
 with open_dagster_pipes() as pipes:
-    begin, end = int(ports) // 1000 * 1000, int(ports) // 1000 * 1000 + 999
-    output = subprocess.run(["ss", "-Hltn"], capture_output=True, text=True).stdout
-    addresses = set()
-    for line in output.splitlines():
-        address, _, port = line.split()[3].rpartition(":")
-        if begin <= int(port) <= end:
-            addresses.add(address)
-    with open(os.path.expanduser("~/dashboard-port"), "w") as file:
-        file.write(ports)
-    while not os.path.exists(os.path.expanduser("~/looked")):
+    port = os.environ["RAY_DASHBOARD_ADDRESS"].rpartition(":")[2]
+    Path("~/dashboard-port").expanduser().write_text(port)
+    while not Path("~/looked").expanduser().exists():
         time.sleep(0.2)
     pipes.report_asset_materialization(
         metadata={

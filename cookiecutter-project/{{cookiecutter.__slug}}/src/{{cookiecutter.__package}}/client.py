@@ -5,7 +5,6 @@ import logging
 import re
 import shlex
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,8 +17,10 @@ from dagster_slurm.helpers.ssh_helpers import normalize_slurm_state
 from dagster_slurm.pipes_clients import local_pipes_client, slurm_pipes_client
 from dagster_slurm.resources import compute, session
 
+from .allocation import Allocation
 from .connection import Connection
 from .data import refuse_secrets
+from .heartbeat import heartbeats
 from .login import Login
 from .requests import seconds
 
@@ -28,8 +29,6 @@ HOPELESS = re.compile(
     "|Invalid(Account|QOS)|NeverSatisfied|ReservationDeleted"
 )
 """Reasons of squeue(1) that do not end by themselves: limits of a single job, and rules about who may use what."""
-HEARTBEAT, HEARTBEAT_INTERVAL = slurm_pipes_client._TAG_LAST_SUPERVISOR_HEARTBEAT, 30
-"""The tag of a run that says when it was alive, and the seconds between two of its values."""
 LOG_LINES = 50
 """How many lines of each log the event of a failed job has."""
 LOG = PipesDefaultMessageWriter.INCLUDE_STDIO_IN_MESSAGES_KEY
@@ -51,28 +50,10 @@ class Client(ds.SlurmPipesClient):
         self.walltime = seconds(limit)
         self.op_context = context.op_execution_context
         refuse_secrets(options.get("extra_env") or {}, options.get("extra_files") or [])
-        with self.heartbeats():
+        if self.session and isinstance(self.launcher, ds.RayLauncher):
+            options["extra_env"] = {"RAY_AUTH_MODE": "token"} | (options.get("extra_env") or {})
+        with heartbeats(context.instance, context.run_id):
             return super().run(context=context, extra_slurm_opts=extra_slurm_opts, **options)
-
-    @contextmanager
-    def heartbeats(self) -> Iterator[None]:
-        """Note in the tags of the run that it is alive, also while a command of ssh hangs."""
-        ended = threading.Event()
-
-        def beat() -> None:
-            while not ended.wait(HEARTBEAT_INTERVAL):
-                self._store_supervisor_heartbeat(self.op_context, force=True)
-
-        self._store_supervisor_heartbeat(self.op_context, force=True)
-        thread = threading.Thread(target=beat, daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            ended.set()
-            thread.join()
-            if self.op_context and self.op_context.run_id:
-                self.op_context.instance.add_run_tags(self.op_context.run_id, {HEARTBEAT: ""})
 
     def _attach_multiplexing_reporter(self, context: Any, ssh_pool: Any) -> None:
         super()._attach_multiplexing_reporter(context, ssh_pool)
@@ -220,4 +201,5 @@ def install() -> None:
     slurm_pipes_client.SSHConnectionPool = session.SSHConnectionPool = Connection  # type: ignore[attr-defined]
     slurm_pipes_client.SSHMessageReader = Messages  # type: ignore[attr-defined]
     local_pipes_client.LocalMessageReader = LocalMessages  # type: ignore[attr-defined]
+    compute.SlurmSessionResource = Allocation  # type: ignore[attr-defined]
     compute.SlurmPipesClient = Client  # type: ignore[attr-defined]

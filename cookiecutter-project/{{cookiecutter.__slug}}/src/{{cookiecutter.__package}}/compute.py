@@ -11,6 +11,7 @@ import dagster_slurm as ds
 from dagster_slurm.config.environment import ExecutionMode
 
 from . import client, data
+from .allocation import QUEUE_ALLOWANCE
 from .data import LIMIT
 from .login import SiteSlurm
 from .ray_launcher import Ray
@@ -28,8 +29,6 @@ DEPLOYMENTS = {
     "production_supercomputer_run": ExecutionMode.SLURM,
     "production_supercomputer_hetjob": ExecutionMode.SLURM_HETJOB,
 }
-QUEUE_ALLOWANCE = 24 * 3600
-"""Seconds that a job may wait in the queue."""
 
 
 class Compute(ds.ComputeResource):

@@ -85,4 +85,4 @@ def quoted(path: str) -> str:
 
 def megabytes(size: int) -> str:
     """Return a size for people."""
-    return f"{size / 10**6:,.1f} MB"
+    return f"{size:,} bytes" if size < 10**5 else f"{size / 10**6:,.1f} MB"

@@ -5,7 +5,7 @@ import json
 
 import dagster as dg
 
-from .client import HEARTBEAT
+from .heartbeat import TAG
 
 TICKS = 4
 """How often the sensor sees the same heartbeat of a run, which changes every 30 seconds, until it takes it for dead."""
@@ -20,7 +20,7 @@ def orphans(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     silent: dict[str, tuple[str, int]] = {}
     failed = 0
     for run in context.instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
-        heartbeat = run.tags.get(HEARTBEAT)
+        heartbeat = run.tags.get(TAG)
         if not heartbeat:
             continue
         # Ticks are counted, and not seconds: a computer that was suspended has no dead runs.
@@ -30,7 +30,7 @@ def orphans(context: dg.SensorEvaluationContext) -> dg.SkipReason:
             silent[run.run_id] = (heartbeat, ticks)
             continue
         # The run that Dagster starts inherits the tags of this one.
-        context.instance.add_run_tags(run.run_id, {HEARTBEAT: ""})
+        context.instance.add_run_tags(run.run_id, {TAG: ""})
         context.instance.report_run_failed(run, "the process of the run died; its job at the site is not affected")
         failed += 1
     context.update_cursor(json.dumps(silent))

@@ -1,6 +1,8 @@
 # Made by gen for all projects; do not edit. gen site and gen project write it again.
 """Ray on a machine that others use too: with the resources of its job, a token, and ports that only the job reaches."""
 
+from typing import Any
+
 import dagster_slurm as ds
 
 SETUP = r"""
@@ -30,10 +32,14 @@ class Ray(ds.RayLauncher):
 
     dashboard_host: str = "127.0.0.1"
 
+    def __init__(self, **fields: Any) -> None:
+        commands = [command for command in fields.get("pre_start_commands", []) if SETUP not in command]
+        size = fields.get("object_store_memory_gb")
+        first = SETUP if size is None else f"ray_objects={size * 10**9}{SETUP}"
+        super().__init__(**fields | {"pre_start_commands": [first, *commands]})
+
     def _render_override_block(self, date_fmt: str) -> str:
-        size = self.object_store_memory_gb
-        objects = [] if size is None else [f"ray_objects={size * 10**9}"]
-        return "\n".join([*objects, SETUP, *self.pre_start_commands])
+        return "\n".join(self.pre_start_commands)
 
     def _render_node_ip_override(self, variable_name: str) -> str:
         usual = super()._render_node_ip_override(variable_name)
