@@ -1,4 +1,4 @@
-"""The cost of the whole catalogue, as a multiple of `python -c pass` and in milliseconds for each site.
+"""The cost of the whole catalogue: a multiple of `python -c pass`, and milliseconds for a site.
 
 `gen list`, `gen show` of one site, and `gen site --all` of a directory that has every site, in one
 process. Medians of runs; the first run does not count.
@@ -40,7 +40,8 @@ def main() -> None:
             )
         shown = sum(seconds(*GEN, "show", site, runs=1) for site in sites)
         print(
-            f"{'gen show':16}{shown / len(sites) / nothing:6.1f} × python -c pass   (each of {len(sites)} sites)"
+            f"{'gen show':16}{shown / len(sites) / nothing:6.1f} × python -c pass"
+            f"   (each of {len(sites)} sites)"
         )
         for name, arguments, count in (
             ("gen list", ["list"], len(sites)),

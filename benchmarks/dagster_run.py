@@ -1,11 +1,11 @@
 """The wall time of a small asset in a project of gen and with plain dagster-slurm, in one run.
 
-Run it as root, where sshd and Slurm are installed: `python benchmarks/dagster_run.py`. Both assets run
-the same payload as a job on the same Slurm over the same sshd; only the classes that follow the job
-differ. Bound: the median of the ratios of five pairs is 1.05 at most. Of the time of plain
-dagster-slurm, the payload spends five seconds in the shutdown of Pipes, which waits for the log that
-it sends with its messages. The project follows the log on its own, so its payloads send none; with
-`--log` they send it here too, which compares the rest.
+Run it as root, where sshd and Slurm are installed: `python benchmarks/dagster_run.py`. Both
+assets run the same payload as a job on the same Slurm over the same sshd; only the classes that
+follow the job differ. Bound: the median of the ratios of five pairs is 1.05 at most. Of the time
+of plain dagster-slurm, the payload spends five seconds in the shutdown of Pipes, which waits for
+the log that it sends with its messages. The project follows the log on its own, so its payloads
+send none; with `--log` they send it here too, which compares the rest.
 """
 
 import os

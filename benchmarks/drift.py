@@ -1,4 +1,4 @@
-"""Measure `gen check` and `gen review` over many generated projects, beside `copier check-update` and `cruft check`.
+"""Measure `gen check` and `gen review` over many projects, beside the checks of copier and cruft.
 
 Run it with the Python that gen is installed for: `python benchmarks/drift.py`. The numbers of
 projects are 10, 100, 500 and 1,000. The aims: one more project takes at most 2 ms of CPU time in a
@@ -92,7 +92,7 @@ def git(directory: Path, *arguments: str) -> None:
 
 
 def template(directory: Path, inner: str, answers: str, content: str, suffix: str = "") -> None:
-    """Make a template in a git repository: the file with the answers, and the files that are rendered."""
+    """Make a template in a git repository: the file of answers, and the files to render."""
     (directory / inner).mkdir(parents=True)
     (directory / answers).write_text(content)
     for n in range(FILES):
@@ -112,7 +112,7 @@ def many(first: Path, number: int) -> list[Path]:
 
 
 def copier(tools: Path, directory: Path) -> Callable[[Path], list[str]]:
-    """Make a project of copier, and return a function from a project to the command that checks it."""
+    """Make a project of copier, and return a function that names the command to check it."""
     template(directory / "template", ".", "copier.yml", "name: { type: str, default: x }\n")
     remembered = "{{ _copier_answers|to_nice_yaml }}"
     (directory / "template" / "{{ _copier_conf.answers_file }}.jinja").write_text(remembered)
@@ -135,7 +135,7 @@ def copier(tools: Path, directory: Path) -> Callable[[Path], list[str]]:
 
 
 def cruft(tools: Path, directory: Path) -> Callable[[Path], list[str]]:
-    """Make a project of cruft, and return a function from a project to the command that checks it."""
+    """Make a project of cruft, and return a function that names the command to check it."""
     template(
         directory / "template",
         "{{cookiecutter.name}}",
@@ -158,7 +158,7 @@ def cruft(tools: Path, directory: Path) -> Callable[[Path], list[str]]:
 
 
 def tools_in(directory: Path) -> Path:
-    """Make a virtual environment with copier and cruft, and return the directory of its commands."""
+    """Make a virtual environment with copier and cruft; return the directory of its commands."""
     venv.create(directory, with_pip=True)
     subprocess.run(
         [str(directory / "bin/pip"), "install", "--quiet", "copier", "cruft"], check=True
@@ -174,7 +174,7 @@ def part(whole: Path, directory: Path, number: int) -> Path:
 
 
 def measure_gen(directory: Path) -> tuple[dict[int, float], float]:
-    """Measure `gen check`, all sizes in turn; return the median for each and the memory of the largest."""
+    """Measure `gen check`, all sizes in turn; return the medians, and the memory of the largest."""
     generate(directory / "all", SIZES[-1])
     commands = {
         size: [GEN, "check", str(part(directory / "all", directory / f"gen-{size}", size))]

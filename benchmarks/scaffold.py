@@ -1,8 +1,9 @@
-"""Compare gen and cookiecutter: CPU time and memory for making the Dagster project from the same template.
+"""Compare gen and cookiecutter: CPU time and memory for a project from the same template.
 
-Run `python benchmarks/scaffold.py` in an environment that has both. Each round makes every project in an empty
-directory; the table shows medians. The program fails if gen's scaffolding alone takes more than cookiecutter. The whole
-of `gen project`, which also reads, validates and compiles a site, is shown beside it.
+Run `python benchmarks/scaffold.py` in an environment that has both. Each round makes every
+project in an empty directory; the table shows medians. The program fails if gen's scaffolding
+alone takes more than cookiecutter. The whole of `gen project`, which also reads, validates and
+compiles a site, is shown beside it.
 """
 
 import os

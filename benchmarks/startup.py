@@ -1,9 +1,9 @@
 """CPU time of a start of each command, as a multiple of `python -c pass`.
 
-Run it with the Python that gen is installed for, on a quiet machine: `python benchmarks/startup.py`.
-The CPU time (user and system) is that of the process and its children. Each number is the median of
-some runs. Nothing is kept from an earlier run but Python's own bytecode: each run has a home
-directory without any cache.
+Run it with the Python that gen is installed for, on a quiet machine: `python
+benchmarks/startup.py`. The CPU time (user and system) is that of the process and its children.
+Each number is the median of some runs. Nothing is kept from an earlier run but Python's own
+bytecode: each run has a home directory without any cache.
 
 cookiecutter, copier and cruft print their version in the same run, where they are installed.
 """

@@ -10,9 +10,10 @@ from generator.schema.placeholders import PLACEHOLDERS
 HEAD = """\
 # Spec reference
 
-Every key that a spec may have. This page is made from the models in `generator/schema/` (`just docs`). Keys in bold
-must be there. A key of the type “list” takes a single value too. Facts take three more keys: `source` (names of
-entries in `sources`), `checked` (the day the fact was last compared) and `note`.
+Every key that a spec may have. This page is made from the models in `generator/schema/`
+(`just docs`). Keys in bold must be there. A key of the type “list” takes a single value too. Facts
+take three more keys: `source` (names of entries in `sources`), `checked` (the day the fact was last
+compared) and `note`.
 
 ## Placeholders
 

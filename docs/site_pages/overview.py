@@ -33,13 +33,13 @@ def _lines(sites: Sequence[SiteSpec]) -> Iterator[str]:
     yield from table(HEADINGS, [_row(site) for site in sites])
     yield from ["</div>", ""]
     yield "**Host keys** are *pinned* if the site itself publishes them: ssh accepts these and no"
-    yield "others. *Unverified* keys come from a weak source. gen pins them only for users who compared"
-    yield "them (`--accept-unverified`). If the kind of **GPU** is missing, the spec names none; the notes"
-    yield "on the page of the site may. Countries are those of ISO 3166."
+    yield "others. *Unverified* keys come from a weak source. gen pins them only for users who"
+    yield "compared them (`--accept-unverified`). If the kind of **GPU** is missing, the spec names"
+    yield "none; the notes on the page of the site may. Countries are those of ISO 3166."
 
 
 def _counts(sites: Sequence[SiteSpec]) -> Iterator[str]:
-    """Yield how far the catalogue is to be believed: the host keys, and the day of the newest source."""
+    """Yield how well the catalogue is sourced: the host keys, and the day of the newest source."""
     kinds = Counter(host_keys(site) for site in sites)
     years: Counter[str] = Counter()
     for site in sites:

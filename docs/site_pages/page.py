@@ -170,7 +170,8 @@ def _queues(site: SiteSpec) -> Iterator[str]:
     if site.scheduler != "slurm":
         name = SCHEDULER_NAMES[site.scheduler]
         yield from paragraph(
-            f"Scheduler: {name}. gen leaves out `SLURM_*` variables and the Dagster project, which need Slurm."
+            f"Scheduler: {name}. gen leaves out `SLURM_*` variables and the Dagster project,"
+            " which need Slurm."
         )
     yield from details(batch, skipped={"queues", "accounts"})
     yield from _section("### Queues", facts_table(batch.queues))

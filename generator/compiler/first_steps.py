@@ -50,8 +50,8 @@ def _keygen_command(auth: Auth, key: str | None) -> str | None:
 
 
 def _credential_commands(account: Account, auth: Auth) -> list[str]:
-    # It also makes the key pair, and counts what a site issues in a day. A host's own certificate is
-    # none of its business.
+    # It also makes the key pair, and counts what a site issues in a day. A host's own certificate
+    # is none of its business.
     if auth == renewable_auth(account.site):
         return [_pasteable("gen", "refresh", account.site.site)]
     match auth:

@@ -133,7 +133,7 @@ def host_key_settings(pinned: Pins | None, rule: KeyRule) -> list[tuple[str, str
 
 
 def revocation_settings(rule: KeyRule) -> list[tuple[str, str]]:
-    """Return the settings that make ssh refuse the revoked keys; the other keys are as they were."""
+    """Return the settings that make ssh refuse the revoked keys, and change nothing else."""
     if not rule.revoked:
         return []
     return [("FingerprintHash", "sha256"), ("KnownHostsCommand", _command(_revocation(rule)))]

@@ -30,7 +30,8 @@ def certificate_conflicts(home: Path, plan: HomePlan, sites: Sequence[SiteFiles]
             continue
         changed_name = other_name if other_name in changed else name
         messages.append(
-            f"{sorted(shared)[0]}: {name} and {other_name} would keep different certificates there; "
+            f"{sorted(shared)[0]}: {name} and {other_name} would keep different certificates"
+            " there; "
             f"give {changed_name} a key of its own in your profile: "
             f"sites: {{{changed_name}: {{identity_file: ~/.ssh/id_{changed_name}}}}}"
         )

@@ -1,4 +1,4 @@
-"""The specs of the sources that a user added: `sources.lock`, and the directory `sources` beside it.
+"""The specs of the sources that a user added: `sources.lock`, and `sources` beside it.
 
 One such pair is the user's own, below `~/.config/gen`; a repository may have another below `.gen`.
 The lock names the version of each source that is in use, and the digest of each of its specs. To

@@ -72,7 +72,8 @@ _PROBLEMS = (
 # The messages after which the CA has certainly issued nothing: there was no connection or no trust
 # (crypto/x509, net), the CA refused the token (step-ca, errs), or there is no step.
 _REFUSALS = (
-    "disabled due to an initialization error|dial tcp: lookup |no such host|connection refused|no route to host"
+    "disabled due to an initialization error|dial tcp: lookup |no such host"
+    "|connection refused|no route to host"
     "|network is unreachable|has expired or is not yet valid|signed by unknown authority"
     "|certificate is not trusted|lacked necessary authorization|is not on PATH"
 )

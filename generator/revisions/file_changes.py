@@ -160,7 +160,8 @@ def _pin_change(change: ChangedFile) -> Iterator[Finding]:
 def seeded_changes(paths_by_project: Mapping[str, list[str]]) -> Iterator[Finding]:
     """Yield one finding for each Dagster project with changed code that runs at its site.
 
-    gen wrote such a file once. Since then it is the team's own, so gen has nothing to compare it with.
+    gen wrote such a file once. Since then it is the team's own, so gen has nothing to compare it
+    with.
     """
     for project, changed in paths_by_project.items():
         message = (

@@ -32,7 +32,7 @@ class ReviewedLock:
 
     @property
     def spec(self) -> str:
-        """The spec: `catalogue:NAME`, `source:SOURCE/NAME`, or its path from the current directory."""
+        """The spec: `catalogue:NAME`, `source:SOURCE/NAME`, or its path from here."""
         if self.moved_spec:
             return self.moved_spec
         recorded = self.lock.inputs.spec

@@ -297,8 +297,8 @@ def changed_sources(base: Side, head: Side) -> list[Finding]:
 def changes_outside(base: Side, head: Side) -> list[Finding]:
     """Return the changes of sites outside the repository since the locks of the base recorded them.
 
-    They are in the catalogue, or in a source that only users have. They differ from the day when another gen runs,
-    whether the files were generated again or not.
+    They are in the catalogue, or in a source that only users have. They differ from the day when
+    another gen runs, whether the files were generated again or not.
     """
     changes: list[Finding] = []
     for path, lock_file in head.locks.items():

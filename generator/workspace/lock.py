@@ -39,7 +39,8 @@ class RecordedSpec:
     """The lines of the resolved spec as JSON, of a site of the catalogue or of a source.
 
     No revision of the repository has the spec that an older gen shipped, or an older version of a
-    source, and a review compares with it. Lines, since the order of hosts has a meaning, and git merges lines.
+    source, and a review compares with it. Lines, since the order of hosts has a meaning, and git
+    merges lines.
     """
 
     @property

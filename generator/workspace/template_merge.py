@@ -1,7 +1,7 @@
 """Merge a newer template into the files of a project that are the user's, as git merges branches.
 
-The base is the template as it was merged last, which the lock of the project keeps. `git merge-file`
-merges each file, so a conflict looks as in git.
+The base is the template as it was merged last, which the lock of the project keeps. `git
+merge-file` merges each file, so a conflict looks as in git.
 """
 
 import tempfile

@@ -1,4 +1,4 @@
-"""A reviewer's questions about the specs that ship are known, and `questions.yaml` says why they stay open."""
+"""A reviewer's questions about the catalogue are known; `questions.yaml` says why they stay."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -30,7 +30,7 @@ def specs() -> Mapping[str, SiteSpec]:
 
 @cache
 def asked() -> dict[str, dict[str, list[str]]]:
-    """Return the entries that each list of questions is about, by site; other questions by themselves."""
+    """Return the entries of each list of questions, by site; other questions by themselves."""
     by_list: dict[str, dict[str, list[str]]] = {name: {} for name in [*BEGINNINGS, "others"]}
     for site, spec in specs().items():
         for fault in questions(spec, specs(), DAY):

@@ -222,7 +222,9 @@ def test_every_source_can_be_found_and_has_a_date_or_is_weak(site: str) -> None:
 
 # Values of a user, and remains of a draft: neither is a fact about a site.
 FORBIDDEN = {
-    "a home directory": r"(?:/home|/Users)/(?!(?:mila|users|userexternal|usertrain)/|x-<)[A-Za-z0-9]",
+    "a home directory": (
+        r"(?:/home|/Users)/(?!(?:mila|users|userexternal|usertrain)/|x-<)[A-Za-z0-9]"
+    ),
     "an e-mail address": r"[\w.+-]+@[\w-]+\.[a-z]{2,}\b",
     "a private key": r"PRIVATE KEY|openssh-key-v1|b3BlbnNzaC1rZXktdjE",
     "an address of a private network": (

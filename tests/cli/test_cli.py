@@ -279,7 +279,8 @@ def test_a_set_is_merged_and_validated_again(gen: Gen) -> None:
         pytest.param("slurm.walltime=[", "--set slurm.walltime:1: ", id="no YAML"),
         pytest.param(
             "hosts.musica.port=70000",
-            "--set hosts.musica.port: hosts.musica.port: input should be less than or equal to 65535",
+            "--set hosts.musica.port: hosts.musica.port: input should be less than or equal to"
+            " 65535",
             id="a value that is out of range",
         ),
     ],
@@ -413,7 +414,8 @@ def test_the_profile_follows_xdg_and_the_option(
         ),
         pytest.param(
             "sites: {mila: {set: {slurm.partition: nope}}}\n",
-            "profile, sites.mila.set.slurm.partition: slurm.partition: the site has no partition nope",
+            "profile, sites.mila.set.slurm.partition: slurm.partition: the site has no"
+            " partition nope",
             id="a set",
         ),
     ],

@@ -1,4 +1,4 @@
-"""gen never changes the blocks of other tools; it can replace and restore entries of `mila init`."""
+"""gen never changes the blocks of other tools; it can replace the entries of `mila init`."""
 
 import pytest
 from hypothesis import assume, given

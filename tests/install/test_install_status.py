@@ -169,7 +169,8 @@ def test_a_timer_that_does_not_run_is_reported_with_status_1(
     systemctl = tmp_path / "bin/systemctl"
     systemctl.parent.mkdir()
     systemctl.write_text(
-        f"#!/bin/sh\necho LoadState=loaded\necho ActiveState={state}\necho NextElapseUSecRealtime=\n"
+        f"#!/bin/sh\necho LoadState=loaded\necho ActiveState={state}\n"
+        "echo NextElapseUSecRealtime=\n"
     )
     systemctl.chmod(0o755)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))

@@ -1,4 +1,4 @@
-"""Faults between fields are reported beside those of single values, unless they follow from these."""
+"""Faults between fields are reported beside those of single values that do not cause them."""
 
 import pytest
 

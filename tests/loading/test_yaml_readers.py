@@ -1,4 +1,4 @@
-"""ruamel reads the same as libyaml from each text that libyaml accepts, and decides about the rest."""
+"""ruamel and libyaml read the same from a text that libyaml accepts; ruamel decides the rest."""
 
 import random
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Revisions of real git repositories that cannot be compared are refused, with the command that fixes them."""
+"""Revisions that git cannot compare are refused, with the command that fixes it."""
 
 import shutil
 from pathlib import Path
@@ -32,7 +32,8 @@ def test_a_shallow_clone_is_refused_and_the_same_clone_with_history_is_reviewed(
     assert (result.status, result.out) == (2, "")
     assert result.err == (
         "origin/main: this clone is shallow and lacks the commit where the branch started;"
-        " fetch the history with: git fetch --unshallow (in CI, add fetch-depth: 0 to the checkout)\n"
+        " fetch the history with: git fetch --unshallow (in CI, add fetch-depth: 0 to the"
+        " checkout)\n"
     )
     git("fetch", "--quiet", "--unshallow")
     result = writing_gen("review", "origin/main")

@@ -47,7 +47,8 @@ def test_a_list_in_a_subdirectory_counts_from_above_and_from_there(
     [
         pytest.param(
             ("ssh/birch.conf", *ENTRY),
-            "ssh/birch.conf: does not drift, so there is nothing to accept; gen check lists what does",
+            "ssh/birch.conf: does not drift, so there is nothing to accept; gen check lists"
+            " what does",
             id="no drift",
         ),
         pytest.param(

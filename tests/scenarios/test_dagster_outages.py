@@ -1,4 +1,4 @@
-"""A run and its job survive an sshd that stops and a Dagster that is killed: one job, and success."""
+"""A run survives an sshd that stops and a Dagster that is killed: one job, and success."""
 
 import time
 from collections.abc import Callable, Iterator

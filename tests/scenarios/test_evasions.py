@@ -1,7 +1,7 @@
 """Pull requests that lead users elsewhere without a change of the spec that a reviewer reads.
 
-Each row was tried against a real repository. The review names it as a change of trust, or refuses it, both before
-the commit and after.
+Each row was tried against a real repository. The review names it as a change of trust, or refuses
+it, both before the commit and after.
 """
 
 import json
@@ -103,7 +103,8 @@ EVASIONS = {
     ),
     "spec at an absolute path": Evasion(
         (
-            'sed -i \'s#"path": "site_specs/aster.yaml"#"path": "/tmp/aster.yaml"#\' .gen/aster.lock',
+            'sed -i \'s#"path": "site_specs/aster.yaml"#"path": "/tmp/aster.yaml"#\''
+            " .gen/aster.lock",
         ),
         "inputs.spec.path: /tmp/aster.yaml is absolute",
     ),
@@ -169,7 +170,8 @@ EVASIONS = {
     ),
     "another key file": Evasion(
         (
-            "gen site ./site_specs/aster.yaml --user ada --no-project --force --identity-file ~/.ssh/shared",
+            "gen site ./site_specs/aster.yaml --user ada --no-project --force --identity-file"
+            " ~/.ssh/shared",
         ),
         "user values changed",
     ),
@@ -179,7 +181,8 @@ EVASIONS = {
     ),
     "catalogue site instead of the reviewed spec": Evasion(
         (
-            "cp site_specs/aster.yaml site_specs/mila.yaml; sed -i 's/^site: .*/site: mila/' site_specs/mila.yaml",
+            "cp site_specs/aster.yaml site_specs/mila.yaml; sed -i 's/^site: .*/site: mila/'"
+            " site_specs/mila.yaml",
         ),
         "the site mila is new; its users trust all of this",
     ),
@@ -266,7 +269,8 @@ EVASIONS = {
     ),
     "spec that overrides a site of the catalogue": Evasion(
         (
-            f"sed 's/login.server.mila/evil.server.mila/g' {CATALOGUE}/mila.yaml > site_specs/mila.yaml",
+            f"sed 's/login.server.mila/evil.server.mila/g' {CATALOGUE}/mila.yaml"
+            " > site_specs/mila.yaml",
         ),
         "host mila: host changed, compared with the site of the catalogue that this overrides",
     ),
@@ -307,7 +311,8 @@ EVASIONS = {
     ),
     "address of a submodule": Evasion(
         (
-            "printf '[submodule \"x\"]\\n\\tpath = x\\n\\turl = https://evil.example/x\\n' > .gitmodules",
+            "printf '[submodule \"x\"]\\n\\tpath = x\\n\\turl = https://evil.example/x\\n' >"
+            " .gitmodules",
         ),
         ".gitmodules: was added",
     ),
@@ -391,7 +396,8 @@ EVASIONS = {
         "host mila: host changed, compared with the spec that overrode it\n"
         "ours.server.mila.quebec → login.server.mila.quebec",
         before=(
-            f"sed 's/login.server.mila/ours.server.mila/g' {CATALOGUE}/mila.yaml > site_specs/mila.yaml",
+            f"sed 's/login.server.mila/ours.server.mila/g' {CATALOGUE}/mila.yaml"
+            " > site_specs/mila.yaml",
         ),
     ),
     # One pull request earlier: what a later one is compared with.
@@ -402,7 +408,8 @@ EVASIONS = {
     ),
     "digest of the spec in a lock, one pull request earlier": Evasion(
         (
-            "new=$(sha256sum README.md | cut -d' ' -f1); old=$(sha256sum site_specs/aster.yaml | cut -d' ' -f1);"
+            "new=$(sha256sum README.md | cut -d' ' -f1); old=$(sha256sum site_specs/aster.yaml"
+            " | cut -d' ' -f1);"
             ' sed -i "s/$old/$new/" .gen/aster.lock',
         ),
         ".gen/aster.lock: records another spec than it names",

@@ -198,7 +198,7 @@ def listed(chance: random.Random, most: int, item: str) -> str:
 
 
 def laughs(chance: random.Random) -> str:
-    """Return lists of aliases of lists of aliases: each line multiplies what the one above it stands for."""
+    """Return lists of aliases of lists of aliases: each line multiplies the one above it."""
     width = chance.randrange(2, 12)
     lines = [
         f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * width)}]"
@@ -295,7 +295,7 @@ def soup(chance: random.Random) -> str:
 
 
 def words_of_specs(chance: random.Random) -> str:
-    """Return mappings of real keys in places where they may not belong, with values that may not fit."""
+    """Return mappings of real keys, misplaced at times, with values that may not fit."""
 
     def tree(level: int) -> str:
         if level == 0 or chance.random() < 0.3:
@@ -310,7 +310,7 @@ def words_of_specs(chance: random.Random) -> str:
 
 
 def many_hosts(chance: random.Random) -> str:
-    """Return a large spec that is as it should be, or nearly: what is compared with what costs most."""
+    """Return a large spec that is valid or nearly so: its comparisons cost the most."""
     nodes = (
         ", nodes: { alias: 'a#-{n}', host: 'h#-{n}', n: 1-100 }" if chance.random() < 0.5 else ""
     )
@@ -333,17 +333,19 @@ def many_queues(chance: random.Random) -> str:
     devel = f"devel: {{ partition: '{chosen}', qos: z }}"
     return (
         HEAD
-        + f"hosts: {{ h: {{ host: h }} }}\nslurm: {{ {devel}, partitions: {{{partitions}}}, qos_limits: {{{qos}}} }}\n"
+        + "hosts: { h: { host: h } }\n"
+        + f"slurm: {{ {devel}, partitions: {{{partitions}}}, qos_limits: {{{qos}}} }}\n"
     )
 
 
 def many_faults(chance: random.Random) -> str:
+    sources = listed(chance, 3000, "source-of-the-facts-#")
     wrong = (
         f"filesystems: {{ {listed(chance, 1900, 'f#: { }')} }}",
         f"filesystems: {{ {listed(chance, 1900, 'f#: { path: 1, source: t# }')} }}",
         f"slurm: {{ {listed(chance, 1900, 'max_wlltime#: 1')} }}",
         f"http_api: {{ kind: k, url: u, source: [{listed(chance, 3000, 's#')}] }}",
-        f"http_api: {{ kind: k, url: 'https://u/', source: [{listed(chance, 3000, 'source-of-the-facts-#')}] }}",
+        f"http_api: {{ kind: k, url: 'https://u/', source: [{sources}] }}",
         f"ray: {{ port_config: {{ {listed(chance, 1500, 'k#: {}')} }} }}",
     )
     return HEAD + "hosts: { h: { host: h } }\n" + chance.choice(wrong)
@@ -402,7 +404,7 @@ class FuzzResult:
     failed: list[str] = field(default_factory=list)
     """Documents that ended in anything but a spec or a GenError."""
     odd_lines: list[str] = field(default_factory=list)
-    """Lines of messages that do not start with file and line, or hold what a terminal would obey."""
+    """Lines of messages without file and line, or with characters that a terminal would obey."""
     slowest: tuple[float, str] = (0, "")
     peak: float = 0
     """Most memory of the process at any time, in MiB."""
@@ -440,7 +442,7 @@ def _load(path: Path, outcome: FuzzResult) -> None:
 
 
 def well_formed(line: str, path: str, last: int) -> bool:
-    """Tell whether a line of a message starts with the file and a line that is in it, and is safe to print."""
+    """Return whether a message starts with the file and a line of it, and can be printed."""
     found = re.match(rf"{re.escape(path)}:([1-9][0-9]*): .", line)
     return found is not None and int(found[1]) <= last and line.isprintable()
 

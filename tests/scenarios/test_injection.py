@@ -162,7 +162,8 @@ def test_every_text_field_of_a_spec_is_tested() -> None:
 
 MODELS = """
     SiteSpec Source Host Nodes Keepalive Compute JobEntry HostKeys HostAuthority
-    PublicKeyAuth KeyboardAuth KerberosAuth AgentAuth StepAuth Oidc Authentik CommandCertificateAuth UnstatedAuth
+    PublicKeyAuth KeyboardAuth KerberosAuth AgentAuth StepAuth Oidc Authentik
+    CommandCertificateAuth UnstatedAuth
     Slurm Request Partition Limit Qos Accounts AccountNeeds
     Batch Queue Ray RayPorts Spark Deployment Filesystem HttpApi
 """

@@ -26,7 +26,8 @@ def write_site(name: str, hosts: int, port: int, key: str, partition: str = "sho
         lines.append(f"  {name}{number}: {{ host: n{number}.{name}.example, port: {port} }}")
     lines += [
         "host_keys:",
-        f"  all: {{ hosts: {name}0, source: page, fingerprints: {{ ed25519: {fingerprint(key)} }} }}",
+        f"  all: {{ hosts: {name}0, source: page,"
+        f" fingerprints: {{ ed25519: {fingerprint(key)} }} }}",
         "auth: { method: publickey }",
         "slurm:",
         "  partitions:",

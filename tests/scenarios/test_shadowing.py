@@ -308,9 +308,8 @@ def test_an_ignore_unknown_that_makes_ssh_refuse_the_site_is_named(
     assert first.startswith("~/.ssh/gen.d/mila.conf:") and first.endswith(
         "bad configuration option: usekeychain"
     )
-    assert (
-        second
-        == "~/.ssh/config:2: ssh uses this IgnoreUnknown only, and no later one; add the option to it"
+    assert second == (
+        "~/.ssh/config:2: ssh uses this IgnoreUnknown only, and no later one; add the option to it"
     )
     assert last == "ssh does not accept this configuration, so it refuses every host."
 
@@ -437,7 +436,10 @@ def test_ssh_reads_the_copies_as_it_reads_the_files(
     # Without -F, ssh reads the usual paths: the files are mounted there for this one command.
     need("unshare", root=True)
     written = write_files(files)
-    script = 'mount --bind "$1" "$2" && mount --bind "$3" /etc/ssh && shift 3 && for n; do ssh -G "$n" && echo; done'
+    script = (
+        'mount --bind "$1" "$2" && mount --bind "$3" /etc/ssh && shift 3'
+        ' && for n; do ssh -G "$n" && echo; done'
+    )
     command = [
         "unshare",
         "--mount",

@@ -106,7 +106,7 @@ cat >&3
 
 
 def behind_a_command(rig: Rig, gate: SshServer, inner: SshServer) -> Path:
-    """Compile a site whose jump host forbids forwarding and has a command instead; return its config."""
+    """Return the config of a site whose jump host has a command in place of forwarding."""
     relay = rig.directory / "ssh-proxy"
     relay.write_text(RELAY)
     relay.chmod(0o755)

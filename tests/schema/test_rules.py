@@ -357,14 +357,16 @@ JOBS = {"job": {"through": "x", "proxy": "start", "command": "enter"}}
         pytest.param(
             {"batch": QUEUES},
             [
-                "batch: is for a scheduler other than Slurm; set scheduler, or describe the queues in slurm"
+                "batch: is for a scheduler other than Slurm; set scheduler, or describe the"
+                " queues in slurm"
             ],
             id="other queues with Slurm",
         ),
         pytest.param(
             {"scheduler": "flux", "slurm": SLURM},
             [
-                "slurm: needs Slurm, and the scheduler of this site is flux; describe the queues in batch"
+                "slurm: needs Slurm, and the scheduler of this site is flux; describe the"
+                " queues in batch"
             ],
             id="partitions without Slurm",
         ),

@@ -1,4 +1,4 @@
-"""The lock of a project: fixes of the glue reach every project, which has one owner for all sites."""
+"""The lock of a project, by which fixes of the glue reach it: one owner for all its sites."""
 
 import json
 import shutil
