@@ -387,7 +387,8 @@ def list_(
     login: options.Login = None,
     scheduler: options.Scheduler = None,
     gpu: options.Gpu = None,
-    pinned: options.Pinned = None,
+    pinned: options.Pinned = False,
+    unpinned: options.Unpinned = False,
     specs: options.Specs = None,
     json: options.Json = False,
 ) -> None:
@@ -400,7 +401,8 @@ def list_(
     """
     from generator.cli.list import Filter, run
 
-    raise typer.Exit(run(specs, Filter(country, login, gpu, pinned, scheduler), as_json=json))
+    site_filter = Filter(country, login, gpu, pinned, unpinned, scheduler)
+    raise typer.Exit(run(specs, site_filter, as_json=json))
 
 
 @app.command()

@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 
 from generator import paths
-from generator.cli.output import data, say
+from generator.cli.output import data, say, say_next
 from generator.report.finding import Finding, Level, counts, summary
 from generator.report.format import Format
 from generator.report.rendered import rendered
@@ -30,15 +30,16 @@ def run(directory: Path, form: Format, today: date) -> int:
     errors = [finding for finding in report.findings if finding.level is Level.ERROR]
     if not errors:
         return 0
-    say(f"\nNext: {_next_step(directory, errors)}")
+    say_next(*_next_steps(directory, errors))
     return 1
 
 
-def _next_step(directory: Path, errors: list[Finding]) -> str:
+def _next_steps(directory: Path, errors: list[Finding]) -> list[str]:
+    """Return the commands that end the drift."""
     accepted = directory / paths.ACCEPTED_DRIFT
+    steps: list[str] = []
     if all(error.file == str(accepted) for error in errors):
-        return f"change {accepted}"
-    steps = []
+        return [f"$EDITOR {shlex.quote(str(accepted))}"]
     # No site has these files, so that no command of gen deletes them.
     copies = [error.file for error in errors if error.rule == Cause.ORPHANED and not error.site]
     if copies:
@@ -47,4 +48,4 @@ def _next_step(directory: Path, errors: list[Finding]) -> str:
         name = shlex.quote(str(directory))
         force = " --force" if any(error.rule == Cause.EDITED for error in errors) else ""
         steps += [f"gen diff {name}", f"gen site --all --out {name}{force}"]
-    return ", then ".join(steps)
+    return steps

@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from generator.cli.output import patch, say
+from generator.cli.output import patch, say, say_next
 from generator.workspace import project_lock, recompile
 from generator.workspace.accepted_drift import accepted_files
 from generator.workspace.patch import diff, hides_secret
@@ -53,7 +53,8 @@ def run(directory: Path, today: date) -> int:
     if not text:
         return 0
     name = shlex.quote(str(directory))
-    say(f"\nNext: gen diff {name} | {_apply_command(directory)}, or gen site --all --out {name}")
+    say_next(f"gen diff {name} | {_apply_command(directory)}")
+    say(f"or:\n  gen site --all --out {name}")
     return 1
 
 

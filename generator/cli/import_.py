@@ -7,7 +7,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from generator.cli.output import on_terminal, say
+from generator.cli.output import on_terminal, say, say_next
 from generator.errors import GenError
 from generator.loading import validate, yaml_document
 from generator.loading.inputs import profile_name
@@ -75,4 +75,4 @@ def _print_next_steps(site: str, alias: str, path: Path, spec: dict[str, Any]) -
         say("\nThe host keys are those of your known_hosts: a weak source.")
         say("Compare them with the keys that the site publishes, then replace their source.")
     name = shlex.quote(str(path))
-    say(f"\nNext: gen validate --strict {name}, then gen site {site} --out .")
+    say_next(f"gen validate --strict {name}", f"gen site {site} --out .")

@@ -22,7 +22,8 @@ class Filter:
     """Login method."""
     gpu: str | None = None
     """Part of the name of a GPU; empty for any GPU."""
-    pinned: bool | None = None
+    pinned: bool = False
+    unpinned: bool = False
     scheduler: str | None = None
     """Key of a scheduler: `slurm`, `pbs`."""
 
@@ -36,7 +37,8 @@ class Filter:
             return False
         if self.gpu is not None and not self._has_gpu(site):
             return False
-        return self.pinned is None or self.pinned == (site.pinned in ("yes", "in part"))
+        has_pins = site.pinned in ("yes", "in part")
+        return not (self.pinned and not has_pins) and not (self.unpinned and has_pins)
 
     def _has_gpu(self, site: Summary) -> bool:
         # An empty text is part of every name, so it accepts every site that has a GPU.
@@ -56,11 +58,22 @@ def run(specs: Path | None, site_filter: Filter, as_json: bool) -> int:
             sites.append(summary(name, path))
         except GenError as error:
             say(str(error))
+    if site_filter.pinned and site_filter.unpinned:
+        raise GenError("--unpinned: contradicts --pinned; use one of them")
+    countries = {site.country for site in sites if site.country}
+    _check_value("--country", site_filter.country and site_filter.country.upper(), countries)
+    gpus = {gpu for site in sites for gpu in site.gpus}
+    if site_filter.gpu and not any(site_filter.gpu.lower() in gpu.lower() for gpu in gpus):
+        raise GenError(
+            f"--gpu {site_filter.gpu}: no site has this GPU{near(site_filter.gpu, gpus)}"
+        )
     _check_value("--login", site_filter.login, {site.login for site in sites})
     _check_value("--scheduler", site_filter.scheduler, {site.scheduler for site in sites})
     by_path = sources.by_path()
     origins = {name: by_path.get(path, "") for name, path in paths.items()}
     chosen = [site for site in sites if site_filter.accepts(site)]
+    if not chosen and sites:
+        raise GenError("no site fits all of these options; leave one of them out")
     if as_json:
         data(codec.report({"sites": [_entry(site, origins) for site in chosen]}))
     else:

@@ -326,10 +326,8 @@ Gpu = Annotated[
     str | None,
     option("--gpu", metavar="NAME", text="Part of the name of a GPU, as in H100; '' for any GPU."),
 ]
-Pinned = Annotated[
-    bool | None,
-    option("--pinned/--unpinned", text="Only sites with, or without, pinned host keys."),
-]
+Pinned = Annotated[bool, option("--pinned", text="Only sites with pinned host keys.")]
+Unpinned = Annotated[bool, option("--unpinned", text="Only sites without pinned host keys.")]
 
 # gen validate
 SpecFiles = Annotated[list[Path], typer.Argument(metavar="FILE…", help="Specs to check.")]

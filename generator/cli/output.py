@@ -34,6 +34,11 @@ def say(text: str = "") -> None:
     sys.stderr.write(f"{printable_lines(text)}\n")
 
 
+def say_next(*commands: str) -> None:
+    """Write the next commands, each on a line of its own that can be pasted."""
+    say("\n".join(["", "Next:", *(f"  {command}" for command in commands)]))
+
+
 def width() -> int:
     """Return the width of a table on stdout."""
     if sys.stdout.isatty() or os.environ.get("COLUMNS"):

@@ -10,14 +10,14 @@ from generator import paths
 from generator.cli.output import data, say
 from generator.clock import now
 from generator.codec import report
-from generator.errors import GenError
+from generator.errors import GenError, near
 from generator.formatting import clock, home, printable, span
-from generator.install import status
+from generator.install import record, status
 from generator.install.installed_account import installed_choice
 from generator.install.plan import home_directory
 from generator.install.status import InstalledSite
 from generator.loading.catalogue import sites as sites_with_spec
-from generator.loading.inputs import Choice
+from generator.loading.inputs import Choice, file, usual_profile
 from generator.renewal.failures import NoCertificateError
 from generator.renewal.secret import keep_memory_private
 from generator.renewal.status import RenewalStatus, Timer, renewal_status, sites
@@ -37,19 +37,46 @@ def run(site: str | None, specs: Path | None, profile: Path | None, *, as_json: 
             installed[name] = installed_site
     names = _sites_to_read(site, installed)
     renewals, errors = _renewals(site, names, installed, specs, profile)
+    problems: list[str] = []
+    if site is None:
+        problems = _profile_problems(specs, profile, errors)
     if as_json:
-        _print_json(installed, renewals)
+        _print_json(installed, renewals, problems)
     elif installed or renewals:
         _print_text(installed, renewals)
     elif not names:
         say("Nothing is installed or renewed on this machine yet; begin with: gen install SITE")
+    for problem in problems:
+        say(problem)
     if errors:
         raise GenError("\n".join(errors))
     is_current = all(item.is_current for item in installed.values())
     # Without systemd's answer, it is not known whether the timer runs.
     timers = [renewals[name].timer for name in installed if name in renewals]
     is_stopped = any(timer and (timer.running is False or timer.failure) for timer in timers)
-    return int(is_stopped or not is_current)
+    return int(is_stopped or not is_current or bool(problems))
+
+
+def _profile_problems(specs: Path | None, named: Path | None, errors: list[str]) -> list[str]:
+    """Return a message for each site of the profile that gen does not know."""
+    path = named or usual_profile()
+    if path is None or not path.exists():
+        return []
+    # Imported only here, because it imports pydantic.
+    from generator.compiler.build import parsed_profile
+
+    try:
+        sites_of_profile = parsed_profile(file(path)).sites
+    except GenError as error:
+        errors.append(str(error))
+        return []
+    known = {*sites_with_spec(specs), *record.installed(home_directory())}
+    problems: list[str] = []
+    for name in sites_of_profile:
+        if name not in known:
+            hint = near(name, known) or "; gen list prints the names"
+            problems.append(f"{home(path)}: sites.{name}: no such site{hint}")
+    return problems
 
 
 def _sites_to_read(site: str | None, installed: Mapping[str, InstalledSite]) -> list[str]:
@@ -76,7 +103,10 @@ def _renewals(
     for name in names:
         if site is None and name not in with_spec and name not in installed:
             # Not an error: the state of a deleted site would otherwise fail every later run.
-            say(f"{name}: note: was renewed here once, and no longer has a spec")
+            say(
+                f"{name}: note: was renewed here once, and no longer has a spec;"
+                f" to forget that: gen uninstall {name}"
+            )
             continue
         try:
             choice = installed_choice(Choice(name, specs, profile, {}, ()))
@@ -93,12 +123,15 @@ def _renewals(
 
 
 def _print_json(
-    installed: Mapping[str, InstalledSite], renewals: Mapping[str, RenewalStatus]
+    installed: Mapping[str, InstalledSite],
+    renewals: Mapping[str, RenewalStatus],
+    problems: list[str],
 ) -> None:
     # asdict keeps the keys without a value, which a program can then rely on.
     values = {
         "installed": [asdict(item) for item in installed.values()],
         "sites": [asdict(item) for item in renewals.values()],
+        "profile_problems": problems,
     }
     data(report(values))
 

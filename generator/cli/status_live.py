@@ -1,6 +1,7 @@
 """`gen status SITE --live`: probe the site, and print where it differs from its spec."""
 
 import os
+import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date
@@ -8,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from textwrap import wrap
 
 from generator import codec, resources
-from generator.cli.output import agreed, data, on_terminal, patch, say
+from generator.cli.output import agreed, data, on_terminal, patch, say, say_next
 from generator.compiler import build
 from generator.compiler.artifact import Artifact
 from generator.compiler.emitters import ssh_config
@@ -121,7 +122,8 @@ def _write(spec: inputs.File, content: bytes, show: Callable[[str], None], *, ye
         if read_regular(path) != spec.content:
             raise GenError(f"{spec.path}: has changed since gen read it; run this again")
     writer.replace(path, content, mode)
-    say(f"  changed   {spec.path}\n\nNext: gen validate --strict {spec.path}, and git diff")
+    say(f"  changed   {spec.path}")
+    say_next(f"gen validate --strict {shlex.quote(str(spec.path))}")
     return True
 
 

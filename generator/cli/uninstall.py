@@ -74,7 +74,8 @@ def _with_secrets(home: Path, sites: Sequence[str], plan: HomePlan, *, purge: bo
     # Imported only here, because it imports pydantic.
     from generator.install.purge import purge as secrets_of
 
-    secrets = secrets_of(home, sites, plan)
+    installed = record.installed(home)
+    secrets = secrets_of(home, [site for site in sites if site in installed], plan)
     kept: list[str] = []
     for secret in secrets.spared:
         kept.append(f"~/{secret.path.relative_to(home)} stays: {secret.reason}")

@@ -4,6 +4,7 @@ The comparison is the one of `gen site`, with the home directory as the output d
 """
 
 import os
+import re
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,6 +19,7 @@ from generator.install import config_owner, managed_blocks, milatools, record, s
 from generator.install.mode import Mode
 from generator.install.snapshot import Snapshot, snapshot
 from generator.loading.inputs import File
+from generator.schema.names import SLUG
 from generator.ssh.config_files import ConfigFile, Files, read_configuration
 from generator.workspace import lock, reader
 from generator.workspace.lock import Lock, RecordedInputs
@@ -198,10 +200,12 @@ def uninstallation(home: Path, sites: Sequence[str]) -> HomePlan:
     """Return the plan that removes some sites."""
     inputs = _snapshot(home, [])
     locks = record.installed(home)
-    _refuse_unknown(sites, locks)
+    _refuse_unknown(home, sites, locks)
     files: list[Change] = []
     for site in sites:
-        files += plan([], _read(home, locks[site].files), locks[site].files)
+        # A site that was only renewed has no files beside those of its renewals.
+        if site in locks:
+            files += plan([], _read(home, locks[site].files), locks[site].files)
         # systemd and `gen refresh` wrote these since.
         for path in (*paths.systemd_traces(site), *paths.renewal_files(site)):
             if os.path.lexists(home / path):
@@ -289,16 +293,23 @@ def _ssh_config_files(home: Path) -> Iterator[Path]:
             pending += included
 
 
-def _refuse_unknown(sites: Iterable[str], locks: Mapping[str, Lock]) -> None:
+def _refuse_unknown(home: Path, sites: Iterable[str], locks: Mapping[str, Lock]) -> None:
     installed = "no site is"
     if locks:
         installed = f"installed: {', '.join(locks)}"
     problems: list[str] = []
     for site in sites:
-        if site not in locks:
+        if site not in locks and not _was_renewed(home, site):
             problems.append(f"{site}: is not installed; {installed}")
     if problems:
         raise GenError("\n".join(problems))
+
+
+def _was_renewed(home: Path, site: str) -> bool:
+    """Return whether gen has renewed the certificate of a site here, or has tried to."""
+    return re.fullmatch(SLUG, site) is not None and any(
+        os.path.lexists(home / path) for path in paths.renewal_files(site)
+    )
 
 
 def _site_changes(home: Path, site: SiteFiles, site_lock: Lock | None) -> list[Change]:

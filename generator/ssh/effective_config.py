@@ -106,7 +106,8 @@ def _text(output: bytes) -> str:
 def _error_lines(stderr: str, copies: Mapping[str, str], user: ConfigFile) -> Iterator[str]:
     """Yield the errors of ssh, each with the file that a copy stands for."""
     unknown_options: list[str] = []
-    for copy, number, fault in _CONFIG_ERROR.findall(stderr):
+    # The first one alone: ssh's next lines often follow from it, or from where ssh stopped.
+    for copy, number, fault in _CONFIG_ERROR.findall(stderr)[:1]:
         yield f"{printable(copies.get(copy, copy))}:{number}: {printable(fault.lower())}"
         unknown_options += _UNKNOWN_OPTION.findall(fault)
     if unknown_options:

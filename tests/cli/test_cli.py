@@ -761,7 +761,6 @@ def test_completion_knows_commands_and_sites(gen: Gen, shell: str, tmp_path: Pat
         pytest.param(
             ["--country", "CA", "--unpinned"], {"vulcan"}, {"mila", "vsc5"}, id="two at once"
         ),
-        pytest.param(["--country", "XX"], set(), {"mila"}, id="nothing"),
     ],
 )
 def test_list_shows_the_sites_that_the_options_select(
@@ -772,6 +771,37 @@ def test_list_shows_the_sites_that_the_options_select(
     assert result.status == 0
     assert listed <= names
     assert not unlisted & names
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        pytest.param(["--country", "XX"], "--country XX: no site has this country", id="a country"),
+        pytest.param(
+            ["--gpu", "h1000"], "--gpu h1000: no site has this GPU", id="a GPU that no site has"
+        ),
+        pytest.param(
+            ["--pinned", "--unpinned"],
+            "--unpinned: contradicts --pinned; use one of them",
+            id="a contradiction",
+        ),
+        pytest.param(
+            ["--country", "AT", "--scheduler", "pjm"],
+            "no site fits all of these options; leave one of them out",
+            id="options that exclude one another",
+        ),
+    ],
+)
+def test_list_refuses_options_that_list_nothing(
+    gen: Gen, arguments: list[str], message: str
+) -> None:
+    result = gen("list", *arguments)
+    assert (result.status, result.out) == (2, "")
+    assert result.err.startswith(message)
+
+
+def test_a_country_may_be_written_in_small_letters(gen: Gen) -> None:
+    assert gen("list", "--country", "at").status == 0
 
 
 def test_a_row_is_one_line_without_a_terminal(gen: Gen, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -186,3 +186,40 @@ def test_a_timer_that_does_not_run_is_reported_with_status_1(
     assert gen("install", "./timed.yaml", "--yes").status == 0
     result = gen("status", "timed")
     assert (result.status, "not running; start it with" in result.out) == (status, bool(status))
+
+
+def test_a_site_of_the_profile_that_gen_does_not_know_is_reported_with_status_1(
+    gen: Gen, home: Path
+) -> None:
+    profile = home / ".config/gen/profile.yaml"
+    profile.parent.mkdir(parents=True, exist_ok=True)
+    profile.write_text("sites:\n  ours: { user: a }\n  milla: { user: b }\n  mila: { user: c }\n")
+    result = gen("status")
+    assert (result.status, result.err) == (
+        1,
+        "~/.config/gen/profile.yaml: sites.milla: no such site; did you mean mila?\n",
+    )
+    assert json.loads(gen("status", "--json").out)["profile_problems"] == [result.err.rstrip()]
+    # A question about one site is about that site alone.
+    assert gen("status", "ours").status == 0
+    profile.write_text("sites: { ours: { user: a } }\n")
+    assert (gen("status").status, gen("status").err) == (0, "")
+
+
+def test_the_failure_of_a_site_that_was_never_installed_can_be_cleared(
+    gen: Gen, tmp_path: Path
+) -> None:
+    auth = "{ method: certificate, command: ['false'], lifetime: 1d }"
+    (tmp_path / "tried.yaml").write_text(
+        f"site: tried\ntitle: T\nhosts: {{ tried: {{ host: t.example.org }} }}\nauth: {auth}\n"
+    )
+    assert gen("refresh", "./tried.yaml").status == 2
+    (tmp_path / "tried.yaml").unlink()
+    assert gen("status").err == (
+        "tried: note: was renewed here once, and no longer has a spec;"
+        " to forget that: gen uninstall tried\n"
+    )
+    assert gen("uninstall", "tried", "--yes").status == 0
+    assert "tried" not in gen("status").err
+    assert gen("uninstall", "tried", "--yes").status == 2
+    assert not (tmp_path / ".local/state/gen").exists()

@@ -18,10 +18,10 @@ PAGE = Path(__file__).parents[2] / "docs/drift-review.md"
 
 
 def next_command(output: str) -> str:
-    """Return the first command of the last line of gen's output."""
-    last_line = output.rstrip("\n").rpartition("\n")[2]
-    assert last_line.startswith("Next: ")
-    return last_line.removeprefix("Next: ").split(", ")[0]
+    """Return the first of the next commands at the end of gen's output."""
+    _, label, commands = output.partition("\nNext:\n")
+    assert label
+    return commands.splitlines()[0].strip()
 
 
 def paste(command: str) -> None:
@@ -85,8 +85,8 @@ def test_the_command_for_a_copy_of_a_generated_file_deletes_it(writing_gen: Gen)
 
 def test_a_copy_beside_other_drift_has_both_commands(writing_gen: Gen) -> None:
     shell("cp ssh/aster.conf ssh/aster-old.conf; rm .env.aster")
-    assert writing_gen("check").err.splitlines()[-1] == (
-        "Next: rm -- ssh/aster-old.conf, then gen diff ., then gen site --all --out ."
+    assert writing_gen("check").err.endswith(
+        "\nNext:\n  rm -- ssh/aster-old.conf\n  gen diff .\n  gen site --all --out .\n"
     )
 
 

@@ -157,6 +157,12 @@ def test_a_command_can_see_that_gen_asks(configuration: Configuration) -> None:
             id="unknown option",
         ),
         pytest.param(
+            # ssh lists all of them; the first one is the one to fix first.
+            {"config": "Host x\n  Prot 1\n  Hosst y\n"},
+            "~/.ssh/config:2: bad configuration option: prot",
+            id="two unknown options",
+        ),
+        pytest.param(
             {"config": "Host x\nInclude d\n", "d": "\nPort x\n"},
             "~/.ssh/d:2: bad port 'x'.",
             id="bad value in an included file",
