@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 
 from generator import paths
 from generator.compiler.artifact import Artifact
-from generator.formatting import listed
+from generator.formatting import cut, listed
 from generator.report.finding import Finding
 from generator.revisions.changes import LEVELS, value_changes
 from generator.revisions.lock_changes import ReviewedLock
@@ -23,6 +23,7 @@ from generator.workspace.redaction import masked
 
 # A reader of a report judges the first lines; git diff has the others.
 _MOST_LINES = 100
+_MOST_CHARACTERS = 5000
 # difflib takes minutes for a file of 1 MiB, and a pull request may have many.
 _MOST_COMPARED = 4000
 # git takes a file with a NUL byte for binary too (xdiff-interface.c).
@@ -238,43 +239,52 @@ def changed_lines(change: ChangedFile) -> tuple[str, ...]:
     if _BINARY in before + after:
         return ("a binary file",)
     before_lines, after_lines = _text_lines(before), _text_lines(after)
-    is_env_file = PurePosixPath(change.path).name.startswith(".env")
     # The values of variables are secrets more often than not; the names alone show the change.
+    is_env_file = PurePosixPath(change.path).name.startswith(".env")
+    if len(before_lines) + len(after_lines) > _MOST_COMPARED:
+        return _changes_of_many_lines(before_lines, after_lines, is_env_file)
     shown_before = masked(before_lines, after_lines, is_env_file)
     shown_after = masked(after_lines, before_lines, is_env_file)
-    details = _differences(shown_before, shown_after)
-    if len(details) > _MOST_LINES:
-        # Both ends: otherwise a hundred harmless lines would hide what stands below them.
-        half = _MOST_LINES // 2
-        omitted = f"… {len(details) - _MOST_LINES} more lines; git diff shows them"
-        details = [*details[:half], omitted, *details[-half:]]
-    return tuple(details)
-
-
-def _differences(before: list[str], after: list[str]) -> list[str]:
-    if len(before) + len(after) > _MOST_COMPARED:
-        return _differences_of_many(before, after)
     details = []
-    for line in list(unified_diff(before, after, n=0))[_HEADER_LINES:]:
+    for line in list(unified_diff(shown_before, shown_after, n=0))[_HEADER_LINES:]:
         if line.startswith("+"):
-            details.append(f"added {line[1:].rstrip()}")
+            details.append(f"added {cut(line[1:].rstrip(), _MOST_CHARACTERS)}")
         elif line.startswith("-"):
-            details.append(f"removed {line[1:].rstrip()}")
-    return details
+            details.append(f"removed {cut(line[1:].rstrip(), _MOST_CHARACTERS)}")
+    return _both_ends(details)
 
 
-def _differences_of_many(before: list[str], after: list[str]) -> list[str]:
+def _changes_of_many_lines(
+    before: list[str], after: list[str], is_env_file: bool
+) -> tuple[str, ...]:
     """Return the lines that one side has more often, in time that grows with their number."""
     added, removed = Counter(after), Counter(before)
     both = added & removed
-    details = []
+    details: list[str] = []
     for label, lines, counts in (("added", after, added), ("removed", before, removed)):
         rest = counts - both
+        differing = []
         for line in lines:
             if rest[line] > 0:
                 rest[line] -= 1
-                details.append(f"{label} {line.rstrip()}")
-    return details or ["the same lines in another order"]
+                differing.append(line)
+        # Masked at the end: to search half a million lines for secrets takes a minute.
+        for line in _both_ends(differing):
+            [shown] = masked([line], [], is_env_file)
+            details.append(f"{label} {cut(shown.rstrip(), _MOST_CHARACTERS)}")
+    return tuple(details) or ("the same lines in another order",)
+
+
+def _both_ends(lines: list[str]) -> tuple[str, ...]:
+    """Leave out the middle of many lines.
+
+    With the beginning alone, a hundred harmless lines would hide what stands below them.
+    """
+    if len(lines) <= _MOST_LINES:
+        return tuple(lines)
+    half = _MOST_LINES // 2
+    omitted = f"… {len(lines) - 2 * half} more lines; git diff shows them"
+    return (*lines[:half], omitted, *lines[-half:])
 
 
 def _text_lines(content: bytes) -> list[str]:

@@ -13,6 +13,9 @@ from generator.errors import GenError
 from generator.programs import Outcome
 
 _SECONDS = 120
+# As large as the largest lock; specs and generated files are smaller.
+_LARGEST = 4 * 1024 * 1024
+_MOST_TOGETHER = 48 * 1024 * 1024
 # The longest answer is the list of all files of a large repository.
 _OUTPUT_LIMIT = 256 * 1024 * 1024
 
@@ -132,24 +135,57 @@ def untracked_files() -> list[str]:
 
 
 def blobs(names: Iterable[str]) -> dict[str, bytes]:
-    """Return contents by their names in git, with one process for all of them."""
+    """Return contents by their names in git, with few processes for all of them.
+
+    A pull request may have files that fill the memory. In place of a large content, and of those
+    after very much together, is a short one that is not text.
+    """
     unique_names = list(dict.fromkeys(names))
     if not unique_names:
         return {}
-    stdin = "\n".join([*unique_names, ""]).encode()
-    output = _git("cat-file", "--batch", stdin=stdin).stdout
-    contents = {}
-    position = 0
-    for name in unique_names:
-        line_end = output.index(b"\n", position)
-        header = output[position:line_end].split(b" ")
-        position = line_end + 1
-        if header[-1] == b"missing":
+    contents: dict[str, bytes] = {}
+    batches: list[list[str]] = [[]]
+    together = in_batch = 0
+    for name, size in _sizes(unique_names).items():
+        if size > _LARGEST or together + size > _MOST_TOGETHER:
+            contents[name] = f"\0{name}, {size} bytes".encode()
             continue
-        size = int(header[2])
+        if in_batch + size > _LARGEST:
+            batches.append([])
+            in_batch = 0
+        batches[-1].append(name)
+        together += size
+        in_batch += size
+    for batch in batches:
+        contents |= _batch(batch)
+    return contents
+
+
+def _batch(names: list[str]) -> dict[str, bytes]:
+    output = _git("cat-file", "--batch", stdin=_lines(names)).stdout
+    contents: dict[str, bytes] = {}
+    position = 0
+    for name in names:
+        line_end = output.index(b"\n", position)
+        size = int(output[position:line_end].split(b" ")[2])
+        position = line_end + 1
         contents[name] = output[position : position + size]
         position += size + 1  # git ends each content with a line feed
     return contents
+
+
+def _sizes(names: list[str]) -> dict[str, int]:
+    """Return the sizes of contents; without those that a partial clone lacks."""
+    output = _git("cat-file", "--batch-check", stdin=_lines(names)).stdout
+    sizes = {}
+    for name, line in zip(names, output.splitlines(), strict=True):
+        if not line.endswith(b" missing"):
+            sizes[name] = int(line.split(b" ")[2])
+    return sizes
+
+
+def _lines(names: list[str]) -> bytes:
+    return "".join(f"{name}\n" for name in names).encode()
 
 
 def submodule_head(directory: Path) -> str | None:

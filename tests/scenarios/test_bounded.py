@@ -407,3 +407,24 @@ def test_a_lock_of_4_mib_of_tiny_values(user: User, value: str, words: str) -> N
     ended = user.gen("site", "ours", "--out", "out")
     print(f"{ended.mebibytes:.0f} MiB")  # noqa: T201 - the figure
     check(ended, words)
+
+
+@pytest.mark.parametrize(
+    ("files", "size"),
+    [
+        pytest.param(1, 150_000_000, id="one that is huge"),
+        pytest.param(40, 4_000_000, id="many that are large"),
+    ],
+)
+def test_the_files_of_a_pull_request(user: User, files: int, size: int) -> None:
+    user.write("site_specs/ours.yaml", COMMAND_SITE)
+    author = "git -c user.name=Ada -c user.email=ada@example.org"
+    script = f"""\
+git init --quiet --initial-branch=main; git add site_specs; {author} commit --quiet --message=Site
+mkdir ssh
+for number in $(seq {files}); do yes "Host $number" | head -c {size} >ssh/$number.conf; done
+git add ssh; {author} commit --quiet --message=Large"""
+    subprocess.run(["sh", "-euc", script], check=True, cwd=user.home)
+    ended = user.gen("review", "HEAD~", "HEAD", "--fail-on", "trust")
+    print(f"{ended.mebibytes:.0f} MiB")  # noqa: T201 - the figure
+    check(ended, f"{files} trust", seconds=60, status=1)
