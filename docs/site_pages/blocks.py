@@ -12,6 +12,7 @@ from generator.schema.auth import (
     KerberosAuth,
     KeyboardAuth,
     PublicKeyAuth,
+    SmartCardAuth,
     StepAuth,
     UnstatedAuth,
 )
@@ -162,6 +163,7 @@ def value_text(key: str, value: object) -> str:
             PublicKeyAuth()
             | KerberosAuth()
             | AgentAuth()
+            | SmartCardAuth()
             | StepAuth()
             | CommandCertificateAuth()
             | UnstatedAuth()

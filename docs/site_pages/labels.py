@@ -2,7 +2,7 @@
 
 import re
 
-from generator.schema.auth import Auth, KerberosAuth, KeyboardAuth, PublicKeyAuth
+from generator.schema.auth import Auth, KerberosAuth, KeyboardAuth, PublicKeyAuth, SmartCardAuth
 from generator.schema.site import SiteSpec
 
 ROLES = {
@@ -41,6 +41,8 @@ def login(auth: Auth) -> str:
     match auth:
         case PublicKeyAuth():
             return "key" + _SECOND_FACTORS.get(auth.then or "", "")
+        case SmartCardAuth():
+            return "smart card" + _SECOND_FACTORS.get(auth.then or "", "")
         case KerberosAuth():
             return "Kerberos ticket" + _SECOND_FACTORS.get(auth.then or "", "")
         case KeyboardAuth():

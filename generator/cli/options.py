@@ -11,6 +11,7 @@ from generator.report.format import FailOn, Format
 
 USER_KEYS = (
     *("user", "email", "identity_file", "account", "allocation", "client_id", "home"),
+    "pkcs11_provider",
     *("multiplexing", "renew_on_connect", "accept_unverified"),
 )
 """The keys of a profile, each of which has an option of the same name."""
@@ -120,6 +121,10 @@ Allocation = Annotated[
 ]
 ClientId = Annotated[
     str | None, option("--client-id", text="Id of your OIDC client, for a certificate.")
+]
+Pkcs11Provider = Annotated[
+    str | None,
+    option("--pkcs11-provider", metavar="LIBRARY", text="PKCS#11 library of your smart card."),
 ]
 Home = Annotated[
     str | None, option("--home", text="Home directory of the machine that reads the .env file.")

@@ -19,6 +19,7 @@ from generator.compiler.first_steps import first_login
 from generator.compiler.host_key_policy import trusted
 from generator.compiler.result import Compilation, Gap, Unpinned
 from generator.loading.overrides import SpecChange
+from generator.schema.auth import SmartCardAuth
 from generator.schema.batch import SCHEDULER_NAMES
 from generator.schema.placeholders import PLACEHOLDERS, PROFILE_KEYS
 from generator.schema.profile import SiteProfile
@@ -33,6 +34,7 @@ _EMITTERS = (
     systemd_timer.emit,
     launchd_agent.emit,
 )
+_LIBRARY_MEANING = "the PKCS#11 library of your smart card (as in /usr/lib/opensc-pkcs11.so)"
 _HOME_MEANING = "your home directory, for paths in .env files (as in /home/ada)"
 
 
@@ -103,11 +105,17 @@ def _gaps(account: Account) -> Iterator[Gap]:
     missing = set(account.missing(spec))
     for variable in env_file.variables(account):
         missing.update(variable.missing)
+    site = account.site
+    auths = [site.auth, *map(site.auth_of, site.hosts.values())]
+    needs_library = any(isinstance(auth, SmartCardAuth) for auth in auths)
+    if needs_library and account.profile.pkcs11_provider is None:
+        missing.add("pkcs11_provider")
     meanings: dict[str, str] = {}
     for name, meaning in PLACEHOLDERS.items():
         # The initial comes from the user name, whose own meaning stands first.
         meanings.setdefault(PROFILE_KEYS.get(name, name), meaning)
     meanings["home"] = _HOME_MEANING
+    meanings["pkcs11_provider"] = _LIBRARY_MEANING
     for key, meaning in meanings.items():
         if key in missing:
             yield Gap(key, meaning)

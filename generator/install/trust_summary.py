@@ -10,7 +10,13 @@ from dataclasses import dataclass
 
 from generator.compiler.account import Account
 from generator.compiler.host_key_policy import pins
-from generator.schema.auth import Certificate, CommandCertificateAuth, KerberosAuth, StepAuth
+from generator.schema.auth import (
+    Certificate,
+    CommandCertificateAuth,
+    KerberosAuth,
+    SmartCardAuth,
+    StepAuth,
+)
 from generator.ssh import config_lines
 from generator.ssh.keys import fingerprint
 
@@ -117,6 +123,9 @@ def _authentication(account: Account) -> Iterator[TrustedFact]:
         key = account.key(auth)
         if key:
             yield TrustedFact("reads", f"{key}  (private key)")
+        library = account.profile.pkcs11_provider
+        if isinstance(auth, SmartCardAuth) and library:
+            yield TrustedFact("runs", f"{library}  (ssh loads this library)")
         if isinstance(auth, Certificate) and auth == site.auth:
             yield TrustedFact("command", f"gen refresh {site.site}  (by timer and ssh)")
         if isinstance(auth, KerberosAuth) and auth.delegate:

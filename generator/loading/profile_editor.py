@@ -22,6 +22,7 @@ _KEYS = (
     ("user", "Your user name at the sites."),
     ("email", "Your e-mail address, for certificates."),
     ("identity_file", "Your private key. Without it, each site has a key: ~/.ssh/id_SITE"),
+    ("pkcs11_provider", "PKCS#11 library of your smart card, which ssh loads."),
     ("home", "Home directory of the machine that reads the .env files."),
     ("account", "The account that your jobs are charged to."),
     ("allocation", "Project or allocation in names and paths at the sites."),

@@ -6,7 +6,14 @@ from generator.compiler.account import Account
 from generator.probe.finding import Kind, ProbeFinding
 from generator.probe.host_key_differences import pinned_keys
 from generator.probe.session import Session
-from generator.schema.auth import Auth, KerberosAuth, KeyboardAuth, PublicKeyAuth, UnstatedAuth
+from generator.schema.auth import (
+    Auth,
+    KerberosAuth,
+    KeyboardAuth,
+    PublicKeyAuth,
+    SmartCardAuth,
+    UnstatedAuth,
+)
 
 _KEY_REFUSED = (
     "does the site have your public key, and not for another user? "
@@ -21,6 +28,8 @@ def needs_user(auth: Auth) -> bool:
     """Return whether a login asks the user to type or to confirm something."""
     if isinstance(auth, KeyboardAuth | UnstatedAuth):
         return True
+    if isinstance(auth, SmartCardAuth):
+        return True  # it asks for the PIN
     return isinstance(auth, PublicKeyAuth | KerberosAuth) and bool(auth.then)
 
 

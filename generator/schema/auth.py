@@ -83,6 +83,14 @@ class AgentAuth(Fact):
     """Lifetime of the credential."""
 
 
+class SmartCardAuth(Fact):
+    """A key on a smart card or token, which ssh reaches through a PKCS#11 library."""
+
+    method: Literal["smartcard"]
+    then: Literal["keyboard-interactive", "password"] | None = None
+    """Second method that the site asks for after the key."""
+
+
 class UnstatedAuth(Fact):
     """A login method that the sources do not state: ssh tries what it tries by default."""
 
@@ -194,6 +202,7 @@ Auth = Annotated[
     | StepAuth
     | CommandCertificateAuth
     | AgentAuth
+    | SmartCardAuth
     | UnstatedAuth,
     Field(discriminator="method"),
 ]
@@ -211,7 +220,7 @@ def preferred_authentications(auth: Auth) -> str | None:
             return ",".join(auth.prefer)
         case KerberosAuth():
             return ",".join(filter(None, ["gssapi-with-mic", auth.then]))
-        case PublicKeyAuth():
+        case PublicKeyAuth() | SmartCardAuth():
             return ",".join(filter(None, ["publickey", auth.then]))
         case _:
             return "publickey"

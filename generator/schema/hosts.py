@@ -30,6 +30,7 @@ from generator.schema.text_types import (
 from generator.ssh.keys import Algorithm
 
 Role = Literal["login", "jump", "transfer", "ide", "automation"]
+AddressFamily = Literal["inet", "inet6"]
 Architecture = Literal["x86_64", "aarch64", "ppc64le"]
 
 
@@ -78,6 +79,11 @@ class Host(Fact):
     proxy: Annotated[JumpCommand | None, Meta(label="command of the jump")] = None
     """Command on `via` that connects to the machine, if the site allows no ProxyJump:
     `ssh-proxy %h` (ProxyCommand)."""
+    command: Annotated[Command | None, Meta(label="command at the login")] = None
+    """Command that a login runs in place of a shell, if it leads on from here: `shell` at a
+    bastion (RemoteCommand). Commands of the user and copies do not work through it."""
+    address_family: Annotated[AddressFamily | None, Meta(weight=Weight.ACCESS)] = None
+    """`inet` or `inet6`, if the name has addresses of both kinds and only one works."""
     nodes: Annotated[Nodes | None, Meta(label="nodes behind it")] = None
     """Machines behind a load balancer."""
     auth: Annotated[Auth | None, Meta(label="login")] = None

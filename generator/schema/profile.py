@@ -51,6 +51,8 @@ class SiteProfile(Model):
     """Let ssh renew a certificate before it connects, if renewal is due and the site allows it."""
     command_directory: Annotated[LocalPath, FILLED] | None = None
     """Directory in which the centre's own command runs, and is looked for first."""
+    pkcs11_provider: Annotated[LocalPath, FILLED] | None = None
+    """PKCS#11 library of your smart card, which ssh loads (`opensc-pkcs11.so`)."""
     step_binary: Annotated[Program, FILLED] = "step"
     """The `step` command, if it has another name (`step-cli`) or is not on the PATH."""
     extra_step_args: Several[Annotated[Argument, FILLED]] = ()

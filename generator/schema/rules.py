@@ -99,6 +99,17 @@ def _commands_of_jumps_have_a_jump_host(site: SiteSpec) -> Iterator[Fault]:
             yield Fault(("hosts", name, "proxy"), message)
 
 
+def _jumps_go_through_hosts_without_a_command(site: SiteSpec) -> Iterator[Fault]:
+    commands = {}
+    for machine in site.machines():
+        if machine.host.command:
+            commands[machine.alias] = machine.entry
+    for keys, target in _jumps(site):
+        if target in commands:
+            message = f"{target} runs a command at each login, so ssh cannot jump through it"
+            yield Fault(keys, message, about=(("hosts", commands[target], "command"),))
+
+
 def _jumps(site: SiteSpec) -> Iterator[tuple[Keys, str]]:
     """Yield the target of each jump, with the keys of the field that names it in front."""
     for name, host in site.hosts.items():
@@ -355,6 +366,7 @@ _RULES: tuple[Callable[[SiteSpec], Iterator[Fault]], ...] = (
     _jumps_go_to_machines,
     _jumps_form_no_circle,
     _commands_of_jumps_have_a_jump_host,
+    _jumps_go_through_hosts_without_a_command,
     _compute_patterns_exclude_login_hosts,
     _compute_patterns_are_in_one_group,
     _host_keys_belong_to_hosts,

@@ -23,6 +23,7 @@ from generator.schema.auth import (
     CommandCertificateAuth,
     KerberosAuth,
     KeyboardAuth,
+    SmartCardAuth,
     StepAuth,
     UnstatedAuth,
 )
@@ -210,6 +211,9 @@ def auth_settings(spec: SiteSpec, auth: Auth) -> dict[str, str | None]:
         return {"identitiesonly": "no"}
     # The site names no key file, so ssh offers the keys of the agent.
     if isinstance(auth, AgentAuth):
+        return {"preferredauthentications": "publickey"}
+    # Without a library in the profile, there is nothing for ssh to load.
+    if isinstance(auth, SmartCardAuth):
         return {"preferredauthentications": "publickey"}
     key = fill(spec, auth.key)
     settings: dict[str, str | None] = {"identityfile": key, "identitiesonly": "yes"}

@@ -26,6 +26,7 @@ from generator.schema.auth import (
     KerberosAuth,
     KeyboardAuth,
     PublicKeyAuth,
+    SmartCardAuth,
     UnstatedAuth,
     WithKey,
 )
@@ -136,6 +137,8 @@ def _prompt(auth: Auth) -> str | None:
             return f"for {', '.join(auth.asks)}"
         case PublicKeyAuth(then=str()) | KerberosAuth(then=str()):
             return "for a second factor"
+        case SmartCardAuth():
+            return "for the PIN of your smart card"
         case UnstatedAuth():
             return "for what the site's documentation says; the spec does not state it"
         case _:

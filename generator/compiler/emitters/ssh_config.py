@@ -28,7 +28,13 @@ from generator.compiler.host_key_policy import (
     revoked_fingerprints,
 )
 from generator.errors import GenError
-from generator.schema.auth import Auth, KerberosAuth, PublicKeyAuth, preferred_authentications
+from generator.schema.auth import (
+    Auth,
+    KerberosAuth,
+    PublicKeyAuth,
+    SmartCardAuth,
+    preferred_authentications,
+)
 from generator.schema.hosts import Compute, Host, JobEntry, Keepalive
 from generator.schema.site import SiteSpec
 from generator.ssh.patterns import common_name, matches
@@ -57,6 +63,8 @@ class Block:
     comments: list[str] = field(default_factory=list)
     is_match: bool = False
     """The block is a `Match host`, which applies to the names in any case."""
+    is_job: bool = False
+    """The block starts a job, which has no host name that anybody could type."""
 
 
 def emit(account: Account) -> Iterator[Artifact]:
@@ -190,9 +198,15 @@ def _host(account: Account, entry: str, host: Host, host_names: set[str]) -> Ite
 
 def _host_settings(account: Account, entry: str, host: Host, names: Iterable[str]) -> list[Setting]:
     settings = [("Port", str(host.port)), *_user(account, host.user)]
+    if host.address_family:
+        settings.append(("AddressFamily", host.address_family))
     if host.via:
         settings.append(_jump(account.fill(host.via) or "", host))
     settings += _authentication(account, account.site.auth_of(host))
+    if host.command:
+        # ssh expands a single percent sign (ssh_config(5), TOKENS).
+        settings.append(("RemoteCommand", host.command.replace("%", "%%")))
+        settings.append(("RequestTTY", "yes"))
     if host.forward_agent:
         settings.append(("ForwardAgent", "yes"))
     rule = key_rule(account.site, host.port, names)
@@ -283,7 +297,7 @@ def _job(account: Account, alias: str, job: JobEntry) -> Block:
         f" `ssh {through}` must work without -F.",
         f"Each job has a new host key, so ssh checks only the host key of {through} on the way.",
     ]
-    return Block([account.fill(alias) or ""], settings, comments)
+    return Block([account.fill(alias) or ""], settings, comments, is_job=True)
 
 
 def _user(account: Account, template: str) -> list[Setting]:
@@ -305,6 +319,13 @@ def _authentication(account: Account, auth: Auth) -> list[Setting]:
     if isinstance(auth, PublicKeyAuth) and auth.add_keys_to_agent:
         # Only the ssh of macOS knows UseKeychain; see IgnoreUnknown.
         settings += [("AddKeysToAgent", "yes"), ("UseKeychain", "yes")]
+    if isinstance(auth, SmartCardAuth) and (library := account.profile.pkcs11_provider):
+        # With IdentitiesOnly, ssh would leave out the keys of the card too (ssh_config(5)).
+        settings += [
+            ("PKCS11Provider", _quoted(library)),
+            ("IdentityFile", "none"),
+            ("IdentityAgent", "none"),
+        ]
     if isinstance(auth, KerberosAuth):
         settings.append(("GSSAPIAuthentication", "yes"))
         settings.append(("GSSAPIDelegateCredentials", "yes" if auth.delegate else "no"))
@@ -365,9 +386,7 @@ def _in_any_case(host_blocks: Iterable[Block]) -> Iterator[Block]:
     yield Block([], comments=["For names with capital letters or a dot at the end:"])
     machines: list[Block] = []
     for block in host_blocks:
-        # A job has no host name that anybody could type.
-        is_job = any(keyword == "RemoteCommand" for keyword, _ in block.settings)
-        if is_job or not block.names:
+        if block.is_job or not block.names:
             continue
         settings = [setting for setting in block.settings if setting[0] not in _ONLY_OWN_NAMES]
         match = Block(_with_dot(block.names), settings, is_match=True)
