@@ -14,7 +14,7 @@ from generator.clock import now
 from generator.errors import GenError
 from generator.install.installed_account import installed_choice
 from generator.loading.inputs import Choice
-from generator.renewal import certificate_file, renew, settings
+from generator.renewal import agent_key, renew, settings
 from generator.renewal.context import RefreshOptions, secret_names
 from generator.renewal.failures import PassingError, UnreachableError
 from generator.renewal.result import RefreshResult
@@ -93,7 +93,7 @@ def _before_connection(
     """
     environment = dict(os.environ)
     site_settings = _settings(choice, environment)
-    current = certificate_file.read(site_settings.certificate)
+    current = agent_key.certificate(site_settings, environment, is_for_user=True)
     if current and current.is_valid(now()):
         report_valid()
     options = _with_earlier_secrets(options, site_settings.site)

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from generator.compiler.account import Account
 from generator.compiler.renewal_schedule import renewable_auth
 from generator.paths import installed_ssh_config, renewal_due
+from generator.schema.auth import StepAuth
 from generator.ssh.renewal_command import RENEWAL_COMMAND
 
 _DUE = renewal_due("$0")
@@ -21,13 +22,17 @@ _DUE = renewal_due("$0")
 # quotes; for ssh it is part of a word in double quotes. So the script may hold no quotes of either
 # kind, no backslash and no exclamation mark. Its first two commands have the effect of quotes
 # around every variable.
+# With key_in_agent, $2 is the public key there, whose private key the agent must have too: an agent
+# that was started again has none (ssh-add(1), -T).
+_IN_AGENT = " && ssh-add -T $2"
 _SCRIPT = (
     "IFS=",
     "set -f",
     # gen would read the specs of the current directory, which may belong to another user.
     "cd $HOME/ 2>/dev/null || exit",
     f"{{ [ $1 -nt {_DUE} ] || {{ [ -e $1 ] && {{ read due && read since; }} <{_DUE}"
-    " && now=$(date +%s) && [ $now -lt $due ] && [ $now -ge $since ] && exit; }; } 2>/dev/null",
+    " && now=$(date +%s) && [ $now -lt $due ] && [ $now -ge $since ]{agent} && exit; }; }"
+    " 2>/dev/null",
     # A program that a desktop starts has a short PATH.
     "PATH=$PATH:$HOME/.local/bin:/opt/homebrew/bin:/usr/local/bin",
     # Not with exec: ssh gives up if the command dies of a signal.
@@ -55,7 +60,13 @@ def match_criteria(
     if not (auth.renew_on_connect and account.profile.renew_on_connect):
         return []
     arguments = f"{account.site.site} '{certificate.removeprefix('~/')}'"
-    command = f"/bin/sh -c '{'; '.join(_SCRIPT)}' {arguments}"
+    in_agent = ""
+    key = account.key(auth)
+    if key and account.profile.key_in_agent and isinstance(auth, StepAuth):
+        in_agent = _IN_AGENT
+        arguments += f" '{key.removeprefix('~/')}.pub'"
+    script = "; ".join(_SCRIPT).replace("{agent}", in_agent)
+    command = f"/bin/sh -c '{script}' {arguments}"
     # ssh expands a single percent sign (ssh_config(5), TOKENS).
     command = command.replace("%", "%%")
     criteria = []

@@ -9,7 +9,7 @@ from generator.clock import Deadline, now
 from generator.errors import GenError
 from generator.formatting import clock, count, home, listed, printable
 from generator.loading.inputs import profile_name
-from generator.renewal import certificate_file, command, key_files, oidc
+from generator.renewal import agent_key, certificate_file, command, key_files, oidc
 from generator.renewal.context import HeldSecrets, Run
 from generator.renewal.credentials import APP_PASSWORD
 from generator.renewal.failures import PersonNeededError
@@ -132,10 +132,13 @@ def _by_step(
     settings = run.settings
     if not settings.identity:
         raise GenError(f"{settings.site}: your email is not known; add it to {profile_name()}")
-    public_key_line = key_files.public_key(settings, work, run.environment, run.deadline)
     # step writes the certificate beside the key, and has no option for another path.
     public_key = work / "key.pub"
-    writer.write_file(public_key, public_key_line, 0o600)
+    if settings.key_in_agent:
+        public_key_line = agent_key.new_key(settings, work / "key", run.environment, run.deadline)
+    else:
+        public_key_line = key_files.public_key(settings, work, run.environment, run.deadline)
+        writer.write_file(public_key, public_key_line, 0o600)
     ca = authority(run)
     ca.bootstrap()
     if auth.oidc and run.is_unattended(secrets) and not run.options.device:
@@ -158,6 +161,8 @@ def _by_step(
             f"ssh logs in as {settings.user}, "
             f"but the certificate is for {_names(renewed.principals)}"
         )
+    if settings.key_in_agent:
+        agent_key.add(settings, work / "key", renewed, run.environment, ca.deadline)
     key_files.put_in_place(settings, path)
     return renewed, notes
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from generator.clock import Deadline, now
 from generator.errors import GenError, reason
 from generator.formatting import clock, span
-from generator.renewal import certificate_file, notify, pair_names
+from generator.renewal import agent_key, certificate_file, notify, pair_names
 from generator.renewal.context import HeldSecrets, RefreshOptions, Run, new_run
 from generator.renewal.credentials import rotation_due
 from generator.renewal.failures import PassingError, UnreachableError
@@ -56,7 +56,7 @@ def refresh(
             f"{settings.site}: --device is for sites that log in with step; "
             f"run: gen refresh {settings.site}"
         )
-    before = certificate_file.read(settings.certificate)
+    before = _certificate(run)
     try:
         state = run.store.read()
         secrets = run.secrets()
@@ -112,7 +112,7 @@ def _renew_and_rotate(run: Run, before: Certificate | None, state: State) -> Ref
     _clean(run)
     # Another run may have done the work while this one waited for the lock.
     secrets = run.secrets()
-    current = certificate_file.read(run.settings.certificate)
+    current = _certificate(run)
     latest = run.store.read()
     if run.is_unattended(secrets):
         _repeat_failure(run, latest)
@@ -142,6 +142,12 @@ def _renew_and_rotate(run: Run, before: Certificate | None, state: State) -> Ref
     _record_success(run, is_renewal=bool(renewed or rotated), rotation_failure=failure)
     warnings = _warnings(run, run.secrets())
     return RefreshResult(bool(renewed), rotated, renewed or current, (*notes, *warnings))
+
+
+def _certificate(run: Run) -> Certificate | None:
+    """Return the certificate in place, unless the key behind it is gone with an agent."""
+    is_for_user = run.options.on_connect or run.options.terminal
+    return agent_key.certificate(run.settings, run.environment, is_for_user=is_for_user)
 
 
 def _check_pause(run: Run, state: State) -> None:
@@ -373,7 +379,7 @@ def _hold_connections_back(run: Run) -> None:
 
 def _connection_works(run: Run) -> bool:
     """Return whether the certificate is valid, so that ssh can connect with it."""
-    current = certificate_file.read(run.settings.certificate)
+    current = _certificate(run)
     return current is not None and current.is_valid(now())
 
 

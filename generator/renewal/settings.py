@@ -69,6 +69,8 @@ class Settings:
     """The operator of the site; its quota counts the certificates for all of its sites."""
     command_directory: Path | None = None
     """Where the centre's command runs; by default in the home directory."""
+    key_in_agent: bool = False
+    """Whether the private key is in the ssh agent alone."""
     step_binary: str = "step"
     extra_step_args: tuple[str, ...] = ()
     """Further arguments of `step ssh certificate`."""
@@ -159,6 +161,7 @@ def read(choice: inputs.Choice, environment: Mapping[str, str]) -> Settings:
         skew=schedule(auth).skew,
         centre=site.operator or site.site,
         command_directory=_path(profile.command_directory) if profile.command_directory else None,
+        key_in_agent=profile.key_in_agent and isinstance(auth, StepAuth),
         # No shell expands `~` in a program that gen starts.
         step_binary=os.path.expanduser(profile.step_binary),  # noqa: PTH111 - also a bare name
         extra_step_args=profile.extra_step_args,

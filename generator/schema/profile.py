@@ -49,6 +49,8 @@ class SiteProfile(Model):
     """Share one connection between sessions, if the site allows it."""
     renew_on_connect: bool = True
     """Let ssh renew a certificate before it connects, if renewal is due and the site allows it."""
+    key_in_agent: bool = False
+    """Keep the key of a certificate from step in the ssh agent alone, a new one for each."""
     command_directory: Annotated[LocalPath, FILLED] | None = None
     """Directory in which the centre's own command runs, and is looked for first."""
     pkcs11_provider: Annotated[LocalPath, FILLED] | None = None

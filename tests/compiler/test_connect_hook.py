@@ -149,6 +149,24 @@ def test_the_command_differs_only_in_the_site_and_the_certificate(
     )
 
 
+@pytest.mark.parametrize(
+    ("auth", "in_agent"),
+    [
+        pytest.param(STEP, True, id="step"),
+        # gen gives the agent a key only where it makes the key itself.
+        pytest.param(COMMAND, False, id="a command of the site"),
+    ],
+)
+def test_with_its_key_in_the_agent_ssh_tests_that_too(auth: dict[str, Any], in_agent: bool) -> None:
+    spec = site(auth)
+    (without,) = match_lines(spec)
+    (line,) = match_lines(spec, ADA.model_copy(update={"key_in_agent": True}))
+    assert "ssh-add" not in without
+    assert ("&& ssh-add -T $2 && exit;" in line) is in_agent
+    assert line.endswith("'.ssh/id_hpc-cert.pub' '.ssh/id_hpc.pub'\"") is in_agent
+    assert (line == without) is not in_agent
+
+
 def test_the_command_has_no_character_that_ssh_or_a_shell_would_change() -> None:
     # Versions of ssh read a backslash differently; csh expands a ! even in single quotes.
     (line,) = match_lines(validate.site(resources.CATALOGUE / "musica.yaml"))

@@ -164,6 +164,13 @@ def test_the_profile_chooses_the_step_command(
     assert musica.extra_step_args == arguments
 
 
+def test_the_agent_gets_a_key_only_where_gen_makes_it(home: Path) -> None:
+    (home / "profile.yaml").write_text(f"{PROFILE}key_in_agent: true\n")
+    assert settings("musica").key_in_agent
+    # The command of the centre writes its files itself.
+    assert not settings("cscs-daint").key_in_agent
+
+
 # dagster-slurm writes null for an unknown value.
 @pytest.mark.parametrize("value", ["", " ", "null"])
 def test_an_empty_variable_counts_as_not_set(home: Path, value: str) -> None:
