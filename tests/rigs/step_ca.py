@@ -145,6 +145,8 @@ class Member:
     provider: IdentityProvider
     ca: Authority
     server: SshServer
+    namespace: tuple[str, ...] = ()
+    """Words before each command of the user, such as `nsenter` with a network namespace."""
     output: list[str] = field(default_factory=list)
     """The output of the programs that the user ran."""
 
@@ -267,6 +269,7 @@ class Member:
                 "".join(f"{entry if line.startswith(f'{name}:') else line}\n" for line in lines)
             )
         return [
+            *self.namespace,
             *mount_over("/etc/passwd", path),
             "sh",
             "-c",

@@ -81,7 +81,7 @@ class UserManager:
 
     def command(self, *command: str) -> list[str]:
         """Return the command that runs another as the user, where the manager can be reached."""
-        enter = ["nsenter", "--target", str(self.pid), "--mount", "--cgroup"]
+        enter = ["nsenter", "--target", str(self.pid), "--mount", "--cgroup", "--net"]
         return [*enter, *_as(self.user), *command]
 
     @property
@@ -124,10 +124,13 @@ class UserManager:
 
 
 @contextmanager
-def user_manager(user: str = "root", home: str = "home") -> Iterator[UserManager]:
+def user_manager(
+    user: str = "root", home: str = "home", *, network: bool = False
+) -> Iterator[UserManager]:
     """Run the manager of a user.
 
-    `home` is the last part of the path of the home folder. This needs root.
+    `home` is the last part of the path of the home folder. With `network` the manager has a network
+    namespace of its own, which leads nowhere. This needs root.
     """
     entry = pwd.getpwnam(user)
     # Not pytest's tmp_path: an unprivileged user may not enter it.
@@ -136,19 +139,23 @@ def user_manager(user: str = "root", home: str = "home") -> Iterator[UserManager
         path = Path(folder, home)
         path.mkdir(mode=0o700)
         os.chown(path, entry.pw_uid, entry.pw_gid)
-        with _running(entry, path, Path(folder).name, Path(folder, "log")) as manager:
+        namespaces = ("--mount", "--net") if network else ("--mount",)
+        with _running(entry, path, Path(folder, "log"), namespaces) as manager:
             yield manager
 
 
 @contextmanager
-def _running(user: pwd.struct_passwd, home: Path, group: str, log: Path) -> Iterator[UserManager]:
+def _running(
+    user: pwd.struct_passwd, home: Path, log: Path, namespaces: tuple[str, ...]
+) -> Iterator[UserManager]:
     """Start the manager, and stop it with all that it runs.
 
     It has the pid of the child, since each step is an exec.
     """
+    group = log.parent.name
     command = [
         "unshare",
-        "--mount",
+        *namespaces,
         "sh",
         "-c",
         _START,

@@ -3,18 +3,25 @@
 The units keep certificates of a minute alive, unattended.
 """
 
+import os
 import shutil
+import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import cut_network
 import pytest
+from cut_network import CutNetwork
 from identity_provider import IdentityProvider
+from sshd import logged_in
 from step_ca import Member, authority, membership
 from usermanager import PROGRAMS, UNITS, UserManager, user_manager
+from waiting import wait_until
 
 pytestmark = [pytest.mark.system, pytest.mark.long]
 
@@ -127,6 +134,88 @@ def test_certificates_of_a_minute_are_renewed_unattended_while_ssh_logs_in(
         assert line.startswith("rig: ")
     # The token is in step's environment alone, and nothing is in any process's arguments.
     assert watch.sightings(member.provider.issued) <= {("environ", "step")}
+
+
+@pytest.fixture
+def laptop(
+    provider: IdentityProvider, need: Callable[..., None], tmp_path: Path
+) -> Iterator[tuple[Member, UserManager, CutNetwork]]:
+    """A user whose manager has a network that can be cut, and whose certificates last a minute."""
+    need(*PROGRAMS, *cut_network.PROGRAMS, root=True)
+    directory, ca_directory = tmp_path / "user", tmp_path / "ca"
+    directory.mkdir()
+    ca_directory.mkdir()
+    with user_manager(network=True) as manager:
+        (directory / "home").symlink_to(manager.home)
+        with (
+            authority(ca_directory, provider, "60s") as ca,
+            membership(directory, provider, ca) as member,
+        ):
+            ports = [urlsplit(provider.url).port or 0, urlsplit(ca.url).port or 0]
+            with cut_network.cut_network(manager.pid, [*ports, member.server.port]) as network:
+                member.namespace = network.entrance
+                member.settle(lifetime="60s", renew_before="30s")
+                (member.home / ".local/bin/step").symlink_to(shutil.which("step") or "step")
+                yield member, manager, network
+                assert member.spilled() == []
+
+
+def test_a_laptop_that_slept_connects_as_soon_as_the_network_is_back(
+    laptop: tuple[Member, UserManager, CutNetwork],
+) -> None:
+    member, manager, network = laptop
+    install(member, manager)
+    manager.systemctl("start", SERVICE)
+    manager.systemctl("enable", "--now", "gen-cert-rig.timer")
+    assert logged_in(member.login())
+    # A laptop asleep: nothing runs, and the clock goes on until the certificate has expired.
+    os.kill(manager.pid, signal.SIGSTOP)
+    time.sleep(65)
+    assert member.refresh("--check").returncode == 1
+    requests = member.provider.count()
+    network.down()
+    os.kill(manager.pid, signal.SIGCONT)
+    down = time.monotonic()
+    # The timer makes up for the look that it missed, which fails, and the user is impatient.
+    wait_until(
+        lambda: "cannot be reached (no route)" in "\n".join(output(member)),
+        lambda: "\n".join(output(member)),
+    )
+    assert member.login().returncode == 255
+    assert manager.shown(SERVICE, "ActiveState") == "activating"
+    time.sleep(max(0, 30 - (time.monotonic() - down)))
+    network.up()
+    up = time.monotonic()
+    attempts = 1
+    while not logged_in(member.login()):
+        attempts += 1
+        assert time.monotonic() - up < 30, member.output[-1]
+    took = time.monotonic() - up
+    sys.stdout.write(
+        f"connected {took:.1f} s after the return of the network, at attempt {attempts}, with "
+        f"{member.provider.count() - requests} requests for a token\n"
+    )
+    assert took < 5
+    # The run of the timer ends too, since the certificate is new.
+    wait_until(lambda: manager.shown(SERVICE, "ActiveState") == "inactive")
+    manager.systemctl("stop", "gen-cert-rig.timer")
+
+
+def test_the_timer_renews_within_two_minutes_of_the_return_of_the_network(
+    laptop: tuple[Member, UserManager, CutNetwork],
+) -> None:
+    member, manager, network = laptop
+    install(member, manager)
+    network.down()
+    manager.systemctl("start", "--no-block", SERVICE)
+    wait_until(lambda: (member.home / "journal").exists() and output(member))
+    time.sleep(20)
+    network.up()
+    up = time.monotonic()
+    wait_until(member.certificate.exists)
+    took = time.monotonic() - up
+    sys.stdout.write(f"renewed {took:.1f} s after the return of the network\n")
+    assert took < 120
 
 
 def test_a_renewal_that_fails_is_visible_in_systemd(member: Member, manager: UserManager) -> None:
