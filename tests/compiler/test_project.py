@@ -222,7 +222,7 @@ def test_a_change_of_the_spec_changes_a_field(
         ),
     ],
 )
-def test_the_wiring_says_what_a_login_and_a_job_need(
+def test_the_wiring_names_the_needs_of_a_login_and_of_a_job(
     name: str, key: str, expected: str | list[str] | None
 ) -> None:
     assert wiring(site(name)).get(key) == expected

@@ -122,7 +122,7 @@ def test_otherwise_nothing_is_sent_and_the_commands_are_printed(
     assert not credentials.exists()
 
 
-def test_a_provider_that_refuses_keeps_nobody_from_uninstalling(
+def test_a_provider_that_refuses_does_not_prevent_an_uninstallation(
     gen: Gen, credentials: Path, provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answer(monkeypatch, revoke=True)

@@ -562,7 +562,7 @@ def centre(home: Path) -> Centre:
         pytest.param(True, "", id="with a key"),
     ],
 )
-def test_a_site_with_a_portal_alone_says_what_the_user_has_to_do_there(
+def test_a_site_with_a_portal_alone_names_the_page_and_the_steps(
     gen: Gen, home: Path, centre: Centre, has_key: bool, first: str
 ) -> None:
     centre("")

@@ -70,7 +70,7 @@ LOGS = "Please see the certificate authority logs for more info."
         ),
     ],
 )
-def test_an_error_of_the_ca_says_what_to_do(message: str, text: str) -> None:
+def test_an_error_of_the_ca_names_the_fix(message: str, text: str) -> None:
     problem = explanation(f"step failed: {message}")
     assert problem
     assert problem.text == text

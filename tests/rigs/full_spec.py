@@ -205,7 +205,11 @@ SPEC: dict[str, Any] = {
         "note": "A note on the queues",
     },
     "status": {"state": "retiring", "ends": "2030-01-01", "note": "A note on the status"},
-    "deployment": {"base_path": "/home/{user}/{project}", "note": "A note on the deployment"},
+    "deployment": {
+        "base_path": "/home/{user}/{project}",
+        "data_path": "/data/{project}",
+        "note": "A note on the deployment",
+    },
     "ray": {
         "ray_address": "10.0.0.1:6379",
         "dashboard_host": "127.0.0.1",

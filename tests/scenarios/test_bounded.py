@@ -165,21 +165,21 @@ PROGRAMS = [
 
 
 @pytest.mark.parametrize(("script", "words"), PROGRAMS)
-def test_the_command_of_a_spec(user: User, script: str, words: str) -> None:
+def test_output_of_the_command_of_a_spec_is_bounded(user: User, script: str, words: str) -> None:
     user.write("site_specs/ours.yaml", COMMAND_SITE)
     user.program("get-certificate", script)
     check(user.gen("refresh", "ours"), words)
 
 
 @pytest.mark.parametrize(("script", "words"), PROGRAMS)
-def test_the_step_command(user: User, script: str, words: str) -> None:
+def test_output_of_step_is_bounded(user: User, script: str, words: str) -> None:
     user.write("site_specs/ours.yaml", STEP_SITE.format(url="http://127.0.0.1:1"))
     user.program("step", script)
     check(user.gen("refresh", "ours", OURS_OIDC_APP_PASSWORD="secret"), words)  # noqa: S106
 
 
 @pytest.mark.parametrize(("script", "words"), PROGRAMS)
-def test_the_ssh_keygen_command(user: User, script: str, words: str) -> None:
+def test_output_of_ssh_keygen_is_bounded(user: User, script: str, words: str) -> None:
     user.write("site_specs/ours.yaml", STEP_SITE.format(url="http://127.0.0.1:1"))
     user.program("ssh-keygen", script)
     check(user.gen("refresh", "ours", OURS_OIDC_APP_PASSWORD="secret"), words)  # noqa: S106
@@ -211,7 +211,7 @@ def test_a_program_that_hangs_delays_a_connection_by_twelve_seconds(
         pytest.param("truncate -s 1500M ~/.ssh/id_ours-cert.pub", id="1.5 GB"),
     ],
 )
-def test_a_command_that_leaves_no_file_as_certificate(user: User, made: str) -> None:
+def test_a_certificate_that_is_not_a_regular_file_is_not_read(user: User, made: str) -> None:
     user.write("site_specs/ours.yaml", COMMAND_SITE)
     (user.home / ".ssh").mkdir(mode=0o700)
     user.program("get-certificate", made)
@@ -228,7 +228,9 @@ def test_a_command_that_leaves_no_file_as_certificate(user: User, made: str) -> 
         pytest.param("truncate -s 1500M ~/.ssh/id_ours", "is larger than 64 KiB", id="1.5 GB"),
     ],
 )
-def test_a_key_that_is_no_file(user: User, made: str, words: str) -> None:
+def test_a_key_that_is_not_a_regular_file_is_refused_without_reading_it(
+    user: User, made: str, words: str
+) -> None:
     user.write("site_specs/ours.yaml", STEP_SITE.format(url="http://127.0.0.1:1"))
     (user.home / ".ssh").mkdir(mode=0o700)
     subprocess.run(["sh", "-c", made], check=True, env={**os.environ, "HOME": str(user.home)})
@@ -312,7 +314,7 @@ DEEP = b"[" * 900_000
         ),
     ],
 )
-def test_the_identity_provider(
+def test_an_endless_answer_of_the_identity_provider_is_bounded(
     user: User, provider: Provider, first: bytes, repeated: bytes, words: str
 ) -> None:
     url = provider(first, repeated)
@@ -341,7 +343,7 @@ def know_ca(user: User) -> None:
         pytest.param('truncate -s 1500M "${4%.pub}-cert.pub"', id="1.5 GB"),
     ],
 )
-def test_a_step_that_returns_no_file_as_certificate(
+def test_a_step_that_returns_a_certificate_that_is_not_a_file_is_refused(
     user: User, provider: Provider, made: str
 ) -> None:
     body = b'{"access_token": "a.b.c"}'
@@ -363,7 +365,7 @@ def test_a_step_that_returns_no_file_as_certificate(
         pytest.param(CONTROL, id="control characters"),
     ],
 )
-def test_the_login_node(user: User, script: str) -> None:
+def test_output_of_the_login_node_is_bounded(user: User, script: str) -> None:
     user.write("site_specs/ours.yaml", COMMAND_SITE)
     user.program("ssh", script)
     ended = user.gen("status", "ours", "--live", "--seconds", "3")
@@ -383,7 +385,9 @@ def test_the_login_node(user: User, script: str) -> None:
     ],
 )
 @pytest.mark.parametrize("command", ["validate", "show", "site", "install", "refresh"])
-def test_a_spec_that_is_no_file(user: User, command: str, made: str, words: str) -> None:
+def test_a_spec_that_is_not_a_regular_file_is_refused_without_reading_it(
+    user: User, command: str, made: str, words: str
+) -> None:
     subprocess.run(["sh", "-c", made], check=True, cwd=user.home)
     check(user.gen(command, "./spec.yaml"), words)
 

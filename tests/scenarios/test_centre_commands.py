@@ -181,7 +181,7 @@ def test_the_key_that_a_command_needs_is_made_and_the_login_is_shown(
     assert private_key.read_bytes() == made
 
 
-def test_sshproxy_makes_its_key_itself_and_hides_what_is_typed(user: CentreUser) -> None:
+def test_sshproxy_makes_its_own_key_and_hides_the_typed_password(user: CentreUser) -> None:
     with closing(user.terminal("nersc-perlmutter")) as terminal:
         terminal.expect("Enter the password+OTP for ada: ")
         terminal.type(PASSWORD)

@@ -256,7 +256,7 @@ def test_a_note_says_where_to_look_if_gen_cannot_compare(merge_request: MergeReq
 
 
 @pytest.mark.parametrize("name", ["gl-code-quality-report.json", "gen.patch"])
-def test_a_file_of_the_merge_request_is_no_result_of_the_job(
+def test_the_job_does_not_take_a_file_of_the_merge_request_for_its_result(
     merge_request: MergeRequest, tmp_path: Path, name: str
 ) -> None:
     target = tmp_path / "target"

@@ -84,7 +84,9 @@ def test_a_new_user_answers_and_gets_a_profile(start: Start, home: Path) -> None
     assert max(map(len, shown.split("\r\n"))) <= 80, shown
 
 
-def test_a_second_run_proposes_what_is_there_and_keeps_edits(start: Start, home: Path) -> None:
+def test_a_second_run_proposes_the_recorded_values_and_keeps_edits(
+    start: Start, home: Path
+) -> None:
     path = home / PROFILE
     path.parent.mkdir(parents=True)
     path.write_text("# mine\nuser: ada  # here\nsites:\n  mila: { user: bonnie, account: p1 }\n")

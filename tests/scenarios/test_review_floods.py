@@ -122,7 +122,7 @@ def test_the_tenth_annotation_counts_the_rest_and_none_is_lost(
 PREFIX = "x" * 300
 
 
-def test_what_stands_behind_a_long_prefix_is_shown_in_every_format(reading_gen: Gen) -> None:
+def test_a_change_behind_a_long_prefix_is_shown_in_every_format(reading_gen: Gen) -> None:
     replace(spec("aster"), "ulimit -n 65536", f"ulimit -n 65536; true {PREFIX}")
     commit("A long command")
     git("switch", "--quiet", "--create", "proposal")
@@ -154,7 +154,7 @@ def test_only_the_changed_parts_of_a_list_are_shown(reading_gen: Gen) -> None:
     assert all(detail.startswith(("added ", "removed ")) for detail in finding["details"])
 
 
-def test_keys_that_are_gone_are_said_to_be_no_longer_pinned(reading_gen: Gen) -> None:
+def test_removed_keys_are_reported_as_no_longer_pinned(reading_gen: Gen) -> None:
     write_site(LAST_SITE, 1, 22, "willow")
     commit("One more site")
     git("switch", "--quiet", "--create", "proposal")
@@ -202,7 +202,7 @@ def test_the_time_for_a_large_file_grows_with_its_lines(reading_gen: Gen) -> Non
     assert len(details) <= 202
 
 
-def test_a_large_file_in_another_order_is_said_to_be_that(reading_gen: Gen) -> None:
+def test_a_large_file_in_another_order_is_reported_as_reordered(reading_gen: Gen) -> None:
     lines = random_lines(1, 5_000)
     backwards = "\n".join(lines.splitlines()[::-1]) + "\n"
     details = details_of_more_lines(reading_gen, lines, backwards)

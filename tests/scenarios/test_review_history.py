@@ -410,7 +410,7 @@ def test_a_removed_site_is_a_finding_and_a_renamed_spec_is_not(reading_gen: Gen)
         ),
     ],
 )
-def test_a_spec_that_only_moved_is_no_change_of_trust_once_its_lock_follows(
+def test_a_moved_spec_is_a_change_of_access_once_its_lock_follows(
     writing_gen: Gen, commands: str, expected: list[tuple[str, str]]
 ) -> None:
     shell(commands)

@@ -49,7 +49,7 @@ def proposed(gen: Gen, path: str, before: str, after: str) -> list[dict[str, Any
         "deploy/.gen/config.yaml",
     ],
 )
-def test_a_change_of_what_runs_the_checks_is_a_finding_of_trust(
+def test_a_change_of_the_checks_themselves_is_a_finding_of_trust(
     reading_gen: Gen, path: str
 ) -> None:
     text = f'required_version: "{__version__}"\n'
@@ -117,7 +117,7 @@ def test_another_gen_in_a_list_of_packages_is_a_finding_of_trust(
         pytest.param("docs/my.pod", "a\n", "b\n", id="documentation of Perl"),
     ],
 )
-def test_other_packages_and_files_are_no_finding(
+def test_other_packages_and_files_are_not_reported(
     reading_gen: Gen, path: str, before: str, after: str
 ) -> None:
     assert proposed(reading_gen, path, before, after) == []
@@ -169,7 +169,7 @@ def test_every_file_of_a_project_that_runs_is_its_code(
     assert messages == expected
 
 
-def test_code_elsewhere_is_no_finding(reading_gen: Gen) -> None:
+def test_code_outside_of_a_project_is_not_reported(reading_gen: Gen) -> None:
     assert proposed(reading_gen, "tools/x.py", "a = 1\n", "a = 2\n") == []
 
 

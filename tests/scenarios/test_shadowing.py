@@ -292,7 +292,7 @@ def test_the_fix_depends_on_the_owner_of_the_line(
         ),
     ],
 )
-def test_without_an_override_there_is_no_finding(
+def test_lines_that_override_nothing_are_not_reported(
     files: Mapping[str, str | bytes], write_files: WriteFiles, mila: bytes
 ) -> None:
     assert shadows(write_files(files), mila) == ()

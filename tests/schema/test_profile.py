@@ -25,6 +25,6 @@ def test_values_of_one_machine_are_not_recorded_in_a_lock() -> None:
         pytest.param("~/{user}/step", id="with a placeholder"),
     ],
 )
-def test_a_step_command_that_is_no_program_is_refused(name: str) -> None:
+def test_a_step_command_that_does_not_name_a_program_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="step_binary"):
         SiteProfile(step_binary=name)

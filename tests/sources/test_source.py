@@ -108,7 +108,7 @@ def test_the_first_index_needs_a_name(gen: Gen, centre: Centre) -> None:
     )
 
 
-def test_a_new_source_shows_its_signer_and_what_its_sites_are_trusted_with(
+def test_a_new_source_shows_its_signer_and_the_trusted_settings_of_its_sites(
     gen: Gen, centre: Centre
 ) -> None:
     result = gen("source", "add", str(centre.specs), "--signer", centre.fingerprint, "--yes")
@@ -339,7 +339,7 @@ def a_fault(centre: Centre) -> None:
         pytest.param(a_fault, "hosts.mila.port", id="a spec with a fault"),
     ],
 )
-def test_an_update_that_is_not_what_the_centre_signed_changes_nothing(
+def test_an_update_that_differs_from_the_signed_one_changes_nothing(
     gen: Gen, home: Path, centre: Centre, attack: Callable[[Centre], None], words: str
 ) -> None:
     centre.add()
@@ -393,7 +393,7 @@ def test_a_centre_hands_over_to_a_new_key_and_revokes_the_old_one(
     assert f"is signed by {centre.fingerprint}, a key that was revoked" in stolen.err
 
 
-def test_a_handover_that_the_old_key_did_not_sign_is_no_handover(
+def test_a_handover_needs_the_signature_of_the_old_key(
     gen: Gen, centre: Centre, tmp_path: Path
 ) -> None:
     centre.add()
@@ -590,7 +590,7 @@ def add_a_file(record: dict[str, Any], centre: Centre) -> None:
         pytest.param(add_a_file, "trust: .gen/sources/asc/2/more.yaml", id="a file beside"),
     ],
 )
-def test_a_review_shows_what_gen_did_not_do(
+def test_a_review_shows_changes_that_gen_did_not_make(
     gen: Gen,
     centre: Centre,
     repository: str,

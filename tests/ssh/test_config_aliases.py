@@ -24,7 +24,7 @@ def test_aliases_are_found_in_the_file_and_in_those_that_it_includes(ssh: Path) 
     assert aliases(ssh / "config") == ["one", "two", "three", "four"]
 
 
-def test_patterns_are_no_aliases(ssh: Path) -> None:
+def test_patterns_are_not_listed_as_aliases(ssh: Path) -> None:
     (ssh / "config").write_text("Host * !no ma?be *.example.org yes\n")
     assert aliases(ssh / "config") == ["yes"]
 
@@ -35,7 +35,7 @@ def test_files_that_include_each_other_are_read_once(ssh: Path) -> None:
     assert aliases(ssh / "config") == ["one", "two"]
 
 
-def test_what_cannot_be_read_has_no_aliases(ssh: Path) -> None:
+def test_files_that_cannot_be_read_have_no_aliases(ssh: Path) -> None:
     assert aliases(ssh / "config") == []
     (ssh / "config").write_text("Include fifo more missing ~nobody/x\nHost one\n")
     os.mkfifo(ssh / "fifo")
