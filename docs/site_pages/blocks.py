@@ -18,37 +18,10 @@ from generator.schema.auth import (
 )
 from generator.schema.base import Fact, Model
 from generator.schema.descriptions import descriptions
+from generator.schema.meta import meta
 from site_pages.labels import ROLES, login
 from site_pages.markup import bullets, code, link, paragraph, prose, table, text
 
-# Headings of columns, where the key does not read well.
-_HEADINGS = {
-    "qos": "QoS",
-    "gpu": "GPU",
-    "gpus_per_node": "GPUs per node",
-    "cores_per_gpu": "cores per GPU",
-    "gres": "GRES type",
-    "mem": "memory",
-    "n": "numbers",
-    "named": "to be named",
-    "interval": "seconds between probes",
-    "count": "unanswered probes",
-}
-# Labels in lists, where they are shorter than the description of the field.
-_LABELS = {
-    "host": "host name",
-    "role": "purpose",
-    "port": "port",
-    "via": "jump through",
-    "through": "jump through",
-    "nodes": "nodes behind it",
-    "auth": "login",
-    "keepalive": "keepalive",
-    "architecture": "processor",
-    "network": "reached",
-    "match": "names",
-    "also": "further names",
-}
 # Fields with text in the site's own language. All other texts are names or commands.
 _PROSE_FIELDS = {
     "note",
@@ -74,8 +47,8 @@ class _FieldValue:
 
     name: str
     value: object
-    description: str
-    """The first part of the field's description."""
+    label: str
+    """The label of the schema, or the first part of the field's description."""
 
 
 def _field_values(model: Model, always: Set[str] = frozenset()) -> Iterator[_FieldValue]:
@@ -84,8 +57,10 @@ def _field_values(model: Model, always: Set[str] = frozenset()) -> Iterator[_Fie
     for name, field in type(model).model_fields.items():
         value = getattr(model, name)
         if name in always or field.is_required() or value != field.get_default():
-            description = _END_OF_LABEL.split(texts.get(name, name), maxsplit=1)[0]
-            yield _FieldValue(name, value, description)
+            label = meta(type(model), name).label
+            if label is None:
+                label = prose(_END_OF_LABEL.split(texts.get(name, name), maxsplit=1)[0])
+            yield _FieldValue(name, value, label)
 
 
 def details(
@@ -100,8 +75,7 @@ def details(
     items = []
     for field in _field_values(model, always):
         if field.name not in skipped and field.name not in Fact.model_fields:
-            label = _LABELS.get(field.name) or prose(field.description)
-            items.append(f"{label}: {value_text(field.name, field.value)}")
+            items.append(f"{field.label}: {value_text(field.name, field.value)}")
     remark = remarks(model) if isinstance(model, Fact) else ""
     if title and (items or remark):
         yield from paragraph(f"**{title}**")
@@ -112,21 +86,21 @@ def details(
 
 def facts_table(facts: Mapping[str, Fact]) -> Iterator[str]:
     """Yield a table with a row for each fact, and a column for each of their fields."""
-    columns: list[str] = []
+    columns: dict[str, str] = {}
     for fact in facts.values():
         for key in type(fact).model_fields:
-            if key not in columns and key not in Fact.model_fields:
-                columns.append(key)
-    columns += ["note", "source", "checked"]
+            if key not in Fact.model_fields:
+                columns.setdefault(key, _heading(fact, key))
+    columns |= {key: key for key in ("note", "source", "checked")}
     rows = []
     for name, fact in facts.items():
         values = {field.name: field.value for field in _field_values(fact)}
         rows.append([code(name), *(value_text(key, values.get(key)) for key in columns)])
-    yield from table(["name", *(_heading(key) for key in columns)], rows)
+    yield from table(["name", *columns.values()], rows)
 
 
-def _heading(key: str) -> str:
-    return _HEADINGS.get(key, key.replace("_", " "))
+def _heading(model: Model, key: str) -> str:
+    return meta(type(model), key).label or key.replace("_", " ")
 
 
 def remarks(fact: Fact) -> str:
@@ -195,7 +169,7 @@ def _fields(model: Model, skipped: Set[str] = frozenset()) -> Iterator[str]:
     """Yield the fields of a block within a block."""
     for field in _field_values(model):
         if field.name not in skipped:
-            yield f"{_heading(field.name)} {value_text(field.name, field.value)}"
+            yield f"{_heading(model, field.name)} {value_text(field.name, field.value)}"
 
 
 def _string_text(key: str, value: str) -> str:

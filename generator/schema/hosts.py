@@ -70,7 +70,7 @@ class Host(Fact):
     """Name or address that ssh connects to; that of the load balancer if there is one."""
     role: Annotated[Role, Meta(weight=Weight.ACCESS, label="purpose")] = "login"
     """Purpose of the machine."""
-    port: Port = 22
+    port: Annotated[Port, Meta(label="port")] = 22
     """TCP port."""
     user: Annotated[UserName, Meta(weight=Weight.ACCESS)] = "{user}"
     """User name at the host, if it is not just the user's name (`{user}.{project}`)."""
@@ -88,7 +88,7 @@ class Host(Fact):
     """Machines behind a load balancer."""
     auth: Annotated[Auth | None, Meta(label="login")] = None
     """Login method, if it differs from the site's."""
-    keepalive: Annotated[Keepalive | None, Meta(weight=Weight.TUNING)] = None
+    keepalive: Annotated[Keepalive | None, Meta(weight=Weight.TUNING, label="keepalive")] = None
     """Probes that keep the connection open."""
     forward_agent: bool = False
     """Forward the ssh agent to this machine; only if the site's documentation asks for it."""
@@ -141,7 +141,7 @@ class Compute(Fact):
     common: bool = False
     """True if other sites use the same short names: the ssh configuration then has only the
     full names."""
-    port: Port = 22
+    port: Annotated[Port, Meta(label="port")] = 22
     """TCP port."""
     auth: Annotated[Auth | None, Meta(label="login")] = None
     """Login method, if it differs from the site's."""
@@ -171,7 +171,7 @@ class JobEntry(Fact):
     # A job may wait for minutes in its queue before the connection answers.
     timeout: Annotated[Seconds, Meta(weight=Weight.TUNING)] = 600
     """Seconds to wait for the job to start (ConnectTimeout)."""
-    keepalive: Annotated[Keepalive | None, Meta(weight=Weight.TUNING)] = None
+    keepalive: Annotated[Keepalive | None, Meta(weight=Weight.TUNING, label="keepalive")] = None
     """Probes that keep the connection open."""
 
 
