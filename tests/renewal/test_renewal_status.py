@@ -21,6 +21,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     for name in list(os.environ):
+        # Those of whoever runs the tests would count as options and credentials.
         if name.startswith(("GEN_", "XDG_", "ASC_")):
             monkeypatch.delenv(name)
     profile = tmp_path / ".config/gen/profile.yaml"
@@ -57,6 +58,7 @@ def keygen(*options: str) -> None:
 def write_credentials(home: Path, text: str, mode: int = 0o600) -> Path:
     path = home / ".config/dagster-slurm/musica-auth.env"
     path.parent.mkdir()
+    # The mode is what gen looks at first.
     path.touch(mode)
     path.write_text(text)
     return path
@@ -86,6 +88,7 @@ def test_a_site_that_is_renewed(gen: Gen, home: Path, certify: Certify) -> None:
         "  app password  expires at 2126-12-24 17:00:00 UTC",
         "  api token     expired at 2026-01-24 17:00:00 UTC",
     ]
+    # A status is pasted into tickets.
     assert "hidden" not in result.out
 
 
@@ -93,6 +96,7 @@ def test_a_site_that_is_renewed(gen: Gen, home: Path, certify: Certify) -> None:
     ("validity", "state", "message"),
     [
         pytest.param(LONG_LASTING, "valid", "the certificate is valid until 2099", id="valid"),
+        # Such a certificate is never due, and 2**64 seconds are no date.
         pytest.param("always:forever", "valid", "the certificate is valid forever", id="forever"),
         pytest.param("-1h:+5m", "due", "min), and due for renewal", id="due"),
         pytest.param("-2h:-1h", "expired", "the certificate expired at", id="expired"),
@@ -106,6 +110,7 @@ def test_every_state_has_its_message(
         certify("musica", validity)
     assert message in gen("status", "musica").out.splitlines()[0]
     [site] = json.loads(gen("status", "musica", "--json").out)["sites"]
+    # No timer is installed, which is not an error by itself.
     assert (site["site"], site["state"], site["timer"]) == ("musica", state, None)
 
 
@@ -146,6 +151,7 @@ def test_a_failure_is_shown(gen: Gen) -> None:
 
 
 def test_a_message_in_the_state_file_cannot_drive_the_terminal(gen: Gen, home: Path) -> None:
+    # The message is of a CA, and the file may be of a restored backup.
     store("musica").write(State(finished=1, result="failed", message="\033]0;owned\a\nnext"))
     assert r"\u001b]0;owned\u0007\u000anext" in gen("status", "musica").out
 
@@ -155,6 +161,7 @@ def test_without_a_name_each_site_with_a_renewal_or_a_timer_is_shown(
 ) -> None:
     certify("musica", LONG_LASTING)
     gen("refresh", "musica")
+    # A timer without any run yet.
     timer = home / ".config/systemd/user/gen-cert-leonardo.timer"
     timer.parent.mkdir(parents=True)
     timer.touch()
@@ -174,6 +181,7 @@ def test_a_machine_without_sites_names_the_command_to_begin_with(gen: Gen) -> No
 def test_a_site_that_no_longer_has_a_spec_is_a_note(gen: Gen, home: Path, certify: Certify) -> None:
     certify("musica", LONG_LASTING)
     gen("refresh", "musica")
+    # The spec was of a directory that has been deleted since.
     (home / ".local/state/gen/gone.due").touch()
     result = gen("status")
     assert result.status == 0

@@ -417,6 +417,7 @@ class IdentityProvider:
         self, method: str, path: str, headers: Mapping[str, str], body: bytes, query: Form
     ) -> Answer:
         bearer = headers.get("Authorization", "").removeprefix("Bearer ")
+        # An app password is no bearer for the API, which a user may mix up.
         if not self._valid_token(bearer, "api"):
             return _detail(
                 403, NOT_ONE_OF_ITS if bearer else "Authentication credentials were not provided."
@@ -447,6 +448,7 @@ class IdentityProvider:
 
     def _create(self, values: dict[str, Any]) -> Answer:
         kind = model("TokenRequest")
+        # authentik itself would ignore such a field, and hide a spelling mistake of gen.
         if unknown := set(values) - set(kind.model_fields):
             return self._wrong(f"a token with {sorted(unknown)}")
         try:
@@ -463,12 +465,14 @@ class IdentityProvider:
                 {"identifier": ["Token with this identifier already exists."]},
                 400,
             )
+        # authentik would take it for its own time zone.
         if request.expires and request.expires.tzinfo is None:
             return self._wrong("a time without its zone")
         latest = datetime.now(UTC) + self.longest
         if intent == "app_password" and request.expires and request.expires > latest:
             fault = [f"Token expires exceeds maximum lifetime ({latest} UTC)."]
             return _made("ValidationError", {"expires": fault}, 400)
+        # authentik sets the end of an API token itself, whatever is asked for.
         ends = request.expires if intent == "app_password" else None
         token = self.hold(request.identifier, intent, ends and ends - datetime.now(UTC))
         return _made("Token", self._shown(token), 201)
@@ -543,6 +547,7 @@ class _Connection(BaseHTTPRequestHandler):
         length = int(self.headers.get("Content-Length", 0))
         body = self.rfile.read(length)
         if len(body) < length:
+            # A client that is killed sends half a request; the real server drops it too.
             raise ConnectionAbortedError("somebody was killed while asking")
         answer = self.provider.answer(self.command, self.path, dict(self.headers), body)
         self.send_response(answer.status)
@@ -553,6 +558,7 @@ class _Connection(BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_DELETE = _serve  # noqa: N815 - names that http.server looks for
 
+    # Without this, socketserver prints a traceback for each client that was killed.
     def handle(self) -> None:
         """Serve a connection; a client may hang up early, or not trust the certificate."""
         try:
@@ -581,6 +587,7 @@ def _json(status: int, value: object) -> Answer:
 def _made(name: str, value: dict[str, Any], status: int = 200) -> Answer:
     """Answer with a model of authentik's client package, which refuses impossible values."""
     kind = model(name)
+    # This model has fields of any name, which only from_dict takes.
     answer = kind.from_dict(value) if name == "ValidationError" else kind.model_validate(value)
     text = answer.to_json() if name == "ValidationError" else answer.model_dump_json(by_alias=True)
     return Answer(status, text.encode(), {"Content-Type": "application/json"})

@@ -30,6 +30,7 @@ STEP = {
 }
 PARTITIONS = {
     "long": {"qos": ["main", "devel"], "max_walltime": "2-00:00:00", "mem": "768G"},
+    # Its default time limit differs from its longest, so that both are compared.
     "short": {"qos": ["devel"], "max_walltime": "01:00:00", "default_walltime": "00:30:00"},
 }
 QUEUES = {
@@ -52,6 +53,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[slurm.Slurm]:
 
 @pytest.fixture
 def rig(tmp_path: Path, need: Callable[..., None]) -> Iterator[Rig]:
+    # sshd changes to the user, and Slurm to slurm: both need root.
     need(*sshd.PROGRAMS, *slurm.PROGRAMS, "ssh-keyscan", root=True)
     with Rig(tmp_path) as rig:
         yield rig
@@ -70,6 +72,7 @@ def gen(rig: Rig, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}:/usr/sbin:/sbin")
     monkeypatch.setenv("HOME", str(rig.home))
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    # An agent of whoever runs the tests would offer its keys.
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
     monkeypatch.chdir(rig.directory)
     return running(monkeypatch, capfd.readouterr)
@@ -92,6 +95,7 @@ class ProbedSite:
     def report(self, *options: str, key: Path | None = None) -> tuple[int, dict[str, Any]]:
         """Return the exit status and the JSON report."""
         result = self.live("--json", *options, key=key)
+        # On stderr, so that the report on stdout is JSON alone.
         assert result.err == "asking Servers of a test …\n"
         return result.status, json.loads(result.out)
 
@@ -134,6 +138,7 @@ def without(values: Mapping[str, Any], name: str) -> dict[str, Any]:
 def test_a_site_that_agrees_with_its_spec_has_no_finding(
     rig: Rig, gen: Gen, cluster: slurm.Slurm
 ) -> None:
+    # The probe reads the number of open files from this command, and a login may raise it so far.
     parts = {"ray": {"pre_start_commands": "ulimit -n 64"}}
     site = probed_site(rig, gen, rig.serve("login", KEYS, cluster.set_env), **parts)
     compared = [
@@ -155,7 +160,11 @@ def test_a_site_that_agrees_with_its_spec_has_no_finding(
     ("parts", "kind", "key"),
     [
         pytest.param(
-            partition("gone"), "partition-missing", "slurm.partitions.gone", id="missing partition"
+            # A name that Slurm does not know: sbatch would refuse every job.
+            partition("gone"),
+            "partition-missing",
+            "slurm.partitions.gone",
+            id="missing partition",
         ),
         pytest.param(
             queues(partitions=without(PARTITIONS, "short")),
@@ -180,6 +189,7 @@ def test_a_site_that_agrees_with_its_spec_has_no_finding(
         ),
         pytest.param(
             partition("short", qos=["devel", "main"]),
+            # AllowQos of the partition lacks it, and the association of the user has it.
             "qos-pairing",
             "slurm.partitions.short.qos",
             id="refused pairing",
@@ -210,6 +220,7 @@ def test_a_site_that_agrees_with_its_spec_has_no_finding(
         ),
         pytest.param(
             {"ray": {"pre_start_commands": "ulimit -n 99999999"}},
+            # dagster-slurm starts Ray with this command, which fails if the hard limit is lower.
             "open-files",
             "ray.pre_start_commands",
             id="too few open files",
@@ -230,6 +241,7 @@ def test_a_swapped_host_key_is_reported_and_never_trusted(
     server = rig.serve("login", ["ed25519-other", "ecdsa", "rsa"], cluster.set_env)
     status, report = probed_site(rig, gen, server).report()
     (finding,) = report["findings"]
+    # Named by its key in the spec, which a maintainer has to change or defend.
     expected = ("host-key", "host_keys.login.fingerprints.ed25519")
     assert (status, finding["kind"], finding["key"]) == (1, *expected)
     assert (finding["spec"], finding["site"]) == (
@@ -248,6 +260,7 @@ def test_a_swapped_host_key_is_reported_and_never_trusted(
 def test_a_revoked_key_is_reported_and_never_trusted(
     rig: Rig, gen: Gen, cluster: slurm.Slurm, is_authority: bool
 ) -> None:
+    # A server with a certificate offers its plain key too.
     certified = rig.certify("ed25519", "ecdsa-ca", "-h", "-n", "localhost")
     server = rig.serve(
         "login", ["ed25519"], f"HostCertificate {certified}-cert.pub", cluster.set_env
@@ -280,6 +293,7 @@ def test_a_pinned_key_that_the_host_no_longer_offers_is_reported(
     rig: Rig, gen: Gen, cluster: slurm.Slurm
 ) -> None:
     site = probed_site(rig, gen, rig.serve("login", ["ed25519", "ecdsa"], cluster.set_env))
+    # Often the first sign of a new machine, or of one that poses as it.
     assert site.findings() == (1, [("host-key-gone", "host_keys.login.fingerprints.rsa")])
 
 
@@ -320,6 +334,7 @@ def test_host_certificates_are_compared_with_their_authority(
     [
         pytest.param(("-V", "+1h"), (0, []), id="valid"),
         pytest.param(("-V", "-2h:-1h"), (2, [("certificate", "auth.key")]), id="expired"),
+        # The clock of the user, or that of the CA, is wrong.
         pytest.param(("-V", "+1h:+2h"), (2, [("certificate", "auth.key")]), id="not valid yet"),
     ],
 )
@@ -364,7 +379,11 @@ def test_a_clock_that_is_wrong_is_reported(rig: Rig, gen: Gen, cluster: slurm.Sl
             id="password without a terminal",
         ),
         pytest.param(
-            ("ForceCommand /bin/false",), {}, [("answer", "hosts.rig")], id="commands forbidden"
+            # Sites with restricted shells: the login works, and no question has an answer.
+            ("ForceCommand /bin/false",),
+            {},
+            [("answer", "hosts.rig")],
+            id="commands forbidden",
         ),
         pytest.param(
             ("SetEnv SLURM_CONF=/dev/null",),
@@ -374,12 +393,14 @@ def test_a_clock_that_is_wrong_is_reported(rig: Rig, gen: Gen, cluster: slurm.Sl
         ),
         pytest.param(
             (),
+            # RFC 2606: this name never exists.
             {"hosts": {"rig": {"host": "no-such-host.invalid"}}},
             [("name", "hosts.rig.host")],
             id="unknown name",
         ),
         pytest.param(
             (),
+            # tcpmux: no machine of today listens there.
             {"hosts": {"rig": {"host": "localhost", "port": 1}}},
             [("tcp", "hosts.rig.host")],
             id="closed port",
@@ -437,6 +458,7 @@ def test_a_site_that_drops_packets_is_given_up_in_time(
         rig,
         gen,
         SshServer("login", 22, rig.directory / "none"),
+        # RFC 5737: an address for documentation.
         hosts={"rig": {"host": "192.0.2.9"}},
     )
     # A packet to an address that lo does not have comes back in and is dropped.
@@ -458,6 +480,7 @@ def test_a_site_that_drops_packets_is_given_up_in_time(
         )
         return monotonic() - start, process
 
+    # The start of Python and the end of threads take as long with any limit.
     shortest, _ = run("1")
     duration, process = run("6")
     # gen itself has to start, on a machine that may be busy.
@@ -473,6 +496,7 @@ def test_fix_spec_writes_the_facts_and_then_nothing_differs(
     site = probed_site(rig, gen, rig.serve("login", KEYS, cluster.set_env))
     text = site.spec.read_text()
     start, _, _ = text.partition("slurm:")
+    # With comments of a maintainer, which a change must keep.
     wrong = """\
 slurm:
   partition: long                  # the default one
@@ -497,6 +521,7 @@ slurm:
     fixed = site.spec.read_text()
     assert "# the default one" in fixed
     assert "# as the documentation says" in fixed
+    # The other parts of the spec stay as they are, line by line.
     assert set(start.splitlines()) <= set(fixed.splitlines())
     assert site.findings() == (0, [])
 

@@ -66,6 +66,7 @@ def test_dagster_slurm_and_gen_read_the_file_of_each_other(member: Member) -> No
     path = member.home / CREDENTIALS
     before = path.read_text()
     script = (
+        # dagster-slurm itself reads and writes the file here, at the version that projects pin.
         "import sys, pathlib; from dagster_slurm.auth.authentik import AuthentikCredentialStore "
         "as Store\n"
         "store = Store(pathlib.Path(sys.argv[1])); loaded = store.load(); store.save(loaded)\n"
@@ -88,6 +89,7 @@ def test_dagster_slurm_and_gen_read_the_file_of_each_other(member: Member) -> No
 @pytest.mark.parametrize(
     ("lifetime", "due"),
     [
+        # A rotation is due a week before the end.
         pytest.param(timedelta(days=3), True, id="soon"),
         pytest.param(timedelta(days=20), False, id="not soon"),
     ],
@@ -109,6 +111,7 @@ def test_pasted_credentials_are_replaced_once_and_left_for_the_user_to_delete(
     paste(member)
     output = member.renewed().stderr
     assert "credentials rotated" in output
+    # gen does not know their identifiers, so it cannot delete them.
     assert "delete them in the provider's settings" in output
     assert len(member.named()) == 2
     assert set(FIRST) < set(member.provider.held)
@@ -118,6 +121,7 @@ def test_pasted_credentials_are_replaced_once_and_left_for_the_user_to_delete(
 def test_an_expired_app_password_is_replaced_with_the_api_token(
     member: Member,
 ) -> None:
+    # Expired or deleted by the user: the API token alone is left.
     del member.provider.held["first-app_password"]
     assert "renewed" in member.renewed().stderr
     assert rotated(member)
@@ -135,6 +139,7 @@ def test_the_second_file_gets_the_new_app_password_too(member: Member) -> None:
 def test_nothing_is_deleted_if_the_second_file_cannot_be_written(member: Member) -> None:
     member.settle(authentik={"api_base": member.provider.url, **AUTHENTIK})
     member.renewed()
+    # Root could write to a read-only directory, so a file is in the way.
     (member.home / OUTPUT.parent).write_text("no folder")
     assert str(OUTPUT.parent) in member.refused("--rotate-app-password")
     assert member.works()
@@ -149,6 +154,7 @@ def test_an_app_password_in_place_of_an_api_token_is_recognized(member: Member) 
     path = member.home / CREDENTIALS
     tokens = member.provider.held
     path.write_text(
+        # Both look alike in the settings of authentik.
         path.read_text().replace(tokens["first-api"].key, tokens["first-app_password"].key)
     )
     line = member.refused("--rotate-app-password")
@@ -167,6 +173,7 @@ def test_an_app_password_in_place_of_an_api_token_is_recognized(member: Member) 
         pytest.param(Fault(Answer(200, b"{}"), at=f"{TOKENS}dagster"), id="no key in the answer"),
         pytest.param(Fault(Answer(400), at=TOKEN), id="the new app password does not work"),
         pytest.param(Fault(Answer(400, b'{"expires": ["x"]}'), at=TOKENS), id="400 to the first"),
+        # A captive portal, or a proxy that asks for a login.
         pytest.param(Fault(Answer(200, b"<html>"), at=API), id="no JSON"),
     ],
 )
@@ -218,6 +225,7 @@ def test_a_rotation_that_fails_in_the_last_week_is_an_error_after_the_renewal(
 
 def test_a_token_that_could_not_be_deleted_is_deleted_by_the_next_run(member: Member) -> None:
     member.renewed()
+    # The new ones are in use by then, so the run is a success.
     member.provider.fault = Fault(Answer(500), at=f"{TOKENS}first-")
     member.renewed("--rotate-app-password")
     assert member.works()
@@ -229,6 +237,7 @@ def test_a_token_that_could_not_be_deleted_is_deleted_by_the_next_run(member: Me
 
 def test_two_rotations_at_once_rotate_once(member: Member) -> None:
     member.renewed()
+    # The first run is slow, so that the second one waits for its lock.
     member.provider.fault = Fault(delay=1, at=API, times=1)
     assert [run.returncode for run in member.at_once(2, "--rotate-app-password")] == [0, 0]
     assert member.provider.count(TOKENS, "POST") == 2
@@ -241,6 +250,7 @@ def test_secrets_may_come_from_the_environment_or_from_systemd(
     (member.home / CREDENTIALS).unlink()
     secret = member.provider.held["first-app_password"].key
     assert "renewed" in member.renewed("--force", **{f"{PREFIX}_OIDC_APP_PASSWORD": secret}).stderr
+    # systemd.exec(5), LoadCredential=: a file for each credential.
     (tmp_path / f"{PREFIX}_OIDC_APP_PASSWORD").write_text(secret)
     assert "renewed" in member.renewed("--force", CREDENTIALS_DIRECTORY=str(tmp_path)).stderr
     member.refused("--force")

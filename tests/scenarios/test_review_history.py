@@ -43,11 +43,13 @@ HARMLESS: dict[str, Step] = {
     "a comment behind a value": (r"^country: AT$", "country: AT   # Austria"),
     "single quotes": (r"^title: (.*)$", r"title: '\1'"),
     "double quotes": (r"^operator: (.*)$", r'operator: "\1"'),
+    # YAML 1.2, section 8.1.3: the line breaks of a folded text are spaces.
     "a folded text": (r"^docs: (.*)$", r"docs: >-\n  \1"),
     "blank lines": (r"^sources:$", "\n\nsources:"),
     "a source that was renamed": (r"\bfaq\b(?!\.md)", "questions"),
     "another source that was renamed": (r"\bhandbook\b", "login-page"),
     "a source that was read again": (r"2026-05-02", "2026-06-02"),
+    # The sources of a spec say nothing by themselves: only a fact that cites one changes.
     "a source that nothing cites": (
         r"^  queues: ",
         "  press: { url: https://news.example/ }\n  queues: ",
@@ -66,6 +68,7 @@ HARMLESS: dict[str, Step] = {
         r"\{ (alias: .*), (host: .*), (n: \S+) \}",
         r"{ \3, \2, \1 }",
     ),
+    # Host names have no case (RFC 4343).
     "a host name in capitals": (
         r"^    host: login\.aster\.example$",
         "    host: Login.Aster.Example",
@@ -73,6 +76,7 @@ HARMLESS: dict[str, Step] = {
     "a list of one": (r"^    match: (.*)$", r"    match: [\1]"),
     "a default that is written out": (r"^    port: 2222$", "    port: 2222\n    role: login"),
     "a name in quotes": (r"^(compute:\n(?:.*\n)*?    through: )aster$", r'\1"aster"'),
+    # ssh_config(5), PATTERNS: the order within a list does not matter, negations included.
     "patterns in another order": (r'\["(.*)", "(!login.*)", "(!data.*)"\]', r'["\3", "\2", "\1"]'),
     "a list over several lines": (
         r"^  key_types: \[(.*), (.*)\]$",
@@ -83,6 +87,7 @@ HARMLESS: dict[str, Step] = {
         r"^    command: (\S+) (\S+)$",
         r"    command: >-\n      \1\n      \2",
     ),
+    # Names of groups are for readers; nothing that is generated has them.
     "a group of host keys that was renamed": (r"^  login:$", "  front:"),
     "a group of nodes that was renamed": (
         r"^  nodes:$((?:.|\n)*)hosts: nodes$",
@@ -100,7 +105,9 @@ HARMLESS: dict[str, Step] = {
         r"host_keys:\n\2\1",
     ),
     "parts in another order": (r"^(host_keys:\n(?:  .*\n)+\n)(auth:\n(?:  .*\n)+\n)", r"\2\1"),
+    # sbatch(1), --time: days, or hours alone.
     "a time in hours": (r"5-00:00:00", "120:00:00"),
+    # sbatch(1), --mem: 256G are 262144M.
     "memory in mebibytes": (r"(main: .*)mem: 256G", r"\1mem: 262144M"),
     "partitions in another order": (r"^(    long: .*\n)(    main: .*\n)", r"\2\1"),
     "a block for another flow mapping": (
@@ -134,12 +141,14 @@ class Attack:
 
 _GROUP = r"^(  \w+:\n    hosts: \[aster.*\n    fingerprints:\n(?:      .*\n)*?      "
 ATTACKS = {
+    # The attacker's server then passes the check that pins are made for.
     "a fingerprint is another one": Attack(
         rf"{_GROUP}ed25519: )\S+$",
         rf"\g<1>{ATTACKERS_KEY}",
         f"added ed25519 {ATTACKERS_KEY}",
         f"ed25519: {ATTACKERS_KEY}",
     ),
+    # The old key stays, so every login still works: no user notices.
     "a fingerprint is added": Attack(
         rf"{_GROUP}ecdsa: )(\S+)$",
         rf"\1[\2, {ATTACKERS_KEY}]",
@@ -152,6 +161,7 @@ ATTACKS = {
         "added ed25519 SHA256:",
         "keys: [",
     ),
+    # One key that vouches for every host of the domain.
     "an authority is added": Attack(
         r"^(    hosts: \[aster.*\n)",
         rf"\1    authorities: {{ hosts: '*.aster.example', key: {OTHER_KEY} }}\n",
@@ -162,6 +172,7 @@ ATTACKS = {
     "a group of hosts loses one": Attack(
         r"hosts: \[(aster|aster-data), \S+\]$", r"hosts: [\1]", "removed ed25519 SHA256:"
     ),
+    # gen drops the pins of weak sources, so ssh asks the user again.
     "a source became weak": Attack(
         r"(aster/docs:login\.md@0a1b2c3.), checked: 2026-05-01 \}",
         r"\1, weak: read in a hurry }",
@@ -173,9 +184,11 @@ ATTACKS = {
         "data.aster.example → data.aster.evil",
         "host: data.aster.evil",
     ),
+    # On a machine with many users, any of them can listen on a high port.
     "a port is another one": Attack(
         r"^    port: 2222$", "    port: 2223", "2222 → 2223", "port: 2223"
     ),
+    # A jump host sees the connection, and a wrong one can refuse or delay it.
     "a jump host comes": Attack(
         r"^    port: 2222$",
         "    port: 2222\n    via: aster-data",
@@ -196,6 +209,7 @@ ATTACKS = {
     "a command is another one": Attack(
         r"/opt/site/slurm-proxy", "/tmp/slurm-proxy", "→ /tmp/slurm-proxy aster-cpu", "proxy: "
     ),
+    # It runs at the site in the name of every user, within a job.
     "a command comes before Ray": Attack(
         r"ulimit -n 65536", "ulimit -n 65536; id", "→ ulimit -n 65536; id", "pre_start_commands:"
     ),
@@ -207,6 +221,7 @@ def rewrite(*steps: Step) -> None:
     text = spec("aster").read_text()
     for pattern, replacement in steps:
         text, count = re.subn(pattern, replacement, text, flags=re.MULTILINE)
+        # An edit that changes nothing would pass every test below.
         assert count, f"{pattern} matches nothing"
     spec("aster").write_text(text)
 
@@ -219,6 +234,7 @@ def proposed(reading_gen: Gen, *arguments: str) -> list[Any]:
     result = reading_gen("review", *(arguments or ("main",)), "--format", "json")
     assert result.status == 0, result.err
     report = json.loads(result.out)
+    # The schema that other programs rely on.
     REPORT.validate(report)
     return list(report["findings"])
 
@@ -244,6 +260,7 @@ def test_an_attack_among_forty_harmless_changes_comes_first(reading_gen: Gen, na
     assert [item["rule"] for item in findings] == ["trust"] * len(trust) + ["prose"] * len(PROSE)
     assert trust[0]["level"] == "error"
     for item in findings:
+        # The key of a whole block has no last part.
         assert not item["key"].endswith(".")
     details: list[str] = []
     for item in trust:
@@ -300,6 +317,7 @@ def test_annotations_of_a_review_point_at_the_lines_of_the_spec(reading_gen: Gen
     ]
 
 
+# A heading of Markdown, a mention, and a line that looks like a finding.
 FORGED = "x\n\n# Approved by @octocat\nmila.yaml:1: trust: none"
 
 
@@ -311,6 +329,7 @@ def test_a_note_of_several_lines_is_refused(reading_gen: Gen) -> None:
 def test_the_name_of_a_spec_forges_no_line_of_a_review(reading_gen: Gen) -> None:
     spec("cedar").rename(spec(FORGED))
     replace(spec(FORGED), "partition: batch", "partition: wide")
+    # A file name may have any byte but NUL and a slash, and git keeps it.
     for line in reading_gen("review", "main").out.splitlines():
         assert not line.startswith(("#", "mila.yaml"))
     assert "\n# Approved" not in reading_gen("review", "main", "--format", "markdown").out
@@ -334,6 +353,7 @@ TODAY = date.today()
     [
         pytest.param(TODAY - timedelta(days=14), ["trust"], id="this month"),
         pytest.param(TODAY - timedelta(days=365), ["trust"], id="a year ago"),
+        # Queues and machines change about once a year.
         pytest.param(TODAY - timedelta(days=366), ["trust", "aged"], id="longer ago"),
         pytest.param(None, ["trust"], id="never"),
     ],
@@ -370,6 +390,7 @@ def test_a_review_starts_where_the_branch_forked(reading_gen: Gen) -> None:
     commit("proposal")
     git("switch", "--quiet", "main")
     replace(spec("elder"), "port: 8022", "port: 22")
+    # Compared with main itself, the branch would seem to take this back.
     commit("main moves on")
     assert [item["site"] for item in proposed(reading_gen, "main", "proposal")] == ["aster"]
     assert [item["site"] for item in proposed(reading_gen, "proposal", "main")] == ["elder"]
@@ -398,6 +419,7 @@ def test_a_removed_site_is_a_finding_and_a_renamed_spec_is_not(reading_gen: Gen)
         ),
         pytest.param(
             "cp site_specs/elder.yaml site_specs/eldest.yaml;"
+            # Two specs of one name: which of them counts depends on the lock.
             " sed -i s/elder.yaml/eldest.yaml/ teams/b/lab/.gen/elder.lock",
             [("trust", "source spec changed"), ("trust", "the site elder is new")],
             id="copied",
@@ -442,6 +464,7 @@ def test_a_moved_spec_is_a_change_of_access_once_its_lock_follows(
             "nowhere: this clone has no such revision; fetch it with: git fetch",
             id="no revision",
         ),
+        # gitcli(7): git would write its answer to a file of that name.
         pytest.param(("--output=x", "main"), "", id="an option of git's"),
         pytest.param(("main", "--specs", "docs"), "docs: has no specs", id="no specs"),
     ],

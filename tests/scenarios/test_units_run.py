@@ -29,6 +29,7 @@ from generator.schema.site import SiteSpec
 
 pytestmark = pytest.mark.system
 
+# The site whose unit has every option: a timer, step and a CA.
 MUSICA = validate.site(resources.CATALOGUE / "musica.yaml")
 GEN = Path(".local/bin/gen")
 COMMAND: dict[str, Any] = {"method": "certificate", "command": ["get-certificate"]}
@@ -44,6 +45,7 @@ mkdir -p ~/.local/state
     echo "time zone=$TZ"
     echo "step=$STEPPATH"
     echo "umask=$(umask)"
+    # A core file would have the secrets in it.
     echo "core=$(ulimit -c)"
     echo "namespace=$(readlink /proc/self/ns/user)"
     echo "privileges=$(sed -n 's/^NoNewPrivs:\t//p' /proc/self/status)"
@@ -57,6 +59,7 @@ mkdir -p ~/.local/state
     try "sign a key" ssh-keygen -q -s ~/.ssh/id_test -I test -n ada ~/.ssh/id_test.pub
     try "read a certificate" ssh-keygen -L -f ~/.ssh/id_test-cert.pub
     try "talk to an agent" ssh-agent ssh-add -q ~/.ssh/id_test
+    # What an exploited program would try next.
     try "enter a namespace" unshare --user true
     try "make a program of another user's rights" chmod u+s ~/.ssh/written
 } > ~/.local/state/report
@@ -68,7 +71,9 @@ mkdir -p ~/.local/state
         pytest.param(("root", "home"), id="root"),
         pytest.param(("daemon", "home"), id="an unprivileged user"),
         pytest.param(
-            ("daemon", "a home, 5%h of it"), id="a home folder with blanks and a per cent sign"
+            # systemd.unit(5), SPECIFIERS: %h stands for the home directory, also within a path.
+            ("daemon", "a home, 5%h of it"),
+            id="a home folder with blanks and a per cent sign",
         ),
     ]
 )
@@ -133,6 +138,7 @@ def test_the_service_sets_arguments_and_environment_of_gen(
         "home": str(manager.home),
         "time zone": "UTC",
         "step": f"{manager.home}/.step",
+        # Secrets and keys are for the user alone, whatever the umask of the manager is.
         "umask": "0077",
         "core": "0",
     }
@@ -154,6 +160,7 @@ def test_the_service_can_do_everything_that_a_renewal_needs(
     assert {name: values[name] for name in needed} == dict.fromkeys(needed, "0")
     connection, _ = listener.accept()
     with connection:
+        # The service may reach the network, and this is the only way to the provider.
         assert connection.recv(10) == b"hello\n"
     assert (manager.home / ".ssh/id_test").stat().st_mode & 0o777 == 0o600
     assert (manager.home / ".step/written").stat().st_mode & 0o777 == 0o600
@@ -165,6 +172,7 @@ BARRED = ["enter a namespace", "make a program of another user's rights"]
 def test_the_service_cannot_do_more(manager: UserManager, listener: socket.socket) -> None:
     values = started(manager, listener)
     assert "0" not in {values[name] for name in BARRED}
+    # NoNewPrivileges=, systemd.exec(5).
     assert values["privileges"] == "1"
 
 
@@ -187,6 +195,7 @@ def test_the_service_stays_out_of_user_namespaces(
 PYTHON = f"""#!{sys.executable}
 import ctypes, errno, os, pathlib, socket, ssl, subprocess, sys, threading
 sys.path.insert(0, {str(Path(generator.__file__).parents[1])!r})
+# MemoryDenyWriteExecute= breaks callbacks of ctypes, which keyring and others use.
 assert ctypes.CFUNCTYPE(ctypes.c_int)(lambda: 7)() == 7
 assert ssl.create_default_context() and socket.getaddrinfo("localhost", 443)
 assert all(socket.socketpair(socket.AF_UNIX))
@@ -219,6 +228,7 @@ def test_python_with_its_libraries_works_in_the_service(as_root: UserManager) ->
 
 
 def test_a_refresh_that_fails_leaves_the_service_failed(as_root: UserManager) -> None:
+    # A failed service is what `systemctl --user --failed` and gen status show.
     as_root.write(GEN, "#!/bin/sh\nexit 2\n", 0o755)
     as_root.install(*units(MUSICA))
     assert as_root.run("systemctl", "--user", "start", "gen-cert-musica.service").returncode != 0
@@ -238,6 +248,7 @@ def schedule_of(site: SiteSpec) -> Schedule:
 
 
 def test_the_timer_fires_on_time_and_is_set_for_the_next_run(as_root: UserManager) -> None:
+    # A minute: the shortest period, for which the test can wait.
     spec = site(lifetime="60s")
     plan = schedule_of(spec)
     as_root.write(GEN, "#!/bin/sh\n: > ~/looked\n", 0o755)
@@ -259,6 +270,7 @@ def test_the_timer_fires_on_time_and_is_set_for_the_next_run(as_root: UserManage
 def test_a_missed_run_is_made_up_for_within_the_delay(was_off: bool, as_root: UserManager) -> None:
     spec = site(lifetime="365d")
     plan = schedule_of(spec)
+    # Persistent=, systemd.timer(5): the time of this file is that of the last run.
     stamp = as_root.write(".local/share/systemd/timers/stamp-gen-cert-x.timer", "")
     last = time.time() - (2 * plan.period if was_off else 0)
     os.utime(stamp, (last, last))
@@ -289,6 +301,7 @@ def analyze(
         "PATH": os.environ["PATH"],
         "HOME": str(tmp_path),
         "XDG_RUNTIME_DIR": str(tmp_path),
+        # systemd-analyze prints local times.
         "TZ": "UTC",
     }
     env["LC_ALL"] = "C.UTF-8"

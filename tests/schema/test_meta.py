@@ -17,7 +17,7 @@ from generator.schema.slurm import Partition, Slurm
 @pytest.mark.parametrize(
     ("model", "name", "expected"),
     [
-        pytest.param(Host, "port", Meta(), id="none"),
+        pytest.param(Partition, "cores", Meta(), id="none"),
         pytest.param(Host, "network", Meta(weight=Weight.PROSE, label="reached"), id="a field's"),
         pytest.param(Partition, "max_walltime", "unit of 90:00 is 5400", id="a type's"),
         pytest.param(Host, "host", "unit of LOGIN is login", id="a field's and its type's"),
