@@ -138,7 +138,13 @@ def _can_open_browser(environment: Mapping[str, str]) -> bool:
 
 def _settings(choice: Choice, environment: Mapping[str, str]) -> Settings:
     """Return the settings of a site, and keep its secrets from the programs that gen starts."""
-    site_settings = settings.read(installed_choice(choice), environment)
+    try:
+        site_settings = settings.read(installed_choice(choice), environment)
+    except GenError as error:
+        # An error of the profile names its file alone, and a log has the errors of several sites.
+        if choice.site in str(error):
+            raise
+        raise GenError(f"{choice.site}: {error}") from None
     for name in secret_names(site_settings):
         os.environ.pop(name, None)  # libraries start programs too
     return site_settings

@@ -19,7 +19,7 @@ from generator.renewal.certificate_file import CLOCK_TOLERANCE
 from generator.renewal.failures import PassingError
 from generator.workspace import writer
 
-_LIFETIME = 600  # seconds, twice what the unit lets a run take
+_LIFETIME = 600  # seconds, far more than a run without the user takes
 _POLL = 0.5  # seconds
 # systemd's number of a machine (machine-id(5)): two machines may have one name.
 _MACHINE_ID = Path("/etc/machine-id")

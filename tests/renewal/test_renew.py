@@ -251,6 +251,15 @@ class TestOnConnect:
         result = gen("refresh", "musica", "--on-connect")
         assert (result.status, result.out, result.err.count("\n")) == (0, "", 1)
 
+    @pytest.mark.parametrize("option", ["--on-connect", "--retry", "--force"])
+    def test_an_error_of_the_profile_names_the_site_too(
+        self, gen: Gen, home: Path, option: str
+    ) -> None:
+        """A log of the timers, or of a shell that connects to many hosts, has several sites."""
+        (home / ".config/gen/profile.yaml").write_text("user: [\nnonsense")
+        result = gen("refresh", "musica", option)
+        assert result.err.startswith(f"musica: {home}/.config/gen/profile.yaml:")
+
     def test_a_question_to_ssh_renews_nothing(
         self, gen: Gen, home: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
