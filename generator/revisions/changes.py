@@ -66,6 +66,11 @@ def outside_changes(lock_path: str, base: SiteSpec, head: SiteSpec, where: str) 
     return findings
 
 
+def new_outside(lock_path: str, site: SiteSpec) -> Finding:
+    """Return the facts that the users of a site trust, whose spec only its lock shows."""
+    return _new_site(SpecFile(lock_path, yaml_document.parse(b"{}\n", lock_path), site))
+
+
 def incomparable_change(lock_path: str, site: str, fault: str, where: str) -> Finding:
     """Return that such a site changed, and that its former spec has faults today."""
     return Finding(

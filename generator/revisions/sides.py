@@ -18,7 +18,7 @@ from generator.loading.sources import SourcedSpec
 from generator.paths import OUTPUT_STATE, SOURCES_LOCK
 from generator.report.finding import Finding, refusals
 from generator.revisions import git
-from generator.revisions.changes import incomparable_change, outside_changes
+from generator.revisions.changes import incomparable_change, new_outside, outside_changes
 from generator.revisions.file_changes import (
     is_accepted_list,
     is_lock,
@@ -138,6 +138,11 @@ class Side:
             if digest(variant) == recorded_digest:
                 return replace(current, sha256=recorded_digest)
         return current
+
+    def site_of(self, lock_file: ReviewedLock) -> SiteSpec:
+        """Return the site of a lock, with the overrides in the lock."""
+        content = self._spec_of(lock_file) or b""
+        return recompile.resolved_site(lock_file.lock, content, lock_file.spec)
 
     def catalogue_change(
         self, lock_file: ReviewedLock, base_lock: ReviewedLock
@@ -304,11 +309,16 @@ def changes_outside(base: Side, head: Side) -> list[Finding]:
     for path, lock_file in head.locks.items():
         base_lock = base.locks.get(path)
         recorded = lock_file.lock.inputs.spec
-        if base_lock is None or recorded.has_path or recorded.sourced in head.sourced_paths:
+        if recorded.has_path or recorded.sourced in head.sourced_paths:
             continue
-        if base_lock.spec != lock_file.spec:
-            continue  # another spec, which is a finding
+        is_new = base_lock is None or base_lock.spec != lock_file.spec
+        # Another spec is a finding; everybody has that of a site of the catalogue.
+        if is_new and not recorded.sourced:
+            continue
         try:
+            if base_lock is None or is_new:
+                changes.append(new_outside(path, head.site_of(lock_file)))
+                continue
             change = head.catalogue_change(lock_file, base_lock)
         except GenError as error:
             site = lock_file.lock.site

@@ -53,16 +53,17 @@ class Tree:
     def paths_in(self, directory_name: str) -> dict[str, str]:
         """Return the files right below every directory of a name, each with its own path.
 
-        A link of that name to a directory counts: programs find its files there too.
+        A link of that name to a directory counts: programs find its files there too. So does a name
+        in capitals, which is the same directory on the file systems of macOS and Windows.
         """
         names_by_target: dict[str, list[str]] = {}
         for link in self.links:
-            if link.rpartition("/")[2] == directory_name:
+            if link.rpartition("/")[2].casefold() == directory_name:
                 names_by_target.setdefault(self.resolved(link), []).append(link)
         paths = {}
         for path in self.files:
             parent, _, name = path.rpartition("/")
-            if parent.rpartition("/")[2] == directory_name:
+            if parent.rpartition("/")[2].casefold() == directory_name:
                 paths[path] = path
             for link in names_by_target.get(parent or ".", ()):
                 paths[f"{link}/{name}"] = path

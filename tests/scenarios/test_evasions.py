@@ -391,6 +391,10 @@ EVASIONS = {
         (f"mkdir teams/site_specs; {EVIL_SPEC} > teams/site_specs/aster.yaml",),
         "teams/site_specs/aster.yaml: the site aster is new; its users trust all of this",
     ),
+    "directory of specs in capitals, which macOS writes over ours": Evasion(
+        (f"mkdir Site_specs; {EVIL_SPEC} > Site_specs/aster.yaml",),
+        "Site_specs/aster.yaml: the site aster is new; its users trust all of this",
+    ),
     "spec that overrides a site of the catalogue is deleted": Evasion(
         ("git rm -q site_specs/mila.yaml",),
         "host mila: host changed, compared with the spec that overrode it\n"
@@ -399,6 +403,15 @@ EVASIONS = {
             f"sed 's/login.server.mila/ours.server.mila/g' {CATALOGUE}/mila.yaml"
             " > site_specs/mila.yaml",
         ),
+    ),
+    "lock of a source that nobody has": Evasion(
+        (
+            "sed -i 's#catalogue:mila#source:centre/mila#; s/login.server.mila/evil.server.mila/g'"
+            " .gen/mila.lock",
+            "gen site --all",
+        ),
+        ".gen/mila.lock: the site mila is new; its users trust all of this\n",
+        before=("gen site mila --user ada --no-project",),
     ),
     # One pull request earlier: what a later one is compared with.
     "catalogue spec in a lock, one pull request earlier": Evasion(
