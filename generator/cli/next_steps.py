@@ -32,7 +32,7 @@ def print_remarks(compilation: Compilation, choice: inputs.Choice) -> None:
     for keys in compilation.unpinned:
         say(f"\nHost keys “{keys.name}” are not pinned: {keys.reason}.")
         say(
-            f"  Compare them (gen show {compilation.site}) with {keys.docs},"
+            f"  Compare them (gen show {choice.words}) with {keys.docs},"
             " then add --accept-unverified."
         )
 

@@ -44,7 +44,7 @@ def run(
     if options.device and not terminal:
         raise GenError(
             f"{choice.site}: --device needs a terminal; run in one: "
-            f"gen refresh {choice.site} --device"
+            f"gen refresh {choice.words} --device"
         )
     options = replace(options, terminal=terminal, offer_device=_offer_device)
     if verbose:

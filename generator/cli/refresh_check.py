@@ -41,11 +41,10 @@ def print_result(site_settings: Settings, result: RefreshResult, as_json: bool) 
 
 def _validity(site_settings: Settings, result: RefreshResult) -> str:
     """Return how long the certificate lasts, and what to do if it does not."""
-    site = site_settings.site
     current = result.certificate
     if not current:
         path = home(site_settings.certificate)
-        return f"there is no certificate at {path}; get one with: gen refresh {site}"
+        return f"there is no certificate at {path}; get one with: gen refresh {site_settings.words}"
     if certificate_file.starts_late(current, now()):
         start = clock(current.valid_after)
         return f"the certificate is not valid before {start}; is this machine's clock right?"
@@ -54,7 +53,8 @@ def _validity(site_settings: Settings, result: RefreshResult) -> str:
     left = current.end - now()
     end = clock(current.valid_before)
     if left <= 0:
-        return f"the certificate expired at {end}; get a new one with: gen refresh {site}"
+        command = f"gen refresh {site_settings.words}"
+        return f"the certificate expired at {end}; get a new one with: {command}"
     subject = "renewed, valid" if result.renewed else "the certificate is valid"
     return f"{subject} until {end} ({span(left)})"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from generator.cli.output import data, width
 from generator.cli.table import table
-from generator.loading import catalogue, sources, validate
+from generator.loading import catalogue, inputs, sources, validate
 from generator.schema.auth import preferred_authentications
 from generator.schema.base import Fact, facts
 from generator.schema.batch import SCHEDULER_NAMES, WITHOUT_SLURM, Queue
@@ -82,7 +82,9 @@ def run(name: str, specs: Path | None, as_json: bool) -> int:
 
         data(codec.report({"spec": spec.values}))
     else:
-        data("\n\n".join([*_origin(path), *_sections(spec)]))
+        words = inputs.Choice(name, specs, None, {}, ()).words
+        page = [*_origin(path), *_sections(spec), f"Next: gen site {words} --out ."]
+        data("\n\n".join(page))
     return 0
 
 
@@ -126,7 +128,6 @@ def _sections(spec: _Spec) -> Iterator[str]:
     if values := _user_values(site):
         yield f"Your values: {values}"
     yield _sources(site)
-    yield f"Next: gen site {site.site} --out ."
 
 
 def _section(title: str, headings: Sequence[str], rows: Sequence[Row]) -> str:

@@ -5,6 +5,7 @@ Nothing is read later.
 
 import os
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -30,6 +31,14 @@ class Choice:
     changes: tuple[str, ...]
     unset: tuple[str, ...] = ()
     """Keys of which an earlier run recorded a value that is to be forgotten."""
+
+    @property
+    def words(self) -> str:
+        """The words of a command line that name the site, for a command that can be pasted."""
+        words = [self.site]
+        if self.specs:
+            words += ["--specs", str(self.specs)]
+        return shlex.join(words)
 
 
 class File(NamedTuple):

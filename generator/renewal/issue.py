@@ -72,7 +72,7 @@ def _by_hand(run: Run, secrets: HeldSecrets, previous: Certificate | None) -> st
     missing = _missing_for_unattended(run, secrets)
     if missing:
         hint = f"; unattended renewal needs {' and '.join(missing)}"
-    return f"{status}; to get a new one, run in a terminal: gen refresh {settings.site}{hint}"
+    return f"{status}; to get a new one, run in a terminal: gen refresh {settings.words}{hint}"
 
 
 def _missing_for_unattended(run: Run, secrets: HeldSecrets) -> list[str]:

@@ -54,7 +54,7 @@ def refresh(
     if options.device and not isinstance(settings.auth, StepAuth):
         raise GenError(
             f"{settings.site}: --device is for sites that log in with step; "
-            f"run: gen refresh {settings.site}"
+            f"run: gen refresh {settings.words}"
         )
     before = _certificate(run)
     try:
@@ -305,7 +305,8 @@ def _reminder(
         site = run.settings.site
         return (
             f"{site}: the certificate expires at {clock(current.valid_before)} "
-            f"({span(current.end - second)}), and only you can renew it: gen refresh {site}"
+            f"({span(current.end - second)}), and only you can renew it: "
+            f"gen refresh {run.settings.words}"
         )
     return None
 
@@ -357,7 +358,7 @@ def _pause(run: Run, end: int) -> str:
     """Return until when the provider asked gen to wait, and how to try at once."""
     return (
         f"the provider asked gen not to come back before {clock(end)}; "
-        f"to try now, run: gen refresh {run.settings.site} --force"
+        f"to try now, run: gen refresh {run.settings.words} --force"
     )
 
 

@@ -49,6 +49,8 @@ class SecretBindings:
     """The bindings of one site, and of the others that they must not collide with."""
 
     site: str
+    words: str
+    """The words of a command line that name the site."""
     directory: Path
     uses: Mapping[str, tuple[str, ...]]
     """The secrets of the site now, with the addresses that get them."""
@@ -136,7 +138,7 @@ class SecretBindings:
             purpose = "write a secret into it"
         message = (
             f"{self.site}: {name}: {problem}, and {self.site} would {purpose}; "
-            f"gen sent nothing. To allow it, run in a terminal: gen refresh {self.site}"
+            f"gen sent nothing. To allow it, run in a terminal: gen refresh {self.words}"
         )
         return NotAgreedError(message, secret, question)
 
@@ -164,7 +166,7 @@ def secret_bindings(
         uses = _uses(settings.auth, settings.prefix)
     if settings.app_password_file:
         outputs.add(str(settings.app_password_file))
-    return SecretBindings(settings.site, directory, uses, outputs, earlier_secrets)
+    return SecretBindings(settings.site, settings.words, directory, uses, outputs, earlier_secrets)
 
 
 def _uses(auth: StepAuth, prefix: str) -> dict[str, tuple[str, ...]]:

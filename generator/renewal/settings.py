@@ -48,6 +48,8 @@ class Settings:
     """Everything about a site's certificate that stays the same from one renewal to the next."""
 
     site: str
+    words: str
+    """The words of a command line that name the site, as the user named it."""
     user: str | None
     docs: str | None
     """Address of the site's documentation."""
@@ -152,6 +154,7 @@ def read(choice: inputs.Choice, environment: Mapping[str, str]) -> Settings:
     profile = own_account.profile
     settings = Settings(
         site=site.site,
+        words=choice.words,
         user=own_account.fill(site.usual_host.host.user),
         docs=site.docs,
         auth=resolved(auth, own_account.values()),

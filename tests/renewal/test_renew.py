@@ -7,6 +7,7 @@ import json
 import os
 import random
 import re
+import shlex
 import socket
 import subprocess
 import sys
@@ -214,6 +215,33 @@ def test_check_prints_json(gen: Gen, certify: Certify, validity: str | None) -> 
     assert (record["format_version"], record["site"]) == ("2.0", "musica")
     assert (record["due"], record["renewed"]) == (bool(result.status), False)
     assert (record["seconds_left"] is None) == (validity is None)
+
+
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        (["./my specs/ours.yaml"], "gen refresh './my specs/ours.yaml'"),
+        (["ours", "--specs", "my specs"], "gen refresh ours --specs 'my specs'"),
+    ],
+    ids=["a path", "a directory of specs"],
+)
+def test_the_command_in_a_message_works_when_it_is_pasted(
+    gen: Gen, home: Path, words: list[str], command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(home)
+    spec = home / "my specs/ours.yaml"
+    spec.parent.mkdir()
+    spec.write_text(
+        "site: ours\ntitle: Ours\nhosts: { ours: { host: ours.example.org } }\n"
+        "auth: { method: certificate, command: [get-certificate], lifetime: 1d }\n"
+    )
+    result = gen("refresh", *words, "--check")
+    assert result.err.endswith(
+        f"there is no certificate at ~/.ssh/id_ours-cert.pub; get one with: {command}\n"
+    )
+    assert gen(*shlex.split(command)[1:], "--check").err == result.err
+    next_command = command.replace("refresh", "site")
+    assert gen("show", *words).out.endswith(f"Next: {next_command} --out .\n")
 
 
 def test_without_a_terminal_the_message_names_the_command_for_one(gen: Gen, home: Path) -> None:

@@ -122,10 +122,10 @@ def addresses(site: str) -> str:
     return f"{server}, {server}/token, https://ca.{site}.example:9000"
 
 
-def refusal(site: str, name: str, problem: str) -> str:
+def refusal(site: str, name: str, problem: str, spec: str = "") -> str:
     return (
         f"{site}: {name}: {problem}, and {site} would send its secrets to {addresses(site)}; "
-        f"gen sent nothing. To allow it, run in a terminal: gen refresh {site}\n"
+        f"gen sent nothing. To allow it, run in a terminal: gen refresh {spec or site}\n"
     )
 
 
@@ -262,7 +262,8 @@ class TestOwnFile:
         write(user / self.FILE, SECRET)
         path = spec("ours", file=f"~/{self.FILE}")
         problem = "it exists already, and ours is not installed"
-        assert gen("refresh", str(path)).err == refusal("ours", f"~/{self.FILE}", problem)
+        expected = refusal("ours", f"~/{self.FILE}", problem, str(path))
+        assert gen("refresh", str(path)).err == expected
 
     def test_another_address_is_refused_after_the_first_use(
         self, user: Path, gen: Gen, spec: WriteSpec
@@ -381,7 +382,7 @@ def test_the_ca_and_the_api_are_addresses_too(
 
 def test_a_rotation_does_not_overwrite_a_file_that_is_not_its_own(user: Path) -> None:
     keys = write(user / ".ssh/authorized_keys", "ssh-ed25519 AAAA ada\n")
-    bindings = SecretBindings("ours", user / STATE, {str(keys): ()}, {str(keys)}, tuple)
+    bindings = SecretBindings("ours", "ours", user / STATE, {str(keys): ()}, {str(keys)}, tuple)
     with pytest.raises(NotAgreedError) as error:
         bindings.check(keys)
     assert str(error.value) == (
