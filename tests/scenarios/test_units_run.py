@@ -341,6 +341,26 @@ def test_systemd_finds_no_fault_in_the_units(
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
 
 
+def test_systemd_finds_no_fault_in_the_units_of_the_page_about_deployment(
+    tmp_path: Path, analyze: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    page = (Path(__file__).parents[2] / "docs/dagster-deployment.md").read_text()
+    programs = tmp_path / "pipelines/.venv/bin"
+    programs.mkdir(parents=True)
+    paths = []
+    # Each unit follows the line with its name.
+    for name, text in re.findall(r"/(dagster-\w+\.service)`[^`]*```ini\n(.*?)```", page, re.DOTALL):
+        # systemd takes %h from passwd and not from HOME.
+        text = text.replace("%h", str(tmp_path)).replace("PACKAGE", "mila_pipelines")
+        (tmp_path / name).write_text(text)
+        program = programs / name.removesuffix(".service")
+        program.touch(mode=0o755)
+        paths.append(tmp_path / name)
+    assert len(paths) == 2
+    result = analyze("--user", "verify", *paths)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
 @pytest.mark.parametrize("suffix", ["service", "timer"])
 def test_systemd_reports_a_fault_on_stderr(
     suffix: str, tmp_path: Path, analyze: Callable[..., subprocess.CompletedProcess[str]]
