@@ -47,6 +47,7 @@ CLASSES: dict[str, Any] = {
 def gen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Gen:
     """Run gen in an empty directory, with an empty home directory."""
     monkeypatch.chdir(tmp_path)
+    # A profile of whoever runs the tests would fill in values.
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     return running(monkeypatch, capsys.readouterr)
 
@@ -103,6 +104,7 @@ def test_every_key_of_the_wiring_is_a_field_of_dagster_slurm_that_accepts_its_va
     name: str, ada: SiteProfile, tmp_path: Path
 ) -> None:
     tables = wiring(site(name), ada)
+    # dagster-slurm refuses the path of a key that does not exist.
     (tmp_path / "key").touch()
     for table, model in CLASSES.items():
         fields = tables.get(table, {})
@@ -186,6 +188,7 @@ def test_the_wiring_has_no_pins_that_are_not_trusted() -> None:
             "mila",
             "ray.worker_cpu_bind=omit",
             "ray",
+            # TOML has no null, so an empty text stands for None.
             {"worker_cpu_bind": ""},
             id="an empty text for None",
         ),
@@ -211,6 +214,7 @@ def test_a_change_of_the_spec_changes_a_field(
         pytest.param(
             "vsc-kuleuven-wice",
             "impossible",
+            # The message is in the file, so that the project can print it without gen.
             "jobs need --clusters, which dagster-slurm does not pass",
             id="a cluster name",
         ),
@@ -235,6 +239,7 @@ def test_the_wiring_names_the_needs_of_a_login_and_of_a_job(
         pytest.param("v1.2 Überblick", "v1-2-uberblick", id="dot and umlaut"),
         pytest.param("__x__", "x", id="underscores"),
         pytest.param("2026", "2026", id="digits"),
+        # str.casefold, which NFKD alone does not do.
         pytest.param("Straße", "strasse", id="sharp s"),
     ],
 )
@@ -244,7 +249,9 @@ def test_a_name_becomes_a_valid_package(name: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["数据", "", "...", "class", "Dagster", "ray", "tests", "numpy", "yaml"]
+    # No letters, keywords, and packages that the project itself imports.
+    "name",
+    ["数据", "", "...", "class", "Dagster", "ray", "tests", "numpy", "yaml"],
 )
 def test_a_name_that_cannot_be_a_package_is_refused(name: str) -> None:
     with pytest.raises(GenError, match=re.escape(repr(name))):
@@ -263,6 +270,7 @@ def test_a_second_run_changes_the_wiring_and_no_file_of_the_user(gen: Gen, tmp_p
     gen("site", "musica", "--out", "a")
     package = tmp_path / "a/musica-pipelines/src/musica_pipelines"
     (package / "defs/corpus.py").write_text("# mine\n")
+    # Deleted on purpose: it must not come back.
     (package / "defs/complexity.py").unlink()
     before = files(tmp_path / "a/musica-pipelines")
     result = gen("site", "musica", "--out", "a", "--set", "slurm.partition=zen4_0768")
@@ -276,6 +284,7 @@ def test_a_second_run_changes_the_wiring_and_no_file_of_the_user(gen: Gen, tmp_p
 
 def test_only_an_edited_wiring_is_drift(gen: Gen, tmp_path: Path) -> None:
     gen("site", "mila", "--out", "a")
+    # Seeded files are the user's, so the lack of one is no drift.
     (tmp_path / "a/mila-pipelines/pyproject.toml").unlink()
     assert gen("check", "a").status == 0
     wiring_file = tmp_path / "a/mila-pipelines/src/mila_pipelines/sites/mila.toml"
@@ -345,6 +354,7 @@ def test_gen_project_writes_only_the_project(gen: Gen, tmp_path: Path) -> None:
 def test_gen_refuses_before_it_writes_anything(
     arguments: tuple[str, ...], message: str, gen: Gen, tmp_path: Path
 ) -> None:
+    # A directory that looks like a project, and that gen did not make.
     (tmp_path / "b/src/b/sites").mkdir(parents=True)
     result = gen(*arguments)
     assert result.status == 2
@@ -355,6 +365,7 @@ def test_gen_refuses_before_it_writes_anything(
 def test_a_project_that_was_moved_is_made_again(gen: Gen, tmp_path: Path) -> None:
     gen("site", "mila", "--out", "a")
     before = files(tmp_path / "a")
+    # The lock names the old place, and gen does not look for the new one.
     (tmp_path / "a/mila-pipelines").rename(tmp_path / "moved")
     assert gen("site", "mila", "--out", "a").status == 0
     assert files(tmp_path / "a") == before

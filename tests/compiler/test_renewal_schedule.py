@@ -42,6 +42,7 @@ def with_lifetime(lifetime: str | None, renew_before: str | None = None) -> Comm
     ("auth", "expected"),
     [
         pytest.param(with_lifetime("60s"), Schedule(15, 5, 1), id="a minute"),
+        # A quarter of the lifetime, which users do not have to set.
         pytest.param(with_lifetime("15m"), Schedule(225, 60, 12), id="15 minutes"),
         pytest.param(with_lifetime("1h"), Schedule(900, 300, 60), id="an hour"),
         pytest.param(with_lifetime("12h"), Schedule(10800, 3600, 720), id="12 hours"),
@@ -79,6 +80,7 @@ def auths(draw: st.DrawFn) -> CommandCertificateAuth:
     """Draw valid durations: at least 15 seconds, and a skew shorter than the lifetime."""
     lifetime = draw(st.none() | durations)
     renew_before = draw(st.none() | durations)
+    # The rules refuse such a spec: the certificate would be due from the start.
     if lifetime and renew_before and seconds(renew_before) >= seconds(lifetime):
         renew_before = None
     return with_lifetime(lifetime, renew_before)
@@ -87,6 +89,7 @@ def auths(draw: st.DrawFn) -> CommandCertificateAuth:
 def latest_checks(plan: Schedule, due: int) -> list[int]:
     """Return the latest time of the next two checks after a certificate becomes due."""
     first = math.ceil(due / plan.period) * plan.period
+    # systemd.timer(5): RandomizedDelaySec= and AccuracySec= add up.
     return [tick + plan.delay + ACCURACY for tick in (first, first + plan.period)]
 
 
@@ -115,6 +118,7 @@ def test_a_period_divides_the_day_so_that_a_calendar_event_can_name_it(
 ) -> None:
     period = schedule(auth).period
     assert DAY % period == 0
+    # systemd.time(7): a step within a minute, an hour or a day starts again with each.
     unit = next(unit for unit in (60, 3600, DAY) if period < unit)
     assert unit % period == 0
 

@@ -24,6 +24,7 @@ STEP = {
         "credentials_file": "~/.config/ours/auth.env",
     },
 }
+# Written out, because each line of it is a decision of the user: none may go missing.
 SUMMARY = f"""\
 ours, from ../work/ours.yaml, will be trusted with:
   names         gate gate.example.org ours ours.example.org ours-job cn-?
@@ -53,6 +54,7 @@ ours, from ../work/ours.yaml, will be trusted with:
 def test_everything_that_a_new_site_is_trusted_with_is_listed_before_the_question(
     gen: Gen, home: Path, options: list[str], is_installed: bool
 ) -> None:
+    # Root at such a host can log in as the user wherever the keys of the agent are known.
     gate = {"host": "gate.example.org", "port": 2222, "forward_agent": True}
     path = spec(
         Path(),
@@ -66,6 +68,7 @@ def test_everything_that_a_new_site_is_trusted_with_is_listed_before_the_questio
     before = tree(home)
     result = gen("install", str(path), "--user", "ada", "--email", "a@example.org", *options)
     assert result.err.startswith(SUMMARY)
+    # With --yes the summary goes to the log of whatever ran gen.
     assert (tree(home) != before) == is_installed
 
 
@@ -90,6 +93,7 @@ def test_an_update_shows_the_changes_and_an_update_of_prose_shows_none(
     path = spec(Path())
     assert gen("install", str(path), "--yes").status == 0
     spec(Path(), title="Another title")
+    # A question about prose would train users to answer yes.
     assert "trusted with" not in gen("install", str(path), "--yes").err
     spec(Path(), hosts={"ours": {"host": "other.example.org"}})
     result = gen("install", str(path), "--yes")
@@ -110,6 +114,7 @@ def test_another_spec_takes_over_an_installed_site_only_with_an_answer(
     checkout = Path("site_specs")
     checkout.mkdir()
     evil = spec(checkout, "mila", hosts={"mila": {"host": "login.evil.example"}})
+    # By its name a checkout can replace a site, and by its path any file can.
     renamed = evil.rename("evil.yaml")
     spec(checkout, "mila", hosts={"mila": {"host": "login.evil.example"}})
     before = tree(home)
@@ -117,6 +122,7 @@ def test_another_spec_takes_over_an_installed_site_only_with_an_answer(
         "mila": "../work/site_specs/mila.yaml",
         str(renamed.absolute()): "../work/evil.yaml",
     }.items():
+        # --force is about edited files; it is no consent to another machine.
         result = gen("install", name, "--yes", "--force", "--user", "ada")
         assert result.status == 2
         assert result.err.startswith(
@@ -135,6 +141,7 @@ def test_another_spec_takes_over_an_installed_site_only_with_an_answer(
 
 def test_another_spec_that_changes_no_trust_is_installed(gen: Gen, home: Path) -> None:
     assert gen("install", str(spec(Path())), "--yes").status == 0
+    # A clone in another directory, which is no change for the user.
     (Path("a")).mkdir()
     assert gen("install", str(spec(Path("a"), title="Another")), "--yes").status == 0
 
@@ -151,6 +158,7 @@ def test_a_changed_value_of_the_profile_is_shown(gen: Gen, home: Path) -> None:
 def test_a_spec_of_the_current_directory_with_the_name_of_a_shipped_one_is_named(
     gen: Gen, home: Path
 ) -> None:
+    # gen reads the specs of the current directory first, whoever made it.
     Path("site_specs").mkdir()
     spec(Path("site_specs"), "mila")
     for options in (["--dry-run"], ["--yes"]):

@@ -53,6 +53,7 @@ def test_the_settings_of_musica(home: Path) -> None:
     assert musica.key == home / ".ssh/id_musica"
     assert musica.certificate == home / ".ssh/id_musica-cert.pub"
     assert musica.certificate_copy is None
+    # The values of the site's documentation.
     assert (musica.skew, musica.rotation_skew) == (1800, 7 * DAY)
     assert musica.bootstrap_again is False
     assert isinstance(musica.auth, StepAuth)
@@ -80,7 +81,9 @@ def test_the_settings_of_musica(home: Path) -> None:
         ("OIDC_TOKEN_FIELD", "id_token", "auth.oidc.token_field", "id_token"),
         ("STEP_CONTEXT", "mine", "auth.context", "mine"),
         ("STEP_CA_URL", "https://e.org:9", "auth.ca_url", "https://e.org:9"),
+        # openssl prints fingerprints in capitals.
         ("STEP_FINGERPRINT", FINGERPRINT.upper(), "auth.ca_fingerprint", FINGERPRINT),
+        # dagster-slurm reads minutes, and the documentation of step has durations.
         ("STEP_REFRESH_SKEW", "45", "skew", 45 * 60),
         ("STEP_REFRESH_SKEW", "30m", "skew", 30 * 60),
         ("STEP_REFRESH_SKEW", "2h", "skew", 2 * 3600),
@@ -89,11 +92,13 @@ def test_the_settings_of_musica(home: Path) -> None:
         ("AUTHENTIK_TOKEN_IDENTIFIER", "mine", "auth.authentik.identifier", "mine"),
         ("AUTHENTIK_TOKEN_EXPIRES_DAYS", "9", "auth.authentik.expires_days", 9),
         ("AUTHENTIK_REFRESH_SKEW_DAYS", "3", "rotation_skew", 3 * DAY),
+        # The only intent for which the token endpoint accepts a password.
         ("AUTHENTIK_TOKEN_INTENT", "app_password", "site", "musica"),
         ("AUTHENTIK_CREDENTIALS_FILE", "/x/y", "credentials_file", Path("/x/y")),
         ("AUTHENTIK_APP_PASSWORD_OUTPUT", "/x", "app_password_file", Path("/x")),
         ("STEP_CERT_PATH", "/x/id-cert.pub", "key", Path("/x/id")),
         ("STEP_CERT_PATH", "/x/id", "certificate", Path("/x/id-cert.pub")),
+        # Not KEY-cert.pub, so ssh would not read it: gen writes a copy for other programs.
         ("STEP_CERT_PATH", "/x/asc.crt", "certificate_copy", Path("/x/asc.crt")),
     ],
 )

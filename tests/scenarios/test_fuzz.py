@@ -29,6 +29,7 @@ from generator.schema.profile import SiteProfile
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = examples(2000)
+# Some hundred times as long as a spec of the catalogue takes.
 SECONDS = 2.0  # of the processor, for one document
 MEBIBYTES = 200  # for all of them, the interpreter and its libraries counted
 SHIPPED = {name: (resources.CATALOGUE / f"{name}.yaml").read_bytes() for name in ("mila", "musica")}
@@ -43,6 +44,7 @@ ODD: tuple[str, ...] = (
         "-1",
         "0",
         "0o17",
+        # Beyond what a float holds: Python reads it as infinity.
         "1e999",
         ".inf",
         "12:30:45",
@@ -57,6 +59,7 @@ ODD: tuple[str, ...] = (
         "&a x",
         "*a",
         "&a [*a]",
+        # A loader that is not safe would run the command.
         "!!python/object/apply:os.system [id]",
         "!!binary aGk=",
     ),
@@ -66,6 +69,7 @@ ODD: tuple[str, ...] = (
         "|\n  x\n  y",
         ">-\n  x",
         "<<",
+        # Merge keys of YAML 1.1, which 1.2 does not have.
         "{<<: {a: b}}",
         "'",
         '"',
@@ -98,6 +102,7 @@ ODD: tuple[str, ...] = (
     ),
     *("a b", "#", ": :"),
 )
+# Bytes that an editor, a terminal or another operating system puts into a file.
 RAW = (
     b"\0",
     b"\xff",
@@ -121,6 +126,7 @@ Mutation = Callable[[random.Random, list[bytes]], list[bytes]]
 
 def flip_a_bit(chance: random.Random, lines: list[bytes]) -> list[bytes]:
     content = bytearray(b"\n".join(lines) or b"x")
+    # One bit of a key may make another word, and one of a letter another line.
     content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
     return bytes(content).split(b"\n")
 
@@ -209,6 +215,7 @@ def laughs(chance: random.Random) -> str:
 
 def ladder(chance: random.Random) -> str:
     """Return aliases that nest one another: few values, but deep."""
+    # Each alias is as deep as all before it together.
     deep = chance.randrange(1, 16)
     steps = range(1, many(chance, 200) + 1)
     return "\n".join(
@@ -223,6 +230,7 @@ def nested(chance: random.Random) -> str:
     opening = chance.choice(
         ["[", "{", "{a: ", "[{a: ", "- ", "? ", "a: ", "&a [", "!!str [", "|\n", "'", '"']
     )
+    # Below the largest size, so that the parser gets it.
     return opening * many(chance, 40_000 // len(opening))
 
 
@@ -327,6 +335,7 @@ def many_hosts(chance: random.Random) -> str:
 
 def many_queues(chance: random.Random) -> str:
     name = chance.choice(["p#", "partition#", "a-name-that-is-like-others-#"])
+    # Names that resemble each other: the search for a similar one compares all pairs.
     partitions = listed(chance, 900, f"{name}: {{ qos: {name} }}")
     qos = listed(chance, 900, f"{name}x: {{ }}")
     chosen = listed(chance, 100, f"{name}y").replace(", ", ",")
@@ -385,6 +394,7 @@ def mutated(number: int) -> tuple[str, bytes]:
 def generated(number: int) -> tuple[str, bytes]:
     """Return a document made from nothing."""
     chance = random.Random(f"generated {number}")  # noqa: S311 - chance, not secrecy
+    # Each in turn, so that a short run has all of them.
     generator = GENERATORS[number % len(GENERATORS)]
     return f"{number}: {generator.__name__}", generator(chance).encode("utf-8", "surrogatepass")
 
@@ -417,6 +427,7 @@ def load_all() -> FuzzResult:
         path = Path(folder) / "spec.yaml"
         for name, content in documents():
             path.write_bytes(content)
+            # Of the processor: a busy machine must not make the test fail.
             start = time.process_time()
             try:
                 _load(path, outcome)
@@ -432,6 +443,7 @@ def _load(path: Path, outcome: FuzzResult) -> None:
         site = validate.site(path)
     except GenError as error:
         outcome.refused += 1
+        # The end of a file may be a line of its own.
         last = len(path.read_bytes().splitlines()) + 1
         outcome.odd_lines += [
             line[:300] for line in str(error).split("\n") if not well_formed(line, str(path), last)

@@ -24,6 +24,7 @@ def test_twenty_installations_at_once_all_succeed(
     need(*PROGRAMS, root=True)
     person = ShellUser(tmp_path / "home")
     (person.home / ".ssh").mkdir(mode=0o700, parents=True)
+    # No final newline: two writers at once could join their lines to it.
     (person.home / ".ssh/config").write_bytes(b"Host mine\n  User grace")
     before = tree(person.home)
     names = [f"site{number}" for number in range(20)]
@@ -41,6 +42,7 @@ def test_twenty_installations_at_once_all_succeed(
         )
         for command in commands
     ]
+    # They wait for each other by a lock, on a machine that may be busy.
     errors = [process.communicate(timeout=300)[1] for process in started]
     assert [process.returncode for process in started] == [0] * 20, errors
     assert (person.home / ".ssh/config").read_bytes().count(b"# >>> gen") == 1
@@ -75,6 +77,7 @@ def test_a_user_logs_in_by_the_plain_alias(
             "host_keys": {"rig": pin},
             "sources": {"rig": {"ref": "made by the test"}},
             "auth": {"method": "publickey"},
+            # A shared connection would stay open, and be counted as one login.
             "multiplexing": "forbidden",
         }
         spec_path = spec(tmp_path, site, **changes)
@@ -98,6 +101,7 @@ def test_a_user_manager_runs_the_timer_until_it_is_uninstalled(
     need(*MANAGER, root=True)
     spec_path = spec(tmp_path, auth=CERTIFICATE | {"lifetime": "60s", "renew_before": "15s"})
     with user_manager() as manager:
+        # It notes its arguments: the real one would ask a CA that does not exist.
         stand_in = manager.write(".local/bin/gen", '#!/bin/sh\necho "$@" >> ~/.ran\n', 0o755)
         assert stand_in.is_file()
         before = tree(manager.home)

@@ -33,6 +33,7 @@ class WebCentre:
         self.key = key
         self.specs.mkdir(parents=True)
         text = (resources.CATALOGUE / "mila.yaml").read_text()
+        # Not the name of a site of the catalogue, which an addition would compare it with.
         text = text.replace("site: mila\n", "site: ours\n", 1)
         (self.specs / "ours.yaml").write_text(text)
         self.publish("--name", "asc")
@@ -61,6 +62,7 @@ class WebCentre:
 
 @pytest.fixture
 def centre(need: Callable[..., None], gen: Gen, tmp_path: Path) -> Iterator[WebCentre]:
+    # step makes the TLS certificate of the server.
     need("step", "git", "ssh-keygen")
     tls = tmp_path / "tls"
     tls.mkdir()
@@ -83,6 +85,7 @@ def test_a_source_is_added_and_updated_from_a_web_server(gen: Gen, centre: WebCe
     centre.web.requests.clear()
     assert gen(*centre.update()).status == 0
     assert port(gen) == "2022"
+    # The index first, and only the spec that changed: an update is a request for each of them.
     assert centre.web.requests == [
         f"/specs/{FILE}",
         f"/specs/{SIGNATURE_FILE}",
@@ -96,6 +99,7 @@ def test_a_source_is_added_and_updated_from_a_git_server(gen: Gen, centre: WebCe
     git("add", ".", directory=work)
     git("commit", "--quiet", "--message=first", directory=work)
     bare = work / "specs.git"
+    # The dumb protocol of git: any web server can serve a bare repository.
     git("clone", "--quiet", "--bare", ".", str(bare), directory=work)
     origin = f"git+{centre.web.url}/specs.git@main#subdirectory=specs"
     result = gen(*centre.command(origin))
@@ -136,6 +140,7 @@ def endless(handler: publisher.PublisherHandler) -> None:
     """Send a gigabyte, unless the reader goes away."""
     handler.send_response(200)
     handler.end_headers()
+    # Without a Content-Length, so that only a limit of gen itself ends it.
     for _ in range(1024):
         handler.wfile.write(b" " * 1024 * 1024)
 
@@ -148,12 +153,14 @@ def endless(handler: publisher.PublisherHandler) -> None:
         pytest.param("ours.yaml", endless, "larger than 128 KiB", id="endless spec"),
         pytest.param(
             FILE,
+            # A network between could then change the answer, or drop the newer index.
             redirect_to("http://localhost:1/x"),
             "redirects to http://localhost:1/x, which is not https",
             id="redirect to http",
         ),
         pytest.param(
             FILE,
+            # urllib reads files if it is asked to.
             redirect_to("file:///etc/passwd"),
             "redirects to file:///etc/passwd, which is not https",
             id="redirect to a file",

@@ -28,6 +28,7 @@ def revoked(**keys: Any) -> dict[str, Any]:
 
 def accept(rig: Rig, server: SshServer, key: str) -> None:
     """Write a key into the user's known_hosts, as after an earlier login."""
+    # The case for which revocation exists: the user has the leaked key already.
     line = f"[localhost]:{server.port} {rig.public(key)}\n"
     (rig.home / ".ssh/known_hosts").write_text(line)
 
@@ -39,6 +40,7 @@ def test_a_revoked_key_is_refused_where_nothing_is_pinned_though_the_user_accept
 ) -> None:
     server = rig.serve("login", ["ed25519"])
     accept(rig, server, "ed25519")
+    # The other side: a revocation of some other key must lock nobody out.
     key = "ed25519" if is_revoked else "ed25519-other"
     keys = {"keys": rig.public(key)} if is_whole else {"fingerprints": rig.fingerprint(key)}
     config = rig.compile(site(server, {}, host_keys={}, revoked_keys=revoked(**keys)))
@@ -56,6 +58,7 @@ def test_a_revoked_key_is_refused_where_nothing_is_pinned_though_the_user_accept
 
 def test_a_revoked_key_is_refused_where_another_key_is_pinned(rig: Rig) -> None:
     server = rig.serve("login", ["ed25519"])
+    # The message must say revoked: an unknown key may be an honest mistake.
     pins = {"fingerprints": {"ed25519": rig.fingerprint("ed25519-new")}}
     keys = revoked(fingerprints=rig.fingerprint("ed25519"))
     result = rig.login(rig.compile(site(server, pins, revoked_keys=keys)))
@@ -66,6 +69,7 @@ def test_a_revoked_key_is_refused_where_another_key_is_pinned(rig: Rig) -> None:
 def test_a_certificate_of_a_pinned_authority_does_not_save_a_revoked_key(rig: Rig) -> None:
     key = rig.certify("ed25519", "ecdsa-ca", "-h", "-n", "localhost")
     server = rig.serve("login", ["ed25519"], f"HostCertificate {key}-cert.pub")
+    # A certificate outlives the theft of its key, and ssh would accept it.
     pins = {"authorities": {"hosts": "localhost", "key": rig.public("ecdsa-ca")}}
     assert logged_in(rig.login(rig.compile(site(server, pins))))
     keys = revoked(fingerprints=rig.fingerprint("ed25519"))
@@ -75,6 +79,7 @@ def test_a_certificate_of_a_pinned_authority_does_not_save_a_revoked_key(rig: Ri
 def test_a_revoked_authority_is_refused_though_the_user_trusts_it(rig: Rig) -> None:
     key = rig.certify("ed25519", "ecdsa-ca", "-h", "-n", "localhost")
     server = rig.serve("login", ["ed25519"], f"HostCertificate {key}-cert.pub")
+    # A line that many centres ask their users to add.
     authority = f"@cert-authority * {rig.public('ecdsa-ca')}\n"
     (rig.home / ".ssh/known_hosts").write_text(authority)
     assert logged_in(rig.login(rig.compile(site(server, {}, host_keys={}))))
@@ -90,6 +95,7 @@ def test_a_revoked_key_is_refused_under_a_canonical_name_without_checks(rig: Rig
     keys = revoked(fingerprints=rig.fingerprint("ed25519"))
     hosts = {"rig": {"host": "login.rig.test", "port": server.port}}
     config = rig.compile(site(server, {}, hosts=hosts, host_keys={}, revoked_keys=keys))
+    # ssh reads this name's blocks in a second round, after the options of `Host *`.
     canonical = rig.directory / "config"
     canonical.write_text(
         f"Include {config}\nCanonicalizeHostname yes\nCanonicalDomains rig.test\n"

@@ -53,6 +53,7 @@ def test_only_the_user_can_read_the_file_and_it_is_not_installed(
 ) -> None:
     artifact = next(env_file.emit(Account(shipped, ada)))
     assert (artifact.path, artifact.mode) == (PurePosixPath(f".env.{shipped.site}"), 0o600)
+    # It belongs to a project; a shell that reads it everywhere would name one site for all.
     assert artifact.install_to is None
 
 
@@ -96,6 +97,7 @@ DOCUMENTED = {
     "ASC_AUTHENTIK_TOKEN_EXPIRES_DAYS": "30",
     "ASC_AUTHENTIK_APP_PASSWORD_OUTPUT": "/home/ada/.secrets/asc_app_password.txt",
 }
+# A comment, so that a user who looks for the variable learns where the value is.
 ONLY_IN_COMMENTS = {
     "SLURM_RESERVATION": (
         "# SLURM_RESERVATION is left out: it needs --set slurm.reservation=NAME,"
@@ -152,6 +154,7 @@ def test_a_comment_names_the_profile_key_that_an_unknown_value_needs(name: str, 
 
 
 def test_the_path_of_a_certificate_needs_the_same_keys_as_the_path_of_its_key() -> None:
+    # The certificate lies beside its key, so both paths need the same values.
     auth = STEP | {"env_prefix": "X", "key": "~/.ssh/{account}"}
     assert "# X_STEP_CERT_PATH is left out: it needs account" in comments(site(auth=auth), UNKNOWN)
     profile = SiteProfile(account="p1", home="/home/ada")
@@ -166,6 +169,7 @@ def test_an_unknown_user_gets_a_subset_of_the_variables(
     unknown = assignments(shipped, UNKNOWN)
     # A value that only an unknown user had would be a guess.
     assert unknown.items() <= assignments(shipped, ada).items()
+    # A value of an example, or of the maintainer, must not reach the file of a user.
     assert "ada" not in text(shipped, UNKNOWN)
 
 
@@ -181,6 +185,7 @@ JOB_VARIABLES = {"SLURM_PARTITION", "SLURM_QOS", "SLURM_RESERVATION", "SLURM_ACC
         pytest.param(
             SLURM | {"partition": "cpu"},
             {},
+            # sbatch would take the default QoS of the user, which the partition may refuse.
             {"SLURM_PARTITION": "cpu", "SLURM_QOS": "normal"},
             id="the first QoS of the partition",
         ),
@@ -222,6 +227,7 @@ def test_the_variables_of_jobs(
 
 
 def test_a_comment_asks_for_an_account_that_jobs_must_name() -> None:
+    # Without it sbatch refuses the job, or charges an account that the user did not mean.
     spec = site(slurm={"accounts": {"required": True}})
     assert "# SLURM_ACCOUNT is left out: it needs account" in comments(spec, UNKNOWN)
 
@@ -269,6 +275,7 @@ def test_a_site_without_key_files_has_no_key_path(ada: SiteProfile) -> None:
 @pytest.mark.parametrize(
     "value",
     [
+        # Shells expand a tilde, and systemd and docker do not: no value may have two meanings.
         pytest.param("~", id="a tilde"),
         pytest.param("~/x", id="a home directory"),
         pytest.param("~ada/x", id="the home directory of another user"),
@@ -294,6 +301,7 @@ def test_a_site_without_key_files_has_no_key_path(ada: SiteProfile) -> None:
         pytest.param("a|b", id="a pipe"),
         pytest.param("a>b", id="an arrow"),
         pytest.param("(a)", id="parentheses"),
+        # It would set a variable that the spec does not name.
         pytest.param("a\nB=c", id="a second line"),
         pytest.param("a\rB=c", id="a carriage return"),
         pytest.param("a\x00", id="a null"),
