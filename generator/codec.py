@@ -134,6 +134,9 @@ def plain(value: Any) -> Any:
 
     Fields that are ``None`` are left out.
     """
+    # Most values are texts. An enumeration of texts is not: its type is its own.
+    if type(value) in _NAMES:
+        return value
     if is_dataclass(value) and not isinstance(value, type):
         values = {field.name: getattr(value, field.name) for field in fields(value)}
         return {key: plain(item) for key, item in values.items() if item is not None}

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from generator import codec
-from generator.cli.output import data, say, width
+from generator.cli.output import data, paged, say, width
 from generator.cli.table import table
 from generator.errors import GenError, near
 from generator.loading import catalogue, sources
@@ -77,7 +77,7 @@ def run(specs: Path | None, site_filter: Filter, as_json: bool) -> int:
     if as_json:
         data(codec.report({"sites": [_entry(site, origins) for site in chosen]}))
     else:
-        data(_table(chosen, origins))
+        paged(_table(chosen, origins))
         say(f"{len(chosen)} of {len(paths)} sites. Next: gen show SITE, or gen site SITE --out .")
     return 0 if len(sites) == len(paths) else 2
 
@@ -90,11 +90,9 @@ def _check_value(option: str, value: str | None, values: set[str]) -> None:
         raise GenError(f"{option} {value}: no site has this {noun}{near(value, values)} ({known})")
 
 
-def _entry(site: Summary, origins: Mapping[str, str]) -> dict[str, Any]:
-    entry: dict[str, Any] = codec.plain(site)
-    if origins[site.site]:
-        entry["source"] = origins[site.site]
-    return entry
+def _entry(site: Summary, origins: Mapping[str, str]) -> Summary | dict[str, Any]:
+    origin = origins[site.site]
+    return {**codec.plain(site), "source": origin} if origin else site
 
 
 def _table(sites: list[Summary], origins: Mapping[str, str]) -> str:

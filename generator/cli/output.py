@@ -29,6 +29,17 @@ def data(text: str) -> None:
     sys.stdout.flush()
 
 
+def paged(text: str) -> None:
+    """Write text for readers to stdout, on a terminal with the user's pager if it is too long."""
+    if sys.stdout.isatty() and text.count("\n") + 2 > shutil.get_terminal_size().lines:
+        # It takes a while to import, and knows $PAGER and which pagers are installed.
+        import pydoc
+
+        pydoc.pager(printable_lines(text))
+    else:
+        data(text)
+
+
 def say(text: str = "") -> None:
     """Write a line, or several, for the user to stderr."""
     sys.stderr.write(f"{printable_lines(text)}\n")
