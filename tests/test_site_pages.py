@@ -445,8 +445,8 @@ def test_the_login_label_includes_a_second_factor() -> None:
 
 def test_the_overview_counts_sites_by_host_keys_and_by_the_year_of_their_newest_source() -> None:
     lines = overview([shipped_site(name) for name in ("mila", "musica", "datalab", "dkrz-levante")])
-    assert "Host keys, by number of sites: not published 2, pinned 1, unverified 1." in lines
-    assert "Newest source of a site: no date 1, 2026 3." in lines
+    assert "by number of sites: pinned 1, unverified 1, not published 1, address only 1." in lines
+    assert "Newest source, by number of sites: no date 1, 2026 3." in lines
 
 
 def test_the_overview_has_a_row_for_every_site() -> None:

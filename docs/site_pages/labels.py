@@ -2,7 +2,14 @@
 
 import re
 
-from generator.schema.auth import Auth, KerberosAuth, KeyboardAuth, PublicKeyAuth, SmartCardAuth
+from generator.schema.auth import (
+    Auth,
+    KerberosAuth,
+    KeyboardAuth,
+    PublicKeyAuth,
+    SmartCardAuth,
+    UnstatedAuth,
+)
 from generator.schema.site import SiteSpec
 
 ROLES = {
@@ -62,6 +69,9 @@ def gpus(site: SiteSpec) -> list[str]:
 
 def host_keys(site: SiteSpec) -> str:
     """Return whether ssh knows the host keys before the first connection."""
+    auths = [site.auth, *map(site.auth_of, site.hosts.values())]
+    if not site.host_keys and all(isinstance(auth, UnstatedAuth) for auth in auths):
+        return "address only"
     return _PINNED[site.pinned()]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from generator.schema.batch import SCHEDULER_NAMES
 from generator.schema.site import SiteSpec
+from site_pages.chart import bars
 from site_pages.labels import gpus, host_keys, login, status
 from site_pages.markup import link, table, text
 
@@ -34,21 +35,26 @@ def _lines(sites: Sequence[SiteSpec]) -> Iterator[str]:
     yield from ["</div>", ""]
     yield "**Host keys** are *pinned* if the site itself publishes them: ssh accepts these and no"
     yield "others. *Unverified* keys come from a weak source. gen pins them only for users who"
-    yield "compared them (`--accept-unverified`). If the kind of **GPU** is missing, the spec names"
-    yield "none; the notes on the page of the site may. Countries are those of ISO 3166."
+    yield "compared them (`--accept-unverified`). *Address only*: the sources give the name of a"
+    yield "machine, and neither keys nor how to log in. If the kind of **GPU** is missing, the spec"
+    yield "names none; the notes on the page of the site may. Countries are those of ISO 3166."
 
 
 def _counts(sites: Sequence[SiteSpec]) -> Iterator[str]:
-    """Yield how well the catalogue is sourced: the host keys, and the day of the newest source."""
+    """Yield charts of how well the catalogue is sourced: host keys, and age of the facts."""
     kinds = Counter(host_keys(site) for site in sites)
     years: Counter[str] = Counter()
     for site in sites:
         days = [source.checked for source in site.sources.values() if source.checked]
         years[str(max(days).year) if days else "no date"] += 1
-    by_kind = ", ".join(f"{text(kind)} {number}" for kind, number in kinds.most_common())
-    by_year = ", ".join(f"{year} {number}" for year, number in sorted(years.items(), reverse=True))
-    yield f"Host keys, by number of sites: {by_kind}."
-    yield f"Newest source of a site: {by_year}."
+    charts = {
+        "Host keys, by number of sites": kinds.most_common(),
+        "Newest source, by number of sites": sorted(years.items(), reverse=True),
+    }
+    yield '<div class="charts" data-search-exclude>'
+    for title, rows in charts.items():
+        yield f"<figure>{bars(title, rows)}<figcaption>{title}</figcaption></figure>"
+    yield "</div>"
 
 
 def _row(site: SiteSpec) -> list[str]:

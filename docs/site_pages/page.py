@@ -45,6 +45,7 @@ def _lines(site: SiteSpec) -> Iterator[str]:
     yield from _section("## More", _more(site))
     sources = [_source(name, source) for name, source in site.sources.items()]
     yield from _section("## Sources", bullets(sources))
+    yield from paragraph(link("Report a wrong fact", "../adding-a-site.md#a-fact-that-is-wrong"))
 
 
 def _section(heading: str, body: Iterable[str]) -> Iterator[str]:
