@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from dagster import DagsterRunStatus
@@ -34,12 +35,25 @@ def lasts(context: dg.AssetExecutionContext, compute: Compute) -> dg.Materialize
     return compute.run(
         context, str(PAYLOADS / "lasts.py"), extra_env=duration
     ).get_materialize_result()
+
+
+@dg.asset
+def shares(context: dg.AssetExecutionContext, compute_ray: Compute) -> dg.MaterializeResult:
+    duration = {"DURATION": os.environ.get("PAYLOAD_SECONDS", "20")}
+    return compute_ray.run(
+        context, str(PAYLOADS / "lasts.py"), extra_env=duration
+    ).get_materialize_result()
 '''
 PAYLOAD = """\
 import os
 import time
 from dagster_pipes import open_dagster_pipes
 
+if "RAY_ADDRESS" in os.environ:
+    import ray
+
+    ray.init()
+open(os.path.expanduser("~/began"), "w").close()
 seconds = int(os.environ["DURATION"])
 with open_dagster_pipes() as pipes:
     time.sleep(seconds)
@@ -61,30 +75,48 @@ def deployment(need: Callable[..., None], request: pytest.FixtureRequest) -> Dep
     return deployment
 
 
-def state_of(deployment: Deployment, asset: str) -> str:
-    """Return the state of the job of an asset in the queue, or nothing."""
-    name = f"--name=dagster_{asset}"
-    return deployment.cluster.run("squeue", "--noheader", "--format=%T", name).strip()
+def job_is(deployment: Deployment, state: str) -> bool:
+    """Return whether a job of the project is pending, or runs and its payload has begun."""
+    jobs = deployment.cluster.run("squeue", "--noheader", "--format=%T %j").splitlines()
+    found = any(job.startswith(f"{state} dagster_") for job in jobs)
+    return found and (state == "PENDING" or began(deployment).exists())
+
+
+def began(deployment: Deployment) -> Path:
+    """Return the file that a payload makes when it begins."""
+    return deployment.rig.directory / "began"
+
+
+SHARED = "production_supercomputer_run"
+"""The deployment in which the Ray assets of a run share one job and one cluster."""
 
 
 @pytest.mark.parametrize(
-    ("state", "seconds"),
+    ("asset", "state", "seconds"),
     [
-        pytest.param("PENDING", 8, id="8 seconds while the job is queued"),
-        pytest.param("RUNNING", 8, id="8 seconds while the job runs"),
-        pytest.param("RUNNING", 60, id="60 seconds, in which the job ends"),
+        pytest.param("lasts", "PENDING", 8, id="8 seconds while the job is queued"),
+        pytest.param("lasts", "RUNNING", 8, id="8 seconds while the job runs"),
+        pytest.param("lasts", "RUNNING", 60, id="60 seconds, in which the job ends"),
+        pytest.param("shares", "PENDING", 8, id="8 seconds while an allocation is queued"),
+        pytest.param("shares", "RUNNING", 8, id="8 seconds while a step of an allocation runs"),
+        pytest.param("shares", "RUNNING", 60, id="60 seconds, in which the step ends"),
     ],
 )
 def test_a_run_waits_for_ssh_and_its_job_goes_on(
-    deployment: Deployment, state: str, seconds: int
+    deployment: Deployment, asset: str, state: str, seconds: int
 ) -> None:
+    began(deployment).unlink(missing_ok=True)
     if state == "PENDING":
         # A job that takes all CPUs of the node.
         deployment.cluster.run("sbatch", "--exclusive", "--output=/dev/null", "--wrap", "sleep 600")
     jobs_before = deployment.number_of_jobs()
-    with ThreadPoolExecutor() as executor:
-        launch = executor.submit(deployment.project.launch, "lasts")
-        wait_until(lambda: launch.done() or state_of(deployment, "lasts") == state)
+    project = deployment.project
+    with (
+        project.setting(DAGSTER_DEPLOYMENT=deployment_of(asset)),
+        ThreadPoolExecutor() as executor,
+    ):
+        launch = executor.submit(project.launch, asset)
+        wait_until(lambda: launch.done() or job_is(deployment, state), seconds=300)
         # The run begins to follow its job.
         time.sleep(4)
         with deployment.rig.stopped(deployment.login_node):
@@ -92,23 +124,31 @@ def test_a_run_waits_for_ssh_and_its_job_goes_on(
         deployment.cluster.run("scancel", "--name=wrap")
         result = launch.result()
     assert result.returncode == 0, result.stdout
-    assert deployment.job("lasts", "State") == ("COMPLETED",)
+    if asset == "lasts":
+        assert deployment.job("lasts", "State") == ("COMPLETED",)
     assert deployment.number_of_jobs() == jobs_before + 1
-    assert deployment.project.metadata("lasts")["slept"] == 20
+    assert project.metadata(asset)["slept"] == 20
     assert result.stdout.count("lost the connection to") == 1
     assert result.stdout.count(" is back after ") == 1
 
 
+def deployment_of(asset: str) -> str:
+    """Return the deployment in which the job of an asset is its own, or an allocation."""
+    return SHARED if asset == "shares" else "production_supercomputer"
+
+
+@pytest.mark.parametrize("asset", ["lasts", "shares"], ids=["a job", "a step of an allocation"])
 def test_a_run_whose_process_was_killed_is_started_again_and_adopts_its_job(
-    deployment: Deployment,
+    deployment: Deployment, asset: str
 ) -> None:
+    began(deployment).unlink(missing_ok=True)
     project = deployment.project
     jobs_before = deployment.number_of_jobs()
     runs_before = len(project.runs())
-    with project.setting(PAYLOAD_SECONDS="100"):
+    with project.setting(PAYLOAD_SECONDS="100", DAGSTER_DEPLOYMENT=deployment_of(asset)):
         with project.serve() as dagster:
-            dagster.submit_job_execution("__ASSET_JOB", asset_selection=["lasts"])
-            wait_until(lambda: state_of(deployment, "lasts") == "RUNNING", seconds=300)
+            dagster.submit_job_execution("__ASSET_JOB", asset_selection=[asset])
+            wait_until(lambda: job_is(deployment, "RUNNING"), seconds=300)
             # The run notes its job.
             time.sleep(5)
 
@@ -120,4 +160,4 @@ def test_a_run_whose_process_was_killed_is_started_again_and_adopts_its_job(
     statuses = [run.status for run in project.runs()[: -runs_before or None]]
     assert statuses == [DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE]
     assert deployment.number_of_jobs() == jobs_before + 1
-    assert project.metadata("lasts")["slept"] == 100
+    assert project.metadata(asset)["slept"] == 100

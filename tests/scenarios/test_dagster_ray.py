@@ -162,4 +162,4 @@ def test_ray_has_the_resources_of_its_job_and_only_this_machine_and_a_token_reac
     # 1000 MiB, of which 30 % are for objects.
     assert metadata["memory"] == 734003000
     assert metadata["objects"] == 314572000
-    assert metadata["addresses"] == ["127.0.0.1"]
+    assert metadata["addresses"] == ["127.0.0.1", "[::ffff:127.0.0.1]"]

@@ -51,7 +51,9 @@ class Client(ds.SlurmPipesClient):
         self.op_context = context.op_execution_context
         refuse_secrets(options.get("extra_env") or {}, options.get("extra_files") or [])
         if self.session and isinstance(self.launcher, ds.RayLauncher):
-            options["extra_env"] = {"RAY_AUTH_MODE": "token"} | (options.get("extra_env") or {})
+            # The cluster of the allocation has them from its SETUP.
+            alone = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"} if self.session.num_nodes == 1 else {}
+            options["extra_env"] = {"RAY_AUTH_MODE": "token"} | alone | (options.get("extra_env") or {})
         with heartbeats(context.instance, context.run_id):
             return super().run(context=context, extra_slurm_opts=extra_slurm_opts, **options)
 

@@ -15,6 +15,10 @@ if [ ! -s ~/.ray/auth_token ]; then
   ln ~/.ray/auth_token.$$ ~/.ray/auth_token 2>/dev/null || true  # another job may have been faster
   rm ~/.ray/auth_token.$$
 fi
+# Ray listens on the loopback alone if this says that it runs on one node. By itself it never does on Linux.
+if [ "${SLURM_JOB_NUM_NODES:-1}" = 1 ]; then
+  export RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER=0
+fi
 # Ray would take all CPUs and all memory of the node.
 if [ -n "${SLURM_CPUS_ON_NODE:-}" ]; then
   ray_mb=$((${SLURM_MEM_PER_NODE:-0} + ${SLURM_MEM_PER_CPU:-0} * SLURM_CPUS_ON_NODE))
@@ -45,5 +49,5 @@ class Ray(ds.RayLauncher):
         usual = super()._render_node_ip_override(variable_name)
         if variable_name != "head_bind_addr":
             return usual
-        # Ray listens on the loopback alone if that is its address. Only a job of several nodes needs another.
+        # Only a job of several nodes needs an address that others reach.
         return usual + '\nif [ "${SLURM_JOB_NUM_NODES:-1}" = 1 ]; then head_bind_addr=127.0.0.1; fi'
