@@ -39,6 +39,7 @@ def changed_files(base: Side, head: Side, directory: str) -> list[ChangedFile]:
             watched[path] = "CI"
         else:
             others.append(path)
+    # Last, since it reads specs: hardly any pull request changes such a script.
     for path, spec in naming_specs((base, head), directory, others).items():
         watched[path] = f"a command in {spec}"
     base.tree.load(watched)

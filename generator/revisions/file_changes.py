@@ -278,7 +278,7 @@ def _changes_of_many_lines(
 def _both_ends(lines: list[str]) -> tuple[str, ...]:
     """Leave out the middle of many lines.
 
-    With the beginning alone, a hundred harmless lines would hide what stands below them.
+    With the beginning alone, a hundred harmless lines would hide the lines below them.
     """
     if len(lines) <= _MOST_LINES:
         return tuple(lines)

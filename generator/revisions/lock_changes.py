@@ -87,7 +87,7 @@ def forged_spec(
     details = []
     for name in ("sha256", "key_digests", "resolved"):
         value = getattr(recorded, name)
-        # What the lock said before is stale, which gen check reports.
+        # An entry that the base has too is stale, which gen check reports.
         if before and value == getattr(before, name):
             continue
         if value != getattr(expected, name):

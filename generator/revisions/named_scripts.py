@@ -42,6 +42,7 @@ def _words(side: Side, directory: str, names: set[bytes]) -> Iterator[tuple[str,
         for text in _trusted_texts(path, content):
             for word in _split(text):
                 yield path, word
+    # --set in a lock changes commands as a spec does.
     for path, lock_file in side.locks.items():
         for override in lock_file.lock.inputs.overrides:
             for word in _split(override):

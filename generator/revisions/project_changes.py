@@ -35,7 +35,9 @@ def review_projects(base: Side, head: Side) -> ProjectReview:
     modules: set[str] = set()
     changed = changed_paths(base.tree, head.tree)
     # A repository may have a thousand projects, and to parse a lock takes time.
-    directories = {str(parent) for path in changed for parent in PurePosixPath(path).parents}
+    directories: set[str] = set()
+    for path in changed:
+        directories.update(map(str, PurePosixPath(path).parents))
     for path in sorted({*_lock_paths(base), *_lock_paths(head)}):
         directory = PurePosixPath(path).parent.parent
         if str(directory) not in directories:
@@ -84,8 +86,10 @@ def _lock_changes(path: str, base: ProjectLock | None, head: ProjectLock) -> Ite
         return
     before = [f"package {base.package}", f"site {base.site}", f"login {base.login}"]
     after = [f"package {head.package}", f"site {head.site}", f"login {head.login}"]
+    # gen writes modules into the package of this name, whichever package users import.
     if before != after:
         yield _finding(path, "names another project", value_changes(before, after))
+    # A merge starts from these lines: with others, an update would take back the team's own.
     if base.template == head.template and base.base != head.base:
         yield _finding(path, "records other first files, and the template is the same")
     elif base.template != head.template:

@@ -175,7 +175,7 @@ class Side:
     def _spec_of(self, lock_file: ReviewedLock) -> bytes | None:
         recorded = lock_file.lock.inputs.spec
         if recorded.sourced and recorded.sourced not in self.sourced_paths:
-            # The source is that of a user: the repository has what the lock keeps of its spec.
+            # The source is that of a user: the repository has only the values in the lock.
             return recompile.recorded_content(recorded)
         if recorded.catalogue_name is None:
             return self.spec_content(self.spec_path(lock_file))
@@ -289,7 +289,7 @@ def differing_specs(base: Side, head: Side, directory: str) -> tuple[list[str], 
 
 
 def changed_sources(base: Side, head: Side) -> list[Finding]:
-    """Return the changes of the sources, and the specs that are not what a source published."""
+    """Return the changes of the sources, and the specs that a source has not published."""
     findings = list(source_changes(SOURCES, base.record.sources, head.record.sources))
     for sourced, path in head.sourced_paths.items():
         recorded = head.record.sources[sourced.source].specs[sourced.site]

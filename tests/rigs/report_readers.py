@@ -81,7 +81,7 @@ def fingerprints(text: str) -> list[str]:
 
 
 def grave_texts(form: str, output: str) -> list[str]:
-    """Return what a reader of a format sees of each finding that is trust or refused."""
+    """Return the text that a format shows of each finding that is trust or refused."""
     return _GRAVE_TEXTS[form](output)
 
 
@@ -114,7 +114,7 @@ def _grave_in_json(output: str) -> list[str]:
 def _grave_in_markdown(output: str) -> list[str]:
     texts: list[str] = []
     is_grave = False
-    # Backticks only mark what is shown as code, and the patch below repeats no finding.
+    # Backticks only mark code, and the patch below repeats no finding.
     for line in output.partition("<details>")[0].replace("`", "").splitlines():
         if line.startswith("- **"):
             is_grave = line.startswith(("- **trust**", "- **refused**"))

