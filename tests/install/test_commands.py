@@ -27,6 +27,7 @@ Put = Callable[[str], Path]
 def put(home: Path, monkeypatch: pytest.MonkeyPatch) -> Put:
     """Make a program below the home directory; nothing else is found, and systemd is silent."""
     monkeypatch.setenv("PATH", str(home / "shell"))
+    # A step of this machine must not count.
     monkeypatch.setattr(commands, "_SYSTEM_DIRECTORIES", str(home / "system"))
 
     def program(name: str) -> Path:
@@ -47,6 +48,7 @@ def names(home: Path, site: str = "musica", **profile: Any) -> list[str]:
 def test_a_command_counts_only_where_the_timer_searches(home: Path, put: Put) -> None:
     for name in ("gen", "step"):
         put(f"shell/{name}")
+    # systemd and launchd have a short PATH, whatever the shell of the user has.
     assert names(home) == ["gen", "step"]
     put(".local/bin/gen")
     assert names(home) == ["step"]
@@ -57,6 +59,7 @@ def test_a_command_counts_only_where_the_timer_searches(home: Path, put: Put) ->
 def test_another_name_of_step_is_searched_and_a_path_is_not(home: Path, put: Put) -> None:
     put(".local/bin/gen")
     assert names(home, step_binary="step-cli") == ["step-cli"]
+    # A path needs no search; whether it exists is a question for gen refresh.
     assert names(home, step_binary="/opt/step") == []
 
 
@@ -65,6 +68,7 @@ def test_a_site_without_certificates_needs_no_command(home: Path, put: Put) -> N
 
 
 def test_the_message_is_a_command_to_paste(home: Path, put: Put) -> None:
+    # With a space, which the shell must not take for the end of the path.
     command = MissingCommand("step", home / "my tools/step")
     assert command.message == (
         "step: the timer and ssh do not find it; run: mkdir -p ~/.local/bin && "
@@ -79,6 +83,7 @@ def test_a_link_to_an_environment_that_is_gone_is_replaced(home: Path, put: Put)
     place = put("shell/gen")
     link = home / ".local/bin/gen"
     link.parent.mkdir(parents=True)
+    # A virtual environment that was made again elsewhere.
     link.symlink_to(home / "gone/gen")
     made = planned_link(home, MissingCommand("gen", place))
     assert made == CommandLink(".local/bin/gen", str(place), created_directory=False)
@@ -101,6 +106,7 @@ def test_a_link_that_leads_elsewhere_since_stays(home: Path, put: Put) -> None:
     link = CommandLink(".local/bin/gen", "/old/gen", created_directory=True)
     path = home / link.path
     path.parent.mkdir(parents=True)
+    # The user made this one since, so it is not gen's to delete.
     path.symlink_to("/new/gen")
     delete_link(home, link)
     assert path.is_symlink()
@@ -114,6 +120,7 @@ def installed_with_links(gen: Gen, home: Path, *sites: str) -> Path:
     """Install sites whose record says that gen made the same link for each, and return it."""
     for site in sites:
         assert gen("install", str(spec(Path(), site, auth=CERTIFICATE)), "--yes").status == 0
+    # The link is shared, and so recorded for each site.
     link = {"path": ".local/bin/gen", "target": "/venv/gen", "created_directory": True}
     record = json.loads((home / RECORD).read_text())
     record["optional_changes"] = {key: {"links": [link]} for key in sites}

@@ -25,6 +25,7 @@ def test_a_shallow_clone_is_refused_and_the_same_clone_with_history_is_reviewed(
 ) -> None:
     propose()
     origin = f"file://{tmp_path / 'repo'}"
+    # The default of actions/checkout: the last commit alone.
     git("clone", "--quiet", "--depth=1", "--no-single-branch", origin, str(tmp_path / "clone"))
     monkeypatch.chdir(tmp_path / "clone")
     git("switch", "--quiet", "proposal")
@@ -44,6 +45,7 @@ def test_a_shallow_clone_is_refused_and_the_same_clone_with_history_is_reviewed(
 
 
 def test_a_branch_without_a_common_commit_is_refused(reading_gen: Gen) -> None:
+    # Without a common commit, all of main would count as deleted.
     git("checkout", "--quiet", "--orphan", "unrelated")
     commit("Unrelated")
     result = reading_gen("review", "main")
@@ -58,6 +60,7 @@ def test_a_bare_repository_is_refused(
     writing_gen: Gen, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     propose()
+    # git diff works there, so a review would list no file, and report no change.
     git("clone", "--quiet", "--bare", ".", str(tmp_path / "bare"))
     monkeypatch.chdir(tmp_path / "bare")
     result = writing_gen("review", "main", "proposal")
@@ -85,11 +88,13 @@ def test_a_link_out_of_the_repository_is_reported_and_never_followed(
     shutil.copytree("site_specs", outside)
     shutil.copy(".gen/aster.lock", outside)
     for file in outside.iterdir():
+        # A word that is only outside, so that it shows if gen reads there.
         file.write_text(file.read_text().replace("aster.example", "secret.example"))
     if Path(path).is_dir():
         shutil.rmtree(path)
     Path(path).unlink(missing_ok=True)
     Path(path).symlink_to(target)
+    # git stores a link as text, and a reader of the work tree would follow it.
     in_work_tree = reading_gen("review", "main", "--fail-on", "trust")
     assert in_work_tree.status in (1, 2)
     assert path in in_work_tree.out + in_work_tree.err
@@ -113,6 +118,7 @@ def test_a_submodule_whose_objects_are_not_here_is_still_a_finding(
         (library / "aster.yaml").write_text(f"# {number}\n{spec('aster').read_text()}")
         git("add", "--all", directory=library)
         git("commit", "--quiet", "--message=Specs", directory=library)
+    # git forbids local paths since CVE-2022-39253.
     git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(library), "lib")
     git("checkout", "--quiet", "HEAD~", directory=Path("lib"))
     commit("A submodule")
@@ -120,6 +126,7 @@ def test_a_submodule_whose_objects_are_not_here_is_still_a_finding(
     git("checkout", "--quiet", "-", directory=Path("lib"))
     commit("It moves")
     clone = tmp_path / "clone"
+    # Without its submodules, as CI has it.
     git("clone", "--quiet", "--no-local", ".", str(clone))
     monkeypatch.chdir(clone)
     assert not list(Path("lib").iterdir())

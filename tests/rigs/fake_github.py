@@ -65,6 +65,7 @@ class GitHub:
 def fake_github(folder: Path) -> Iterator[GitHub]:
     """Run the fake during the block."""
     folder.mkdir()
+    # gh takes github.localhost for a GitHub of its developers, and speaks plain http to it.
     (folder / "hosts").write_text("127.0.0.1 localhost github.localhost api.github.localhost\n")
     _write(folder / _COMMENTS, [])
     _write(folder / _REQUESTS, [])
@@ -83,6 +84,7 @@ def fake_github(folder: Path) -> Iterator[GitHub]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout
+            # Without it the first request could come before the server listens.
             assert process.stdout.readline() == "ready\n"
             yield GitHub(folder, process.pid)
         finally:
@@ -141,6 +143,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _change(self, number: int | None) -> None:
         body = self._body()["body"]
         if (self.folder / _FORBIDDEN).exists():
+            # As GitHub answers a token that may only read.
             self._answer(403, {"message": "Resource not accessible by integration"})
             return
         comments = _read(self.folder / _COMMENTS)
@@ -158,6 +161,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, status: int, value: object) -> None:
         if self.headers["Authorization"] != f"token {TOKEN}":
+            # A token in another place, or none, must not pass.
             status, value = 401, {"message": "Bad credentials"}
         log = self.folder / _REQUESTS
         _write(log, [*_read(log), f"{self.command} {self.path}"])

@@ -67,6 +67,7 @@ class _NotesHandler(BaseHTTPRequestHandler):
             self._answer(200, {"id": USER})
         elif parts.path == _NOTES:
             query = parse_qs(parts.query)
+            # docs.gitlab.com, REST API, offset-based pagination: pages count from 1.
             size, page = int(query["per_page"][0]), int(query["page"][0])
             self._answer(200, self.fake.notes[size * (page - 1) : size * page])
         else:
@@ -96,6 +97,7 @@ class _NotesHandler(BaseHTTPRequestHandler):
 
     def _answer(self, status: int, value: object) -> bool:
         """Answer, and return whether the request was allowed."""
+        # Recorded even for a refused request: a token must not go to the target of a redirect.
         token = self.headers["PRIVATE-TOKEN"]
         self.fake.tokens.append(token)
         if self.fake.location:

@@ -99,7 +99,7 @@ def test_a_source_is_added_and_updated_from_a_git_server(gen: Gen, centre: WebCe
     git("add", ".", directory=work)
     git("commit", "--quiet", "--message=first", directory=work)
     bare = work / "specs.git"
-    # The dumb protocol of git: any web server can serve a bare repository.
+    # Bare, as servers keep them: git refuses a push to a branch that is checked out.
     git("clone", "--quiet", "--bare", ".", str(bare), directory=work)
     origin = f"git+{centre.web.url}/specs.git@main#subdirectory=specs"
     result = gen(*centre.command(origin))

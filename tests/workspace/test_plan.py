@@ -11,10 +11,12 @@ from generator.workspace.plan import Action, Actual, plan
 
 PATH = PurePosixPath("ssh/mila.conf")
 NEW = Artifact(PATH, b"new\n", 0o600)
+# Written once; then it is the user's.
 SEED = Artifact(PATH, b"new\n", 0o600, owner=Owner.SEEDED)
 
 
 def written(content: bytes) -> Written:
+    # As a lock has it: a digest, and the mode in octal.
     return Written(digest(content), "0600")
 
 
@@ -51,6 +53,7 @@ def written(content: bytes) -> Written:
         ),
         pytest.param(
             NEW,
+            # git keeps no other mode than that of a program, so a clone has this one.
             Actual(b"new\n", 0o644),
             written(b"new\n"),
             Action.CHMOD,
