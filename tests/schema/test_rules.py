@@ -40,6 +40,7 @@ def many(count: int) -> dict[str, Any]:
             ["hosts: has 301 machines to log in to; a site has at most 300"],
             id="301 hosts",
         ),
+        # A node counts as a machine, so a short spec may have many.
         pytest.param(many(199) | {"a": HOST | nodes(100)}, [], id="200 hosts and 100 nodes"),
         pytest.param(
             many(200) | {"a": HOST | nodes(100)},
@@ -99,6 +100,7 @@ FIRST = "ssh uses the first of the two"
             id="one host name of two entries",
         ),
         pytest.param(
+            # Host names have no case, and ssh compares the names of a block as they are.
             {"a": host("two.x.org"), "Two.x.org": host("three.x.org", port=2200)},
             [f"hosts.Two.x.org: the alias Two.x.org is also the host name of a: {FIRST}"],
             id="the host name of another entry, in other letters",
@@ -136,6 +138,7 @@ def test_an_alias_must_not_be_the_host_name_of_another_machine(
 
 
 def test_the_alias_of_a_job_must_not_be_a_host_name() -> None:
+    # `ssh login.example.org` would start a job in place of a login.
     job = {"through": "x", "proxy": "start", "command": "enter"}
     message = (
         f"jobs.login.example.org: the alias login.example.org is also the host name of x: {FIRST}"
@@ -146,6 +149,7 @@ def test_the_alias_of_a_job_must_not_be_a_host_name() -> None:
 @pytest.mark.parametrize(
     ("compute", "expected"),
     [
+        # Patterns may overlap: ssh takes the first, and the order of the spec decides.
         pytest.param({"a": {"match": "cn*"}, "b": {"match": "cn1*"}}, [], id="other patterns"),
         pytest.param(
             {"a": {"match": ["gn*", "cn*"]}, "b": {"match": "CN*"}},
@@ -204,6 +208,7 @@ def test_a_source_leads_somewhere(source: dict[str, Any], expected: list[str]) -
         pytest.param(86400, False, id="a number"),
         pytest.param("86400", False, id="a number in quotes"),
         pytest.param("2026-02-30", False, id="a day that there is not"),
+        # A time has a zone, and a day has none.
         pytest.param("2026-01-31T00:00:00", False, id="a time"),
         pytest.param(True, False, id="yes"),
     ],
@@ -285,7 +290,10 @@ LIMITS = {"short": {"max_walltime": "01:00:00"}, "long": {}}
             id="a trial asks for memory in both ways",
         ),
         pytest.param(
-            {"walltime": "2", "signal": "TERM@119"}, [], id="a signal just after the start"
+            # Two minutes are 120 seconds.
+            {"walltime": "2", "signal": "TERM@119"},
+            [],
+            id="a signal just after the start",
         ),
         pytest.param(
             # Walltime 2 is two minutes; sbatch(1), --signal, counts seconds back from the end.

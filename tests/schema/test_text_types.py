@@ -46,6 +46,7 @@ TAKEN: dict[str, dict[str, str]] = {
         "an address of IPv6": "2001:db8::1",
         "the loopback of IPv6": "::1",
         "a placeholder": "{project}.example.org",
+        # RFC 1035, section 2.3.4, less the bytes of the lengths.
         "253 letters": "x" * 253,
     },
     "Alias": {
@@ -67,12 +68,14 @@ TAKEN: dict[str, dict[str, str]] = {
         "an address": "ada@example.org",
         "a plus": "ada+hpc@mail.example.org",
         "placeholders": "{email}",
+        # A realm of Kerberos is written in capitals (RFC 4120, section 6.1).
         "a principal": "{user}@EXAMPLE.ORG",
     },
     "LocalPath": {
         "below the home folder": "~/.ssh/id_mila",
         "below the root": "/home/ada/.ssh/id",
         "a space": "/home/ada lovelace/key",
+        # Home directories of directory services have the names of people.
         "letters of any language": "/home/józef/日本",
         "placeholders": "~/.certs/{user}-{project}",
     },
@@ -98,6 +101,7 @@ TAKEN: dict[str, dict[str, str]] = {
         "minutes and seconds": "30:00",
         "hours": "24:00:00",
         "many hours": "168:00:00",
+        # sbatch(1) asks for no leading zeros.
         "one digit each": "1:2:3",
         "days and hours": "7-00",
         "days, hours and minutes": "7-00:00",
@@ -105,6 +109,7 @@ TAKEN: dict[str, dict[str, str]] = {
     },
     "Duration": {"seconds": "90s", "minutes": "30m", "hours": "16h", "days": "1d"},
     "Memory": {
+        # sbatch(1), --mem: the default unit is megabytes.
         "megabytes without a unit": "4096",
         "kilobytes": "1K",
         "gigabytes": "64G",
@@ -127,6 +132,7 @@ TAKEN: dict[str, dict[str, str]] = {
         "a name": "TERM@120",
         "a number": "15@60",
         "the shell": "B:USR1@300",
+        # sbatch(1), --signal: to a job in a reservation that can overlap.
         "a reservation": "R:INT@5",
     },
     "Partitions": {"one": "zen4_0768_h100x4", "several": "GPU-a100,GPU-a40"},
@@ -172,10 +178,12 @@ NOT = {
 REFUSED: dict[str, dict[str, str]] = {
     "HostName": {
         "nothing": "",
+        # ssh would take it for an option, and run the command.
         "a dash in front": "-oProxyCommand=id",
         "a dash at the end": "login-",
         "a dot in front": ".example.org",
         "a space": "a b",
+        # It would override the User of the block.
         "a user": "root@example.org",
         "a port": "login.example.org:22",
         "brackets": "[::1]",
@@ -204,11 +212,13 @@ REFUSED: dict[str, dict[str, str]] = {
     },
     "LocalPath": {
         "from here": "id_rsa",
+        # The home of another user, who could put any key there.
         "another's home folder": "~ada/x",
         "the root alone": "/",
         "a space at the end": "/x ",
         "a variable": "$HOME/x",
         "a quote": "/it's",
+        # A token of ssh and a specifier of systemd, with two meanings.
         "a per cent sign": "/%d/x",
         "a backslash": "/a\\b",
         "a brace that is no placeholder": "/{x",
@@ -222,12 +232,15 @@ REFUSED: dict[str, dict[str, str]] = {
     "Url": {
         "without TLS": "http://ca.example.org",
         "no scheme": "ca.example.org",
+        # A password in a spec is read by all who read the spec.
         "a user": "https://a:b@example.org",
         "a space": "https://example.org/a b",
         "a dollar": "https://example.org/$x",
+        # A check of the beginning alone would accept it.
         "the loopback of another": "http://localhost.example.org",
     },
     "Link": {
+        # The link becomes one of a page of the documentation.
         "a script": "javascript:alert(1)",
         "a quote": 'https://example.org/"',
         "a space": "https://example.org/ x",
@@ -251,6 +264,7 @@ REFUSED: dict[str, dict[str, str]] = {
         "four parts": "1:2:3:4",
         "days alone": "7-",
         "a sign": "-1",
+        # Slurm accepts it, and a job without an end blocks a queue.
         "a word of Slurm's": "UNLIMITED",
     },
     "Duration": {
@@ -286,11 +300,13 @@ REFUSED: dict[str, dict[str, str]] = {
     "NodeHost": {"a dash in front": "-{n}.example.org"},
     "HostTemplate": {
         "no %h": "server.example.org",
+        # ssh_config(5), TOKENS: %r is the user, and HostName knows %h and %% alone.
         "another token": "%r.example.org",
         "%h alone": "%h",
     },
     "Command": {
         "a dash in front": "-oA",
+        # A shell at the site runs the text.
         "a second command": "a; b",
         "a variable": "a $b",
         "quotes": "a 'b'",
