@@ -70,17 +70,20 @@ def _keep_trying(
     pause = _FIRST_PAUSE
     message = ""
     while True:
+        requested = 0
         try:
             return _refresh(choice, options, environment)
         except PassingError as error:
+            if isinstance(error, UnreachableError):
+                requested = error.pause
             # The next look of the timer comes before a longer wait that the provider asked for.
-            if isinstance(error, UnreachableError) and error.pause > _LONGEST_PAUSE:
+            if requested > _LONGEST_PAUSE:
                 raise
             if str(error) != message:
                 message = str(error)
                 say(message)
         # The random part keeps machines that failed together from coming back together.
-        sleep(pause * random.uniform(0.75, 1))  # noqa: S311 - not a secret
+        sleep(max(pause * random.uniform(0.75, 1), requested + 1))  # noqa: S311 - not a secret
         pause = min(2 * pause, _LONGEST_PAUSE)
 
 

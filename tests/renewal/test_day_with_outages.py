@@ -74,7 +74,7 @@ class Laptop:
         return path.read_text().split() if path.exists() else []
 
     def is_down(self, second: float) -> bool:
-        """Return whether there is no network."""
+        """Return whether the network is down."""
         return any(start <= second < end for start, end in self.outages)
 
     def advance(self, seconds: float) -> None:
@@ -212,7 +212,7 @@ def spans(chance: random.Random, number: int, longest: int) -> list[tuple[int, i
     ],
     indirect=True,
 )
-def test_a_connection_is_refused_only_while_there_is_no_network(laptop: Laptop) -> None:
+def test_a_connection_is_refused_only_while_the_network_is_down(laptop: Laptop) -> None:
     chance = laptop.chance
     laptop.outages = spans(chance, 24, 2 * 3600)
     laptop.naps = spans(chance, 3, 3 * 3600)

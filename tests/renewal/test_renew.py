@@ -21,7 +21,8 @@ from running import Gen, running
 
 from generator.cli import refresh, refresh_on_connect
 from generator.clock import Deadline
-from generator.renewal import certificate_file
+from generator.renewal import certificate_file, issue
+from generator.renewal.failures import UnreachableError
 from generator.renewal.settings import DAY
 from generator.renewal.state import State, store
 
@@ -395,7 +396,7 @@ class TestRetry:
 
         def sleep(seconds: float) -> None:
             pauses.append(seconds)
-            # Another run gets a certificate meanwhile: that of ssh, or of the user.
+            # Another run gets a certificate: that of ssh, or of the user.
             if len(pauses) == 5:
                 certify(LONG_LASTING)
 
@@ -462,6 +463,36 @@ class TestRetry:
         result = gen("refresh", "musica", "--retry")
         assert (result.status, pauses) == (2, [])
         assert "run in a terminal: gen refresh musica" in result.err
+
+    @pytest.mark.parametrize(
+        ("requested", "expected"),
+        [
+            pytest.param(0, [30], id="none"),
+            pytest.param(60, [61], id="a minute"),
+            pytest.param(3600, [], id="an hour: the timer looks again before"),
+        ],
+    )
+    def test_a_wait_that_the_provider_asks_for_is_kept(
+        self,
+        gen: Gen,
+        certify: Certify,
+        pauses: list[float],
+        monkeypatch: pytest.MonkeyPatch,
+        requested: int,
+        expected: list[float],
+    ) -> None:
+        def fail(*_: object) -> NoReturn:
+            raise UnreachableError("https://auth.example.org/: answers 429", requested)
+
+        def sleep(seconds: float) -> None:
+            pauses.append(seconds)
+            certify(LONG_LASTING)
+
+        monkeypatch.setattr(issue, "certificate", fail)
+        monkeypatch.setattr(refresh, "sleep", sleep)
+        result = gen("refresh", "musica", "--retry")
+        assert pauses == expected
+        assert ("to try now, run: gen refresh musica --force" in result.err) is bool(requested)
 
     def test_without_the_option_a_failure_ends_the_run(
         self, gen: Gen, home: Path, pauses: list[float], monkeypatch: pytest.MonkeyPatch
