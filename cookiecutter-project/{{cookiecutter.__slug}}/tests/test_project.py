@@ -59,7 +59,11 @@ def test_everything_loads_with_nothing_set() -> None:
 
 def test_an_asset_runs_on_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compute, "DATA", tmp_path / "data")
-    assert dg.materialize([corpus], resources=resources()).success
+    result = dg.materialize([corpus], resources=resources())
+    assert result.success
+    # The last messages of the payload arrive too, however soon it ends.
+    [materialization] = result.asset_materializations_for_node("corpus")
+    assert materialization.metadata["modules"].value
     assert (tmp_path / "data" / "corpus.csv").read_text().startswith("module,bytes\n")
 
 

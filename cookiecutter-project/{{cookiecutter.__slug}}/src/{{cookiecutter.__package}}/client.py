@@ -12,7 +12,7 @@ from typing import Any
 import dagster as dg
 import dagster_slurm as ds
 from dagster_pipes import PipesDefaultMessageWriter
-from dagster_slurm.helpers.message_readers import LocalMessageReader, SSHMessageReader
+from dagster_slurm.helpers.message_readers import SSHMessageReader
 from dagster_slurm.helpers.ssh_helpers import normalize_slurm_state
 from dagster_slurm.pipes_clients import local_pipes_client, slurm_pipes_client
 from dagster_slurm.resources import compute, session
@@ -191,17 +191,20 @@ class Messages(SSHMessageReader):
         return super()._await_closed(2 * LONGEST_PAUSE if waits_to_reconnect else timeout, interval)
 
 
-class LocalMessages(LocalMessageReader):
-    """The reader of the messages of a payload on this machine, without its log, which is printed."""
+class LocalMessages(dg.PipesFileMessageReader):
+    """The reader of the messages of a payload on this machine, without its log, which is printed.
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options | {"include_stdio": False})
+    That of dagster-slurm stops when the payload ends, and loses the messages that it has not read by then.
+    """
+
+    def __init__(self, messages_path: str, **_: Any) -> None:
+        super().__init__(messages_path)
 
 
 def install() -> None:
     """Let dagster-slurm use these classes, for which it has no setting."""
     slurm_pipes_client.SSHConnectionPool = session.SSHConnectionPool = Connection  # type: ignore[attr-defined]
     slurm_pipes_client.SSHMessageReader = Messages  # type: ignore[attr-defined]
-    local_pipes_client.LocalMessageReader = LocalMessages  # type: ignore[attr-defined]
+    local_pipes_client.LocalMessageReader = LocalMessages  # type: ignore[assignment,attr-defined]
     compute.SlurmSessionResource = Allocation  # type: ignore[attr-defined]
     compute.SlurmPipesClient = Client  # type: ignore[attr-defined]

@@ -22,5 +22,6 @@ weekly = dg.ScheduleDefinition(name="weekly", job=library, cron_schedule="0 6 * 
 def has_modules(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
     """The table of the corpus is not empty."""
     event = context.instance.get_latest_materialization_event(corpus.key)
-    modules = event.asset_materialization.metadata["modules"].value if event and event.asset_materialization else 0
+    metadata = event.asset_materialization.metadata if event and event.asset_materialization else {}
+    modules = metadata["modules"].value if "modules" in metadata else 0
     return dg.AssetCheckResult(passed=bool(modules), metadata={"modules": modules})
