@@ -77,7 +77,7 @@ def add(
     """Move a private key, with the certificate beside it, into the agent until that expires."""
     lifetime = max(certificate.end - now(), 1)
     _ssh_add(("-q", "-t", str(lifetime), str(path)), environment, deadline)
-    path.unlink()
+    writer.remove(path)
     line = read_regular(path.with_name(f"{path.name}.pub"), KEY_LIMIT)
     public = _public_key(settings)
     with os_errors_named(public):
