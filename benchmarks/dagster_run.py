@@ -86,9 +86,9 @@ defs = dg.Definitions(assets=[small], resources={"compute": COMPUTE})
 '''
 
 
-def seconds(place: Deployment, source: list[str]) -> float:
+def seconds(site: Deployment, source: list[str]) -> float:
     """Return the time in which `dagster asset materialize` runs the asset."""
-    project = place.project
+    project = site.project
     project.dagster_home.mkdir(exist_ok=True)
     command = [str(TOOLS / "dagster"), "asset", "materialize", *source, "--select", "small"]
     began = time.monotonic()
@@ -110,9 +110,9 @@ def main() -> None:
     ratios = []
     with (
         tempfile.TemporaryDirectory() as directory,
-        deployment(Path(directory), ASSETS, {"small": PAYLOAD}) as place,
+        deployment(Path(directory), ASSETS, {"small": PAYLOAD}) as site,
     ):
-        (place.project.directory / "plain.py").write_text(PLAIN)
+        (site.project.directory / "plain.py").write_text(PLAIN)
         sources = {
             "project": ["--module-name", "musica_pipelines.definitions"],
             "plain": ["--python-file", "plain.py"],
@@ -120,7 +120,7 @@ def main() -> None:
         for pair in range(PAIRS):
             # The second one finds warmer caches, so that the two take turns.
             names = sorted(sources, reverse=pair % 2 == 1)
-            took = {name: seconds(place, sources[name]) for name in names}
+            took = {name: seconds(site, sources[name]) for name in names}
             ratios.append(took["project"] / took["plain"])
             print(f"project {took['project']:5.1f} s   plain {took['plain']:5.1f} s")
     ratio = statistics.median(ratios)

@@ -14,7 +14,9 @@ from .connection import Connection
 
 LIMIT = 100 * 10**6
 """Bytes that a file may have."""
-SECRET_NAME = re.compile("PASSWORD|PASSWD|SECRET|TOKEN|CREDENTIAL|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY", re.IGNORECASE)
+SECRET_NAME = re.compile(
+    "(^|_)(TOKEN|PGPASSWORD|PASSWORD|PASSWD|SECRET|CREDENTIALS?|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY)(_(?!PATH|FILE)|$)"
+)
 SECRET_FILE = re.compile(r"^\.env|^\.netrc$|^id_(rsa|dsa|ecdsa|ed25519)|\.(pem|p12|pfx|kdbx)$")
 
 
@@ -25,9 +27,9 @@ def refuse_secrets(variables: dict[str, str], files: list[str]) -> None:
         Failure: names the variable or the file.
     """
     # A secret of this machine, under whatever name.
-    secrets = {value for name, value in os.environ.items() if SECRET_NAME.search(name) and len(value) > 7}
+    secrets = {value for name, value in os.environ.items() if SECRET_NAME.search(name.upper()) and len(value) > 7}
     for name, value in variables.items():
-        if SECRET_NAME.search(name) or value in secrets:
+        if SECRET_NAME.search(name.upper()) or value in secrets:
             raise dg.Failure(
                 f"extra_env[{name!r}]: looks like a secret, which would be in the script of the job; "
                 "let the payload read it from a file at the site that only you can read",
