@@ -84,7 +84,9 @@ def _refuse_unwritable(path: Path) -> None:
         raise GenError(f"{directory}: is a file, but gen needs a directory here; move it away")
     # To replace a file takes the permission of its directory, not of the file (rename(2)).
     if not os.access(directory, os.W_OK | os.X_OK):
-        raise GenError(f"{directory}: permission denied")
+        is_read_only = os.statvfs(directory).f_flag & os.ST_RDONLY
+        reason = "read-only file system" if is_read_only else "permission denied"
+        raise GenError(f"{directory}: {reason}")
 
 
 def _back_up(root: Path, path: PurePosixPath, actual: Actual) -> PurePosixPath:
