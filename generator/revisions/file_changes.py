@@ -251,6 +251,9 @@ def changed_lines(change: ChangedFile) -> tuple[str, ...]:
             details.append(f"added {cut(line[1:].rstrip(), _MOST_CHARACTERS)}")
         elif line.startswith("-"):
             details.append(f"removed {cut(line[1:].rstrip(), _MOST_CHARACTERS)}")
+    # A file may lack the line feed at its end, and differ in nothing else.
+    if not details and before and after and before != after:
+        return ("another end of the last line",)
     return _both_ends(details)
 
 
@@ -288,7 +291,9 @@ def _both_ends(lines: list[str]) -> tuple[str, ...]:
 
 
 def _text_lines(content: bytes) -> list[str]:
-    return content.decode(errors="replace").split("\n")
+    # Without the line feed at the end, below which there is no line.
+    text = content.decode(errors="replace").removesuffix("\n")
+    return text.split("\n") if text else []
 
 
 def _finding(

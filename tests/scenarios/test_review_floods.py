@@ -194,6 +194,21 @@ def test_many_changed_lines_hide_neither_the_first_nor_the_last(reading_gen: Gen
     assert details[50] == "… 202 more lines; git diff shows them"
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "details"),
+    [
+        pytest.param("a\n", "a\nb\n", ["added b"], id="a line at the end"),
+        pytest.param("a\n", "a", ["another end of the last line"], id="no line feed"),
+        pytest.param("a\n", "", ["removed a"], id="nothing"),
+        pytest.param("a\n", "a\n\n", ["added "], id="an empty line"),
+    ],
+)
+def test_the_details_are_the_lines_that_changed(
+    reading_gen: Gen, before: str, after: str, details: list[str]
+) -> None:
+    assert details_of_more_lines(reading_gen, before, after) == details
+
+
 def test_the_time_for_a_large_file_grows_with_its_lines(reading_gen: Gen) -> None:
     # difflib would take minutes, and the limit of a test would end this one.
     after = f"ProxyCommand first\n{random_lines(2, 50_000)}"
