@@ -20,13 +20,15 @@ class Allocation(ds.SlurmSessionResource):
 
     def _create_allocation(self, context: Any) -> Any:
         run = context.run
+        if run is None:
+            return super()._create_allocation(context)
         directory = run.tags.get(DIRECTORY) or f"{self.slurm.remote_base}/allocations/dagster_{run.run_id}"
         context.instance.add_run_tags(run.run_id, {DIRECTORY: directory})
         connection: Any = self._require_ssh_pool()
         connection.walltime = seconds(self.time_limit)
         # A process that was killed while its allocation waited has left its lock.
-        start = context.instance.get_run_record_by_id(run.run_id).start_time
-        lock = f"{shlex.quote(directory)} -maxdepth 1 -name .allocation.lock ! -newermt @{start:.0f}"
+        start = int(context.instance.get_run_record_by_id(run.run_id).start_time or 0)
+        lock = f"{shlex.quote(directory)} -maxdepth 1 -name .allocation.lock ! -newermt @{start}"
         connection.run(f"find {lock} 2>/dev/null | xargs -r rm -r")
         with heartbeats(context.instance, run.run_id):
             return super()._create_allocation(context)
