@@ -49,8 +49,8 @@ def with_command(name: str) -> typer.Typer:
     return complete
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(is_set: bool) -> None:
+    if is_set:
         from generator import __version__
 
         typer.echo(f"gen {__version__}")

@@ -117,7 +117,7 @@ def _write_windows_copy(windows_home: Path, site: str, conf: bytes) -> WindowsCo
         writer.write_private(path, content, 0o600)
     say(f"  new       {path}")
     say(f"  Add at the top of {windows_home / paths.SSH_CONFIG}: Include gen.d/*.conf")
-    say("  Copy your key pair there yourself.")
+    say(f"  Copy your key pair to {windows_home / paths.SSH}; gen copies no private keys.")
     say("  Windows' ssh cannot check pinned host keys: compare the fingerprint that it shows.")
     return WindowsCopy(str(path), digest(content))
 

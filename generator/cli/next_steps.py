@@ -105,8 +105,8 @@ def print_renewal_values(compilation: Compilation, choice: inputs.Choice) -> Non
             missing.append(f"--set {change}")
     if missing:
         say(
-            f"\nThe timer and ssh run gen refresh {compilation.site}, which knows your profile"
-            f" and what gen install records. Give to one of them: {', '.join(missing)}"
+            f"\nThe timer and ssh run gen refresh {compilation.site} without these options:"
+            f" {', '.join(missing)}. Add them to your profile, or repeat them at gen install."
         )
 
 

@@ -108,7 +108,10 @@ def _update(store: SourceStore, name: str, bundle: Path | None, *, yes: bool, to
 
     fetched = offer.fetched(recorded.origin, recorded, known, today, bundle)
     if fetched.name != name:
-        raise GenError(f"{recorded.origin}: is now the source {fetched.name}; remove {name} first")
+        raise GenError(
+            f"{recorded.origin}: now publishes under another name, {fetched.name};"
+            f" remove the old one first: gen source remove {name}"
+        )
     if fetched.source == recorded:
         say(f"{name}: version {recorded.version} is the newest")
         return False

@@ -84,8 +84,8 @@ def _edited(content: bytes, change: SpecChange, name: str) -> bytes:
 
 
 def _refuse_damage(content: bytes, data: dict[str, object], change: SpecChange, name: str) -> None:
-    """Refuse a text that YAML reads otherwise than intended, such as below an open bracket."""
-    refusal = GenError(f"{name}: gen cannot write {change} into this text; write it by hand")
+    """Refuse a file that YAML would read otherwise, as with an open bracket before the change."""
+    refusal = GenError(f"{name}: gen cannot add {change} to this file; add it yourself")
     try:
         after = yaml_document.parse(content, name).data()
     except GenError:

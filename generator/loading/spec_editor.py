@@ -59,7 +59,7 @@ def _refusal(change: SpecChange, name: str) -> GenError:
     if change.value is None:
         keys = ".".join(change.keys)
         return GenError(f"{name}: gen cannot delete {keys} from this text; delete it by hand")
-    return GenError(f"{name}: gen cannot write {change} into this text; write it by hand")
+    return GenError(f"{name}: gen cannot add {change} to this file; add it yourself")
 
 
 def _data(content: bytes, name: str) -> Any:

@@ -87,6 +87,7 @@ def _run(*command: str) -> str:
 
 
 def _ask_ssh(alias: str, port: str | None = None) -> Settings:
+    """Return the settings that ssh uses for an alias, by `ssh -G`."""
     options = ["-p", port] if port else []
     return parse_settings(_run("ssh", "-G", *options, "--", alias))
 

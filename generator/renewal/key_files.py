@@ -70,8 +70,10 @@ def check(
     # Each test here is for a certificate with which sshd would refuse the user.
     if certificate.public_key != key_blob(public_key_line):
         raise GenError(f"the new certificate is for another key; {_OLD_STAYS}")
-    if not certificate.for_user or not certificate.principals:
-        raise GenError(f"the new certificate lets no user log in; {_OLD_STAYS}")
+    if not certificate.for_user:
+        raise GenError(f"the new certificate is for a host, and not for a user; {_OLD_STAYS}")
+    if not certificate.principals:
+        raise GenError(f"the new certificate names no user (principal); {_OLD_STAYS}")
     if not certificate_file.is_usable(certificate, second):
         raise GenError(
             f"the new certificate is not valid at this machine's time; set its clock; {_OLD_STAYS}"

@@ -30,12 +30,12 @@ def render(report: Report) -> str:
         level = finding.level
         numbers[level] += 1
         if numbers[level] == _SHOWN and totals[level] > _SHOWN:
-            lines.append(_rest(level, totals[level] - _SHOWN + 1))
+            lines.append(_omission(level, totals[level] - _SHOWN + 1))
         lines.append(_command(finding))
     return "\n".join(lines)
 
 
-def _rest(level: Level, number: int) -> str:
+def _omission(level: Level, number: int) -> str:
     text = f"{number} more findings of this level are not shown here; the log of this step has all"
     return f"::{_COMMANDS[level]} title=gen%3A {number} more::{text}"
 

@@ -131,8 +131,8 @@ class Side:
         # The lock keeps the values of such a spec, and not its bytes.
         if recorded.sourced and recorded.sourced not in self.sourced_paths:
             return replace(current, sha256=recorded_digest)
-        # Git for Windows converts the line ends at a checkout (git-config(1), core.autocrlf), so
-        # that a lock may have the digest of either.
+        # Git for Windows converts the line ends at a checkout (git-config(1), core.autocrlf). So
+        # the digest in the lock may be that of the same spec with other line ends.
         unix_content = content.replace(b"\r\n", b"\n")
         for variant in (unix_content, unix_content.replace(b"\n", b"\r\n")):
             if digest(variant) == recorded_digest:

@@ -253,8 +253,8 @@ def _partitions_fit(site: SiteSpec, keys: Keys, request: Request) -> Iterator[Fa
     partitions = site.slurm.partitions
     for name in _partition_names(site, request):
         if name not in partitions:
-            # Without a partition of its own, a request for development jobs has the fault of the
-            # request above.
+            # A request for development jobs without a partition takes that of the usual request,
+            # whose fault is reported already.
             if request.partition:
                 message = f"the site has no partition {name}{near(name, partitions)}"
                 about = (("slurm", "partitions", name),)

@@ -52,9 +52,9 @@ class Survey(NamedTuple):
 def actual(
     root: Path, paths: Iterable[PurePosixPath], *, fenced: bool = True
 ) -> dict[PurePosixPath, Actual]:
-    """Return the existing ones of these files below a directory.
+    """Return those of some files below a directory that exist.
 
-    A link may lead out of the directory only if not `fenced`.
+    gen refuses a link that leads out of the directory, unless `fenced` is false.
     """
     top = os.path.realpath(root)
     real_directories = {"": top}

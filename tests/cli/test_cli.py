@@ -208,8 +208,12 @@ def test_values_that_the_timer_will_lack_are_printed(
     printed = []
     for line in gen("site", *arguments).err.splitlines():
         if line.startswith("The timer and ssh run "):
-            printed.append(line.partition(": ")[2])
-    assert printed == ([values] if values else [])
+            printed.append(line)
+    expected = (
+        f"The timer and ssh run gen refresh {arguments[0]} without these options: {values}."
+        " Add them to your profile, or repeat them at gen install."
+    )
+    assert printed == ([expected] if values else [])
 
 
 # A user who comments everything out has an empty YAML document, which is null and not a mapping.

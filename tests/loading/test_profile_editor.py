@@ -95,5 +95,7 @@ def test_a_text_of_comments_alone_gets_its_first_site() -> None:
 
 
 def test_a_text_that_gen_cannot_change_is_refused() -> None:
-    with pytest.raises(GenError, match=r"^p.yaml: gen cannot write account=.*; write it by hand$"):
+    with pytest.raises(
+        GenError, match=r"^p.yaml: gen cannot add account=.* to this file; add it yourself$"
+    ):
         edited_profile(b"{ user: ada }", [SpecChange(("account",), "p1", "")], "p.yaml")

@@ -178,7 +178,7 @@ def test_line_endings_and_a_byte_order_mark_stay(text: str) -> None:
             # reaches.
             "? a\n# remark\n: |\n  x\nb: 1\n",
             "y",
-            'gen cannot write a="y" into this text; write it by hand',
+            'gen cannot add a="y" to this file; add it yourself',
             id="a new value",
         ),
         pytest.param(

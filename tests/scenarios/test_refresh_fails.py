@@ -281,7 +281,7 @@ def instead(member: Member) -> Iterator[Callable[[str], None]]:
         pytest.param(
             ("-n", "grace", "-V", "+1h"), "does not let root log in", id="for another user"
         ),
-        pytest.param(("-V", "+1h"), "lets no user log in", id="for no user"),
+        pytest.param(("-V", "+1h"), "names no user (principal)", id="for no user"),
         pytest.param(
             ("-n", "root", "-V", "-2h:-1h"),
             "not valid at this machine's time",
@@ -292,7 +292,9 @@ def instead(member: Member) -> Iterator[Callable[[str], None]]:
             "not valid at this machine's time",
             id="of tomorrow",
         ),
-        pytest.param(("-h", "-n", "root", "-V", "+1h"), "lets no user log in", id="of a host"),
+        pytest.param(
+            ("-h", "-n", "root", "-V", "+1h"), "is for a host, and not for a user", id="of a host"
+        ),
         pytest.param(
             ("-n", "root", "-V", "+1h"), "which is not a key of the CA", id="of another CA"
         ),
