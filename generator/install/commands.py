@@ -102,7 +102,7 @@ def make_link(home: Path, link: CommandLink) -> None:
     path = home / link.path
     with os_errors_named(path):
         writer.make_private_directories([path.parent])
-        path.unlink(missing_ok=True)
+        writer.remove(path)
         path.symlink_to(link.target)
 
 
