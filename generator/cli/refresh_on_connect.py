@@ -19,8 +19,8 @@ from generator.errors import GenError
 
 # With the start of Python, which comes before, a connection is delayed by 3 s and 12 s at most. VS
 # Code, for example, gives up after 15 s.
-_LIMIT_WITH_CERTIFICATE = 2.0  # seconds
-_LIMIT = 11.0  # seconds
+_LIMIT_WITH_CERTIFICATE = 1.5  # seconds
+_LIMIT = 10.5  # seconds
 _CHILD_LIMIT = 90  # seconds, after which the kernel ends a child that hangs
 _VALID = b"\0"
 """The child's first byte: the certificate is valid, so ssh need not wait for a new one."""

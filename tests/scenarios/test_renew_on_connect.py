@@ -122,7 +122,7 @@ def test_a_certificate_is_renewed_once(
     sign(member, validity)
     before = member.certificate.read_bytes()
     assert logged_in(member.login())
-    # ssh waits two seconds while the old one is valid. A busy machine may need longer.
+    # ssh does not wait long while the old one is valid, and a busy machine takes its time.
     wait_until(lambda: not member.renewing())
     assert member.certificate.read_bytes() != before
     assert logged_in(member.login())
