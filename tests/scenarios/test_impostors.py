@@ -172,6 +172,15 @@ def compute_nodes_with_exceptions(machines: Machines) -> Keys:
     }
 
 
+def a_name_with_an_ipv6_address(machines: Machines) -> Keys:
+    port = free_port()
+    machines.login("ListenAddress ::1", f"Port {port}")
+    return {
+        "hosts": {"rig": {"host": "six.rig.test", "port": port}},
+        "host_keys": {"login": machines.pins("rig")},
+    }
+
+
 def an_ipv6_address(machines: Machines) -> Keys:
     port = free_port()
     machines.login("ListenAddress ::1", f"Port {port}")
@@ -210,7 +219,12 @@ LAYOUTS: dict[str, tuple[Callable[[Machines], Keys], tuple[str, ...], tuple[str,
         (*NODE_NAMES, "cn-a001.RIG.test", "-J GATE.rig.test. cn-a001.rig.test"),
         (),
     ),
-    "an IPv6 address": (an_ipv6_address, ("rig", "RIG", "0::1"), ()),
+    "an IPv6 address": (an_ipv6_address, ("rig", "RIG", "0::1", *OPTIONS[:2]), ()),
+    "a name with an IPv6 address": (
+        a_name_with_an_ipv6_address,
+        ("rig", "RIG", "six.rig.test", "SIX.Rig.test.", "-6 six.rig.test", *OPTIONS[:2]),
+        ("six",),
+    ),
 }
 
 
@@ -220,7 +234,9 @@ def rig(tmp_path: Path, need: Callable[..., None]) -> Iterator[Rig]:
     with Rig(tmp_path) as rig:
         hosts = tmp_path / "hosts"
         # No name server: /etc/hosts is mounted over for the programs of the test.
-        hosts.write_text(f"127.0.0.1 localhost {' '.join(RESOLVED)}\n")
+        hosts.write_text(
+            f"127.0.0.1 localhost {' '.join(RESOLVED)}\n::1 six.rig.test six.rig.test.\n"
+        )
         rig.hosts = hosts
         yield rig
 
@@ -283,6 +299,7 @@ def test_an_impostor_is_not_let_in_under_any_name_or_configuration(
         "inner.rig.test",
         "cn-a001.rig.test",
         "0::1",
+        "six.rig.test",
     ):
         for key in ("ed25519-other", "ecdsa-other"):
             known_hosts.append(f"[{host}]:{login.port} {rig.public(key)}\n")
@@ -395,6 +412,29 @@ def shared_entries(rig: Rig, server: SshServer) -> tuple[Path, dict[str, bool]]:
         "two-old": True,
     }
     return config, is_refused
+
+
+@pytest.mark.parametrize("first", ["a", "b"])
+def test_the_second_of_two_sites_that_pin_other_keys_of_a_machine_is_refused(
+    rig: Rig, first: str
+) -> None:
+    # The two sites are those of a report: sitea pins the machine's key, siteb another one.
+    server = rig.serve("login", ["ed25519"])
+    configs = []
+    for name, key in (("a", "ed25519"), ("b", "ed25519-other")):
+        spec = site(server, {}, site=f"site{name}", multiplexing="allowed")
+        spec["hosts"] = {name: {"host": "login.rig.test", "port": server.port}}
+        pins = {"ed25519": rig.fingerprint(key)}
+        spec["host_keys"] = {"k": {"hosts": name, "source": "test", "fingerprints": pins}}
+        configs.append(f"Include {rig.compile(spec)}\n")
+    config = rig.directory / "config"
+    config.write_text("".join(configs))
+    for name in (first, "a", "b"):
+        result = rig.login(config, name)
+        if name == "a":
+            assert logged_in(result), result
+        else:
+            assert host_key_refused(result), result
 
 
 def test_no_entry_uses_a_connection_that_an_entry_with_another_policy_opened(rig: Rig) -> None:

@@ -1,5 +1,8 @@
 """Sessions share one connection where the site allows it; elsewhere each session has its own."""
 
+import os
+import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -57,6 +60,45 @@ def test_a_compute_node_is_reached_over_the_shared_connection_to_the_login_host(
     assert logged_in(rig.login(config, "cn-a001"), "node")
     assert len(login.logins()) == 1
     assert len(node.logins()) == 1
+
+
+@pytest.mark.long
+def test_a_session_does_not_wait_for_a_machine_that_has_gone_silent(rig: Rig) -> None:
+    server = rig.serve("login", ["ed25519"])
+    config = rig.compile(sharing_site(rig, server))
+    assert logged_in(rig.login(config))
+    # As after the machine slept or its network changed: the connection is open, and no answer
+    # comes.
+    sessions = processes_of(server)
+    assert sessions
+    for process in sessions:
+        os.kill(process, signal.SIGSTOP)
+    try:
+        begin = time.monotonic()
+        result = rig.login(config)
+        seconds = time.monotonic() - begin
+    finally:
+        for process in sessions:
+            os.kill(process, signal.SIGCONT)
+    # Three probes of 15 seconds, with room for a machine that is busy.
+    assert (result.returncode, result.stdout) == (0, "login\n"), result
+    assert seconds < 90
+    print(f"a new connection after {seconds:.0f} s")  # noqa: T201 - the figure
+
+
+def processes_of(server: SshServer) -> list[int]:
+    """Return the processes of a server that serve connections."""
+    processes = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (process / "cmdline").read_bytes()
+            files = [os.readlink(name) for name in (process / "fd").iterdir()]
+        except OSError:
+            continue  # it has ended
+        # sshd names its processes: `sshd: ada@notty`, and itself `sshd: … [listener]`.
+        if str(server.log) in files and b"[listener]" not in command and b"sshd: " in command:
+            processes.append(int(process.name))
+    return processes
 
 
 def test_each_session_has_its_own_connection_where_the_site_forbids_sharing(rig: Rig) -> None:
