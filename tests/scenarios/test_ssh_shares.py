@@ -92,7 +92,7 @@ def processes_of(server: SshServer) -> list[int]:
     for process in Path("/proc").glob("[0-9]*"):
         try:
             command = (process / "cmdline").read_bytes()
-            files = [os.readlink(name) for name in (process / "fd").iterdir()]
+            files = [str(name.readlink()) for name in (process / "fd").iterdir()]
         except OSError:
             continue  # it has ended
         # sshd names its processes: `sshd: ada@notty`, and itself `sshd: … [listener]`.
