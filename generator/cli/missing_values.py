@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from generator.cli.output import agreed, on_terminal, say
-from generator.cli.profile_draft import Value, ask_value, draft
+from generator.cli.profile_draft import NONE, Value, ask_value, draft
 from generator.compiler.result import Compilation
 from generator.formatting import home as shortened
 from generator.loading import inputs
@@ -23,7 +23,8 @@ def offer(
         return None
     profile = draft(choice.profile)
     before = profile.content
-    say(f"{compilation.title} needs these values (Enter takes what is in brackets, - leaves out):")
+    say(f"{compilation.title} needs these values.")
+    say(f"Enter takes the value in brackets, {NONE} leaves one out.")
     answers: dict[str, Value] = {}
     for gap in gaps:
         keys: tuple[str, ...] = ("sites", compilation.site, gap.name)

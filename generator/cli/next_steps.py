@@ -50,6 +50,8 @@ def with_recorded(
     typed: inputs.Inputs, previous: lock.Lock | None, unset: Sequence[str], site: str
 ) -> inputs.Inputs:
     """Return the inputs of a run with the recorded values of the last one."""
+    if previous is None and not unset:
+        return typed
     # Imported only here, because it imports pydantic.
     from generator.workspace import recorded_inputs
 

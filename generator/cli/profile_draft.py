@@ -45,7 +45,7 @@ class ProfileDraft:
         return build.parsed_profile(self.file)
 
     def fault(self, keys: tuple[str, ...], value: Value) -> str | None:
-        """Set a value, or return what is wrong with it; ``None`` as a value deletes the key."""
+        """Set a value, or return its fault; ``None`` as a value deletes the key."""
         before = self.content
         change = SpecChange(keys, value, "an answer")
         self.content = profile_editor.edited_profile(self.content, [change], str(self.path))

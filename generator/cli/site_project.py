@@ -48,7 +48,7 @@ def _of_other_sites(out: Path) -> Project | None:
     """Return the project of the sites below a directory, if they all have the same one."""
     projects: dict[Project, None] = {}
     for path in sorted(out.glob(str(paths.LOCKS))):
-        with suppress(GenError, OSError):  # the run of that site reports what is wrong with it
+        with suppress(GenError, OSError):  # the run of that site reports its fault
             project = lock.parse(read_regular(path), str(path)).inputs.project
             if project and (out / project.sites).is_dir():
                 projects[replace(project, alone=False)] = None

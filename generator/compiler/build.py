@@ -48,7 +48,7 @@ def account(
 
 
 def profile_values(inputs: Inputs, site: str) -> tuple[dict[str, str | bool], tuple[str, ...]]:
-    """Return what the profile alone has for a site: its values, and its changes to the spec."""
+    """Return the values and the changes to the spec that the profile alone has for a site."""
     profile = parsed_profile(inputs.profile)
     changes = [str(change) for change in _profile_changes(profile, site)]
     return profile.at(site, {}).known(), tuple(changes)

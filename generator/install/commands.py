@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from generator import paths, programs
 from generator.compiler.account import Account
 from generator.compiler.renewal_schedule import renewable_auth
-from generator.errors import GenError, os_errors_named
+from generator.errors import GenError
 from generator.install.record import CommandLink
 from generator.schema.auth import StepAuth
 from generator.workspace import writer
@@ -38,7 +38,7 @@ class MissingCommand:
 
     @property
     def message(self) -> str:
-        """The message: what is missing, and the command that fixes it."""
+        """The missing command, with the one that fixes it."""
         if self.elsewhere is None:
             return f"{self.name}: is not installed, so the timer and ssh cannot run it"
         target = shlex.quote(str(self.elsewhere))
@@ -99,11 +99,7 @@ def planned_link(home: Path, command: MissingCommand) -> CommandLink:
 
 def make_link(home: Path, link: CommandLink) -> None:
     """Make a link that the record has already."""
-    path = home / link.path
-    with os_errors_named(path):
-        writer.make_private_directories([path.parent])
-        writer.remove(path)
-        path.symlink_to(link.target)
+    writer.link(home / link.path, link.target)
 
 
 def _own_search_path(home: Path) -> str:

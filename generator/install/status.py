@@ -126,7 +126,7 @@ def _missing_commands(home: Path, site_lock: Lock) -> Iterator[str]:
     try:
         site_account, _ = account(read_as_installed(choice))
     except GenError:
-        return  # the renewal status of the site says what is wrong
+        return  # the renewal status of the site has the error
     for command in missing_commands(home, site_account):
         yield command.message
 

@@ -366,6 +366,14 @@ def remove(path: Path) -> None:
             path.rmdir()
 
 
+def link(path: Path, target: str) -> None:
+    """Make a symbolic link, and its directory for the user alone; replace a link that is there."""
+    with os_errors_named(path):
+        _make_private(path.parent)
+        path.unlink(missing_ok=True)
+        path.symlink_to(target)
+
+
 def remove_at_once(directory: Path) -> None:
     """Remove a directory with everything in it: after a kill, it is whole or it is gone.
 
