@@ -45,14 +45,15 @@ def masked(lines: list[str], generated: list[str], is_env_file: bool) -> list[st
     secrets there.
     """
     own_names = {line.partition("=")[0] for line in generated}
-    own_lines = set(generated)
+    # Git for Windows converts line ends at a checkout (git-config(1), core.autocrlf).
+    own_lines = {line.rstrip("\r\n") for line in generated}
     result = []
     in_key = False
     # How a masked value goes on in the next line: the quote that is open, or a backslash.
     open_value = ""
     for line in lines:
         in_key = in_key or bool(_KEY_START.search(line))
-        if line in own_lines:
+        if line.rstrip("\r\n") in own_lines:
             result.append(line)
             open_value = ""
         elif in_key or open_value:

@@ -70,7 +70,10 @@ def github_places(text: str) -> list[tuple[str, int, str]]:
             continue
         match = re.fullmatch(r"::(\w+) file=([^,]+),line=(\d+),title=[^,:]+::(.+)", line)
         assert match, line
-        places.append((match[2], int(match[3]), match[1]))
+        # One annotation stands for all files that a change of a spec made stale, and lists them.
+        group = re.search(r": (\d+) stale files; each ", match[4])
+        files = int(group[1]) if group else 1
+        places += [(match[2], int(match[3]), match[1])] * files
     return places
 
 

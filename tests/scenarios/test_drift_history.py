@@ -86,7 +86,11 @@ def test_every_format_reports_the_same_and_is_valid_for_its_readers(
     assert [entry[:2] for entry in github_places(results[Format.GITHUB].out)] == locations
     assert len(set(fingerprints(results[Format.SARIF].out))) == len(findings)
     for item in findings:
-        assert f"**{item['rule']}** `{item['file']}`" in results[Format.MARKDOWN].out
+        shown = f"- **{item['rule']}** `{item['file']}`"
+        if item["rule"] == "stale" and shown not in results[Format.MARKDOWN].out:
+            # One item stands for the files that a change of a spec made stale, and lists them.
+            shown = f"\n  - `{item['file']}`\n"
+        assert shown in results[Format.MARKDOWN].out
         assert f"{item['rule']}: {item['message']}" in results[Format.TEXT].out
 
 
