@@ -36,11 +36,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # Each test process takes the next file when it is done with one. A slow file at the end would
     # leave the other processes without work.
     items.sort(key=lambda item: "scenarios" not in item.path.parts)
-    if depth.FULL:
-        return
+    long_items = [item for item in items if item.get_closest_marker("long")]
+    modules = depth.in_turn(str(item.path) for item in long_items)
     skip = pytest.mark.skip(reason="takes long; GEN_TEST_DEPTH=full runs it")
-    for item in items:
-        if item.get_closest_marker("long"):
+    for item in long_items:
+        if str(item.path) not in modules:
             item.add_marker(skip)
 
 

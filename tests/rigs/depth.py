@@ -6,10 +6,15 @@ the default run skips it.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 FULL = os.environ.get("GEN_TEST_DEPTH") == "full"
+# .ci/run sets it to the number of the day. Each round has other rows of a sample and other long
+# tests, so that a week runs all of them, and a run ends in a quarter of an hour.
+ROUND = int(os.environ["GEN_TEST_ROUND"]) if "GEN_TEST_ROUND" in os.environ else None
+SHARES = 7
+"""Number of rounds in which every long test runs once."""
 
 Row = TypeVar("Row")
 
@@ -23,11 +28,26 @@ def examples(number: int) -> int:
 
 
 def sample(rows: Sequence[Row], size: int = 4) -> list[Row]:
-    """Return all rows in a full run, by default `size` rows, spread from the first to the last."""
+    """Return all rows in a full run, by default `size` rows, spread from the first to the last.
+
+    A round begins at a later row.
+    """
     if FULL or len(rows) <= size:
         return list(rows)
-    if size == 1:
-        return [rows[0]]
     # Spread, because neighbours in a sorted table tend to be alike.
-    step = (len(rows) - 1) / (size - 1)
-    return [rows[round(number * step)] for number in range(size)]
+    step = (len(rows) - 1) / max(1, size - 1)
+    sampled = []
+    for number in range(size):
+        position = round(number * step) + (ROUND or 0)
+        sampled.append(rows[position % len(rows)])
+    return sampled
+
+
+def in_turn(modules: Iterable[str]) -> set[str]:
+    """Return the modules whose long tests run: all in a full run, a share of them in a round."""
+    ordered = sorted(set(modules))
+    if FULL:
+        return set(ordered)
+    if ROUND is None:
+        return set()
+    return set(ordered[ROUND % SHARES :: SHARES])
