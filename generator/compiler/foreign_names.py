@@ -8,27 +8,22 @@ author.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
+from generator import resources
 from generator.ssh.config_lines import lines
 from generator.ssh.patterns import example, is_pattern, matches
 
 # Below these, anybody can register a name (publicsuffix.org), so `*.ac.at` has no single owner.
 _PUBLIC = {"ac", "co", "com", "edu", "go", "gov", "ne", "net", "or", "org"}
-# Anybody can get a name below these too: providers rent machines or give names away there
-# (publicsuffix.org, PRIVATE DOMAINS).
-_SHARED = {
+# Providers rent machines or give names away below these domains. The Public Suffix List has only
+# the parts of them that matter to cookies.
+_RENTED = {
     "amazonaws.com",
     "azure.com",
-    "duckdns.org",
-    "dyndns.org",
-    "github.io",
-    "gitlab.io",
     "googleusercontent.com",
-    "herokuapp.com",
-    "ngrok.io",
     "nip.io",
     "sslip.io",
-    "ts.net",
 }
 _MIN_LETTERS = 2
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
@@ -87,9 +82,22 @@ def _parent(host: str) -> Iterator[str]:
     _, _, domain = host.partition(".")
     labels = domain.split(".")
     is_public = len(labels) == 2 and labels[0] in _PUBLIC
-    is_shared = ".".join(labels[-2:]) in _SHARED
-    if len(labels) >= 2 and not (is_public or is_shared or _is_address(host)):
+    if len(labels) >= 2 and not (is_public or _is_shared(domain) or _is_address(host)):
         yield domain
+
+
+def _is_shared(name: str) -> bool:
+    """Return whether a name is, or is below, a domain in which many owners have names."""
+    shared = _shared_domains()
+    labels = name.split(".")
+    return any(".".join(labels[start:]) in shared for start in range(len(labels)))
+
+
+@cache
+def _shared_domains() -> frozenset[str]:
+    lines = (resources.PACKAGE / "compiler/shared_domains.txt").read_text().splitlines()
+    listed = (line for line in lines if not line.startswith("#"))
+    return frozenset(listed) | _RENTED
 
 
 def _is_short(name: str) -> bool:
@@ -151,9 +159,9 @@ def _organisation(name: str) -> str:
         return "localhost"
     if _is_address(name):
         return name
-    labels = name.split(".")
-    if ".".join(labels[-2:]) in _SHARED:
+    if _is_shared(name):
         return name
+    labels = name.split(".")
     size = 3 if len(labels) > 2 and labels[-2] in _PUBLIC else 2
     return ".".join(labels[-size:])
 

@@ -136,6 +136,27 @@ def test_a_name_of_the_site_is_not_foreign(name: str) -> None:
     assert foreign_names(HOSTS.encode() + conf(name)) == ()
 
 
+# Domains of the Public Suffix List, and of providers that rent machines.
+@pytest.mark.parametrize(
+    ("domain", "is_shared"),
+    [
+        ("github.io", True),
+        ("pages.dev", True),
+        ("ddns.net", True),
+        ("us-east-1.elb.amazonaws.com", True),
+        ("westeurope.cloudapp.azure.com", True),
+        ("4.3.2.1.sslip.io", True),
+        ("rit.edu", False),
+        ("hpc.kuleuven.be", False),
+    ],
+)
+def test_the_domain_of_a_host_is_the_sites_unless_many_owners_have_names_there(
+    domain: str, is_shared: bool
+) -> None:
+    config = f"Host login.{domain}\n HostName login.{domain}\nHost *.{domain}\n Port 22\n"
+    assert foreign_names(config.encode()) == ((f"*.{domain}",) if is_shared else ())
+
+
 @pytest.mark.parametrize("path", sorted(CATALOGUE.glob("*.yaml")), ids=lambda path: path.stem)
 def test_no_site_of_the_catalogue_has_a_foreign_name(path: Path, ada: SiteProfile) -> None:
     for artifact in compile_site(validate.site(path), ada):
