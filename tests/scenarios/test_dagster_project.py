@@ -100,8 +100,9 @@ def test_the_three_commands_of_the_readme_install_load_and_run(
 ) -> None:
     package = user.type("gen/bin/python -c 'import generator; print(generator.__file__)'")
     assert str(user.directory / "gen") in package
-    user.type(f"gen site {site} --out .")
-    project = f"{site}-pipelines"
+    # A site of its own directory has a project of its own.
+    user.type(f"gen site {site} --out {site}")
+    project = f"{site}/{site}-pipelines"
     directory = user.directory / project
     readme = (directory / "README.md").read_text()
     block = readme.partition("```sh\n")[2].partition("```")[0]
@@ -120,7 +121,7 @@ def test_the_three_commands_of_the_readme_install_load_and_run(
 
 def test_a_project_of_any_name_loads(user: ProjectUser) -> None:
     user.type("gen project 'Überblick v1.2 (Mila)' --site mila")
-    dg = user.directory / "musica-pipelines" / ".venv" / "bin" / "dg"
+    dg = user.directory / "musica/musica-pipelines" / ".venv" / "bin" / "dg"
     output = user.type(f"{dg} check defs", "uberblick-v1-2-mila", PYTHONPATH="src")
     assert "All definitions loaded" in output
 
@@ -128,23 +129,24 @@ def test_a_project_of_any_name_loads(user: ProjectUser) -> None:
 def test_changes_of_the_user_stay_and_the_project_loads_after_its_site_changed(
     user: ProjectUser,
 ) -> None:
-    definitions = user.directory / "musica-pipelines" / "src" / "musica_pipelines" / "defs"
+    definitions = user.directory / "musica/musica-pipelines" / "src" / "musica_pipelines" / "defs"
     corpus = definitions / "corpus.py"
     corpus.write_text("# mine\n" + corpus.read_text())
     # A file that the user deleted must not come back.
     (definitions / "complexity.py").unlink()
-    before = user.files("musica-pipelines")
-    user.type("gen site musica --out .")
-    assert user.files("musica-pipelines") == before
-    user.type("gen site musica --out . --set slurm.partition=zen4_0768")
-    after = user.files("musica-pipelines")
+    before = user.files("musica/musica-pipelines")
+    user.type("gen site musica --out musica")
+    assert user.files("musica/musica-pipelines") == before
+    user.type("gen site musica --out musica --set slurm.partition=zen4_0768")
+    after = user.files("musica/musica-pipelines")
     changed = {name for name in {*before, *after} if before.get(name) != after.get(name)}
     assert changed == {"src/musica_pipelines/sites/musica.toml"}
-    assert "All definitions loaded" in user.type(".venv/bin/dg check defs", "musica-pipelines")
+    project = "musica/musica-pipelines"
+    assert "All definitions loaded" in user.type(".venv/bin/dg check defs", project)
 
 
 def test_the_tests_of_the_project_pass(user: ProjectUser) -> None:
     # The project has a second site, whose login asks for a second factor.
-    user.type("gen site mila --out . --project mila-pipelines")
-    user.type("gen site musica --out . --project mila-pipelines")
-    user.type(".venv/bin/python -m pytest -q", "mila-pipelines")
+    user.type("gen site mila --out mila --project mila/mila-pipelines")
+    user.type("gen site musica --out mila --project mila/mila-pipelines")
+    user.type(".venv/bin/python -m pytest -q", "mila/mila-pipelines")

@@ -288,6 +288,7 @@ def test_the_page_and_the_example_have_every_variable_that_the_project_reads() -
     not_personal = {"DATA_DIR", "SLURM_EDGE_NODE_HOST", "SLURM_EDGE_NODE_PORT"}
     not_personal |= {"SLURM_PARTITION", "SLURM_QOS"}
     not_personal |= {"SLURM_DEPLOYMENT_BASE_PATH", "SLURM_DATA_PATH"}
+    not_personal |= {"RAY_AUTH_MODE", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"}
     assert names - example_names() == not_personal
     # dagster-slurm reads all others of the example.
     assert names_in_dagster_slurm(example_names() - names) == example_names() - names

@@ -64,8 +64,8 @@ def module(name: str) -> Path:
 FIX = ("src/*/site.py", "import os\n", "import os  # fixed\n")
 NEWER_ASSET = (
     "src/*/defs/corpus.py",
-    "A payload in plain Python.",
-    "A payload in Python, without a launcher.",
+    "A payload in plain Python, and",
+    "A payload in Python, without a launcher, and",
 )
 
 

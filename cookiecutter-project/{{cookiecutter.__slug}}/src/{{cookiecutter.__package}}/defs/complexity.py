@@ -28,3 +28,11 @@ def complexity(context: dg.AssetExecutionContext, config: Size, compute_ray: Com
         nodes=config.nodes,
         walltime=config.walltime,
     ).get_materialize_result()
+
+
+# A job with its own configuration. The launchpad of the UI takes such values too.
+on_two_nodes = dg.define_asset_job(
+    "library_on_two_nodes",
+    selection=dg.AssetSelection.groups("standard_library"),
+    config={"ops": {"complexity": {"config": {"nodes": 2, "walltime": "00:20:00"}}}},
+)

@@ -1,4 +1,4 @@
-"""A payload in plain Python."""
+"""A payload in plain Python, and a check of its result."""
 
 import dagster as dg
 
@@ -16,3 +16,12 @@ def corpus(context: dg.AssetExecutionContext, compute: Compute) -> dg.Materializ
         cpus=1,
         walltime="00:05:00",
     ).get_materialize_result()
+
+
+@dg.asset_check(asset=corpus)
+def has_modules(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+    """The table of the corpus is not empty."""
+    event = context.instance.get_latest_materialization_event(corpus.key)
+    metadata = event.asset_materialization.metadata if event and event.asset_materialization else {}
+    modules = metadata["modules"].value if "modules" in metadata else 0
+    return dg.AssetCheckResult(passed=bool(modules), metadata={"modules": modules})
