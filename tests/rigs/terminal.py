@@ -47,9 +47,20 @@ class Terminal:
             self.expect(question)
             self.type(reply)
 
-    def interrupt(self) -> None:
-        """Type Ctrl-C."""
-        os.write(self._screen, b"\x03")
+    def interrupt(self) -> int:
+        """Type Ctrl-C until the process ends, and return its status.
+
+        Python may miss one that comes between the prompt and the wait for input.
+        """
+        deadline = time.monotonic() + 120
+        while self._child.poll() is None:
+            assert time.monotonic() < deadline, self.shown
+            os.write(self._screen, b"\x03")
+            ready, _, _ = select.select([self._screen], [], [], 2)
+            # The echo comes first, and after the last output the end of it.
+            while ready and self._read():
+                ready, _, _ = select.select([self._screen], [], [], 2)
+        return self.end()
 
     def end(self) -> int:
         """Wait for the end, and return the status."""
