@@ -154,6 +154,10 @@ def _new_lock(lock_file: ReviewedLock) -> Finding:
         for value in values:
             if value != "false":
                 details.append(f"{label}: {value}")
+    recorded = lock_file.lock.inputs.spec
+    # The repository does not have such a spec: the digest says which one was added.
+    if recorded.sourced:
+        details.insert(1, f"SHA-256 of the spec: {recorded.sha256}")
     message = f"the lock of {lock_file.lock.site} is new; gen generates files from these inputs"
     return _finding(Weight.TRUST, lock_file, "lock", message, details)
 

@@ -537,6 +537,24 @@ def test_a_review_shows_what_a_source_of_a_user_changed(gen: Gen, centre: Centre
     ]
 
 
+def test_a_review_names_the_source_and_the_digest_of_a_new_lock(gen: Gen, centre: Centre) -> None:
+    git("init", "--quiet", "--initial-branch=main")
+    Path("README.md").write_text("Hello\n")
+    base = commit()
+    centre.add()
+    assert gen("site", "ours", "--out", ".", "--no-project").status == 0
+    commit()
+    digest = json.loads(Path(".gen/ours.lock").read_text())["inputs"]["spec"]["sha256"]
+    report = json.loads(gen("review", base, "--format", "json").out)
+    details = {finding["message"]: finding["details"] for finding in report["findings"]}
+    message = "the lock of ours is new; gen generates files from these inputs"
+    assert details[message][:2] == [
+        "source spec: source:asc/ours",
+        f"SHA-256 of the spec: {digest}",
+    ]
+    assert "the site ours is new; its users trust all of this" in details
+
+
 def trust_another_key(record: dict[str, Any], centre: Centre) -> None:
     stranger = publisher.key(centre.specs.parent, "stranger").with_suffix(".pub")
     record["sources"]["asc"]["keys"] = [" ".join(stranger.read_text().split()[:2])]
