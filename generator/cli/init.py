@@ -28,15 +28,15 @@ def run(
     sites: Sequence[str], named: Path | None, values: Mapping[str, Value], specs: Path | None
 ) -> int:
     """Ask for the values, or take them from options without a terminal, and write the profile."""
-    given = {key: value for key, value in values.items() if value is not None}
+    option_values = {key: value for key, value in values.items() if value is not None}
     profile = draft(named)
     for site in sites:
         catalogue.spec(site, specs)  # refuses an unknown one
     if not on_terminal():
-        _write_options(profile, sites, given)
+        _write_options(profile, sites, option_values)
         return 0
-    _apply(profile, sites, given)
-    chosen = _ask(profile, list(sites), given, specs)
+    _apply(profile, sites, option_values)
+    chosen = _ask(profile, list(sites), option_values, specs)
     if not _confirm(profile):
         say("Nothing was written.")
         return 0
@@ -45,22 +45,24 @@ def run(
     return 0
 
 
-def _write_options(profile: ProfileDraft, sites: Sequence[str], given: Mapping[str, Value]) -> None:
-    if not given:
+def _write_options(
+    profile: ProfileDraft, sites: Sequence[str], option_values: Mapping[str, Value]
+) -> None:
+    if not option_values:
         raise GenError(
             "gen init: there is no terminal to ask on; give your values as options, as in:"
             " gen init --user ada, or for one site: gen init musica --user xy12345"
         )
-    _apply(profile, sites, given)
+    _apply(profile, sites, option_values)
     done = "changed" if profile.original is not None else "new"
     if not profile.write():
         done = "same"
     say(f"  {done:9} {shortened(profile.path)}")
 
 
-def _apply(profile: ProfileDraft, sites: Sequence[str], given: Mapping[str, Value]) -> None:
+def _apply(profile: ProfileDraft, sites: Sequence[str], option_values: Mapping[str, Value]) -> None:
     """Set the values of options: for some sites, or for all."""
-    for key, value in given.items():
+    for key, value in option_values.items():
         places: list[tuple[str, ...]] = [("sites", site, key) for site in sites]
         for keys in places or [(key,)]:
             if fault := profile.fault(keys, value):
@@ -68,55 +70,59 @@ def _apply(profile: ProfileDraft, sites: Sequence[str], given: Mapping[str, Valu
 
 
 def _ask(
-    profile: ProfileDraft, sites: list[str], given: Mapping[str, Value], specs: Path | None
+    profile: ProfileDraft, sites: list[str], option_values: Mapping[str, Value], specs: Path | None
 ) -> list[str]:
     """Ask every question that no option answers, and return the sites of the user."""
     home = home_directory()
     say(f"gen writes your values to {shortened(profile.path)}, after the last question.")
     say(f"Enter takes the value in brackets, {NONE} leaves a value out.")
-    known = proposals.known_sites(home)
+    known_sites = proposals.known_sites(home)
     if not sites:
         say()
-        _ask_for_all_sites(profile, given, home)
-        sites = _ask_sites(profile, known, specs)
+        _ask_for_all_sites(profile, option_values, home)
+        sites = _ask_sites(profile, known_sites, specs)
     for site in sites:
-        _ask_for_site(profile, site, given, known.get(site), specs)
+        _ask_for_site(profile, site, option_values, known_sites.get(site), specs)
     return sites
 
 
-def _ask_for_all_sites(profile: ProfileDraft, given: Mapping[str, Value], home: Path) -> None:
+def _ask_for_all_sites(
+    profile: ProfileDraft, option_values: Mapping[str, Value], home: Path
+) -> None:
     current = profile.profile
-    if "user" not in given:
+    if "user" not in option_values:
         proposal = current.user or proposals.user_name()
         ask_value(profile, ("user",), "Your user name at most sites", proposal)
-    if "email" not in given:
+    if "email" not in option_values:
         source = ""
         proposal = current.email or proposals.email()
         if proposal and not current.email:
             source = " (from git)"
         ask_value(profile, ("email",), f"Your e-mail address, for certificates{source}", proposal)
-    if "identity_file" not in given:
+    if "identity_file" not in option_values:
         keys = proposals.private_keys(home)
         if keys:
             say(f"Your keys: {', '.join(f'{path} ({kind})' for path, kind in keys.items())}")
         text = f"Private key for all sites; {NONE} for a new one for each site"
         ask_value(profile, ("identity_file",), text, current.identity_file or NONE)
-    if "home" not in given:
+    if "home" not in option_values:
         text = "Your home directory, for paths in .env files"
         ask_value(profile, ("home",), text, current.home or str(home))
 
 
 def _ask_sites(
-    profile: ProfileDraft, known: Mapping[str, proposals.KnownSite], specs: Path | None
+    profile: ProfileDraft, known_sites: Mapping[str, proposals.KnownSite], specs: Path | None
 ) -> list[str]:
     """Ask which sites the user uses; those that this machine knows are proposed."""
     say()
-    if known:
-        reasons = [f"{site.site} ({site.reason})" for site in known.values()]
+    if known_sites:
+        reasons = [f"{site.site} ({site.reason})" for site in known_sites.values()]
         say(f"This machine knows {listed(reasons, 5)}.")
     else:
         say("The names of all sites: gen list (in another terminal).")
-    proposal = " ".join([*known, *(name for name in profile.profile.sites if name not in known)])
+    proposal = " ".join(
+        [*known_sites, *(name for name in profile.profile.sites if name not in known_sites)]
+    )
     while True:
         reply = answer("Your sites, separated by spaces", proposal or NONE)
         names = [name for name in reply.replace(",", " ").split() if name != NONE]
@@ -130,35 +136,32 @@ def _ask_sites(
 def _ask_for_site(
     profile: ProfileDraft,
     site: str,
-    given: Mapping[str, Value],
-    known: proposals.KnownSite | None,
+    option_values: Mapping[str, Value],
+    known_site: proposals.KnownSite | None,
     specs: Path | None,
 ) -> None:
     """Ask for the values that one site needs."""
     account = _account(profile, site, specs)
     say(f"\n{account.site.title}")
-    if "user" not in given:
-        _ask_user(profile, site, known)
+    if "user" not in option_values:
+        _ask_user(profile, site, known_site)
     entry = profile.profile.sites.get(site)
-    is_new_key = known and known.identity_file and account.profile.identity_file is None
-    if (
-        known
-        and is_new_key
-        and "identity_file" not in given
-        and isinstance(account.site.auth, WithKey)
-    ):
+    key = known_site.identity_file if known_site else None
+    takes_key = isinstance(account.site.auth, WithKey) and account.profile.identity_file is None
+    # The user logs in with this key already, so the site knows it.
+    if key and takes_key and "identity_file" not in option_values:
         text = f"Private key at {site} (from your ssh configuration)"
-        ask_value(profile, ("sites", site, "identity_file"), text, known.identity_file)
-    for key, text in _site_questions(_account(profile, site, specs), entry):
-        if key not in given:
-            ask_value(profile, ("sites", site, key), text, getattr(entry, key, None))
+        ask_value(profile, ("sites", site, "identity_file"), text, key)
+    for name, text in _site_questions(_account(profile, site, specs), entry):
+        if name not in option_values:
+            ask_value(profile, ("sites", site, name), text, getattr(entry, name, None))
 
 
-def _ask_user(profile: ProfileDraft, site: str, known: proposals.KnownSite | None) -> None:
+def _ask_user(profile: ProfileDraft, site: str, known_site: proposals.KnownSite | None) -> None:
     """Ask for the user name at a site; the usual one needs no entry."""
     entry = profile.profile.sites.get(site)
     usual = profile.profile.user
-    proposal = (entry and entry.user) or (known and known.user) or usual
+    proposal = (entry and entry.user) or (known_site and known_site.user) or usual
     while True:
         reply = answer(f"User name at {site}", proposal or "")
         value = None if reply in ("", NONE, usual) else reply

@@ -38,15 +38,15 @@ class Connection:
 
 def connections(home: Path) -> list[Connection]:
     """Return the shared connections of the user, the oldest first."""
-    found: list[Connection] = []
+    opened: list[Connection] = []
     for directory in _directories(home):
         for path in sorted(directory.glob(f"{paths.CONTROL_SOCKET_PREFIX}*")):
             name = _SOCKET.fullmatch(path.name)
             status = path.lstat()
             # A socket of another user would answer for a connection that is not ours.
             if name and stat.S_ISSOCK(status.st_mode) and status.st_uid == os.geteuid():
-                found.append(Connection(path, name[1], int(status.st_mtime), _master(path)))
-    return sorted(found, key=lambda connection: connection.since)
+                opened.append(Connection(path, name[1], int(status.st_mtime), _master(path)))
+    return sorted(opened, key=lambda connection: connection.since)
 
 
 def site_connections(opened: list[Connection], conf: bytes) -> list[Connection]:

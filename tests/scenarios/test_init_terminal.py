@@ -49,7 +49,8 @@ def test_a_new_user_answers_and_gets_a_profile(start: Start, home: Path) -> None
     ssh = home / ".ssh"
     ssh.mkdir(mode=0o700)
     config = "Host m\n  HostName login.server.mila.quebec\n  User bonnie\n"
-    (ssh / "config").write_text(config)
+    (ssh / "config").write_text(f"{config}  IdentityFile ~/.ssh/id_work\n")
+    (ssh / "id_work").touch(0o600)
     terminal = start("init")
     terminal.answer(
         ("Your user name at most sites [", "ada"),
@@ -59,13 +60,17 @@ def test_a_new_user_answers_and_gets_a_profile(start: Start, home: Path) -> None
         ("This machine knows mila (Host m).\r\nYour sites", "mila muscia"),
         ("muscia: no such site; did you mean musica?\r\nYour sites", "mila, musica"),
         ("User name at mila [bonnie]: ", ""),
+        ("Private key at mila (from your ssh configuration) [~/.ssh/id_work]: ", ""),
         ("User name at musica [ada]: ", "a b"),
         ("a b: 'a b' is not a user name\r\nUser name at musica [ada]: ", ""),
         ("client_id: the id of your OIDC client; make it at https://auth.asc.ac.at: ", "abc"),
     )
     # Nothing is written before the whole profile was shown.
     terminal.expect("  user: ada\r\n  email: ada@example.org\r\n")
-    terminal.expect("mila: { user: bonnie }\r\n    musica: { client_id: abc }\r\nWrite it? [y/N]: ")
+    terminal.expect(
+        "mila: { user: bonnie, identity_file: ~/.ssh/id_work }\r\n"
+        "    musica: { client_id: abc }\r\nWrite it? [y/N]: "
+    )
     assert not (home / ".config").exists()
     terminal.type("y")
     terminal.answer(("Install mila, musica now? gen shows every change, and asks. [y/N]: ", "n"))
@@ -76,7 +81,7 @@ def test_a_new_user_answers_and_gets_a_profile(start: Start, home: Path) -> None
         "email: ada@example.org",
         f"home: {home}",
         "sites:",
-        "  mila: { user: bonnie }",
+        "  mila: { user: bonnie, identity_file: ~/.ssh/id_work }",
         "  musica: { client_id: abc }",
     ]
     # Every line fits into the terminal.
