@@ -20,10 +20,12 @@ lint:
 snapshots:
     {{python}} -m pytest --snapshot-update
 
-# write the schema and the reference from the models, and the index of the catalogue from the specs
+# write the schema and the references from the models and the parser, and the index of the catalogue from the specs
 docs:
     {{python}} -m generator schema > docs/site-spec.schema.json
     {{python}} docs/spec_reference.py > docs/spec-reference.md
+    {{python}} docs/profile_reference.py > docs/profile.md
+    {{python}} docs/commands.py > docs/commands.md
     {{python}} docs/catalogue_index.py > site_specs/index.json
 
 # `just bench startup`, `catalogue`, `dagster_run`, `drift`, `on_connect` or `scaffold`

@@ -4,12 +4,14 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
 
+import generator
 from generator import resources
-from generator.cli.app import app
+from generator.cli.app import with_command
 from generator.compiler.account import Account
 from generator.compiler.compile import compile_site
 from generator.compiler.emitters.env_file import variables
@@ -20,40 +22,53 @@ from generator.schema.profile import SiteProfile
 REPOSITORY = Path(__file__).parent.parent
 DOCS = REPOSITORY / "docs"
 README = (REPOSITORY / "README.md").read_text()
+COMMANDS_PAGE = (DOCS / "commands.md").read_text()
+GENERATED = {
+    "commands.md": "commands.py",
+    "profile.md": "profile_reference.py",
+    "spec-reference.md": "spec_reference.py",
+}
+"""The pages that `just docs` writes, and their programs."""
+
+
+def leaf_commands() -> dict[str, Any]:
+    """Return every command by its name, those of the group `gen source` too."""
+    commands: dict[str, Any] = {}
+    group: Any = typer.main.get_command(with_command(""))
+    for name, command in group.commands.items():
+        for inner_name, inner in getattr(command, "commands", {}).items():
+            commands[f"{name} {inner_name}"] = inner
+        if not hasattr(command, "commands"):
+            commands[name] = command
+    return commands
 
 
 def option_flags() -> list[tuple[str, str]]:
     """Return every command with each of its options."""
-    group = typer.main.get_command(app)
     flags = []
-    for parameter in group.params:
-        for flag in parameter.opts:
-            flags.append(("gen", flag))
-    for name, command in group.commands.items():  # type: ignore[attr-defined]
+    root: Any = typer.main.get_command(with_command(""))
+    for name, command in {"": root, **leaf_commands()}.items():
         for parameter in command.params:
-            for flag in parameter.opts:
+            for flag in [*parameter.opts, *parameter.secondary_opts]:
                 # An argument has a name without dashes here.
                 if flag.startswith("-"):
-                    flags.append((name, flag))
+                    flags.append((f"gen {name}".strip(), flag))
     return sorted(flags)
 
 
-COMMANDS = sorted({command for command, _ in option_flags()} - {"gen"} | {"schema"})
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_the_readme_has_every_command(command: str) -> None:
-    assert f"| `gen {command}" in README
+@pytest.mark.parametrize("command", sorted(leaf_commands()))
+def test_the_reference_has_every_command(command: str) -> None:
+    assert f"| [`gen {command}" in COMMANDS_PAGE
+    assert f"\n## gen {command}\n" in COMMANDS_PAGE
 
 
 @pytest.mark.parametrize(("command", "flag"), option_flags())
-def test_the_readme_has_every_option_with_its_commands(command: str, flag: str) -> None:
-    rows = [line for line in README.splitlines() if line.startswith("| `-")]
+def test_the_reference_has_every_option_of_a_command(command: str, flag: str) -> None:
+    section = COMMANDS_PAGE.partition(f"\n## {command}\n")[2].partition("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("| `-")]
     # A space or a backtick ends the name: --all is not --allow-name.
-    matching = [row for row in rows if re.search(rf"{flag}[` ]", row)]
-    assert matching, f"{flag} is in no table of README.md"
-    commands = matching[0].split("|")[2]
-    assert command in commands or "all" in commands
+    names = [row.split(" | ")[0] for row in rows]
+    assert any(re.search(rf"`{flag}[` ]", name) for name in names)
 
 
 def run_gen(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -76,11 +91,12 @@ def yaml_blocks(text: str) -> list[str]:
     return re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
 
 
-def test_the_spec_reference_is_current() -> None:
+@pytest.mark.parametrize("page", GENERATED)
+def test_a_generated_page_is_current(page: str) -> None:
     result = subprocess.run(
-        [sys.executable, DOCS / "spec_reference.py"], capture_output=True, text=True, check=True
+        [sys.executable, DOCS / GENERATED[page]], capture_output=True, text=True, check=True
     )
-    assert (DOCS / "spec-reference.md").read_text() == result.stdout
+    assert (DOCS / page).read_text() == result.stdout, "run: just docs"
 
 
 def test_the_site_in_the_guide_is_valid_and_compiles(tmp_path: Path) -> None:
@@ -92,29 +108,28 @@ def test_the_site_in_the_guide_is_valid_and_compiles(tmp_path: Path) -> None:
     assert [str(artifact.path) for artifact in artifacts] == [".env.example", "ssh/example.conf"]
 
 
-def test_the_profile_in_the_readme_is_valid_and_lacks_nothing(tmp_path: Path) -> None:
-    [profile] = yaml_blocks(README)
+def test_the_profile_in_the_reference_is_valid_and_lacks_nothing(tmp_path: Path) -> None:
+    [profile] = yaml_blocks((DOCS / "profile.md").read_text())
     (tmp_path / "profile.yaml").write_text(profile)
     result = run_gen(tmp_path, "site", "musica", "--out", "out", "--profile", "profile.yaml")
     assert "Missing values" not in result.stderr
 
 
-CONSOLES = dict(re.findall(r"```console\n\$ gen ([^\n]*)\n(.*?)```", README, re.DOTALL))
-
-
-def console(command: str) -> tuple[list[str], str]:
-    """Return the arguments and the output of the example of a command in the README."""
-    [(arguments, output)] = (item for item in CONSOLES.items() if item[0].startswith(f"{command} "))
+def console(page: str, command: str) -> tuple[list[str], str]:
+    """Return the arguments and the output of the example of a command in a page."""
+    text = (REPOSITORY / page).read_text()
+    consoles = re.findall(r"```console\n\$ gen ([^\n]*)\n(.*?)```", text, re.DOTALL)
+    [(arguments, output)] = (item for item in consoles if item[0].startswith(f"{command} "))
     return arguments.split(), output
 
 
 def test_gen_site_prints_the_output_in_the_readme(tmp_path: Path) -> None:
-    arguments, output = console("site")
+    arguments, output = console("README.md", "site")
     assert run_gen(tmp_path, *arguments).stderr == output
 
 
-def test_gen_review_prints_the_output_in_the_readme(tmp_path: Path) -> None:
-    arguments, output = console("review")
+def test_gen_review_prints_the_output_in_the_guide(tmp_path: Path) -> None:
+    arguments, output = console("docs/drift-review.md", "review")
     spec = tmp_path / "site_specs" / "mila.yaml"
     spec.parent.mkdir()
     text = (resources.CATALOGUE / "mila.yaml").read_text()
@@ -129,7 +144,7 @@ def test_gen_review_prints_the_output_in_the_readme(tmp_path: Path) -> None:
     new_pin = "SHA256:" + "A" * 43
     spec.write_text(text.replace(old_pin, new_pin))
     printed = run_gen(tmp_path, *arguments).stdout
-    # The README shortens the new fingerprint, which is different for every reader.
+    # The guide shortens the new fingerprint, which is different for every reader.
     assert printed.replace(new_pin, "SHA256:…").startswith(output)
 
 
@@ -177,10 +192,17 @@ def test_gen_has_every_message_in_the_renewal_guide(message: str) -> None:
         assert part.strip() in texts
 
 
-def test_the_python_example_in_the_readme_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    [program] = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+def test_the_python_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    [program] = re.findall(r"```python\n(.*?)```", (DOCS / "python.md").read_text(), re.DOTALL)
     exec(program, {})  # noqa: S102 - it is ours
     assert capsys.readouterr().out == "['.env.mila', 'ssh/mila.conf']\n"
+
+
+def test_the_python_reference_has_every_name_of_the_api() -> None:
+    page = (DOCS / "python.md").read_text()
+    names = [name for name in generator.__all__ if not name.startswith("_")]
+    missing = [name for name in names if f"`{name}`" not in page]
+    assert missing == []
 
 
 def test_the_page_on_trust_names_tests_that_exist() -> None:

@@ -4,7 +4,12 @@ import re
 from collections.abc import Mapping
 
 # The path in the repository and the path on the site.
-PAGES: Mapping[str, str] = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md"}
+PAGES: Mapping[str, str] = {
+    "README.md": "index.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "SECURITY.md": "security.md",
+    "CHANGELOG.md": "changelog.md",
+}
 _LINK = re.compile(r"\[([^\]]+)\]\(([^)#\s]+)(#[^)\s]*)?\)")
 
 

@@ -1,4 +1,4 @@
-"""The commands of README.md's first ten minutes, typed in a real terminal of 80 by 24.
+"""The commands of the tutorial, typed in a real terminal of 80 by 24.
 
 Two servers of the test stand for the two sites: specs in ./site_specs come before those that ship
 with gen, so that the commands of the page are typed as they are.
@@ -25,8 +25,8 @@ LETTERS_A_MINUTE = 200
 
 def commands() -> list[str]:
     """Return the commands of the page, without their comments."""
-    section = (ROOT / "README.md").read_text().partition("## The first ten minutes")[2]
-    [block] = re.findall(r"```sh\n(.*?)```", section.partition("\n## ")[0], re.DOTALL)
+    section = (ROOT / "docs/tutorial.md").read_text()
+    [block] = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
     return [line.partition("#")[0].strip() for line in block.splitlines()]
 
 
@@ -94,7 +94,7 @@ class Session:
         return self.terminal.shown[start:].replace("\r\n", "\n")
 
 
-def test_the_first_ten_minutes_of_the_readme(rig: Rig) -> None:
+def test_the_commands_of_the_tutorial(rig: Rig) -> None:
     # Two names of the loopback: no name may have two meanings.
     mila = serve(rig, "mila", "localhost")
     serve(rig, "narval", "127.0.0.1")
