@@ -36,6 +36,10 @@ def exclusive(home: Path, files: Iterable[PurePosixPath]) -> Iterator[list[str]]
 
     Yields the directories that are missing on the way to `files` and to the records.
     """
+    # Before anything is created, since a link could lead into a directory of another user.
+    for directory in (paths.HOME_BACKUPS, paths.SITE_CONFIGS, paths.INSTALLED_SPECS):
+        refuse_others(home / directory / "any")
+    refuse_others(home / paths.INSTALL_LOCK)
     # Parents are created from a path of a file in them; its name does not matter.
     written = [paths.INSTALL_RECORD, paths.HOME_BACKUPS / "any", *files]
     missing: list[str] = []
@@ -43,8 +47,6 @@ def exclusive(home: Path, files: Iterable[PurePosixPath]) -> Iterator[list[str]]
         if not (home / directory).exists():
             missing.append(str(directory))
     _make_record_directories(home, missing)
-    refuse_others(home / paths.INSTALL_LOCK)
-    refuse_others(home / paths.HOME_BACKUPS / "any")
     with writer.locked(home / paths.INSTALL_LOCK, _PATIENCE):
         _delete_scratch_files(home)
         try:

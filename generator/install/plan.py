@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
-from generator import paths, resources
+from generator import formatting, paths, resources
 from generator.compiler.artifact import Artifact
 from generator.compiler.digests import digest
 from generator.compiler.result import Compilation
@@ -93,6 +93,14 @@ def home_directory() -> Path:
         home = Path.home()
     except RuntimeError:
         raise GenError("$HOME: is not set, so gen does not know where to install") from None
+    # A relative HOME would mean the current directory, which may be anybody's checkout, and Python
+    # takes an empty one for the root directory.
+    value = os.environ.get("HOME", str(home))
+    if not Path(value).is_absolute():
+        raise GenError(
+            f"HOME={formatting.printable(value)}: is not an absolute path; "
+            "set it to your home directory"
+        )
     with os_errors_named(home):
         owner = home.stat().st_uid
     if owner != os.geteuid():

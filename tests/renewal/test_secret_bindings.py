@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from running import Gen
@@ -160,6 +161,45 @@ def test_a_site_of_the_catalogue_gets_its_own_secret_without_a_question(
     }
     # Who can write the bindings can allow any address.
     assert (user / STATE / "musica.secrets").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """Replace the keyring by one that has a secret of each site, and record the questions to it."""
+    questions: list[tuple[str, str]] = []
+
+    def get_password(service: str, name: str) -> str | None:
+        questions.append((service, name))
+        return "in-the-keyring" if name == "EVIL_OIDC_APP_PASSWORD" else None
+
+    keyring, errors = ModuleType("keyring"), ModuleType("keyring.errors")
+    keyring.__dict__["get_password"] = get_password
+    errors.__dict__["KeyringError"] = RuntimeError
+    monkeypatch.setitem(sys.modules, "keyring", keyring)
+    monkeypatch.setitem(sys.modules, "keyring.errors", errors)
+    return questions
+
+
+def test_a_secret_of_the_keyring_is_bound_to_its_site_and_addresses(
+    user: Path,
+    gen: Gen,
+    spec: WriteSpec,
+    received: list[bytes],
+    asked: list[tuple[str, str]],
+) -> None:
+    file = "~/.config/evil/auth.env"
+    path = spec("evil", file=file)
+    assert NO_STEP in gen("refresh", str(path)).err
+    assert asked[0] == ("gen-evil", "EVIL_OIDC_APP_PASSWORD")
+    assert "EVIL_OIDC_APP_PASSWORD" in bound(user, "evil")
+    # Another address of the same site, and another site with the same prefix.
+    spec("evil", file=file, at="/elsewhere")
+    for words in (["evil.yaml"], [str(spec("other", file="~/.config/other/auth.env"))]):
+        result = gen("refresh", *words)
+        assert result.status == 2
+        assert "EVIL_OIDC_APP_PASSWORD: " in result.err
+        assert "gen sent nothing" in result.err
+    assert received == []
 
 
 @pytest.mark.parametrize("site_has_used_it", [True, False])

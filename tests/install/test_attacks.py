@@ -1,0 +1,137 @@
+"""Attacks that came to mind after the rules were made: each is refused, or comes to nothing."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from homes import CERTIFICATE, names_in, spec, tree
+from running import Gen
+
+ELSEWHERE = {"host": "evil.example.net", "port": 22}
+
+
+@pytest.mark.parametrize("alias", ["MILA", "Mila", "MILA1", "LOGIN.server.mila.quebec"])
+def test_a_name_of_an_installed_site_in_other_letters_is_refused(
+    gen: Gen, home: Path, alias: str
+) -> None:
+    # ssh compares the names of a `Match host` line without their case.
+    assert gen("install", "mila", "--user", "ada", "--yes").status == 0
+    before = tree(home)
+    evil = spec(Path(), "aaa", hosts={alias: ELSEWHERE})
+    result = gen("install", str(evil), "--yes", "--force", "--allow-name", alias)
+    assert result.status == 2
+    assert f"{alias.lower()}: aaa and mila give this name different meanings" in result.err.lower()
+    assert tree(home) == before
+
+
+def test_an_alias_cannot_end_with_a_dot(gen: Gen, home: Path) -> None:
+    result = gen("install", str(spec(Path(), "aaa", hosts={"mila.": ELSEWHERE})), "--yes")
+    assert result.status == 2
+    assert tree(home).keys() == {"."}
+
+
+@pytest.mark.parametrize("value", ["", ".", "relative"])
+def test_a_home_directory_without_an_absolute_path_is_refused(
+    gen: Gen, home: Path, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", value)
+    before = tree(Path.cwd())
+    # Only a dry run: without the refusal, an empty HOME would mean the root directory.
+    result = gen("install", "mila", "--user", "ada", "--dry-run")
+    assert result.status == 2
+    assert result.err == (f"HOME={value}: is not an absolute path; set it to your home directory\n")
+    assert tree(Path.cwd()) == before
+
+
+@pytest.mark.parametrize("name", [".ssh/gen.d", ".local/state/gen", ".config/gen"])
+def test_a_directory_that_is_a_link_to_one_of_others_is_refused(
+    gen: Gen, home: Path, tmp_path: Path, name: str
+) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o777)
+    link = home / name
+    link.parent.mkdir(parents=True, mode=0o700)
+    link.symlink_to(shared)
+    result = gen("install", str(spec(Path(), auth=CERTIFICATE)), "--yes")
+    assert (result.status, names_in(shared)) == (2, []), result
+
+
+def test_a_record_of_another_site_is_not_taken_for_the_sites_own(gen: Gen, home: Path) -> None:
+    assert gen("install", "mila", "--user", "ada", "--yes").status == 0
+    assert gen("install", str(spec(Path())), "--yes").status == 0
+    records = home / ".local/state/gen/install"
+    (records / "ours.lock").write_bytes((records / "mila.lock").read_bytes())
+    before = tree(home)
+    result = gen("uninstall", "ours", "--yes")
+    assert result.status == 2
+    assert tree(home) == before
+
+
+def test_environment_variables_run_no_program_at_an_installation(
+    gen: Gen, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trace = tmp_path / "trace"
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\necho ran >> {trace}\n")
+    program.chmod(0o755)
+    for name in ("SSH_ASKPASS", "GIT_SSH", "GIT_EXTERNAL_DIFF", "GIT_ASKPASS", "PAGER", "EDITOR"):
+        monkeypatch.setenv(name, str(program))
+    monkeypatch.setenv("SSH_ASKPASS_REQUIRE", "force")
+    monkeypatch.setenv("DISPLAY", ":0")
+    assert gen("install", str(spec(Path())), "--yes").status == 0
+    assert gen("status").status in (0, 1)
+    assert gen("uninstall", "ours", "--yes").status == 0
+    assert not trace.exists()
+
+
+def test_a_review_runs_no_program_of_the_environment_or_of_the_repository(
+    gen: Gen, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trace = tmp_path / "trace"
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\necho ran >> {trace}\n")
+    program.chmod(0o755)
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.org"]
+    Path("site_specs").mkdir()
+    spec(Path("site_specs"))
+    subprocess.run([*git, "init", "-q"], check=True)
+    subprocess.run([*git, "add", "."], check=True)
+    subprocess.run([*git, "commit", "-qm", "first"], check=True)
+    Path(".gitattributes").write_text("*.yaml diff=evil filter=evil\n")
+    for key in ("diff.evil.textconv", "diff.evil.command", "filter.evil.smudge", "diff.external"):
+        subprocess.run([*git, "config", key, str(program)], check=True)
+    spec(Path("site_specs"), title="Changed")
+    monkeypatch.setenv("GIT_EXTERNAL_DIFF", str(program))
+    monkeypatch.setenv("GIT_PAGER", str(program))
+    assert gen("review", "HEAD").status in (0, 1)
+    assert not trace.exists()
+
+
+def test_a_key_that_another_site_has_by_set_is_not_purged(gen: Gen, home: Path) -> None:
+    shared = {"method": "publickey", "key": "~/.ssh/id_shared"}
+    gen("install", str(spec(Path(), auth=shared)), "--yes")
+    gen("install", str(spec(Path(), "other")), "--set", "auth.key=~/.ssh/id_shared", "--yes")
+    (home / ".ssh/id_shared").write_text("")
+    result = gen("uninstall", "ours", "--purge", "--yes")
+    assert (result.status, (home / ".ssh/id_shared").exists()) == (0, True)
+    assert "other" in result.err
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o000], ids="{:03o}".format)
+def test_a_link_that_takes_the_place_of_a_scratch_file_is_not_followed(
+    gen: Gen, home: Path, tmp_path: Path, umask: int
+) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("precious")
+    directory = home / ".ssh/gen.d"
+    directory.mkdir(parents=True, mode=0o700)
+    for name in ("ours.conf", ".ours.conf.tmp", "ours.conf.tmp", ".gen-ours.tmp"):
+        (directory / name).symlink_to(precious)
+    before = os.umask(umask)
+    try:
+        gen("install", str(spec(Path())), "--yes")
+    finally:
+        os.umask(before)
+    assert precious.read_text() == "precious"
