@@ -161,13 +161,13 @@ def _pin_change(change: ChangedFile) -> Iterator[Finding]:
 def seeded_changes(paths_by_project: Mapping[str, list[str]]) -> Iterator[Finding]:
     """Yield one finding for each Dagster project with changed code that runs at its site.
 
-    gen wrote such a file once. Since then it is the team's own, so gen has nothing to compare it
-    with.
+    The modules beside `sites/` are gen's, and `gen check` compares them. All other code is the
+    team's own, so gen has nothing to compare it with.
     """
     for project, changed in paths_by_project.items():
         message = (
             f"code that runs at the site changed ({listed(changed)});"
-            " it is the team's own, and gen compares it with nothing"
+            " gen check compares only the modules beside sites/, and the rest is the team's own"
         )
         yield Finding(
             rule=Weight.ACCESS,
