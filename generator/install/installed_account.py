@@ -1,6 +1,7 @@
 """The account of an installed site: the recorded spec with the recorded changes and profile."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
@@ -9,15 +10,15 @@ from generator.compiler.account import Account
 from generator.compiler.digests import digest
 from generator.errors import GenError, os_errors_named
 from generator.files import read_regular, refuse_others
-from generator.install import record
 from generator.loading import catalogue, model_errors, overrides, validate, yaml_document
 from generator.loading.inputs import Choice
 from generator.schema.profile import SiteProfile
-from generator.workspace.lock import Lock
-from generator.workspace.recorded_inputs import as_recorded
+
+if TYPE_CHECKING:
+    from generator.workspace.lock import Lock
 
 
-def installed_account(home: Path, site_lock: Lock) -> Account:
+def installed_account(home: Path, site_lock: "Lock") -> Account:
     """Return the account with which a site was installed, from its record alone."""
     copy = home / paths.installed_spec_copy(site_lock.site)
     refuse_others(copy)
@@ -40,6 +41,10 @@ def installed_choice(choice: Choice) -> Choice:
     """
     if choice.specs or catalogue.installed_copy(choice.site) is None:
         return choice
+    # A check of a site that is not installed, as by a prompt of the shell, needs no record.
+    from generator.install import record
+    from generator.workspace.recorded_inputs import as_recorded
+
     site_lock = record.installed_lock(Path.home(), choice.site)
     if site_lock is None:
         return choice
@@ -47,7 +52,7 @@ def installed_choice(choice: Choice) -> Choice:
     return as_recorded(choice, site_lock.inputs)
 
 
-def _installed_profile(home: Path, site_lock: Lock) -> SiteProfile:
+def _installed_profile(home: Path, site_lock: "Lock") -> SiteProfile:
     """Return the profile with which a site was installed."""
     name = home / paths.installed_lock(site_lock.site)
     try:

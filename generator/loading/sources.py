@@ -15,8 +15,9 @@ from datetime import date
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 
-from generator import codec, files, paths
+from generator import files, paths
 from generator.errors import GenError, os_errors_named
 from generator.schema.names import SLUG
 
@@ -66,8 +67,7 @@ class Record:
                 yield SourcedSpec(name, site)
 
 
-@dataclass(frozen=True)
-class SourcedSpec:
+class SourcedSpec(NamedTuple):
     """A site of a source."""
 
     source: str
@@ -185,6 +185,9 @@ def parse(content: bytes, name: str) -> Record:
     conflict = files.conflict_line(content)
     if conflict:
         raise GenError(f"{name}:{conflict}: has a merge conflict; keep one side of it")
+    # Most users have no source, and every command looks for one.
+    from generator import codec
+
     record = codec.load(Record, content, name, f"restore it with git checkout {shlex.quote(name)}")
     for source_name, source in record.sources.items():
         fault = _fault(source_name, source)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from generator import __version__, codec, paths
 from generator.compiler import scaffold
@@ -24,7 +25,9 @@ from generator.workspace.drift import Cause, Drift, InputChanges, changed_files
 from generator.workspace.lock import Written
 from generator.workspace.plan import Action, Actual, Change, plan
 from generator.workspace.reader import Survey
-from generator.workspace.recompile import Comparison
+
+if TYPE_CHECKING:
+    from generator.workspace.recompile import Comparison
 
 
 @dataclass(frozen=True)
@@ -139,7 +142,7 @@ def encode(lock: ProjectLock, glue: Iterable[Artifact]) -> bytes:
     return codec.dump(replace(lock, gen_version=__version__, glue=written))
 
 
-def directories(survey: Survey, sites: Iterable[Comparison]) -> dict[Path, Comparison | None]:
+def directories(survey: Survey, sites: "Iterable[Comparison]") -> "dict[Path, Comparison | None]":
     """Return the directory of each project; one without a lock has a site of it.
 
     An older gen wrote no lock for a project.
@@ -155,7 +158,7 @@ def directories(survey: Survey, sites: Iterable[Comparison]) -> dict[Path, Compa
 
 
 def compare(
-    directory: Path, site: Comparison | None, root: Path, *, is_merge: bool = False
+    directory: Path, site: "Comparison | None", root: Path, *, is_merge: bool = False
 ) -> ProjectComparison:
     """Compare the glue of a project with that of this gen; links may not lead out of `root`.
 
@@ -176,7 +179,7 @@ def compare(
     return replace(comparison, is_merge=has_conflict)
 
 
-def _lock_of_site(site: Comparison) -> ProjectLock:
+def _lock_of_site(site: "Comparison") -> ProjectLock:
     project, recompilation = site.lock.inputs.project, site.recompilation
     if project is None or recompilation is None:
         raise ValueError("the site has no project")
