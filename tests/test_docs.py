@@ -23,6 +23,7 @@ REPOSITORY = Path(__file__).parent.parent
 DOCS = REPOSITORY / "docs"
 README = (REPOSITORY / "README.md").read_text()
 COMMANDS_PAGE = (DOCS / "commands.md").read_text()
+TROUBLESHOOTING = (DOCS / "troubleshooting.md").read_text()
 GENERATED = {
     "commands.md": "commands.py",
     "profile.md": "profile_reference.py",
@@ -169,27 +170,55 @@ def test_gen_reads_or_writes_every_variable_of_the_page_about_musica() -> None:
     assert len(named) >= 28
 
 
+def code_of(*paths: str) -> str:
+    """Return the texts of modules, without the values of f-strings."""
+    source = ""
+    for path in paths:
+        for module in sorted(resources.PACKAGE.glob(path)):
+            source += module.read_text()
+    # Join strings that continue on the next line.
+    joined = re.sub(r'"\s*f?"', "", source)
+    return re.sub(r"\{[^{}]*\}", "", joined)
+
+
 def renewal_messages() -> list[str]:
-    """Return the messages in the table of failures of the renewal guide."""
-    section = (DOCS / "renewal.md").read_text().partition("## When it fails")[2]
+    """Return the messages in the tables of renewal errors."""
+    section = TROUBLESHOOTING.partition("## Errors of the renewal")[2]
     messages = []
     for cell in re.findall(r"^\| (`.*?) \|", section, re.MULTILINE):
-        # Paths in a cell start with ~ and are no messages.
-        messages += re.findall("`([^`~]+)`", cell)
+        messages += re.findall("`([^`]+)`", cell)
     return messages
 
 
 @pytest.mark.parametrize("message", renewal_messages())
-def test_gen_has_every_message_in_the_renewal_guide(message: str) -> None:
-    modules = [resources.PACKAGE / "programs.py", resources.PACKAGE / "files.py"]
-    modules += (resources.PACKAGE / "renewal").glob("*.py")
-    source = "".join(path.read_text() for path in sorted(modules))
-    # Join strings that continue on the next line, and drop the values of f-strings.
-    joined = re.sub(r'"\s*f?"', "", source)
-    texts = re.sub(r"\{[^{}]*\}", "", joined)
+def test_gen_has_every_message_of_the_renewal_errors(message: str) -> None:
+    texts = code_of("programs.py", "files.py", "renewal/*.py")
     # These stand for values in the messages of the page.
     for part in re.split("…|N|SITE|500", message):
         assert part.strip() in texts
+
+
+@pytest.mark.parametrize(
+    ("message", "module"),
+    [
+        ("is not one of the pinned keys", "compiler/host_key_policy.py"),
+        ("another gen is still running", "workspace/writer.py"),
+        ("was edited since gen wrote it", "workspace/plan.py"),
+        ("was here before, and gen did not write it", "workspace/plan.py"),
+    ],
+)
+def test_the_troubleshooting_page_has_the_words_of_gen(message: str, module: str) -> None:
+    assert message in TROUBLESHOOTING
+    assert message in code_of(module)
+
+
+def test_every_entry_of_the_troubleshooting_page_has_a_command_and_a_fix() -> None:
+    entries = TROUBLESHOOTING.partition("## Errors of the renewal")[0].split("\n## ")[1:]
+    assert len(entries) >= 9
+    for entry in entries:
+        parts = re.split(r"\n\*\*(\w[\w ]*)\.\*\*", entry)
+        assert parts[1::2] == ["Meaning", "See more", "Fix"], entry
+        assert "`" in parts[4], "no command"
 
 
 def test_the_python_example_runs(capsys: pytest.CaptureFixture[str]) -> None:

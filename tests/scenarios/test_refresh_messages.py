@@ -1,6 +1,6 @@
 """Each failure of the network, the CA and the provider in the words of gen, with the real step.
 
-The texts are printed, and each stands in the table of docs/renewal.md.
+The texts are printed, and each stands in a table of docs/troubleshooting.md.
 """
 
 import re
@@ -16,7 +16,7 @@ import pytest
 from identity_provider import Answer, Fault, IdentityProvider, certificate, root_certificate, step
 from step_ca import PREFIX, Authority, Member, clock, membership
 
-DOCS = Path(__file__).parents[2] / "docs/renewal.md"
+DOCS = Path(__file__).parents[2] / "docs/troubleshooting.md"
 # A name that never exists (RFC 6761), and an address without a machine (RFC 5737).
 UNKNOWN = "https://ca.invalid:9000"
 NO_MACHINE = "https://192.0.2.1:9000"
