@@ -33,6 +33,7 @@ TOKEN = "/application/o/token/"  # noqa: S105 - a path
 DEVICE = "/application/o/device/"
 API = "/api/v3/"
 TOKENS = f"{API}core/tokens/"
+# gen looks for these words, since authentik answers 403 to other faults too.
 NOT_ONE_OF_ITS = "Token invalid/expired"
 """The answer of authentik to a bearer that is not a valid API token."""
 
@@ -186,6 +187,7 @@ class IdentityProvider:
         self.issued: set[str] = set()
         """Every secret it ever gave away: keys, and JWTs."""
         self.root = root_certificate(folder, "provider-root")
+        # Ends the pause of an answer when the test is over.
         self.closing = threading.Event()
         self._lock = threading.Lock()
         self._codes: dict[str, Form] = {}

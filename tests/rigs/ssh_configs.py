@@ -21,7 +21,9 @@ class Case:
         return not self.content.startswith(BOM)
 
 
+# Names as users write them: Latin letters or not, addresses, and one that is very short.
 _WORDS = ("work", "Büro", "lab", "box", "node-7", "10.1.2.3", "git.example.org", "a_b", "x")
+# The markers of other tools, whose blocks must stay as they are.
 _OTHERS = (
     ("# ------------START-CODER-----------", "# ------------END-CODER------------"),
     ("# DevPod Start ws.devpod", "# DevPod End ws.devpod"),
@@ -30,6 +32,7 @@ _OTHERS = (
 _OPTIONS = (
     *(
         "User ada",
+        # readconf.c accepts `=` and blanks between keyword and value, and any case.
         "Port=2200",
         "port 22",
         "HostName %h.example.org",
@@ -37,6 +40,7 @@ _OPTIONS = (
         "\tCompression=yes",
     ),
     *(
+        # Options that add up, and values in quotes.
         'IdentityFile "~/.ssh/a key"',
         "IdentityFile ~/.ssh/id_b",
         "SendEnv LANG LC_*",
