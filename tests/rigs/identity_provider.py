@@ -33,7 +33,7 @@ TOKEN = "/application/o/token/"  # noqa: S105 - a path
 DEVICE = "/application/o/device/"
 API = "/api/v3/"
 TOKENS = f"{API}core/tokens/"
-# gen looks for these words, since authentik answers 403 to other faults too.
+# authentik answers 403 to other faults too, so a test needs its own words for this one.
 NOT_ONE_OF_ITS = "Token invalid/expired"
 """The answer of authentik to a bearer that is not a valid API token."""
 
