@@ -146,7 +146,9 @@ def _overriding_line(site: _SiteName, option: str) -> AppliedLine | None:
         keyword = line.line.keyword
         if keyword not in keywords or keyword in decided:
             continue
-        if (line.line.written, line.line.value) not in own_texts:
+        # The file also has lines for the names in capital letters.
+        is_own = line.content == site.conf or (line.line.written, line.line.value) in own_texts
+        if not is_own:
             return line
         if keyword not in _CUMULATIVE:
             decided.add(keyword)
