@@ -127,9 +127,7 @@ def test_the_browser_shows_the_graph_and_a_run_that_succeeds(
     visitor.wait_for("corpus", "complexity", "Ray", "Python", "Never materialized")
     visitor.save_screenshot(tmp_path / "graph.png")
     visitor.open("/assets/corpus")
-    visitor.wait_for(
-        "standard_library", "The modules of Python's standard library with their sizes"
-    )
+    visitor.wait_for("examples", "The modules of Python's standard library with their sizes")
     visitor.click("Materialize")
     visitor.wait_for("Launched run")
     visitor.open("/runs")

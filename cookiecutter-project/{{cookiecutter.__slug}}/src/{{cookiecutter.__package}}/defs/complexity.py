@@ -15,8 +15,9 @@ class Size(dg.Config):
 
 @dg.asset(
     deps=[corpus],
-    group_name="standard_library",
+    group_name="examples",
     kinds={"ray", "slurm"},
+    tags={"job": "library"},
     pool=pool(),
 )
 def complexity(context: dg.AssetExecutionContext, config: Size, compute_ray: Compute) -> dg.MaterializeResult[None]:
@@ -33,6 +34,6 @@ def complexity(context: dg.AssetExecutionContext, config: Size, compute_ray: Com
 # A job with its own configuration. The launchpad of the UI takes such values too.
 on_two_nodes = dg.define_asset_job(
     "library_on_two_nodes",
-    selection=dg.AssetSelection.groups("standard_library"),
+    selection=dg.AssetSelection.tag("job", "library"),
     config={"ops": {"complexity": {"config": {"nodes": 2, "walltime": "00:20:00"}}}},
 )

@@ -5,7 +5,7 @@ import dagster as dg
 from ..compute import PAYLOADS, Compute, pool
 
 
-@dg.asset(group_name="standard_library", kinds={"python", "slurm"}, pool=pool())
+@dg.asset(group_name="examples", kinds={"python", "slurm"}, tags={"job": "library"}, pool=pool())
 def corpus(context: dg.AssetExecutionContext, compute: Compute) -> dg.MaterializeResult[None]:
     """The modules of Python's standard library with their sizes: data that exists on every machine."""
     return compute.run(

@@ -7,7 +7,7 @@ from ..compute import PAYLOADS, Compute, pool
 SIZES = dg.StaticPartitionsDefinition(["32", "64", "128"])
 
 
-@dg.asset(group_name="linear_algebra", kinds={"python", "slurm"}, partitions_def=SIZES, pool=pool())
+@dg.asset(group_name="examples", kinds={"python", "slurm"}, partitions_def=SIZES, pool=pool())
 def matrices(context: dg.AssetExecutionContext, compute: Compute) -> dg.MaterializeResult[None]:
     """The time of a product of two square matrices. Each partition is a size, and a job of its own."""
     return compute.run(
