@@ -22,26 +22,38 @@ _DUE = renewal_due("$0")
 # quotes; for ssh it is part of a word in double quotes. So the script may hold no quotes of either
 # kind, no backslash and no exclamation mark. Its first two commands have the effect of quotes
 # around every variable.
+#
+# asyncssh refuses a file with an equals sign in this line. So `read` and `for` set the variables.
+#
 # With key_in_agent, $2 is the public key there, whose private key the agent must have too: an agent
 # that was started again has none (ssh-add(1), -T).
 _IN_AGENT = " && ssh-add -T $2"
 _SCRIPT = (
-    "IFS=",
+    "read IFS </dev/null",
     "set -f",
     # gen would read the specs of the current directory, which may belong to another user.
     "cd $HOME/ 2>/dev/null || exit",
     f"{{ [ $1 -nt {_DUE} ] || {{ [ -e $1 ] && {{ read due && read since; }} <{_DUE}"
-    " && now=$(date +%s) && [ $now -lt $due ] && [ $now -ge $since ]{agent} && exit; }; }"
+    " && for now in $(date +%s); do"
+    " [ $now -lt $due ] && [ $now -ge $since ]{agent} && exit; done; }; }"
     " 2>/dev/null",
     # A program that a desktop starts has a short PATH.
-    "PATH=$PATH:$HOME/.local/bin:/opt/homebrew/bin:/usr/local/bin",
+    "for PATH in $PATH:$HOME/.local/bin:/opt/homebrew/bin:/usr/local/bin; do"
     # Not with exec: ssh gives up if the command dies of a signal.
-    f"if command -v gen >/dev/null; then {RENEWAL_COMMAND}"
+    f" if command -v gen >/dev/null; then {RENEWAL_COMMAND}"
     # An upgrade of Python, say, may remove the command of an installed site. Before an
     # installation, as with `ssh -F`, its absence is no news.
     f"; elif [ -e {installed_ssh_config('$0')} ]; then"
-    " echo $0: ssh does not find gen, so no certificate is renewed >&2; fi",
+    " echo $0: ssh does not find gen, so no certificate is renewed >&2; fi; done",
 )
+# ssh reads its files a second time if CanonicalizeHostname is on or a file has a `Match final`, as
+# those of Fedora do: `!canonical` skips the second run. `!final` would request such a second
+# reading (OpenSSH 8.0).
+#
+# The rest is for other programs, and says nothing to ssh. kevinburke/ssh_config for Go only takes
+# lines that begin with `host`. ssh-config for JavaScript reads words in pairs, so it takes
+# `!canonical` twice, but not once.
+_FIRST_READING = "host * !canonical !canonical"
 
 
 def match_criteria(
@@ -71,9 +83,7 @@ def match_criteria(
     command = command.replace("%", "%%")
     criteria = []
     for names in _pattern_lists(host_names):
-        # ssh reads its files a second time if CanonicalizeHostname is on: `!canonical` skips the
-        # second run. `!final` would request such a second reading (OpenSSH 8.0).
-        criteria.append(f'!canonical originalhost {",".join(names)} exec "{command}"')
+        criteria.append(f'{_FIRST_READING} originalhost {",".join(names)} exec "{command}"')
     return criteria
 
 
