@@ -13,6 +13,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
+from console_blocks import examples
 
 pytestmark = [pytest.mark.system, pytest.mark.long, pytest.mark.timeout(600)]
 
@@ -112,8 +113,17 @@ def test_the_three_commands_of_the_readme_install_load_and_run(
     user.type(create_venv, project)
     lend_packages(directory / ".venv")
     user.type(install_packages, project)
-    assert "All definitions loaded successfully" in user.type(check, project)
-    user.type(run, project)
+    output = user.type(check, project)
+    assert "All definitions loaded successfully" in output
+    run_output = user.type(run, project)
+    if site == "mila":
+        # The tutorial has the same three commands.
+        tutorial = {example.command: example for example in examples(ROOT / "docs/tutorial.md")}
+        assert install in tutorial
+        tutorial[check].check(output)
+        tutorial[run].check(run_output)
+        first_line = "head -1 data/corpus.csv"
+        tutorial[first_line].check(user.type(first_line, project))
     # The run is where `make dev` looks for runs.
     assert (directory / "dagster_home" / "history").is_dir()
     assert (directory / "data" / "corpus.csv").read_text().startswith("module,bytes\n")

@@ -1,15 +1,19 @@
 """The commands of the tutorial, typed in a real terminal of 80 by 24.
 
-Two servers of the test stand for the two sites: specs in ./site_specs come before those that ship
-with gen, so that the commands of the page are typed as they are.
+One test types those of each step, with the spec that a reader has, and compares every line of the
+output. Another one types those of the last section, against servers of the test. Specs in
+./site_specs come before those that ship with gen, so the commands are typed as they are.
+test_dagster_project.py runs those of the Dagster project.
 """
 
 import re
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from console_blocks import examples
 from homes import tree
 from ruamel.yaml import YAML
 from sshd import PROGRAMS, TEST_USER, Rig, SshServer, mount_over, site
@@ -17,15 +21,17 @@ from terminal import Terminal
 
 pytestmark = pytest.mark.system
 
-ROOT = Path(__file__).parents[2]
+PAGE = Path(__file__).parents[2] / "docs/tutorial.md"
+EXAMPLES = {example.command: example for example in examples(PAGE)}
 PROMPT = "ready> "
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 # 40 words a minute, of five letters each.
 LETTERS_A_MINUTE = 200
 
 
 def commands() -> list[str]:
-    """Return the commands of the page, without their comments."""
-    section = (ROOT / "docs/tutorial.md").read_text()
+    """Return the commands of the last section, without their comments."""
+    section = PAGE.read_text().partition("## The commands in short")[2]
     [block] = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
     return [line.partition("#")[0].strip() for line in block.splitlines()]
 
@@ -55,27 +61,27 @@ def serve(rig: Rig, name: str, host: str) -> SshServer:
 class Session:
     """A shell in a terminal, with the scratch home directory, in the directory of the user."""
 
-    def __init__(self, rig: Rig) -> None:
-        # The environment of the tests stands for the one that the page has made.
-        (rig.directory / "work/.venv").symlink_to(Path(sys.executable).parents[1])
+    def __init__(self, rig: Rig, home: Path) -> None:
+        self.home = home
+        work = rig.directory / "work"
+        work.mkdir(exist_ok=True)
+        # The environment of the tests stands for that of pipx.
         environment = {
-            "PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
-            "HOME": str(rig.home),
+            "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
+            "HOME": str(home),
             "USER": TEST_USER.pw_name,
             "TERM": "xterm",
             "LANG": "C.UTF-8",
             "PS1": PROMPT,
             "HISTFILE": "",
-            "VIRTUAL_ENV_DISABLE_PROMPT": "1",
         }
         # ssh takes `~` from the passwd database. Python may be below the real home directory, so
         # that stays where it is.
         passwd = rig.directory / "passwd"
-        passwd.write_text(f"{TEST_USER.pw_name}:x:{TEST_USER.pw_uid}:0::{rig.home}:/bin/sh\n")
+        passwd.write_text(f"{TEST_USER.pw_name}:x:{TEST_USER.pw_uid}:0::{home}:/bin/sh\n")
         bash = ("bash", "--norc", "--noprofile", "--noediting", "-i")
         shell = [*mount_over("/etc/passwd", passwd), *bash]
-        directory = rig.directory / "work"
-        self.terminal = Terminal(*shell, environment=environment, directory=directory)
+        self.terminal = Terminal(*shell, environment=environment, directory=work)
         self.letters = 0
         self.terminal.expect(PROMPT)
 
@@ -89,20 +95,32 @@ class Session:
         self.type(command)
         for question, reply in answers:
             self.terminal.expect(question)
+            # The answer comes after the whole question, so that the terminal shows it there.
+            self.terminal.expect(": ")
             self.type(reply)
         self.terminal.expect(PROMPT)
         return self.terminal.shown[start:].replace("\r\n", "\n")
 
+    def check(self, command: str, *answers: tuple[str, str]) -> None:
+        """Type a command of the page, and compare its output with the page."""
+        EXAMPLES[command].check(self.as_on_the_page(self.run(command, *answers)))
 
-def test_the_commands_of_the_tutorial(rig: Rig) -> None:
+    def as_on_the_page(self, output: str) -> str:
+        """Return an output with the names of the page: the user is ada."""
+        text = COLOUR.sub("", output).removesuffix(PROMPT).partition("\n")[2]
+        for real, name in ((str(self.home), "/home/ada"), (TEST_USER.pw_name, "ada")):
+            text = text.replace(real, name)
+        return text
+
+
+def test_the_commands_in_short_work_with_two_sites(rig: Rig) -> None:
     # Two names of the loopback: no name may have two meanings.
     mila = serve(rig, "mila", "localhost")
     serve(rig, "narval", "127.0.0.1")
     before = tree(rig.home)
     page = iter(commands())
-    session = Session(rig)
+    session = Session(rig, rig.home)
     try:
-        session.run(next(page))
         output = session.run(
             next(page),
             ("Your user name at most sites", TEST_USER.pw_name),
@@ -130,11 +148,9 @@ def test_the_commands_of_the_tutorial(rig: Rig) -> None:
             text = text.replace(str(rig.key("ed25519-mila")), str(rig.key("ed25519-other")))
             mila.config.write_text(text)
         output = session.run(next(page))
-        assert "gen: mila: the key that " in output
-        assert "is not one of the pinned keys" in output
-        assert "Host key verification failed." in output
+        EXAMPLES["ssh mila"].check(of_the_site(session, output, mila))
         output = session.run(next(page))
-        assert "host-key: host_keys.login" in output
+        EXAMPLES["gen status mila --live"].check(of_the_site(session, output, mila))
         assert rig.fingerprint("ed25519-other") in output
         output = session.run(next(page), ("Delete mila, narval from", "y"))
         assert "removed   ~/.ssh/gen.d/mila.conf" in output
@@ -148,6 +164,43 @@ def test_the_commands_of_the_tutorial(rig: Rig) -> None:
     profile = {".config", ".config/gen"}
     profile |= {f".config/gen/profile.{ending}" for ending in ("yaml", "schema.json")}
     assert left == keys | profile
+
+
+def of_the_site(session: Session, output: str, server: SshServer) -> str:
+    """Return an output with the names of the real site in place of those of the server."""
+    text = session.as_on_the_page(output).replace("The mila cluster", "Mila cluster")
+    text = text.replace(f"[localhost]:{server.port}", "[login.server.mila.quebec]:2222")
+    return text.replace("localhost", "login.server.mila.quebec")
+
+
+@pytest.fixture
+def short_home() -> Iterator[Path]:
+    """A home directory whose path is no longer than usual: sockets of ssh fit below it."""
+    with tempfile.TemporaryDirectory(prefix="gen") as directory:
+        yield Path(directory)
+
+
+def test_each_step_prints_the_output_on_the_page(rig: Rig, short_home: Path) -> None:
+    session = Session(rig, short_home)
+    try:
+        session.check(
+            "gen init",
+            ("Your user name at most sites", TEST_USER.pw_name),
+            ("Your e-mail address", "ada@example.org"),
+            ("Private key for all sites", ""),
+            ("Your home directory", ""),
+            ("Your sites", "mila"),
+            ("User name at mila", ""),
+            ("Write it?", "y"),
+            ("Install mila now?", "n"),
+        )
+        session.check("gen install mila", *installation("mila"))
+        session.check("gen status")
+        session.check("gen site mila --out .")
+        session.check("gen check")
+        session.check("gen uninstall mila", ("Delete mila from", "y"))
+    finally:
+        session.terminal.close()
 
 
 def installation(name: str) -> tuple[tuple[str, str], ...]:
