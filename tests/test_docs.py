@@ -241,3 +241,12 @@ def test_the_page_on_trust_names_tests_that_exist() -> None:
     # Each rule of the page stands or falls with its test.
     assert len(paths) > 15
     assert missing == []
+
+
+def test_the_page_on_architecture_names_files_that_exist() -> None:
+    page = (DOCS / "architecture.md").read_text()
+    paths = set(re.findall(r"\b((?:generator|tests|docs|templates)/[\w/.]+)", page))
+    missing = [path for path in sorted(paths) if not (REPOSITORY / path.rstrip(".")).exists()]
+    # A recipe shows a new file under this name.
+    assert [path for path in missing if "NAME" not in path] == []
+    assert len(paths) > 15
