@@ -114,7 +114,7 @@ def test_a_user_manager_runs_the_timer_until_it_is_uninstalled(
         assert manager.shown("gen-cert-ours.timer", "UnitFileState") == "enabled"
         assert "gen-cert-ours.timer" in manager.systemctl("list-timers", "--all")
         wait_until((manager.home / ".ran").exists)  # the timer runs every five seconds
-        assert (manager.home / ".ran").read_text().startswith("refresh ours\n")
+        assert (manager.home / ".ran").read_text().startswith("refresh ours --retry\n")
         removed = manager.run("env", package, *gen, "uninstall", "ours", "--yes")
         assert removed.returncode == 0, removed.stderr
         assert manager.shown("gen-cert-ours.timer", "LoadState") == "not-found"
