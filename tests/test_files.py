@@ -172,7 +172,7 @@ def test_a_file_below_the_home_directory_is_accepted(below_home: Path) -> None:
     refuse_others(below_home.with_name("missing"))
 
 
-# Whoever can write a directory can put another one in the place of what it holds.
+# Whoever can write a directory can replace any file in it.
 @pytest.mark.parametrize("mode", [0o777, 0o1777, 0o703], ids="{:o}".format)
 @pytest.mark.parametrize("levels", [1, 2, 3], ids=["state", "local", "home"])
 @pytest.mark.parametrize("name", ["file", "missing"])

@@ -95,7 +95,7 @@ def test_a_program_is_stopped_at_its_time_limit_with_those_that_it_started() -> 
 
 def test_a_program_that_closes_its_output_is_stopped_too() -> None:
     with pytest.raises(programs.TimeLimitError):
-        # The end of the output is no sign that the program has ended.
+        # A program can close its output and go on.
         programs.run(sh("exec sleep 60 >&- 2>&-"), seconds=0.3)
 
 

@@ -1,4 +1,4 @@
-"""What the release workflow runs: the section of the changelog for a tag, and pinned actions."""
+"""The script of the release workflow: the changelog of a tag; and pinned actions."""
 
 import re
 import subprocess

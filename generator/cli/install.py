@@ -219,7 +219,7 @@ def _show_trust(selected: Iterable[_Selection], request: _Request) -> None:
 
 
 def _earlier_facts(home: Path, site_lock: Lock) -> list["TrustedFact"]:
-    """Return what an installed site is trusted with; nothing if its record is damaged."""
+    """Return the facts that an installed site is trusted with; none if its record is damaged."""
     from generator.install.installed_account import installed_account
     from generator.install.trust_summary import trusted_facts
 

@@ -69,6 +69,7 @@ def run(specs: Path | None, site_filter: Filter, as_json: bool) -> int:
         )
     _check_value("--login", site_filter.login, {site.login for site in sites})
     _check_value("--scheduler", site_filter.scheduler, {site.scheduler for site in sites})
+    # By path, since a directory of the user's own may hide a site of a source.
     by_path = sources.by_path()
     origins = {name: by_path.get(path, "") for name, path in paths.items()}
     chosen = [site for site in sites if site_filter.accepts(site)]

@@ -30,7 +30,7 @@ from generator.workspace import writer
 
 @dataclass(frozen=True)
 class Trust:
-    """What the user says in advance about a new source."""
+    """The answers of the user, given in advance, to the questions about a new source."""
 
     signer: str | None
     """Fingerprint of the publisher's key."""
@@ -44,6 +44,7 @@ def run_add(
     origins.parse(origin)  # refuses a password, which must not be printed
     store = _store(here=here)
     say(f"Fetching {origin} …")
+    # Nothing of a new source is here, so every spec is fetched.
     fetched = offer.fetched(origin, None, lambda _: None, today, bundle)
     _refuse_known(store, fetched, origin)
     signer = fingerprint(fetched.signer)
@@ -54,6 +55,7 @@ def run_add(
     say(f"Expires  {fetched.source.expires}")
     say(f"Sites    {', '.join(fetched.contents)}\n")
     _show(_new_findings(fetched, today))
+    # The first signer cannot be checked against anything but the user's own knowledge.
     if not trust.signer:
         say("\nCompare the signer with the fingerprint that the centre publishes elsewhere.")
         if trust.yes or not on_terminal():
@@ -112,6 +114,7 @@ def _update(store: SourceStore, name: str, bundle: Path | None, *, yes: bool, to
             f"{recorded.origin}: now publishes under another name, {fetched.name};"
             f" remove the old one first: gen source remove {name}"
         )
+    # Every value of a version is in the record: equal records are the same version.
     if fetched.source == recorded:
         say(f"{name}: version {recorded.version} is the newest")
         return False
@@ -123,6 +126,7 @@ def _update(store: SourceStore, name: str, bundle: Path | None, *, yes: bool, to
     if not yes and not agreed(f"Use version {fetched.source.version} of {name}?"):
         say("Nothing was changed.")
         return False
+    # Before the new version is in use: the record has the digests of the old one.
     changed = _changed_sites(recorded, fetched.source)
     _take_into_use(store, fetched)
     say(f"{name}: version {fetched.source.version} is in use")
@@ -248,10 +252,11 @@ def _refuse_taken_sites(store: SourceStore, fetched: Offer) -> None:
 
 
 def _new_findings(fetched: Offer, today: date) -> list[Finding]:
-    """Return what the users of new specs trust, or how they differ from those of the same name."""
+    """Return the trust that new specs ask for, or their differences from those of the same name."""
     findings: list[Finding] = []
     shipped = catalogue.shipped()
     for name, spec in _spec_files(fetched.contents, fetched.sites).items():
+        # A user of the catalogue's site wants to know the differences, and not all of it again.
         if name in shipped:
             known = _spec_file(f"{name}.yaml", read_regular(shipped[name]))
             changes = overriding_changes(known, spec)
@@ -320,6 +325,7 @@ def _install_again(names: Iterable[str]) -> None:
     installed = _installed_sites(names)
     if not installed:
         return
+    # Here, because most updates install nothing, and both import pydantic's models.
     from generator.cli.install import Consent, run
     from generator.loading.inputs import Choice
 

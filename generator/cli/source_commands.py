@@ -16,6 +16,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+# Each option is defined here and not in `options`: only these commands have it, and to build an
+# option takes time at every start.
 SOURCE_HELP = "https://HOST/PATH, git+https://HOST/REPOSITORY@REVISION, or a directory."
 
 Origin = Annotated[str, typer.Argument(metavar="SOURCE", help=SOURCE_HELP)]
@@ -145,6 +147,7 @@ def sign(
     from generator.cli.source import run_sign
     from generator.sources.publish import Signing
 
+    # The clock is read here and nowhere below, so that a test can choose the day.
     today = date.today()
     last_day = date.fromordinal(today.toordinal() + days)
     signing = Signing(directory, key, name, last_day, next_key, tuple(revoke or ()))

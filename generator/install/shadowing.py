@@ -71,6 +71,7 @@ def shadows(files: Files, conf: bytes) -> tuple[Shadow, ...]:
     configuration = read_configuration(files)
     expected = effective_settings(site_alone(conf), names)
     actual = effective_settings(configuration, names)
+    # Two questions for all names, since each start of ssh takes some milliseconds.
     overridden: dict[str, list[str]] = {}
     for name in names:
         # Most names lose nothing, so the slower debug output is read for the others only.

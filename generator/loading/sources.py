@@ -117,7 +117,7 @@ class SourceStore:
         return self.version_directory(sourced.source, source.version) / f"{sourced.site}.yaml"
 
     def content(self, sourced: SourcedSpec) -> bytes:
-        """Return the content of a spec; refuse one that is not what was added."""
+        """Return the content of a spec; refuse one that differs from the spec that was added."""
         path = self.path(sourced)
         with os_errors_named(path):
             content = files.read_regular(path)

@@ -378,7 +378,7 @@ def _refuse_untrusted(url: str, error: Exception) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """Return why there was no answer, and what the user can do."""
+    """Return why there was no answer, and the remedy."""
     causes = list(_causes(error))
     for cause in causes:
         if isinstance(cause, socket.gaierror):

@@ -14,7 +14,7 @@ _MODE = 0o644
 
 
 def take_into_use(store: SourceStore, offer: Offer) -> None:
-    """Write the specs of a version, then the record, then delete what the record names no more.
+    """Write the specs of a version, then the record; then delete the versions that are unused.
 
     A run that is killed before the record is written has changed nothing that gen reads.
     """
@@ -22,7 +22,7 @@ def take_into_use(store: SourceStore, offer: Offer) -> None:
     changes = []
     for name, content in offer.contents.items():
         artifact = Artifact(directory / f"{name}.yaml", content, _MODE)
-        # CREATE also replaces what a killed run left: it is nobody's work.
+        # CREATE also replaces the leftovers of a killed run, which are not the work of a user.
         changes.append(Change(artifact.path, Action.CREATE, artifact=artifact))
     sources = {**store.record.sources, offer.name: offer.source}
     _write(store, changes, sources)
@@ -56,7 +56,7 @@ def _write(store: SourceStore, changes: list[Change], sources: Mapping[str, Adde
 
 
 def _delete_unused(store: SourceStore, sources: Mapping[str, AddedSource]) -> None:
-    """Delete the versions that the record does not name; a link is left, and what it leads to."""
+    """Delete the versions that the record does not name; a link is left, and its target."""
     top = store.directory.resolve() / paths.SOURCES
     in_use = {f"{name}/{source.version}" for name, source in sources.items()}
     for directory in top.glob("*/*"):

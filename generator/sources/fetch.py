@@ -79,6 +79,7 @@ class _RepositoryDownload:
         self.origin = origin
 
     def read(self, name: str) -> bytes:
+        # FETCH_HEAD is the commit that was fetched, whatever the branch is called here.
         path = f"{self.subdirectory}/{name}".lstrip("/")
         command = ["git", "-C", str(self.repository), "cat-file", "blob", f"FETCH_HEAD:{path}"]
         outcome = programs.run(command, seconds=_GIT_SECONDS, output_limit=_limit(name))
@@ -88,6 +89,7 @@ class _RepositoryDownload:
 
 
 def _fetched_repository(origin: Repository, directory: Path, bundle: Path | None) -> Download:
+    # Without a work tree, nothing of the repository is checked out or run.
     repository = directory / "source.git"
     _git(None, "init", "--quiet", "--bare", str(repository))
     # Only objects come over: the hooks and settings of a repository stay where they are.

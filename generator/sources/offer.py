@@ -53,6 +53,8 @@ def fetched(
         signature_bytes = download.read(published_index.SIGNATURE_FILE)
         signer = signature.signer(signature_bytes, published_index.SIGNATURE_FILE)
         index = published_index.parse(index_bytes, published_index.FILE)
+        # The index is parsed before its signature is checked, since it holds the handovers; each of
+        # these has a signature of its own.
         keys = _trusted_keys(index, recorded, signer)
         revoked = _revoked(index, recorded)
         _check_signer(signer, keys, revoked)
@@ -80,6 +82,7 @@ def _trusted_keys(
     index: PublishedIndex, recorded: AddedSource | None, signer: str
 ) -> tuple[str, ...]:
     """Return the keys that may sign: those in use, and those that they handed over to."""
+    # In their order: each new key may have handed over to the next one.
     keys = recorded.keys if recorded else (signer,)
     for handover in index.handovers:
         if handover.key in keys:
@@ -122,6 +125,7 @@ def _check_age(text: str, index: PublishedIndex, recorded: AddedSource | None, t
             f"{text}: offers version {index.version}, older than version {recorded.version} in use;"
             " somebody may have put an old copy there"
         )
+    # Two indexes of one version: one of them is not what the publisher meant.
     same_version = index.version == recorded.version
     for name, spec in index.specs.items():
         earlier = recorded.specs.get(name)

@@ -20,7 +20,7 @@ _MODE = 0o644
 
 @dataclass(frozen=True)
 class Signing:
-    """What a publisher chooses."""
+    """The choices of a publisher."""
 
     directory: Path
     key: Path
@@ -46,6 +46,7 @@ def sign(signing: Signing, today: date) -> tuple[PublishedIndex, str]:
             f"{signing.directory}: has no index yet; name the source: --name NAME, as in --name asc"
         )
     specs = _specs(signing.directory, previous.specs if previous else {}, today)
+    # Users who skip versions need every handover since the version that they have.
     handovers = previous.handovers if previous else ()
     if signing.next_key:
         handovers = (*handovers, _handover(name, signing.key, _public_key(signing.next_key)))
@@ -62,6 +63,7 @@ def sign(signing: Signing, today: date) -> tuple[PublishedIndex, str]:
     content = codec.dump(index)
     # Refuses a name or a number of specs that no reader would take.
     published_index.parse(content, published_index.FILE)
+    # Before the first write: ssh-keygen may ask for a passphrase, and the user may give up.
     index_signature = signature.sign(content, signing.key, signature.INDEX_NAMESPACE)
     signer = signature.signer(index_signature, str(signing.key))
     if fingerprint(signer) in index.revoked:

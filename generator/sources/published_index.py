@@ -1,4 +1,4 @@
-"""The index of a directory of specs that is published: what is signed.
+"""The signed index of a directory of specs that is published.
 
 Everything in it comes from a stranger until the signature is checked, and from the publisher then.
 """
@@ -44,7 +44,7 @@ class Handover:
 
 @dataclass(frozen=True)
 class PublishedIndex:
-    """What a source publishes at one time."""
+    """The content of a source at one time."""
 
     name: str
     """Name of the source."""
@@ -70,6 +70,7 @@ def parse(content: bytes, name: str) -> PublishedIndex:
     if len(content) > LARGEST:
         raise GenError(f"{name}: is larger than {LARGEST // 1024} KiB")
     index = codec.load(PublishedIndex, content, name)
+    # The types are right; the values may still be a publisher's, or an attacker's, own.
     fault = _fault(index)
     if fault:
         raise GenError(f"{name}: {printable(fault, 200)}")
@@ -82,7 +83,7 @@ def spec_file(site: str) -> str:
 
 
 def statement(source: str, key: str) -> bytes:
-    """Return what a trusted key signs to hand over to a new key."""
+    """Return the text that a trusted key signs to hand over to a new key."""
     # With the name of the source: a key may sign for several, and a handover is for one.
     return f"source {source}\nkey {key}\n".encode()
 
@@ -90,12 +91,14 @@ def statement(source: str, key: str) -> bytes:
 def _fault(index: PublishedIndex) -> str | None:
     if not re.fullmatch(SLUG, index.name):
         return "name: is not lowercase letters, digits and single hyphens"
+    # Both versions only grow, so that 0 can stand for nothing that was published.
     if index.version < 1:
         return "version: is less than 1"
     try:
         date.fromisoformat(index.expires)
     except ValueError:
         return "expires: is not a date, as in 2027-01-31"
+    # An empty index would remove every site of its users at once.
     if not index.specs:
         return "specs: has no spec"
     if len(index.specs) > MOST_SPECS:
@@ -106,6 +109,7 @@ def _fault(index: PublishedIndex) -> str | None:
             return f"specs: {site!a} is not the name of a site"
         if spec.version < 1 or not _DIGEST.fullmatch(spec.sha256):
             return f"specs.{site}: has no valid version or digest"
+    # Their signatures are checked later, with the keys that are trusted until then.
     for handover in index.handovers:
         try:
             fingerprint(handover.key)

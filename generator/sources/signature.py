@@ -36,6 +36,7 @@ def signer(signature: bytes, name: str) -> str:
         reader = WireReader(base64.b64decode("".join(encoded.split()), validate=True))
         if reader.take(len(_MAGIC)) != _MAGIC:
             raise ValueError("has another magic number")
+        # The key comes after the version, and its wire form names its type once more.
         reader.number(4)  # version of the format, which ssh-keygen checks
         blob = reader.string()
         kind = WireReader(blob).string().decode("ascii")
@@ -48,6 +49,8 @@ def signer(signature: bytes, name: str) -> str:
 
 def verified(content: bytes, signature: bytes, namespace: str, keys: Iterable[str]) -> bool:
     """Return whether one of these public keys signed a content; ssh-keygen decides."""
+    # The format is in ssh-keygen(1), ALLOWED SIGNERS; the namespace keeps a signature over another
+    # kind of file from counting here.
     allowed_signers = [f'{_PRINCIPAL} namespaces="{namespace}" {key}\n' for key in keys]
     if not allowed_signers:
         return False

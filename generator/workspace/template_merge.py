@@ -25,7 +25,7 @@ _MOST_CONFLICTS = 127
 
 
 class Merge(StrEnum):
-    """What a newer template means for a file."""
+    """The effect of a newer template on a file."""
 
     SAME = "same"
     """The template did not change, or the file has the change already."""
@@ -42,7 +42,7 @@ class Merge(StrEnum):
 
 @dataclass(frozen=True)
 class MergedFile:
-    """A file of a project, and what a newer template means for it."""
+    """A file of a project, and the effect of a newer template on it."""
 
     change: Change
     merge: Merge
@@ -100,7 +100,7 @@ def _file(
 
 def _updated(path: PurePosixPath, file: Actual, content: bytes, merge: Merge) -> MergedFile:
     artifact = Artifact(path, content, file.mode, owner=Owner.SEEDED)
-    # With a reason the writer keeps a backup of what the user had.
+    # With a reason the writer keeps a backup of the file of the user.
     reason = None if merge is Merge.REPLACED else "is yours"
     return MergedFile(Change(path, Action.UPDATE, file, artifact, reason), merge)
 

@@ -377,7 +377,7 @@ def link(path: Path, target: str) -> None:
 def remove_at_once(directory: Path) -> None:
     """Remove a directory with everything in it: after a kill, it is whole or it is gone.
 
-    What a killed run leaves has the name of a scratch file.
+    The files that a killed run leaves have names of scratch files.
     """
     scratch = _scratch(directory.parent)
     with os_errors_named(directory):

@@ -216,7 +216,7 @@ def test_every_source_can_be_found_and_has_a_date_or_is_weak(site: str) -> None:
         assert source.ref or source.url, f"{name} has neither ref nor url"
         assert source.checked or source.weak, f"{name} has no date, and is not called weak"
         if source.ref and not source.weak:
-            # A branch moves; only a commit shows later what the author read.
+            # A branch moves; only a commit shows the words that the author read.
             assert re.search(r"@[0-9a-f]{40}$", source.ref), f"{name} has no commit"
 
 

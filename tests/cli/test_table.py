@@ -44,7 +44,7 @@ def test_a_word_that_does_not_fit_is_cut() -> None:
 
 
 def test_a_terminal_that_is_too_narrow_for_any_table_gets_one_all_the_same() -> None:
-    # A width of 0 or 1 is what a broken terminal or COLUMNS=1 reports; it must not loop for ever.
+    # A broken terminal, or COLUMNS=1, reports a width of 0 or 1; gen must not loop for ever.
     assert table(HEADINGS, [("a", "some words")], 1).splitlines()[2:] == [
         "a     some",
         "      words",

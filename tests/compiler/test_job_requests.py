@@ -1,4 +1,4 @@
-"""Requests by purpose: what the compiler makes of a spec, and what a project then refuses."""
+"""Requests by purpose: the compiler makes them from a spec, and a project refuses others."""
 
 import importlib
 import re

@@ -157,7 +157,7 @@ def test_an_edit_inside_a_block_is_detected(content: bytes, fault: str | None) -
         pytest.param(END + BEGIN, [1, 2], id="the wrong way round"),
         pytest.param(BEGIN + BLOCK, [1], id="one within another"),
         pytest.param(BLOCK + b"\n" + BLOCK, [5], id="twice"),
-        # What the user meant is not known, and a guess could delete the lines of the user.
+        # The intention of the user is not known, and a guess could delete the lines of the user.
         pytest.param(BEGIN + MILA + END, [1, 11], id="a site within the Include"),
         pytest.param(
             MILA.replace(b"# <<< gen mila", b"# <<< gen nero"), [9, 1], id="the end of another"

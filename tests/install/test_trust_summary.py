@@ -122,7 +122,7 @@ def test_another_spec_takes_over_an_installed_site_only_with_an_answer(
         "mila": "../work/site_specs/mila.yaml",
         str(renamed.absolute()): "../work/evil.yaml",
     }.items():
-        # --force is about edited files; it is no consent to another machine.
+        # --force is about edited files, and does not consent to another machine.
         result = gen("install", name, "--yes", "--force", "--user", "ada")
         assert result.status == 2
         assert result.err.startswith(
@@ -141,7 +141,7 @@ def test_another_spec_takes_over_an_installed_site_only_with_an_answer(
 
 def test_another_spec_that_changes_no_trust_is_installed(gen: Gen, home: Path) -> None:
     assert gen("install", str(spec(Path())), "--yes").status == 0
-    # A clone in another directory, which is no change for the user.
+    # A clone in another directory changes nothing for the user.
     (Path("a")).mkdir()
     assert gen("install", str(spec(Path("a"), title="Another")), "--yes").status == 0
 

@@ -163,7 +163,7 @@ class Member:
     def settle(self, *, credentials: bool = True, **auth: Any) -> None:
         """Write the spec of the site, the profile of the user, and a credentials file."""
         self._write_yaml("site_specs/rig.yaml", self.spec(**auth))
-        # TMPDIR of every program, so that what a killed run leaves there can be found.
+        # TMPDIR of every program, so that the leftovers of a killed run can be found.
         (self.home / "tmp").mkdir(exist_ok=True)
         profile = {
             "user": TEST_USER.pw_name,

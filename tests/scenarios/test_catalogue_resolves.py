@@ -166,6 +166,9 @@ def host_settings(spec: SiteSpec, entry: str, host: Host) -> dict[str, str | Non
         "user": fill(spec, host.user),
         "proxyjump": fill(spec, host.via) if host.via and not host.proxy else None,
         "proxycommand": proxy,
+        # A bastion whose command leads on to the login node.
+        "remotecommand": host.command,
+        "addressfamily": host.address_family or "any",
         "forwardagent": "yes" if host.forward_agent else "no",
         "serveraliveinterval": interval(spec, host.keepalive),
         "stricthostkeychecking": strict_checking(spec, entry),

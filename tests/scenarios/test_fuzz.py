@@ -115,7 +115,7 @@ RAW = (
     "\u0085".encode(),
     b"\n---\n",
 )
-# Words of the specs, so that what is made of them comes past the first checks.
+# Words of the specs, so that mutations of them pass the first checks.
 WORDS: list[str] = sorted(
     set(re.findall(r"[A-Za-z_]+", SHIPPED["mila"].decode() + SHIPPED["musica"].decode()))
 )
@@ -474,7 +474,7 @@ def peak() -> float:
 
 @pytest.fixture(scope="module")
 def outcome() -> FuzzResult:
-    """What a process of its own made of all documents."""
+    """The results for all documents, from a process of its own."""
     done = subprocess.run(
         [sys.executable, __file__],
         env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT}/tests/rigs"},

@@ -100,7 +100,7 @@ ODD: tuple[Any, ...] = (
     "..",
     "/",
     "mila",
-    # What a terminal would obey: it clears the screen, rings, or turns the text around.
+    # A terminal would obey these: it clears the screen, rings, or turns the text around.
     "\x1b[2J\x07",
     "a\nb",
     "\u202e",

@@ -77,7 +77,7 @@ def page(leaf: Path, body: bytes = b"<html>Welcome to Hotel Wifi</html>") -> Ite
 
 
 class TestCA:
-    """The CA, as step and step-ca report what is wrong."""
+    """The CA, as step and step-ca report its faults."""
 
     def test_that_is_down(self, member: Member) -> None:
         # Port 1 is for a service that no machine runs today.

@@ -32,7 +32,7 @@ def proposed(gen: Gen, path: str, before: str, after: str) -> list[dict[str, Any
     write(path, after)
     in_work_tree = findings(gen, "main")
     commit("Proposal")
-    # What a user sees before the push is what CI will say.
+    # A user sees before the push the same report as CI prints later.
     assert findings(gen, "main", "proposal") == in_work_tree
     return in_work_tree
 

@@ -59,7 +59,7 @@ mkdir -p ~/.local/state
     try "sign a key" ssh-keygen -q -s ~/.ssh/id_test -I test -n ada ~/.ssh/id_test.pub
     try "read a certificate" ssh-keygen -L -f ~/.ssh/id_test-cert.pub
     try "talk to an agent" ssh-agent ssh-add -q ~/.ssh/id_test
-    # What an exploited program would try next.
+    # The next steps of an exploited program.
     try "enter a namespace" unshare --user true
     try "make a program of another user's rights" chmod u+s ~/.ssh/written
 } > ~/.local/state/report

@@ -1,4 +1,4 @@
-"""`gen source` with a directory: what is signed, what is asked, and what is refused."""
+"""`gen source` with a directory: signatures, questions and refusals."""
 
 import hashlib
 import json
