@@ -33,6 +33,7 @@ from generator.schema.site import SiteSpec
 
 pytestmark = pytest.mark.system
 
+KEY_FIRST = "publickey,keyboard-interactive"
 SITES = sorted(path.stem for path in CATALOGUE.glob("*.yaml"))
 PLACEHOLDERS = {
     "user": "ada",
@@ -214,20 +215,20 @@ def auth_settings(spec: SiteSpec, auth: Auth) -> dict[str, str | None]:
         return {"identitiesonly": "no"}
     # The site names no key file, so ssh offers the keys of the agent.
     if isinstance(auth, AgentAuth):
-        return {"preferredauthentications": "publickey"}
+        return {"preferredauthentications": KEY_FIRST}
     # Without a library in the profile, there is nothing for ssh to load.
     if isinstance(auth, SmartCardAuth):
-        return {"preferredauthentications": "publickey"}
+        return {"preferredauthentications": KEY_FIRST}
     key = fill(spec, auth.key)
     settings: dict[str, str | None] = {"identityfile": key, "identitiesonly": "yes"}
     if isinstance(auth, CommandCertificateAuth | StepAuth):
-        settings["preferredauthentications"] = "publickey"
+        settings["preferredauthentications"] = KEY_FIRST
         # ssh looks for a certificate there (ssh_config(5), CertificateFile).
         settings["certificatefile"] = f"{key}-cert.pub"
         if isinstance(auth, CommandCertificateAuth) and auth.certificate:
             settings["certificatefile"] = fill(spec, auth.certificate)
         return settings
-    methods = f"publickey,{auth.then}" if auth.then else "publickey"
+    methods = f"publickey,{auth.then}" if auth.then else KEY_FIRST
     settings["preferredauthentications"] = methods
     return settings
 

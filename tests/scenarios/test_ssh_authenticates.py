@@ -1,11 +1,13 @@
 """Real servers accept the user with the generated config: by key, by certificate, by agent."""
 
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from sshd import PROGRAMS, TEST_USER, Result, Rig, SshServer, logged_in, site
+from sshd import PROGRAMS, TEST_USER, Result, Rig, SshServer, logged_in, mount_over, site
+from terminal import Terminal
 
 pytestmark = pytest.mark.system
 
@@ -109,3 +111,27 @@ def test_a_site_with_the_method_agent_uses_the_key_in_the_agent(rig: Rig) -> Non
     config = rig.compile(site(server, pins(rig), auth={"method": "agent"}))
     assert permission_denied(rig.login(config))
     assert logged_in(rig.login(config, SSH_AUTH_SOCK=rig.agent("ed25519-ada")))
+
+
+@pytest.mark.parametrize(
+    ("methods", "question"),
+    [
+        pytest.param("publickey,keyboard-interactive", "assword:", id="a question too"),
+        pytest.param("publickey", None, id="the key alone"),
+    ],
+)
+def test_a_second_method_that_a_site_of_keys_adds_later_is_asked_for(
+    rig: Rig, methods: str, question: str | None
+) -> None:
+    # The first value of a keyword counts, and the rig forbids questions below.
+    options = (f"AuthenticationMethods {methods}", "KbdInteractiveAuthentication yes", "UsePAM yes")
+    server = rig.serve("login", ["ed25519"], *options)
+    config = rig.compile(site(server, pins(rig)), key=rig.key("ed25519-ada"))
+    ssh = [*mount_over(TEST_USER.pw_dir, rig.home), "ssh", "-F", str(config), "rig", "echo in"]
+    terminal = Terminal(*ssh, environment={"PATH": os.environ["PATH"], "LC_ALL": "C"})
+    if question:
+        terminal.expect(question)
+        terminal.interrupt()
+        return
+    assert terminal.end() == 0
+    assert terminal.shown.split() == ["in"]

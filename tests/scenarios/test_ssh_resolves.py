@@ -218,7 +218,7 @@ def test_login_hosts_of_musica(configs: Path, name: str, host: str) -> None:
         "port": "22",
         "user": "ada",
         "proxyjump": None,
-        "preferredauthentications": "publickey",
+        "preferredauthentications": "publickey,keyboard-interactive",
         "identityfile": "~/.ssh/id_musica",
         "certificatefile": "~/.ssh/id_musica-cert.pub",
         "identitiesonly": "yes",

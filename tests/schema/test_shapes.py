@@ -28,6 +28,8 @@ KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDumqy+fbEwTOtyVlPGqzS/k4i/hJ8L+kUDf6
 ONE = fingerprint(KEY)
 OTHER = "SHA256:gfXZzaPiaYHcrPqzHvBi6v+BWRS/lXOS/zAjOKeoBJg"
 KEYS: dict[str, Any] = {"method": "publickey"}
+# The key comes first, and a second factor that the site adds later is not forbidden.
+KEY_FIRST = "publickey,keyboard-interactive"
 PASSWORD_OTP: dict[str, Any] = {"method": "keyboard", "asks": ["password", "otp"]}
 STEP: dict[str, Any] = {
     "method": "step",
@@ -123,7 +125,7 @@ def settings(config: str) -> Iterator[tuple[str, str]]:
 AUTH = [
     pytest.param(
         {},
-        {"hpc PreferredAuthentications": "publickey", "hpc IdentityFile": "~/.ssh/id_hpc"},
+        {"hpc PreferredAuthentications": KEY_FIRST, "hpc IdentityFile": "~/.ssh/id_hpc"},
         id="public key only",
     ),
     pytest.param(
@@ -143,7 +145,7 @@ AUTH = [
         {"hosts": {"vsc5": host(port=27), "vsc5-otp": host(auth=PASSWORD_OTP)}},
         {
             "vsc5 Port": "27",
-            "vsc5 PreferredAuthentications": "publickey",
+            "vsc5 PreferredAuthentications": KEY_FIRST,
             "vsc5-otp Port": "22",
             "vsc5-otp PreferredAuthentications": "keyboard-interactive,password",
             "vsc5-otp HostName": "hpc.example.org",
@@ -157,7 +159,7 @@ AUTH = [
         {
             "saga PreferredAuthentications": "keyboard-interactive,password",
             "saga-data Port": "12",
-            "saga-data PreferredAuthentications": "publickey",
+            "saga-data PreferredAuthentications": KEY_FIRST,
         },
         id="a port for file transfer by key",
     ),
@@ -225,7 +227,7 @@ AUTH = [
             },
         },
         {
-            "triton PreferredAuthentications": "publickey",
+            "triton PreferredAuthentications": KEY_FIRST,
             "triton ProxyJump": None,
             "triton-out ProxyJump": "kosh",
             "kosh PreferredAuthentications": "publickey,password",
@@ -267,7 +269,7 @@ AUTH = [
         {"auth": STEP | {"provisioner": "cineca-hpc", "lifetime": "12h", "identity": "{email}"}},
         {
             "hpc CertificateFile": "~/.ssh/id_hpc-cert.pub",
-            "hpc PreferredAuthentications": "publickey",
+            "hpc PreferredAuthentications": KEY_FIRST,
             "auth.provisioner": "cineca-hpc",
             "calendar": "*-*-* 00/1:00:00 UTC",
         },
@@ -409,7 +411,7 @@ AUTH = [
             }
         },
         {
-            "hpc PreferredAuthentications": "publickey",
+            "hpc PreferredAuthentications": KEY_FIRST,
             "hpc IdentityFile": None,
             "hpc CertificateFile": None,
         },
@@ -439,7 +441,7 @@ AUTH = [
             }
         },
         {
-            "robot PreferredAuthentications": "publickey",
+            "robot PreferredAuthentications": KEY_FIRST,
             "narval PreferredAuthentications": "publickey,keyboard-interactive",
         },
         id="a robot host without a second factor",
@@ -528,7 +530,7 @@ HOSTS = [
         {
             "vsc5 ProxyJump": None,
             "vsc5-out ProxyJump": "vmos",
-            "vsc5-out PreferredAuthentications": "publickey",
+            "vsc5-out PreferredAuthentications": KEY_FIRST,
             "vmos PreferredAuthentications": "keyboard-interactive,password",
         },
         id="a jump host for outside only, with another way in",

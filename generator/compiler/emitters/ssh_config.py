@@ -44,6 +44,7 @@ Setting = tuple[str, str]
 # Sharing sessions would hang for as long as TCP takes to notice a dead connection, up to hours,
 # after the machine slept or changed its network. With these, it takes 45 seconds.
 _SHARED_KEEPALIVE = Keepalive(interval=15, count=2)
+_KEY_FIRST = "publickey,keyboard-interactive"
 # Options that say nothing about which machine is let in, or in which way.
 _NO_POLICY = {"ServerAliveInterval", "ServerAliveCountMax", "ConnectTimeout"}
 # A `Match host` of one site may apply to an alias of another site for the same machine, whose own
@@ -308,6 +309,10 @@ def _user(account: Account, template: str) -> list[Setting]:
 def _authentication(account: Account, auth: Auth) -> list[Setting]:
     settings: list[Setting] = []
     if methods := preferred_authentications(auth):
+        # A site may add a second factor at any time, and ssh asks for none that the list lacks. A
+        # password is not in it: a port for keys may offer one that is never right.
+        if methods == "publickey":
+            methods = _KEY_FIRST
         settings.append(("PreferredAuthentications", methods))
     # IdentitiesOnly keeps ssh from offering every key of an agent: after a few, a server
     # disconnects.

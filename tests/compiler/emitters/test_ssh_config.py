@@ -17,6 +17,7 @@ from generator.schema.profile import SiteProfile
 from generator.schema.site import SiteSpec
 from generator.ssh.keys import fingerprint
 
+KEY_FIRST = "publickey,keyboard-interactive"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDumqy+fbEwTOtyVlPGqzS/k4i/hJ8L+kUDf6MpWO1OI"
 FINGERPRINT = fingerprint(KEY)
 OTHER = "SHA256:gfXZzaPiaYHcrPqzHvBi6v+BWRS/lXOS/zAjOKeoBJg"
@@ -110,7 +111,7 @@ def test_names_come_before_patterns() -> None:
         pytest.param(
             {"method": "publickey"},
             {
-                "preferredauthentications": "publickey",
+                "preferredauthentications": KEY_FIRST,
                 "identityfile": "~/.ssh/id_hpc",
                 "identitiesonly": "yes",
             },
@@ -129,7 +130,7 @@ def test_names_come_before_patterns() -> None:
         pytest.param(
             {"method": "publickey", "add_keys_to_agent": True},
             {
-                "preferredauthentications": "publickey",
+                "preferredauthentications": KEY_FIRST,
                 "identityfile": "~/.ssh/id_hpc",
                 "identitiesonly": "yes",
                 "addkeystoagent": "yes",
@@ -147,7 +148,7 @@ def test_names_come_before_patterns() -> None:
                 "context": "hpc",
             },
             {
-                "preferredauthentications": "publickey",
+                "preferredauthentications": KEY_FIRST,
                 "identityfile": "~/.ssh/id_hpc",
                 "certificatefile": "~/.ssh/id_hpc-cert.pub",
                 "identitiesonly": "yes",
@@ -157,7 +158,7 @@ def test_names_come_before_patterns() -> None:
         pytest.param(
             {"method": "certificate", "certificate": "~/.certs/{user}-cert.pub"},
             {
-                "preferredauthentications": "publickey",
+                "preferredauthentications": KEY_FIRST,
                 "identityfile": "~/.ssh/id_hpc",
                 "certificatefile": "~/.certs/ada-cert.pub",
                 "identitiesonly": "yes",
@@ -201,7 +202,7 @@ def test_names_come_before_patterns() -> None:
         ),
         pytest.param(
             {"method": "agent"},
-            {"preferredauthentications": "publickey"},
+            {"preferredauthentications": KEY_FIRST},
             id="whatever the agent holds",
         ),
     ],
@@ -234,7 +235,7 @@ def test_a_host_may_have_another_authentication_than_the_site() -> None:
             "hpc-web": {"host": "web.example.org", "auth": PASSWORD},
         }
     )
-    assert settings(spec, "hpc")["preferredauthentications"] == "publickey"
+    assert settings(spec, "hpc")["preferredauthentications"] == KEY_FIRST
     assert settings(spec, "hpc-web")["preferredauthentications"] == "keyboard-interactive,password"
 
 
