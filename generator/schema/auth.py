@@ -92,7 +92,7 @@ class SmartCardAuth(Fact):
 
 
 class UnstatedAuth(Fact):
-    """A login method that the sources do not state: ssh tries what it tries by default."""
+    """A login method that the sources do not state: ssh tries its default methods."""
 
     method: Literal["not-stated"]
 
