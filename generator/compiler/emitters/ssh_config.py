@@ -297,6 +297,9 @@ def _job(account: Account, alias: str, job: JobEntry) -> Block:
         f"Starts or joins a Slurm job on {account.site.site}."
         f" `ssh {through}` must work without -F.",
         f"Each job has a new host key, so ssh checks only the host key of {through} on the way.",
+        # ssh refuses a command beside a RemoteCommand, and a terminal would change what rsync
+        # and git send.
+        "For a command, rsync (-e) and git (GIT_SSH_COMMAND): ssh -T -o RemoteCommand=none",
     ]
     return Block([account.fill(alias) or ""], settings, comments, is_job=True)
 

@@ -404,6 +404,8 @@ def test_a_job_is_reached_through_its_login_host_whose_key_is_checked() -> None:
     assert host["proxycommand"] == 'ssh hpc "start --output=%%j.log"'
     assert host["remotecommand"] == "enter"
     assert (host["requesttty"], host["connecttimeout"]) == ("force", "60")
+    hint = "# For a command, rsync (-e) and git (GIT_SSH_COMMAND): ssh -T -o RemoteCommand=none\n"
+    assert hint in text(site(jobs={"hpc-job": job}))
     # The job has a new host key each time. The way to it is the login host, whose key ssh checks.
     assert (host["stricthostkeychecking"], host["userknownhostsfile"]) == ("no", "/dev/null")
 
