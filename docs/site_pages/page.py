@@ -91,7 +91,7 @@ def _logging_in(site: SiteSpec) -> Iterator[str]:
         if gap.name not in _OPTIONS:
             keys.append(f"{gap.name} ({text(gap.meaning)})")
     if keys:
-        profile = link("the profile", "../index.md#who-you-are")
+        profile = link("the profile", "../profile.md")
         yield from paragraph(f"Further values for {profile}: {', '.join(keys)}.")
     yield from paragraph(f"Login by {text(login(site.auth))}.")
     yield from details(site.auth, skipped={"method"})

@@ -28,7 +28,10 @@ from generator.loading.catalogue import shipped
 pytestmark = pytest.mark.system
 
 ROOT = Path(__file__).parents[2]
-PAGES = ["", "sites/", "adding-a-site/", "spec-reference/", "drift-review/", "contributing/"]
+PAGES = [
+    *("", "tutorial/", "commands/", "troubleshooting/", "architecture/"),
+    *("sites/", "adding-a-site/", "spec-reference/", "drift-review/", "contributing/"),
+]
 PAGES += [f"sites/{name}/" for name in sample(SITES, 30)]
 # Pixels: a laptop, and a phone.
 WIDE, NARROW = 1280, 400
