@@ -111,6 +111,12 @@ SPEC: dict[str, Any] = {
             "architecture": "x86_64",
             "network": "from the network",
         },
+        "bastion": {
+            "host": "bastion.example.org",
+            "auth": {"method": "smartcard", "then": "password"},
+            "command": "lead-on --from=%h",
+            "address_family": "inet6",
+        },
         "robot-{account}": {
             "host": "robot.example.org",
             "role": "automation",

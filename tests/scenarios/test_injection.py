@@ -45,6 +45,7 @@ VALUES = {
     "home": "/home/ada",
     "command_directory": "/tools/centre",
     "step_binary": "/tools/step",
+    "pkcs11_provider": "/lib/card.so",
     "extra_step_args": ["--offline"],
     "accept_unverified": True,
 }
@@ -60,6 +61,7 @@ PROFILE = VALUES | {
             "home": "/home/ada2",
             "command_directory": "/tools/centre2",
             "step_binary": "/tools/step2",
+            "pkcs11_provider": "/lib/card2.so",
             "extra_step_args": ["--bundle"],
             "set": {"slurm.constraint": "large"},
         }
