@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 FULL = os.environ.get("GEN_TEST_DEPTH") == "full"
-# .ci/run sets it to the number of the day. Each round has other rows of a sample and other long
-# tests, so that a week runs all of them, and a run ends in a quarter of an hour.
+# For a nightly run, which sets it to the number of the day. Each round has other rows of a sample
+# and other long tests, so that a week runs all of them.
 ROUND = int(os.environ["GEN_TEST_ROUND"]) if "GEN_TEST_ROUND" in os.environ else None
 SHARES = 7
 """Number of rounds in which every long test runs once."""
