@@ -376,6 +376,14 @@ def test_a_certificate_that_only_names_the_pinned_authority_is_refused(rig: Rig)
     assert login.logins() == []
 
 
+RELAY = """#!/bin/bash
+exec 3<>"/dev/tcp/$1/$2"
+cat <&3 &
+cat >&3
+"""
+"""Connects to a port, as the script of a centre does that leads into a job."""
+
+
 def shared_entries(rig: Rig, server: SshServer) -> tuple[Path, dict[str, bool]]:
     """Return a configuration of two sites at one machine, and whether each entry pins another key.
 
@@ -393,6 +401,17 @@ def shared_entries(rig: Rig, server: SshServer) -> tuple[Path, dict[str, bool]]:
     first["host_keys"] = {
         "pinned": {"hosts": ["one", "one-agent"], "source": "test", "fingerprints": wrong}
     }
+    relay = rig.directory / "relay"
+    relay.write_text(RELAY)
+    relay.chmod(0o755)
+    # The job is at the same machine, and no job has a key that could be pinned.
+    first["jobs"] = {
+        "job": {
+            "through": "one-unpinned",
+            "proxy": f"{relay} 127.0.0.1 {server.port}",
+            "command": "printenv SERVER",
+        }
+    }
     second = site(server, {}, multiplexing="allowed", site="second")
     second["hosts"] = {"two": machine, "two-old": machine}
     second["host_keys"] = {
@@ -402,6 +421,8 @@ def shared_entries(rig: Rig, server: SshServer) -> tuple[Path, dict[str, bool]]:
     includes = [f"Include {rig.compile(spec)}\n" for spec in (first, second)]
     config = rig.directory / "config"
     config.write_text("".join(includes))
+    # The ssh to the login node of a job reads the configuration of the user.
+    (rig.home / ".ssh/config").write_text("".join(includes))
     known_hosts = f"[login.rig.test]:{server.port} {rig.public('ed25519-other')}\n"
     (rig.home / ".ssh/known_hosts").write_text(known_hosts)
     is_refused = {
@@ -410,6 +431,7 @@ def shared_entries(rig: Rig, server: SshServer) -> tuple[Path, dict[str, bool]]:
         "one-unpinned": False,
         "two": False,
         "two-old": True,
+        "job": False,
     }
     return config, is_refused
 
@@ -444,11 +466,12 @@ def test_no_entry_uses_a_connection_that_an_entry_with_another_policy_opened(rig
     for first, second in permutations(is_refused, 2):
         pairs += 1
         for name in (first, second):
-            result = rig.login(config, name)
+            # A job runs its own command.
+            result = rig.ssh(config, name) if name == "job" else rig.login(config, name)
             if is_refused[name]:
                 assert host_key_refused(result), (first, second, result)
             else:
-                assert logged_in(result), (first, second, result)
+                assert (result.returncode, result.stdout) == (0, "login\n"), (first, second, result)
         for name in (first, second):
             rig.ssh(config, "-O", "exit", name)
     print(f"{pairs} pairs of entries, 0 let in")  # noqa: T201 - the figures
