@@ -44,6 +44,9 @@ _SERVER_OPTIONS = (
     "UsePAM no",
     "StrictModes no",
     "PidFile none",
+    # A relay whose ssh has given up may hold its connection until the server ends it: usually after
+    # 120 s, when `ssh` below has given up too.
+    "LoginGraceTime 60",
 )
 
 Result = subprocess.CompletedProcess[str]
