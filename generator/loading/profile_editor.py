@@ -28,6 +28,7 @@ _KEYS = (
     ("allocation", "Project or allocation in names and paths at the sites."),
     ("multiplexing", "false: sessions do not share one connection."),
     ("renew_on_connect", "false: ssh renews no certificate before it connects."),
+    ("key_in_agent", "true: the private key of a certificate is in the ssh agent alone."),
     ("accept_unverified", "true: pin host keys from weak sources too. Compare them before."),
 )
 _SITES = """
