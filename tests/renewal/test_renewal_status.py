@@ -185,7 +185,8 @@ def test_a_site_that_no_longer_has_a_spec_is_a_note(gen: Gen, home: Path, certif
     (home / ".local/state/gen/gone.due").touch()
     result = gen("status")
     assert result.status == 0
-    assert result.err == "gone: note: was renewed here once, and no longer has a spec\n"
+    note = "was renewed here once, and no longer has a spec; to forget that: gen uninstall gone"
+    assert result.err == f"gone: note: {note}\n"
     assert result.out.startswith("musica: the certificate is valid")
     assert gen("status", "gone").status == 2
 
