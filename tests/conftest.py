@@ -31,11 +31,33 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 REQUIRED = os.environ.get("GEN_TEST_SYSTEM") == "required"
 
 
+# The tests of these files run ssh or ssh-keygen themselves, or gen does. The OpenSSH client is
+# nearly everywhere; a machine with Python and git alone skips them.
+OPENSSH = (
+    *("install/", "renewal/", "ssh/test_certificate.py", "ssh/test_keys.py", "test_api.py"),
+    *("cli/test_recorded_inputs.py", "cli/test_init.py", "cli/test_json_keys.py"),
+    *("cli/test_status_live.py", "compiler/emitters/test_unstated_login.py"),
+    *("scenarios/test_bounded.py", "scenarios/test_dagster_wiring.py", "scenarios/test_live.py"),
+    *("scenarios/test_fuzz_state.py", "scenarios/test_revoked_keys.py"),
+)
+
+
+def _skip_without_openssh(items: list[pytest.Item]) -> None:
+    if REQUIRED or (shutil.which("ssh") and shutil.which("ssh-keygen")):
+        return
+    skip = pytest.mark.skip(reason="needs ssh, ssh-keygen")
+    tests = Path(__file__).parent
+    for item in items:
+        if str(item.path.relative_to(tests)).startswith(OPENSSH):
+            item.add_marker(skip)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the slow files first, and skip the tests that are marked `long`, except in a full run."""
     # Each test process takes the next file when it is done with one. A slow file at the end would
     # leave the other processes without work.
     items.sort(key=lambda item: "scenarios" not in item.path.parts)
+    _skip_without_openssh(items)
     long_items = [item for item in items if item.get_closest_marker("long")]
     modules = depth.in_turn(str(item.path) for item in long_items)
     skip = pytest.mark.skip(reason="takes long; GEN_TEST_DEPTH=full runs it")
