@@ -56,6 +56,8 @@ SOURCES_LOCK = PurePosixPath("sources.lock")
 """The record of published specs, below USER_SOURCES or OUTPUT_STATE."""
 SOURCES = PurePosixPath("sources")
 """Has the specs of each source, beside the record."""
+SOURCES_BUSY = PurePosixPath("sources.busy")
+"""Locked while gen changes the record."""
 PROJECT_LOCK = OUTPUT_STATE / "project.json"
 """The lock of a Dagster project, below its own directory."""
 REPOSITORY_CONFIG = OUTPUT_STATE / "config.yaml"
@@ -110,6 +112,11 @@ def launchd_agent(site: str) -> PurePosixPath:
 def lock(site: str) -> PurePosixPath:
     """Return the path of a site's lock."""
     return OUTPUT_STATE / f"{site}.lock"
+
+
+def sourced_spec(source: str, version: int, site: str) -> PurePosixPath:
+    """Return the path of a spec of a source, beside the record; each version has a directory."""
+    return SOURCES / source / str(version) / f"{site}.yaml"
 
 
 def generated_files(site: str) -> list[PurePosixPath]:

@@ -1,6 +1,6 @@
 """`gen source`: add, update, list and remove published specs, and sign one's own."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date
@@ -14,13 +14,12 @@ from generator.files import read_regular
 from generator.formatting import count, listed
 from generator.install import record
 from generator.install.plan import home_directory
-from generator.loading import catalogue, sources, validate, yaml_document
+from generator.loading import catalogue, sources
 from generator.loading.sources import AddedSource, SourcedSpec, SourceStore
 from generator.report.finding import Finding, Report
 from generator.report.format import Format
 from generator.report.rendered import rendered
-from generator.revisions.changes import SpecFile, overriding_changes, spec_changes
-from generator.schema.site import SiteSpec
+from generator.revisions.changes import SpecFile, overriding_changes, spec_changes, spec_file
 from generator.sources import adoption, offer, publish
 from generator.sources import origin as origins
 from generator.sources.offer import Offer
@@ -88,20 +87,18 @@ def run_update(
         raise GenError("there is no source yet; add one with gen source add SOURCE")
     updated: dict[str, int] = {}
     for source_name in names:
-        if _update(store, source_name, bundle, yes=yes, today=today):
-            updated[source_name] = store_version(store, source_name)
+        version = _update(store, source_name, bundle, yes=yes, today=today)
+        if version is not None:
+            updated[source_name] = version
     if as_json:
         data(codec.report({"updated": updated}))
     return 0
 
 
-def store_version(store: SourceStore, name: str) -> int:
-    """Return the version of a source that is in use now."""
-    return SourceStore(store.directory).record.sources[name].version
-
-
-def _update(store: SourceStore, name: str, bundle: Path | None, *, yes: bool, today: date) -> bool:
-    """Update a source; return whether a new version is in use."""
+def _update(
+    store: SourceStore, name: str, bundle: Path | None, *, yes: bool, today: date
+) -> int | None:
+    """Update a source; return the new version, ``None`` if it stays as it is."""
     recorded = store.record.sources[name]
     say(f"{name}: fetching {recorded.origin} …")
 
@@ -117,7 +114,7 @@ def _update(store: SourceStore, name: str, bundle: Path | None, *, yes: bool, to
     # Every value of a version is in the record: equal records are the same version.
     if fetched.source == recorded:
         say(f"{name}: version {recorded.version} is the newest")
-        return False
+        return None
     _refuse_taken_sites(store, fetched)
     say(f"{name}: version {recorded.version} → {fetched.source.version}")
     for line in _key_changes(recorded, fetched.source):
@@ -125,7 +122,7 @@ def _update(store: SourceStore, name: str, bundle: Path | None, *, yes: bool, to
     _show(_changed_findings(store, fetched, today))
     if not yes and not agreed(f"Use version {fetched.source.version} of {name}?"):
         say("Nothing was changed.")
-        return False
+        return None
     # Before the new version is in use: the record has the digests of the old one.
     changed = _changed_sites(recorded, fetched.source)
     _take_into_use(store, fetched)
@@ -134,7 +131,7 @@ def _update(store: SourceStore, name: str, bundle: Path | None, *, yes: bool, to
         _install_again(changed)
     else:
         say("Next: gen site --all, then commit .gen")
-    return True
+    return fetched.source.version
 
 
 def run_list(*, as_json: bool, today: date) -> int:
@@ -255,10 +252,10 @@ def _new_findings(fetched: Offer, today: date) -> list[Finding]:
     """Return the trust that new specs ask for, or their differences from those of the same name."""
     findings: list[Finding] = []
     shipped = catalogue.shipped()
-    for name, spec in _spec_files(fetched.contents, fetched.sites).items():
+    for name, spec in fetched.specs.items():
         # A user of the catalogue's site wants to know the differences, and not all of it again.
         if name in shipped:
-            known = _spec_file(f"{name}.yaml", read_regular(shipped[name]))
+            known = spec_file(f"{name}.yaml", read_regular(shipped[name]))
             changes = overriding_changes(known, spec)
             findings += changes
             if not changes:
@@ -272,23 +269,8 @@ def _changed_findings(store: SourceStore, fetched: Offer, today: date) -> list[F
     base: dict[str, SpecFile] = {}
     for name in store.record.sources[fetched.name].specs:
         content = store.content(SourcedSpec(fetched.name, name))
-        base[name] = _spec_file(f"{name}.yaml", content)
-    return spec_changes(base, _spec_files(fetched.contents, fetched.sites), today)
-
-
-def _spec_files(
-    contents: Mapping[str, bytes], sites: Mapping[str, SiteSpec]
-) -> dict[str, SpecFile]:
-    spec_files = {}
-    for name, content in contents.items():
-        path = f"{name}.yaml"
-        spec_files[name] = SpecFile(path, yaml_document.parse(content, path), sites[name])
-    return spec_files
-
-
-def _spec_file(path: str, content: bytes) -> SpecFile:
-    document = yaml_document.parse(content, path)
-    return SpecFile(path, document, validate.spec(document, path))
+        base[name] = spec_file(f"{name}.yaml", content)
+    return spec_changes(base, fetched.specs, today)
 
 
 def _show(findings: Iterable[Finding]) -> None:
@@ -345,4 +327,4 @@ def _take_into_use(store: SourceStore, fetched: Offer) -> None:
 
 def _locked(store: SourceStore) -> AbstractContextManager[None]:
     """Let one gen at a time change a store."""
-    return writer.locked(store.directory / "sources.busy")
+    return writer.locked(store.directory / paths.SOURCES_BUSY)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 from hashlib import sha256
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from generator import files, paths
@@ -25,11 +25,12 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
-class AddedSpec:
-    """A spec of a source."""
+class PublishedSpec:
+    """A spec of a source, as its index and the record of the user have it."""
 
     sha256: str
     version: int
+    """Grows with each change of the spec."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class AddedSource:
     """Public keys (`TYPE BASE64`) that may sign the next version."""
     revoked: tuple[str, ...]
     """Fingerprints of keys that may not."""
-    specs: Mapping[str, AddedSpec]
+    specs: Mapping[str, PublishedSpec]
     """By the name of the site."""
 
     @property
@@ -65,6 +66,11 @@ class Record:
         for name, source in self.sources.items():
             for site in source.specs:
                 yield SourcedSpec(name, site)
+
+    def path(self, sourced: "SourcedSpec") -> PurePosixPath:
+        """Return the path of a spec beside the record, which must have it."""
+        version = self.sources[sourced.source].version
+        return paths.sourced_spec(sourced.source, version, sourced.site)
 
 
 class SourcedSpec(NamedTuple):
@@ -107,14 +113,9 @@ class SourceStore:
             files.refuse_others(self.lock)
         return parse(content, str(self.lock))
 
-    def version_directory(self, name: str, version: int) -> Path:
-        """Return the directory with the specs of a version of a source."""
-        return self.directory / paths.SOURCES / name / str(version)
-
     def path(self, sourced: SourcedSpec) -> Path:
         """Return the path of a spec; the record must have it."""
-        source = self.record.sources[sourced.source]
-        return self.version_directory(sourced.source, source.version) / f"{sourced.site}.yaml"
+        return self.directory / self.record.path(sourced)
 
     def content(self, sourced: SourcedSpec) -> bytes:
         """Return the content of a spec; refuse one that differs from the spec that was added."""
@@ -202,14 +203,22 @@ def _fault(name: str, source: AddedSource) -> str | None:
     # Reports print these values.
     if not "".join([source.origin, source.expires, *source.keys, *source.revoked]).isprintable():
         return "holds a character that cannot be printed"
-    if source.version < 1:
+    return version_fault(source.version, source.expires, source.specs)
+
+
+def version_fault(version: int, expires: str, specs: Mapping[str, PublishedSpec]) -> str | None:
+    """Return the value of a version of a source that gen never writes, if there is one."""
+    # All versions only grow, so that 0 can stand for nothing that was published.
+    if version < 1:
         return "version: is less than 1"
     try:
-        date.fromisoformat(source.expires)
+        date.fromisoformat(expires)
     except ValueError:
-        return "expires: is not a date"
-    for site, spec in source.specs.items():
-        # Both become parts of a path.
-        if not re.fullmatch(SLUG, site) or not _DIGEST.fullmatch(spec.sha256):
-            return f"specs: {site[:100]!a} has no valid name or digest"
+        return "expires: is not a date, as in 2027-01-31"
+    for site, spec in specs.items():
+        # The name becomes a file name: it must lead nowhere else.
+        if not re.fullmatch(SLUG, site):
+            return f"specs: {site[:100]!a} is not the name of a site"
+        if spec.version < 1 or not _DIGEST.fullmatch(spec.sha256):
+            return f"specs.{site}: has no valid version or digest"
     return None

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
-from generator.loading import yaml_document
+from generator.loading import validate, yaml_document
 from generator.loading.yaml_document import Node
 from generator.report.finding import Finding, Level
 from generator.revisions.facts import PINS, Block, SpecFact, meaning
@@ -32,6 +32,12 @@ class SpecFile:
     path: str
     document: Node
     site: SiteSpec
+
+
+def spec_file(path: str, content: bytes) -> SpecFile:
+    """Return the valid spec in a content; `path` is for messages."""
+    document = yaml_document.parse(content, path)
+    return SpecFile(path, document, validate.spec(document, path))
 
 
 def spec_changes(

@@ -10,7 +10,7 @@ from generator.compiler.artifact import Artifact
 from generator.compiler.compile import compile_site
 from generator.errors import GenError
 from generator.files import read_regular
-from generator.loading import catalogue, validate, yaml_document
+from generator.loading import catalogue
 from generator.report.finding import Finding, Report, refusals
 from generator.revisions import git
 from generator.revisions.accepted_changes import accepted_change
@@ -21,6 +21,7 @@ from generator.revisions.changes import (
     overridden_changes,
     overriding_changes,
     spec_changes,
+    spec_file,
 )
 from generator.revisions.file_changes import Explanation, file_changes, seeded_changes
 from generator.revisions.lock_changes import ReviewedLock, forged_digests, forged_spec, lock_changes
@@ -131,7 +132,7 @@ def _overriding_changes(
         path = catalogue.shipped().get(spec.site.site)
         if path is None:
             continue
-        shipped = _spec_file(str(path), read_regular(path))
+        shipped = spec_file(str(path), read_regular(path))
         if name in head:
             findings += overriding_changes(shipped, spec)
         else:
@@ -170,18 +171,13 @@ def _spec_files(side: Side, paths: list[str]) -> tuple[dict[str, SpecFile], list
     side.tree.load(paths)
     for path in paths:
         try:
-            spec_file = _spec_file(path, side.spec_content(path) or b"")
-            name = _unique_name(spec_file, spec_files)
+            reviewed = spec_file(path, side.spec_content(path) or b"")
+            name = _unique_name(reviewed, spec_files)
         except GenError as error:
             faults += refusals(error, path, Path(path).stem)
         else:
-            spec_files[name] = spec_file
+            spec_files[name] = reviewed
     return spec_files, faults
-
-
-def _spec_file(path: str, content: bytes) -> SpecFile:
-    document = yaml_document.parse(content, path)
-    return SpecFile(path, document, validate.spec(document, path))
 
 
 def _unique_name(spec_file: SpecFile, spec_files: Mapping[str, SpecFile]) -> str:

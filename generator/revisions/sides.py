@@ -52,13 +52,10 @@ class Side:
     @cached_property
     def sourced_paths(self) -> dict[SourcedSpec, str]:
         """The path of each spec of a source."""
-        store = sources.SourceStore(Path(OUTPUT_STATE))
-        found = {}
+        paths = {}
         for sourced in self.record.sites():
-            version = self.record.sources[sourced.source].version
-            directory = store.version_directory(sourced.source, version)
-            found[sourced] = f"{directory}/{sourced.site}{SPEC_SUFFIX}"
-        return found
+            paths[sourced] = str(OUTPUT_STATE / self.record.path(sourced))
+        return paths
 
     def specs(self, directory: str) -> list[str]:
         """Return the specs right below a directory, those that locks name, and those of sources.

@@ -18,12 +18,12 @@ def take_into_use(store: SourceStore, offer: Offer) -> None:
 
     A run that is killed before the record is written has changed nothing that gen reads.
     """
-    directory = paths.SOURCES / offer.name / str(offer.source.version)
     changes = []
     for name, content in offer.contents.items():
-        artifact = Artifact(directory / f"{name}.yaml", content, _MODE)
+        path = paths.sourced_spec(offer.name, offer.source.version, name)
+        artifact = Artifact(path, content, _MODE)
         # CREATE also replaces the leftovers of a killed run, which are not the work of a user.
-        changes.append(Change(artifact.path, Action.CREATE, artifact=artifact))
+        changes.append(Change(path, Action.CREATE, artifact=artifact))
     sources = {**store.record.sources, offer.name: offer.source}
     _write(store, changes, sources)
     _delete_unused(store, sources)

@@ -12,9 +12,8 @@ from pathlib import Path
 
 from generator.errors import GenError
 from generator.formatting import count
-from generator.loading import validate, yaml_document
-from generator.loading.sources import AddedSource, AddedSpec
-from generator.schema.site import SiteSpec
+from generator.loading.sources import AddedSource
+from generator.revisions.changes import SpecFile, spec_file
 from generator.sources import origin, published_index, signature
 from generator.sources.fetch import Download, opened
 from generator.sources.published_index import PublishedIndex
@@ -31,8 +30,8 @@ class Offer:
     signer: str
     """Public key that signed the index, as `TYPE BASE64`."""
     contents: Mapping[str, bytes]
-    """The specs by the names of their sites."""
-    sites: Mapping[str, SiteSpec]
+    """The files of the specs, by the names of their sites."""
+    specs: Mapping[str, SpecFile]
 
 
 def fetched(
@@ -73,9 +72,9 @@ def fetched(
         expires=index.expires,
         keys=tuple(key for key in keys if fingerprint(key) not in revoked),
         revoked=revoked,
-        specs={name: AddedSpec(spec.sha256, spec.version) for name, spec in index.specs.items()},
+        specs=index.specs,
     )
-    return Offer(index.name, source, signer, contents, _sites(contents))
+    return Offer(index.name, source, signer, contents, _spec_files(contents))
 
 
 def _trusted_keys(
@@ -159,21 +158,20 @@ def _contents(
     return contents
 
 
-def _sites(contents: Mapping[str, bytes]) -> dict[str, SiteSpec]:
+def _spec_files(contents: Mapping[str, bytes]) -> dict[str, SpecFile]:
     """Return the specs; refuse the source with every fault of each."""
-    sites: dict[str, SiteSpec] = {}
+    specs: dict[str, SpecFile] = {}
     faults: list[str] = []
     for name, content in contents.items():
         file_name = published_index.spec_file(name)
         try:
-            site = validate.spec(yaml_document.parse(content, file_name), file_name)
+            specs[name] = spec_file(file_name, content)
         except GenError as error:
             faults.append(str(error))
             continue
-        if site.site != name:
+        if specs[name].site.site != name:
             faults.append(f"{file_name}: site: must be {name}, the name of the file")
-        sites[name] = site
     if faults:
         number = count(len(faults), "spec")
         raise GenError("\n".join([*faults, f"the source has {number} that this gen refuses"]))
-    return sites
+    return specs

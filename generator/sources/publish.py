@@ -9,9 +9,10 @@ from pathlib import Path
 from generator import codec, files
 from generator.errors import GenError, os_errors_named
 from generator.loading import inputs
+from generator.loading.sources import PublishedSpec
 from generator.revisions.spec_check import check_file
 from generator.sources import published_index, signature
-from generator.sources.published_index import Handover, PublishedIndex, PublishedSpec
+from generator.sources.published_index import Handover, PublishedIndex
 from generator.ssh.keys import fingerprint
 from generator.workspace import writer
 

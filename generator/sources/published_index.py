@@ -11,6 +11,7 @@ from datetime import date
 from generator import codec
 from generator.errors import GenError
 from generator.formatting import printable
+from generator.loading.sources import PublishedSpec, version_fault
 from generator.schema.names import SLUG
 from generator.ssh.keys import fingerprint
 
@@ -18,18 +19,8 @@ FILE = "gen-source.json"
 SIGNATURE_FILE = f"{FILE}.sig"
 MOST_SPECS = 500
 _FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 # Many kilobytes would be a way to hide something; a file of this size holds 500 specs.
 LARGEST = 256 * 1024
-
-
-@dataclass(frozen=True)
-class PublishedSpec:
-    """A spec of the index."""
-
-    sha256: str
-    version: int
-    """Grows with each change of the spec."""
 
 
 @dataclass(frozen=True)
@@ -91,24 +82,14 @@ def statement(source: str, key: str) -> bytes:
 def _fault(index: PublishedIndex) -> str | None:
     if not re.fullmatch(SLUG, index.name):
         return "name: is not lowercase letters, digits and single hyphens"
-    # Both versions only grow, so that 0 can stand for nothing that was published.
-    if index.version < 1:
-        return "version: is less than 1"
-    try:
-        date.fromisoformat(index.expires)
-    except ValueError:
-        return "expires: is not a date, as in 2027-01-31"
     # An empty index would remove every site of its users at once.
     if not index.specs:
         return "specs: has no spec"
     if len(index.specs) > MOST_SPECS:
         return f"specs: has {len(index.specs)} specs; {MOST_SPECS} are the most"
-    for site, spec in index.specs.items():
-        # The name becomes a file name: it must lead nowhere else.
-        if not re.fullmatch(SLUG, site):
-            return f"specs: {site!a} is not the name of a site"
-        if spec.version < 1 or not _DIGEST.fullmatch(spec.sha256):
-            return f"specs.{site}: has no valid version or digest"
+    fault = version_fault(index.version, index.expires, index.specs)
+    if fault:
+        return fault
     # Their signatures are checked later, with the keys that are trusted until then.
     for handover in index.handovers:
         try:
