@@ -3,7 +3,7 @@
 from generator.errors import GenError
 from generator.loading import validate, yaml_document
 from generator.report.finding import Finding
-from generator.revisions.changes import LEVELS, added_and_removed
+from generator.revisions.changes import added_and_removed, file_finding
 from generator.schema.meta import Weight
 
 
@@ -19,16 +19,7 @@ def accepted_change(path: str, before: bytes | None, after: bytes | None) -> Fin
         weight, message = Weight.TUNING, "accepted drift was removed"
         if not removed:
             message = "the list of accepted drift changed, and none of its entries"
-    return Finding(
-        rule=weight,
-        level=LEVELS[weight],
-        message=message,
-        site="",
-        file=path,
-        path=path,
-        key=path,
-        details=(*added, *removed),
-    )
+    return file_finding(weight, path, message, details=(*added, *removed))
 
 
 def _entries(path: str, content: bytes | None) -> list[str]:

@@ -1,6 +1,6 @@
 """The changes of specs that matter to the users of a site, the gravest first."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -38,6 +38,28 @@ def spec_file(path: str, content: bytes) -> SpecFile:
     """Return the valid spec in a content; `path` is for messages."""
     document = yaml_document.parse(content, path)
     return SpecFile(path, document, validate.spec(document, path))
+
+
+def file_finding(
+    weight: Weight,
+    path: str,
+    message: str,
+    *,
+    site: str = "",
+    key: str | None = None,
+    details: Iterable[str] = (),
+) -> Finding:
+    """Return a finding about a file as a whole; without a `key`, its path stands for one."""
+    return Finding(
+        rule=weight,
+        level=LEVELS[weight],
+        message=message,
+        site=site,
+        file=path,
+        path=path,
+        key=path if key is None else key,
+        details=tuple(details),
+    )
 
 
 def spec_changes(
@@ -79,15 +101,10 @@ def new_outside(lock_path: str, site: SiteSpec) -> Finding:
 
 def incomparable_change(lock_path: str, site: str, fault: str, where: str) -> Finding:
     """Return that such a site changed, and that its former spec has faults today."""
-    return Finding(
-        rule=Weight.TRUST,
-        level=LEVELS[Weight.TRUST],
-        message=f"{site} changed in {where}, and this gen cannot compare the two",
-        site=site,
-        file=lock_path,
-        path=lock_path,
-        key="resolved",
-        details=tuple(fault.splitlines()),
+    message = f"{site} changed in {where}, and this gen cannot compare the two"
+    details = fault.splitlines()
+    return file_finding(
+        Weight.TRUST, lock_path, message, site=site, key="resolved", details=details
     )
 
 

@@ -9,7 +9,7 @@ from generator import paths
 from generator.compiler.artifact import Artifact
 from generator.compiler.digests import digest
 from generator.report.finding import Finding
-from generator.revisions.changes import LEVELS, value_changes
+from generator.revisions.changes import file_finding, value_changes
 from generator.schema.meta import Weight
 from generator.workspace.lock import Lock, RecordedInputs, RecordedSpec
 
@@ -207,16 +207,8 @@ def _rows(lock_file: ReviewedLock) -> tuple[tuple[Weight, str, Sequence[str]], .
 def _finding(
     weight: Weight, lock_file: ReviewedLock, key: str, message: str, details: Sequence[str] = ()
 ) -> Finding:
-    return Finding(
-        rule=weight,
-        level=LEVELS[weight],
-        message=message,
-        site=lock_file.lock.site,
-        file=lock_file.path,
-        path=lock_file.path,
-        key=key,
-        details=tuple(details),
-    )
+    site = lock_file.lock.site
+    return file_finding(weight, lock_file.path, message, site=site, key=key, details=details)
 
 
 def _acceptance(inputs: RecordedInputs) -> list[str]:

@@ -12,7 +12,7 @@ from generator.errors import GenError
 from generator.paths import OUTPUT_STATE
 from generator.report.finding import Finding, refusals
 from generator.revisions.changed_files import changed_paths
-from generator.revisions.changes import LEVELS, value_changes
+from generator.revisions.changes import file_finding, value_changes
 from generator.revisions.file_changes import ChangedFile, changed_lines, is_project_lock
 from generator.revisions.sides import Side
 from generator.schema.meta import Weight
@@ -113,13 +113,4 @@ def _module_change(head: Side, path: str, compiled: bytes) -> Iterator[Finding]:
 def _finding(
     path: str, message: str, details: Iterable[str] = (), weight: Weight = Weight.TRUST
 ) -> Finding:
-    return Finding(
-        rule=weight,
-        level=LEVELS[weight],
-        message=message,
-        site="",
-        file=path,
-        path=path,
-        key=path,
-        details=tuple(details),
-    )
+    return file_finding(weight, path, message, details=details)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from generator.loading.sources import AddedSource
 from generator.report.finding import Finding
-from generator.revisions.changes import LEVELS
+from generator.revisions.changes import file_finding
 from generator.schema.meta import Weight
 from generator.ssh.keys import fingerprint
 
@@ -65,13 +65,5 @@ def replaced_spec(path: str, name: str) -> Finding:
 def _finding(
     weight: Weight, path: str, name: str, message: str, details: tuple[str, ...] = ()
 ) -> Finding:
-    return Finding(
-        rule=weight,
-        level=LEVELS[weight],
-        message=message,
-        site=name,
-        file=path,
-        path=path,
-        key=f"sources.{name}",
-        details=details,
-    )
+    key = f"sources.{name}"
+    return file_finding(weight, path, message, site=name, key=key, details=details)
