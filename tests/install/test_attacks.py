@@ -69,13 +69,18 @@ def test_a_record_of_another_site_is_not_taken_for_the_sites_own(gen: Gen, home:
     assert tree(home) == before
 
 
+def program_with_a_trace(directory: Path) -> tuple[Path, Path]:
+    """Return a program, and the file that is there once it ran."""
+    program, trace = directory / "program", directory / "trace"
+    program.write_text(f"#!/bin/sh\necho ran >> {trace}\n")
+    program.chmod(0o755)
+    return program, trace
+
+
 def test_environment_variables_run_no_program_at_an_installation(
     gen: Gen, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trace = tmp_path / "trace"
-    program = tmp_path / "program"
-    program.write_text(f"#!/bin/sh\necho ran >> {trace}\n")
-    program.chmod(0o755)
+    program, trace = program_with_a_trace(tmp_path)
     for name in ("SSH_ASKPASS", "GIT_SSH", "GIT_EXTERNAL_DIFF", "GIT_ASKPASS", "PAGER", "EDITOR"):
         monkeypatch.setenv(name, str(program))
     monkeypatch.setenv("SSH_ASKPASS_REQUIRE", "force")
@@ -89,10 +94,7 @@ def test_environment_variables_run_no_program_at_an_installation(
 def test_a_review_runs_no_program_of_the_environment_or_of_the_repository(
     gen: Gen, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trace = tmp_path / "trace"
-    program = tmp_path / "program"
-    program.write_text(f"#!/bin/sh\necho ran >> {trace}\n")
-    program.chmod(0o755)
+    program, trace = program_with_a_trace(tmp_path)
     git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.org"]
     Path("site_specs").mkdir()
     spec(Path("site_specs"))

@@ -1,14 +1,32 @@
-"""The real parts that the tests of `gen refresh` share.
+"""The real parts that the tests of `gen refresh` share, and the deployment of a Dagster project.
 
 One identity provider for all, a CA for each module.
 """
 
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import pytest
+import slurm
+import sshd
 from identity_provider import IdentityProvider
 from sshd import TEST_USER
 from step_ca import PROGRAMS, Authority, Member, authority, membership
+
+if TYPE_CHECKING:
+    # It imports Dagster, which takes seconds.
+    from deployment import Deployment
+
+
+@pytest.fixture
+def deployment(need: Callable[..., None], request: pytest.FixtureRequest) -> "Deployment":
+    """Return the deployment of a module, started only where its programs are installed.
+
+    The module starts it in its fixture `started_deployment`.
+    """
+    need(*slurm.PROGRAMS, *sshd.PROGRAMS, root=True)
+    deployment: Deployment = request.getfixturevalue("started_deployment")
+    return deployment
 
 
 @pytest.fixture(scope="session")

@@ -49,6 +49,12 @@ _SERVER_OPTIONS = (
     "LoginGraceTime 60",
 )
 
+_RELAY = """#!/bin/bash
+exec 3<>"/dev/tcp/$1/$2"
+cat <&3 &
+cat >&3
+"""
+
 Result = subprocess.CompletedProcess[str]
 
 
@@ -184,6 +190,13 @@ class Rig:
         hosts = self.directory / f"{server}.hosts"
         hosts.write_text(f"127.0.0.1 localhost {' '.join(names)}\n")
         return mount_over("/etc/hosts", hosts)
+
+    def relay(self) -> Path:
+        """Return a script that connects to a host and port: some centres have one for a jump."""
+        path = self.directory / "relay"
+        path.write_text(_RELAY)
+        path.chmod(0o755)
+        return path
 
     def agent(self, *keys: str) -> str:
         """Start an ssh-agent that holds some keys, and return the path of its socket."""

@@ -1,10 +1,10 @@
 """Data between a project and a site over the shared connection, and secrets that stay at home."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
-from deployment import PROGRAMS, Deployment
+from deployment import Deployment
 from deployment import deployment as deployed
 
 pytestmark = [pytest.mark.system, pytest.mark.long, pytest.mark.timeout(900)]
@@ -69,14 +69,6 @@ with open_dagster_pipes() as pipes:
 def started_deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     with deployed(tmp_path_factory.mktemp("e2e"), ASSETS, {"table": PAYLOAD}) as deployment:
         yield deployment
-
-
-@pytest.fixture
-def deployment(need: Callable[..., None], request: pytest.FixtureRequest) -> Deployment:
-    """Return the deployment that all tests share, started only where its programs are installed."""
-    need(*PROGRAMS, root=True)
-    deployment: Deployment = request.getfixturevalue("started_deployment")
-    return deployment
 
 
 def test_assets_here_get_the_files_of_payloads_and_leave_values_at_the_site(

@@ -1,14 +1,14 @@
 """A run that fails says why, keeps the files of its job, and starts again only where that helps."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus
 from dagster_graphql import DagsterGraphQLClient
-from deployment import PROGRAMS, Deployment
+from deployment import Deployment
 from deployment import deployment as deployed
 from waiting import wait_until
 
@@ -61,14 +61,6 @@ with open_dagster_pipes() as pipes:
 def started_deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     with deployed(tmp_path_factory.mktemp("e2e"), ASSETS, {"fails": PAYLOAD}) as deployment:
         yield deployment
-
-
-@pytest.fixture
-def deployment(need: Callable[..., None], request: pytest.FixtureRequest) -> Deployment:
-    """Return the deployment that all tests share, started only where its programs are installed."""
-    need(*PROGRAMS, root=True)
-    deployment: Deployment = request.getfixturevalue("started_deployment")
-    return deployment
 
 
 @pytest.fixture(scope="module")

@@ -1,13 +1,13 @@
 """A run survives an sshd that stops and a Dagster that is killed: one job, and success."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from dagster import DagsterRunStatus
-from deployment import PROGRAMS, Deployment
+from deployment import Deployment
 from deployment import deployment as deployed
 from waiting import wait_until
 
@@ -65,14 +65,6 @@ with open_dagster_pipes() as pipes:
 def started_deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     with deployed(tmp_path_factory.mktemp("e2e"), ASSETS, {"lasts": PAYLOAD}) as deployment:
         yield deployment
-
-
-@pytest.fixture
-def deployment(need: Callable[..., None], request: pytest.FixtureRequest) -> Deployment:
-    """Return the deployment that all tests share, started only where its programs are installed."""
-    need(*PROGRAMS, root=True)
-    deployment: Deployment = request.getfixturevalue("started_deployment")
-    return deployment
 
 
 def job_is(deployment: Deployment, state: str) -> bool:

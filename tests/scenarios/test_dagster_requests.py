@@ -3,11 +3,12 @@
 A job that the site forbids stays away from it.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import pytest
-from deployment import PROGRAMS, Deployment, deployment
+from deployment import Deployment
+from deployment import deployment as deployed
 
 pytestmark = [pytest.mark.system, pytest.mark.long, pytest.mark.timeout(600)]
 
@@ -85,32 +86,24 @@ LIMITS = {
 @pytest.fixture(scope="module")
 def started_deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     directory = tmp_path_factory.mktemp("requests")
-    with deployment(directory, ASSETS, {"trains": TRAINS}, NODE) as user:
+    with deployed(directory, ASSETS, {"trains": TRAINS}, NODE) as user:
         yield user
 
 
-@pytest.fixture
-def at_musica(need: Callable[..., None], request: pytest.FixtureRequest) -> Deployment:
-    """Return the deployment of the module, started only where its programs are installed."""
-    need(*PROGRAMS, root=True)
-    user: Deployment = request.getfixturevalue("started_deployment")
-    return user
-
-
 def test_an_asset_that_asks_for_a_gpu_gets_its_partition_and_its_share_of_a_node(
-    at_musica: Deployment,
+    deployment: Deployment,
 ) -> None:
-    result = at_musica.project.launch("trains")
+    result = deployment.project.launch("trains")
     assert result.returncode == 0, result.stdout
-    queue = at_musica.job("trains", "Partition", "QOS", "TimelimitRaw", "State")
+    queue = deployment.job("trains", "Partition", "QOS", "TimelimitRaw", "State")
     assert queue == ("zen4_0768_h100x4", "zen4_0768_h100x4", "120", "COMPLETED")
-    [requested] = at_musica.job("trains", "ReqTRES")
+    [requested] = deployment.job("trains", "ReqTRES")
     values = dict(part.split("=") for part in requested.split(","))
     assert (values["cpu"], values["mem"], values["gres/gpu"]) == ("48", "172G", "1")
-    assert at_musica.project.metadata("trains")["gpus"] == "1"
-    [job] = at_musica.job("trains", "JobID")
+    assert deployment.project.metadata("trains")["gpus"] == "1"
+    [job] = deployment.job("trains", "JobID")
     # dagster-slurm gives the options on the command line of sbatch.
-    line = at_musica.cluster.run(
+    line = deployment.cluster.run(
         "sacct", f"--jobs={job}", "--format=SubmitLine%1000", "--parsable2"
     )
     assert "--gres=gpu:1" in line
@@ -135,22 +128,22 @@ def changed_facts(user: Deployment, changes: Mapping[str, str]) -> Iterator[None
         file.write_text(facts)
 
 
-def test_nothing_that_the_site_forbids_is_submitted(at_musica: Deployment) -> None:
-    jobs_before = at_musica.number_of_jobs()
-    with changed_facts(at_musica, LIMITS):
-        result = at_musica.project.launch("asks")
+def test_nothing_that_the_site_forbids_is_submitted(deployment: Deployment) -> None:
+    jobs_before = deployment.number_of_jobs()
+    with changed_facts(deployment, LIMITS):
+        result = deployment.project.launch("asks")
     assert result.returncode == 0, result.stdout
     for name, reason in REFUSALS.items():
         _, found, message = result.stdout.partition(f"refused {name}: ")
         assert found, result.stdout
         assert reason in message.partition("refused ")[0]
-    assert at_musica.number_of_jobs() == jobs_before
+    assert deployment.number_of_jobs() == jobs_before
 
 
-def test_a_job_without_an_account_is_refused_when_the_project_loads(at_musica: Deployment) -> None:
-    jobs_before = at_musica.number_of_jobs()
-    with changed_facts(at_musica, {"[sources]": "[rules]\nneeds_account = true\n[sources]"}):
-        result = at_musica.project.launch("trains")
+def test_a_job_without_an_account_is_refused_when_the_project_loads(deployment: Deployment) -> None:
+    jobs_before = deployment.number_of_jobs()
+    with changed_facts(deployment, {"[sources]": "[rules]\nneeds_account = true\n[sources]"}):
+        result = deployment.project.launch("trains")
     assert result.returncode == 1
     assert "account: a job must name one; set SLURM_ACCOUNT in .env" in result.stdout
-    assert at_musica.number_of_jobs() == jobs_before
+    assert deployment.number_of_jobs() == jobs_before

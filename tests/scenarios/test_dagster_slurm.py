@@ -1,9 +1,9 @@
 """`dg launch` runs the assets of a project as jobs on a real Slurm, over ssh with certificates."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
-from deployment import OPEN_FILES, PROGRAMS, Deployment
+from deployment import OPEN_FILES, Deployment
 from deployment import deployment as deployed
 from sshd import TEST_USER
 
@@ -57,14 +57,6 @@ def started_deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dep
     payloads = {"fails": "raise SystemExit('nothing works')\n", "lasts": LASTS}
     with deployed(tmp_path_factory.mktemp("e2e"), TRIAL, payloads) as deployment:
         yield deployment
-
-
-@pytest.fixture
-def deployment(need: Callable[..., None], request: pytest.FixtureRequest) -> Deployment:
-    """Return the deployment that all tests share, started only where its programs are installed."""
-    need(*PROGRAMS, root=True)
-    deployment: Deployment = request.getfixturevalue("started_deployment")
-    return deployment
 
 
 def test_both_assets_run_as_jobs_in_the_partition_and_qos_of_the_site(

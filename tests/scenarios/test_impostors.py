@@ -376,14 +376,6 @@ def test_a_certificate_that_only_names_the_pinned_authority_is_refused(rig: Rig)
     assert login.logins() == []
 
 
-RELAY = """#!/bin/bash
-exec 3<>"/dev/tcp/$1/$2"
-cat <&3 &
-cat >&3
-"""
-"""Connects to a port, as the script of a centre does that leads into a job."""
-
-
 def shared_entries(rig: Rig, server: SshServer) -> tuple[Path, dict[str, bool]]:
     """Return a configuration of two sites at one machine, and whether each entry pins another key.
 
@@ -401,14 +393,11 @@ def shared_entries(rig: Rig, server: SshServer) -> tuple[Path, dict[str, bool]]:
     first["host_keys"] = {
         "pinned": {"hosts": ["one", "one-agent"], "source": "test", "fingerprints": wrong}
     }
-    relay = rig.directory / "relay"
-    relay.write_text(RELAY)
-    relay.chmod(0o755)
     # The job is at the same machine, and no job has a key that could be pinned.
     first["jobs"] = {
         "job": {
             "through": "one-unpinned",
-            "proxy": f"{relay} 127.0.0.1 {server.port}",
+            "proxy": f"{rig.relay()} 127.0.0.1 {server.port}",
             "command": "printenv SERVER",
         }
     }

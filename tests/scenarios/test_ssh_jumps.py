@@ -98,25 +98,15 @@ def test_two_ports_of_one_host_have_their_own_keys_and_the_host_name_means_the_f
     assert logged_in(rig.login(config, "localhost"), "first")
 
 
-RELAY = """#!/bin/bash
-exec 3<>"/dev/tcp/$1/$2"
-cat <&3 &
-cat >&3
-"""
-
-
 def behind_a_command(rig: Rig, gate: SshServer, inner: SshServer) -> Path:
     """Return the config of a site whose jump host has a command in place of forwarding."""
-    relay = rig.directory / "ssh-proxy"
-    relay.write_text(RELAY)
-    relay.chmod(0o755)
     spec = site(inner, {})
     spec["hosts"] = {
         "rig": {
             "host": "inner.rig.test",
             "port": inner.port,
             "via": "gate",
-            "proxy": f"{relay} %h %p",
+            "proxy": f"{rig.relay()} %h %p",
         },
         "gate": {"host": "localhost", "port": gate.port, "role": "jump"},
     }
