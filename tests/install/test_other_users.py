@@ -5,15 +5,18 @@ import pwd
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from homes import CERTIFICATE, spec, tree
 from running import Gen
+from sshd import mount_over
 
 STATE = ".local/state/gen/install"
 FOREIGN_USER = 54321
+BOB = 54322
+"""Number of a user and of the user's private group."""
 PRIVATE_FILES = [f"{STATE}/ours.lock", f"{STATE}/home.json", f"{STATE}/busy"]
 
 
@@ -145,21 +148,30 @@ def test_a_profile_of_a_team_elsewhere_is_read(gen: Gen, home: Path, tmp_path: P
 
 
 @pytest.fixture
-def bob(need: Callable[..., None]) -> Iterator[str]:
-    """Make a real user of the machine with a private group."""
-    need("useradd", "userdel", "setpriv", root=True)
-    name = f"gen-test-{os.getpid()}"
-    subprocess.run(["useradd", "--no-create-home", "--user-group", name], check=True)
-    yield name
-    subprocess.run(["userdel", name], check=True, capture_output=True)
+def as_bob(need: Callable[..., None], tmp_path: Path) -> list[str]:
+    """Return the words before a command that run it as a user with a private group.
+
+    The user is in the files of the command alone. To add one to the machine replaces /etc/passwd,
+    and takes away the files that tests beside this one have mounted over it.
+    """
+    need("setpriv", "unshare", root=True)
+    entries = {"passwd": f"bob:x:{BOB}:{BOB}::/tmp:/bin/sh\n", "group": f"bob:x:{BOB}:\n"}
+    words: list[str] = []
+    for name, entry in entries.items():
+        file = tmp_path / name
+        file.write_text(Path("/etc", name).read_text() + entry)
+        words += mount_over(f"/etc/{name}", file)
+    ids = ["--reuid=bob", "--regid=bob", "--init-groups", "--reset-env"]
+    # He may read everything, so that he finds Python wherever it is; owners and modes count.
+    ids += ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
+    return [*words, "setpriv", *ids]
 
 
 @pytest.mark.parametrize("umask", [0o002, 0o007], ids="{:03o}".format)
 def test_a_user_with_a_private_group_and_its_umask_installs_and_uninstalls(
-    bob: str, umask: int, tmp_path_factory: pytest.TempPathFactory
+    as_bob: list[str], umask: int
 ) -> None:
-    account = pwd.getpwnam(bob)
-    home = Path("/tmp") / bob
+    home = Path("/tmp") / f"gen-test-{os.getpid()}"
     home.mkdir(mode=0o700)
     try:
         path = spec(home)
@@ -169,17 +181,14 @@ def test_a_user_with_a_private_group_and_its_umask_installs_and_uninstalls(
         profile.parent.mkdir(parents=True)
         profile.write_text("user: bob\n")
         for entry in [home, *home.rglob("*")]:
-            os.chown(entry, account.pw_uid, account.pw_gid)
+            os.chown(entry, BOB, BOB)
         for entry in (profile, profile.parent, profile.parent.parent, home / ".ssh", home):
             entry.chmod(entry.stat().st_mode & 0o777 | 0o020)  # as his umask leaves them
-        ids = [f"--reuid={bob}", f"--regid={bob}", "--init-groups", "--reset-env"]
-        # He may read everything, so that he finds Python wherever it is; owners and modes count.
-        ids += ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
-        as_bob = ["setpriv", *ids, "env", f"HOME={home}", f"PATH={os.environ['PATH']}"]
-        as_bob += [sys.executable, "-P", "-m", "generator"]
+        gen = [*as_bob, "env", f"HOME={home}", f"PATH={os.environ['PATH']}"]
+        gen += [sys.executable, "-P", "-m", "generator"]
         for command in (["install", str(path)], ["uninstall", "ours"]):
             result = subprocess.run(
-                [*as_bob, *command, "--yes"],
+                [*gen, *command, "--yes"],
                 cwd=home,
                 umask=umask,
                 capture_output=True,
