@@ -31,8 +31,9 @@ def list_sites(specs: Path | None = None) -> dict[str, Path]:
     gen searches the directory `specs`, then `./site_specs`, the installed specs, and those that
     ship with gen.
 
-    >>> list_sites()["mila"].name
-    'mila.yaml'
+    Examples:
+        >>> list_sites()["mila"].name
+        'mila.yaml'
     """
     return catalogue.sites(specs)
 
@@ -45,13 +46,14 @@ def load_spec(
     `override` has the form of the option `--set`. A spec with faults raises `SpecError`, which
     has them all in `problems`.
 
-    >>> load_spec("mila").hosts["mila"].port
-    2222
-    >>> load_spec("mila", override=["slurm.partition=main"]).slurm.partition
-    'main'
-    >>> load_spec("mila", override=["slurm.partition=mian"])
-    Traceback (most recent call last):
-    generator.loading.validate.SpecError: --set slurm.partition: slurm.partition: ...
+    Examples:
+        >>> load_spec("mila").hosts["mila"].port
+        2222
+        >>> load_spec("mila", override=["slurm.partition=main"]).slurm.partition
+        'main'
+        >>> load_spec("mila", override=["slurm.partition=mian"])
+        Traceback (most recent call last):
+        generator.loading.validate.SpecError: --set slurm.partition: slurm.partition: ...
     """
     path = _spec_path(site, specs)
     root = yaml_document.parse(inputs.file(path).content, str(path))
@@ -72,11 +74,12 @@ def validate_spec(
     With `strict`, a sound spec returns the questions that a reviewer would ask. Some depend on
     the date.
 
-    >>> validate_spec("mila")
-    ()
-    >>> [problem] = validate_spec(b"{ site: ours, title: Ours, auth: { method: agent } }")
-    >>> problem.line, problem.key, problem.message
-    (1, 'hosts', 'is missing')
+    Examples:
+        >>> validate_spec("mila")
+        ()
+        >>> [problem] = validate_spec(b"{ site: ours, title: Ours, auth: { method: agent } }")
+        >>> problem.line, problem.key, problem.message
+        (1, 'hosts', 'is missing')
     """
     if isinstance(spec, bytes):
         file = inputs.File(Path("spec.yaml"), spec)
@@ -101,12 +104,13 @@ def compile_site(
     `project` names a Dagster project to add. The overrides that a profile has for the site
     (`set`) are not applied here: give them to `load_spec`.
 
-    >>> spec = load_spec("mila")
-    >>> artifacts = compile_site(spec, Profile(user="ada"))
-    >>> [str(artifact.path) for artifact in artifacts]
-    ['.env.mila', 'ssh/mila.conf']
-    >>> "User ada" in artifacts[1].content.decode()
-    True
+    Examples:
+        >>> spec = load_spec("mila")
+        >>> artifacts = compile_site(spec, Profile(user="ada"))
+        >>> [str(artifact.path) for artifact in artifacts]
+        ['.env.mila', 'ssh/mila.conf']
+        >>> "User ada" in artifacts[1].content.decode()
+        True
     """
     values = (profile or Profile()).at(spec.site, {})
     destination = None
@@ -123,9 +127,10 @@ def check(directory: str | Path = ".", *, today: date | None = None) -> Report:
     A report without findings means that every file matches. Accepted drift can expire, so the
     result depends on the date.
 
-    >>> report = check("deploy")  # doctest: +SKIP
-    >>> [(finding.rule, finding.file) for finding in report.findings]  # doctest: +SKIP
-    [('edited', 'deploy/ssh/mila.conf')]
+    Examples:
+        >>> report = check("deploy")  # doctest: +SKIP
+        >>> [(finding.rule, finding.file) for finding in report.findings]  # doctest: +SKIP
+        [('edited', 'deploy/ssh/mila.conf')]
     """
     return drift_report(Path(directory), today or date.today())
 
@@ -143,7 +148,8 @@ def review(
 
     Without `head`, the files in the work tree are reviewed.
 
-    >>> print(render(review("main"), "markdown"))  # doctest: +SKIP
+    Examples:
+        >>> print(render(review("main"), "markdown"))  # doctest: +SKIP
     """
     return revision_report(base, head, Path(specs), today or date.today())
 
@@ -153,8 +159,9 @@ def render(report: Report, form: str = "text") -> str:
 
     They are json, markdown, github, sarif, rdjsonl and codequality.
 
-    >>> from generator import Report
-    >>> '"findings": []' in render(Report("drift", 1, ()), "json")
-    True
+    Examples:
+        >>> from generator import Report
+        >>> '"findings": []' in render(Report("drift", 1, ()), "json")
+        True
     """
     return rendered(report, Format(form))
