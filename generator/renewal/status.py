@@ -94,11 +94,17 @@ def renewal_status(choice: Choice, environment: Mapping[str, str]) -> RenewalSta
 
 
 def lingers() -> bool | None:
-    """Return whether timers run while the user is logged out; ``None`` without systemd."""
-    # logind keeps a file for each user who lingers (loginctl(1), enable-linger).
+    """Return whether timers run while the user is logged out; ``None`` without systemd or a user.
+
+    logind keeps a file for each user who lingers (loginctl(1), enable-linger).
+    """
+    try:
+        user = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container may run any uid, and systemd manages no such user
+        return None
     if not _LINGER.parent.is_dir():
         return None
-    return (_LINGER / pwd.getpwuid(os.getuid()).pw_name).exists()
+    return (_LINGER / user).exists()
 
 
 def sites() -> list[str]:

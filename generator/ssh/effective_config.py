@@ -26,6 +26,9 @@ _PROCESSES = 2 * (os.cpu_count() or 1)
 # The trace has a line for each Host and Match line, of which a configuration may have thousands.
 _OUTPUT_LIMIT = 16 * programs.OUTPUT_LIMIT
 _UNKNOWN_OPTION = re.compile(r"[Bb]ad configuration option: (\S+)")
+# ssh.c, main: ssh ends before it reads any configuration.
+_NO_USER = "No user exists for uid"
+_LONGEST_MESSAGE = 300
 _CONFIG_ERROR = re.compile(r"^(\S+?):? line (\d+): (.*?)\r?$", re.MULTILINE)
 
 
@@ -107,9 +110,17 @@ def _error_lines(stderr: str, copies: Mapping[str, str], user: ConfigFile) -> It
     """Yield the errors of ssh, each with the file that a copy stands for."""
     unknown_options: list[str] = []
     # The first one alone: ssh's next lines often follow from it, or from where ssh stopped.
-    for copy, number, fault in _CONFIG_ERROR.findall(stderr)[:1]:
+    faults = _CONFIG_ERROR.findall(stderr)
+    for copy, number, fault in faults[:1]:
         yield f"{printable(copies.get(copy, copy))}:{number}: {printable(fault.lower())}"
         unknown_options += _UNKNOWN_OPTION.findall(fault)
+    if not faults:
+        messages = [line for line in stderr.splitlines() if line.strip()]
+        yield f"ssh fails: {printable('; '.join(messages), _LONGEST_MESSAGE)}"
+        if _NO_USER in stderr:
+            # A container may run any uid. The configuration is not at fault.
+            yield "ssh needs a passwd entry for it; run gen and ssh as a user who has one"
+        return
     if unknown_options:
         yield from _ignore_unknown(user, unknown_options[0])
     yield "ssh does not accept this configuration, so it refuses every host."

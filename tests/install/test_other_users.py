@@ -5,8 +5,9 @@ import pwd
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from homes import CERTIFICATE, spec, tree
@@ -15,6 +16,8 @@ from sshd import mount_over
 
 STATE = ".local/state/gen/install"
 FOREIGN_USER = 54321
+UNKNOWN_USER = 54323
+"""Number of a user whom the passwd database does not know, as in a container that runs any uid."""
 BOB = 54322
 """Number of a user and of the user's private group."""
 PRIVATE_FILES = [f"{STATE}/ours.lock", f"{STATE}/home.json", f"{STATE}/busy"]
@@ -200,3 +203,86 @@ def test_a_user_with_a_private_group_and_its_umask_installs_and_uninstalls(
         assert (home / ".ssh/config").read_text() == "Host other\n  User x\n"
     finally:
         subprocess.run(["rm", "-r", str(home)], check=True)
+
+
+class UnknownUser:
+    """A user without a passwd entry, as in a container that runs any uid."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+
+    def gen(self, *arguments: str) -> tuple[int, str]:
+        """Run gen as the owner of the home directory; return its status and output."""
+        for entry in [self.home, *self.home.rglob("*")]:
+            os.chown(entry, UNKNOWN_USER, UNKNOWN_USER, follow_symlinks=False)
+        words = ["setpriv", f"--reuid={UNKNOWN_USER}", f"--regid={UNKNOWN_USER}", "--clear-groups"]
+        # Python and gen may be below a directory that only root may enter.
+        words += ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
+        result = subprocess.run(
+            [*words, sys.executable, "-P", "-m", "generator", *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            env={"HOME": str(self.home), "PATH": os.environ["PATH"]},
+            cwd=self.home,
+            check=False,
+            timeout=120,
+        )
+        assert "Traceback" not in result.stderr, result.stderr
+        return result.returncode, result.stdout + result.stderr
+
+
+@pytest.fixture
+def unknown_user(need: Callable[..., None]) -> Iterator[UnknownUser]:
+    """Return a user without a passwd entry, and with an empty home directory."""
+    need("setpriv", "ssh", root=True)
+    with pytest.raises(KeyError):
+        pwd.getpwuid(UNKNOWN_USER)
+    # Not below the directories of pytest, which only their owner may enter.
+    with TemporaryDirectory(prefix="gen-test-") as home:
+        yield UnknownUser(Path(home))
+
+
+NO_ENTRY = f"No user exists for uid {UNKNOWN_USER}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (("status",), 1, "ours: there is no certificate"),
+        (("status", "ours", "--json"), 1, '"linger": null'),
+        (("refresh", "ours"), 2, "ours: get-certificate is not on PATH"),
+        (("refresh", "ours", "--check"), 1, "ours: there is no certificate"),
+        (("site", "mila", "--user", "ada"), 0, "Mila cluster, in ."),
+        (("init", "--user", "ada"), 0, "  new       ~/.config/gen/profile.yaml\n"),
+        (("disconnect",), 0, "gen: no shared connection is open"),
+        (("import", "ours"), 2, f"ssh -G -- ours: {NO_ENTRY}\n"),
+        (("uninstall", "ours", "--yes"), 0, "  removed   ~/.ssh/gen.d/ours.conf\n"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_a_user_without_a_passwd_entry_gets_an_answer(
+    unknown_user: UnknownUser, arguments: tuple[str, ...], status: int, message: str
+) -> None:
+    path = spec(unknown_user.home, auth=CERTIFICATE)
+    assert gen_process(unknown_user.home, 0o022, "install", str(path), "--yes").returncode == 0
+    returned, output = unknown_user.gen(*arguments)
+    assert returned == status, output
+    assert message in output
+
+
+@pytest.mark.parametrize("config", [None, "Host other\n  User x\n"], ids=["no config", "a config"])
+def test_an_installation_that_ssh_cannot_use_gives_the_reason_of_ssh(
+    unknown_user: UnknownUser, config: str | None
+) -> None:
+    directory = unknown_user.home / ".ssh"
+    if config:
+        directory.mkdir(mode=0o700)
+        (directory / "config").write_text(config)
+    status, output = unknown_user.gen("install", str(spec(unknown_user.home)), "--yes")
+    assert status == 2
+    assert output.endswith(
+        f"ssh fails: {NO_ENTRY}\n"
+        "ssh needs a passwd entry for it; run gen and ssh as a user who has one\n"
+    )
+    assert not (directory / "gen.d").exists()

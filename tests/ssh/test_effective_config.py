@@ -1,6 +1,7 @@
 """Questions to ssh about a configuration, on copies of its files; the real ssh answers."""
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -191,6 +192,13 @@ def test_an_error_names_the_file_and_not_its_copy(
     lines = str(error.value).splitlines()
     assert "\n".join(lines[: message.count("\n") + 1]) == message
     assert lines[-1] == "ssh does not accept this configuration, so it refuses every host."
+
+
+def test_an_error_that_names_no_line_is_that_of_ssh(configuration: Configuration) -> None:
+    files = configuration({"config": "Host x\nHostName %q\n"})
+    with pytest.raises(GenError) as error:
+        effective_settings(read_configuration(files), ["x"])
+    assert re.fullmatch(r"ssh fails: .*unknown key %q; .*", str(error.value))
 
 
 @pytest.mark.parametrize("name", ["config", "d"])
