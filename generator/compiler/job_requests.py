@@ -11,7 +11,8 @@ from generator.schema.site import SiteSpec
 from generator.schema.slurm import Partition, Qos, Request, Slurm
 from generator.schema.text_types import mebibytes, walltime_seconds
 
-Value = str | int | bool | list[str] | None
+Table = dict[str, str | int]
+Value = str | int | bool | list[str] | list[Table] | None
 Fields = dict[str, Value]
 
 # What dagster-slurm asks for if it is told no time limit (SlurmQueueConfig). Many partitions have
@@ -260,6 +261,7 @@ def _partition(partition: Partition) -> Fields:
         "min_walltime": partition.min_walltime,
         "max_walltime": partition.max_walltime,
         "max_node_minutes": partition.max_node_minutes,
+        "limits": [limit.model_dump(exclude_none=True) for limit in partition.limits] or None,
         "accounts": sorted(partition.accounts) or None,
         "submit_with": partition.submit_with,
         "not_named": not partition.named or None,

@@ -303,6 +303,81 @@ def test_what_a_site_does_not_allow_is_refused_with_the_limit_and_its_source(
         module.job(facts("musica", *changes), purpose, asked, {}, staging=False)
 
 
+FRONTIER = "12:00:00 for min_nodes=184, 06:00:00 for min_nodes=92 max_nodes=183"
+DEBUG = "01:00:00 for max_nodes=2, 02:00:00 for max_gpus=1, 00:30:00 for max_gpus=8"
+
+
+@pytest.mark.parametrize(
+    ("name", "purpose", "asked", "reason"),
+    [
+        pytest.param(
+            "olcf-frontier",
+            "default",
+            {"nodes": 91, "walltime": "2:00:01"},
+            f"nodes=91, walltime=2:00:01: the partition batch allows {FRONTIER}",
+            id="a small job",
+        ),
+        pytest.param(
+            "olcf-frontier", "default", {"nodes": 91, "walltime": "2:00:00"}, None, id="its limit"
+        ),
+        pytest.param(
+            "olcf-frontier",
+            "default",
+            {"nodes": 183, "walltime": "12:00:00"},
+            f"nodes=183, walltime=12:00:00: the partition batch allows {FRONTIER}",
+            id="a middle-sized job",
+        ),
+        pytest.param(
+            "olcf-frontier",
+            "default",
+            {"nodes": 184, "walltime": "12:00:00"},
+            None,
+            id="a large job, which may run longest",
+        ),
+        pytest.param(
+            "trillium",
+            "devel",
+            {"walltime": "2:00:00"},
+            f"nodes=1, walltime=2:00:00: the partition debug allows {DEBUG}",
+            id="a job without GPUs has no limit that counts them",
+        ),
+        pytest.param(
+            "trillium",
+            "devel",
+            {"gpus": 1, "walltime": "2:00:00"},
+            None,
+            id="the longest limit of a job counts",
+        ),
+        pytest.param(
+            "trillium",
+            "devel",
+            {"nodes": 3, "gpus": 4, "walltime": "0:10:00"},
+            f"nodes=3, gpus=4, walltime=0:10:00: the partition debug allows {DEBUG}",
+            id="a job that is larger than any limit",
+        ),
+    ],
+)
+def test_a_walltime_may_depend_on_the_size_of_a_job(
+    name: str,
+    purpose: str,
+    asked: dict[str, Any],
+    reason: str | None,
+    module: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SLURM_ACCOUNT", "p12345")
+    site = facts(name)
+    if reason is None:
+        assert module.job(site, purpose, asked, {}, staging=False)
+        return
+    with pytest.raises(module.RequestError) as error:
+        module.job(site, purpose, asked, {}, staging=False)
+    [line] = str(error.value).splitlines()[1:]
+    assert line.strip().startswith(reason)
+    # The source is at the end, so that a user can look the limit up.
+    assert re.search(r" \(\S+, 20[0-9-]+\)$", line)
+
+
 @pytest.mark.parametrize(
     ("variables", "reason"),
     [

@@ -18,7 +18,7 @@ from generator.compiler.host_key_policy import (
     pins,
     revocation_settings,
 )
-from generator.compiler.job_requests import Fields, Value, limits, requests
+from generator.compiler.job_requests import Fields, Table, Value, limits, requests
 from generator.compiler.renewal_schedule import timed_auth
 from generator.schema.auth import (
     Auth,
@@ -39,7 +39,7 @@ from generator.schema.site import SiteSpec
 FORMAT = 2
 """Number of the format of a site's file; the project refuses every other one."""
 
-_MAX_LIST_LINE = 80
+_MAX_LIST_LINE = 90
 
 
 def emit(account: Account, project: Project) -> Iterator[Artifact]:
@@ -249,7 +249,18 @@ def _toml_fields(fields: Fields) -> dict[str, str | list[str]]:
 
 def _toml(value: Value) -> str | list[str]:
     """Return a value as TOML, or the items of a long list."""
-    if isinstance(value, list) and sum(map(len, value)) > _MAX_LIST_LINE:
+    if not isinstance(value, list):
         # A string of JSON is a string of TOML.
-        return [json.dumps(item, ensure_ascii=False) for item in value]
-    return json.dumps(value, ensure_ascii=False)
+        return json.dumps(value, ensure_ascii=False)
+    items = [_toml_item(item) for item in value]
+    if sum(map(len, items)) > _MAX_LIST_LINE:
+        return items
+    return f"[{', '.join(items)}]"
+
+
+def _toml_item(item: str | Table) -> str:
+    """Return a string of a list, or a table in one line."""
+    if isinstance(item, str):
+        return json.dumps(item, ensure_ascii=False)
+    fields = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in item.items()]
+    return f"{{ {', '.join(fields)} }}"

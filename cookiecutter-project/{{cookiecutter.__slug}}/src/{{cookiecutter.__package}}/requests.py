@@ -168,9 +168,30 @@ def beyond_partition(site: Site, name: str, limits: Mapping[str, Any], job: Mapp
     most = limits.get("max_node_minutes")
     if most and job["nodes"] * seconds(job["time_limit"]) > 60 * most:
         yield f"nodes={job['nodes']}, walltime={job['time_limit']}: {where} allows {most} minutes × nodes{because}"
+    yield from beyond_size(where, limits.get("limits", []), job, because)
     if job["qos"] and limits.get("qos") and job["qos"] not in limits["qos"]:
         yield f"qos={job['qos']}: {where} has {', '.join(limits['qos'])}{because}"
     yield from beyond_both(where, limits, job, because)
+
+
+def beyond_size(where: str, rows: list[dict[str, Any]], job: Mapping[str, Any], because: str) -> Iterator[str]:
+    """Yield a walltime that a partition does not allow for a job of this size, by the longest limit that covers it."""
+    gpus = job["nodes"] * job["gpus_per_node"]
+    longest = max((seconds(row["walltime"]) for row in rows if covers(row, job["nodes"], gpus)), default=0)
+    if not rows or seconds(job["time_limit"]) <= longest:
+        return
+    allowed = []
+    for row in rows:
+        sizes = [f"{key}={value}" for key, value in row.items() if key != "walltime"]
+        allowed.append(f"{row['walltime']} for {' '.join(sizes)}" if sizes else row["walltime"])
+    asked = f"nodes={job['nodes']}, " + (f"gpus={job['gpus_per_node']}, " if gpus else "")
+    yield f"{asked}walltime={job['time_limit']}: {where} allows {', '.join(allowed)}{because}"
+
+
+def covers(limit: Mapping[str, Any], nodes: int, gpus: int) -> bool:
+    """Return whether a limit is for jobs of a size. One that counts GPUs is not for jobs without any."""
+    few_gpus = "max_gpus" not in limit or 0 < gpus <= limit["max_gpus"]
+    return few_gpus and limit.get("min_nodes", 1) <= nodes <= limit.get("max_nodes", nodes)
 
 
 def beyond_node(site: Site, where: str, limits: Mapping[str, Any], job: Mapping[str, Any]) -> Iterator[str]:
@@ -191,6 +212,8 @@ def most_gpus(site: Site, limits: Mapping[str, Any]) -> int | None:
     """Return the number of GPUs of a node, or None if the spec does not say."""
     if "gpus_per_node" in limits or "gpu" in limits:
         return limits.get("gpus_per_node")
+    if any("max_gpus" in row for row in limits.get("limits", [])):
+        return None
     are_known = any("gpu" in others or "gpus_per_node" in others for others in site["partitions"].values())
     return 0 if are_known else None
 
