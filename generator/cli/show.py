@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 from generator.cli.output import data, width
@@ -26,6 +27,7 @@ _PRINTED: Mapping[str, set[str]] = {
     "hosts": {"host", "port", "via", "nodes", "source"},
     "compute": {"match", "host", "port", "through", "source"},
     "jobs": {"through", "source"},
+    "login_nodes": {"not_for", "remote_editors", "source"},
     "host_keys": {"hosts", "fingerprints", "keys", "authorities", "source"},
     "revoked_keys": {"reason", "fingerprints", "keys", "source"},
     "batch.queues": {"max_walltime", "cores", "mem", "gpu", "note", "source"},
@@ -107,6 +109,8 @@ def _sections(spec: _Spec) -> Iterator[str]:
         title = "REVOKED KEYS (ssh refuses them)"
         yield _section(title, ("key", "reason", "source"), _revoked_keys(site))
     yield _section("Hosts", ("alias", "host", "port", "through", "source"), _hosts(site))
+    if rules := site.login_node_rules():
+        yield _rules(rules, _source(site.login_nodes))
     yield _authentication(spec)
     if site.host_keys:
         yield _section("Host keys", ("of", "key", "pinned", "source"), _host_keys(site))
@@ -156,6 +160,13 @@ def _hosts(site: SiteSpec) -> list[Row]:
     for alias, job in site.jobs.items():
         rows.append((alias, "a Slurm job", "", job.through, _source(job)))
     return rows
+
+
+def _rules(rules: Sequence[str], source: str) -> str:
+    lines = ["Login nodes" + (f" ({source})" if source else "")]
+    for rule in rules:
+        lines += wrap(rule, width(), initial_indent="  ", subsequent_indent="  ")
+    return "\n".join(lines)
 
 
 def _authentication(spec: _Spec) -> str:

@@ -145,6 +145,17 @@ class Compute(Fact):
     """TCP port."""
     auth: Annotated[Auth | None, Meta(label="login")] = None
     """Login method, if it differs from the site's."""
+    key_in_home: Annotated[
+        bool,
+        Meta(
+            sentences={
+                True: "the nodes look for your public key in ~/.ssh/authorized_keys at the site"
+                " (gen copy-key puts it there)"
+            }
+        ),
+    ] = False
+    """True if the nodes look for the public key in `~/.ssh/authorized_keys` at the site, also
+    where the login nodes know it from elsewhere."""
 
     def patterns(self) -> tuple[str, ...]:
         """Return the patterns of all names of such a node: short, full and further ones."""

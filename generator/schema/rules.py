@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 
 from generator.errors import Fault, near
-from generator.schema.auth import Certificate, CommandCertificateAuth
+from generator.schema.auth import Certificate, CommandCertificateAuth, WithKey
 from generator.schema.base import facts
 from generator.schema.hosts import HostKeys
 from generator.schema.names import RESERVED
@@ -176,6 +176,14 @@ def _compute_patterns_are_in_one_group(site: SiteSpec) -> Iterator[Fault]:
             if owner != group:
                 message = f"the pattern {pattern} is also a pattern of {owner}: {_FIRST}"
                 yield Fault(("compute", group), message)
+
+
+def _keys_in_homes_exist(site: SiteSpec) -> Iterator[Fault]:
+    for group, nodes in site.compute.items():
+        method = site.auth_of(nodes).method
+        if nodes.key_in_home and not isinstance(site.auth_of(nodes), WithKey):
+            message = f"needs a login with a key file, and the method of these nodes is {method}"
+            yield Fault(("compute", group, "key_in_home"), message, about=(("auth",),))
 
 
 def _host_keys_belong_to_hosts(site: SiteSpec) -> Iterator[Fault]:
@@ -369,6 +377,7 @@ _RULES: tuple[Callable[[SiteSpec], Iterator[Fault]], ...] = (
     _jumps_go_through_hosts_without_a_command,
     _compute_patterns_exclude_login_hosts,
     _compute_patterns_are_in_one_group,
+    _keys_in_homes_exist,
     _host_keys_belong_to_hosts,
     _revoked_keys_are_not_pinned,
     _qos_limits_belong_to_partitions,

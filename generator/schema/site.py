@@ -38,6 +38,17 @@ class Status(Fact):
         return ", ".join(parts) or None
 
 
+class LoginNodes(Fact):
+    """The rules for programs on login nodes, which all users share."""
+
+    not_for: Annotated[Text | None, Meta(weight=Weight.PROSE)] = None
+    """Programs that must not run there, as the end of the sentence "Login nodes are not for"."""
+    # "Does not say" differs from no: `gen show` then prints nothing.
+    remote_editors: Annotated[bool | None, Meta(weight=Weight.PROSE)] = None
+    """Whether the remote server of an editor (VS Code) may run there; left out if the
+    documentation does not say."""
+
+
 # Where sites have homes: /home/USER, /home/GROUP/USER, /users/USER, /u/USER.
 _HOMES = ("home", "homes", "users", "u")
 
@@ -106,6 +117,8 @@ class SiteSpec(Model):
     """Groups of compute nodes, by name."""
     jobs: Annotated[Mapping[Alias, JobEntry], Meta(weight=Weight.TRUST)] = {}
     """Aliases that start a Slurm job and log in to it."""
+    login_nodes: LoginNodes = LoginNodes.model_construct()
+    """Rules for programs on login nodes."""
     host_keys: Annotated[Mapping[Slug, HostKeys], Meta(weight=Weight.TRUST)] = {}
     """Host keys of the machines, by a name for each set."""
     revoked_keys: Annotated[Mapping[Slug, RevokedKeys], Meta(weight=Weight.TRUST)] = {}
@@ -178,6 +191,17 @@ class SiteSpec(Model):
         while via := route[-1].host.via:
             route.append(machines[via])
         return route
+
+    def login_node_rules(self) -> list[str]:
+        """Return the rules for programs on login nodes, a sentence each."""
+        rules: list[str] = []
+        if self.login_nodes.not_for:
+            rules.append(f"Login nodes are not for {self.login_nodes.not_for}.")
+        if self.login_nodes.remote_editors is False:
+            commands = " or ".join(f"ssh {alias}" for alias in self.jobs)
+            place = f"in a job ({commands})" if commands else "on a compute node"
+            rules.append(f"The remote server of an editor (VS Code) belongs {place}, not there.")
+        return rules
 
     def auth_of(self, entry: Host | Compute) -> Auth:
         """Return the login method of a machine: its own, else that of the site."""

@@ -60,7 +60,10 @@ DOCUMENTS = {
 }
 DOCUMENTS["the rest"] = SPEC | MORE | {"auth": AUTHS["agent"]}
 # `gen show` prints these as sentences, which the last test compares.
-SENTENCES = {"multiplexing", "compute_internet", "routed", "qos_required", "required", "common"}
+SENTENCES = {
+    *("multiplexing", "compute_internet", "routed", "qos_required", "required", "common"),
+    *("key_in_home", "remote_editors"),
+}
 
 
 def leaves(value: object, keys: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], object]]:
@@ -122,6 +125,13 @@ def test_every_value_of_a_spec_is_shown(name: str, shown: Callable[[dict[str, An
     assert count > 50
 
 
+def test_a_site_that_allows_editors_on_login_nodes_has_no_rule(
+    shown: Callable[[dict[str, Any]], str],
+) -> None:
+    document = SPEC | {"auth": AUTHS["agent"], "login_nodes": {"remote_editors": True}}
+    assert "VS Code" not in shown(document)
+
+
 @pytest.mark.parametrize(
     ("parts", "sentence"),
     [
@@ -158,6 +168,32 @@ def test_every_value_of_a_spec_is_shown(name: str, shown: Callable[[dict[str, An
             {"compute": {"c": {"match": "c*", "through": "x", "common": True}}},
             "common: yes",
             id="common",
+        ),
+        pytest.param(
+            {
+                "auth": {"method": "publickey"},
+                "compute": {"c": {"match": "c*", "through": "x", "key_in_home": True}},
+            },
+            "the nodes look for your public key in ~/.ssh/authorized_keys at the site",
+            id="a key in the home directory",
+        ),
+        pytest.param(
+            {"login_nodes": {"not_for": "training"}},
+            "Login nodes\n  Login nodes are not for training.\n",
+            id="login nodes",
+        ),
+        pytest.param(
+            {"login_nodes": {"remote_editors": False}},
+            "The remote server of an editor (VS Code) belongs on a compute node, not there.",
+            id="editors without a job",
+        ),
+        pytest.param(
+            {
+                "login_nodes": {"remote_editors": False},
+                "jobs": {"work": {"through": "x", "proxy": "a", "command": "b"}},
+            },
+            "The remote server of an editor (VS Code) belongs in a job (ssh work), not there.",
+            id="editors in a job",
         ),
         pytest.param(
             # rich would turn both into markup; a spec comes from anybody.

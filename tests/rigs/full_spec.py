@@ -134,7 +134,18 @@ SPEC: dict[str, Any] = {
             "through": "login",
             "auth": {"method": "agent"},
             "note": "A note on the compute nodes",
-        }
+        },
+        "devel": {
+            "match": ["dn*"],
+            "through": "login",
+            "auth": AUTHS["publickey"],
+            "key_in_home": True,
+        },
+    },
+    "login_nodes": {
+        "not_for": "programs that compute",
+        "remote_editors": False,
+        "note": "A note on the login nodes",
     },
     "jobs": {
         "job": {

@@ -421,3 +421,27 @@ def test_a_command_of_a_jump_has_no_token_but_the_address(token: str) -> None:
     hosts = {"x": HOST | {"via": "x", "proxy": f"ssh-proxy {token}"}}
     with pytest.raises(ValidationError, match="has a token of ssh other than %h and %p"):
         faults_of(hosts=hosts)
+
+
+@pytest.mark.parametrize(
+    ("nodes_auth", "expected"),
+    [
+        pytest.param({"method": "publickey"}, [], id="a key pair"),
+        pytest.param({"method": "certificate"}, [], id="a certificate, which has a key too"),
+        pytest.param(
+            None,
+            [
+                "compute.a.key_in_home: needs a login with a key file, and the method of these "
+                "nodes is agent"
+            ],
+            id="keys in an agent, the method of the site",
+        ),
+    ],
+)
+def test_a_key_in_the_home_directory_needs_a_key_file(
+    nodes_auth: dict[str, Any] | None, expected: list[str]
+) -> None:
+    group = {"match": "cn*", "through": "x", "key_in_home": True}
+    assert faults_of(compute={"a": group | {"auth": nodes_auth}}) == expected
+    # Without the field there is nothing to put there.
+    assert faults_of(compute={"a": group | {"auth": nodes_auth, "key_in_home": False}}) == []
