@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from generator.schema.profile import Profile
     from generator.schema.site import SiteSpec
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "Artifact",

@@ -1,4 +1,4 @@
-"""The script of the release workflow: the changelog of a tag; and pinned actions."""
+"""The version of a release, its section of the changelog, and pinned actions."""
 
 import re
 import subprocess
@@ -10,6 +10,9 @@ import pytest
 from generator import __version__
 
 ROOT = Path(__file__).parents[1]
+QUOTED_VERSION = re.compile(
+    r"(?:hpc-sitegen(?:@v|/v|==)|\brev: v|\brequired_version: \"?)(\d[\d.]*\d)"
+)
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 CHANGELOG = f"""\
 # Changelog
@@ -63,6 +66,24 @@ def test_a_version_without_a_section_is_refused(checkout: Path) -> None:
     assert result.returncode == 2
     expected = f"CHANGELOG.md has no section '## {__version__} — DATE' with a text\n"
     assert result.stderr == expected
+
+
+def test_the_changelog_has_a_section_for_this_version() -> None:
+    result = run(ROOT, f"v{__version__}")
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_the_changelog_begins_with_changes_to_come_and_this_version() -> None:
+    headings = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert headings[:2] == ["Unreleased", __version__]
+    assert len(headings) == len(set(headings))
+
+
+@pytest.mark.parametrize("name", ["docs/drift-review.md", "integrations/gitlab.yml"])
+def test_every_example_names_this_version(name: str) -> None:
+    quoted = QUOTED_VERSION.findall((ROOT / name).read_text())
+    # A reader who copies an older version gets a gen without the options of the page.
+    assert set(quoted) == {__version__}
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)

@@ -19,6 +19,7 @@ from history import commit, git, shell
 from report_readers import grave_texts
 from running import Gen
 
+from generator import __version__
 from generator.report.format import Format
 from generator.resources import CATALOGUE
 
@@ -343,7 +344,8 @@ EVASIONS = {
     ),
     # It decides which gen runs: an older one may not know the rule that catches an attack.
     "settings of gen in the repository": Evasion(
-        ("echo 'required_version: 0.1.0' > .gen/config.yaml",), ".gen/config.yaml: was added"
+        (f"echo 'required_version: {__version__}' > .gen/config.yaml",),
+        ".gen/config.yaml: was added",
     ),
     # Files that decide how git, editors and other programs read the rest.
     "attributes by which git writes other bytes at a checkout": Evasion(
