@@ -1,16 +1,19 @@
 """The lock of a project, by which fixes of the glue reach it: one owner for all its sites."""
 
 import json
+import shlex
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from project import TOOLS, Project
 from running import Gen, running
 
 from generator import __version__, resources
 from generator.compiler import scaffold
+from generator.compiler.emitters import dagster_project
 
 NewerGen = Callable[[str, str, str], Path]
 
@@ -108,6 +111,63 @@ def test_the_patch_of_gen_diff_brings_the_fix(gen: Gen, newer_gen: NewerGen) -> 
     # The reader of the patch is git itself, which refuses one that does not fit.
     subprocess.run(["git", "apply", "-"], input=patch, text=True, check=True)
     assert gen("check").status == 0
+
+
+def check_defs(directory: Path, site: str) -> tuple[int, str]:
+    """Run `dg check defs` in a project at a site; return its status and its output."""
+    project = Project(directory.absolute(), Path().absolute())
+    result = subprocess.run(
+        [str(TOOLS / "dg"), "check", "defs"],
+        cwd=project.directory,
+        env=project.environment | {"SLURM_SUPERCOMPUTER_SITE": site},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    return result.returncode, result.stdout
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    ("command", "fix"),
+    [
+        pytest.param(
+            "site {}",
+            "in the directory of its .gen/, run: gen site mila",
+            id="of gen site",
+        ),
+        pytest.param(
+            "project musica-pipelines --site {}",
+            "in the parent directory, run: gen project musica-pipelines --site mila",
+            id="of gen project",
+        ),
+    ],
+)
+def test_a_file_of_an_older_format_is_refused_with_the_command_that_fixes_it(
+    command: str, fix: str, gen: Gen, newer_gen: NewerGen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for site in ("musica", "mila"):
+        assert gen(*command.format(site).split()).status == 0
+    directory = Path("musica-pipelines")
+    mine = directory / MODULES / "defs" / "corpus.py"
+    mine.write_text(f"# mine\n{mine.read_text()}")
+    older = dagster_project.FORMAT
+    newer_gen("src/*/site.py", f"FORMAT = {older}", f"FORMAT = {older + 1}")
+    monkeypatch.setattr(dagster_project, "FORMAT", older + 1)
+    # The sites share the modules, so the file of the other site is the older one then.
+    assert gen(*command.format("musica").split()).status == 0
+    assert check_defs(directory, "musica")[0] == 0
+    status, output = check_defs(directory, "mila")
+    assert status == 1
+    message = f"sites/mila.toml has format {older}, and this project reads {older + 1}; {fix}"
+    assert message in output
+    # The command is pasted, in the directory that the message names.
+    assert gen(*shlex.split(fix.rpartition(" run: gen ")[2])).status == 0
+    assert check_defs(directory, "mila")[0] == 0
+    assert mine.read_text().startswith("# mine\n")
+    assert gen("check", *(["musica-pipelines"] if "project" in command else [])).status == 0
 
 
 def test_several_sites_have_one_owner_of_the_glue(gen: Gen) -> None:
