@@ -18,7 +18,7 @@ def expression(module: str, name: str) -> "re.Pattern[str]":
 
 
 HOPELESS = expression("client.py", "HOPELESS")
-SECRET_NAME = expression("data.py", "SECRET_NAME")
+SECRET_NAME = expression("secret_checks.py", "SECRET_NAME")
 
 
 @pytest.mark.parametrize(
@@ -90,6 +90,10 @@ def test_a_run_waits_for_a_reason_that_ends(reason: str) -> None:
         "CLIENT_SECRET",
         "SSH_PRIVATE_KEY",
         "REGISTRY_CREDENTIALS",
+        "MYSQL_PWD",
+        "DB_PASS",
+        "GITHUB_PAT",
+        "KEY_PASSPHRASE",
     ],
 )
 def test_a_variable_of_this_name_holds_a_secret(name: str) -> None:
@@ -103,6 +107,8 @@ def test_a_variable_of_this_name_holds_a_secret(name: str) -> None:
         "TOKENIZERS_PARALLELISM",
         "MAX_TOKENS",
         "KEYWORDS",
+        "PWD",
+        "BYPASS",
         # The name of a file is no secret.
         "RAY_AUTH_TOKEN_PATH",
         "AWS_SHARED_CREDENTIALS_FILE",

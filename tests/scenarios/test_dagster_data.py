@@ -12,12 +12,15 @@ pytestmark = [pytest.mark.system, pytest.mark.long, pytest.mark.timeout(900)]
 ASSETS = '''\
 """A module of the user."""
 
+import os
 from pathlib import Path
 
 import dagster as dg
+import dagster_slurm as ds
 
 from ..compute import PAYLOADS, Compute
 
+DOTENV = PAYLOADS.parents[2] / ".env"
 PAYLOAD = str(PAYLOADS / "table.py")
 
 
@@ -50,7 +53,26 @@ def has_a_token(context: dg.AssetExecutionContext, compute: Compute) -> None:
 
 @dg.asset
 def uploads_a_dotenv(context: dg.AssetExecutionContext, compute: Compute) -> None:
-    compute.run(context, PAYLOAD, extra_files=[str(PAYLOADS.parents[2] / ".env")])
+    compute.run(context, PAYLOAD, extra_files=[str(DOTENV)])
+
+
+@dg.asset
+def runs_a_dotenv(context: dg.AssetExecutionContext, compute: Compute) -> None:
+    link = PAYLOADS / "linked.py"
+    link.unlink(missing_ok=True)
+    link.symlink_to(DOTENV)
+    compute.run(context, str(link))
+
+
+@dg.asset
+def exports_a_token(context: dg.AssetExecutionContext, compute_ray: Compute) -> None:
+    export = f"export KEY={os.environ['WANDB_API_KEY']}"
+    compute_ray.run(context, PAYLOAD, launcher=ds.RayLauncher(pre_start_commands=[export]))
+
+
+@dg.asset(io_manager_key="site_files")
+def is_a_dotenv() -> Path:
+    return DOTENV
 '''
 PAYLOAD = """\
 import os
@@ -63,6 +85,9 @@ file.write_bytes(bytes(range(256)) * 8000)
 with open_dagster_pipes() as pipes:
     pipes.report_asset_materialization(metadata={"file": {"raw_value": str(file), "type": "path"}})
 """
+
+
+SECRET = "correct-horse-battery"
 
 
 @pytest.fixture(scope="module")
@@ -94,13 +119,26 @@ def test_assets_here_get_the_files_of_payloads_and_leave_values_at_the_site(
         pytest.param(
             "uploads_a_dotenv", "/.env: looks like a secret; it is not uploaded", id="a file"
         ),
+        pytest.param(
+            "runs_a_dotenv", "/linked.py: looks like a secret; it is not uploaded", id="a link"
+        ),
+        pytest.param(
+            "exports_a_token", ".sh: contains a secret; it is not uploaded", id="a script"
+        ),
+        pytest.param(
+            "is_a_dotenv", "/.env: looks like a secret; it is not uploaded", id="an asset's file"
+        ),
     ],
 )
 def test_a_secret_is_refused_before_a_job_is_submitted(
     deployment: Deployment, asset: str, message: str
 ) -> None:
     jobs_before = deployment.number_of_jobs()
-    result = deployment.project.launch(asset)
+    with deployment.project.setting(WANDB_API_KEY=SECRET):
+        result = deployment.project.launch(asset)
     assert result.returncode == 1
     assert message in result.stdout
     assert deployment.number_of_jobs() == jobs_before
+    at_the_site = [path for path in deployment.rig.directory.rglob("base/**/*") if path.is_file()]
+    assert not any(SECRET.encode() in path.read_bytes() for path in at_the_site)
+    assert SECRET not in result.stdout

@@ -19,10 +19,10 @@ from dagster_slurm.resources import compute, session
 
 from .allocation import Allocation
 from .connection import Connection
-from .data import refuse_secrets
 from .heartbeat import heartbeats
 from .login import Login
 from .requests import seconds
+from .secret_checks import refuse_job
 
 HOPELESS = re.compile(
     "PerJob|QOSMin|MaxMemPerLimit|Partition(Time|Node)Limit|PartitionConfig|BadConstraints|NotAllowed|not_permitted"
@@ -49,7 +49,9 @@ class Client(ds.SlurmPipesClient):
         limit = (extra_slurm_opts or {}).get("time_limit", self.slurm.queue.time_limit)
         self.walltime = seconds(limit)
         self.op_context = context.op_execution_context
-        refuse_secrets(options.get("extra_env") or {}, options.get("extra_files") or [])
+        payload = [] if options.get("skip_payload_upload") else [options["payload_path"]]
+        files = [*payload, *(options.get("extra_files") or [])]
+        refuse_job(options.get("extra_env") or {}, options.get("extras") or {}, files)
         if self.session and isinstance(self.launcher, ds.RayLauncher):
             # The cluster of the allocation has them from its SETUP.
             alone = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"} if self.session.num_nodes == 1 else {}
@@ -203,7 +205,8 @@ class LocalMessages(dg.PipesFileMessageReader):
 
 def install() -> None:
     """Let dagster-slurm use these classes, for which it has no setting."""
-    slurm_pipes_client.SSHConnectionPool = session.SSHConnectionPool = Connection  # type: ignore[attr-defined]
+    for module in (slurm_pipes_client, session, compute):
+        module.SSHConnectionPool = Connection  # type: ignore[attr-defined]
     slurm_pipes_client.SSHMessageReader = Messages  # type: ignore[attr-defined]
     local_pipes_client.LocalMessageReader = LocalMessages  # type: ignore[assignment,attr-defined]
     compute.SlurmSessionResource = Allocation  # type: ignore[attr-defined]

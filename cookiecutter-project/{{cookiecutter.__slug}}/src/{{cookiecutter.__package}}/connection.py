@@ -12,6 +12,8 @@ from typing import ClassVar
 import dagster as dg
 from dagster_slurm.helpers.ssh_pool import SSHConnectionPool
 
+from .secret_checks import refuse_file, refuse_text
+
 PATIENCE = 300.0
 """Seconds to wait for ssh while there is no job."""
 SHORT_PAUSE, LONG_PAUSE, REFUSED_PAUSE = 2.0, 30.0, 300.0
@@ -78,8 +80,14 @@ class Connection(SSHConnectionPool):
                 self.report_single_logins()
                 return output
 
+    def write_file(self, content: str, remote_path: str) -> None:
+        """Write a file at the site, such as the script of a job."""
+        refuse_text(remote_path, content)
+        super().write_file(content, remote_path)
+
     def upload_file(self, local_path: str, remote_path: str) -> None:
         """Copy a file to the site, again if that fails while ssh works."""
+        refuse_file(local_path)
         try:
             super().upload_file(local_path, remote_path)
         except RuntimeError:

@@ -2,8 +2,6 @@
 """Data between this machine and the site, over the shared connection: sizes are shown, and there is a limit."""
 
 import base64
-import os
-import re
 import shlex
 from pathlib import Path
 
@@ -14,30 +12,6 @@ from .connection import Connection
 
 LIMIT = 100 * 10**6
 """Bytes that a file may have."""
-SECRET_NAME = re.compile(
-    "(^|_)(TOKEN|PGPASSWORD|PASSWORD|PASSWD|SECRET|CREDENTIALS?|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY)(_(?!PATH|FILE)|$)"
-)
-SECRET_FILE = re.compile(r"^\.env|^\.netrc$|^id_(rsa|dsa|ecdsa|ed25519)|\.(pem|p12|pfx|kdbx)$")
-
-
-def refuse_secrets(variables: dict[str, str], files: list[str]) -> None:
-    """Refuse a job with a secret: its script has the variables, and others at the site may read the script.
-
-    Raises:
-        Failure: names the variable or the file.
-    """
-    # A secret of this machine, under whatever name.
-    secrets = {value for name, value in os.environ.items() if SECRET_NAME.search(name.upper()) and len(value) > 7}
-    for name, value in variables.items():
-        if SECRET_NAME.search(name.upper()) or value in secrets:
-            raise dg.Failure(
-                f"extra_env[{name!r}]: looks like a secret, which would be in the script of the job; "
-                "let the payload read it from a file at the site that only you can read",
-                allow_retries=False,
-            )
-    for file in files:
-        if SECRET_FILE.search(Path(file).name) or b"PRIVATE KEY-----" in Path(file).read_bytes()[:4096]:
-            raise dg.Failure(f"{file}: looks like a secret; it is not uploaded", allow_retries=False)
 
 
 def fetch(ssh: ds.SSHConnectionResource, path: str, target: Path, limit: int) -> Path:

@@ -190,8 +190,9 @@ def beyond_size(where: str, rows: list[dict[str, Any]], job: Mapping[str, Any], 
 
 def covers(limit: Mapping[str, Any], nodes: int, gpus: int) -> bool:
     """Return whether a limit is for jobs of a size. One that counts GPUs is not for jobs without any."""
-    few_gpus = "max_gpus" not in limit or 0 < gpus <= limit["max_gpus"]
-    return few_gpus and limit.get("min_nodes", 1) <= nodes <= limit.get("max_nodes", nodes)
+    if "max_gpus" in limit and not 0 < gpus <= limit["max_gpus"]:
+        return False
+    return bool(limit.get("min_nodes", 1) <= nodes <= limit.get("max_nodes", nodes))
 
 
 def beyond_node(site: Site, where: str, limits: Mapping[str, Any], job: Mapping[str, Any]) -> Iterator[str]:
