@@ -14,7 +14,7 @@ from generator import resources
 
 TEMPLATE = resources.PROJECT / "{{cookiecutter.__slug}}/src/{{cookiecutter.__package}}"
 
-SECRET = "correct-horse-battery"
+SECRET = "correct-horse-battery"  # noqa: S105 - of the test
 # A key of no one: the shape counts.
 KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAA\n"
 

@@ -87,7 +87,7 @@ with open_dagster_pipes() as pipes:
 """
 
 
-SECRET = "correct-horse-battery"
+SECRET = "correct-horse-battery"  # noqa: S105 - of the test
 
 
 @pytest.fixture(scope="module")
