@@ -22,6 +22,9 @@ _INSTALL = {
     "ssh-keyscan": "install the OpenSSH client",
     "git": "install git",
 }
+# A repository may come from anybody, and names programs in its own settings (git-config(1)):
+# core.fsmonitor runs whenever git reads the index.
+_GIT = ("git", "-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}")
 _POLL = 0.1  # seconds
 # After a program has ended, one that it started may hold its output open: ssh does so for a shared
 # connection.
@@ -123,6 +126,31 @@ def run(
     if exchange.too_late:
         raise TimeLimitError(f"{_name(command)} did not end within {ceil(seconds)} s", outcome)
     return outcome
+
+
+def git(
+    arguments: Sequence[str], *, seconds: float, stdin: bytes = b"", output_limit: int
+) -> Outcome:
+    """Ask git about a repository, without a program of the repository, a fetch or a change.
+
+    Raises the errors of `run`.
+    """
+    environment = {
+        **os.environ,
+        "LC_ALL": "C",  # callers read messages
+        # A partial clone would fetch the files that it lacks, with a program that it names. git
+        # before 2.39.4 knows only the second variable.
+        "GIT_NO_LAZY_FETCH": "1",
+        "GIT_ALLOW_PROTOCOL": "none",
+        "GIT_OPTIONAL_LOCKS": "0",  # not even the index is refreshed
+    }
+    return run(
+        [*_GIT, *arguments],
+        seconds=seconds,
+        stdin=stdin,
+        environment=environment,
+        output_limit=output_limit,
+    )
 
 
 def run_in_terminal(

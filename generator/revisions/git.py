@@ -1,15 +1,16 @@
 """Read files of a git repository at a revision.
 
-Nothing here changes the repository or runs a hook of it.
+Nothing here changes the repository, or runs a program that its settings name.
 """
 
-import os
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from generator import programs
 from generator.errors import GenError
+from generator.formatting import printable
 from generator.programs import Outcome
 
 _SECONDS = 120
@@ -121,7 +122,31 @@ def modified_files() -> list[str]:
     Unlike git-diff, this writes nothing.
     """
     options = ("--name-only", "-z", "--no-relative", "--no-ext-diff", "--ignore-submodules=dirty")
-    return _records("diff-files", *options)
+    return _records(*_without_filters(), "diff-files", *options)
+
+
+def _without_filters() -> list[str]:
+    """Return options that turn off the filters which the settings of the repository define.
+
+    A filter is a program (gitattributes(5)). git runs it to compare a file with the index, if the
+    file has the time of the index. The filters in the settings of the user stay, as for git-lfs.
+    """
+    question = ("--show-scope", "--name-only", "-z", "--get-regexp", r"^filter\.")
+    answer = iter(_records("config", *question))
+    options: list[str] = []
+    for scope, key in zip(answer, answer, strict=True):
+        if scope not in ("local", "worktree"):
+            continue
+        if "=" in key:
+            # git ends the key of an option at the first equals sign.
+            raise GenError(
+                f"{printable(key)}: gen cannot turn this filter of the repository off; "
+                f"delete it with: git config --unset-all {shlex.quote(key)}"
+            )
+        # As an empty program does nothing, to be `required` would be an error.
+        value = "false" if key.endswith(".required") else ""
+        options += ["-c", f"{key}={value}"]
+    return options
 
 
 def untracked_files() -> list[str]:
@@ -206,14 +231,4 @@ def _records(*arguments: str) -> list[str]:
 
 
 def _git(*arguments: str, stdin: bytes = b"") -> Outcome:
-    # LC_ALL: `commit` reads a message. GIT_NO_LAZY_FETCH: a partial clone would fetch the
-    # files that it lacks.
-    environment = {**os.environ, "LC_ALL": "C", "GIT_NO_LAZY_FETCH": "1"}
-    environment["GIT_OPTIONAL_LOCKS"] = "0"  # a review does not even refresh the index
-    return programs.run(
-        ["git", *arguments],
-        seconds=_SECONDS,
-        stdin=stdin,
-        environment=environment,
-        output_limit=_OUTPUT_LIMIT,
-    )
+    return programs.git(arguments, seconds=_SECONDS, stdin=stdin, output_limit=_OUTPUT_LIMIT)

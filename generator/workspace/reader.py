@@ -155,9 +155,9 @@ def survey(root: Path) -> Survey:
 
 def _is_tracked(directory: str) -> bool:
     """Return whether git tracks a file below a directory."""
-    command = ["git", "-C", directory, "ls-files", "-z", "--", "."]
+    command = ("-C", directory, "ls-files", "-z", "--", ".")
     try:
-        outcome = programs.run(command, seconds=_GIT_SECONDS, output_limit=_GIT_OUTPUT)
+        outcome = programs.git(command, seconds=_GIT_SECONDS, output_limit=_GIT_OUTPUT)
     except programs.OutputLimitError:
         return True
     except programs.ProgramError:  # without git, nothing says so

@@ -91,24 +91,96 @@ def test_environment_variables_run_no_program_at_an_installation(
     assert not trace.exists()
 
 
-def test_a_review_runs_no_program_of_the_environment_or_of_the_repository(
+# In `%s` stands the program. git runs the one of core.fsmonitor whenever it reads the index.
+SETTINGS_OF_A_REPOSITORY = {
+    "core.fsmonitor": "%s",
+    "core.sshCommand": "%s",
+    "diff.external": "%s",
+    "diff.evil.command": "%s",
+    "diff.evil.textconv": "%s",
+    "filter.evil.clean": "%s",
+    "filter.evil.smudge": "%s",
+    "filter.evil.required": "true",
+    # A partial clone fetches the files that it lacks.
+    "extensions.partialClone": "origin",
+    "remote.origin.promisor": "true",
+    "remote.origin.url": ".",
+    "remote.origin.uploadpack": "%s",
+}
+
+
+@pytest.fixture
+def hostile_repository(
     gen: Gen, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+) -> Path:
+    """Make a repository with such settings; return the file that is there once one ran."""
     program, trace = program_with_a_trace(tmp_path)
     git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.org"]
     Path("site_specs").mkdir()
     spec(Path("site_specs"))
+    assert gen("site", "ours").status == 0
+    # git says whether such a directory belongs to the repository.
+    Path("env").mkdir()
+    Path("env/pyvenv.cfg").touch()
+    Path("old.yaml").touch()
     subprocess.run([*git, "init", "-q"], check=True)
     subprocess.run([*git, "add", "."], check=True)
     subprocess.run([*git, "commit", "-qm", "first"], check=True)
+    blob = subprocess.run(
+        ["git", "rev-parse", "HEAD:site_specs/ours.yaml"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.strip()
     Path(".gitattributes").write_text("*.yaml diff=evil filter=evil\n")
-    for key in ("diff.evil.textconv", "diff.evil.command", "filter.evil.smudge", "diff.external"):
-        subprocess.run([*git, "config", key, str(program)], check=True)
+    for key, value in SETTINGS_OF_A_REPOSITORY.items():
+        subprocess.run(["git", "config", key, value.replace("%s", str(program))], check=True)
     spec(Path("site_specs"), title="Changed")
+    Path(".git/objects", blob[:2], blob[2:]).unlink()
+    # git compares the content of files that are not older than the index.
+    os.utime("old.yaml", (10**9, 10**9))
+    subprocess.run(
+        ["git", "-c", "core.fsmonitor=", "-c", "filter.evil.clean=cat", "add", "old.yaml"],
+        check=True,
+    )
+    os.utime(".git/index", (10**9, 10**9))
     monkeypatch.setenv("GIT_EXTERNAL_DIFF", str(program))
     monkeypatch.setenv("GIT_PAGER", str(program))
-    assert gen("review", "HEAD").status in (0, 1)
-    assert not trace.exists()
+    return trace
+
+
+@pytest.mark.parametrize("command", ["review HEAD", "check", "diff"])
+def test_gen_runs_no_program_of_a_repository_or_of_gits_environment(
+    gen: Gen, hostile_repository: Path, command: str
+) -> None:
+    assert gen(*command.split()).status == {"review HEAD": 0}.get(command, 1)
+    assert not hostile_repository.exists()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "ls-files",
+        "cat-file -p HEAD:site_specs/ours.yaml",
+        "-c core.fsmonitor= diff-files --name-only",
+    ],
+)
+def test_git_itself_runs_the_program_of_a_repository(
+    hostile_repository: Path, command: str
+) -> None:
+    # Otherwise the test above would prove nothing.
+    subprocess.run(["git", *command.split()], check=False, capture_output=True)
+    assert hostile_repository.exists()
+
+
+def test_a_filter_that_gen_cannot_turn_off_is_refused(gen: Gen, hostile_repository: Path) -> None:
+    subprocess.run(["git", "config", "filter.a=b.clean", "false"], check=True)
+    result = gen("review", "HEAD")
+    assert (result.status, result.err) == (
+        2,
+        "filter.a=b.clean: gen cannot turn this filter of the repository off; "
+        "delete it with: git config --unset-all filter.a=b.clean\n",
+    )
 
 
 def test_a_key_that_another_site_has_by_set_is_not_purged(gen: Gen, home: Path) -> None:
