@@ -43,7 +43,7 @@ def _print_missing_values(compilation: Compilation, choice: inputs.Choice) -> No
     say(f"\nMissing values (add them to {inputs.profile_name(choice.profile)}):")
     for gap in compilation.gaps:
         option = f"--{gap.name.replace('_', '-')}"
-        say(f"  {gap.name + ':':11}{gap.meaning}  (or {option})")
+        say(f"  {gap.name + ':':10} {gap.meaning}  (or {option})")
 
 
 def with_recorded(

@@ -6,7 +6,9 @@ without gen can still read the entry.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
+from generator.formatting import home
 from generator.install.foreign_blocks import ForeignBlock, foreign_blocks
 from generator.ssh.config_lines import Line, lines, numbered
 
@@ -124,7 +126,8 @@ def options_to_keep(
     for entry in entries:
         choices.update(entry.choices)
     options: list[str] = []
-    if choices.get("identityfile", key) != key:
+    # A shell expands ~ in an option before gen sees it.
+    if home(Path(choices.get("identityfile", key or ""))) != home(Path(key or "")):
         options.append(f"--identity-file {choices['identityfile']}")
     if choices.get("user", user) != user:
         options.append(f"--user {choices['user']}")

@@ -1,5 +1,7 @@
 """gen never changes the blocks of other tools; it can replace the entries of `mila init`."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -71,6 +73,7 @@ def test_entries_of_mila_init_are_found_with_their_lines_and_the_choices_of_the_
     ("user", "key", "options"),
     [
         pytest.param("ada", "~/.ssh/id_rsa_mila", (), id="as it was"),
+        pytest.param("ada", str(Path.home() / ".ssh/id_rsa_mila"), (), id="the path in full"),
         pytest.param(
             "ada", "~/.ssh/id_mila", ("--identity-file ~/.ssh/id_rsa_mila",), id="another key"
         ),

@@ -6,6 +6,15 @@ A line `…` stands for any lines, and `…` within a line for any text.
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import dedent
+
+# gen prints the default of a question in brackets; these have none, or come from ssh-keygen.
+_WITHOUT_DEFAULT = (
+    *("Enter .*passphrase.*", "Your e-mail address, for certificates"),
+    *("Name of the cluster, for people", "Organization that .*", "Country, as .*"),
+    *("Address of .*", "Page that .*", "Host name to log in to", "What the site asks .*"),
+)
+_QUESTION = re.compile(rf"^(.*\[[^]]*\]|{'|'.join(_WITHOUT_DEFAULT)}):(?: (.*))?$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -15,17 +24,27 @@ class Example:
     command: str
     output: str
 
+    def answers(self) -> list[tuple[str, str]]:
+        """Return each question in the output with the reply that the reader types after it."""
+        questions: list[tuple[str, str]] = _QUESTION.findall(self.output)
+        return questions
+
     def check(self, output: str) -> None:
         """Check that a real output is the one of the page."""
         real = "".join(f"{line.rstrip()}\n" for line in output.strip("\n").split("\n"))
         assert re.fullmatch(_pattern(self.output), real), f"{self.command}\n{real}"
 
 
-def examples(page: Path) -> list[Example]:
-    """Return the examples of a page in order."""
+def examples(page: Path, section: str = "") -> list[Example]:
+    """Return the examples of a page, or of one section of it, in order."""
+    text = page.read_text()
+    if section:
+        text = text.partition(f"\n## {section}\n")[2].partition("\n## ")[0]
     result = []
-    for block in re.findall(r"```console\n(.*?)```", page.read_text(), re.DOTALL):
-        for example in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+    # Blocks in a list are indented.
+    fences = re.compile(r"^ *```console\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
+    for block in fences.findall(text):
+        for example in re.split(r"^\$ ", dedent(block), flags=re.MULTILINE)[1:]:
             command, _, output = example.partition("\n")
             result.append(Example(command, output.strip("\n")))
     return result

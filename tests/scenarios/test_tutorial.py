@@ -7,7 +7,6 @@ test_dagster_project.py runs those of the Dagster project.
 """
 
 import re
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,16 +14,19 @@ from pathlib import Path
 import pytest
 from console_blocks import examples
 from homes import tree
+from page_session import PROMPT, PageSession
 from ruamel.yaml import YAML
-from sshd import PROGRAMS, TEST_USER, Rig, SshServer, mount_over, site
-from terminal import Terminal
+from sshd import PROGRAMS, TEST_USER, Rig, SshServer, site
 
 pytestmark = pytest.mark.system
 
 PAGE = Path(__file__).parents[2] / "docs/tutorial.md"
 EXAMPLES = {example.command: example for example in examples(PAGE)}
-PROMPT = "ready> "
-COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+STEPS = (
+    *("gen init", "gen install mila", "gen status", "gen site mila --out .", "gen check"),
+    "gen uninstall mila",
+)
+"""The commands that need no server, in the order of the page."""
 # 40 words a minute, of five letters each.
 LETTERS_A_MINUTE = 200
 
@@ -58,68 +60,13 @@ def serve(rig: Rig, name: str, host: str) -> SshServer:
     return server
 
 
-class Session:
-    """A shell in a terminal, with the scratch home directory, in the directory of the user."""
-
-    def __init__(self, rig: Rig, home: Path) -> None:
-        self.home = home
-        work = rig.directory / "work"
-        work.mkdir(exist_ok=True)
-        # The environment of the tests stands for that of pipx.
-        environment = {
-            "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
-            "HOME": str(home),
-            "USER": TEST_USER.pw_name,
-            "TERM": "xterm",
-            "LANG": "C.UTF-8",
-            "PS1": PROMPT,
-            "HISTFILE": "",
-        }
-        # ssh takes `~` from the passwd database. Python may be below the real home directory, so
-        # that stays where it is.
-        passwd = rig.directory / "passwd"
-        passwd.write_text(f"{TEST_USER.pw_name}:x:{TEST_USER.pw_uid}:0::{home}:/bin/sh\n")
-        bash = ("bash", "--norc", "--noprofile", "--noediting", "-i")
-        shell = [*mount_over("/etc/passwd", passwd), *bash]
-        self.terminal = Terminal(*shell, environment=environment, directory=work)
-        self.letters = 0
-        self.terminal.expect(PROMPT)
-
-    def type(self, line: str) -> None:
-        self.letters += len(line) + 1
-        self.terminal.type(line)
-
-    def run(self, command: str, *answers: tuple[str, str]) -> str:
-        """Type a command and its answers, and return the output up to the next prompt."""
-        start = len(self.terminal.shown)
-        self.type(command)
-        for question, reply in answers:
-            self.terminal.expect(question)
-            # The answer comes after the whole question, so that the terminal shows it there.
-            self.terminal.expect(": ")
-            self.type(reply)
-        self.terminal.expect(PROMPT)
-        return self.terminal.shown[start:].replace("\r\n", "\n")
-
-    def check(self, command: str, *answers: tuple[str, str]) -> None:
-        """Type a command of the page, and compare its output with the page."""
-        EXAMPLES[command].check(self.as_on_the_page(self.run(command, *answers)))
-
-    def as_on_the_page(self, output: str) -> str:
-        """Return an output with the names of the page: the user is ada."""
-        text = COLOUR.sub("", output).removesuffix(PROMPT).partition("\n")[2]
-        for real, name in ((str(self.home), "/home/ada"), (TEST_USER.pw_name, "ada")):
-            text = text.replace(real, name)
-        return text
-
-
 def test_the_commands_in_short_work_with_two_sites(rig: Rig) -> None:
     # Two names of the loopback: no name may have two meanings.
     mila = serve(rig, "mila", "localhost")
     serve(rig, "narval", "127.0.0.1")
     before = tree(rig.home)
     page = iter(commands())
-    session = Session(rig, rig.home)
+    session = PageSession(rig.directory, rig.home)
     try:
         output = session.run(
             next(page),
@@ -166,7 +113,7 @@ def test_the_commands_in_short_work_with_two_sites(rig: Rig) -> None:
     assert left == keys | profile
 
 
-def of_the_site(session: Session, output: str, server: SshServer) -> str:
+def of_the_site(session: PageSession, output: str, server: SshServer) -> str:
     """Return an output with the names of the real site in place of those of the server."""
     text = session.as_on_the_page(output).replace("The mila cluster", "Mila cluster")
     text = text.replace(f"[localhost]:{server.port}", "[login.server.mila.quebec]:2222")
@@ -181,24 +128,9 @@ def short_home() -> Iterator[Path]:
 
 
 def test_each_step_prints_the_output_on_the_page(rig: Rig, short_home: Path) -> None:
-    session = Session(rig, short_home)
+    session = PageSession(rig.directory, short_home)
     try:
-        session.check(
-            "gen init",
-            ("Your user name at most sites", TEST_USER.pw_name),
-            ("Your e-mail address", "ada@example.org"),
-            ("Private key for all sites", ""),
-            ("Your home directory", ""),
-            ("Your sites", "mila"),
-            ("User name at mila", ""),
-            ("Write it?", "y"),
-            ("Install mila now?", "n"),
-        )
-        session.check("gen install mila", *installation("mila"))
-        session.check("gen status")
-        session.check("gen site mila --out .")
-        session.check("gen check")
-        session.check("gen uninstall mila", ("Delete mila from", "y"))
+        session.replay([example for example in EXAMPLES.values() if example.command in STEPS])
     finally:
         session.terminal.close()
 
@@ -213,7 +145,7 @@ def installation(name: str) -> tuple[tuple[str, str], ...]:
     )
 
 
-def login(session: Session, command: str) -> str:
+def login(session: PageSession, command: str) -> str:
     """Log in, and return the name of the server in which the session is."""
     session.type(command)
     # The shell there has another prompt.

@@ -1,0 +1,210 @@
+"""The commands of the how-to guides, typed in a real terminal of 80 by 24.
+
+Each test prepares the files that the reader of a guide has, types the commands of the page in
+order, with the answers on the page, and compares every line of the output.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import usermanager
+from console_blocks import examples
+from identity_provider import IdentityProvider
+from other_tools import MILA_INIT
+from page_session import PageSession
+from ruamel.yaml import YAML
+from sshd import PROGRAMS, TEST_USER, Rig
+from step_ca import Authority, Member, membership
+from usermanager import UNITS, user_manager
+
+pytestmark = pytest.mark.system
+
+DOCS = Path(__file__).parents[2] / "docs"
+MUSICA_CREDENTIALS = ".config/dagster-slurm/musica-auth.env"
+USER_CONFIG = """\
+Host git
+    HostName git.example.org
+    User git
+"""
+
+
+@pytest.fixture
+def base(need: Callable[..., None]) -> Iterator[Path]:
+    """A scratch directory whose path is no longer than usual: sockets of ssh fit below it."""
+    need(*PROGRAMS, "setsid", "bash", root=True)
+    with tempfile.TemporaryDirectory(prefix="gen") as directory:
+        (Path(directory) / "home/.ssh").mkdir(mode=0o700, parents=True)
+        yield Path(directory)
+
+
+def replay(
+    base: Path, page: str, section: str = "", *, user: str = "ada", **environment: str
+) -> None:
+    """Type the commands of a page or section, and compare each output."""
+    session = PageSession(base, base / "home", user, **environment)
+    try:
+        session.replay(examples(DOCS / page, section))
+    finally:
+        session.terminal.close()
+
+
+def test_the_guide_to_install_a_site(base: Path) -> None:
+    config = base / "home/.ssh/config"
+    config.write_text(USER_CONFIG)
+    replay(base, "install.md")
+    assert config.read_text() == USER_CONFIG
+    assert {path.name for path in config.parent.iterdir()} == {"config", "id_mila", "id_mila.pub"}
+
+
+def entry_of(page: str, section: str) -> str:
+    """Return the entry of the ssh configuration that a section begins with."""
+    text = (DOCS / page).read_text().partition(f"\n## {section}\n")[2]
+    return text.partition("```\n")[2].partition("```")[0]
+
+
+def test_the_guide_to_replace_an_entry_written_by_hand(base: Path) -> None:
+    section = "An entry that you wrote by hand"
+    config = base / "home/.ssh/config"
+    config.write_text(entry_of("moving.md", section) + USER_CONFIG)
+    make_key(config.parent / "id_ed25519")
+    replay(base, "moving.md", section)
+    assert config.read_text().endswith(USER_CONFIG)
+
+
+def test_the_guide_to_replace_the_entries_of_mila_init(base: Path) -> None:
+    config = base / "home/.ssh/config"
+    content = MILA_INIT + USER_CONFIG.encode()
+    config.write_bytes(content)
+    make_key(config.parent / "id_rsa_mila")
+    replay(base, "moving.md", "The entries of `mila init`")
+    assert config.read_bytes() == content
+
+
+def test_the_guide_to_import_an_entry(base: Path) -> None:
+    section = "A host that gen does not know"
+    (base / "home/.ssh/config").write_text(entry_of("moving.md", section))
+    replay(base, "moving.md", section)
+
+
+def test_the_guide_to_use_several_machines(base: Path) -> None:
+    page = (DOCS / "several-machines.md").read_text()
+    profile = base / "laptop/.config/gen/profile.yaml"
+    profile.parent.mkdir(parents=True)
+    profile.write_text(page.partition("profile.yaml\n")[2].partition("```")[0])
+    home = base / "home"
+    (home / ".config").mkdir()
+    with Rig(base / "rig") as rig:
+        laptop = rig.serve(
+            "laptop",
+            ["ed25519"],
+            "Subsystem sftp internal-sftp",
+            # The home directory of the user who runs the tests is not that of the laptop.
+            f"ForceCommand internal-sftp -d {base / 'laptop'}",
+        )
+        entry = (
+            f"Host laptop\n HostName 127.0.0.1\n Port {laptop.port}\n User {TEST_USER.pw_name}\n"
+        )
+        trust = " StrictHostKeyChecking no\n UserKnownHostsFile /dev/null\n LogLevel ERROR\n"
+        key = f" IdentityFile {rig.key('ed25519-ada')}\n"
+        (home / ".ssh/config").write_text(entry + trust + key)
+        replay(base, "several-machines.md")
+    assert (home / ".ssh/id_mila.pub").is_file()
+
+
+@pytest.fixture
+def member(
+    need: Callable[..., None], provider: IdentityProvider, ca: Authority, tmp_path: Path
+) -> Iterator[Member]:
+    """A user with a user manager, and with the profile of the guide to renewal."""
+    need(*usermanager.PROGRAMS, "setsid", "bash", root=True)
+    with user_manager() as manager:
+        (tmp_path / "home").symlink_to(manager.home)
+        with membership(tmp_path, provider, ca) as member:
+            # nsenter enters the namespace of the manager, in which its socket is.
+            member.namespace = tuple(manager.command())
+            commands = manager.home / ".local/bin"
+            commands.mkdir(parents=True)
+            (commands / "gen").symlink_to(Path(sys.executable).parent / "gen")
+            (commands / "step").symlink_to(shutil.which("step") or "step")
+            drop_in = f"[Service]\nEnvironment=GEN_CA_BUNDLE={provider.root}\n"
+            manager.write(UNITS / "gen-cert-musica.service.d/test.conf", drop_in)
+            yield member
+
+
+def write_yaml(path: Path, value: object) -> None:
+    """Write a YAML file, and its directory."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        YAML(typ="safe").dump(value, file)
+
+
+def musica(member: Member) -> dict[str, Any]:
+    """Return a spec of MUSICA with the machines of the test."""
+    spec = member.spec(context="musica")
+    [host] = spec["hosts"].values()
+    spec |= {"site": "musica", "title": "MUSICA", "hosts": {"musica": host}}
+    spec["host_keys"]["login"]["hosts"] = "musica"
+    spec["auth"]["authentik"]["credentials_file"] = f"~/{MUSICA_CREDENTIALS}"
+    return spec
+
+
+def agree(home: Path, auth: Mapping[str, Any]) -> None:
+    """Let MUSICA use its secrets with the addresses of the test, and not only with its own."""
+    addresses = [auth["oidc"]["token_url"], auth["ca_url"], auth["authentik"]["api_base"]]
+    secrets = {str(home / MUSICA_CREDENTIALS): addresses}
+    path = home / ".local/state/gen/musica.secrets"
+    path.parent.mkdir(mode=0o700, parents=True)
+    path.write_text(json.dumps({"format_version": "2.0", "secrets": secrets}))
+
+
+def test_the_guide_to_renew_certificates(member: Member) -> None:
+    home = member.home.resolve()
+    spec = musica(member)
+    write_yaml(home / ".config/gen/site_specs/musica.yaml", spec)
+    agree(home, spec["auth"])
+    name = TEST_USER.pw_name
+    profile = {"user": name, "email": f"{name}@example.org", "home": str(home)}
+    # client_id as in step 3, with the client of the provider of the test.
+    sites = {"musica": {"client_id": "gen"}}
+    write_yaml(home / ".config/gen/profile.yaml", profile | {"sites": sites})
+    session = PageSession(
+        member.rig.directory,
+        home,
+        prefix=member.namespace,
+        XDG_RUNTIME_DIR=f"/run/user/{TEST_USER.pw_uid}",
+        GEN_CA_BUNDLE=str(member.provider.root),
+    )
+    steps = examples(DOCS / "renewal.md")
+    try:
+        session.replay(steps[:1])
+        store_credentials(home / MUSICA_CREDENTIALS, member.provider)
+        session.replay(steps[1:])
+    finally:
+        session.terminal.close()
+    assert (home / ".ssh/id_musica-cert.pub").is_file()
+
+
+def store_credentials(path: Path, provider: IdentityProvider) -> None:
+    """Write the file of step 3, with secrets of the provider of the test."""
+    page = (DOCS / "renewal.md").read_text()
+    lines = page.partition("\n```\nASC_")[2].partition("```")[0]
+    content = f"ASC_{lines}"
+    for variable, kind in (("APP_PASSWORD", "app_password"), ("API_TOKEN", "api")):
+        secret = provider.hold(f"pasted-{kind}", kind)
+        content = content.replace(f"{variable}=...", f"{variable}={secret.key}")
+    path.parent.mkdir(parents=True)
+    path.touch(0o600)
+    path.write_text(content)
+
+
+def make_key(path: Path) -> None:
+    """Make a key pair without a passphrase."""
+    command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "ada@laptop", "-f", str(path)]
+    subprocess.run(command, check=True)
