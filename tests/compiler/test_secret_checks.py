@@ -35,6 +35,9 @@ def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("WANDB_API_KEY", SECRET)
     # A usual word, which must not be looked for within other text.
     monkeypatch.setenv("DB_PASSWORD", "postgres")
+    # Of `.env.musica`: every script of dagster-slurm has this text.
+    monkeypatch.setenv("ASC_AUTHENTIK_TOKEN_IDENTIFIER", "dagster-slurm")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI")
     key_file = tmp_path / "a-service.json"
     key_file.touch()
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(key_file))
@@ -47,6 +50,7 @@ def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         pytest.param({"hf_token": "some text"}, {}, id="a lowercase name"),
         pytest.param({"INNOCENT": SECRET}, {}, id="a secret of this machine by another name"),
         pytest.param({"HEADER": f"Bearer {SECRET}"}, {}, id="a secret within a value"),
+        pytest.param({"OF_S3": "wJalrXUtnFEMI"}, {}, id="a secret whose name has two such words"),
         pytest.param({"NAME": "postgres"}, {}, id="a secret that is a word"),
         pytest.param({"DB": "postgresql://ada:x1@db/runs"}, {}, id="the password in a URL"),
         pytest.param({"VALUE": f"hf_{'a1' * 17}"}, {}, id="the token of a service"),
@@ -125,6 +129,7 @@ def test_a_secret_is_not_uploaded(
         pytest.param(
             "train.py", 'DB = f"postgresql://{user}:{password}@{host}"\n', id="a template"
         ),
+        pytest.param("job.sh", "# dagster-slurm\n", id="a script of dagster-slurm"),
         pytest.param("keys.py", 'START = "-----BEGIN PRIVATE KEY-----"\n', id="code about keys"),
         pytest.param("train.py", "hf_model_name_or_path_of_the_run = 1\n", id="a long name"),
         pytest.param("packed.tar", "\0\xff" * 100, id="no text"),

@@ -12,7 +12,7 @@ import dagster as dg
 
 SECRET_NAME = re.compile(
     "(^|_)(TOKEN|PGPASSWORD|PASSWORD|PASSWD|PASSPHRASE|SECRET|CREDENTIALS?|COOKIE|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY)"
-    "(_(?!PATH|FILE)|$)|_(PWD|PASS|PAT)$"
+    "(?=_(?!PATH|FILE)|$)|_(PWD|PASS|PAT)$"
 )
 SECRET_VALUE = re.compile(
     # A private key, the password in a URL (not one that code fills in), and tokens of services that many payloads use.
@@ -86,6 +86,7 @@ def secret_in(text: str) -> bool:
 def own_secrets() -> Iterator[str]:
     """Yield the secrets in the environment of this process, which has the values of `.env` too."""
     for name, value in os.environ.items():
-        # The variable may name the file that has the secret.
-        if SECRET_NAME.search(name.upper()) and len(value) > 7 and not Path(value).exists():
+        # A name that goes on is about a secret: TOKEN_URL. The variable may also name the file that has the secret.
+        ends_so = any(match.end() == len(name) for match in SECRET_NAME.finditer(name.upper()))
+        if ends_so and len(value) > 7 and not Path(value).exists():
             yield value
