@@ -6,8 +6,9 @@ dist=$1 work=$2
 
 for file in "$dist"/*.whl "$dist"/*.tar.gz; do
     rm -rf "$work/environment" "$work/out"
-    python3 -m venv "$work/environment"
-    "$work/environment/bin/pip" install --quiet --disable-pip-version-check "$file"
+    # Without pip: an SBOM lists each package of an environment, and gen does not need pip.
+    python3 -m venv --without-pip "$work/environment"
+    python3 -m pip --python "$work/environment/bin/python" install --quiet --disable-pip-version-check "$file"
     # In another directory, so that no module of the checkout is imported.
     (
         cd "$work"
