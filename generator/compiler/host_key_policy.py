@@ -55,9 +55,12 @@ def _algorithms(keys: HostKeys) -> str | None:
     if keys.authorities:
         for signatures in SIGNATURES.values():
             names += [signature + CERTIFICATE_SUFFIX for signature in signatures]
-    for kind, signatures in SIGNATURES.items():
-        if kind in kinds:
-            names += signatures
+    # Whole keys first: clients that read only `SITE.known_hosts` know no other.
+    whole = set(map(algorithm, keys.keys))
+    for group in (whole, kinds - whole):
+        for kind, signatures in SIGNATURES.items():
+            if kind in group:
+                names += signatures
     return ",".join(names)
 
 
@@ -105,13 +108,20 @@ def key_rule(site: SiteSpec, port: int, names: Iterable[str] = ()) -> KeyRule:
     return KeyRule(site.site, port, own_names, tuple(revoked_fingerprints(site)))
 
 
-def host_key_settings(pinned: Pins | None, rule: KeyRule) -> list[tuple[str, str]]:
+def host_key_settings(
+    pinned: Pins | None, rule: KeyRule, known_hosts: str | None = None
+) -> list[tuple[str, str]]:
     """Return the settings that make ssh accept the pinned keys only.
 
     Without pins, ssh refuses the revoked keys and asks the user about others.
 
     ssh runs KnownHostsCommand (OpenSSH 8.5) for each key that a host offers, and reads its output
-    as lines of known_hosts. An older client ignores the command and refuses the host.
+    as lines of known_hosts. An older client ignores the command.
+
+    Args:
+        pinned: the keys of the machine.
+        rule: the rest of its policy.
+        known_hosts: a file with the whole keys, for clients that do not run the command.
     """
     if pinned is None:
         return [("StrictHostKeyChecking", "ask"), *revocation_settings(rule)]
@@ -124,8 +134,9 @@ def host_key_settings(pinned: Pins | None, rule: KeyRule) -> list[tuple[str, str
         ("VerifyHostKeyDNS", "no"),
         # ssh passes the fingerprint to the command in the format of this option.
         ("FingerprintHash", "sha256"),
-        # No key that the user or the administrator accepted earlier may count.
-        ("UserKnownHostsFile", "/dev/null"),
+        # No key that the user or the administrator accepted earlier may count. ssh would add a
+        # key that StrictHostKeyChecking accepts to the first file (sshconnect.c).
+        ("UserKnownHostsFile", " ".join(filter(None, ["/dev/null", known_hosts]))),
         ("GlobalKnownHostsFile", "/dev/null"),
         ("KnownHostsCommand", _command([*_revocation(rule), *_acceptance(pinned, rule)])),
     ]
@@ -196,7 +207,7 @@ def _acceptance(pinned: Pins, rule: KeyRule) -> list[str]:
     usual = ""
     if rule.names:
         script.append(f"usual() {{ {_usual(rule.names)}; }}")
-        usual = 'usual "$4" && exit; '
+        usual = _END_IF_USUAL
     if pinned.authorities:
         # The user's known_hosts could have another authority that signed it.
         signers = "|".join(f"*{fingerprint(ca.key)}*" for ca in pinned.authorities)
@@ -210,6 +221,17 @@ def _acceptance(pinned: Pins, rule: KeyRule) -> list[str]:
     )
     script.append(_refusal(message, usual))
     return script
+
+
+def without_usual_case(command: str) -> str:
+    """Return a command for pins that itself ends ssh, for each key that is not pinned.
+
+    It is for settings that let ssh accept such a key.
+    """
+    return command.replace(_END_IF_USUAL, "")
+
+
+_END_IF_USUAL = 'usual "$4" && exit; '
 
 
 def _usual(names: Iterable[str]) -> str:

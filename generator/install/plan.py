@@ -15,7 +15,8 @@ from generator.compiler.artifact import Artifact
 from generator.compiler.digests import digest
 from generator.compiler.result import Compilation
 from generator.errors import GenError, os_errors_named
-from generator.install import config_owner, managed_blocks, milatools, record, sharing
+from generator.install import config_owner, managed_blocks, milatools, record
+from generator.install.machine_config import machine_config, messages_of
 from generator.install.mode import Mode
 from generator.install.snapshot import Snapshot, snapshot
 from generator.loading.inputs import File
@@ -127,11 +128,9 @@ def site_files(
     if not _ships_with_gen(spec) and not _is_users_own(home, compilation.site, copy, spec):
         artifacts.append(Artifact(copy, spec.content, 0o644))
     site = SiteFiles(compilation, artifacts, inputs, spec.content)
-    directory = sharing.other_socket_directory(home)
-    if directory:
-        config = sharing.machine_config(site.name, site.conf, directory)
-        if config:
-            artifacts.append(Artifact(paths.installed_machine_config(site.name), config, 0o600))
+    config = machine_config(home, site.name, site.conf)
+    if config:
+        artifacts.append(Artifact(paths.installed_machine_config(site.name), config, 0o600))
     return site
 
 
@@ -141,7 +140,7 @@ def machine_messages(sites: Iterable[SiteFiles]) -> list[str]:
     for site in sites:
         for artifact in site.artifacts:
             if artifact.path == paths.installed_machine_config(site.name):
-                messages[sharing.message_of(artifact.content)] = None
+                messages |= dict.fromkeys(messages_of(artifact.content))
     return list(messages)
 
 

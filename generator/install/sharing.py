@@ -1,8 +1,8 @@
-"""Where this machine can keep the sockets of shared connections, and the file that says so to ssh.
+"""Where this machine can keep the sockets of shared connections.
 
 The ssh configuration of a site is the same on every machine: it has the sockets in ~/.ssh. Where
-that directory cannot hold them, ssh would log in, fail to create the socket, and end. So a file of
-its own, which ssh reads first, names another directory or turns sharing off.
+that directory cannot hold them, ssh would log in, fail to create the socket, and end. So the file
+for this machine, which ssh reads first, names another directory or turns sharing off.
 """
 
 import os
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from generator import formatting, paths
-from generator.ssh.config_lines import lines
+from generator.install.site_blocks import site_blocks
 
 # sun_path has 108 bytes on Linux and 104 on macOS, with a NUL at the end (unix(7)).
 _MAX_PATH = 103 if sys.platform == "darwin" else 107
@@ -48,7 +48,7 @@ class SocketDirectory:
         )
 
 
-def other_socket_directory(home: Path) -> SocketDirectory | None:
+def _other_socket_directory(home: Path) -> SocketDirectory | None:
     """Return where the sockets go instead of ~/.ssh; ``None`` if they can be there."""
     ssh_directory = _directory_of_ssh(home)
     if ssh_directory is None:
@@ -105,12 +105,13 @@ def _bind_problem(directory: Path) -> str | None:
     return None
 
 
-def machine_config(site: str, conf: bytes, directory: SocketDirectory) -> bytes | None:
-    """Return the file that ssh reads before the site's; ``None`` if the site shares nothing."""
+def machine_lines(home: Path, conf: bytes) -> list[str]:
+    """Return the lines that ssh reads before a site's file; none if sockets can be in ~/.ssh."""
     entries = list(_sharing_entries(conf))
-    if not entries:
-        return None
-    text = [f"# {paths.header(site, 'gen install')}", f"# {directory.message}"]
+    directory = _other_socket_directory(home) if entries else None
+    if directory is None:
+        return []
+    text = [f"# {directory.message}"]
     for names, policy in entries:
         if directory.path:
             # The directory ends with the last session of the user. A timer that ran then would
@@ -121,7 +122,7 @@ def machine_config(site: str, conf: bytes, directory: SocketDirectory) -> bytes 
                 f"    ControlPath {paths.control_socket(policy, directory.path)}",
             ]
         text += [f"Match host {names}", "    ControlMaster no", "    ControlPath none"]
-    return "\n".join([*text, ""]).encode()
+    return text
 
 
 def policies(conf: bytes) -> set[str]:
@@ -129,24 +130,12 @@ def policies(conf: bytes) -> set[str]:
     return {policy for _, policy in _sharing_entries(conf)}
 
 
-def message_of(content: bytes) -> str:
-    """Return the decision that the file of a machine holds."""
-    return content.decode(errors="replace").split("\n")[1].removeprefix("# ")
-
-
 def _sharing_entries(conf: bytes) -> Iterator[tuple[str, str]]:
     """Yield names and policy of each block of a site's file that shares connections."""
-    names: tuple[str, ...] = ()
     seen: dict[str, set[str]] = {}
-    for line in lines(conf):
-        if line.keyword == "host":
-            names = line.arguments
-        elif line.keyword == "match":
-            is_host_alone = len(line.arguments) == 2 and line.arguments[0] == "host"
-            names = tuple(line.arguments[1].split(",")) if is_host_alone else ()
-        elif line.keyword == "controlpath" and names:
-            our_socket = _OUR_SOCKET.fullmatch(line.value)
-            # A Host block repeats the names of an earlier Match, which ignores their case.
-            if our_socket and not seen.setdefault(our_socket[1], set()).issuperset(names):
-                seen[our_socket[1]].update(names)
-                yield ",".join(names), our_socket[1]
+    for names, settings in site_blocks(conf):
+        our_socket = _OUR_SOCKET.fullmatch(settings.get("controlpath", ""))
+        # A Host block repeats the names of an earlier Match, which ignores their case.
+        if our_socket and not seen.setdefault(our_socket[1], set()).issuperset(names):
+            seen[our_socket[1]].update(names)
+            yield ",".join(names), our_socket[1]

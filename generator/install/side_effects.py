@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from generator import formatting
+from generator import formatting, paths
 from generator.ssh.client import Settings, installed_version, unsupported_keywords
 from generator.ssh.config_files import Files, read_configuration, walk
 from generator.ssh.config_lines import Line, lines
@@ -122,18 +122,23 @@ def refuse_broken(files: Files) -> None:
 
 
 def outdated_client(conf: bytes) -> tuple[str, ...]:
-    """Return a message if the installed ssh is too old for a site's file."""
+    """Return a message if the installed ssh is too old for a site's file.
+
+    The file for this machine says how such an ssh checks host keys.
+    """
     version = installed_version()
     if version is None:
         return ()
     unknown = unsupported_keywords(conf, version)
-    if not unknown:
-        return ()
-    keywords = " and ".join(unknown)
-    effect = ""
-    if "KnownHostsCommand" in keywords:
-        effect = " It ignores the pinned host keys and refuses the host."
-    return (
-        f"The installed ssh is OpenSSH {version[0]}.{version[1]}, which does not support "
-        f"{keywords}.{effect} Install a newer OpenSSH.",
-    )
+    newer = [keyword for keyword in unknown if not keyword.startswith("KnownHostsCommand ")]
+    installed = f"The installed ssh is OpenSSH {version[0]}.{version[1]}"
+    messages: list[str] = []
+    if len(newer) < len(unknown) and f"# {paths.REVOKED}".encode() in conf:
+        messages.append(
+            f"{installed}, which accepts the keys that the site has revoked if your known_hosts "
+            "has them. Install OpenSSH 8.5 or newer."
+        )
+    if newer:
+        keywords = " and ".join(newer)
+        messages.append(f"{installed}, which does not support {keywords}. Install a newer OpenSSH.")
+    return tuple(messages)

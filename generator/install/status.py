@@ -8,8 +8,9 @@ from generator import formatting, paths
 from generator.compiler.digests import digest, key_digests
 from generator.errors import GenError
 from generator.files import read_regular
-from generator.install import record, sharing
+from generator.install import record
 from generator.install.connections import connections, site_connections
+from generator.install.machine_config import messages_of
 from generator.install.managed_blocks import INCLUDED, is_as_written, managed_blocks
 from generator.install.plan import present_conf
 from generator.install.services import unit_paths
@@ -57,8 +58,8 @@ class InstalledSite:
     """The commands that the timer and ssh do not find, each with the fix."""
     shared_connections: tuple[int, ...] = ()
     """The seconds since 1970 in which the shared connections that are open began."""
-    machine: str | None = None
-    """What differs on this machine from the site's files: where shared connections are."""
+    machine: tuple[str, ...] = ()
+    """What differs on this machine from the site's files, such as where shared connections are."""
 
     @property
     def is_current(self) -> bool:
@@ -98,7 +99,7 @@ def _installed_site(home: Path, site_lock: Lock, config: bytes) -> InstalledSite
         config_problem=unread or _edited_block(site_lock, config),
         revoked_keys=tuple(_revoked_keys(home, site_lock)),
         missing_commands=tuple(_missing_commands(home, site_lock)),
-        machine=_machine_message(home, site_lock),
+        machine=_machine_messages(home, site_lock),
         site_status=_site_status(home, site_lock),
     )
 
@@ -131,12 +132,12 @@ def _missing_commands(home: Path, site_lock: Lock) -> Iterator[str]:
         yield command.message
 
 
-def _machine_message(home: Path, site_lock: Lock) -> str | None:
+def _machine_messages(home: Path, site_lock: Lock) -> tuple[str, ...]:
     path = paths.installed_machine_config(site_lock.site)
     file = reader.actual(home, [path], fenced=False).get(path)
     if file is None or path not in site_lock.files:
-        return None
-    return formatting.printable(sharing.message_of(file.content))
+        return ()
+    return tuple(map(formatting.printable, messages_of(file.content)))
 
 
 def _reason_not_read(site: str, config: bytes) -> str | None:
@@ -273,8 +274,8 @@ def status_lines(site: InstalledSite) -> Iterator[str]:
         yield f"  {message}"
     for key in site.revoked_keys:
         yield f"  REVOKED   {key}"
-    if site.machine:
-        yield f"  {site.machine}"
+    for message in site.machine:
+        yield f"  {message}"
     if site.shared_connections:
         number = formatting.count(len(site.shared_connections), "shared connection")
         since = formatting.clock(site.shared_connections[0])

@@ -128,7 +128,7 @@ def _client_findings(conf: bytes) -> Iterator[ProbeFinding]:
             "hosts",
             ", ".join(keywords),
             f"this machine has OpenSSH {version[0]}.{version[1]}",
-            "update OpenSSH on this machine; an older one refuses pinned hosts",
+            "update OpenSSH on this machine; an older one cannot check pinned fingerprints",
         )
 
 

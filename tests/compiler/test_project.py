@@ -142,6 +142,8 @@ def test_the_pins_are_those_of_the_ssh_config(name: str, ada: SiteProfile) -> No
     [conf] = ssh_config.emit(Account(site(name), ada))
     # With the names of a Host block, ssh itself may refuse a key.
     text = re.sub(r' usual\(\) .*? return 1; };| usual "\$4" && exit;', "", conf.content.decode())
+    # The machine that runs Dagster may have no installed file, and ssh there runs the command.
+    text = text.replace(f"/dev/null ~/.ssh/gen.d/{name}.known_hosts", "/dev/null")
     for option in wiring(site(name), ada)["ssh"]["extra_opts"]:
         setting = option.removeprefix("-o").replace("=", " ", 1)
         assert f"    {setting}\n" in text

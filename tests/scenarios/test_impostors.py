@@ -5,6 +5,7 @@ key, which the user's known_hosts holds. Every name is tried under every configu
 machine is never locked out, and the impostor never let in.
 """
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import permutations
@@ -103,6 +104,16 @@ def one_host(machines: Machines) -> Keys:
     return {
         "hosts": {"rig": {"host": "login.rig.test", "port": login.port}},
         "host_keys": {"login": machines.pins("rig")},
+    }
+
+
+def a_whole_key(machines: Machines) -> Keys:
+    """Have a pin that ssh also finds in a file, which could hold more than it should."""
+    login = machines.login()
+    pins = {"hosts": "rig", "source": "test", "keys": machines.rig.public("ed25519")}
+    return {
+        "hosts": {"rig": {"host": "login.rig.test", "port": login.port}},
+        "host_keys": {"login": pins},
     }
 
 
@@ -205,6 +216,7 @@ JUMPED = ("-J gate inner.rig.test", "-J GATE.rig.test. Inner.rig.test.")
 NODE_NAMES = ("cn-a001", "CN-A001", "cn-a001.rig.test", "CN-a001.RIG.test", "cn-a001.rig.test.")
 LAYOUTS: dict[str, tuple[Callable[[Machines], Keys], tuple[str, ...], tuple[str, ...]]] = {
     "one host": (one_host, LOGIN_NAMES, CANONICAL),
+    "a whole key": (a_whole_key, LOGIN_NAMES, CANONICAL),
     "capital letters in the spec": (capital_letters_in_the_spec, LOGIN_NAMES, CANONICAL),
     "an authority": (an_authority, LOGIN_NAMES, CANONICAL),
     "nodes behind a balancer": (
@@ -241,6 +253,17 @@ def rig(tmp_path: Path, need: Callable[..., None]) -> Iterator[Rig]:
         yield rig
 
 
+def compiled(rig: Rig, spec: Mapping[str, Any]) -> Path:
+    """Compile a spec, and put its known_hosts file where `gen install` puts it."""
+    config = rig.compile(spec)
+    known_hosts = config.with_suffix(".known_hosts")
+    if known_hosts.exists():
+        directory = rig.home / ".ssh/gen.d"
+        directory.mkdir()
+        shutil.copy(known_hosts, directory)
+    return config
+
+
 def user_configurations(rig: Rig, config: Path) -> Iterator[tuple[str, Path]]:
     """Yield configurations of the user that include the generated one."""
     for number, (title, text) in enumerate(sample(list(CONFIGURATIONS.items()), 4)):
@@ -268,7 +291,7 @@ def test_the_real_machine_is_not_locked_out_under_any_name_or_configuration(
 ) -> None:
     machines = Machines(rig, "ed25519", "ecdsa-ca")
     keys = layout(machines)
-    config = rig.compile(site(machines.servers["login"], {}, **keys))
+    config = compiled(rig, site(machines.servers["login"], {}, **keys))
     locked_out = []
     count = 0
     for title, (path, name, *options) in tries(rig, config, names, canonical):
@@ -289,7 +312,7 @@ def test_an_impostor_is_not_let_in_under_any_name_or_configuration(
 ) -> None:
     machines = Machines(rig, "ed25519-other", "ecdsa-other")
     keys = layout(machines)
-    config = rig.compile(site(machines.servers["login"], {}, **keys))
+    config = compiled(rig, site(machines.servers["login"], {}, **keys))
     login = machines.servers["login"]
     # What a user has who was attacked before, or who accepted the key once: it must not count.
     known_hosts = []
@@ -346,7 +369,7 @@ def test_a_certificate_of_a_pinned_authority_counts_for_its_names_until_it_expir
         f"@cert-authority * {rig.public('ecdsa-ca')}\n"
     )
     wrong = []
-    for title, (path, host, *options) in tries(rig, rig.compile(spec), LOGIN_NAMES, CANONICAL):
+    for title, (path, host, *options) in tries(rig, compiled(rig, spec), LOGIN_NAMES, CANONICAL):
         result = rig.login(Path(path), host, *options)
         if (result.returncode == 0) != is_current:
             wrong.append(f"{title}: {result.stderr}")
@@ -369,7 +392,7 @@ def test_a_certificate_that_only_names_the_pinned_authority_is_refused(rig: Rig)
     accepted = f"@cert-authority * {rig.public('ecdsa-other')}\n"
     (rig.home / ".ssh/known_hosts").write_text(accepted)
     let_in = []
-    for title, (path, host, *options) in tries(rig, rig.compile(spec), LOGIN_NAMES, CANONICAL):
+    for title, (path, host, *options) in tries(rig, compiled(rig, spec), LOGIN_NAMES, CANONICAL):
         if rig.login(Path(path), host, *options).returncode == 0:
             let_in.append(title)
     assert let_in == []

@@ -21,12 +21,12 @@ from generator.compiler.artifact import Artifact
 from generator.compiler.connect_hook import match_criteria
 from generator.compiler.host_key_policy import (
     KeyRule,
-    Pins,
     host_key_settings,
     key_rule,
     pins,
     revoked_fingerprints,
 )
+from generator.compiler.known_hosts_lines import installed_file
 from generator.errors import GenError
 from generator.schema.auth import (
     Auth,
@@ -211,7 +211,7 @@ def _host_settings(account: Account, entry: str, host: Host, names: Iterable[str
     if host.forward_agent:
         settings.append(("ForwardAgent", "yes"))
     rule = key_rule(account.site, host.port, names)
-    return _with_policy(account, settings, pins(account, entry), rule, host.keepalive)
+    return _with_policy(account, entry, settings, rule, host.keepalive)
 
 
 def _jump(via: str, host: Host) -> Setting:
@@ -227,12 +227,13 @@ def _jump(via: str, host: Host) -> Setting:
 
 def _with_policy(
     account: Account,
+    entry: str,
     settings: list[Setting],
-    pinned: Pins | None,
     rule: KeyRule,
     keepalive: Keepalive | None = None,
 ) -> list[Setting]:
     """Return settings with those for host keys and for a connection that sessions share."""
+    pinned = pins(account, entry)
     return [
         *settings,
         *_sharing(
@@ -245,7 +246,7 @@ def _with_policy(
         ),
         # The pins are those of this name. A canonical name could be another one.
         ("CanonicalizeHostname", "no"),
-        *host_key_settings(pinned, rule),
+        *host_key_settings(pinned, rule, installed_file(account, entry)),
     ]
 
 
@@ -271,7 +272,7 @@ def _compute(account: Account, group: str, nodes: Compute) -> Iterator[Block]:
         *_authentication(account, account.site.auth_of(nodes)),
     ]
     rule = key_rule(account.site, nodes.port, nodes.patterns())
-    settings = _with_policy(account, settings, pins(account, group), rule)
+    settings = _with_policy(account, group, settings, rule)
     comments = [f"compute nodes, through {through}"]
     comments += _omission("User", account.missing("{user}"))
     yield Block(list(nodes.patterns()), settings, comments)

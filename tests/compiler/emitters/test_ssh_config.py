@@ -490,6 +490,14 @@ def about_host_keys(host: Settings) -> Settings:
             id="a whole key, and its fingerprint",
         ),
         pytest.param(
+            {"keys": KEY, "fingerprints": {"rsa": OTHER, "ecdsa": OTHER}},
+            f'case $f in {OTHER}|{FINGERPRINT}) echo "$0 $1 $2"; exit;; esac; {UNPINNED}',
+            # The kind of the whole key first, since other clients can only check that.
+            "ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521"
+            ",rsa-sha2-512,rsa-sha2-256",
+            id="a whole key, and fingerprints of other kinds",
+        ),
+        pytest.param(
             {"authorities": {"hosts": "*.example.org", "key": KEY}},
             f'echo "@cert-authority *.example.org {KEY}"; {UNSIGNED}',
             None,
@@ -516,6 +524,9 @@ def test_ssh_accepts_only_the_keys_of_the_spec(
     expected = PINNED | {"knownhostscommand": f"/bin/sh -c '{SHA256}; {command}' %H %t %K %f %n %h"}
     if algorithms:
         expected["hostkeyalgorithms"] = algorithms
+    if "keys" in keys or "authorities" in keys:
+        # For clients that run no command. ssh itself adds keys to the first file, if it does.
+        expected["userknownhostsfile"] = "/dev/null ~/.ssh/gen.d/hpc.known_hosts"
     assert about_host_keys(host) == expected
 
 

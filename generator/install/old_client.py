@@ -1,0 +1,74 @@
+"""The host keys of a site for an ssh that cannot check fingerprints, as OpenSSH before 8.5.
+
+It ignores KnownHostsCommand, so it would refuse every host whose whole key the spec lacks. Until it
+is replaced, it compares host keys with the user's own known_hosts, as before the installation.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from generator import formatting, paths
+from generator.compiler.host_key_policy import without_usual_case
+from generator.install.site_blocks import site_blocks
+from generator.ssh.client import Version, installed_version
+from generator.ssh.config_lines import lines
+
+_KNOWS_COMMANDS: Version = (8, 5)
+# ssh reads these if no option names others (ssh_config(5)). asyncssh refuses a file that is not
+# there, so those of them that are optional are only named where they exist.
+_USER_FILES = (paths.SSH / "known_hosts", paths.SSH / "known_hosts2")
+_GLOBAL_FILES = (Path("/etc/ssh/ssh_known_hosts"), Path("/etc/ssh/ssh_known_hosts2"))
+
+
+def machine_lines(home: Path, site: str, conf: bytes) -> list[str]:
+    """Return the lines that ssh reads before a site's file; none if it can check all pins."""
+    entries = list(_entries_by_fingerprint(conf))
+    version = installed_version() if entries else None
+    if version is None or version >= _KNOWS_COMMANDS:
+        return []
+    shown: dict[str, None] = {}
+    text: list[str] = []
+    for names, command in entries:
+        shown |= dict.fromkeys(name for name in names if not name.startswith("!"))
+        text += [
+            f"Match host {','.join(names)}",
+            "    StrictHostKeyChecking ask",
+            *_known_hosts_files(home),
+            # A newer ssh that reads this file must check the pins, whatever known_hosts has.
+            f"    KnownHostsCommand {without_usual_case(command)}",
+        ]
+    number = f"{version[0]}.{version[1]}"
+    message = (
+        f"# host keys: OpenSSH {number} cannot check the pinned fingerprints of "
+        f"{formatting.listed(list(shown), 2)}, so it uses your own known_hosts, as before; "
+        f"for the pins, install OpenSSH 8.5 or newer, then run: gen install {site}"
+    )
+    return [message, *_ignored_keywords(conf), *text]
+
+
+def _entries_by_fingerprint(conf: bytes) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield names and pins of each block whose keys an old client cannot know."""
+    seen: dict[str, set[str]] = {}
+    for names, settings in site_blocks(conf):
+        command = settings.get("knownhostscommand")
+        if command is None or settings.get("userknownhostsfile") != "/dev/null":
+            continue
+        # A Host block repeats the names of an earlier Match, which ignores their case.
+        if not seen.setdefault(command, set()).issuperset(names):
+            seen[command].update(names)
+            yield names, command
+
+
+def _ignored_keywords(conf: bytes) -> Iterator[str]:
+    """Yield the line of a site's file without which an old client refuses a file with the pins."""
+    for line in lines(conf):
+        if line.keyword == "ignoreunknown":
+            yield f"{line.written} {line.value}"
+
+
+def _known_hosts_files(home: Path) -> Iterator[str]:
+    user_files = [f"~/{_USER_FILES[0]}"]
+    user_files += [f"~/{path}" for path in _USER_FILES[1:] if (home / path).exists()]
+    yield f"    UserKnownHostsFile {' '.join(user_files)}"
+    global_files = [str(path) for path in _GLOBAL_FILES if path.exists()]
+    yield f"    GlobalKnownHostsFile {' '.join(global_files) or '/dev/null'}"
