@@ -130,7 +130,11 @@ def _host_keys(site: SiteSpec) -> Iterator[str]:
     entries_with_keys: set[str] = set()
     for keys in site.host_keys.values():
         rows += _key_rows(site, keys)
-        entries_with_keys.update(keys.hosts)
+        if keys.has_keys:
+            entries_with_keys.update(keys.hosts)
+        if keys.known_hosts:
+            address = link(keys.known_hosts.url, keys.known_hosts.url)
+            notes.append(f"{text(', '.join(keys.hosts))}: the site publishes {address}")
         if keys.note:
             notes.append(f"{text(', '.join(keys.hosts))}: {prose(keys.note)}")
     yield from ["## Host keys", ""]

@@ -31,8 +31,11 @@ def print_remarks(compilation: Compilation, choice: inputs.Choice) -> None:
     _print_missing_values(compilation, choice)
     for keys in compilation.unpinned:
         say(f"\nHost keys “{keys.name}” are not pinned: {keys.reason}.")
+        if keys.is_listed:
+            say(f"  ssh asks at the first login: compare the key with {keys.reference}")
+            continue
         say(
-            f"  Compare them (gen show {choice.words}) with {keys.docs},"
+            f"  Compare them (gen show {choice.words}) with {keys.reference},"
             " then add --accept-unverified."
         )
 

@@ -28,7 +28,7 @@ _PRINTED: Mapping[str, set[str]] = {
     "compute": {"match", "host", "port", "through", "source"},
     "jobs": {"through", "source"},
     "login_nodes": {"not_for", "remote_editors", "source"},
-    "host_keys": {"hosts", "fingerprints", "keys", "authorities", "source"},
+    "host_keys": {"hosts", "fingerprints", "keys", "authorities", "known_hosts", "source"},
     "revoked_keys": {"reason", "fingerprints", "keys", "source"},
     "batch.queues": {"max_walltime", "cores", "mem", "gpu", "note", "source"},
     "slurm": {"partition"},
@@ -183,6 +183,13 @@ def _host_keys(site: SiteSpec) -> list[Row]:
     for keys in site.host_keys.values():
         pinned = "with --accept-unverified" if site.unverified(keys) else "yes"
         hosts = ", ".join(keys.hosts)
+        if keys.known_hosts:
+            file = keys.known_hosts
+            listed = f"list of {file.checked}: {file.url}\nSHA-256 {file.sha256}"
+            if not keys.has_keys:
+                pinned = "no"
+                listed += "\n(gen fetches it only for a spec that a source publishes)"
+            rows.append((hosts, listed, pinned, _source(keys)))
         for key in _keys(keys):
             rows.append((hosts, key, pinned, _source(keys)))
     return rows

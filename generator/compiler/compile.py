@@ -126,6 +126,11 @@ def _unpinned(account: Account) -> Iterator[Unpinned]:
     for name, keys in site.host_keys.items():
         if trusted(account, keys):
             continue
+        if keys.known_hosts and not keys.has_keys:
+            reason = "gen fetches their list only for a spec that a source publishes"
+            yield Unpinned(name, reason, keys.known_hosts.url, is_listed=True)
+            continue
         # Two sources may be weak for the same reason.
-        reasons = sorted({site.sources[source].weak or "" for source in keys.source})
-        yield Unpinned(name, ", ".join(reasons), site.docs or "the site's own documentation")
+        reasons = ", ".join(sorted({site.sources[source].weak or "" for source in keys.source}))
+        reference = site.docs or "the site's own documentation"
+        yield Unpinned(name, reasons, reference, is_listed=False)

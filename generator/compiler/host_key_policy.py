@@ -32,6 +32,8 @@ def fingerprints(keys: HostKeys) -> Iterator[tuple[Algorithm, str]]:
 
 def trusted(account: Account, keys: HostKeys) -> bool:
     """Return whether gen pins these keys: a source is strong, or the user accepts weak sources."""
+    if not keys.has_keys:
+        return False
     return account.profile.accept_unverified or not account.site.unverified(keys)
 
 

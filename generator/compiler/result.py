@@ -15,11 +15,14 @@ class Gap(NamedTuple):
 
 
 class Unpinned(NamedTuple):
-    """Host keys that gen does not pin, because all of their sources are weak."""
+    """Host keys that gen does not pin: their sources are weak, or their list was not fetched."""
 
     name: str
     reason: str
-    docs: str
+    reference: str
+    """Where a user compares them."""
+    is_listed: bool
+    """Whether they are in a list alone, which gen fetches only for a published spec."""
 
 
 class FirstLogin(NamedTuple):

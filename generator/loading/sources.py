@@ -48,11 +48,17 @@ class AddedSource:
     """Fingerprints of keys that may not."""
     specs: Mapping[str, PublishedSpec]
     """By the name of the site."""
+    with_lists: Mapping[str, str] = field(default_factory=dict)
+    """SHA-256 of each spec as it is kept here, if keys of a known_hosts list were added to it."""
 
     @property
     def last_day(self) -> date:
         """Last day of the index."""
         return date.fromisoformat(self.expires)
+
+    def digest(self, site: str) -> str:
+        """Return the SHA-256 of a spec as it is kept here."""
+        return self.with_lists.get(site, self.specs[site].sha256)
 
 
 @dataclass(frozen=True)
@@ -122,12 +128,12 @@ class SourceStore:
         path = self.path(sourced)
         with os_errors_named(path):
             content = files.read_regular(path)
-        recorded = self.record.sources[sourced.source].specs[sourced.site]
-        if sha256(content).hexdigest() != recorded.sha256:
+        source = self.record.sources[sourced.source]
+        if sha256(content).hexdigest() != source.digest(sourced.site):
             raise GenError(
                 f"{path}: is not the spec that the source {sourced.source} published; to fetch it"
                 f" again: gen source remove {sourced.source} && gen source add"
-                f" {shlex.quote(self.record.sources[sourced.source].origin)}"
+                f" {shlex.quote(source.origin)}"
             )
         return content
 
@@ -203,6 +209,9 @@ def _fault(name: str, source: AddedSource) -> str | None:
     # Reports print these values.
     if not "".join([source.origin, source.expires, *source.keys, *source.revoked]).isprintable():
         return "holds a character that cannot be printed"
+    for site, digest in source.with_lists.items():
+        if site not in source.specs or not _DIGEST.fullmatch(digest):
+            return f"with_lists: {site[:100]!a} has no valid digest, or is not a site of the source"
     return version_fault(source.version, source.expires, source.specs)
 
 

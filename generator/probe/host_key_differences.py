@@ -57,7 +57,7 @@ def pinned_keys(site: SiteSpec, entry: str) -> HostKeys | None:
 
 def _pinned_name(site: SiteSpec, entry: str) -> str | None:
     for name, keys in site.host_keys.items():
-        if entry in keys.hosts:
+        if entry in keys.hosts and keys.has_keys:
             return name
     return None
 

@@ -14,19 +14,18 @@ from typing import Any
 from generator import programs
 from generator.errors import GenError
 from generator.formatting import printable
+from generator.ssh import known_hosts
 from generator.ssh.client import Settings, parse_settings, question_environment
-from generator.ssh.keys import ALGORITHMS, algorithm, fingerprint
+from generator.ssh.keys import algorithm, fingerprint
 
 SSH_CONFIG_SOURCE = "ssh-config"
 KNOWN_HOSTS_SOURCE = "known-hosts"
 _WEAK_SSH_CONFIG = "what one person had configured"
 _WEAK_KNOWN_HOSTS = "accepted at a first login, and not compared"
 _SECONDS = 20
-_PUBLIC_KEY = re.compile(rf"(?:{'|'.join(ALGORITHMS)}) [A-Za-z0-9+/]+=*")
 # ssh_config(5), ProxyJump: `[user@]host[:port]`, or an ssh URI.
 _JUMP = re.compile(r"(?:ssh://)?(?:[^@]*@)?([\w.-]+)(?::(\d+))?")
 _MOST_JUMPS = 8
-_CERTIFICATE_AUTHORITY = "@cert-authority "
 # A name that no configuration has, to learn the settings for every host.
 _UNKNOWN_HOST = "gen-asks-for-a-host-that-does-not-exist"
 
@@ -79,9 +78,9 @@ def configured_user(alias: str) -> str:
 
 
 def _run(*command: str) -> str:
-    """Return the output of ssh or ssh-keygen, which only read here."""
+    """Return the output of ssh, which only reads here."""
     outcome = programs.run(command, seconds=_SECONDS, environment=question_environment())
-    if outcome.status > 1:  # with 1, ssh-keygen says that it does not know a host
+    if outcome.status > 1:
         raise GenError(f"{printable(' '.join(command))}: {outcome.message}")
     return outcome.text
 
@@ -167,26 +166,18 @@ def _known_hosts_lines(settings: Settings) -> Iterator[str]:
         path = Path(file).expanduser()
         if not path.is_file():
             continue
-        # ssh-keygen also finds a name whose line is hashed (ssh_config(5), HashKnownHosts).
-        for line in _run("ssh-keygen", "-F", name, "-f", str(path)).splitlines():
-            if line and not line.startswith("#"):
-                yield line
+        yield from known_hosts.lines(name, path)
 
 
 def _host_keys(known: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     """Return `host_keys` from the known_hosts lines of each host."""
     entries: dict[str, Any] = {}
     for alias, lines in known.items():
+        found = known_hosts.keys(lines)
         fingerprints: dict[str, list[str]] = {}
-        authorities: list[dict[str, str]] = []
-        for line in lines:
-            key = _PUBLIC_KEY.search(line)
-            if key and line.startswith(_CERTIFICATE_AUTHORITY):
-                # sshd(8), SSH_KNOWN_HOSTS_FILE_FORMAT: marker, patterns, key.
-                patterns = line.split()[1].split(",")
-                authorities += _authorities(patterns, key[0])
-            elif key and not line.startswith("@"):
-                fingerprints.setdefault(algorithm(key[0]), []).append(fingerprint(key[0]))
+        for key in found.keys:
+            fingerprints.setdefault(algorithm(key), []).append(fingerprint(key))
+        authorities = [{"hosts": hosts, "key": key} for hosts, key in found.authorities]
         entry: dict[str, Any] = {"hosts": alias}
         if fingerprints:
             entry["fingerprints"] = fingerprints
@@ -196,12 +187,6 @@ def _host_keys(known: Mapping[str, Sequence[str]]) -> dict[str, Any]:
             name = re.sub(r"[^a-z0-9]+", "-", alias.lower()).strip("-")
             entries[name] = entry | {"source": KNOWN_HOSTS_SOURCE}
     return entries
-
-
-def _authorities(patterns: Sequence[str], key: str) -> Iterator[dict[str, str]]:
-    for pattern in patterns:
-        if not pattern.startswith("!"):
-            yield {"hosts": re.sub(r"\[(.*)\]:\d+", r"\1", pattern), "key": key}
 
 
 def _auth(settings: Settings, default: Settings) -> dict[str, Any]:

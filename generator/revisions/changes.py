@@ -245,7 +245,8 @@ def _fact_changes(
 def _value(fact: SpecFact) -> Sequence[str]:
     """Return a value in one line; if that would be too long, in a line for each part."""
     joined = ", ".join(fact.value)
-    if len(joined) > _MAX_LINE:
+    # Host keys that are in a list alone are no value here.
+    if not joined or len(joined) > _MAX_LINE:
         return fact.value
     return [joined]
 

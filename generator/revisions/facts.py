@@ -39,7 +39,7 @@ _ADDRESS = re.compile(r"://|\bwww\.|\S@\S")
 _SUBJECTS = {"hosts": "host", "jobs": "job", "filesystems": "files at"}
 _QUEUE_SUBJECTS = {"partitions": "partition", "qos_limits": "QoS", "queues": "queue"}
 # Where the keys of a group are from: not the keys themselves, which are one fact.
-_ABOUT_PINS = {"source", "note", "checked"}
+_ABOUT_PINS = {"known_hosts", "source", "note", "checked"}
 # They are about the queues as a whole, which a review does not show as a subject of their own.
 _QUEUE_PROSE = {"source", "note", "checked"}
 
@@ -168,6 +168,8 @@ def _pins(site: SiteSpec, keys: str, pins: HostKeys) -> Block:
     pinned = "yes"
     if site.unverified(pins):
         pinned = "only if a user accepts weak sources"
+    if not pins.has_keys:
+        pinned = "no, since their list is fetched only for a published spec"
     return {
         "keys": SpecFact(keys, tuple(sorted(listed)), frozenset(listed), Weight.TRUST),
         "pinned": SpecFact(f"{keys}.source", (pinned,), pinned, Weight.TRUST),

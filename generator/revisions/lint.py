@@ -121,7 +121,7 @@ def _missing_pins(site: SiteSpec) -> Iterator[Fault]:
 
 def _weak_pins(site: SiteSpec) -> Iterator[Fault]:
     for name, keys in site.host_keys.items():
-        if site.unverified(keys):
+        if keys.has_keys and site.unverified(keys):
             reasons = ", ".join(_weaknesses(site, keys.source))
             question = (
                 f"is there a better source? gen does not pin these keys by default: {reasons}"

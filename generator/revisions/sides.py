@@ -289,9 +289,9 @@ def changed_sources(base: Side, head: Side) -> list[Finding]:
     """Return the changes of the sources, and the specs that a source has not published."""
     findings = list(source_changes(SOURCES, base.record.sources, head.record.sources))
     for sourced, path in head.sourced_paths.items():
-        recorded = head.record.sources[sourced.source].specs[sourced.site]
+        recorded = head.record.sources[sourced.source].digest(sourced.site)
         content = head.tree.real_content(path)
-        if content is None or digest(content) != recorded.sha256:
+        if content is None or digest(content) != recorded:
             findings.append(replaced_spec(path, sourced.source))
     return findings
 

@@ -51,7 +51,8 @@ def _changed(path: str, name: str, base: AddedSource, head: AddedSource) -> Iter
         yield _finding(Weight.TUNING, path, name, message)
     for site, spec in head.specs.items():
         earlier = base.specs.get(site)
-        if earlier and earlier.version == spec.version and earlier.sha256 != spec.sha256:
+        is_same_version = earlier and earlier.version == spec.version
+        if is_same_version and base.digest(site) != head.digest(site):
             message = f"{site} of the source {name} changed under an unchanged version"
             yield _finding(Weight.TRUST, path, name, message)
 

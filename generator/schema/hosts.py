@@ -6,14 +6,16 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import Field
 
 from generator.schema.auth import Auth
-from generator.schema.base import Fact, Model, Several
+from generator.schema.base import Day, Fact, Model, Several
 from generator.schema.meta import Meta, Weight
 from generator.schema.text_types import (
     Alias,
     Command,
+    FileDigest,
     Fingerprint,
     HostName,
     HostTemplate,
+    HttpsUrl,
     JumpCommand,
     Label,
     NodeAlias,
@@ -195,6 +197,17 @@ class HostAuthority(Model):
     """The authority's public key (`TYPE BASE64`)."""
 
 
+class KnownHostsList(Model):
+    """A known_hosts file that the site publishes, as its keys were compared."""
+
+    url: HttpsUrl
+    """Address of the file."""
+    sha256: FileDigest
+    """SHA-256 of the file (`sha256sum`). gen refuses a file with another one."""
+    checked: Annotated[Day, Meta(weight=Weight.PROSE)]
+    """Date of the comparison (YYYY-MM-DD)."""
+
+
 class HostKeys(Fact):
     """The host keys of some machines. ssh accepts any of the listed keys and refuses all others."""
 
@@ -209,6 +222,14 @@ class HostKeys(Fact):
     """Whole public keys (`TYPE BASE64`)."""
     authorities: Several[HostAuthority] = ()
     """Keys that sign host keys."""
+    known_hosts: KnownHostsList | None = None
+    """A list that the site publishes. Only `gen source add` and `gen source update` fetch it, and
+    add its keys to this entry: of a spec that no source publishes, gen does not pin them."""
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether there is a key to pin, and not just a list that was not fetched."""
+        return bool(self.fingerprints or self.keys or self.authorities)
 
 
 class RevokedKeys(Fact):

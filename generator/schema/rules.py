@@ -190,8 +190,8 @@ def _host_keys_belong_to_hosts(site: SiteSpec) -> Iterator[Fault]:
     entries = {*site.hosts, *site.compute}
     owners: dict[str, str] = {}
     for name, keys in site.host_keys.items():
-        if not (keys.fingerprints or keys.keys or keys.authorities):
-            message = "has no key; give fingerprints, keys or authorities"
+        if not (keys.has_keys or keys.known_hosts):
+            message = "has no key; give fingerprints, keys, authorities or known_hosts"
             yield Fault(("host_keys", name), message)
         loc = ("host_keys", name, "hosts")
         for entry in keys.hosts:
@@ -201,6 +201,9 @@ def _host_keys_belong_to_hosts(site: SiteSpec) -> Iterator[Fault]:
             owner = owners.setdefault(entry, name)
             if owner != name:
                 yield Fault(loc, f"host_keys.{owner} already has the keys of {entry}")
+            if keys.known_hosts and entry in site.compute:
+                message = f"{entry} has patterns for names, and a list is searched for whole names"
+                yield Fault((*loc[:2], "known_hosts"), message)
         yield from _authorities_sign_for_hosts(site, name, keys)
 
 

@@ -228,8 +228,8 @@ class SiteSpec(Model):
         """Return which hosts have pinned keys: all, some, only with unverified keys, or none."""
         verified: set[str] = set()
         for keys in self.host_keys.values():
-            if not self.unverified(keys):
+            if keys.has_keys and not self.unverified(keys):
                 verified.update(keys.hosts)
         if verified:
             return "yes" if verified.issuperset(self.hosts) else "in part"
-        return "unverified" if self.host_keys else "no"
+        return "unverified" if any(keys.has_keys for keys in self.host_keys.values()) else "no"

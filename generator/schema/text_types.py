@@ -315,6 +315,13 @@ Url = Annotated[
         "an https:// address (http:// only on the loopback)",
     ),
 ]
+HttpsUrl = Annotated[
+    str,
+    Form(
+        r"https://[A-Za-z0-9_.-]+(?::[0-9]+)?(?:/[A-Za-z0-9_@+=:,./~%?&;-]*)?",
+        "an https:// address",
+    ),
+]
 Link = Annotated[
     str, Form(r"https?://[A-Za-z0-9_.-]+(?::[0-9]+)?(?:/[^\s<>\x22'`\\]*)?", "a web address")
 ]
@@ -346,6 +353,7 @@ Fingerprint = Annotated[
 RootFingerprint = Annotated[
     str, Form(r"[0-9a-f]{64}", "a SHA-256 of 64 lowercase hexadecimal digits")
 ]
+FileDigest = RootFingerprint
 PublicKey = Annotated[
     str,
     Form(

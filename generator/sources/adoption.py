@@ -43,7 +43,8 @@ def known_content(store: SourceStore, name: str, digest: str) -> bytes | None:
     if source is None:
         return None
     for site, spec in source.specs.items():
-        if spec.sha256 == digest:
+        # One with the keys of a list is not the file that was published.
+        if spec.sha256 == digest and site not in source.with_lists:
             return store.content(SourcedSpec(name, site))
     return None
 

@@ -22,6 +22,7 @@ _LARGEST = {
     published_index.FILE: published_index.LARGEST,
     published_index.SIGNATURE_FILE: signature.LARGEST,
 }
+_LARGEST_LIST = 1024 * 1024
 # Of what git writes, in blocks of 512 bytes (sh(1), `ulimit -f`): 64 MiB.
 _GIT_BLOCKS = 131_072
 _GIT_SECONDS = 100
@@ -86,6 +87,25 @@ class _RepositoryDownload:
         if outcome.status != 0:
             raise GenError(f"{self.origin}: has no file {path} at this revision")
         return outcome.stdout
+
+
+class KeyLists:
+    """The known_hosts lists that specs name: by https alone, whatever the source is."""
+
+    def __init__(self, bundle: Path | None) -> None:
+        self.bundle = bundle
+        # One limit for all of them: a source may have hundreds.
+        self.deadline = Deadline(_SECONDS)
+        self.fetched: dict[str, bytes] = {}
+
+    def read(self, address: str) -> bytes:
+        """Return a list; several specs may name the same."""
+        from generator.renewal.http import connected
+
+        if address not in self.fetched:
+            with connected(self.bundle, self.deadline) as http:
+                self.fetched[address] = http.download(address, _LARGEST_LIST)
+        return self.fetched[address]
 
 
 def _fetched_repository(origin: Repository, directory: Path, bundle: Path | None) -> Download:

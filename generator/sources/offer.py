@@ -15,7 +15,8 @@ from generator.formatting import count
 from generator.loading.sources import AddedSource
 from generator.revisions.changes import SpecFile, spec_file
 from generator.sources import origin, published_index, signature
-from generator.sources.fetch import Download, opened
+from generator.sources.fetch import Download, KeyLists, opened
+from generator.sources.key_lists import with_listed_keys
 from generator.sources.published_index import PublishedIndex
 from generator.ssh.keys import fingerprint
 
@@ -30,7 +31,7 @@ class Offer:
     signer: str
     """Public key that signed the index, as `TYPE BASE64`."""
     contents: Mapping[str, bytes]
-    """The files of the specs, by the names of their sites."""
+    """The files of the specs, by the names of their sites; with the keys of their lists."""
     specs: Mapping[str, SpecFile]
 
 
@@ -66,6 +67,8 @@ def fetched(
             )
         _check_age(text, index, recorded, today)
         contents = _contents(download, index, known)
+    specs = _spec_files(contents)
+    with_lists = _add_listed_keys(contents, specs, KeyLists(bundle))
     source = AddedSource(
         origin=origin.canonical(text),
         version=index.version,
@@ -73,8 +76,9 @@ def fetched(
         keys=tuple(key for key in keys if fingerprint(key) not in revoked),
         revoked=revoked,
         specs=index.specs,
+        with_lists=with_lists,
     )
-    return Offer(index.name, source, signer, contents, _spec_files(contents))
+    return Offer(index.name, source, signer, contents, specs)
 
 
 def _trusted_keys(
@@ -175,3 +179,18 @@ def _spec_files(contents: Mapping[str, bytes]) -> dict[str, SpecFile]:
         number = count(len(faults), "spec")
         raise GenError("\n".join([*faults, f"the source has {number} that this gen refuses"]))
     return specs
+
+
+def _add_listed_keys(
+    contents: dict[str, bytes], specs: dict[str, SpecFile], lists: KeyLists
+) -> dict[str, str]:
+    """Add the keys of known_hosts lists to the specs that name one; return their new digests."""
+    digests: dict[str, str] = {}
+    for name, spec in specs.items():
+        content = with_listed_keys(spec, contents[name], lists.read)
+        if content != contents[name]:
+            contents[name] = content
+            # The keys are checked like those of a spec, its revoked ones among them.
+            specs[name] = spec_file(spec.path, content)
+            digests[name] = sha256(content).hexdigest()
+    return digests
