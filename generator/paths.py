@@ -14,6 +14,8 @@ SSH_CONFIG = SSH / "config"
 SITE_CONFIGS = SSH / "gen.d"
 REVOKED = "REVOKED "
 """Begins a comment about a revoked key in a site's ssh configuration."""
+PUBLIC_KEY_ENDS = "PUBLIC KEY accepted for "
+"""Begins a comment about a key that the site accepts for some time, with that time and its path."""
 CONTROL_SOCKET_PREFIX = "gen-"
 POLICY_LETTERS = 10
 """Length of the part of a socket's name that stands for a policy.

@@ -75,6 +75,8 @@ def offer_key_pair(login: FirstLogin, home: Path) -> None:
         say(f"Register it: {login.submit or 'where the site accepts public keys'}.")
     if login.max_keys:
         say(f"The site stores at most {login.max_keys} public keys for each user.")
+    if login.lifetime:
+        say(f"The site accepts it for {login.lifetime}; gen status warns before the end.")
 
 
 def _offer_permissions(home: Path) -> None:

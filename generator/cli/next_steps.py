@@ -121,7 +121,8 @@ def first_steps(compilation: Compilation) -> Iterator[str]:
     if login.make_key and login.key and not _exists(login.key):
         yield login.make_key
         if login.submit:
-            yield f"then submit {login.key}.pub {login.submit}"
+            accepted = f" (accepted for {login.lifetime})" if login.lifetime else ""
+            yield f"then submit {login.key}.pub {login.submit}{accepted}"
     elif not _exists("~/.ssh"):  # ssh-keygen would create it
         yield "mkdir -m 700 ~/.ssh   # ssh keeps shared connections there, and fails without it"
     yield from login.credential

@@ -22,15 +22,16 @@ def first_login(account: Account) -> FirstLogin:
     usual = account.site.usual_host
     auth = account.site.auth_of(usual.host)
     key = account.key(auth)
-    submit, max_keys = None, None
+    submit, max_keys, lifetime = None, None, None
     if isinstance(auth, PublicKeyAuth):
-        submit, max_keys = auth.submit, auth.max_keys
+        submit, max_keys, lifetime = auth.submit, auth.max_keys, auth.lifetime
     return FirstLogin(
         alias=account.fill(usual.alias) or usual.alias,
         key=key,
         make_key=_keygen_command(auth, key),
         submit=submit,
         max_keys=max_keys,
+        lifetime=lifetime,
         credential=tuple(_credential_commands(account, auth)),
     )
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from generator import formatting, paths
+from generator.clock import now
 from generator.compiler.digests import digest, key_digests
 from generator.errors import GenError
 from generator.files import read_regular
@@ -23,6 +24,8 @@ from generator.workspace import reader
 from generator.workspace.lock import Lock
 
 _MAX_KEYS = 5
+# The last part of a key's lifetime, in which gen status asks to submit it again.
+_LAST_PART = 10
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,30 @@ class InstalledDrift:
     path: str
     cause: str
     """`missing`, `edited` or `mode`."""
+
+
+@dataclass(frozen=True)
+class PublicKey:
+    """A public key that its site accepts for some time after the user submits it."""
+
+    path: str
+    lifetime: str
+    """That time, as the spec has it: `180d`."""
+    earliest_end: int
+    """Second since 1970 until which the site accepts the key if it was submitted on the day when
+    it was made. gen cannot know a later day."""
+    ends_soon: bool
+
+    @property
+    def message(self) -> str:
+        """The line for `gen status`."""
+        message = (
+            f"public key: accepted for {self.lifetime}, so until"
+            f" {formatting.clock(self.earliest_end)[:10]} at the earliest"
+        )
+        if self.ends_soon:
+            message += f"\n  submit it again, or another: {self.path}.pub"
+        return message
 
 
 @dataclass(frozen=True)
@@ -54,6 +81,8 @@ class InstalledSite:
 
     revoked_keys: tuple[str, ...] = ()
     """The keys that ssh refuses at the site because they are revoked, each with the reason."""
+    public_keys: tuple[PublicKey, ...] = ()
+    """The keys of the site that it accepts for some time only."""
     missing_commands: tuple[str, ...] = ()
     """The commands that the timer and ssh do not find, each with the fix."""
     shared_connections: tuple[int, ...] = ()
@@ -97,20 +126,38 @@ def _installed_site(home: Path, site_lock: Lock, config: bytes) -> InstalledSite
         changed_keys=changed_keys,
         read_by_ssh=unread is None,
         config_problem=unread or _edited_block(site_lock, config),
-        revoked_keys=tuple(_revoked_keys(home, site_lock)),
+        revoked_keys=tuple(_comments(home, site_lock, paths.REVOKED)),
+        public_keys=tuple(_public_keys(home, site_lock)),
         missing_commands=tuple(_missing_commands(home, site_lock)),
         machine=_machine_messages(home, site_lock),
         site_status=_site_status(home, site_lock),
     )
 
 
-def _revoked_keys(home: Path, site_lock: Lock) -> Iterator[str]:
+def _comments(home: Path, site_lock: Lock, beginning: str) -> Iterator[str]:
+    """Yield the comments of a site's ssh configuration with a beginning, without it."""
     path = paths.installed_ssh_config(site_lock.site)
     file = reader.actual(home, [path], fenced=False).get(path)
-    start = f"# {paths.REVOKED}"
+    start = f"# {beginning}"
     for line in (file.content if file else b"").decode(errors="replace").splitlines():
         if line.startswith(start):
             yield formatting.printable(line.removeprefix(start))
+
+
+def _public_keys(home: Path, site_lock: Lock) -> Iterator[PublicKey]:
+    """Yield the keys with an end; one that was not made yet has none."""
+    for comment in _comments(home, site_lock, paths.PUBLIC_KEY_ENDS):
+        # Imported only here, because it imports pydantic.
+        from generator.schema.text_types import seconds
+
+        lifetime, _, key = comment.partition(": ")
+        try:
+            made = int(Path(f"{key}.pub").expanduser().stat().st_mtime)
+            length = seconds(lifetime)
+        except (OSError, RuntimeError, ValueError, KeyError):  # the user may have edited the file
+            continue
+        end = made + length
+        yield PublicKey(key, lifetime, end, now() > end - length // _LAST_PART)
 
 
 def _missing_commands(home: Path, site_lock: Lock) -> Iterator[str]:
@@ -274,6 +321,8 @@ def status_lines(site: InstalledSite) -> Iterator[str]:
         yield f"  {message}"
     for key in site.revoked_keys:
         yield f"  REVOKED   {key}"
+    for public_key in site.public_keys:
+        yield f"  {public_key.message}"
     for message in site.machine:
         yield f"  {message}"
     if site.shared_connections:

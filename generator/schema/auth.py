@@ -41,6 +41,9 @@ class PublicKeyAuth(Fact):
     """Number of public keys that the site stores for one user."""
     submit: Annotated[Text | None, Meta(weight=Weight.TRUST)] = None
     """Where users submit the public key."""
+    lifetime: Annotated[Duration | None, Meta(weight=Weight.ACCESS)] = None
+    """Time for which the site accepts a public key that a user submitted; it must be submitted
+    again, or replaced, before."""
     add_keys_to_agent: bool = False
     """Add the key to a running agent at its first use (AddKeysToAgent, UseKeychain on macOS)."""
 

@@ -2,7 +2,9 @@
 
 import json
 import os
+import time
 from collections.abc import Callable
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -223,3 +225,73 @@ def test_the_failure_of_a_site_that_was_never_installed_can_be_cleared(
     assert "tried" not in gen("status").err
     assert gen("uninstall", "tried", "--yes").status == 2
     assert not (tmp_path / ".local/state/gen").exists()
+
+
+def install_with_lifetime(gen: Gen, home: Path, made_days_ago: int) -> Path:
+    """Install a site that accepts a key for 180 days; return the key, made some days ago."""
+    spec = home / "site_specs/ours.yaml"
+    spec.write_text(SPEC.replace("method: agent", "method: publickey, lifetime: 180d"))
+    assert gen("install", "ours", "--yes").status == 0
+    key = home / ".ssh/id_ours"
+    key.with_suffix(".pub").write_text("ssh-ed25519 AAAA\n")
+    made = time.time() - made_days_ago * 86_400
+    os.utime(key.with_suffix(".pub"), (made, made))
+    return key
+
+
+@pytest.mark.parametrize(
+    ("made_days_ago", "ends_soon"),
+    [
+        pytest.param(1, False, id="new"),
+        pytest.param(161, False, id="before the last tenth"),
+        pytest.param(163, True, id="in the last tenth"),
+        pytest.param(400, True, id="over"),
+    ],
+)
+def test_a_key_that_a_site_accepts_for_a_time_is_shown_with_its_earliest_end(
+    gen: Gen, home: Path, made_days_ago: int, ends_soon: bool
+) -> None:
+    install_with_lifetime(gen, home, made_days_ago)
+    end = date.today() + timedelta(days=180 - made_days_ago)
+    status, out, _ = gen("status", "ours")
+    lines = out.splitlines()
+    # No error: whether the user has submitted the key again, only the site knows.
+    assert status == 0
+    # A day more or less: the clock of the test may pass midnight, UTC or local.
+    days = [end + timedelta(days=shift) for shift in (-1, 0, 1)]
+    line = "  public key: accepted for 180d, so until {} at the earliest"
+    assert any(line.format(day) in lines for day in days), out
+    assert ("  submit it again, or another: ~/.ssh/id_ours.pub" in lines) is ends_soon
+    (site,) = json.loads(gen("status", "--json").out)["installed"]
+    (key,) = site["public_keys"]
+    assert (key["lifetime"], key["ends_soon"]) == ("180d", ends_soon)
+
+
+def test_a_key_that_was_not_made_or_has_no_end_is_not_shown(gen: Gen, home: Path) -> None:
+    key = install_with_lifetime(gen, home, 1)
+    key.with_suffix(".pub").unlink()
+    assert "public key" not in gen("status", "ours").out
+    (home / "site_specs/ours.yaml").write_text(SPEC.replace("method: agent", "method: publickey"))
+    assert gen("install", "ours", "--yes").status == 0
+    key.with_suffix(".pub").write_text("ssh-ed25519 AAAA\n")
+    assert "public key" not in gen("status", "ours").out
+
+
+@pytest.mark.parametrize("comment", ["x: y", "180d", "9d: \\0", "-1d: ~/.ssh/id_ours", "9x: a"])
+def test_an_edited_comment_about_a_key_is_ignored(gen: Gen, home: Path, comment: str) -> None:
+    install_with_lifetime(gen, home, 1)
+    conf = home / ".ssh/gen.d/ours.conf"
+    text = conf.read_text()
+    conf.write_text(text.replace("accepted for 180d: ~/.ssh/id_ours", f"accepted for {comment}"))
+    out = gen("status", "ours").out
+    assert "edited" in out
+    assert "public key" not in out or comment == "-1d: ~/.ssh/id_ours"
+
+
+def test_the_lifetime_of_a_key_is_said_where_users_submit_it(gen: Gen, home: Path) -> None:
+    spec = home / "site_specs/ours.yaml"
+    auth = "method: publickey, lifetime: 180d, submit: in the portal"
+    spec.write_text(SPEC.replace("method: agent", auth))
+    err = gen("site", "ours", "--out", "out", "--user", "ada").err
+    assert "then submit ~/.ssh/id_ours.pub in the portal (accepted for 180d)" in err
+    assert "lifetime: 180d" in gen("show", "ours").out

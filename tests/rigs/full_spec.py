@@ -20,6 +20,7 @@ AUTHS: dict[str, dict[str, Any]] = {
         "key": "~/.ssh/pk {user}/id",
         "key_types": ["ed25519"],
         "submit": "at the portal",
+        "lifetime": "180d",
         "add_keys_to_agent": True,
     },
     "keyboard": {
@@ -164,7 +165,16 @@ SPEC: dict[str, Any] = {
             "keys": [KEY],
             "authorities": [{"hosts": "*.example.org", "key": AUTHORITY}],
             "note": "A note on the host keys",
-        }
+        },
+        "listed": {
+            "source": "doc",
+            "hosts": "gate",
+            "known_hosts": {
+                "url": "https://keys.example.org/ssh_known_hosts",
+                "sha256": "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae",
+                "checked": "2026-01-01",
+            },
+        },
     },
     "revoked_keys": {
         "leaked": {

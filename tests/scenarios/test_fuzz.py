@@ -380,7 +380,7 @@ GENERATORS: tuple[Callable[[random.Random], str], ...] = (
 
 def mutated(number: int) -> tuple[str, bytes]:
     """Return one of the shipped specs after one change or a few."""
-    chance = random.Random(f"mutated {number}")  # noqa: S311 - chance, not secrecy
+    chance = random.Random(f"changed {number}")  # noqa: S311 - chance, not secrecy
     origin = chance.choice(sorted(SHIPPED))
     changes = [chance.choice(MUTATIONS) for _ in range(chance.randrange(1, 3))]
     lines = SHIPPED[origin].split(b"\n")

@@ -78,7 +78,12 @@ def emit(account: Account) -> Iterator[Artifact]:
         header=paths.header(site),
         title=account.site.title,
         renewed=renewal_criteria,
-        blocks=[*_revoked(account.site), *_in_any_case(host_blocks), *host_blocks],
+        blocks=[
+            *_revoked(account.site),
+            *_keys_with_an_end(account),
+            *_in_any_case(host_blocks),
+            *host_blocks,
+        ],
     )
     yield Artifact(
         path=paths.ssh_config(site),
@@ -183,7 +188,10 @@ def _host(account: Account, entry: str, host: Host, host_names: set[str]) -> Ite
         alias = account.fill(machine.alias) or ""
         host_name = account.fill(machine.host_name) or ""
         names = [alias]
-        if host_name != alias and host_name not in host_names:
+        # A name without a domain has a meaning behind the jump host alone: here, `login` may be a
+        # machine of the user.
+        is_local = bool(host.via) and "." not in host_name and ":" not in host_name
+        if host_name != alias and host_name not in host_names and not is_local:
             names.append(host_name)
         host_names.add(host_name)
         shared += names
@@ -384,6 +392,18 @@ def _revoked(site: SiteSpec) -> Iterator[Block]:
     reasons = revoked_fingerprints(site)
     if reasons:
         yield Block([], comments=[f"{paths.REVOKED}{key}: {why}" for key, why in reasons.items()])
+
+
+def _keys_with_an_end(account: Account) -> Iterator[Block]:
+    """Yield a comment with the keys that a site accepts for a time; `gen status` reads it too."""
+    site = account.site
+    comments: list[str] = []
+    for host in site.hosts.values():
+        auth = site.auth_of(host)
+        if isinstance(auth, PublicKeyAuth) and auth.lifetime and (key := account.key(auth)):
+            comments.append(f"{paths.PUBLIC_KEY_ENDS}{auth.lifetime}: {key}")
+    if comments:
+        yield Block([], comments=list(dict.fromkeys(comments)))
 
 
 def _in_any_case(host_blocks: Iterable[Block]) -> Iterator[Block]:
