@@ -40,10 +40,10 @@ class FirstLogin(NamedTuple):
     """Where the user submits the public key, in the site's words."""
     max_keys: int | None
     """Number of public keys that the site stores for one user."""
-    lifetime: str | None = None
-    """Time for which the site accepts a submitted public key."""
     credential: tuple[str, ...]
     """Commands that get a certificate or a ticket."""
+    lifetime: str | None = None
+    """Time for which the site accepts a submitted public key."""
 
 
 @dataclass(frozen=True)
