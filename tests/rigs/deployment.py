@@ -61,11 +61,12 @@ def deployment(
     assets: str,
     payloads: Mapping[str, str],
     node: str = "CPUs=4 RealMemory=786432 Gres=gpu:4",  # Ray starts a process for each CPU
+    nodes: int = 1,
     dashboard: bool = False,
 ) -> Iterator[Deployment]:
     """Run a cluster and a login node, and compile a project with further assets and payloads."""
     with (
-        slurm(directory, PARTITIONS, QOS, node=node) as cluster,
+        slurm(directory, PARTITIONS, QOS, node=node, nodes=nodes) as cluster,
         Rig(directory) as rig,
         # A short path, because Ray and the shared connection put sockets below it.
         tempfile.TemporaryDirectory() as short,

@@ -62,8 +62,15 @@ class Project:
 
     def launch(self, *assets: str) -> Result:
         """Materialize assets as the user does."""
+        return self._launch("--assets", ",".join(assets))
+
+    def launch_job(self, job: str) -> Result:
+        """Run a job as the user does."""
+        return self._launch("--job", job)
+
+    def _launch(self, *selection: str) -> Result:
         self.dagster_home.mkdir(exist_ok=True)
-        dg = [str(TOOLS / "dg"), "launch", "--assets", ",".join(assets)]
+        dg = [str(TOOLS / "dg"), "launch", *selection]
         return subprocess.run(
             [*self.prefix, *dg],
             cwd=self.directory,

@@ -1,4 +1,4 @@
-"""A real Slurm of one node with accounting, in its own directory and on its own ports.
+"""A real Slurm with accounting, in its own directory and on its own ports.
 
     with slurm(tmp_path, {"long": "MaxTime=7-00:00:00"}, {"normal": "", "devel": ""}) as cluster:
         rig.serve("login", ["ed25519"], cluster.set_env)
@@ -43,6 +43,7 @@ _GPUS = 4
 
 Result = subprocess.CompletedProcess[str]
 
+# Each node has a host name of its own, and an address that this machine has on its loopback.
 # Only this process can reach the socket of MariaDB, so MariaDB needs no grant tables; but the
 # stored procedures of slurmdbd need the other system tables. Its data lie in memory, which starts
 # it a second sooner.
@@ -66,7 +67,10 @@ mariadbd --no-defaults --user=root --datadir="$1/db" --socket="$1/mariadb" \
     sacctmgr --immediate <accounts
     slurmctld -D -c &
     ulimit -S -n 1024
-    exec slurmd -D -N node1
+    mount --bind hosts /etc/hosts
+    for node in $(awk '/node/ { print $2 }' hosts); do
+        unshare --uts sh -c 'hostname "$0" && exec slurmd -D -N "$0"' "$node" &
+    done
 } &
 cat
 """
@@ -87,9 +91,9 @@ ClusterName={name}
 SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={ctld_port}
 SlurmctldPidFile={directory}/slurmctld.pid
-SlurmdPidFile={directory}/slurmd.pid
+SlurmdPidFile={directory}/%n/slurmd.pid
 StateSaveLocation={directory}/state
-SlurmdSpoolDir={directory}/spool
+SlurmdSpoolDir={directory}/%n
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
@@ -113,7 +117,6 @@ SelectTypeParameters=CR_CPU
 SchedulerParameters=batch_sched_delay=0
 SlurmdParameters=config_overrides
 GresTypes=gpu
-NodeName=node1 NodeHostname={host} NodeAddr=127.0.0.1 Port={d_port} {node}
 """
 
 
@@ -202,22 +205,24 @@ def slurm(
     *,
     name: str = "test",
     node: str = f"CPUs=192 RealMemory=786432 Gres=gpu:{_GPUS}",
+    nodes: int = 1,
 ) -> Iterator[Slurm]:
-    """Run a Slurm from when its node is idle to the end of the block.
+    """Run a Slurm from when its nodes are idle to the end of the block.
 
     The values of `partitions` are settings in slurm.conf, those of `qos` settings for sacctmgr;
     both may be empty. The first partition, QoS and account is the default. The user who runs the
     tests may use each account and QoS. `node` may promise more than this machine has, and its GPUs
     are `/dev/null`: Slurm holds no job to the memory that it requested. Each job starts with the
-    usual limit of 1024 open files. `name` is the name of the cluster.
+    usual limit of 1024 open files. `name` is the name of the cluster. Its nodes are `node1`,
+    `node2` and so on, with the addresses 127.0.0.1, 127.0.0.2, …
     """
     directory = parent / f"slurm-{name}"
     # The kernel cuts the path of a socket at 108 bytes (unix(7)). This is the longest one, of a
     # step of a job.
-    assert len(f"{directory}/spool/node1_99.4294967291") < 108, f"{parent} is too long for a socket"
+    assert len(f"{directory}/node1/node1_99.4294967291") < 108, f"{parent} is too long for a socket"
     with _turn():
-        ports = {"dbd_port": free_port(), "ctld_port": free_port(), "d_port": free_port()}
-        files = _config(directory, ports, name, node, partitions)
+        ports = {"dbd_port": free_port(), "ctld_port": free_port()}
+        files = _config(directory, ports, name, [node] * nodes, partitions)
         files["accounts"] = _accounts(name, qos, accounts)
         _lay_out(directory, files)
         with _running(directory, ports["ctld_port"]) as cluster:
@@ -259,24 +264,35 @@ def _running(directory: Path, controller_port: int) -> Iterator[Slurm]:
 
 
 def _config(
-    directory: Path, ports: Mapping[str, int], name: str, node: str, partitions: Mapping[str, str]
+    directory: Path,
+    ports: Mapping[str, int],
+    name: str,
+    nodes: Sequence[str],
+    partitions: Mapping[str, str],
 ) -> dict[str, str]:
     """Return the files that the daemons read."""
     values = {
         "directory": directory,
         "host": socket.gethostname(),
         "name": name,
-        "node": node,
         **ports,
     }
     lines = []
+    hosts = [f"127.0.0.1 localhost {socket.gethostname()}"]
+    for number, settings in enumerate(nodes, start=1):
+        address = f"127.0.0.{number}"
+        line = f"NodeName=node{number} NodeAddr={address} Port={free_port()} {settings}"
+        lines.append(line)
+        hosts.append(f"{address} node{number}")
+    default = " Default=YES"
     for partition, settings in partitions.items():
-        lines.append(f"PartitionName={partition} Nodes=node1 {settings}")
-    lines[0] += " Default=YES"
+        lines.append(f"PartitionName={partition} Nodes=ALL {settings}{default}")
+        default = ""
     return {
         "munge.key": token_hex(64),
         "slurmdbd.conf": _SLURMDBD.format_map(values),
         "slurm.conf": _SLURM.format_map(values) + "\n".join([*lines, ""]),
+        "hosts": "\n".join([*hosts, ""]),
         "gres.conf": f"Name=gpu File={directory}/gpu[0-{_GPUS - 1}]\n",
     }
 
@@ -302,7 +318,7 @@ def _lay_out(directory: Path, files: Mapping[str, str]) -> None:
 
     slurmdbd and munged refuse files that others can read. A GPU has to be a device.
     """
-    for path in (directory, directory / "db", directory / "state", directory / "spool"):
+    for path in (directory, directory / "db", directory / "state"):
         path.mkdir(mode=0o700)
     for name, text in files.items():
         (directory / name).touch(mode=0o600)

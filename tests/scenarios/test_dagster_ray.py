@@ -64,15 +64,27 @@ with open_dagster_pipes() as pipes:
 """
 
 
+NODE = "CPUs=2 RealMemory=8000"
+
+
 @pytest.fixture
 def deployment(
     need: Callable[..., None], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Deployment]:
     need(*PROGRAMS, "ip", "ss", "curl", root=True)
     directory = tmp_path_factory.mktemp("e2e")
-    with deployed(
-        directory, ASSETS, {"shares": PAYLOAD}, "CPUs=2 RealMemory=8000", dashboard=True
-    ) as deployment:
+    payloads = {"shares": PAYLOAD}
+    with deployed(directory, ASSETS, payloads, NODE, dashboard=True) as deployment:
+        yield deployment
+
+
+@pytest.fixture
+def deployment_of_two_nodes(
+    need: Callable[..., None], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Deployment]:
+    need(*PROGRAMS, root=True)
+    directory = tmp_path_factory.mktemp("e2e")
+    with deployed(directory, ASSETS, {"shares": PAYLOAD}, NODE, nodes=2) as deployment:
         yield deployment
 
 
@@ -163,3 +175,19 @@ def test_ray_has_the_resources_of_its_job_and_only_this_machine_and_a_token_reac
     assert metadata["memory"] == 734003000
     assert metadata["objects"] == 314572000
     assert metadata["addresses"] == ["127.0.0.1", "[::ffff:127.0.0.1]"]
+
+
+def test_the_ray_asset_of_the_example_runs_on_two_nodes(
+    deployment_of_two_nodes: Deployment,
+) -> None:
+    deployment = deployment_of_two_nodes
+    result = deployment.project.launch_job("library_on_two_nodes")
+    assert result.returncode == 0, result.stdout
+    assert deployment.job("complexity", "NNodes", "NodeList", "State") == (
+        *("2", "node[1-2]"),
+        "COMPLETED",
+    )
+    metadata = deployment.project.metadata("complexity")
+    # The payload notes where its tasks ran, four for each CPU.
+    assert metadata["nodes"] == ["node1", "node2"]
+    assert metadata["tasks"] == 16

@@ -8,6 +8,8 @@ import dagster_slurm as ds
 SETUP = r"""
 # Ray needs many open files. The hard limit may be lower.
 ulimit -n 65536 2>/dev/null || ulimit -n "$(ulimit -Hn)"
+# dagster-slurm calls it in a job of several nodes. Small images of nodes do not have it.
+command -v uuidgen >/dev/null || uuidgen() { cat /proc/sys/kernel/random/uuid; }
 # Without a token every user of the node may run code in the cluster. A Ray that has no tokens ignores this.
 export RAY_AUTH_MODE=token
 if [ ! -s ~/.ray/auth_token ]; then
