@@ -28,6 +28,7 @@ from generator.install.mode import Mode
 from generator.install.name_conflicts import name_conflicts
 from generator.install.permissions import loose_permissions
 from generator.install.plan import HomePlan, SiteFiles
+from generator.install.replaced_entries import replaced_entries
 from generator.install.shadowing import site_names
 from generator.loading import catalogue, inputs
 from generator.renewal.status import lingers
@@ -353,15 +354,35 @@ def _confirm(home: Path, plan: HomePlan, *, as_json: bool) -> bool:
 
 
 def _with_take_over(request: _Request) -> Consent:
-    """Return the consent, after a question whether Mila's file replaces entries of `mila init`."""
+    """Return the consent, after a question whether the sites replace entries of the user's."""
     consent = request.consent
     config = request.home / paths.SSH_CONFIG
-    mila = _site_named("mila", request.sites)
-    if consent.take_over or consent.yes or mila is None or not config.is_file():
+    if consent.take_over or consent.yes or not on_terminal() or not config.is_file():
         return consent
-    entries = milatools.replaceable(read_regular(config))
-    if not entries or not on_terminal():
+    content = read_regular(config)
+    is_asked = False
+    mila = _site_named(milatools.SITE, request.sites)
+    if mila:
+        is_asked = _list_mila_entries(config, content, mila)
+        content = milatools.take_over(content)
+    for site_files in request.sites:
+        entries = replaced_entries(content, site_files.conf)
+        if entries:
+            say(f"{formatting.home(config)} has lines that the file of {site_files.name} replaces:")
+            say("\n".join(f"  {entry.summary}" for entry in entries))
+            is_asked = True
+    if not is_asked:
         return consent
+    names = " ".join(site_files.name for site_files in request.sites)
+    question = f"Replace them with gen's? They become comments until gen uninstall {names}."
+    return replace(consent, take_over=agreed(question))
+
+
+def _list_mila_entries(config: Path, content: bytes, mila: SiteFiles) -> bool:
+    """List the entries of `mila init` that Mila's file replaces; return whether there are any."""
+    entries = milatools.replaceable(content)
+    if not entries:
+        return False
     say(f"`mila init` wrote these entries into {config}:")
     for entry in entries:
         say(f"  line {entry.first_line}: Host {entry.names}")
@@ -369,8 +390,7 @@ def _with_take_over(request: _Request) -> Consent:
     options = milatools.options_to_keep(entries, user, mila.compilation.first_login.key)
     if options:
         say(f"To keep their user and key, answer no and add: {' '.join(options)}")
-    question = "Replace them with gen's? They become comments until gen uninstall mila."
-    return replace(consent, take_over=agreed(question))
+    return True
 
 
 def _site_named(name: str, sites: Iterable[SiteFiles]) -> SiteFiles | None:
@@ -398,20 +418,52 @@ def _checked_plan(request: _Request) -> _CheckedPlan:
     # Asked first: otherwise gen would blame the site for an error in the user's own files.
     side_effects.refuse_broken(before)
     confs = [site_files.conf for site_files in sites]
-    # Of the user's own names alone: a name that only gen's files have cannot change for the user.
-    names = side_effects.user_names(_without_gen(home, plan))
-    changes = side_effects.name_changes(before, after, names, confs)
-    findings = [change.message for change in changes]
+    findings = _changes_of_names(plan, before, after, confs, consent)
     findings += planning.machine_messages(sites)
-    if changes and not consent.force:
-        hint = "Nothing was written. Rename your entry, or use --force to get the site's settings."
-        raise GenError("\n".join([*findings, hint]))
     for conf in confs:
         for shadow in shadowing.shadows(after, conf):
             findings.append(shadow.message)
     for conf in confs:
         findings += side_effects.outdated_client(conf)
     return _CheckedPlan(plan, tuple(findings))
+
+
+def _changes_of_names(
+    plan: HomePlan, before: Files, after: Files, confs: Sequence[bytes], consent: Consent
+) -> list[str]:
+    """Return what changes for the user's entries; refuse a change that the user did not allow.
+
+    An entry that a site replaces may get its policies (shared connections, host keys), but must
+    still lead to the same machine, as the same user.
+    """
+    # Of the user's own names alone: a name that only gen's files have cannot change for the user.
+    own_files = _without_gen(before.home, plan)
+    names = side_effects.user_names(own_files)
+    names_of_entries = set(side_effects.user_names(own_files, with_match=False))
+    own: set[str] = set()
+    messages: list[str] = []
+    for site_name, entries in plan.replaced.items():
+        own.update(site_names(plan.confs[site_name]))
+        for entry in entries:
+            names |= dict.fromkeys(entry.names, entry.location)
+            names_of_entries.update(entry.names)
+            messages.append(entry.message(site_name))
+    refused: list[str] = []
+    for change in side_effects.name_changes(before, after, names, confs):
+        is_of_entry = change.name in names_of_entries
+        if change.name not in own or (is_of_entry and change.changes_login):
+            refused.append(change.message)
+    if refused and not consent.force:
+        raise GenError("\n".join([*refused, _hint_on_entries(consent)]))
+    return [*messages, *refused]
+
+
+def _hint_on_entries(consent: Consent) -> str:
+    hint = "Nothing was written. Rename your entry, or use --force to get the site's settings."
+    # Without --yes, the question in a terminal has been answered.
+    if consent.take_over or (on_terminal() and not consent.yes):
+        return hint
+    return f"{hint}\nIf it is an entry for the same site, --take-over makes its lines comments."
 
 
 def _refuse_name_conflicts(plan: HomePlan, sites: Iterable[SiteFiles]) -> None:

@@ -211,7 +211,12 @@ InstallMode = Annotated[
     ),
 ]
 TakeOver = Annotated[
-    bool, option("--take-over", text="Replace the entries that `mila init` wrote.")
+    bool,
+    option(
+        "--take-over",
+        text="Comment out the lines of your own entries that the site replaces; `gen uninstall` "
+        "restores them.",
+    ),
 ]
 
 AllowName = Annotated[

@@ -10,7 +10,7 @@ from generator import paths
 from generator.compiler.digests import digest
 from generator.errors import GenError, os_errors_named
 from generator.files import read_regular, refuse_others
-from generator.install import managed_blocks, milatools, record
+from generator.install import managed_blocks, record, replaced_entries
 from generator.install.plan import HomePlan, put
 from generator.install.record import CommandLink, HomeRecord, OptionalChanges
 from generator.workspace import writer
@@ -242,7 +242,7 @@ def _delete_needless_backups(home: Path) -> None:
     content = read_regular(config) if config.exists() else b""
     for backup in (home / paths.HOME_BACKUPS).glob(f"????????.{paths.SSH_CONFIG.name}"):
         without_blocks = managed_blocks.arranged(read_regular(backup), str(backup), {})
-        if milatools.give_back(without_blocks) == content:
+        if replaced_entries.give_back(without_blocks) == content:
             writer.remove(backup)
 
 

@@ -1,18 +1,18 @@
-"""Replace the Host entries that `mila init` (milatools) wrote, and restore them.
+"""Replace the Host entries that `mila init` (milatools) wrote, as a whole.
 
-A replaced entry becomes comments and stays in its lines. So restoring needs no record, and a user
-without gen can still read the entry.
+Of other entries, gen replaces single lines (replaced_entries).
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from generator.formatting import home
-from generator.install.foreign_blocks import ForeignBlock, foreign_blocks
-from generator.ssh.config_lines import Line, lines, numbered
+from generator.install.foreign_blocks import foreign_blocks
+from generator.install.replaced_entries import comment_out, host_blocks, is_inside
+from generator.ssh.config_lines import Line, numbered
 
-_COMMENT = b"# taken over by gen: "
+SITE = "mila"
 _LOGIN = "login.server.mila.quebec"
 _SCRIPTS = "/cvmfs/config.mila.quebec/scripts/milatools"
 # milatools 0.1, milatools/cli/init_command.py, MILA_ENTRIES, with the values of earlier versions.
@@ -67,8 +67,8 @@ def mila_entries(content: bytes) -> tuple[MilaEntry, ...]:
     """Return the entries of `mila init` in a config, without those inside another tool's block."""
     managed = foreign_blocks(content)
     entries: list[MilaEntry] = []
-    for host, settings in _host_blocks(content):
-        if host.arguments in _ENTRIES and not _is_inside(managed, host.start):
+    for host, settings in host_blocks(content):
+        if host.arguments in _ENTRIES and not is_inside(managed, host.start):
             entries.append(_entry(host, settings))
     return tuple(entries)
 
@@ -76,10 +76,6 @@ def mila_entries(content: bytes) -> tuple[MilaEntry, ...]:
 def replaceable(content: bytes) -> tuple[MilaEntry, ...]:
     """Return the entries that hold only what `mila init` writes."""
     return tuple(entry for entry in mila_entries(content) if not entry.additions)
-
-
-def _is_inside(blocks: Iterable[ForeignBlock], offset: int) -> bool:
-    return any(block.start <= offset < block.end for block in blocks)
 
 
 def _entry(host: Line, settings: list[Line]) -> MilaEntry:
@@ -100,24 +96,6 @@ def _entry(host: Line, settings: list[Line]) -> MilaEntry:
     )
 
 
-def _host_blocks(content: bytes) -> Iterator[tuple[Line, list[Line]]]:
-    """Yield each Host line with its settings; Match blocks are left out."""
-    host: Line | None = None
-    settings: list[Line] = []
-    for line in lines(content):
-        if line.keyword not in ("host", "match"):
-            settings.append(line)
-            continue
-        if host:
-            yield host, settings
-        host = None
-        if line.keyword == "host":
-            host = line
-        settings = []
-    if host:
-        yield host, settings
-
-
 def options_to_keep(
     entries: Iterable[MilaEntry], user: str | None, key: str | None
 ) -> tuple[str, ...]:
@@ -136,15 +114,9 @@ def options_to_keep(
 
 def take_over(content: bytes) -> bytes:
     """Return a config in which the replaceable entries are comments."""
-    # From the last to the first, so that the offsets of the others stay right.
-    for entry in reversed(replaceable(content)):
-        commented = b""
-        for _, _, line in numbered(content[entry.start : entry.end]):
-            commented += _COMMENT + line
-        content = content[: entry.start] + commented + content[entry.end :]
-    return content
-
-
-def give_back(content: bytes) -> bytes:
-    """Return a config in which the entries that `take_over` replaced are active again."""
-    return b"".join(line.removeprefix(_COMMENT) for _, _, line in numbered(content))
+    starts: set[int] = set()
+    for entry in replaceable(content):
+        for _, start, _ in numbered(content):
+            if entry.start <= start < entry.end:
+                starts.add(start)
+    return comment_out(content, starts, SITE)

@@ -15,9 +15,10 @@ from generator.compiler.artifact import Artifact
 from generator.compiler.digests import digest
 from generator.compiler.result import Compilation
 from generator.errors import GenError, os_errors_named
-from generator.install import config_owner, managed_blocks, milatools, record
+from generator.install import config_owner, managed_blocks, milatools, record, replaced_entries
 from generator.install.machine_config import machine_config, messages_of
 from generator.install.mode import Mode
+from generator.install.replaced_entries import ReplacedEntry
 from generator.install.snapshot import Snapshot, snapshot
 from generator.loading.inputs import File
 from generator.schema.names import SLUG
@@ -76,6 +77,8 @@ class HomePlan:
     """The files that the plan was made from."""
     confs: Mapping[str, bytes] = field(default_factory=dict)
     """After an installation: the ssh configuration of every site, by name."""
+    replaced: Mapping[str, tuple[ReplacedEntry, ...]] = field(default_factory=dict)
+    """By site: the entries of the ssh config with lines that become comments."""
     manual_reason: str | None = None
     """Why the user has to change the ssh config themselves, if so."""
 
@@ -162,7 +165,7 @@ def installation(
 ) -> HomePlan:
     """Return the plan that installs some sites beside those that are installed.
 
-    With `take_over`, the site replaces the entries of `mila init`.
+    With `take_over`, the sites replace entries of the user's and of `mila init`.
     """
     inputs = _snapshot(home, sites)
     locks = record.installed(home)
@@ -183,8 +186,13 @@ def installation(
     content = present.content
     if mode is None:
         mode = managed_blocks.mode_of(content, str(home / paths.SSH_CONFIG)) or Mode.INCLUDE
+    replaced: dict[str, tuple[ReplacedEntry, ...]] = {}
     if take_over:
-        content = milatools.take_over(content)
+        for site in sites:
+            if site.name == milatools.SITE:
+                content = milatools.take_over(content)
+            replaced[site.name] = replaced_entries.replaced_entries(content, site.conf)
+            content = replaced_entries.take_over(content, replaced[site.name], site.name)
     with_machine_config = _sites_with_machine_config(locks, sites)
     content = _arranged(home, content, confs, mode, with_machine_config)
     change = _config_change(present, content, _edited(home, present, locks, confs))
@@ -199,6 +207,7 @@ def installation(
         config=content,
         inputs=inputs,
         confs=confs,
+        replaced=replaced,
         manual_reason=manual_reason,
     )
 
@@ -225,8 +234,7 @@ def uninstallation(home: Path, sites: Sequence[str]) -> HomePlan:
     if mode:
         confs = _confs(home, remaining)
         content = _arranged(home, content, confs, mode, _sites_with_machine_config(locks, []))
-        if "mila" in sites:
-            content = milatools.give_back(content)
+        content = replaced_entries.give_back(content, sites)
         change = _config_change(present, content, _edited(home, present, locks, {}))
         # An empty config that the user had before stays.
         if not content and record.home_record(home).config_created:

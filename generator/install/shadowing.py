@@ -9,22 +9,12 @@ from dataclasses import dataclass, replace
 
 from generator import formatting, paths
 from generator.ssh.applied_lines import AppliedLine
-from generator.ssh.client import Settings
+from generator.ssh.client import CUMULATIVE, Settings
 from generator.ssh.config_files import ConfigFile, Configuration, Files, read_configuration
 from generator.ssh.config_lines import Line, lines
 from generator.ssh.effective_config import effective_lines, effective_settings
 from generator.ssh.patterns import example, matches
 
-# ssh adds the values of these up (ssh_config(5)), so a value of the user's replaces none of ours.
-_CUMULATIVE = {
-    "identityfile",
-    "certificatefile",
-    "sendenv",
-    "setenv",
-    "localforward",
-    "remoteforward",
-    "dynamicforward",
-}
 # These decide where a connection goes. A site's file relies on it that nothing else sets them.
 _ROUTING = ("HostName", "ProxyJump", "ProxyCommand", "HostKeyAlias", "RemoteCommand")
 # Options that change the effect of another: ssh ignores the second of ProxyJump and ProxyCommand,
@@ -151,7 +141,7 @@ def _overriding_line(site: _SiteName, option: str) -> AppliedLine | None:
         is_own = line.content == site.conf or (line.line.written, line.line.value) in own_texts
         if not is_own:
             return line
-        if keyword not in _CUMULATIVE:
+        if keyword not in CUMULATIVE:
             decided.add(keyword)
     return None
 
@@ -180,7 +170,7 @@ def _fix(line: AppliedLine, *, is_set: bool) -> str:
 def _is_lost(option: str, expected: Settings, actual: Settings) -> bool:
     """Return whether the value is not the one of the site's file."""
     keyword = option.lower()
-    if keyword in _CUMULATIVE:
+    if keyword in CUMULATIVE:
         return not set(expected.get(keyword, ())) <= set(actual.get(keyword, ()))
     return expected.get(keyword, ()) != actual.get(keyword, ())
 

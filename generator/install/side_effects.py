@@ -1,5 +1,6 @@
 """Find the names of the user that an installation would change, by asking ssh before and after."""
 
+import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from generator.ssh.config_files import Files, read_configuration, walk
 from generator.ssh.config_lines import Line, lines
 from generator.ssh.effective_config import effective_settings
 from generator.ssh.patterns import is_pattern, matches
+from generator.ssh.routes import Waypoint, route
 
 _MAX_NAMES = 100
 _MAX_VALUE = 40
@@ -32,6 +34,21 @@ class NameChange:
     name: str
     location: str
     options: tuple[OptionChange, ...]
+    has_same_route: bool
+    """ssh jumps through the same machines, whatever their aliases are."""
+
+    @property
+    def changes_login(self) -> bool:
+        """Whether ssh would connect elsewhere, as another user, or without a key of the entry."""
+        for change in self.options:
+            if change.option == "proxyjump" and self.has_same_route:
+                continue
+            if change.option == "identityfile":
+                if not _paths(change.before) <= _paths(change.after):
+                    return True
+            elif change.option in _SHOWN_FIRST:
+                return True
+        return False
 
     @property
     def message(self) -> str:
@@ -41,6 +58,11 @@ class NameChange:
             texts.append(f"{change.option} {_short(change.before)} → {_short(change.after)}")
         changes = formatting.listed(texts)
         return f"{self.location}: your entry {self.name} would change: {changes}"
+
+
+def _paths(value: str) -> set[str]:
+    # A shell has expanded the tilde of an option, and ssh prints that of a configuration.
+    return {os.path.expanduser(path) for path in value.split(", ")}  # noqa: PTH111
 
 
 def _rank(change: OptionChange) -> int:
@@ -55,11 +77,16 @@ def _short(value: str) -> str:
     return value or "(none)"
 
 
-def user_names(files: Files) -> dict[str, str]:
-    """Return the names, without patterns, that a configuration has entries for, by location."""
+def user_names(files: Files, *, with_match: bool = True) -> dict[str, str]:
+    """Return the names, without patterns, that a configuration has entries for, by location.
+
+    `Match host` has names of machines, which the user need not log in with.
+    """
     names: dict[str, str] = {}
     user_config = read_configuration(files).user
     for file, line in walk(user_config):
+        if line.keyword == "match" and not with_match:
+            continue
         for name in _entry_names(line):
             # ssh would take a name with a dash for an option.
             if not is_pattern(name) and not name.startswith("-"):
@@ -91,8 +118,17 @@ def name_changes(
     for name in selected:
         options = tuple(_option_changes(settings_before[name], settings_after[name]))
         if options:
-            changes.append(NameChange(name, names[name], options))
+            # Each jump is a question of its own, so only a jump that changed is followed.
+            has_same_route = any(change.option == "proxyjump" for change in options) and (
+                _route(before, settings_before[name]) == _route(after, settings_after[name])
+            )
+            changes.append(NameChange(name, names[name], options, has_same_route))
     return tuple(changes)
+
+
+def _route(files: Files, settings: Settings) -> tuple[Waypoint | str, ...]:
+    configuration = read_configuration(files)
+    return route(settings, lambda name: effective_settings(configuration, [name])[name])
 
 
 def _option_changes(settings_before: Settings, settings_after: Settings) -> Iterator[OptionChange]:

@@ -14,18 +14,31 @@ from typing import Any
 from generator import programs
 from generator.errors import GenError
 from generator.formatting import printable
-from generator.ssh import known_hosts
+from generator.ssh import known_hosts, routes
 from generator.ssh.client import Settings, parse_settings, question_environment
+from generator.ssh.config_files import Files, read_configuration, walk
 from generator.ssh.keys import algorithm, fingerprint
+from generator.ssh.patterns import is_pattern
 
 SSH_CONFIG_SOURCE = "ssh-config"
 KNOWN_HOSTS_SOURCE = "known-hosts"
 _WEAK_SSH_CONFIG = "what one person had configured"
 _WEAK_KNOWN_HOSTS = "accepted at a first login, and not compared"
 _SECONDS = 20
-# ssh_config(5), ProxyJump: `[user@]host[:port]`, or an ssh URI.
-_JUMP = re.compile(r"(?:ssh://)?(?:[^@]*@)?([\w.-]+)(?::(\d+))?")
-_MOST_JUMPS = 8
+# Aliases of one machine in one Host line; more of them are machines of a list.
+_MOST_NAMES = 20
+_SECOND_METHODS = ("keyboard-interactive", "password")
+# What ssh -G prints of the fields of a spec.
+_IN_A_SPEC = {
+    *("host", "hostname", "user", "port", "proxyjump", "addressfamily"),
+    *("serveraliveinterval", "serveralivecountmax", "preferredauthentications", "identitiesonly"),
+}
+_FIRST_IN_A_SPEC = {"identityfile", "certificatefile"}
+# The file of every site sets these, whatever its spec says.
+_OF_THE_SITE = {
+    *("controlmaster", "controlpath", "controlpersist", "canonicalizehostname"),
+    *("stricthostkeychecking", "updatehostkeys"),
+}
 # A name that no configuration has, to learn the settings for every host.
 _UNKNOWN_HOST = "gen-asks-for-a-host-that-does-not-exist"
 
@@ -38,6 +51,16 @@ class ImportedHost:
     via: str | None
 
 
+@dataclass(frozen=True)
+class OtherSettings:
+    """The settings of a host that its spec does not have, as `ssh -G` prints them."""
+
+    kept: tuple[str, ...]
+    """They stay in the user's configuration, where ssh reads them beside the site's file."""
+    lost: tuple[str, ...]
+    """The site's file has its own value for them."""
+
+
 def start_spec(alias: str, name: str, today: date) -> dict[str, Any]:
     """Return a spec, still without queues, of a host that ssh knows by an alias."""
     settings = _ask_ssh(alias)
@@ -46,9 +69,15 @@ def start_spec(alias: str, name: str, today: date) -> dict[str, Any]:
             f"{alias}: your ssh configuration has no entry for it; "
             "give the alias of one of its hosts, or a full host name"
         )
-    hosts = _hosts_on_the_way(alias, settings)
+    hosts: dict[str, ImportedHost] = {}
+    same_entry = _same_entry(alias)
+    for other in reversed(same_entry):
+        hosts |= _hosts_on_the_way(other, _ask_ssh(other))
+    # The host itself is the last, also if another name of its entry leads through it.
+    hosts.pop(alias, None)
+    hosts |= _hosts_on_the_way(alias, settings)
     known: dict[str, list[str]] = {}
-    for entry, host in hosts.items():
+    for entry, host in reversed(list(hosts.items())):
         known[entry] = list(_known_hosts_lines(host.settings))
     sources = {
         SSH_CONFIG_SOURCE: {"ref": f"ssh -G {alias}", "checked": today, "weak": _WEAK_SSH_CONFIG}
@@ -59,17 +88,57 @@ def start_spec(alias: str, name: str, today: date) -> dict[str, Any]:
             "checked": today,
             "weak": _WEAK_KNOWN_HOSTS,
         }
-    spec: dict[str, Any] = {
-        "site": name,
-        "title": name,
-        "sources": sources,
-        "hosts": _host_entries(hosts),
-    }
+    default = parse_settings(_run("ssh", "-F", "none", "-G", "--", _UNKNOWN_HOST))
+    entries: dict[str, Any] = {}
+    # The first entry is the usual host of a site.
+    for entry, host in reversed(list(hosts.items())):
+        is_jump = entry != alias and entry not in same_entry
+        entries[entry] = _host_entry(host, settings, default, is_jump=is_jump)
+    spec: dict[str, Any] = {"site": name, "title": name, "sources": sources, "hosts": entries}
     if any(known.values()):
         spec["host_keys"] = _host_keys(known)
-    default = parse_settings(_run("ssh", "-F", "none", "-G", "--", _UNKNOWN_HOST))
     spec["auth"] = _auth(settings, default)
     return spec
+
+
+def has_entry(alias: str) -> bool:
+    """Return whether a Host line of the user's configuration has an alias."""
+    return any(alias in names for names in _host_lines())
+
+
+def _same_entry(alias: str) -> list[str]:
+    """Return the other names in the first Host line that has an alias."""
+    for names in _host_lines():
+        if alias in names:
+            others = [name for name in names if _is_other_name(name, alias)]
+            return list(dict.fromkeys(others))[:_MOST_NAMES]
+    return []
+
+
+def _host_lines() -> Iterator[tuple[str, ...]]:
+    for _, line in walk(read_configuration(Files(Path.home())).user):
+        if line.keyword == "host":
+            yield line.arguments
+
+
+def _is_other_name(name: str, alias: str) -> bool:
+    # ssh would take a name with a dash for an option.
+    return name != alias and not is_pattern(name) and not name.startswith(("-", "!"))
+
+
+def other_settings(alias: str) -> OtherSettings:
+    """Return the settings that ssh has for an alias, not for every host, and not from its spec."""
+    settings = _ask_ssh(alias)
+    of_every_host = _ask_ssh(_UNKNOWN_HOST)
+    kept: list[str] = []
+    lost: list[str] = []
+    for keyword, values in settings.items():
+        for number, value in enumerate(values):
+            is_in_spec = keyword in _IN_A_SPEC or (keyword in _FIRST_IN_A_SPEC and number == 0)
+            if is_in_spec or value in of_every_host.get(keyword, ()):
+                continue
+            (lost if keyword in _OF_THE_SITE else kept).append(printable(f"{keyword} {value}"))
+    return OtherSettings(tuple(kept), tuple(lost))
 
 
 def configured_user(alias: str) -> str:
@@ -85,9 +154,10 @@ def _run(*command: str) -> str:
     return outcome.text
 
 
-def _ask_ssh(alias: str, port: str | None = None) -> Settings:
+def _ask_ssh(alias: str, port: str | None = None, user: str | None = None) -> Settings:
     """Return the settings that ssh uses for an alias, by `ssh -G`."""
     options = ["-p", port] if port else []
+    options += ["-l", user] if user else []
     return parse_settings(_run("ssh", "-G", *options, "--", alias))
 
 
@@ -110,49 +180,63 @@ def _hosts_on_the_way(alias: str, settings: Settings, depth: int = 0) -> dict[st
     """Return a host and those that ssh jumps through to it, by alias, the host itself last."""
     hosts: dict[str, ImportedHost] = {}
     via: str | None = None
-    jumps = _first(settings, "proxyjump")
-    # The jumps of a configuration may form a circle.
-    if jumps in ("", "none") or depth >= _MOST_JUMPS:
-        return {alias: ImportedHost(settings, None)}
-    for jump in jumps.split(","):
-        match = _JUMP.fullmatch(jump)
-        if not match:
-            raise GenError(
-                f"{alias}: a spec cannot name the ProxyJump {printable(jump)}; "
-                "give it an alias in ~/.ssh/config"
-            )
-        jump_alias, port = match.groups()
-        on_the_way = _hosts_on_the_way(jump_alias, _ask_ssh(jump_alias, port), depth + 1)
+    value = _first(settings, "proxyjump")
+    try:
+        jumps = routes.jumps(value) if depth < routes.MOST_JUMPS else []
+    except ValueError as error:
+        raise GenError(
+            f"{alias}: a spec cannot name the ProxyJump {printable(str(error))}; "
+            "give it an alias in ~/.ssh/config"
+        ) from None
+    for jump in jumps:
+        of_jump = _ask_ssh(jump.name, jump.port, jump.user)
+        on_the_way = _hosts_on_the_way(jump.name, of_jump, depth + 1)
+        host = on_the_way.pop(jump.name)
         # In a chain, ssh reaches it through the one before, whatever its own configuration says.
         if via:
-            on_the_way[jump_alias] = ImportedHost(on_the_way[jump_alias].settings, via)
+            host = ImportedHost(of_jump, via)
+            on_the_way = {}
+        name = jump.name
+        # The alias keeps its meaning where the user logs in with it.
+        if has_entry(name) and (len(hosts) or of_jump != _ask_ssh(name)):
+            name = f"{name}-of-{alias}"
         hosts |= on_the_way
-        via = jump_alias
+        hosts[name] = host
+        via = name
     hosts[alias] = ImportedHost(settings, via)
     return hosts
 
 
-def _host_entries(hosts: Mapping[str, ImportedHost]) -> dict[str, Any]:
-    """Return the entries of `hosts`: the imported host, then its jump hosts."""
-    entries: dict[str, Any] = {}
-    # The first entry is the usual host of a site.
-    for alias, host in reversed(list(hosts.items())):
-        entry: dict[str, Any] = {"host": _first(host.settings, "hostname")}
-        if entries:
-            entry["role"] = "jump"
-        port = _first(host.settings, "port")
-        if port != "22":
-            entry["port"] = int(port)
-        if host.via:
-            entry["via"] = host.via
-        # 0, the default of ssh, sends no probes.
-        interval = _first(host.settings, "serveraliveinterval")
-        if interval not in ("", "0"):
-            most = _first(host.settings, "serveralivecountmax") or "3"
-            entry["keepalive"] = {"interval": int(interval), "count": int(most)}
-        entry["source"] = SSH_CONFIG_SOURCE
-        entries[alias] = entry
-    return entries
+def _host_entry(
+    host: ImportedHost, of_site: Settings, default: Settings, *, is_jump: bool
+) -> dict[str, Any]:
+    """Return the entry of `hosts` for a host; `of_site` has the settings of the imported one."""
+    settings = host.settings
+    entry: dict[str, Any] = {"host": _first(settings, "hostname")}
+    if is_jump:
+        entry["role"] = "jump"
+    port = _first(settings, "port")
+    if port != "22":
+        entry["port"] = int(port)
+    user = _first(settings, "user")
+    # The user of the imported host is the user's name at the site, `{user}`.
+    if user != _first(of_site, "user"):
+        entry["user"] = user
+    family = _first(settings, "addressfamily")
+    if family in ("inet", "inet6"):
+        entry["address_family"] = family
+    if host.via:
+        entry["via"] = host.via
+    auth = _auth(settings, default)
+    if auth != _auth(of_site, default):
+        entry["auth"] = auth
+    # 0, the default of ssh, sends no probes.
+    interval = _first(settings, "serveraliveinterval")
+    if interval not in ("", "0"):
+        most = _first(settings, "serveralivecountmax") or "3"
+        entry["keepalive"] = {"interval": int(interval), "count": int(most)}
+    entry["source"] = SSH_CONFIG_SOURCE
+    return entry
 
 
 def _known_hosts_lines(settings: Settings) -> Iterator[str]:
@@ -172,36 +256,55 @@ def _known_hosts_lines(settings: Settings) -> Iterator[str]:
 def _host_keys(known: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     """Return `host_keys` from the known_hosts lines of each host."""
     entries: dict[str, Any] = {}
-    for alias, lines in known.items():
+    # Several names of one machine have the same lines.
+    aliases: dict[tuple[str, ...], list[str]] = {}
+    for alias, of_host in known.items():
+        aliases.setdefault(tuple(of_host), []).append(alias)
+    for lines, names in aliases.items():
         found = known_hosts.keys(lines)
         fingerprints: dict[str, list[str]] = {}
         for key in found.keys:
             fingerprints.setdefault(algorithm(key), []).append(fingerprint(key))
         authorities = [{"hosts": hosts, "key": key} for hosts, key in found.authorities]
-        entry: dict[str, Any] = {"hosts": alias}
+        entry: dict[str, Any] = {"hosts": names[0] if len(names) == 1 else names}
         if fingerprints:
             entry["fingerprints"] = fingerprints
         if authorities:
             entry["authorities"] = authorities
         if len(entry) > 1:
-            name = re.sub(r"[^a-z0-9]+", "-", alias.lower()).strip("-")
+            name = re.sub(r"[^a-z0-9]+", "-", names[0].lower()).strip("-")
             entries[name] = entry | {"source": KNOWN_HOSTS_SOURCE}
     return entries
 
 
 def _auth(settings: Settings, default: Settings) -> dict[str, Any]:
-    """Return `auth` as far as the configuration has it: with a key, unless it excludes keys."""
+    """Return `auth` as far as the configuration has it: with a key, unless it excludes keys.
+
+    Without a key of its own, ssh tries its usual keys and methods for the host, as before.
+    """
     methods = _first(settings, "preferredauthentications").split(",")
     if methods != [""] and "publickey" not in methods:
-        return {"method": "keyboard", "asks": "password", "source": SSH_CONFIG_SOURCE}
-    # ssh lists its default keys for every host. Only a key that the configuration names is of this
-    # site.
-    default_keys = default.get("identityfile", ())
-    keys = [path for path in settings.get("identityfile", ()) if path not in default_keys]
+        prefer = [method for method in methods if method in _SECOND_METHODS]
+        if not prefer:
+            return {"method": "not-stated", "source": SSH_CONFIG_SOURCE}
+        return {
+            "method": "keyboard",
+            "asks": "password",
+            "prefer": prefer,
+            "source": SSH_CONFIG_SOURCE,
+        }
     certificates = [path for path in settings.get("certificatefile", ()) if path != "none"]
+    # ssh lists its default keys for a host whose configuration names none.
+    keys = [path for path in settings.get("identityfile", ()) if path != "none"]
+    if tuple(keys) == default.get("identityfile", ()):
+        keys = []
+    if not keys and not certificates:
+        return {"method": "not-stated", "source": SSH_CONFIG_SOURCE}
     auth: dict[str, Any] = {"method": "certificate" if certificates else "publickey"}
-    if "keyboard-interactive" in methods and not certificates:
-        auth["then"] = "keyboard-interactive"
+    if not certificates:
+        for method in _SECOND_METHODS:
+            if method in methods:
+                auth.setdefault("then", method)
     if keys:
         auth["key"] = _with_tilde(keys[0])
     if certificates:

@@ -11,6 +11,17 @@ Version = tuple[int, int]
 Settings = Mapping[str, tuple[str, ...]]
 """The answer of `ssh -G`: the values of each keyword, in lowercase."""
 
+CUMULATIVE = {
+    "identityfile",
+    "certificatefile",
+    "sendenv",
+    "setenv",
+    "localforward",
+    "remoteforward",
+    "dynamicforward",
+}
+"""The keywords whose values ssh adds up (ssh_config(5)); of others, it uses the first value."""
+
 QUESTION_VARIABLE = "GEN_ASKS_SSH"
 """Set in the environment of a question to ssh.
 

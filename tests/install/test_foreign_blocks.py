@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from other_tools import MILA_INIT, TOOLS, USER_LINES
 
 from generator.install.foreign_blocks import foreign_blocks
-from generator.install.milatools import give_back, mila_entries, options_to_keep, take_over
+from generator.install.milatools import mila_entries, options_to_keep, take_over
+from generator.install.replaced_entries import give_back
 
 
 @pytest.mark.parametrize("tool", TOOLS)
@@ -92,7 +93,10 @@ def test_entries_that_are_taken_over_become_comments_and_other_lines_stay() -> N
     after = take_over(USER_LINES + MILA_INIT + USER_LINES)
     assert mila_entries(after) == ()
     assert after.startswith(USER_LINES) and after.endswith(USER_LINES)
-    assert b"\n# taken over by gen: Host mila\n# taken over by gen:   HostName login" in after
+    assert (
+        b"\n# taken over by gen for mila: Host mila\n# taken over by gen for mila:   HostName login"
+        in after
+    )
 
 
 @pytest.mark.parametrize(

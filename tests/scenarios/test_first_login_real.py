@@ -145,7 +145,7 @@ def test_entries_of_mila_init_are_taken_over_and_restored(
         terminal.expect("[y/N]: ")
         terminal.type(answer)
     assert terminal.end() == 0, terminal.shown
-    assert b"# taken over by gen: Host mila\n" in config.read_bytes()
+    assert b"# taken over by gen for mila: Host mila\n" in config.read_bytes()
     undo = Terminal(*gen, "uninstall", "mila", "--yes")
     assert undo.end() == 0, undo.shown
     assert config.read_bytes() == MILA_INIT
