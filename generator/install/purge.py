@@ -5,7 +5,9 @@ proposals put secrets, if it has the content of such a secret, and if it did not
 installation. A spec may come from anybody: it could name `~/.ssh/authorized_keys` as its key.
 """
 
+import glob
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +38,11 @@ _DEFAULT_KEYS = {
     "id_ed25519_sk",
     "id_xmss",
 }
+
+# In a path of an ssh configuration: what it stands for may differ from host to host (ssh_config(5),
+# TOKENS).
+_TOKEN = re.compile(r"%.")
+_VARIABLE = re.compile(r"\$\{([^}]*)\}")
 
 # The names of dagster-slurm, which gen uses too (renewal/credentials.py).
 _CREDENTIALS = (b"ASC_OIDC_APP_PASSWORD", b"ASC_AUTHENTIK_API_TOKEN")
@@ -111,9 +118,11 @@ def _secrets(home: Path, account: Account) -> list[_Secret]:
 
 def _reason_to_keep(home: Path, secret: _Secret, users: Mapping[Path, str]) -> str | None:
     path = secret.path
-    if path in users:
-        return f"{users[path]} uses it"
-    if path.name.removesuffix(".pub").removesuffix("-cert") in _DEFAULT_KEYS:
+    user = users.get(_real(path))
+    if user:
+        return f"{user} uses it"
+    # Some file systems ignore the case of names.
+    if path.name.lower().removesuffix(".pub").removesuffix("-cert") in _DEFAULT_KEYS:
         return "it is a default key of ssh, so other hosts may need it"
     if not any(_is_below(path, home / directory) for directory in _DIRECTORIES):
         return "it is neither in ~/.ssh nor in ~/.config"
@@ -123,10 +132,14 @@ def _reason_to_keep(home: Path, secret: _Secret, users: Mapping[Path, str]) -> s
     return None
 
 
+def _real(path: Path) -> Path:
+    """Return a path without links and `..`: one file may have many paths."""
+    return Path(os.path.realpath(path))
+
+
 def _is_below(path: Path, directory: Path) -> bool:
     """Return whether a file is really below a directory, which itself may be a link."""
-    real_parent = os.path.realpath(path.parent)
-    return Path(real_parent).is_relative_to(os.path.realpath(directory))
+    return _real(path.parent).is_relative_to(_real(directory))
 
 
 def _content(path: Path) -> bytes | None:
@@ -137,12 +150,12 @@ def _content(path: Path) -> bytes | None:
 
 
 def _users(home: Path, sites: Iterable[str], plan: HomePlan) -> dict[Path, str]:
-    """Return the secrets that are in use elsewhere, each with its user."""
+    """Return the secrets that are in use elsewhere, by their real paths, each with its user."""
     users: dict[Path, str] = {}
     locks = record.installed(home)
     for site in plan.remaining:
         for path in secrets(home, installed_account(home, locks[site])):
-            users[path] = site
+            users[_real(path)] = site
     for key in _chosen_keys(locks.values()):
         users.update(_with_companions(home, key, "your --identity-file"))
     for key in _configured_keys(home, sites, plan):
@@ -152,10 +165,25 @@ def _users(home: Path, sites: Iterable[str], plan: HomePlan) -> dict[Path, str]:
 
 def _with_companions(home: Path, key: str, user: str) -> dict[Path, str]:
     """Return a key as a spec or an ssh config writes it, with its public half and certificate."""
-    for prefix in ("~/", "%d/", "${HOME}/"):
-        key = key.removeprefix(prefix)
-    path = home / key  # an absolute path stays as it is
-    return {Path(f"{path}{ending}"): user for ending in ("", ".pub", "-cert.pub")}
+    files: dict[Path, str] = {}
+    for path in _key_files(home, key):
+        # ssh looks for the others beside the name that the configuration has.
+        for name in (path, _real(path)):
+            for ending in ("", ".pub", "-cert.pub"):
+                files[_real(Path(f"{name}{ending}"))] = user
+    return files
+
+
+def _key_files(home: Path, key: str) -> list[Path]:
+    """Return the files that the path of a key may stand for."""
+    text = _VARIABLE.sub(lambda variable: os.environ.get(variable[1], variable[0]), key)
+    text = re.sub(r"^(?:~|%d)(?=/)", lambda _: str(home), text)
+    text = os.path.expanduser(text)  # noqa: PTH111 - Path.expanduser fails for an unknown user
+    parts = _TOKEN.split(text)
+    if len(parts) == 1:
+        return [home / text]  # an absolute path stays as it is
+    pattern = "*".join(map(glob.escape, parts))
+    return [Path(name) for name in glob.glob(str(home / pattern))]  # noqa: PTH207
 
 
 def _chosen_keys(locks: Iterable[Lock]) -> Iterator[str]:
@@ -167,17 +195,17 @@ def _chosen_keys(locks: Iterable[Lock]) -> Iterator[str]:
 
 
 def _configured_keys(home: Path, sites: Iterable[str], plan: HomePlan) -> Iterator[str]:
-    """Yield the keys and certificates that the user's own lines of the ssh config name."""
+    """Yield the keys and certificates that lines of the ssh config outside of gen's name."""
     config = home / paths.SSH_CONFIG
     overlay: dict[Path, bytes | None] = {}
     for site in (*sites, *plan.remaining):
         overlay[home / paths.installed_ssh_config(site)] = None
         overlay[home / paths.installed_machine_config(site)] = None
     overlay[config] = managed_blocks.arranged(plan.config, str(config), {})
-    user_config = read_configuration(Files(home, overlay)).user
-    for _, line in walk(user_config):
-        if line.keyword in ("identityfile", "certificatefile"):
-            yield from line.arguments[:1]
+    for file in read_configuration(Files(home, overlay)).files:
+        for _, line in walk(file):
+            if line.keyword in ("identityfile", "certificatefile"):
+                yield from line.arguments[:1]
 
 
 def _paths(home: Path, account: Account) -> Iterator[tuple[str, Callable[[bytes], bool]]]:

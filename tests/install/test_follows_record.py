@@ -238,6 +238,50 @@ def test_purge_keeps_a_key_that_existed_before_an_update_named_it(gen: Gen, home
     assert names_in(home / ".ssh", "id_*") == ["id_first", "id_work"]
 
 
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        pytest.param("~/.ssh/../.ssh/id_ours", id="two dots"),
+        pytest.param("~/.ssh/./id_ours", id="a dot"),
+        pytest.param("${HOME}/.ssh/id_ours", id="a variable"),
+        pytest.param('"%d/.ssh/id_ours"', id="a token for the home directory"),
+        pytest.param("%d/.ssh/id_%n", id="a token for the name that the user typed"),
+        pytest.param("${KEYS}/id_ours", id="a variable of the user"),
+        pytest.param("~/.ssh/link", id="a link to the key"),
+        pytest.param("~/other/.ssh/id_ours", id="a link to the home directory"),
+    ],
+)
+def test_purge_keeps_a_key_that_the_user_names_in_another_way(
+    gen: Gen, home: Path, spelling: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEYS", str(home / ".ssh"))
+    auth = {"method": "publickey", "key": "~/.ssh/id_ours"}
+    gen("install", str(spec(Path(), auth=auth)), "--yes")
+    (home / ".ssh/id_ours").write_text("")
+    (home / ".ssh/link").symlink_to("id_ours")
+    (home / "other").symlink_to(home)
+    with (home / ".ssh/config").open("a") as config:
+        config.write(f"Host mine\n  IdentityFile {spelling}\n")
+    result = gen("uninstall", "ours", "--purge", "--yes")
+    assert "  ~/.ssh/id_ours stays: your ssh configuration uses it\n" in result.err
+    assert (result.status, (home / ".ssh/id_ours").exists()) == (0, True)
+
+
+def test_purge_keeps_a_key_that_another_site_reaches_through_a_link(gen: Gen, home: Path) -> None:
+    keys = home / ".ssh/keys"
+    keys.mkdir(parents=True, mode=0o700)
+    (home / ".ssh/same").symlink_to("keys")
+    for site, directory in (("ours", "keys"), ("other", "same")):
+        auth = {"method": "publickey", "key": f"~/.ssh/{directory}/id"}
+        gen("install", str(spec(Path(), site, auth=auth)), "--yes")
+    (keys / "id").write_text("")
+    result = gen("uninstall", "ours", "--purge", "--yes")
+    assert "  ~/.ssh/keys/id stays: other uses it\n" in result.err
+    # Nobody needs it any more.
+    result = gen("uninstall", "other", "--purge", "--yes")
+    assert (result.status, (keys / "id").exists()) == (0, False), result
+
+
 def test_no_lock_of_a_checkout_adds_a_value_to_an_installation(gen: Gen, home: Path) -> None:
     original = spec(Path())
     options = ("--user", "eve", "--identity-file", "~/.ssh/shared", "--accept-unverified")
