@@ -323,12 +323,14 @@ def _allow_names(request: _Request) -> bool:
         installed = planning.installed_conf(request.home, site_files.name)
         if installed:
             allowed.update(foreign_names(installed))
-        earlier_names = site_names(installed or b"")
-        for name in known_names(request.home, site_files.conf):
-            if name not in allowed and name not in earlier_names:
+        allowed.update(site_names(installed or b"").values())
+        for name, recorded in known_names(request.home, site_files.conf).items():
+            if name not in allowed:
+                known = "it" if recorded == name else formatting.printable(recorded)
                 problems.append(
-                    f"{name}: your known_hosts has a key for it that the spec of {site_files.name} "
-                    f"does not pin; to allow that, add --allow-name {shlex.quote(name)}"
+                    f"{name}: your known_hosts has a key for {known} that the spec of "
+                    f"{site_files.name} does not pin; "
+                    f"to allow that, add --allow-name {shlex.quote(name)}"
                 )
         for name in foreign_names(site_files.conf):
             if name not in allowed:

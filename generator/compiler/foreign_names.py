@@ -6,6 +6,7 @@ as a host makes the name no more the site's: it could be reached through a machi
 author.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -26,7 +27,10 @@ _RENTED = {
     "sslip.io",
 }
 _MIN_LETTERS = 2
-_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+# With the names that Debian has in /etc/hosts.
+_LOOPBACK = {"localhost", "ip6-localhost", "ip6-loopback", "127.0.0.1", "::1"}
+# `ssh 2130706433` connects to 127.0.0.1 (inet_aton(3)).
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]+")
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,9 @@ def _shared_domains() -> frozenset[str]:
 
 def _is_short(name: str) -> bool:
     """Return whether a name or pattern is a short alias, which any site may choose."""
-    if "." in name or ":" in name or matches([name], "localhost"):
+    if "." in name or ":" in name or _NUMBER.fullmatch(name):
+        return False
+    if any(matches([name], loopback) for loopback in _LOOPBACK):
         return False
     if not is_pattern(name):
         return True

@@ -7,41 +7,106 @@ to the machine whose key ssh recorded.
 import base64
 import hmac
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from generator import paths
 from generator.errors import os_errors_named
 from generator.files import is_regular, read_regular
-from generator.install.shadowing import site_alone, site_names
+from generator.install.shadowing import site_alone
 from generator.ssh import config_lines
 from generator.ssh.client import Settings
+from generator.ssh.config_files import Files, read_configuration, walk
 from generator.ssh.effective_config import effective_settings
 from generator.ssh.keys import fingerprint
-from generator.ssh.patterns import is_pattern
+from generator.ssh.patterns import is_pattern, matches
 
 # The files that ssh reads if no option names others (ssh_config(5), UserKnownHostsFile).
 _FILES = (paths.SSH / "known_hosts", paths.SSH / "known_hosts2")
-_PORT = re.compile(r"\[(.*)\]:\d+")
+_PORT = re.compile(r"(!?)\[(.*)\]:\d+")
 
 
-def known_names(home: Path, conf: bytes) -> list[str]:
-    """Return the names of a site's ssh file that the user's known_hosts has with other keys."""
-    names: list[str] = []
-    for name, written in site_names(conf).items():
-        if not is_pattern(written):
-            names.append(name)
+@dataclass
+class _RecordedKeys:
+    """The fingerprints in the user's known_hosts files, by the names that they are for."""
+
+    plain: dict[str, set[str]] = field(default_factory=dict)
+    patterns: list[tuple[tuple[str, ...], str]] = field(default_factory=list)
+    hashed: list[tuple[bytes, bytes, str]] = field(default_factory=list)
+    """Salt, hash and fingerprint."""
+
+    def keys_of(self, name: str, ports: Iterable[str]) -> set[str]:
+        """Return the fingerprints for a name, at any port or, hashed, at one of some ports."""
+        fingerprints = set(self.plain.get(name, ()))
+        for patterns, key_fingerprint in self.patterns:
+            if matches(patterns, name):
+                fingerprints.add(key_fingerprint)
+        hosts = [name.encode(), *(f"[{name}]:{port}".encode() for port in ports)]
+        for salt, digest, key_fingerprint in self.hashed:
+            # ssh-keygen(1), -H
+            if any(hmac.digest(salt, host, "sha1") == digest for host in hosts):
+                fingerprints.add(key_fingerprint)
+        return fingerprints
+
+    def add(self, hosts: str, key_fingerprint: str) -> None:
+        """Add an entry: names or patterns with commas between them, or the hash of one name."""
+        if hosts.startswith("|1|"):
+            _, _, salt, digest = hosts.split("|", 3)
+            try:
+                entry = (base64.b64decode(salt), base64.b64decode(digest), key_fingerprint)
+            except ValueError:
+                return
+            self.hashed.append(entry)
+            return
+        names = [_PORT.sub(r"\1\2", host) for host in hosts.lower().split(",")]
+        for name in names:
+            if not is_pattern(name):
+                self.plain.setdefault(name, set()).add(key_fingerprint)
+        # `*` says nothing about a name, as in the line of an authority for all hosts.
+        if any(map(is_pattern, names)) and "*" not in names:
+            self.patterns.append((tuple(names), key_fingerprint))
+
+
+def known_names(home: Path, conf: bytes) -> dict[str, str]:
+    """Return the names and patterns of a site's ssh file that the user connects to already.
+
+    Each comes with a name in known_hosts whose recorded key is not one of the site.
+    """
+    others: dict[str, str] = {}
+    names = _names_with_keys(_recorded_keys(home), conf)
+    settings = effective_settings(site_alone(conf), [name for name, _ in names.values()])
+    for written, (name, fingerprints) in names.items():
+        if not _leads_to_same_machine(name, fingerprints, settings[name]):
+            others[written] = name
+    return others
+
+
+def _names_with_keys(recorded: _RecordedKeys, conf: bytes) -> dict[str, tuple[str, set[str]]]:
+    """Return the names of a site's file that known_hosts has, with the keys that it has for them.
+
+    A pattern comes with one recorded name: its block gives all of them the same settings.
+    """
+    blocks: list[tuple[str, ...]] = []
     ports: set[str] = set()
     for line in config_lines.lines(conf):
         if line.keyword == "port":
             ports.add(line.value)
-    recorded = _recorded_keys(home, names, ports)
-    settings = effective_settings(site_alone(conf), list(recorded))
-    others: list[str] = []
-    for name, fingerprints in recorded.items():
-        if not _leads_to_same_machine(name, fingerprints, settings[name]):
-            others.append(name)
-    return others
+        elif line.keyword == "host":
+            blocks.append(line.arguments)
+    names: dict[str, tuple[str, set[str]]] = {}
+    for written in dict.fromkeys(chain.from_iterable(blocks)):
+        if not is_pattern(written):
+            names[written] = (written, recorded.keys_of(written.lower(), ports))
+    for block in blocks:
+        patterns = [written for written in block if is_pattern(written)]
+        for name, fingerprints in recorded.plain.items() if patterns else ():
+            if name in names or not matches(block, name):
+                continue
+            written = next(pattern for pattern in patterns if matches([pattern], name))
+            names.setdefault(written, (name, fingerprints))
+    return {written: entry for written, entry in names.items() if entry[1]}
 
 
 def _leads_to_same_machine(name: str, fingerprints: set[str], settings: Settings) -> bool:
@@ -55,57 +120,35 @@ def _leads_to_same_machine(name: str, fingerprints: set[str], settings: Settings
     return is_same_name and is_checked
 
 
-def _recorded_keys(home: Path, names: list[str], ports: set[str]) -> Mapping[str, set[str]]:
-    """Return the fingerprints that ssh recorded for some names."""
-    recorded: dict[str, set[str]] = {}
-    known_hosts = list(_known_hosts(home))
-    for name in names:
-        for hosts, key_fingerprint in known_hosts:
-            if _is_for(hosts, name.lower(), ports):
-                recorded.setdefault(name, set()).add(key_fingerprint)
-    return recorded
-
-
-def _known_hosts(home: Path) -> Iterator[tuple[str, str]]:
-    """Yield the host names and the fingerprint of each entry of the user's known_hosts files.
+def _recorded_keys(home: Path) -> _RecordedKeys:
+    """Return the content of the user's known_hosts files.
 
     The format is that of sshd(8), SSH_KNOWN_HOSTS_FILE_FORMAT.
     """
-    for file in _FILES:
-        path = home / file
+    recorded = _RecordedKeys()
+    for path in _known_hosts_files(home):
         if not is_regular(path):
             continue
         with os_errors_named(path):
             content = read_regular(path).decode(errors="replace")
         for line in content.splitlines():
-            hosts, _, key = line.strip().partition(" ")
-            # A line with a marker is for authorities or revoked keys, and names no single host.
+            # A machine with the certificate of an authority is known too.
+            text = line.strip().removeprefix("@cert-authority").lstrip()
+            hosts, _, key = text.partition(" ")
             if hosts.startswith(("#", "@")):
                 continue
             try:
-                yield hosts, fingerprint(key)
+                recorded.add(hosts, fingerprint(key))
             except ValueError:
                 continue  # ssh ignores such a line too
+    return recorded
 
 
-def _is_for(hosts: str, name: str, ports: set[str]) -> bool:
-    if hosts.startswith("|1|"):
-        return _is_hash_of(hosts, name, ports)
-    for host in hosts.lower().split(","):
-        bracketed = _PORT.fullmatch(host)
-        if name == (bracketed[1] if bracketed else host):
-            return True
-    return False
-
-
-def _is_hash_of(hashed: str, name: str, ports: set[str]) -> bool:
-    """Return whether `|1|SALT|HASH` is for a name, at one of some ports (ssh-keygen(1), -H)."""
-    _, _, salt, digest = hashed.split("|", 3)
-    try:
-        key, expected = base64.b64decode(salt), base64.b64decode(digest)
-    except ValueError:
-        return False
-    for host in (name, *(f"[{name}]:{port}" for port in ports)):
-        if hmac.digest(key, host.encode(), "sha1") == expected:
-            return True
-    return False
+def _known_hosts_files(home: Path) -> Iterator[Path]:
+    """Yield the files that ssh reads, with those that the user's configuration names."""
+    files = Files(home)
+    yield from (home / file for file in _FILES)
+    for _, line in walk(read_configuration(files).user):
+        if line.keyword == "userknownhostsfile":
+            for argument in line.arguments:
+                yield from files.named(argument)

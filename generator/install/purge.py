@@ -5,9 +5,7 @@ proposals put secrets, if it has the content of such a secret, and if it did not
 installation. A spec may come from anybody: it could name `~/.ssh/authorized_keys` as its key.
 """
 
-import glob
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,11 +36,6 @@ _DEFAULT_KEYS = {
     "id_ed25519_sk",
     "id_xmss",
 }
-
-# In a path of an ssh configuration: what it stands for may differ from host to host (ssh_config(5),
-# TOKENS).
-_TOKEN = re.compile(r"%.")
-_VARIABLE = re.compile(r"\$\{([^}]*)\}")
 
 # The names of dagster-slurm, which gen uses too (renewal/credentials.py).
 _CREDENTIALS = (b"ASC_OIDC_APP_PASSWORD", b"ASC_AUTHENTIK_API_TOKEN")
@@ -166,24 +159,12 @@ def _users(home: Path, sites: Iterable[str], plan: HomePlan) -> dict[Path, str]:
 def _with_companions(home: Path, key: str, user: str) -> dict[Path, str]:
     """Return a key as a spec or an ssh config writes it, with its public half and certificate."""
     files: dict[Path, str] = {}
-    for path in _key_files(home, key):
+    for path in Files(home).named(key):
         # ssh looks for the others beside the name that the configuration has.
         for name in (path, _real(path)):
             for ending in ("", ".pub", "-cert.pub"):
                 files[_real(Path(f"{name}{ending}"))] = user
     return files
-
-
-def _key_files(home: Path, key: str) -> list[Path]:
-    """Return the files that the path of a key may stand for."""
-    text = _VARIABLE.sub(lambda variable: os.environ.get(variable[1], variable[0]), key)
-    text = re.sub(r"^(?:~|%d)(?=/)", lambda _: str(home), text)
-    text = os.path.expanduser(text)  # noqa: PTH111 - Path.expanduser fails for an unknown user
-    parts = _TOKEN.split(text)
-    if len(parts) == 1:
-        return [home / text]  # an absolute path stays as it is
-    pattern = "*".join(map(glob.escape, parts))
-    return [Path(name) for name in glob.glob(str(home / pattern))]  # noqa: PTH207
 
 
 def _chosen_keys(locks: Iterable[Lock]) -> Iterator[str]:

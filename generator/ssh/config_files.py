@@ -16,6 +16,8 @@ from generator.ssh.renewal_command import RENEWAL_COMMAND
 # Tokens, variables of the environment, and escapes; which of them ssh expands depends on its
 # version.
 _ONLY_SSH = re.compile(r"%|\$\{|\\")
+_TOKEN = re.compile(r"%.")
+_VARIABLE = re.compile(r"\$\{([^}]*)\}")
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,20 @@ class Files:
         existing = {Path(name) for name in glob.glob(pattern)}  # noqa: PTH207
         planned = {path for path in self.overlay if PurePosixPath(path).match(pattern)}
         return sorted(existing | planned)
+
+    def named(self, argument: str) -> list[Path]:
+        """Return the files that the path of a key or of known_hosts may stand for.
+
+        A token differs from host to host (ssh_config(5), TOKENS), so it may stand for anything.
+        """
+        text = _VARIABLE.sub(lambda variable: os.environ.get(variable[1], variable[0]), argument)
+        text = re.sub(r"^(?:~|%d)(?=/)", lambda _: str(self.home), text)
+        text = os.path.expanduser(text)  # noqa: PTH111 - Path.expanduser fails for an unknown user
+        parts = _TOKEN.split(text)
+        if len(parts) == 1:
+            return [self.home / text]  # an absolute path stays as it is
+        pattern = str(self.home / "*".join(map(glob.escape, parts)))
+        return sorted(map(Path, glob.glob(pattern)))  # noqa: PTH207
 
     def name(self, path: Path) -> str:
         """Return a path as users write it."""

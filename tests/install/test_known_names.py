@@ -101,3 +101,67 @@ def test_a_name_of_known_hosts_that_leads_to_the_same_machine_is_the_site_s(
 ) -> None:
     record_key(recorded)
     assert gen("install", str(site(host, key)), "--yes").status == 0
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param(f"nas* {KEY}", id="a pattern"),
+        pytest.param(f"!nasa,[NA?]:2222 {KEY}", id="a pattern with a port"),
+        pytest.param(f"@cert-authority nas {KEY}", id="an authority"),
+        pytest.param(f"other,nas {KEY}", id="two names"),
+    ],
+)
+def test_a_name_counts_in_each_form_of_known_hosts(gen: Gen, home: Path, line: str) -> None:
+    (home / ".ssh").mkdir(mode=0o700)
+    (home / ".ssh/known_hosts").write_text(f"* {OTHER_KEY}\n{line}\n")
+    result = gen("install", str(site({"host": "evil.example"})), "--yes")
+    assert result.err.startswith("nas: your known_hosts has a key for it that the spec of ours")
+    # A name that the line is not for.
+    other = site({"host": "evil.example"}, alias="nasa" if "!nasa" in line else "san")
+    assert gen("install", str(other), "--yes").status == 0
+
+
+@pytest.mark.parametrize("name", ["~/.ssh/mine", "%d/.ssh/mine", "~/.ssh/of_%h"])
+def test_a_known_hosts_file_of_the_users_configuration_counts(
+    gen: Gen, home: Path, name: str
+) -> None:
+    (home / ".ssh").mkdir(mode=0o700)
+    (home / ".ssh/config").write_text(f"UserKnownHostsFile {name}\n")
+    (home / name.replace("%d/", "").replace("~/", "").replace("%h", "nas")).write_text(
+        f"nas {KEY}\n"
+    )
+    result = gen("install", str(site({"host": "evil.example"})), "--yes")
+    assert result.err.startswith("nas: your known_hosts has a key for it that the spec of ours")
+
+
+@pytest.mark.parametrize(
+    ("key", "is_refused"),
+    [
+        pytest.param(OTHER_KEY, True, id="another pin"),
+        pytest.param(KEY, False, id="the recorded key"),
+        pytest.param(None, False, id="ssh compares the key itself"),
+    ],
+)
+def test_a_pattern_of_a_site_does_not_take_a_name_of_known_hosts(
+    gen: Gen, home: Path, key: str | None, is_refused: bool
+) -> None:
+    (home / ".ssh").mkdir(mode=0o700)
+    (home / ".ssh/known_hosts").write_text(f"gitlab {KEY}\n")
+    more: dict[str, Any] = {
+        "sources": SOURCES,
+        "compute": {"n": {"match": "gi????", "through": "a"}},
+    }
+    if key:
+        pins = {"hosts": "n", "source": "page", "fingerprints": {"ed25519": fingerprint(key)}}
+        more["host_keys"] = {"nodes": pins}
+    path = spec(Path(), hosts={"a": {"host": "a.example"}}, **more)
+    result = gen("install", str(path), "--yes")
+    message = (
+        "gi????: your known_hosts has a key for gitlab that the spec of ours does not pin; "
+        "to allow that, add --allow-name 'gi????'\nNothing was written.\n"
+    )
+    if is_refused:
+        assert (result.status, result.err) == (2, message)
+        result = gen("install", str(path), "--yes", "--allow-name", "gi????")
+    assert result.status == 0

@@ -40,6 +40,9 @@ HOSTS = "Host a\n    HostName login.cluster.example.org\nHost b\n    HostName cl
     [
         pytest.param("github.com", id="a host of others"),
         pytest.param("10.0.0.1", id="an address"),
+        pytest.param("2130706433", id="an address as one number"),
+        pytest.param("0x7f000001", id="and in hexadecimal"),
+        pytest.param("ip6-localhost", id="this machine by another name"),
         pytest.param("evil-login.cluster.example.org", id="a name beside a host name"),
         pytest.param("*", id="every name"),
         pytest.param("????", id="every short name"),
