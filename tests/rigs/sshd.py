@@ -138,12 +138,18 @@ class Rig:
         return " ".join(Path(f"{self.key(key)}.pub").read_text().split()[:2])
 
     def serve(
-        self, name: str, host_keys: Iterable[str], *lines: str, names: Sequence[str] = ()
+        self,
+        name: str,
+        host_keys: Iterable[str],
+        *lines: str,
+        names: Sequence[str] = (),
+        files: Mapping[str, Path] | None = None,
     ) -> SshServer:
         """Start an sshd that accepts the key `ed25519-ada`.
 
         `lines` come first in its configuration, where the first value counts. `names` are host
-        names that this server alone can resolve (each of them means the loopback).
+        names that this server alone can resolve (each of them means the loopback). `files` replace
+        files of the system for this server alone, by their paths.
         """
         log, config = (self.directory / f"{name}.{ending}" for ending in ("log", "sshd_config"))
         server = SshServer(name, free_port(), log, config)
@@ -162,7 +168,10 @@ class Rig:
         # service.
         Path("/run/sshd").mkdir(exist_ok=True)
         self._running[name] = self._daemons.enter_context(ExitStack())
-        self._start(server, self._resolving(name, names))
+        prefix = self._resolving(name, names)
+        for path, replacement in (files or {}).items():
+            prefix += mount_over(path, replacement)
+        self._start(server, prefix)
         return server
 
     def _start(self, server: SshServer, prefix: Sequence[str] = ()) -> None:

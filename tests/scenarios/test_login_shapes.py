@@ -1,4 +1,8 @@
-"""Rare ways to log in: a smart card, a bastion that a command leaves, a name with two addresses."""
+"""Rare ways to log in.
+
+A smart card, several prompts in any order, a menu or a command at a bastion, another form of the
+user name, a name with two addresses.
+"""
 
 import os
 import subprocess
@@ -160,3 +164,109 @@ def test_of_two_addresses_of_a_name_ssh_takes_the_family_in_the_spec(rig: Rig) -
     refused = rig.login(config, "rig6")
     assert refused.returncode == 255
     assert "Connection refused" in refused.stderr
+
+
+# A PAM module that asks questions and compares the answers; its arguments are both, in turn. The
+# headers of PAM are not needed for two functions.
+PAM_MODULE = r"""
+#include <stdlib.h>
+#include <string.h>
+int pam_prompt(void *, int, char **, const char *, ...);
+int pam_sm_setcred(void *pam, int flags, int count, const char **texts) { return 0; }
+int pam_sm_authenticate(void *pam, int flags, int count, const char **texts) {
+    int wrong = 0;
+    for (int i = 0; i + 1 < count; i += 2) {
+        char *answer = NULL;
+        pam_prompt(pam, 1, &answer, "%s", texts[i]); /* 1: PAM_PROMPT_ECHO_OFF */
+        wrong |= answer == NULL || strcmp(answer, texts[i + 1]) != 0;
+        free(answer);
+    }
+    return wrong ? 7 : 0; /* PAM_AUTH_ERR */
+}
+"""
+OTP = ("Your OTP: ", "314159")
+PASSWORD = ("Password: ", "word-of-ada")
+PROJECT = ("Project (1: red, 2: blue): ", "2")
+
+
+def serve_prompts(rig: Rig, *prompts: tuple[str, str]) -> SshServer:
+    """Start an sshd whose PAM asks some questions at each login, in this order."""
+    source, module = rig.directory / "prompts.c", rig.directory / "prompts.so"
+    source.write_text(PAM_MODULE)
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", str(module), str(source)], check=True)
+    # Brackets quote an argument (pam.conf(5)).
+    texts = " ".join(f"[{text}]" for prompt in prompts for text in prompt)
+    service = rig.directory / "pam_sshd"
+    service.write_text(
+        f"auth required {module} {texts}\n"
+        "account required pam_permit.so\nsession required pam_permit.so\n"
+    )
+    lines = ("UsePAM yes", "KbdInteractiveAuthentication yes", "PubkeyAuthentication no")
+    return rig.serve("login", ["ed25519"], *lines, files={"/etc/pam.d/sshd": service})
+
+
+def terminal_login(rig: Rig, config: Path) -> Terminal:
+    """Start a login in a terminal, with one attempt."""
+    ssh = ["ssh", "-F", str(config), "-o", "NumberOfPasswordPrompts=1", "rig", "echo in $SERVER"]
+    environment = {"PATH": os.environ["PATH"], "LC_ALL": "C"}
+    return Terminal(*mount_over(TEST_USER.pw_dir, rig.home), *ssh, environment=environment)
+
+
+@pytest.mark.parametrize(
+    ("prompts", "asks"),
+    [
+        pytest.param((OTP, PASSWORD), ["otp", "password"], id="code first, as at HAICORE"),
+        pytest.param((PASSWORD, OTP), ["password", "otp"], id="password first, as at COSMOS"),
+        pytest.param(
+            (PASSWORD, OTP, PROJECT),
+            ["password", "otp", "project"],
+            id="a menu of projects, as at Bianca",
+        ),
+    ],
+)
+def test_a_login_with_several_prompts_in_any_order(
+    rig: Rig, need: Callable[..., None], prompts: tuple[tuple[str, str], ...], asks: list[str]
+) -> None:
+    need("gcc")
+    login = serve_prompts(rig, *prompts)
+    spec = site(login, {}, auth={"method": "keyboard", "asks": asks})
+    spec["host_keys"] = {"login": pin(rig, "rig", "ed25519")}
+    config = rig.compile(spec)
+    terminal = terminal_login(rig, config)
+    terminal.answer(*prompts)
+    assert (terminal.end(), terminal.shown.split()[-2:]) == (0, ["in", "login"])
+    # The right answers in another order are wrong ones.
+    refused = terminal_login(rig, config)
+    for (question, _), (_, answer) in zip(prompts, reversed(prompts), strict=True):
+        refused.expect(question)
+        refused.type(answer)
+    assert refused.end() == 255
+    assert "Permission denied" in refused.shown
+
+
+def test_prompts_are_not_shown_for_an_impostor(rig: Rig, need: Callable[..., None]) -> None:
+    need("gcc")
+    login = serve_prompts(rig, OTP, PASSWORD)
+    spec = site(login, {}, auth={"method": "keyboard", "asks": ["otp", "password"]})
+    spec["host_keys"] = {"login": pin(rig, "rig", "ed25519-other")}
+    terminal = terminal_login(rig, rig.compile(spec))
+    assert terminal.end() == 255
+    assert "Host key verification failed" in terminal.shown
+    assert "OTP" not in terminal.shown
+
+
+def test_a_host_has_another_form_of_the_user_name(rig: Rig) -> None:
+    # At Anvil, the user ada is x-ada.
+    users = rig.directory / "passwd"
+    account = f"x-{TEST_USER.pw_name}:x:{TEST_USER.pw_uid}:{TEST_USER.pw_gid}::/:/bin/sh\n"
+    users.write_text(Path("/etc/passwd").read_text() + account)
+    login = rig.serve("login", ["ed25519"], files={"/etc/passwd": users})
+    spec = site(login, {})
+    entry = spec["hosts"]["rig"]
+    spec["hosts"] = {"rig": entry | {"user": "x-{user}"}, "plain": entry}
+    spec["host_keys"] = {"a": pin(rig, "rig", "ed25519"), "b": pin(rig, "plain", "ed25519")}
+    config = rig.compile(spec)
+    assert rig.login(config, "rig").stdout == "login\n"
+    assert f"Accepted publickey for x-{TEST_USER.pw_name} " in login.logins()[0]
+    assert rig.login(config, "plain").stdout == "login\n"
+    assert f"Accepted publickey for {TEST_USER.pw_name} " in login.logins()[1]

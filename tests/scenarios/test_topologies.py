@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 from ports import free_port
 from sshd import PROGRAMS, TEST_USER, Result, Rig, SshServer, host_key_refused, logged_in, site
-from waiting import wait_until
 
 pytestmark = pytest.mark.system
 
@@ -415,7 +414,7 @@ class TwoPorts:
 
 @pytest.fixture
 def two_ports(rig: Rig, need: Callable[..., None]) -> TwoPorts:
-    need("nsenter", "mount")
+    need("mount")
     keys = rig.serve("keys", ["ed25519"])
     passwords = serve_passwords(rig)
     spec = site(keys, {})
@@ -429,21 +428,13 @@ def two_ports(rig: Rig, need: Callable[..., None]) -> TwoPorts:
 def serve_passwords(rig: Rig) -> SshServer:
     """Start a server that accepts `PASSWORD`, and no key.
 
-    It has its own mount namespace, since it resolves names of its own, and only there the password
-    is valid.
+    The password is valid for it alone.
     """
-    pid_file = rig.directory / "passwords.pid"
-    lines = (*PASSWORD_SERVER, f"PidFile {pid_file}")
-    server = rig.serve("passwords", ["ed25519"], *lines, names=INSIDE)
-    # sshd writes the file after it has begun to listen.
-    wait_until(lambda: pid_file.exists() and pid_file.read_text().endswith("\n"))
     shadow = rig.directory / "shadow"
     shadow.write_text(f"{TEST_USER.pw_name}:{HASH}:20000:0:99999:7:::\n")
-    # The password file is replaced in the namespace of that server alone.
-    namespace = ["nsenter", "--mount", f"--target={pid_file.read_text().strip()}"]
-    mount = ["mount", "--bind", str(shadow), "/etc/shadow"]
-    subprocess.run([*namespace, *mount], check=True, timeout=120)
-    return server
+    return rig.serve(
+        "passwords", ["ed25519"], *PASSWORD_SERVER, names=INSIDE, files={"/etc/shadow": shadow}
+    )
 
 
 def requested_methods(server: SshServer) -> list[str]:
