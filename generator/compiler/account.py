@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from generator.schema.auth import Auth, CommandCertificateAuth, StepAuth, WithKey
+from generator.schema.auth import AgentAuth, Auth, CommandCertificateAuth, StepAuth, WithKey
 from generator.schema.placeholders import PROFILE_KEYS, expand, names
 from generator.schema.profile import SiteProfile
 from generator.schema.site import SiteSpec
@@ -57,6 +57,17 @@ class Account(NamedTuple):
         if self.profile.identity_file and auth.key == usual:
             return self.profile.identity_file
         return self.fill(auth.key)
+
+    def agent_key(self, auth: Auth) -> str | None:
+        """Return the public key whose private key is in the agent, if it is known.
+
+        The profile's key replaces the site's usual key, as for a private key.
+        """
+        if not isinstance(auth, AgentAuth) or auth.certificate:
+            return None
+        if self.profile.identity_file and auth == self.site.auth:
+            return self.profile.identity_file
+        return self.fill(auth.key) if auth.key else None
 
     def certificate(self, auth: Auth) -> str | None:
         """Return the path of the certificate: the path in the spec, else beside the key."""

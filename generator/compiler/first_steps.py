@@ -58,12 +58,20 @@ def _credential_commands(account: Account, auth: Auth) -> list[str]:
     match auth:
         case CommandCertificateAuth(command=command) if command:
             return [_filled_command(account, command)]
-        case AgentAuth(fill=command) if command:
-            return [_filled_command(account, command)]
+        case AgentAuth(fill=command):
+            commands = [_filled_command(account, command)] if command else []
+            if not auth.certificate and not account.agent_key(auth):
+                commands.append(f"ssh-add -l   # if it has many keys: {name_key(account)}")
+            return commands
         case KerberosAuth():
             return [_pasteable("kinit", _filled(account, auth.principal))]
         case _:
             return []
+
+
+def name_key(account: Account) -> str:
+    """Return the command that makes ssh offer one key of the agent, where it offers all of them."""
+    return f"gen install {account.site.site} --identity-file ~/.ssh/KEY.pub"
 
 
 def _filled_command(account: Account, command: tuple[str, ...]) -> str:

@@ -123,6 +123,8 @@ def _authentication(account: Account) -> Iterator[TrustedFact]:
         key = account.key(auth)
         if key:
             yield TrustedFact("reads", f"{key}  (private key)")
+        if key := account.agent_key(auth):
+            yield TrustedFact("reads", f"{key}  (public key, which ssh looks for in the agent)")
         library = account.profile.pkcs11_provider
         if isinstance(auth, SmartCardAuth) and library:
             yield TrustedFact("runs", f"{library}  (ssh loads this library)")

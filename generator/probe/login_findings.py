@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 
 from generator.compiler.account import Account
+from generator.compiler.first_steps import name_key
 from generator.probe.finding import Kind, ProbeFinding
 from generator.probe.host_key_differences import pinned_keys
 from generator.probe.session import Session
 from generator.schema.auth import (
+    AgentAuth,
     Auth,
     KerberosAuth,
     KeyboardAuth,
@@ -21,6 +23,7 @@ _KEY_REFUSED = (
 )
 _KEY_ACCEPTED = "the site accepted the key, but not what came after it"
 _NO_KEY = "see the site's documentation for the login"
+_TOO_MANY_KEYS = "too many authentication failures"
 _LONGEST_OUTPUT = 200
 
 
@@ -51,6 +54,9 @@ def login_finding(
         output = session.output.strip()[:_LONGEST_OUTPUT] or session.last_message
         action = "ask the site whether it allows that"
         return ProbeFinding(Kind.ANSWER, key, "a session that may run commands", output, action)
+    if session.has_too_many_failures:
+        action = _too_many_keys(account, auth)
+        return ProbeFinding(Kind.LOGIN, "auth", _login(account, auth), _TOO_MANY_KEYS, action)
     is_refused = session.accepted_methods is not None
     if needs_user(auth) and not has_terminal and (is_refused or session.is_half_authenticated):
         return ProbeFinding(
@@ -90,6 +96,13 @@ def _untrusted(
     )
 
 
+def _too_many_keys(account: Account, auth: Auth) -> str:
+    is_any_key = isinstance(auth, AgentAuth) and not auth.certificate
+    if is_any_key and not account.agent_key(auth):
+        return f"ssh offers every key of your agent; name the right one: {name_key(account)}"
+    return "ssh offers too many keys; see those of your agent: ssh-add -l"
+
+
 def _refusal_action(account: Account, auth: Auth, session: Session) -> str:
     if session.is_half_authenticated:
         return _KEY_ACCEPTED
@@ -101,7 +114,7 @@ def _refusal_action(account: Account, auth: Auth, session: Session) -> str:
 def _login(account: Account, auth: Auth) -> str:
     """Describe a login: its method, the user and the key."""
     user = account.profile.user or "your user name on this machine"
-    key = account.key(auth)
+    key = account.key(auth) or account.agent_key(auth)
     words = [auth.method, "as", user]
     if key:
         words += ["with", key]

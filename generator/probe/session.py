@@ -69,6 +69,12 @@ class Session:
         return _last(refusals)
 
     @property
+    def has_too_many_failures(self) -> bool:
+        """Whether the server ended the connection because ssh offered too many keys."""
+        # The words of sshd (auth.c, auth_maxtries_exceeded).
+        return "Too many authentication failures" in self.messages
+
+    @property
     def last_message(self) -> str:
         """The last message of ssh that is meant for users, in one harmless line."""
         messages = [line for line in self.messages.splitlines() if _is_for_users(line)]

@@ -80,6 +80,14 @@ class AgentAuth(Fact):
     """Keys or certificates that exist only in the ssh agent."""
 
     method: Literal["agent"]
+    key: Annotated[
+        Annotated[LocalPath, Field(pattern=r"\.pub$")] | None, Meta(weight=Weight.TRUST)
+    ] = None
+    """Public key of the credential (`~/.ssh/id_{site}.pub`): ssh offers this key alone. The
+    profile's `identity_file` replaces it."""
+    # A server ends the connection after a few keys, and an agent may hold more than that.
+    certificate: bool = False
+    """True if the credential is a certificate: ssh offers the certificates in the agent alone."""
     fill: Several[Argument] = ()
     """Command that adds the credential to the agent, as a list of arguments."""
     lifetime: Annotated[Duration | None, Meta(weight=Weight.ACCESS)] = None

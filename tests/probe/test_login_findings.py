@@ -8,6 +8,7 @@ from generator.probe.finding import Kind, ProbeFinding
 from generator.probe.login_findings import login_finding
 from generator.probe.session import Session
 from generator.resources import CATALOGUE
+from generator.schema.auth import AgentAuth
 from generator.schema.profile import SiteProfile
 
 HOST_KEY = ProbeFinding(Kind.HOST_KEY, "host_keys.login", "", "", "")
@@ -51,6 +52,36 @@ def test_the_reason_is_read_from_the_messages(messages: str, kind: Kind, text: s
     reason = finding(messages)
     assert reason
     assert (reason.kind, reason.site) == (kind, text)
+
+
+TOO_MANY = "Received disconnect from 192.0.2.1 port 22:2: Too many authentication failures"
+
+
+@pytest.mark.parametrize(
+    ("is_certificate", "action"),
+    [
+        pytest.param(
+            True,
+            "ssh offers too many keys; see those of your agent: ssh-add -l",
+            id="a certificate",
+        ),
+        pytest.param(
+            False,
+            "ssh offers every key of your agent; name the right one: "
+            "gen install vsc-sofia --identity-file ~/.ssh/KEY.pub",
+            id="any key",
+        ),
+    ],
+)
+def test_too_many_keys_are_the_reason_with_the_command_that_names_one(
+    is_certificate: bool, action: str
+) -> None:
+    account = Account(validate.site(CATALOGUE / "vsc-sofia.yaml"), SiteProfile(user="ada"))
+    auth = AgentAuth(method="agent", certificate=is_certificate)
+    reason = login_finding(account, auth, Session("", f"{TOO_MANY}\n"), (), has_terminal=False)
+    assert reason == ProbeFinding(
+        Kind.LOGIN, "auth", "agent as ada", "too many authentication failures", action
+    )
 
 
 def test_the_site_s_own_words_are_the_reason_where_it_prints_some() -> None:

@@ -1,6 +1,7 @@
 """Real servers accept the user with the generated config: by key, by certificate, by agent."""
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -105,12 +106,64 @@ def test_ssh_adds_the_key_to_the_agent_at_first_use_if_the_site_says_so(
     assert (rig.fingerprint("ed25519-ada") in keys.stdout) is adds
 
 
+# As many as sshd takes by default are not enough for the last one.
+OTHER_KEYS = tuple(f"ed25519-{number}" for number in range(7))
+MAX_TRIES = "MaxAuthTries 6"
+AGENT = {"method": "agent"}
+
+
+def agent_site(rig: Rig, server: SshServer, auth: dict[str, object], key: Path) -> Path:
+    """Compile a site whose users log in with a credential of the agent."""
+    return rig.compile(site(server, pins(rig), auth=AGENT | auth), key=key)
+
+
+def public_key(rig: Rig, name: str) -> Path:
+    """Return a copy of a public key without its private key."""
+    return Path(shutil.copy(f"{rig.key(name)}.pub", rig.directory / f"{name}.pub"))
+
+
 def test_a_site_with_the_method_agent_uses_the_key_in_the_agent(rig: Rig) -> None:
     server = rig.serve("login", ["ed25519"])
-    # Without an agent ssh has no key at all, as the site names no file.
-    config = rig.compile(site(server, pins(rig), auth={"method": "agent"}))
+    config = agent_site(rig, server, {}, public_key(rig, "ed25519-ada"))
     assert permission_denied(rig.login(config))
     assert logged_in(rig.login(config, SSH_AUTH_SOCK=rig.agent("ed25519-ada")))
+
+
+@pytest.mark.parametrize("known_by", ["profile", "spec"])
+def test_a_key_of_the_agent_that_is_known_is_offered_alone(rig: Rig, known_by: str) -> None:
+    server = rig.serve("login", ["ed25519"], MAX_TRIES)
+    agent = rig.agent(*OTHER_KEYS, "ed25519-ada")
+    key = public_key(rig, "ed25519-ada")
+    if known_by == "profile":
+        config = agent_site(rig, server, {}, key)
+    else:
+        host = {"host": "localhost", "port": server.port, "auth": AGENT | {"key": str(key)}}
+        config = rig.compile(site(server, pins(rig), hosts={"rig": host}))
+    assert logged_in(rig.login(config, SSH_AUTH_SOCK=agent))
+
+
+def test_a_key_of_the_agent_that_is_not_known_is_found_among_few_keys(rig: Rig) -> None:
+    server = rig.serve("login", ["ed25519"], MAX_TRIES)
+    # The key of the profile is that of the site, and not of a host with another method.
+    host = {"host": "localhost", "port": server.port, "auth": AGENT}
+    config = rig.compile(site(server, pins(rig), hosts={"rig": host}))
+    agent = rig.agent(*OTHER_KEYS[:5], "ed25519-ada")
+    assert logged_in(rig.login(config, SSH_AUTH_SOCK=agent))
+
+
+def test_a_certificate_of_the_agent_is_offered_alone(rig: Rig) -> None:
+    authority = f"TrustedUserCAKeys {rig.key('ecdsa-users')}.pub"
+    server = rig.serve("login", ["ed25519"], authority, "AuthorizedKeysFile none", MAX_TRIES)
+    certified = rig.certify("ed25519-ada", "ecdsa-users", "-n", TEST_USER.pw_name)
+    agent = rig.agent(*OTHER_KEYS)
+    add = ["ssh-add", "-q", str(certified)]
+    subprocess.run(add, env={"PATH": os.environ["PATH"], "SSH_AUTH_SOCK": agent}, check=True)
+    # Some gateways make the key anew for each certificate, so that no file could name it.
+    key = rig.key("ed25519-other")
+    config = agent_site(rig, server, {"certificate": True}, key)
+    assert logged_in(rig.login(config, SSH_AUTH_SOCK=agent))
+    config = agent_site(rig, server, {"certificate": False}, key)
+    assert permission_denied(rig.login(config, SSH_AUTH_SOCK=agent))
 
 
 @pytest.mark.parametrize(

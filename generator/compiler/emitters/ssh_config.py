@@ -29,6 +29,7 @@ from generator.compiler.host_key_policy import (
 from generator.compiler.known_hosts_lines import installed_file
 from generator.errors import GenError
 from generator.schema.auth import (
+    AgentAuth,
     Auth,
     KerberosAuth,
     PublicKeyAuth,
@@ -328,7 +329,7 @@ def _authentication(account: Account, auth: Auth) -> list[Setting]:
         settings.append(("PreferredAuthentications", methods))
     # IdentitiesOnly keeps ssh from offering every key of an agent: after a few, a server
     # disconnects.
-    if key := account.key(auth):
+    if key := account.key(auth) or account.agent_key(auth):
         settings.append(("IdentityFile", _quoted(key)))
         if certificate := account.certificate(auth):
             settings.append(("CertificateFile", _quoted(certificate)))
@@ -336,6 +337,9 @@ def _authentication(account: Account, auth: Auth) -> list[Setting]:
     if isinstance(auth, PublicKeyAuth) and auth.add_keys_to_agent:
         # Only the ssh of macOS knows UseKeychain; see IgnoreUnknown.
         settings += [("AddKeysToAgent", "yes"), ("UseKeychain", "yes")]
+    if isinstance(auth, AgentAuth) and auth.certificate:
+        # The name of before OpenSSH 8.5, which newer ones read too.
+        settings.append(("PubkeyAcceptedKeyTypes", "*-cert-v01@openssh.com"))
     if isinstance(auth, SmartCardAuth) and (library := account.profile.pkcs11_provider):
         # With IdentitiesOnly, ssh would leave out the keys of the card too (ssh_config(5)).
         settings += [

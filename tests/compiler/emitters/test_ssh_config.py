@@ -205,6 +205,24 @@ def test_names_come_before_patterns() -> None:
             {"preferredauthentications": KEY_FIRST},
             id="whatever the agent holds",
         ),
+        pytest.param(
+            {"method": "agent", "key": "~/.ssh/id_{site}.pub"},
+            {
+                "preferredauthentications": KEY_FIRST,
+                "identityfile": "~/.ssh/id_hpc.pub",
+                "identitiesonly": "yes",
+            },
+            id="one key of the agent",
+        ),
+        pytest.param(
+            {"method": "agent", "certificate": True},
+            {
+                "preferredauthentications": KEY_FIRST,
+                # IdentitiesOnly would leave out a certificate that no file has.
+                "pubkeyacceptedkeytypes": "*-cert-v01@openssh.com",
+            },
+            id="a certificate of the agent",
+        ),
     ],
 )
 def test_the_settings_of_each_authentication_method(
@@ -603,6 +621,30 @@ def test_the_key_of_the_profile_replaces_only_the_usual_key() -> None:
     config = parsed(site(hosts=hosts), profile)
     keys = {name: settings_of(config, name)["identityfile"] for name in hosts}
     assert keys == {"hpc": "/keys/ada", "gate": "/keys/ada", "robot": "~/.ssh/id_hpc_robot"}
+
+
+@pytest.mark.parametrize(
+    ("auth", "hosts", "expected"),
+    [
+        pytest.param({"method": "agent"}, {}, "~/.ssh/mine.pub", id="no key in the spec"),
+        pytest.param(
+            {"method": "agent", "key": "~/.ssh/id_{site}.pub"}, {}, "~/.ssh/mine.pub", id="a key"
+        ),
+        pytest.param({"method": "agent", "certificate": True}, {}, None, id="a certificate"),
+        pytest.param(
+            {"method": "publickey"}, {"auth": {"method": "agent"}}, None, id="at another host"
+        ),
+    ],
+)
+def test_the_key_of_the_profile_is_the_one_in_the_agent(
+    auth: dict[str, Any], hosts: dict[str, Any], expected: str | None
+) -> None:
+    spec = site(auth=auth, hosts={"hpc": {"host": "login.example.org", **hosts}})
+    profile = SiteProfile(user="ada", identity_file="~/.ssh/mine.pub")
+    settings_of_host = settings(spec, profile=profile)
+    assert settings_of_host.get("identityfile") == expected
+    # Without a key, ssh offers whatever the agent has.
+    assert settings_of_host.get("identitiesonly") == ("yes" if expected else None)
 
 
 def control_path(spec: SiteSpec, name: str) -> str:
