@@ -5,6 +5,7 @@ order, with the answers on the page, and compares every line of the output.
 """
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -63,6 +64,15 @@ def test_the_guide_to_install_a_site(base: Path) -> None:
     assert {path.name for path in config.parent.iterdir()} == {"config", "id_mila", "id_mila.pub"}
 
 
+def test_the_guide_to_check_a_site(base: Path) -> None:
+    session = PageSession(base, base / "home", "ada")
+    try:
+        session.run("gen install mila --user ada --yes")
+        session.replay(examples(DOCS / "status.md", "1. Check your machine"))
+    finally:
+        session.terminal.close()
+
+
 def entry_of(page: str, section: str) -> str:
     """Return the entry of the ssh configuration that a section begins with."""
     text = (DOCS / page).read_text().partition(f"\n## {section}\n")[2]
@@ -116,6 +126,41 @@ def test_the_guide_to_use_several_machines(base: Path) -> None:
         (home / ".ssh/config").write_text(entry + trust + key)
         replay(base, "several-machines.md")
     assert (home / ".ssh/id_mila.pub").is_file()
+
+
+def example_site() -> str:
+    """Return the spec of the guide to a new site, which has it in several blocks."""
+    page = (DOCS / "adding-a-site.md").read_text()
+    return "\n".join(re.findall(r"```yaml\n(.*?)```", page, re.DOTALL))
+
+
+def test_the_guide_to_add_a_site(base: Path) -> None:
+    (base / "home/.config/gen").mkdir(parents=True)
+    (base / "home/.config/gen/profile.yaml").write_text("home: /home/ada\n")
+    steps = examples(DOCS / "adding-a-site.md")
+    session = PageSession(base, base / "home", "ada")
+    try:
+        session.replay(steps[:1])
+        spec = base / "work/site_specs/example.yaml"
+        # Each answer is in the spec of the guide.
+        answers = YAML(typ="safe").load(spec)
+        guide = YAML(typ="safe").load(example_site())
+        assert answers["hosts"]["example"]["host"] == guide["hosts"]["example"]["host"]
+        assert answers["auth"].items() <= guide["auth"].items()
+        spec.write_text(example_site())
+        session.replay(steps[1:])
+    finally:
+        session.terminal.close()
+
+
+def test_the_guide_to_review_pull_requests(base: Path) -> None:
+    specs = base / "work/site_specs"
+    specs.mkdir(parents=True)
+    (specs / "example.yaml").write_text(example_site())
+    (base / "home/.config/gen").mkdir(parents=True)
+    (base / "home/.config/gen/profile.yaml").write_text("home: /home/ada\n")
+    (base / "home/.gitconfig").write_text("[user]\n name = Ada\n email = ada@example.org\n")
+    replay(base, "drift-review.md")
 
 
 @pytest.fixture
