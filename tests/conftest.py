@@ -4,12 +4,14 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import depth
+import hypothesis
 import pytest
 from ruamel.yaml import YAML
 from running import Gen, running
@@ -20,6 +22,10 @@ from generator.schema.profile import SiteProfile
 from generator.schema.site import SiteSpec
 
 pytest_plugins = ["history", "real_parts"]
+
+# On a busy machine, any example takes any time; pytest has the time limit of a test.
+hypothesis.settings.register_profile("busy", deadline=None)
+hypothesis.settings.load_profile("busy")
 
 # A shell script starts a background job with SIGINT ignored, and the job's children inherit that:
 # without this, a test that interrupts gen would wait for it forever.
@@ -152,7 +158,22 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in list(os.environ):
         if name.startswith(("GEN_", "XDG_", "DBUS_")):
             monkeypatch.delenv(name)
+    if sys.platform == "darwin":
+        _hide_desktop(tmp_path, monkeypatch)
     return home
+
+
+def _hide_desktop(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the launchd, the keychain and the screen of the user out of a test on macOS."""
+    # They belong to the user, whatever HOME is. On Linux they are found by the variables above.
+    programs = directory / "failing-programs"
+    programs.mkdir()
+    for name in ("launchctl", "osascript"):
+        program = programs / name
+        program.write_text("#!/bin/sh\nexit 1\n")
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
 
 
 @pytest.fixture

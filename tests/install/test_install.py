@@ -3,11 +3,20 @@
 import json
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from homes import CERTIFICATE, contents_of, names_in, spec, tree, without_backups
+from homes import (
+    CERTIFICATE,
+    contents_of,
+    installed_units,
+    names_in,
+    spec,
+    tree,
+    without_backups,
+)
 from running import Gen
 from syrupy.assertion import SnapshotAssertion
 
@@ -17,6 +26,8 @@ from generator.loading import validate
 from generator.resources import CATALOGUE
 from generator.schema.profile import SiteProfile
 from generator.ssh.config_files import Files, read_configuration, write_copies
+
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="has the output with systemd")
 
 BLOCK = (
     "# >>> gen: managed, do not edit between these lines >>>\n"
@@ -43,6 +54,7 @@ def umask(request: pytest.FixtureRequest) -> Iterator[None]:
     os.umask(before)
 
 
+@on_linux
 @pytest.mark.parametrize("site", ["mila", "musica"])
 def test_install_prints_the_files_and_the_next_steps(
     gen: Gen, home: Path, site: str, snapshot: SnapshotAssertion, monkeypatch: pytest.MonkeyPatch
@@ -65,8 +77,7 @@ def test_modes_do_not_depend_on_the_umask(gen: Gen, home: Path, umask: None) -> 
         # A link has no mode of its own, and the test made the home directory.
         if name != "." and "timers.target" not in name:
             modes[name] = mode
-    units = {f".config/systemd/user/gen-cert-ours.{ending}" for ending in ("service", "timer")}
-    public = {".config/gen/site_specs/ours.yaml", *units}
+    public = {".config/gen/site_specs/ours.yaml", *installed_units("ours")}
     assert {modes.pop(name) for name in public} == {0o644}
     assert set(modes.values()) == {0o700, 0o600}
 
@@ -398,6 +409,7 @@ def test_the_users_spec_is_found_from_every_directory_after_the_installation(
     assert "same      ~/.config/gen/site_specs/ours.yaml" in later.err
 
 
+@on_linux
 def test_without_a_service_manager_the_units_are_installed_and_the_user_gets_the_command(
     gen: Gen, home: Path
 ) -> None:

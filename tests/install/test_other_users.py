@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from homes import CERTIFICATE, spec, tree
+from homes import CERTIFICATE, installed_units, spec, tree
 from running import Gen
 from sshd import mount_over
 
@@ -58,8 +58,7 @@ def test_the_umask_changes_no_mode(home: Path, umask: int, options: list[str]) -
             modes[name] = stat.S_IMODE(entry.stat().st_mode)
         if not entry.is_symlink():
             assert not entry.stat().st_mode & 0o022, name
-    units = [f".config/systemd/user/gen-cert-ours.{kind}" for kind in ("service", "timer")]
-    public = {*units, ".config/gen/site_specs/ours.yaml"}
+    public = {*installed_units("ours"), ".config/gen/site_specs/ours.yaml"}
     for name, mode in modes.items():
         usual = 0o700 if (home / name).is_dir() else 0o600
         assert mode == (0o644 if name in public else usual), name
@@ -133,7 +132,7 @@ def test_a_profile_that_other_users_can_write_is_refused_below_the_home_director
     monkeypatch.chdir(directory)
     profile = directory / "profile.yaml"
     profile.write_text("user: ada\n")
-    profile.chmod(0o664 if pwd.getpwuid(os.getuid()).pw_name != "root" else 0o666)
+    profile.chmod(0o666)
     before = tree(home)
     result = gen("install", str(spec(home.parent)), "--yes", *options)
     assert (result.status, "profile.yaml: other users can write to it" in result.err) == (2, True)

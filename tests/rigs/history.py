@@ -126,6 +126,14 @@ def unchanged(directory: Path) -> Iterator[None]:
     assert state(directory) == before
 
 
+def _need_gnu_tools() -> None:
+    """Skip a test whose script edits files with the options of GNU sed (macOS has another one)."""
+    done = subprocess.run(["sed", "--version"], capture_output=True, check=False)
+    missing = [name for name in ("sha256sum", "truncate") if not shutil.which(name)]
+    if done.returncode or missing:
+        pytest.skip("needs GNU sed and coreutils")
+
+
 def _isolate(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
     """Hide everything around gen that differs between machines."""
     home.mkdir()
@@ -141,6 +149,7 @@ def _isolate(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
 @pytest.fixture(scope="session")
 def five_sites(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make the repository: one commit on main."""
+    _need_gnu_tools()
     directory = tmp_path_factory.mktemp("history")
     repository = directory / "repo"
     repository.mkdir()

@@ -2,6 +2,7 @@
 
 import os
 import stat
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,13 @@ def spec(directory: Path, site: str = "ours", **parts: Any) -> Path:
     with path.open("w") as file:
         _yaml().dump(values | parts, file)
     return path
+
+
+def installed_units(site: str) -> set[str]:
+    """Return the names below the home directory of what starts the renewal on this system."""
+    if sys.platform == "darwin":
+        return {f"Library/LaunchAgents/gen-cert-{site}.plist"}
+    return {f".config/systemd/user/gen-cert-{site}.{kind}" for kind in ("service", "timer")}
 
 
 CERTIFICATE = {"method": "certificate", "command": ["get-certificate"], "lifetime": "1d"}

@@ -390,7 +390,7 @@ def test_no_text_of_a_spec_changes_the_structure_of_a_file(text: str, appended: 
 FRAGMENTS = st.sampled_from([*APPENDED.values(), *REPLACEMENTS.values()]) | st.text(max_size=5)
 
 
-@settings(max_examples=examples(1500), deadline=None, derandomize=True, database=None)
+@settings(max_examples=examples(1500), derandomize=True, database=None)
 @given(st.sampled_from(VALID_TEXTS), FRAGMENTS, FRAGMENTS, st.integers(0, 80), st.integers(0, 80))
 def test_no_fragment_within_a_text_of_a_spec_does(
     method_and_text: tuple[str, str], first: str, second: str, start: int, stop: int
@@ -420,7 +420,7 @@ def test_no_text_of_a_profile_changes_the_structure_of_a_file(text: str, appende
     assert changed == []
 
 
-@settings(max_examples=examples(300), deadline=None, derandomize=True, database=None)
+@settings(max_examples=examples(300), derandomize=True, database=None)
 @given(
     st.sampled_from(list(VALUES)),
     FRAGMENTS,

@@ -83,7 +83,7 @@ def test_expansion(text: str, values: Mapping[str, str | None], expected: str | 
 VALUES = st.text() | st.sampled_from(["{user}", "{email}", "{", "}", "\\1"])
 
 
-@settings(deadline=None, derandomize=True, database=None)
+@settings(derandomize=True, database=None)
 @given(VALUES, VALUES)
 def test_a_value_is_inserted_unchanged(user: str, email: str) -> None:
     assert (

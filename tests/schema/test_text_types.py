@@ -504,7 +504,7 @@ def test_a_walltime_may_be_of_many_minutes_or_hours(walltime: str) -> None:
     assert refusal(text_types.Walltime, walltime) is None
 
 
-@settings(deadline=None, derandomize=True, database=None)
+@settings(derandomize=True, database=None)
 @given(st.integers(0, 999), st.integers(0, 23), st.integers(0, 59), st.integers(0, 59))
 def test_a_walltime_as_slurm_prints_it(days: int, hours: int, minutes: int, secs: int) -> None:
     walltime = f"{days}-{hours:02}:{minutes:02}:{secs:02}"
@@ -538,7 +538,7 @@ def test_a_range_of_nodes_lists_their_numbers(nodes: str, expected: list[str]) -
     assert list(numbers(nodes)) == expected
 
 
-@settings(deadline=None, derandomize=True, database=None)
+@settings(derandomize=True, database=None)
 @given(st.binary(min_size=32, max_size=32))
 def test_a_fingerprint_is_32_bytes(digest: bytes) -> None:
     value = "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
