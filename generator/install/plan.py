@@ -24,7 +24,7 @@ from generator.loading.inputs import File
 from generator.schema.names import SLUG
 from generator.ssh.config_files import ConfigFile, Files, read_configuration
 from generator.workspace import lock, reader
-from generator.workspace.lock import Lock, RecordedInputs
+from generator.workspace.lock import Lock, RecordedInputs, Written
 from generator.workspace.plan import Action, Actual, Change, plan
 
 # Stands for a missing ssh config. ssh refuses a config that other users can write to.
@@ -84,8 +84,17 @@ class HomePlan:
 
     @property
     def changes(self) -> list[Change]:
-        """The changes to files that are not as planned yet."""
-        return [change for change in self.files if change.action is not Action.KEEP]
+        """The changes that the user should know of; a lost newline at the end is just repaired."""
+        changes: list[Change] = []
+        for change in self.files:
+            is_repair = (
+                change.artifact is not None
+                and change.actual is not None
+                and change.actual.content + b"\n" == change.artifact.content
+            )
+            if change.action is not Action.KEEP and not is_repair:
+                changes.append(change)
+        return changes
 
 
 def home_directory() -> Path:
@@ -221,7 +230,7 @@ def uninstallation(home: Path, sites: Sequence[str]) -> HomePlan:
     for site in sites:
         # A site that was only renewed has no files beside those of its renewals.
         if site in locks:
-            files += plan([], _read(home, locks[site].files), locks[site].files)
+            files += _changes(home, [], locks[site].files)
         # systemd and `gen refresh` wrote these since.
         for path in (*paths.systemd_traces(site), *paths.renewal_files(site)):
             if os.path.lexists(home / path):
@@ -266,7 +275,7 @@ def installed_conf(home: Path, site: str) -> bytes | None:
     file = _read(home, [path]).get(path)
     if site_lock is None or file is None or path not in site_lock.files:
         return None
-    if digest(file.content) != site_lock.files[path].sha256:
+    if not record.is_as_written(file.content, site_lock.files[path]):
         return None
     return file.content
 
@@ -328,9 +337,20 @@ def _was_renewed(home: Path, site: str) -> bool:
 
 
 def _site_changes(home: Path, site: SiteFiles, site_lock: Lock | None) -> list[Change]:
-    written = site_lock.files if site_lock else {}
-    files = {artifact.path for artifact in site.artifacts} | set(written)
-    return plan(site.artifacts, _read(home, files), written)
+    return _changes(home, site.artifacts, site_lock.files if site_lock else {})
+
+
+def _changes(
+    home: Path, artifacts: list[Artifact], written: Mapping[PurePosixPath, Written]
+) -> list[Change]:
+    files = {artifact.path for artifact in artifacts} | set(written)
+    changes: list[Change] = []
+    for change in plan(artifacts, _read(home, files), written):
+        entry = written.get(change.path)
+        if change.actual and entry and record.is_as_written(change.actual.content, entry):
+            change = change._replace(conflict=None)
+        changes.append(change)
+    return changes
 
 
 def _read(home: Path, files: Iterable[PurePosixPath]) -> dict[PurePosixPath, Actual]:

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from generator import codec, paths
+from generator.compiler.digests import digest
 from generator.errors import GenError
 from generator.files import refuse_others
 from generator.workspace import lock, reader
-from generator.workspace.lock import Lock
+from generator.workspace.lock import Lock, Written
 
 _LONGEST_PATH = 300  # characters of a path in a message
 
@@ -84,6 +85,14 @@ def installed_lock(home: Path, site: str) -> Lock | None:
     refuse_others(home / path)
     file = reader.actual(home, [path], fenced=False).get(path)
     return _lock(home, path, file.content) if file else None
+
+
+def is_as_written(content: bytes, written: Written) -> bool:
+    """Return whether an installed file is as gen wrote it.
+
+    Programs that rewrite ssh files, such as ssh-config for JavaScript, strip the last newline.
+    """
+    return written.sha256 in (digest(content), digest(content + b"\n"))
 
 
 def _lock(home: Path, path: PurePosixPath, content: bytes) -> Lock:

@@ -238,7 +238,7 @@ def _drift(home: Path, site_lock: Lock) -> Iterator[InstalledDrift]:
         actual = files.get(path)
         if actual is None:
             yield InstalledDrift(_name(path), "missing")
-        elif digest(actual.content) != written.sha256:
+        elif not record.is_as_written(actual.content, written):
             yield InstalledDrift(_name(path), "edited")
         # Here the whole mode counts: in a home directory no checkout changes it, and ssh refuses a
         # file that others can write.

@@ -43,6 +43,40 @@ def test_an_unchanged_site_is_in_order(gen: Gen, home: Path) -> None:
     assert out.endswith(" installed\n")
 
 
+@pytest.mark.parametrize("mode", ["include", "inline"])
+@pytest.mark.parametrize("user_lines", ["", "HashKnownHosts no\n"], ids=["gen alone", "own lines"])
+def test_a_last_newline_that_another_program_stripped_is_no_edit(
+    gen: Gen, home: Path, mode: str, user_lines: str
+) -> None:
+    config, site = home / ".ssh/config", home / ".ssh/gen.d/ours.conf"
+    gen("install", "ours", "--yes", "--mode", mode)
+    # The block is the last thing in the file.
+    block = config.read_text()
+    config.write_text(user_lines + block)
+    written = site.read_bytes()
+    for path in (config, site):
+        path.write_bytes(path.read_bytes().rstrip(b"\n"))
+    status, out, err = gen("status")
+    assert (status, "edited" in out + err) == (0, False), out + err
+    # Without --yes and without a terminal, a question would be an error.
+    status, out, err = gen("install", "ours", "--mode", mode)
+    assert status == 0, err
+    assert site.read_bytes() == written
+    assert config.read_text() == (user_lines + block).rstrip("\n")
+    site.write_bytes(written.rstrip(b"\n"))
+    assert gen("uninstall", "ours", "--yes").status == 0
+    assert not site.exists()
+    assert (config.read_text() if user_lines else "") == user_lines
+
+
+def test_a_site_with_a_stripped_newline_and_an_edit_is_edited(gen: Gen, home: Path) -> None:
+    site = home / ".ssh/gen.d/ours.conf"
+    site.write_bytes(site.read_bytes().rstrip(b"\n") + b" # mine")
+    status, out, _ = gen("status")
+    assert (status, "  edited    ~/.ssh/gen.d/ours.conf\n" in out) == (1, True)
+    assert "was edited since gen wrote it" in gen("install", "ours", "--yes").err
+
+
 @pytest.mark.parametrize(
     ("change", "line", "fix"),
     [
