@@ -67,11 +67,9 @@ def _check(home: Path, path: Path, forbidden: int, problem: str) -> Iterator[Loo
 
 
 def _config_paths(home: Path) -> list[Path]:
-    files = {home / paths.SSH_CONFIG}
-    user_config = read_configuration(Files(home)).user
-    for name, _ in walk(user_config):
-        files.add(home / name.removeprefix("~/"))
-    return sorted(files)
+    names = {name for name, _ in walk(read_configuration(Files(home)).user)}
+    files = {home / name.removeprefix("~/") for name in names}
+    return sorted({home / paths.SSH_CONFIG, *files})
 
 
 def _is_private_key(path: Path) -> bool:

@@ -5,14 +5,23 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
-from generator.errors import os_errors_named
+from generator.errors import GenError, os_errors_named
 from generator.files import is_regular, read_regular
 from generator.paths import SSH_CONFIG
 from generator.ssh.config_lines import Line, lines
 from generator.ssh.renewal_command import RENEWAL_COMMAND
 
+# Bounds of memory and time, beyond any real configuration. A file counts as often as it is
+# included: 20 files that include the next one twice are a million to read.
+_MOST_LINES = 40_000
+_MOST_FILES = 1_000
+_MOST_BYTES = 1024 * 1024
+_LONGEST_LINE = 64 * 1024
+# ssh refuses more levels of Include (readconf.c, READCONF_MAX_DEPTH).
+_DEPTH = 16
 # Tokens, variables of the environment, and escapes; which of them ssh expands depends on its
 # version.
 _ONLY_SSH = re.compile(r"%|\$\{|\\")
@@ -104,27 +113,63 @@ class Configuration:
 
 def read_configuration(files: Files) -> Configuration:
     """Return the configuration with all included files."""
+    reader = _Reader(files)
     user = files.home / SSH_CONFIG
     return Configuration(
-        user=_config_file(files, user, user.parent),
-        system=_config_file(files, files.system, files.system.parent),
+        user=reader.read(user, user.parent),
+        system=reader.read(files.system, files.system.parent),
     )
 
 
-def _config_file(
-    files: Files, path: Path, anchor: Path, including: tuple[Path, ...] = ()
-) -> ConfigFile:
-    content = files.content(path) or b""
-    config_lines = tuple(lines(content))
-    chain = (*including, path)
-    included: dict[int, tuple[ConfigFile, ...]] = {}
-    for line in config_lines:
-        if line.keyword != "include":
-            continue
-        targets = _targets(files, line, anchor)
-        if targets is not None and not set(targets).intersection(chain):
-            included[line.number] = tuple(_config_file(files, to, anchor, chain) for to in targets)
-    return ConfigFile(files.name(path), content, config_lines, included)
+@dataclass
+class _Reader:
+    """Reads the files of a configuration, up to a limit for all of them together."""
+
+    files: Files
+    file_count: int = 0
+    line_count: int = 0
+    size: int = 0
+
+    def read(self, path: Path, anchor: Path, including: tuple[Path, ...] = ()) -> ConfigFile:
+        """Return a file with the files that it includes."""
+        content = self.files.content(path) or b""
+        chain = (*including, path)
+        self._count(chain[0], content)
+        config_lines = _parsed(content)
+        included: dict[int, tuple[ConfigFile, ...]] = {}
+        for line in config_lines:
+            if line.keyword != "include" or len(chain) > _DEPTH:
+                continue
+            targets = _targets(self.files, line, anchor)
+            if targets is not None and not set(targets).intersection(chain):
+                included[line.number] = tuple(self.read(to, anchor, chain) for to in targets)
+        return ConfigFile(self.files.name(path), content, config_lines, included)
+
+    def _count(self, outermost: Path, content: bytes) -> None:
+        self.file_count += 1
+        self.line_count += content.count(b"\n")
+        self.size += len(content)
+        longest = 0
+        if len(content) > _LONGEST_LINE:
+            longest = max(map(len, content.split(b"\n")))
+        if (
+            self.file_count > _MOST_FILES
+            or self.line_count > _MOST_LINES
+            or self.size > _MOST_BYTES
+            or longest > _LONGEST_LINE
+        ):
+            raise GenError(
+                f"{self.files.name(outermost)}: is too long for gen to check: with the files that "
+                f"it includes, it has more than {_MOST_LINES} lines, {_MOST_FILES} files or "
+                f"{_MOST_BYTES // 1024} KiB, or a line of more than {_LONGEST_LINE // 1024} KiB; "
+                "shorten it, or add the lines of a site yourself: gen install SITE --mode print"
+            )
+
+
+@lru_cache(maxsize=32)
+def _parsed(content: bytes) -> tuple[Line, ...]:
+    """Return the lines of a file; an installation reads the same files several times."""
+    return tuple(lines(content))
 
 
 def _targets(files: Files, line: Line, anchor: Path) -> list[Path] | None:

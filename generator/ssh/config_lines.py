@@ -13,6 +13,7 @@ _LINE = re.compile(rb'[ \t\r]*"?([^\s"=#][^\s"=]*)"?[ \t\r]*=?[ \t\r]*(.*)', re.
 # a blank. The alternatives exclude each other, so that a quote that is never closed takes linear
 # time.
 _PIECE = re.compile(rb"\"((?:\\.|[^\"\\])*)\"|'((?:\\.|[^'\\])*)'|((?:\\.?|[^\s\"'\\])+)")
+_SPECIAL = re.compile(rb"[\"'\\#]")
 _WORD = re.compile(rb"(?:\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|\\.?|[^\s\"'\\])+")
 
 
@@ -70,6 +71,10 @@ def text(raw: bytes) -> str:
 
 
 def _words(value: bytes) -> Iterator[str]:
+    # Nearly all lines have words alone, and a configuration may have thousands.
+    if not _SPECIAL.search(value):
+        yield from map(text, value.split())
+        return
     for word in _WORD.finditer(value):
         if word[0].startswith(b"#"):
             return

@@ -143,12 +143,12 @@ def user(tmp_path: Path) -> User:
     return User(tmp_path / "home")
 
 
-def check(ended: Ended, words: str, seconds: float = 20, status: int = 2) -> None:
-    """Check that a run failed with some words, within the bounds."""
+def check(ended: Ended, words: str, seconds: float = 20, status: int = 2, lines: int = 3) -> None:
+    """Check that a run ended with some words, within the bounds."""
     assert ended.status == status, ended
     assert words in ended.err
     # A flood of lines would hide the one that matters.
-    assert ended.err.count("\n") <= 3
+    assert ended.err.count("\n") <= lines
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", ended.err)
     assert len(ended.err) < 2_000
     assert ended.seconds < seconds
@@ -432,3 +432,57 @@ git add ssh; {author} commit --quiet --message=Large"""
     ended = user.gen("review", "HEAD~", "HEAD", "--fail-on", "trust")
     print(f"{ended.mebibytes:.0f} MiB")  # noqa: T201 - the figure
     check(ended, f"{files} trust", seconds=60, status=1)
+
+
+ADAS_HOSTS = "Host h{n}\n  HostName h{n}.example.net\n  Port 2222\n  User ada\n"
+
+
+def hosts(count: int) -> str:
+    return "".join(ADAS_HOSTS.format(n=number) for number in range(count))
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        pytest.param({"config": hosts(250_000)}, id="a million lines"),
+        pytest.param({"config": "Host " + "\\" * 10_000_000}, id="a long line"),
+        pytest.param(
+            {f"d/{n}": f"Include d/{n + 1} d/{n + 1}\n" for n in range(15)}
+            | {"config": "Include d/0\n", "d/15": "Host x\n"},
+            id="a file that is included 32,768 times",
+        ),
+    ],
+)
+def test_an_ssh_configuration_without_bounds(user: User, files: dict[str, str]) -> None:
+    for name, content in files.items():
+        user.write(f".ssh/{name}", content)
+    spec = str(user.write("ours.yaml", COMMAND_SITE))
+    check(user.gen("install", spec, "--yes"), "~/.ssh/config: is too long for gen to check")
+    # The way that the message names.
+    check(user.gen("install", spec, "--mode", "print"), "Add this to", status=0, lines=20)
+
+
+def test_a_large_ssh_configuration_is_none_without_bounds(user: User) -> None:
+    includes = "".join(f"Include d/{number}\n" for number in range(15))
+    user.write(".ssh/config", includes + hosts(4_000))
+    for number in range(15):
+        user.write(f".ssh/d/{number}", f"Include d/{number + 1}\n")
+    spec = str(user.write("ours.yaml", COMMAND_SITE))
+    for command in (("install", spec), ("uninstall", "ours")):
+        ended = user.gen(*command, "--yes")
+        check(ended, "changed   ~/.ssh/config", seconds=60, status=0, lines=40)
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        pytest.param("mkfifo known_hosts", "is a FIFO", id="FIFO"),
+        pytest.param("truncate -s 1G known_hosts", "is larger than 16384 KiB", id="1 GiB"),
+        pytest.param("ln -s /dev/zero known_hosts", "is a device", id="device"),
+    ],
+)
+def test_a_known_hosts_file_without_bounds(user: User, made: str, words: str) -> None:
+    directory = user.write(".ssh/config", "").parent
+    subprocess.run(["sh", "-c", made], cwd=directory, check=True)
+    spec = str(user.write("ours.yaml", COMMAND_SITE))
+    check(user.gen("install", spec, "--yes"), words)

@@ -212,3 +212,33 @@ def test_a_fifo_is_refused(name: str, configuration: Configuration) -> None:
     with pytest.raises(GenError) as error:
         effective_settings(read_configuration(files), ["x"])
     assert str(error.value) == f"{path}: is a FIFO; move it away, then try again"
+
+
+def test_files_that_include_each_other_are_left_to_ssh(
+    configuration: Configuration, tmp_path: Path
+) -> None:
+    # Ten files that each include all ten would be read in 3,628,800 orders.
+    include = f"Include {tmp_path}/.ssh/d/*\n"
+    files = {f"d/{number}": include for number in range(10)}
+    refuses_too_many_levels(configuration({"config": include} | files))
+
+
+def refuses_too_many_levels(files: Files) -> None:
+    with pytest.raises(GenError) as error:
+        effective_settings(read_configuration(files), ["x"])
+    assert "too many recursive" in str(error.value).lower()
+
+
+@pytest.mark.parametrize("depth", [15, 40])
+def test_more_levels_of_include_than_ssh_reads_are_left_to_ssh(
+    configuration: Configuration, tmp_path: Path, depth: int
+) -> None:
+    directory = tmp_path / ".ssh/d"
+    contents = {f"d/{number}": f"Include {directory}/{number + 1}\n" for number in range(depth)}
+    contents |= {"config": f"Include {directory}/0\n", f"d/{depth}": "Port 2222\n"}
+    files = configuration(contents)
+    if depth == 40:
+        refuses_too_many_levels(files)
+        return
+    settings = effective_settings(read_configuration(files), ["x"])
+    assert settings["x"]["port"] == ("2222",)
