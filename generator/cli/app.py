@@ -271,6 +271,24 @@ def uninstall(
     raise typer.Exit(run(sites, Consent(yes, force), purge=purge, dry_run=dry_run, as_json=json))
 
 
+@app.command("copy-key")
+def copy_key(
+    site: options.InstalledSite, yes: options.Yes = False, dry_run: options.DryRunKey = False
+) -> None:
+    """Put your public key into ~/.ssh/authorized_keys at a site whose compute nodes look for it.
+
+    gen shows the line and asks before it connects. `gen uninstall` removes the line.
+
+    Examples:
+    gen copy-key mila
+
+    gen copy-key mila --yes
+    """
+    from generator.cli.copy_key import run
+
+    raise typer.Exit(run(site, yes=yes, dry_run=dry_run))
+
+
 @app.command()
 def disconnect(site: options.OptionalInstalledSite = None) -> None:
     """End the shared connections of a site, or of all sites.

@@ -5,13 +5,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from generator import paths
-from generator.cli.output import agreed, answer, say
+from generator.cli.output import agreed, answer, chosen, say
 from generator.compiler.digests import digest
 from generator.compiler.result import Compilation, FirstLogin
 from generator.errors import GenError, os_errors_named
 from generator.files import is_regular, read_regular
 from generator.install import vscode, wsl
-from generator.install.key_pair import make_key_pair, missing_key_pair
+from generator.install.key_pair import (
+    MissingKeyPair,
+    derive_public_key,
+    in_home,
+    lacks_public_key,
+    missing_key_pair,
+    read_public_key,
+)
 from generator.install.permissions import loose_permissions, tighten
 from generator.install.record import EditorSetting, OptionalChanges, WindowsCopy
 from generator.workspace import writer
@@ -61,12 +68,12 @@ def undo(changes: OptionalChanges) -> None:
 def offer_key_pair(login: FirstLogin, home: Path) -> None:
     """Offer to make the key pair that a site needs, and show the public key to register."""
     missing = missing_key_pair(login, home)
-    if missing is None:
+    if missing:
+        public_key = _make_key_pair(missing, login.alias)
+    else:
+        public_key = _derive_public_key(login, home)
+    if public_key is None:
         return
-    if not agreed(f"{login.alias} needs a key pair. Make it with {missing.command}?"):
-        say(f"To make it later: {missing.command}")
-        return
-    public_key = make_key_pair(missing)
     say(f"\nYour public key, in {login.key}.pub:\n\n{public_key}\n")
     # A certificate vouches for the key, so the site need not know the key itself.
     if login.credential:
@@ -77,6 +84,38 @@ def offer_key_pair(login: FirstLogin, home: Path) -> None:
         say(f"The site stores at most {login.max_keys} public keys for each user.")
     if login.lifetime:
         say(f"The site accepts it for {login.lifetime}; gen status warns before the end.")
+
+
+def _make_key_pair(missing: MissingKeyPair, alias: str) -> str | None:
+    """Make the key pair if the user agrees, and return its public key."""
+    say("\nChoose a passphrase: without one, whoever gets the file can log in as you.")
+    say(f"An agent asks for it once in a session: ssh-add {missing.name}")
+    question = f"{alias} needs a key pair. Make it with {missing.command}?"
+    choices = ["y"]
+    if missing.rsa_command:
+        say("Answer rsa (3072 bits) if your ssh or the site is too old for Ed25519 keys.")
+        choices.append("rsa")
+    choice = chosen(question, *choices)
+    if choice is None:
+        say(f"To make it later: {missing.command}")
+        return None
+    command = missing.command
+    if choice == "rsa" and missing.rsa_command:
+        command = missing.rsa_command
+    return missing.make(command)
+
+
+def _derive_public_key(login: FirstLogin, home: Path) -> str | None:
+    """Derive a missing public key if the user agrees, and return it."""
+    if login.make_key is None or login.key is None:
+        return None
+    private_key = in_home(home, login.key)
+    if not lacks_public_key(private_key):
+        return None
+    if not agreed(f"{login.key}.pub is missing. Derive it with ssh-keygen -y -f {login.key}?"):
+        return None
+    derive_public_key(private_key, has_terminal=True)
+    return read_public_key(private_key)
 
 
 def _offer_permissions(home: Path) -> None:

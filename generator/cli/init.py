@@ -20,6 +20,7 @@ from generator.loading import catalogue, inputs
 from generator.schema.auth import StepAuth, WithKey
 from generator.schema.profile import SiteEntry
 
+_SSH_FAILED = 255  # otherwise the status is that of the last command at the site (ssh(1))
 _SITE_KEYS = ("email", "account", "allocation", "client_id")
 """The keys besides the user name that a site may need a value of its own for."""
 
@@ -233,7 +234,8 @@ def _offer_installation(sites: Sequence[str], named: Path | None, specs: Path | 
 
 
 def _offer_login(site: str) -> None:
-    """Offer the first login, which shows that everything works."""
+    """Offer the first login, which shows that everything works, and the steps after it."""
+    from generator.cli import copy_key
     from generator.install import record
     from generator.install.installed_account import installed_account
 
@@ -243,4 +245,14 @@ def _offer_login(site: str) -> None:
     say()
     if not agreed(f"Log in to {site} now, with ssh {shlex.quote(alias)}?"):
         return
-    programs.run_in_terminal(["ssh", "--", alias])
+    status = programs.run_in_terminal(["ssh", "--", alias])
+    if status == _SSH_FAILED:
+        return
+    for rule in account.site.login_node_rules():
+        say(rule)
+    if account.site.nodes_with_key_in_home():
+        say()
+        try:
+            copy_key.offer(home, account)
+        except GenError as error:  # the login works all the same
+            say(str(error))

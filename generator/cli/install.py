@@ -23,6 +23,7 @@ from generator.install import (
 )
 from generator.install import plan as planning
 from generator.install.certificate_conflicts import certificate_conflicts
+from generator.install.key_pair import in_home, refuse_short_key
 from generator.install.known_names import known_names
 from generator.install.mode import Mode
 from generator.install.name_conflicts import name_conflicts
@@ -106,6 +107,10 @@ def run(
     request = _Request(home, sites, secrets, mode, consent)
     earlier_locks = record.installed(home)
     _refuse_retired(request, earlier_locks)
+    for site_files in sites:
+        key = site_files.compilation.first_login.key
+        if key:
+            refuse_short_key(in_home(home, key))
     # Nothing is written and ssh is not asked, so there is nothing to agree to.
     if mode is Mode.PRINT:
         _show_trust(selected, request)
@@ -132,7 +137,7 @@ def run(
         if is_interactive:
             _offer_first_login(home, site_files)
         _remarks(choice, site_files)
-        _first_steps(site_files)
+        _first_steps(home, site_files)
     return 0
 
 
@@ -607,11 +612,17 @@ def _remarks(choice: inputs.Choice, site_files: SiteFiles) -> None:
     next_steps.print_remarks(replace(compilation, gaps=gaps), choice)
 
 
-def _first_steps(site_files: SiteFiles) -> None:
+def _first_steps(home: Path, site_files: SiteFiles) -> None:
     say("\nNext steps:")
     for step in next_steps.first_steps(site_files.compilation):
         say(f"  {step}")
-    say(f"  ssh {shlex.quote(site_files.compilation.first_login.alias)}")
+    login = site_files.compilation.first_login
+    say(f"  ssh {shlex.quote(login.alias)}")
+    changes = record.home_record(home).optional_changes.get(site_files.name)
+    has_key = changes is not None and bool(changes.authorized_keys)
+    if login.nodes_with_key_in_home and not has_key:
+        command = f"gen copy-key {site_files.name}"
+        say(f"  {command}   # after the login: compute nodes look for your key there")
 
 
 def _json(installation: _Installation, sites: Iterable[SiteFiles]) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from generator.cli.output import say
+from generator.compiler.first_steps import pasteable
 from generator.compiler.result import Compilation
 from generator.loading import inputs
 from generator.schema.project import Project
@@ -118,11 +119,14 @@ def print_renewal_values(compilation: Compilation, choice: inputs.Choice) -> Non
 def first_steps(compilation: Compilation) -> Iterator[str]:
     """Yield the commands that the user has to type before the first login."""
     login = compilation.first_login
-    if login.make_key and login.key and not _exists(login.key):
+    public_key = f"{login.key}.pub"
+    if login.make_key and login.key and not (_exists(login.key) or _exists(public_key)):
         yield login.make_key
         if login.submit:
             accepted = f" (accepted for {login.lifetime})" if login.lifetime else ""
-            yield f"then submit {login.key}.pub {login.submit}{accepted}"
+            yield f"then submit {public_key} {login.submit}{accepted}"
+    elif login.make_key and login.key and not _exists(public_key):
+        yield f"{pasteable('ssh-keygen', '-y', '-f', login.key)} > {pasteable(public_key)}"
     elif not _exists("~/.ssh"):  # ssh-keygen would create it
         yield "mkdir -m 700 ~/.ssh   # ssh keeps shared connections there, and fails without it"
     yield from login.credential

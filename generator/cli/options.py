@@ -65,6 +65,12 @@ InstalledSites = Annotated[
         metavar="SITE…", help="Names of installed sites.", autocompletion=complete_installed
     ),
 ]
+InstalledSite = Annotated[
+    str,
+    typer.Argument(
+        metavar="SITE", help="Name of an installed site.", autocompletion=complete_installed
+    ),
+]
 OptionalInstalledSite = Annotated[
     str | None,
     typer.Argument(
@@ -166,6 +172,9 @@ Retired = Annotated[
 Out = Annotated[Path, option("--out", text="Directory to write the files to.")]
 DryRun = Annotated[
     bool, option("--dry-run", "-n", text="Write nothing. Print the changes as a patch.")
+]
+DryRunKey = Annotated[
+    bool, option("--dry-run", "-n", text="Print the line, and do not connect to the site.")
 ]
 Force = Annotated[
     bool, option("--force", text="Also replace edited files, and keep a backup of each.")

@@ -79,6 +79,18 @@ def agreed(question: str) -> bool:
         raise typer.Exit(130) from None
 
 
+def chosen(question: str, *choices: str) -> str | None:
+    """Ask the user for one of several choices, such as `y`; the default, no, is ``None``."""
+    shown = f"{question} [{'/'.join((*choices, 'N'))}]"
+    while True:
+        reply = answer(shown, "").lower()
+        if reply in choices:
+            return reply
+        if reply in ("", "n", "no"):
+            return None
+        say(f"  {reply}: answer {', '.join(choices)} or n")
+
+
 def answer(question: str, default: str | None = None) -> str:
     """Ask the user for a line of text; without a default there must be an answer."""
     import typer

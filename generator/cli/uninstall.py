@@ -1,7 +1,7 @@
 """`gen uninstall SITE…`: delete every byte that `gen install` added to the home directory."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -14,6 +14,8 @@ from generator.formatting import printable
 from generator.install import apply, record, services
 from generator.install import plan as planning
 from generator.install.plan import HomePlan
+from generator.ssh.authorized_keys import AUTHORIZED_KEYS, AddedKey
+from generator.workspace.lock import Lock
 from generator.workspace.patch import diff
 from generator.workspace.plan import Action
 
@@ -36,15 +38,18 @@ def run(
     sites = list(dict.fromkeys(sites))
     if dry_run:
         plan = planning.uninstallation(home, sites)
+        _say_authorized_keys(home, sites)
         _say_secrets(home, _with_secrets(home, sites, plan, purge=purge))
         file_changes.preview([(home, plan.files)], home)
         return 0
     confirmed = None
     if not consent.yes:
         confirmed = _removal(home, sites, consent, purge=purge)
+        _say_authorized_keys(home, sites)
         _show(home, confirmed, as_json=as_json)
         if not agreed(f"Delete {', '.join(sites)} from {home}?"):
             return 0
+    _remove_keys_at_sites(home, sites)
     if purge:
         _revoke(sites, confirmed or _removal(home, sites, consent, purge=purge), consent)
     with apply.exclusive(home, []):
@@ -80,6 +85,46 @@ def _with_secrets(home: Path, sites: Sequence[str], plan: HomePlan, *, purge: bo
     for secret in secrets.spared:
         kept.append(f"~/{secret.path.relative_to(home)} stays: {secret.reason}")
     return _Removal(plan, secrets.deleted, tuple(kept))
+
+
+def _authorized_keys(home: Path, sites: Sequence[str]) -> Iterator[tuple[str, AddedKey]]:
+    """Yield each line that gen added to ~/.ssh/authorized_keys at one of the sites, the last first.
+
+    In this order, the removal of one leaves the file as it was when gen added the one before.
+    """
+    for site, changes in record.home_record(home).optional_changes.items():
+        if site in sites:
+            for added in reversed(changes.authorized_keys):
+                yield site, added
+
+
+def _remove_keys_at_sites(home: Path, sites: Sequence[str]) -> None:
+    """Remove the lines that gen added to ~/.ssh/authorized_keys at the sites.
+
+    A site that does not answer keeps nobody from uninstalling.
+    """
+    installed = record.installed(home)
+    for site, added in _authorized_keys(home, sites):
+        # Imported only here, because both import pydantic.
+        from generator.install import home_key
+        from generator.install.installed_account import installed_account
+
+        report = say if on_terminal() else None
+        try:
+            account = installed_account(home, _lock(installed, site))
+            was_there = home_key.remove(account, added, report)
+        except GenError as error:
+            say(f"{site}: your key stays in {AUTHORIZED_KEYS} there ({error})")
+            say(f"  To remove it, delete this line there: {added.line}")
+            continue
+        if was_there:
+            say(f"  {'removed':9} your key from {AUTHORIZED_KEYS} at {site}")
+
+
+def _lock(installed: Mapping[str, Lock], site: str) -> Lock:
+    if site not in installed:
+        raise GenError("the record of the site is missing, so gen does not know how to log in")
+    return installed[site]
 
 
 def _revoke(sites: Sequence[str], removal: _Removal, consent: Consent) -> None:
@@ -127,6 +172,13 @@ def _show(home: Path, removal: _Removal, *, as_json: bool) -> None:
             changed.append(change)
     show = say if as_json else patch
     show(diff(changed, PurePosixPath()))
+
+
+def _say_authorized_keys(home: Path, sites: Sequence[str]) -> None:
+    for site, added in _authorized_keys(home, sites):
+        say(
+            f"  {'delete':9} {added.line.rpartition(' ')[2]}, a line of {AUTHORIZED_KEYS} at {site}"
+        )
 
 
 def _say_secrets(home: Path, removal: _Removal) -> None:

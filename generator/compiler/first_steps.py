@@ -1,6 +1,7 @@
 """The commands before the first login on a site, for each authentication method."""
 
 import shlex
+from collections.abc import Iterator
 
 from generator.compiler.account import Account
 from generator.compiler.renewal_schedule import renewable_auth
@@ -13,8 +14,10 @@ from generator.schema.auth import (
     PublicKeyAuth,
 )
 from generator.schema.placeholders import expand
+from generator.schema.site import SiteSpec
 
 _DEFAULT_KEY_TYPE = "ed25519"
+_RSA_SIZE = ("-b", "3072")  # bits, as Mila's page recommends
 
 
 def first_login(account: Account) -> FirstLogin:
@@ -33,6 +36,8 @@ def first_login(account: Account) -> FirstLogin:
         max_keys=max_keys,
         lifetime=lifetime,
         credential=tuple(_credential_commands(account, auth)),
+        make_rsa_key=_rsa_keygen_command(auth, key),
+        nodes_with_key_in_home=tuple(_nodes_with_key_in_home(account.site)),
     )
 
 
@@ -47,14 +52,32 @@ def _keygen_command(auth: Auth, key: str | None) -> str | None:
             pass
         case _:
             return None
-    return _pasteable("ssh-keygen", "-t", key_type, "-f", key)
+    # Older versions of ssh-keygen make shorter RSA keys.
+    size = _RSA_SIZE if key_type == "rsa" else ()
+    return pasteable("ssh-keygen", "-t", key_type, *size, "-f", key)
+
+
+def _rsa_keygen_command(auth: Auth, key: str | None) -> str | None:
+    """Return the command that makes an RSA key, for a client or a site too old for Ed25519."""
+    if not isinstance(auth, PublicKeyAuth):
+        return None
+    if auth.key_types and ("rsa" not in auth.key_types[1:]):
+        return None
+    return pasteable("ssh-keygen", "-t", "rsa", *_RSA_SIZE, "-f", key)
+
+
+def _nodes_with_key_in_home(site: SiteSpec) -> Iterator[str]:
+    for nodes in site.nodes_with_key_in_home():
+        for name in nodes.match:
+            if not name.startswith("!"):
+                yield name
 
 
 def _credential_commands(account: Account, auth: Auth) -> list[str]:
     # It also makes the key pair, and counts what a site issues in a day. A host's own certificate
     # is none of its business.
     if auth == renewable_auth(account.site):
-        return [_pasteable("gen", "refresh", account.site.site)]
+        return [pasteable("gen", "refresh", account.site.site)]
     match auth:
         case CommandCertificateAuth(command=command) if command:
             return [_filled_command(account, command)]
@@ -64,7 +87,7 @@ def _credential_commands(account: Account, auth: Auth) -> list[str]:
                 commands.append(f"ssh-add -l   # if it has many keys: {name_key(account)}")
             return commands
         case KerberosAuth():
-            return [_pasteable("kinit", _filled(account, auth.principal))]
+            return [pasteable("kinit", _filled(account, auth.principal))]
         case _:
             return []
 
@@ -75,7 +98,7 @@ def name_key(account: Account) -> str:
 
 
 def _filled_command(account: Account, command: tuple[str, ...]) -> str:
-    return _pasteable(*(_filled(account, word) for word in command))
+    return pasteable(*(_filled(account, word) for word in command))
 
 
 def _filled(account: Account, text: str) -> str:
@@ -84,7 +107,7 @@ def _filled(account: Account, text: str) -> str:
     return expand(text, values) or text
 
 
-def _pasteable(*words: str | None) -> str:
+def pasteable(*words: str | None) -> str:
     """Return a command with its words quoted for the shell, except a leading `~/`."""
     quoted = []
     for word in words:

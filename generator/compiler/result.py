@@ -44,6 +44,10 @@ class FirstLogin(NamedTuple):
     """Commands that get a certificate or a ticket."""
     lifetime: str | None = None
     """Time for which the site accepts a submitted public key."""
+    make_rsa_key: str | None = None
+    """The same for an RSA key, if the site may accept one."""
+    nodes_with_key_in_home: tuple[str, ...] = ()
+    """Names of the compute nodes that look for the public key in the home directory."""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from generator.files import read_regular, refuse_others
 from generator.install import managed_blocks, record, replaced_entries
 from generator.install.plan import HomePlan, put
 from generator.install.record import CommandLink, HomeRecord, OptionalChanges
+from generator.ssh.authorized_keys import AddedKey
 from generator.workspace import writer
 from generator.workspace.plan import Action, Change
 
@@ -109,15 +110,27 @@ def install(
 def add_optional_changes(home: Path, site: str, changes: OptionalChanges) -> None:
     """Add changes to the record that the user agreed to after an installation."""
     with writer.locked(home / paths.INSTALL_LOCK, _PATIENCE):
-        home_record = record.home_record(home)
-        earlier = home_record.optional_changes.get(site, OptionalChanges())
-        merged = OptionalChanges(
+        earlier = record.home_record(home).optional_changes.get(site, OptionalChanges())
+        merged = replace(
+            earlier,
             windows=changes.windows or earlier.windows,
             settings=changes.settings or earlier.settings,
             links=tuple(dict.fromkeys([*earlier.links, *changes.links])),
         )
-        by_site = {**home_record.optional_changes, site: merged}
-        _write(home, [_home_record_change(home, replace(home_record, optional_changes=by_site))])
+        _record_optional_changes(home, site, merged)
+
+
+def record_authorized_keys(home: Path, site: str, keys: tuple[AddedKey, ...]) -> None:
+    """Record every line that gen added to ~/.ssh/authorized_keys at a site."""
+    with writer.locked(home / paths.INSTALL_LOCK, _PATIENCE):
+        earlier = record.home_record(home).optional_changes.get(site, OptionalChanges())
+        _record_optional_changes(home, site, replace(earlier, authorized_keys=keys))
+
+
+def _record_optional_changes(home: Path, site: str, changes: OptionalChanges) -> None:
+    home_record = record.home_record(home)
+    by_site = {**home_record.optional_changes, site: changes}
+    _write(home, [_home_record_change(home, replace(home_record, optional_changes=by_site))])
 
 
 def delete_link(home: Path, link: CommandLink) -> None:

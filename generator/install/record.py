@@ -13,6 +13,7 @@ from generator import codec, paths
 from generator.compiler.digests import digest
 from generator.errors import GenError
 from generator.files import refuse_others
+from generator.ssh.authorized_keys import AddedKey
 from generator.workspace import lock, reader
 from generator.workspace.lock import Lock, Written
 
@@ -52,6 +53,8 @@ class OptionalChanges:
     windows: WindowsCopy | None = None
     settings: EditorSetting | None = None
     links: tuple[CommandLink, ...] = ()
+    authorized_keys: tuple[AddedKey, ...] = ()
+    """Lines that gen added to ~/.ssh/authorized_keys at the site."""
 
 
 @dataclass(frozen=True)
@@ -152,6 +155,9 @@ def _unknown_paths(site: str, changes: OptionalChanges) -> list[str]:
         path = PurePosixPath(link.path)
         if path.parent != paths.LOCAL_PROGRAMS or not re.fullmatch(r"[\w.+-]+", path.name):
             unknown.append(link.path)
+    for key in changes.authorized_keys:
+        if not key.is_from(site):
+            unknown.append(key.line)
     if changes.settings and not _ends_with(changes.settings.path, "Code/User/settings.json"):
         unknown.append(changes.settings.path)
     return unknown

@@ -3,14 +3,17 @@
 import re
 from collections.abc import Iterator
 
+from generator.formatting import printable
 from generator.probe.finding import Kind, ProbeFinding
 from generator.probe.queue_differences import named_qos
 from generator.probe.remote_script import SiteAnswer
 from generator.probe.session import Session
 from generator.schema.site import SiteSpec
+from generator.ssh.authorized_keys import AUTHORIZED_KEYS
 
 # Seconds that two clocks may differ: less than what certificates and tickets tolerate.
 _CLOCK_TOLERANCE = 60
+_LONGEST_PATH = 200  # characters
 _ULIMIT = re.compile(r"\bulimit\s+(?:-[HS]+\s*)?-[HS]*n\s+(\d+)")
 _ASK = "ask on a login host, with Slurm's commands on the PATH of a login shell"
 
@@ -51,6 +54,34 @@ def open_files_findings(site: SiteSpec, answer: SiteAnswer) -> Iterator[ProbeFin
     )
 
 
+def key_in_home_findings(site: SiteSpec, answer: SiteAnswer) -> Iterator[ProbeFinding]:
+    """Yield why compute nodes do not accept the key in the home directory."""
+    lines = (answer.text("key") or "").splitlines()
+    groups = [name for name, nodes in site.compute.items() if nodes.key_in_home]
+    if not (lines and groups):
+        return
+    names = ", ".join(site.compute[groups[0]].match)
+    key = f"compute.{groups[0]}.key_in_home"
+    spec = f"{names} look for your key in {AUTHORIZED_KEYS}"
+    alias = site.usual_host.alias
+    match lines[0]:
+        case "none":
+            action = f"without it they refuse you; add it with: gen copy-key {site.site}"
+            yield ProbeFinding(Kind.KEY_IN_HOME, key, spec, "your key is not there", action)
+        case "options":
+            action = f"if they refuse you, edit that line: ssh {alias}"
+            found = "your key is there, behind options such as from="
+            yield ProbeFinding(Kind.KEY_IN_HOME, key, spec, found, action)
+    loose = [line.removeprefix("loose ") for line in lines[1:]]
+    if loose:
+        # sshd_config(5), StrictModes
+        found = (
+            f"other users can write to {printable(loose[0], _LONGEST_PATH)}, so sshd may ignore it"
+        )
+        action = f"ssh {alias}, then: chmod go-w ~ ~/.ssh {AUTHORIZED_KEYS}"
+        yield ProbeFinding(Kind.KEY_IN_HOME, key, spec, found, action)
+
+
 def unanswered_findings(site: SiteSpec, answer: SiteAnswer) -> Iterator[ProbeFinding]:
     """Yield the questions about queues that the spec raises and the site did not answer."""
     queues = answer.queues
@@ -66,6 +97,8 @@ def compared_subjects(site: SiteSpec, answer: SiteAnswer) -> Iterator[str]:
     """Yield the subjects that the spec has and the site answered."""
     if answer.clock is not None:
         yield "clock"
+    if answer.text("key"):
+        yield "your key in its home"
     if answer.text("files") is not None and site.ray.pre_start_commands:
         yield "open files"
     if site.slurm.partitions and answer.queues.partitions is not None:

@@ -35,6 +35,8 @@ class Kind(StrEnum):
     """The clocks of the site and of this machine differ."""
     SSH_CLIENT = "ssh-client"
     """The installed ssh is too old for the configuration."""
+    KEY_IN_HOME = "key-in-home"
+    """Compute nodes do not find the key of the user in the home directory."""
     OPEN_FILES = "open-files"
     """The site allows fewer open files than Ray asks for."""
     PARTITION_MISSING = "partition-missing"

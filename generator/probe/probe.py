@@ -1,7 +1,6 @@
 """Probe a site: reach its machines, log in once, and compare its answers with the spec."""
 
 import secrets
-import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -9,6 +8,8 @@ from pathlib import Path
 
 from generator.clock import Deadline
 from generator.compiler.account import Account
+from generator.errors import GenError
+from generator.files import KEY_LIMIT, read_regular
 from generator.probe import answer_findings, remote_script, session
 from generator.probe.credential import credential_findings
 from generator.probe.finding import Kind, ProbeFinding
@@ -20,6 +21,7 @@ from generator.probe.remote_script import SiteAnswer
 from generator.probe.session import Session
 from generator.probe.slurm_output import Queues
 from generator.schema.site import SiteSpec
+from generator.ssh.authorized_keys import key_words
 from generator.ssh.client import installed_version, unsupported_keywords
 
 # Additional time for a user who has to type or to confirm something.
@@ -64,7 +66,7 @@ def probe(
         return ProbeResult(alias, tuple(findings), tuple(compared))
     # Random, so that no text of a banner or a login script can pass for an answer.
     mark = secrets.token_hex(8)
-    script = remote_script.script(mark, deadline.left(), site.slurm.clusters)
+    script = remote_script.script(mark, deadline.left(), site.slurm.clusters, _key_in_home(account))
     login = _log_in(account, conf, script, deadline, report if has_terminal else None)
     answer = remote_script.parse_answer(login.output, mark)
     if not answer.sections:
@@ -152,6 +154,19 @@ def _can_log_in(
     return not kinds & {Kind.KEY, Kind.CERTIFICATE}
 
 
+def _key_in_home(account: Account) -> str | None:
+    """Return the public key that compute nodes look for in the home directory, if it is known."""
+    for nodes in account.site.nodes_with_key_in_home():
+        key = account.key(account.site.auth_of(nodes))
+        if key:
+            try:
+                content = read_regular(Path(f"{key}.pub").expanduser(), KEY_LIMIT)
+                return key_words(content.decode())
+            except (OSError, ValueError, GenError):
+                return None
+    return None
+
+
 def _log_in(
     account: Account,
     conf: bytes,
@@ -173,11 +188,8 @@ def _log_in(
         seconds += _TYPING_SECONDS
     else:
         report = None
-    with tempfile.TemporaryDirectory(prefix="gen-") as directory:  # only the user can read it
-        path = Path(directory) / "ssh_config"
-        path.write_bytes(session.config(conf, chosen))
-        alias = account.fill(usual.alias) or usual.alias
-        return session.run(("-F", str(path)), alias, script, seconds, report)
+    alias = account.fill(usual.alias) or usual.alias
+    return session.run_with_config(session.config(conf, chosen), alias, script, seconds, report)
 
 
 def _answer_findings(
@@ -185,5 +197,6 @@ def _answer_findings(
 ) -> Iterator[ProbeFinding]:
     yield from answer_findings.clock_findings(answer, login)
     yield from answer_findings.open_files_findings(site, answer)
+    yield from answer_findings.key_in_home_findings(site, answer)
     yield from queue_findings(site, alias, answer.queues)
     yield from answer_findings.unanswered_findings(site, answer)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from generator.formatting import printable
 from generator.probe.slurm_output import Queues, SlurmOutput, parse_queues
+from generator.ssh import authorized_keys
 
 _TIMED_OUT = 124  # exit status of timeout(1)
 _LONGEST_REASON = 200
@@ -86,13 +87,19 @@ class SiteAnswer:
         return printable(" ".join(section.text.split()), _LONGEST_REASON)
 
 
-def script(mark: str, seconds: float, cluster: str | None = None) -> str:
+def script(
+    mark: str, seconds: float, cluster: str | None = None, public_key: str | None = None
+) -> str:
     """Return the script, for a session of so many seconds.
 
-    The mark is a word that nothing else at the site prints.
+    The mark is a word that nothing else at the site prints. `public_key` is the line of the key
+    that compute nodes look for in the home directory.
     """
     select_cluster = f"SLURM_CLUSTERS={cluster}; export SLURM_CLUSTERS\n" if cluster else ""
-    return _SCRIPT.format(mark=mark, each=max(2, int(seconds / 3)), cluster=select_cluster)
+    questions = _SCRIPT.format(mark=mark, each=max(2, int(seconds / 3)), cluster=select_cluster)
+    if public_key:
+        questions += f"say key\n{authorized_keys.check(public_key)}say '= 0'\n"
+    return questions
 
 
 def parse_answer(output: str, mark: str) -> SiteAnswer:

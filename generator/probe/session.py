@@ -1,9 +1,11 @@
 """The one ssh session at a site: its settings, and how far it got by ssh's own messages."""
 
 import re
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from generator import programs
 from generator.formatting import printable
@@ -105,6 +107,20 @@ def config(site: bytes, first: Iterable[Setting]) -> bytes:
     """
     lines = [f"{keyword} {value}\n" for keyword, value in first]
     return "".join(lines).encode() + b"\n" + site
+
+
+def run_with_config(
+    conf: bytes,
+    host: str,
+    script: str,
+    seconds: float,
+    report: Callable[[str], None] | None = None,
+) -> Session:
+    """Run a script at a host of a configuration, which need not be installed."""
+    with tempfile.TemporaryDirectory(prefix="gen-") as directory:  # only the user can read it
+        path = Path(directory) / "ssh_config"
+        path.write_bytes(conf)
+        return run(("-F", str(path)), host, script, seconds, report)
 
 
 def run(

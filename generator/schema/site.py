@@ -192,6 +192,10 @@ class SiteSpec(Model):
             route.append(machines[via])
         return route
 
+    def nodes_with_key_in_home(self) -> list[Compute]:
+        """Return the groups of compute nodes that look for the user's key in the home directory."""
+        return [nodes for nodes in self.compute.values() if nodes.key_in_home]
+
     def login_node_rules(self) -> list[str]:
         """Return the rules for programs on login nodes, a sentence each."""
         rules: list[str] = []

@@ -26,6 +26,8 @@ SIGNATURES: Mapping[Algorithm, tuple[str, ...]] = {
 }
 CERTIFICATE_SUFFIX = "-cert-v01@openssh.com"
 """What distinguishes the type of a certificate from that of its key."""
+SHORTEST_RSA = 2048
+"""Bits: NIST has allowed no shorter key since 2014 (SP 800-131A), and Mila's page names none."""
 _FINGERPRINT_PREFIX = "SHA256:"
 
 
@@ -75,6 +77,19 @@ def blob_fingerprint(blob: bytes) -> str:
     """Return the fingerprint of a key in its wire form."""
     digest = base64.b64encode(sha256(blob).digest()).decode()
     return _FINGERPRINT_PREFIX + digest.rstrip("=")
+
+
+def rsa_bits(line: str | bytes) -> int | None:
+    """Return the size of an RSA public key in bits; ``None`` for a key of another type.
+
+    Raises:
+        ValueError: the line is not a public key.
+    """
+    reader = WireReader(key_blob(line))
+    if reader.string() != b"ssh-rsa":
+        return None
+    reader.string()  # the exponent comes before the modulus (RFC 4253, section 6.6)
+    return int.from_bytes(reader.string(), "big").bit_length()
 
 
 def fingerprint_digest(text: str) -> bytes:

@@ -17,6 +17,7 @@ LOGIN = FirstLogin(
     alias="rig",
     key="~/.ssh/id_rig",
     make_key="ssh-keygen -t ed25519 -f ~/.ssh/id_rig",
+    make_rsa_key="ssh-keygen -t rsa -b 3072 -f ~/.ssh/id_rig",
     submit="in the form of the portal",
     max_keys=4,
     credential=(),
@@ -102,27 +103,51 @@ def questions(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         questions.append(question)
         return False
 
+    def choose_none(question: str, *choices: str) -> None:
+        questions.append(f"{question} {'/'.join(choices)}")
+
     monkeypatch.setattr(offers, "agreed", answer_no)
+    monkeypatch.setattr(offers, "chosen", choose_none)
     return questions
 
 
 @pytest.mark.parametrize(
     ("login", "existing"),
     [
-        pytest.param(LOGIN._replace(make_key=None), None, id="a method without a key pair"),
-        pytest.param(LOGIN, "id_rig", id="the key exists"),
+        pytest.param(LOGIN._replace(make_key=None), (), id="a method without a key pair"),
+        pytest.param(LOGIN, ("id_rig", "id_rig.pub"), id="the key pair exists"),
         # Or on a token: a new pair would overwrite the only copy of the public key.
-        pytest.param(LOGIN, "id_rig.pub", id="the private half is in an agent"),
+        pytest.param(LOGIN, ("id_rig.pub",), id="the private half is in an agent"),
     ],
 )
 def test_no_key_pair_is_offered_where_none_is_needed(
-    login: FirstLogin, existing: str | None, tmp_path: Path, questions: list[str]
+    login: FirstLogin, existing: tuple[str, ...], tmp_path: Path, questions: list[str]
 ) -> None:
-    if existing:
-        put(tmp_path, f".ssh/{existing}", 0o600, "unchanged")
+    for name in existing:
+        put(tmp_path, f".ssh/{name}", 0o600, "unchanged")
     offers.offer_key_pair(login, tmp_path)
     assert questions == []
-    assert not existing or (tmp_path / ".ssh" / existing).read_text() == "unchanged"
+    for name in existing:
+        assert (tmp_path / ".ssh" / name).read_text() == "unchanged"
+
+
+def test_a_key_on_a_disk_that_is_not_mounted_is_not_replaced(
+    tmp_path: Path, questions: list[str]
+) -> None:
+    (tmp_path / ".ssh").mkdir()
+    (tmp_path / ".ssh/id_rig").symlink_to("/nowhere/id_rig")
+    offers.offer_key_pair(LOGIN, tmp_path)
+    assert questions == []
+
+
+def test_a_missing_public_key_is_derived_after_a_question(
+    tmp_path: Path, questions: list[str]
+) -> None:
+    put(tmp_path, ".ssh/id_rig", 0o600, KEY)
+    offers.offer_key_pair(LOGIN, tmp_path)
+    command = "ssh-keygen -y -f ~/.ssh/id_rig"
+    assert questions == [f"~/.ssh/id_rig.pub is missing. Derive it with {command}?"]
+    assert not (tmp_path / ".ssh/id_rig.pub").exists()
 
 
 def test_a_user_who_declines_gets_the_command_for_later(
@@ -130,8 +155,10 @@ def test_a_user_who_declines_gets_the_command_for_later(
 ) -> None:
     offers.offer_key_pair(LOGIN, tmp_path)
     command = "ssh-keygen -t ed25519 -f ~/.ssh/id_rig"
-    assert questions == [f"rig needs a key pair. Make it with {command}?"]
-    assert capsys.readouterr().err == f"To make it later: {command}\n"
+    assert questions == [f"rig needs a key pair. Make it with {command}? y/rsa"]
+    printed = capsys.readouterr().err
+    assert printed.startswith("\nChoose a passphrase: ")
+    assert printed.endswith(f"\nTo make it later: {command}\n")
     assert not list(tmp_path.iterdir())
 
 

@@ -27,19 +27,10 @@ class ShellUser:
         passwd = self.home.parent / f"{self.home.name}.passwd"
         # The file stays the same for all commands of one user.
         if not passwd.exists():
-            passwd.write_text(self._passwd())
+            passwd.write_text(passwd_file(self.home))
         # ssh ignores $HOME, so the passwd file is replaced, in a mount namespace of its own.
         script = 'mount --bind "$1" /etc/passwd && cd && shift && exec "$@"'
         return ["unshare", "--mount", "sh", "-c", script, "sh", str(passwd), *arguments]
-
-    def _passwd(self) -> str:
-        """Return the passwd file of this machine, with another home directory for the user."""
-        name, uid, gid = _TEST_USER.pw_name, _TEST_USER.pw_uid, _TEST_USER.pw_gid
-        lines = [f"{name}:x:{uid}:{gid}::{self.home}:/bin/sh"]
-        for line in Path("/etc/passwd").read_text().splitlines():
-            if not line.startswith(f"{name}:"):
-                lines.append(line)
-        return "\n".join([*lines, ""])
 
     def environment(self) -> dict[str, str]:
         """Return the environment of the programs of the user."""
@@ -67,6 +58,16 @@ class ShellUser:
     def gen(self, *arguments: str, **environment: str) -> Result:
         """Run gen as the user."""
         return self.run(*gen_command(*arguments), **environment)
+
+
+def passwd_file(home: Path, shell: str = "/bin/sh") -> str:
+    """Return the passwd file of this machine, with another home directory for the user."""
+    name, uid, gid = _TEST_USER.pw_name, _TEST_USER.pw_uid, _TEST_USER.pw_gid
+    lines = [f"{name}:x:{uid}:{gid}::{home}:{shell}"]
+    for line in Path("/etc/passwd").read_text().splitlines():
+        if not line.startswith(f"{name}:"):
+            lines.append(line)
+    return "\n".join([*lines, ""])
 
 
 def gen_command(*arguments: str) -> Sequence[str]:

@@ -67,8 +67,10 @@ def test_a_key_pair_made_in_the_terminal_logs_in(
     server = rig.serve("login", ["ed25519-host"], f"AuthorizedKeysFile {key}.pub")
     # ed25519 is the default, so a spec does not name it.
     terminal = offered(server, **({"key_types": [kind]} if kind != "ed25519" else {}))
+    # A site of ECDSA keys alone takes no RSA key.
+    choices = "y/rsa/N" if kind == "ed25519" else "y/N"
     terminal.expect(
-        f"rig needs a key pair. Make it with ssh-keygen -t {kind} -f ~/.ssh/id_rig? [y/N]: "
+        f"rig needs a key pair. Make it with ssh-keygen -t {kind} -f ~/.ssh/id_rig? [{choices}]: "
     )
     terminal.type("y")
     terminal.expect("passphrase")
@@ -142,7 +144,7 @@ def test_entries_of_mila_init_are_taken_over_and_restored(
         ("needs a key pair", "n"),
     ):
         terminal.expect(question)
-        terminal.expect("[y/N]: ")
+        terminal.expect("N]: ")
         terminal.type(answer)
     assert terminal.end() == 0, terminal.shown
     assert b"# taken over by gen for mila: Host mila\n" in config.read_bytes()
@@ -178,7 +180,7 @@ def test_a_user_who_declines_gets_the_command_for_later(
     rig: Rig, offered: Callable[..., Terminal]
 ) -> None:
     terminal = offered(rig.serve("login", ["ed25519-host"]))
-    terminal.expect("[y/N]: ")
+    terminal.expect("[y/rsa/N]: ")
     terminal.type("n")
     assert terminal.end() == 0
     assert "To make it later: ssh-keygen -t ed25519 -f ~/.ssh/id_rig" in terminal.shown
@@ -189,7 +191,7 @@ def test_ssh_keygen_asks_again_when_passphrases_differ(
     rig: Rig, offered: Callable[..., Terminal]
 ) -> None:
     terminal = offered(rig.serve("login", ["ed25519-host"]))
-    terminal.expect("[y/N]: ")
+    terminal.expect("[y/rsa/N]: ")
     terminal.type("y")
     for text, typed in (
         # ssh-keygen asks again by itself; gen must not take the question for the end.
