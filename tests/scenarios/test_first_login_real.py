@@ -11,10 +11,13 @@ from pathlib import Path
 import pytest
 from other_tools import MILA_INIT
 from ruamel.yaml import YAML
+from shell_user import PROGRAMS as SHELL_PROGRAMS
+from shell_user import ShellUser
 from sshd import PROGRAMS, TEST_USER, Rig, SshServer, logged_in, site
 from terminal import Terminal
 
 from generator.schema.auth import KeyType
+from generator.ssh.keys import rsa_bits
 
 pytestmark = pytest.mark.system
 
@@ -369,3 +372,83 @@ def test_a_copy_that_was_edited_in_windows_stays(computer: Computer) -> None:
     assert undo.end() == 0
     assert "was edited since gen wrote it, so it stays" in undo.shown
     assert copy.read_text().endswith("# mine\n")
+
+
+def test_an_rsa_key_for_an_old_client_has_3072_bits_and_logs_in(
+    rig: Rig, offered: Callable[..., Terminal]
+) -> None:
+    key = rig.home / ".ssh" / "id_rig"
+    server = rig.serve("login", ["ed25519-host"], f"AuthorizedKeysFile {key}.pub")
+    terminal = offered(server)
+    terminal.answer(("[y/rsa/N]: ", "perhaps"), ("[y/rsa/N]: ", "RSA"))
+    terminal.answer(("passphrase", ""), ("again", ""))
+    assert terminal.end() == 0, terminal.shown
+    assert "  perhaps: answer y, rsa or n\r\n" in terminal.shown
+    assert rsa_bits(Path(f"{key}.pub").read_text()) == 3072
+    assert logged_in(rig.login(rig.directory / "out" / "ssh" / "rig.conf"))
+
+
+@pytest.mark.parametrize("passphrase", ["", PASSPHRASE], ids=["no passphrase", "a passphrase"])
+def test_a_missing_public_key_is_derived(
+    passphrase: str, rig: Rig, offered: Callable[..., Terminal]
+) -> None:
+    key = rig.home / ".ssh" / "id_rig"
+    make_key(key, passphrase=passphrase)
+    public = Path(f"{key}.pub")
+    line = public.read_text()
+    public.unlink()
+    terminal = offered(rig.serve("login", ["ed25519-host"]))
+    terminal.answer(("id_rig.pub is missing. Derive it with ssh-keygen -y -f ~/.ssh/id_rig? ", "y"))
+    if passphrase:
+        terminal.answer(("Enter passphrase", passphrase))
+    assert terminal.end() == 0, terminal.shown
+    assert public.read_text().split()[:2] == line.split()[:2]
+    assert f"Your public key, in ~/.ssh/id_rig.pub:\r\n\r\n{line.split()[0]} " in terminal.shown
+    # ssh-keygen reads it without an echo.
+    assert PASSPHRASE not in terminal.shown
+
+
+def test_a_wrong_passphrase_leaves_no_public_key(
+    rig: Rig, offered: Callable[..., Terminal]
+) -> None:
+    key = rig.home / ".ssh" / "id_rig"
+    make_key(key, passphrase=PASSPHRASE)
+    Path(f"{key}.pub").unlink()
+    terminal = offered(rig.serve("login", ["ed25519-host"]))
+    terminal.answer(("is missing. Derive it", "y"), ("Enter passphrase", "wrong"))
+    assert terminal.end() != 0
+    assert "id_rig.pub: does not exist, and gen cannot derive it (" in terminal.shown
+    assert f"run: ssh-keygen -y -f {key} > {key}.pub" in "".join(terminal.shown.split("\r\n"))
+    assert rig.files_of_ssh() == ["id_rig"]
+
+
+def make_key(path: Path, *options: str, passphrase: str = "") -> None:
+    """Make a key pair."""
+    arguments = options or ("-t", "ed25519")
+    subprocess.run(
+        ["ssh-keygen", "-q", *arguments, "-N", passphrase, "-f", str(path)], check=True, timeout=120
+    )
+
+
+@pytest.mark.parametrize(
+    ("bits", "status"),
+    [pytest.param(1024, 2, id="1024 bits"), pytest.param(2048, 0, id="2048 bits")],
+)
+def test_a_short_rsa_key_is_refused_before_the_first_write(
+    bits: int, status: int, tmp_path: Path, need: Callable[..., None]
+) -> None:
+    need(*SHELL_PROGRAMS, "ssh-keygen", root=True)
+    user = ShellUser(tmp_path / "home")
+    key = user.home / ".ssh/id_old"
+    key.parent.mkdir(mode=0o700, parents=True)
+    make_key(key, "-t", "rsa", "-b", str(bits))
+    options = ("--user", "ada", "--identity-file", "~/.ssh/id_old", "--yes")
+    result = user.gen("install", "mila", *options)
+    assert result.returncode == status, result.stderr
+    refusal = (
+        "~/.ssh/id_old: is an RSA key of 1024 bits; keys of fewer than 2048 bits can be broken, "
+        "so servers refuse them. Make another key, then name it with --identity-file: "
+        f"ssh-keygen -t ed25519 -f {key}_new\n"
+    )
+    assert result.stderr.endswith(refusal) == bool(status)
+    assert (user.home / ".ssh/config").exists() != bool(status)
