@@ -57,7 +57,11 @@ def _other_socket_directory(home: Path) -> SocketDirectory | None:
     if reason is None:
         return None
     runtime_directory = os.environ.get("XDG_RUNTIME_DIR", "")
-    if _PLAIN_PATH.fullmatch(runtime_directory) and not _problem(Path(runtime_directory)):
+    if (
+        _PLAIN_PATH.fullmatch(runtime_directory)
+        and not _problem(Path(runtime_directory))
+        and _stays_in_place(Path(runtime_directory))
+    ):
         return SocketDirectory(runtime_directory, f"{_USUAL} {reason}")
     return SocketDirectory(None, f"{_USUAL} {reason}")
 
@@ -91,6 +95,21 @@ def _problem(directory: Path) -> str | None:
         mode = f"{stat.S_IMODE(status.st_mode):04o}"
         return f"has mode {mode} (make it private: chmod 700 {directory})"
     return _bind_problem(directory)
+
+
+def _stays_in_place(directory: Path) -> bool:
+    """Return whether no other user can put a directory of theirs in the place of one.
+
+    ssh would use the socket there, and does not look whose it is.
+    """
+    for parent in Path(os.path.realpath(directory)).parents:
+        status = parent.stat()
+        if status.st_uid not in (os.geteuid(), 0):
+            return False
+        # In a sticky directory, only the owner of an entry can rename it.
+        if status.st_mode & 0o022 and not status.st_mode & stat.S_ISVTX:
+            return False
+    return True
 
 
 def _bind_problem(directory: Path) -> str | None:

@@ -91,10 +91,14 @@ def read(choice: Choice) -> Inputs:
 
 
 def refuse_profile_of_others(profile: Path) -> None:
-    """Refuse a profile below the home directory that another user could change.
+    """Refuse a profile that another user could change, below the home directory or the usual one.
 
-    It decides as whom and with which key ssh logs in. A team may share a profile elsewhere.
+    It decides as whom and with which key ssh logs in, and which programs gen runs. XDG_CONFIG_HOME
+    may lead anywhere. A team may share a profile elsewhere, which its users name.
     """
+    if profile == usual_profile():
+        refuse_others(profile)
+        return
     try:
         home_directory = Path.home()
     except RuntimeError:

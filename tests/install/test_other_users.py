@@ -141,6 +141,25 @@ def test_a_profile_that_other_users_can_write_is_refused_below_the_home_director
     assert gen("install", str(spec(home.parent)), "--yes", *options).status == 0
 
 
+def test_the_usual_profile_is_refused_wherever_xdg_config_home_leads(
+    gen: Gen, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = tmp_path / "shared/gen"
+    shared.mkdir(parents=True)
+    profile = shared / "profile.yaml"
+    # Whoever writes it chooses programs that run.
+    profile.write_text("user: ada\nstep_binary: /tmp/evil\n")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(shared.parent))
+    path = str(spec(Path()))
+    for entry in (profile, shared):
+        mode = entry.stat().st_mode
+        entry.chmod(0o777)
+        result = gen("install", path, "--yes")
+        assert (result.status, f"{entry}: other users can write to it" in result.err) == (2, True)
+        entry.chmod(mode)
+    assert gen("install", path, "--yes").status == 0
+
+
 def test_a_profile_of_a_team_elsewhere_is_read(gen: Gen, home: Path, tmp_path: Path) -> None:
     profile = tmp_path / "team.yaml"
     profile.write_text("user: ada\n")

@@ -139,6 +139,29 @@ def test_sockets_are_in_the_runtime_directory_while_it_exists(
     assert user.two_logins() == 2
 
 
+@pytest.mark.parametrize(
+    ("mode", "is_used"),
+    [
+        pytest.param(0o777, False, id="others can replace it"),
+        pytest.param(0o1777, True, id="sticky"),
+        pytest.param(0o755, True, id="of the user alone"),
+    ],
+)
+def test_a_runtime_directory_that_others_can_replace_holds_no_sockets(
+    rig: Rig, short_directory: Path, mode: int, is_used: bool
+) -> None:
+    # ssh would use the connection of a socket there, whoever made it.
+    shared = short_directory / "s"
+    shared.mkdir()
+    shared.chmod(mode)
+    runtime_directory = shared / "run"
+    runtime_directory.mkdir(mode=0o700)
+    user = SharingUser(rig, home_of(short_directory, 58), runtime_directory)
+    output = user.install()
+    assert (f"in {runtime_directory}, because" in output) is is_used
+    assert user.two_logins() == (1 if is_used else 2)
+
+
 def test_the_file_of_the_site_is_the_same_on_every_machine(rig: Rig, short_directory: Path) -> None:
     user = SharingUser(rig, home_of(short_directory, 58))
     user.install()
