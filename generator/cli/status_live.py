@@ -25,6 +25,8 @@ from generator.workspace import writer
 from generator.workspace.patch import diff
 from generator.workspace.plan import Action, Actual, Change
 
+_COMMANDS = ("gen ", "ssh-keygen ")
+
 
 def run(
     choice: inputs.Choice, *, seconds: float, fix: bool, yes: bool, as_json: bool, today: date
@@ -47,7 +49,14 @@ def run(
     # The probe uses the compiled file, not the installed one: it also works before an installation.
     (conf,) = ssh_config.emit(account)
     say(f"asking {account.site.title} …")
-    result = probe(account, conf.content, has_terminal=on_terminal(), seconds=seconds, report=say)
+    result = probe(
+        account,
+        conf.content,
+        words=choice.words,
+        has_terminal=on_terminal(),
+        seconds=seconds,
+        report=say,
+    )
     # With --json, stdout has the JSON alone, so the patch goes to stderr.
     show = patch
     if as_json:
@@ -147,7 +156,12 @@ def _finding_lines(finding: ProbeFinding) -> Iterator[str]:
     yield f"{finding.kind}: {printable(finding.key)}"
     yield from _wrapped(f"spec:   {printable(finding.spec)}")
     yield from _wrapped(f"site:   {printable(finding.site)}")
-    yield from _wrapped(f"action: {printable(finding.action)}")
+    action = f"action: {printable(finding.action)}"
+    # A command that is broken into two lines cannot be pasted.
+    if finding.action.startswith(_COMMANDS):
+        yield f"  {action}"
+    else:
+        yield from _wrapped(action)
     yield ""
 
 

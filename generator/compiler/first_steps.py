@@ -84,7 +84,9 @@ def _credential_commands(account: Account, auth: Auth) -> list[str]:
         case AgentAuth(fill=command):
             commands = [_filled_command(account, command)] if command else []
             if not auth.certificate and not account.agent_key(auth):
-                commands.append(f"ssh-add -l   # if it has many keys: {name_key(account)}")
+                commands.append(
+                    f"ssh-add -l   # if it has many keys: {name_key(account.site.site)}"
+                )
             return commands
         case KerberosAuth():
             return [pasteable("kinit", _filled(account, auth.principal))]
@@ -92,9 +94,12 @@ def _credential_commands(account: Account, auth: Auth) -> list[str]:
             return []
 
 
-def name_key(account: Account) -> str:
-    """Return the command that makes ssh offer one key of the agent, where it offers all of them."""
-    return f"gen install {account.site.site} --identity-file ~/.ssh/KEY.pub"
+def name_key(site: str) -> str:
+    """Return the command that makes ssh offer one key of the agent, where it offers all of them.
+
+    `site` is its name, or the words of a command line that name it.
+    """
+    return f"gen install {site} --identity-file ~/.ssh/KEY.pub"
 
 
 def _filled_command(account: Account, command: tuple[str, ...]) -> str:

@@ -15,15 +15,20 @@ from generator.ssh.certificate import NEVER, Certificate, parse_certificate
 _KEY = "auth.key"
 
 
-def credential_findings(account: Account, auth: Auth, now: int) -> Iterator[ProbeFinding]:
-    """Yield what prevents ssh from using the key and the certificate, unless an agent has them."""
+def credential_findings(
+    account: Account, auth: Auth, words: str, now: int
+) -> Iterator[ProbeFinding]:
+    """Yield what prevents ssh from using the key and the certificate, unless an agent has them.
+
+    `words` name the site on a command line: by its path, if it is not installed.
+    """
     key = account.key(auth)
     if key is None or (isinstance(auth, CommandCertificateAuth) and auth.each_connection):
         return
     certificate = account.certificate(auth)
     action = first_login(account).make_key or "get the key"
     if certificate:
-        action = f"gen refresh {account.site.site}"
+        action = f"gen refresh {words}"
     path = Path(key).expanduser()
     if not _has_key(path):
         yield ProbeFinding(Kind.KEY, _KEY, key, "is not on this machine", action)

@@ -45,6 +45,7 @@ def probe(
     account: Account,
     conf: bytes,
     *,
+    words: str,
     has_terminal: bool,
     seconds: float,
     report: Callable[[str], None],
@@ -52,7 +53,8 @@ def probe(
     """Probe a site with the ssh configuration that is compiled for a user.
 
     It takes so many seconds at most, but longer if the login asks the user for something on a
-    terminal. `report` gets the messages that ssh has for the user then.
+    terminal. `report` gets the messages that ssh has for the user then. `words` name the site on
+    a command line.
     """
     site = account.site
     deadline = Deadline(seconds)
@@ -60,7 +62,7 @@ def probe(
     auth = site.auth_of(site.usual_host.host)
     reached = reach(list(_endpoints(account)), deadline)
     findings = [*_machine_findings(account, reached), *_client_findings(conf)]
-    findings += credential_findings(account, auth, int(time.time()))
+    findings += credential_findings(account, auth, words, int(time.time()))
     compared = ["ssh client", *_reached_subjects(reached.values())]
     if not _can_log_in(site, reached, findings):
         return ProbeResult(alias, tuple(findings), tuple(compared))
@@ -70,7 +72,9 @@ def probe(
     login = _log_in(account, conf, script, deadline, report if has_terminal else None)
     answer = remote_script.parse_answer(login.output, mark)
     if not answer.sections:
-        finding = login_finding(account, auth, login, findings, has_terminal=has_terminal)
+        finding = login_finding(
+            account, auth, login, findings, words=words, has_terminal=has_terminal
+        )
         if finding:
             findings.append(finding)
         return ProbeResult(alias, tuple(findings), tuple(compared))

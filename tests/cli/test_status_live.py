@@ -1,9 +1,10 @@
 """`gen status --live` and `gen import` without a site: refusals, and files they do not touch."""
 
+import shlex
 from pathlib import Path
 
 import pytest
-from homes import spec
+from homes import CERTIFICATE, spec
 from running import Gen, running
 
 from generator.cli import status_live
@@ -90,6 +91,37 @@ def test_a_probe_logs_in_as_the_user_of_the_installation(
     probing = probed_configuration(gen, monkeypatch, "mila", *options)
     assert b"User " + user + b"\n" in probing
     assert b"HostName login.server.mila.quebec\n" in probing
+
+
+LONG = "our specs/" + 40 * "./" + "ours.yaml"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        pytest.param(["our specs/ours.yaml"], "'our specs/ours.yaml'", id="a path"),
+        # A line end within the command would break it.
+        pytest.param([LONG], f"'{LONG}'", id="a path of more than a line"),
+        pytest.param(
+            ["ours", "--specs", "our specs"], "ours --specs 'our specs'", id="a directory"
+        ),
+        pytest.param(["ours"], "ours", id="an installed site"),
+    ],
+)
+def test_the_command_that_a_finding_prints_names_the_site_as_the_user_did(
+    gen: Gen, arguments: list[str], words: str
+) -> None:
+    Path("our specs").mkdir()
+    # Nothing listens there, so the missing key is all that a login would need.
+    hosts = {"ours": {"host": "localhost", "port": 9}}
+    path = spec(Path("our specs"), hosts=hosts, auth=CERTIFICATE)
+    if arguments == ["ours"]:
+        assert gen("install", str(path), "--yes").status == 0
+    result = gen("status", *arguments, "--live", "--seconds", "5")
+    assert f"  action: gen refresh {words}\n" in result.out
+    # Pasted, it gets as far as the command of the site.
+    pasted = gen("refresh", *shlex.split(words))
+    assert "get-certificate is not on PATH" in pasted.err
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ def finding(
     account = Account(validate.site(CATALOGUE / f"{site}.yaml"), SiteProfile(user="ada"))
     session = Session(output, messages)
     auth = account.site.auth_of(account.site.usual_host.host)
-    return login_finding(account, auth, session, (), has_terminal=has_terminal)
+    return login_finding(account, auth, session, (), words="ours", has_terminal=has_terminal)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ TOO_MANY = "Received disconnect from 192.0.2.1 port 22:2: Too many authenticatio
         pytest.param(
             False,
             "ssh offers every key of your agent; name the right one: "
-            "gen install vsc-sofia --identity-file ~/.ssh/KEY.pub",
+            "gen install specs/sofia.yaml --identity-file ~/.ssh/KEY.pub",
             id="any key",
         ),
     ],
@@ -78,7 +78,14 @@ def test_too_many_keys_are_the_reason_with_the_command_that_names_one(
 ) -> None:
     account = Account(validate.site(CATALOGUE / "vsc-sofia.yaml"), SiteProfile(user="ada"))
     auth = AgentAuth(method="agent", certificate=is_certificate)
-    reason = login_finding(account, auth, Session("", f"{TOO_MANY}\n"), (), has_terminal=False)
+    reason = login_finding(
+        account,
+        auth,
+        Session("", f"{TOO_MANY}\n"),
+        (),
+        words="specs/sofia.yaml",
+        has_terminal=False,
+    )
     assert reason == ProbeFinding(
         Kind.LOGIN, "auth", "agent as ada", "too many authentication failures", action
     )
@@ -105,4 +112,6 @@ def test_a_host_key_that_an_earlier_finding_names_is_not_named_again() -> None:
     account = Account(validate.site(CATALOGUE / "mila.yaml"), SiteProfile(user="ada"))
     session = Session("", "Host key verification failed.\n")
     auth = account.site.auth
-    assert login_finding(account, auth, session, [HOST_KEY], has_terminal=False) is None
+    assert (
+        login_finding(account, auth, session, [HOST_KEY], words="ours", has_terminal=False) is None
+    )
