@@ -174,6 +174,19 @@ def run_in_terminal(
     return child.returncode
 
 
+@contextlib.contextmanager
+def _broken_pipes_reported() -> Iterator[None]:
+    """Let a write to a program that has ended fail, where SIGPIPE would end gen without a word."""
+    # `gen` leaves the signal at its default for its own output. For this thread alone it waits.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGPIPE})
+    try:
+        yield
+    finally:
+        if signal.SIGPIPE in signal.sigpending():
+            signal.sigwait({signal.SIGPIPE})
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
 class _Exchange:
     """Writes the input of a program and reads its two outputs, within the limits."""
 
@@ -235,7 +248,8 @@ class _Exchange:
 
     def _write(self, pipe: IO[bytes]) -> None:
         try:
-            written = os.write(pipe.fileno(), self.unwritten[:_CHUNK])
+            with _broken_pipes_reported():
+                written = os.write(pipe.fileno(), self.unwritten[:_CHUNK])
         except BrokenPipeError:  # the program does not read its input
             self._done(pipe)
             return

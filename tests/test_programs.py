@@ -1,9 +1,11 @@
 """The runner of other programs: its limits, and its messages about a program that fails."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -169,3 +171,23 @@ def test_a_program_in_the_terminal_prints_to_the_standard_error(
 ) -> None:
     assert programs.run_in_terminal(sh("echo out; exit 4")) == 4
     assert capfd.readouterr() == ("", "out\n")
+
+
+@pytest.fixture
+def signal_that_ends_gen() -> Iterator[None]:
+    """SIGPIPE as `gen` has it, so that `gen list | head` ends."""
+    handler = signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGPIPE, handler)
+
+
+@pytest.mark.usefixtures("signal_that_ends_gen")
+def test_a_program_that_does_not_read_its_input_does_not_end_gen() -> None:
+    # ssh-keygen does so if it refuses another file first.
+    outcome = programs.run(
+        ["sh", "-c", "exec <&-; echo no >&2; exit 3"], seconds=60, stdin=b"x" * 2**20
+    )
+    assert (outcome.status, outcome.message) == (3, "no")
+    # Afterwards the signal is as it was.
+    assert signal.SIGPIPE not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    assert signal.SIGPIPE not in signal.sigpending()

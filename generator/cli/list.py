@@ -52,9 +52,13 @@ def run(specs: Path | None, site_filter: Filter, as_json: bool) -> int:
     The status is 2 if a spec has faults; they are printed on stderr.
     """
     paths = catalogue.sites(specs)
+    # By path, since a directory of the user's own may hide a site of a source.
+    by_path = sources.by_path()
     sites: list[Summary] = []
     for name, path in paths.items():
         try:
+            if path in by_path:
+                catalogue.refuse_changed(path)
             sites.append(summary(name, path))
         except GenError as error:
             say(str(error))
@@ -69,8 +73,6 @@ def run(specs: Path | None, site_filter: Filter, as_json: bool) -> int:
         )
     _check_value("--login", site_filter.login, {site.login for site in sites})
     _check_value("--scheduler", site_filter.scheduler, {site.scheduler for site in sites})
-    # By path, since a directory of the user's own may hide a site of a source.
-    by_path = sources.by_path()
     origins = {name: by_path.get(path, "") for name, path in paths.items()}
     chosen = [site for site in sites if site_filter.accepts(site)]
     if not chosen and sites:

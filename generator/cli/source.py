@@ -321,7 +321,7 @@ def _take_into_use(store: SourceStore, fetched: Offer) -> None:
         # Read again: another gen may have changed the record while the user read the changes.
         now = SourceStore(store.directory)
         if now.record.sources.get(fetched.name) != store.record.sources.get(fetched.name):
-            raise GenError(f"{fetched.name}: was changed by another gen meanwhile; try again")
+            raise sources.changed_meanwhile(fetched.name)
         adoption.take_into_use(now, fetched)
 
 

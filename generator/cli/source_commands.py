@@ -8,6 +8,7 @@ import typer
 
 from generator.cli import options
 from generator.cli.options import option
+from generator.sources import MOST_DAYS
 
 app = typer.Typer(
     name="source",
@@ -48,7 +49,7 @@ SourceName = Annotated[
 ]
 Days = Annotated[
     int,
-    option("--days", min=1, max=400, text="Days until users need a new signature."),
+    option("--days", min=1, max=MOST_DAYS, text="Days until users need a new signature."),
 ]
 NextKey = Annotated[
     Path | None,

@@ -81,11 +81,11 @@ def spec(site: str, specs: Path | None) -> Path:
             f"{site}: no such site{near(site, by_name)}; run gen list, or give the path of a spec"
         )
     path = by_name[site]
-    _refuse_changed(path)
+    refuse_changed(path)
     return path
 
 
-def _refuse_changed(path: Path) -> None:
+def refuse_changed(path: Path) -> None:
     """Refuse a spec of a source whose content is not the one that the user agreed to."""
     origin = sources.at(path)
     if origin:

@@ -8,7 +8,7 @@ are not read, and afterwards those of the old one are not.
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
@@ -20,8 +20,13 @@ from typing import NamedTuple
 from generator import files, paths
 from generator.errors import GenError, os_errors_named
 from generator.schema.names import SLUG
+from generator.ssh.keys import is_key_alone
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+# Versions grow by one. A larger one would leave no room for the next, and names a directory.
+_MOST_VERSIONS = 10**9
 
 
 @dataclass(frozen=True)
@@ -127,7 +132,13 @@ class SourceStore:
         """Return the content of a spec; refuse one that differs from the spec that was added."""
         path = self.path(sourced)
         with os_errors_named(path):
-            content = files.read_regular(path)
+            try:
+                content = files.read_regular(path)
+            except FileNotFoundError:
+                # Whoever takes a new version into use deletes the old one.
+                if SourceStore(self.directory).record != self.record:
+                    raise changed_meanwhile(sourced.source) from None
+                raise
         source = self.record.sources[sourced.source]
         if sha256(content).hexdigest() != source.digest(sourced.site):
             raise GenError(
@@ -136,6 +147,11 @@ class SourceStore:
                 f" {shlex.quote(source.origin)}"
             )
         return content
+
+
+def changed_meanwhile(source: str) -> GenError:
+    """Return the error for a source whose record changed since it was read."""
+    return GenError(f"{source}: was changed by another gen meanwhile; try again")
 
 
 def stores() -> list[SourceStore]:
@@ -207,12 +223,28 @@ def _fault(name: str, source: AddedSource) -> str | None:
     if not re.fullmatch(SLUG, name):
         return "is not the name of a source"
     # Reports print these values.
-    if not "".join([source.origin, source.expires, *source.keys, *source.revoked]).isprintable():
-        return "holds a character that cannot be printed"
+    if not source.origin.isprintable():
+        return "origin: holds a character that cannot be printed"
+    for key in source.keys:
+        if not is_key_alone(key):
+            return f"keys: {key[:100]!a} is not a public key"
+    if not source.keys:
+        return "keys: has no key, so nobody could sign the next version"
+    fault = revocation_fault(source.revoked)
+    if fault:
+        return fault
     for site, digest in source.with_lists.items():
         if site not in source.specs or not _DIGEST.fullmatch(digest):
             return f"with_lists: {site[:100]!a} has no valid digest, or is not a site of the source"
     return version_fault(source.version, source.expires, source.specs)
+
+
+def revocation_fault(revoked: Iterable[str]) -> str | None:
+    """Return which of the fingerprints of revoked keys is none, if one is not."""
+    for value in revoked:
+        if not _FINGERPRINT.fullmatch(value):
+            return f"revoked: {value[:100]!a} is not a fingerprint"
+    return None
 
 
 def version_fault(version: int, expires: str, specs: Mapping[str, PublishedSpec]) -> str | None:
@@ -220,14 +252,18 @@ def version_fault(version: int, expires: str, specs: Mapping[str, PublishedSpec]
     # All versions only grow, so that 0 can stand for nothing that was published.
     if version < 1:
         return "version: is less than 1"
+    if version > _MOST_VERSIONS:
+        return f"version: is more than {_MOST_VERSIONS}"
     try:
         date.fromisoformat(expires)
     except ValueError:
+        return "expires: is not a date, as in 2027-01-31"
+    if not _DAY.fullmatch(expires):  # Python takes other forms too
         return "expires: is not a date, as in 2027-01-31"
     for site, spec in specs.items():
         # The name becomes a file name: it must lead nowhere else.
         if not re.fullmatch(SLUG, site):
             return f"specs: {site[:100]!a} is not the name of a site"
-        if spec.version < 1 or not _DIGEST.fullmatch(spec.sha256):
+        if not 1 <= spec.version <= _MOST_VERSIONS or not _DIGEST.fullmatch(spec.sha256):
             return f"specs.{site}: has no valid version or digest"
     return None

@@ -26,6 +26,21 @@ _LARGEST_LIST = 1024 * 1024
 # Of what git writes, in blocks of 512 bytes (sh(1), `ulimit -f`): 64 MiB.
 _GIT_BLOCKS = 131_072
 _GIT_SECONDS = 100
+# Hooks are for the repositories of the user; and git has a file below the threshold in memory as a
+# whole, however small its pack is.
+_GIT_SETTINGS = ("-c", f"core.hooksPath={os.devnull}", "-c", "core.bigFileThreshold=1m")
+# git sets these for its hooks (`git rev-parse --local-env-vars`), and they win over `git -C`.
+_OF_A_REPOSITORY = (
+    "GIT_DIR",
+    "GIT_COMMON_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_PREFIX",
+    "GIT_NAMESPACE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_SHALLOW_FILE",
+)
 
 
 class Download(Protocol):
@@ -83,7 +98,12 @@ class _RepositoryDownload:
         # FETCH_HEAD is the commit that was fetched, whatever the branch is called here.
         path = f"{self.subdirectory}/{name}".lstrip("/")
         command = ["git", "-C", str(self.repository), "cat-file", "blob", f"FETCH_HEAD:{path}"]
-        outcome = programs.run(command, seconds=_GIT_SECONDS, output_limit=_limit(name))
+        outcome = programs.run(
+            command,
+            seconds=_GIT_SECONDS,
+            environment=_environment(None),
+            output_limit=_limit(name),
+        )
         if outcome.status != 0:
             raise GenError(f"{self.origin}: has no file {path} at this revision")
         return outcome.stdout
@@ -111,7 +131,7 @@ class KeyLists:
 def _fetched_repository(origin: Repository, directory: Path, bundle: Path | None) -> Download:
     # Without a work tree, nothing of the repository is checked out or run.
     repository = directory / "source.git"
-    _git(None, "init", "--quiet", "--bare", str(repository))
+    _git(None, "init", "--quiet", "--bare", "--template=", str(repository))
     # Only objects come over: the hooks and settings of a repository stay where they are.
     fetch = ["fetch", "--quiet", "--depth=1", "--no-tags", "--end-of-options"]
     _git(bundle, "-C", str(repository), *fetch, origin.address, origin.revision)
@@ -120,17 +140,28 @@ def _fetched_repository(origin: Repository, directory: Path, bundle: Path | None
 
 def _git(bundle: Path | None, *arguments: str) -> None:
     """Run git with a limit for the files that it writes, and without a question to the user."""
+    # `$0` and `$@`: no text of an origin becomes a part of the script.
+    limited = ["sh", "-c", 'ulimit -f "$0" && exec "$@"', str(_GIT_BLOCKS), "git"]
+    outcome = programs.run(
+        [*limited, *_GIT_SETTINGS, *arguments],
+        seconds=_GIT_SECONDS,
+        environment=_environment(bundle),
+    )
+    if outcome.status != 0:
+        raise GenError(f"git: {outcome.message}")
+
+
+def _environment(bundle: Path | None) -> dict[str, str]:
+    """Return the environment for git; `bundle` holds the CAs to trust."""
     environment = {**os.environ, "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"}
+    for name in _OF_A_REPOSITORY:
+        environment.pop(name, None)
     # A redirect may lead to https only (git(1)).
     environment["GIT_ALLOW_PROTOCOL"] = "https"
     if bundle:
         # Unlike the setting http.sslCAInfo, it wins over a variable of the user.
         environment["GIT_SSL_CAINFO"] = str(bundle.absolute())
-    # `$0` and `$@`: no text of an origin becomes a part of the script.
-    limited = ["sh", "-c", 'ulimit -f "$0" && exec "$@"', str(_GIT_BLOCKS), "git", *arguments]
-    outcome = programs.run(limited, seconds=_GIT_SECONDS, environment=environment)
-    if outcome.status != 0:
-        raise GenError(f"git: {outcome.message}")
+    return environment
 
 
 def _limit(name: str) -> int:

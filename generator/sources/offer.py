@@ -6,7 +6,7 @@ specs that it names. Nothing is written here.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from hashlib import sha256
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from generator.errors import GenError
 from generator.formatting import count
 from generator.loading.sources import AddedSource
 from generator.revisions.changes import SpecFile, spec_file
-from generator.sources import origin, published_index, signature
+from generator.sources import MOST_DAYS, origin, published_index, signature
 from generator.sources.fetch import Download, KeyLists, opened
 from generator.sources.key_lists import with_listed_keys
 from generator.sources.published_index import PublishedIndex
@@ -120,6 +120,12 @@ def _check_age(text: str, index: PublishedIndex, recorded: AddedSource | None, t
         raise GenError(
             f"{text}: its index expired on {index.expires}, so it may be an old copy; ask the"
             " publisher to sign it again"
+        )
+    # A day more, for a publisher who is east of here.
+    if index.last_day > today + timedelta(days=MOST_DAYS + 1):
+        raise GenError(
+            f"{text}: its index ends on {index.expires}, in more than {MOST_DAYS} days: gen source"
+            " sign makes none; is this machine's clock right?"
         )
     if recorded is None:
         return

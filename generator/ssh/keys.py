@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import Literal
@@ -71,6 +72,18 @@ def fingerprint(line: str | bytes) -> str:
         ValueError: the line is not a public key.
     """
     return blob_fingerprint(key_blob(line))
+
+
+def is_key_alone(text: str) -> bool:
+    """Return whether a text is a public key (`TYPE BASE64`), and nothing else.
+
+    In a file of keys, more lines would be more keys, and words in front would be options.
+    """
+    try:
+        key_blob(text)
+    except ValueError:
+        return False
+    return re.fullmatch(r"[!-~]+ [!-~]+", text) is not None
 
 
 def blob_fingerprint(blob: bytes) -> str:

@@ -233,3 +233,143 @@ def test_a_kill_at_any_step_leaves_the_old_version_or_the_new_one(
         versions = list((home / ".config/gen/sources/asc").iterdir())
         assert len(versions) == 1, (call, versions)
     assert seen == {False, True}, "no kill came before and after the step that counts"
+
+
+def repository(centre: WebCentre) -> str:
+    """Make a git repository of what the centre serves, as servers keep one; return its origin."""
+    work = centre.repository
+    git("init", "--quiet", "--initial-branch=main", ".", directory=work)
+    git("add", "--all", ".", directory=work)
+    git("commit", "--quiet", "--message=first", directory=work)
+    git("clone", "--quiet", "--bare", ".", str(work / "specs.git"), directory=work)
+    return f"git+{centre.web.url}/specs.git@main#subdirectory=specs"
+
+
+def test_in_a_hook_of_git_the_repository_of_the_user_stays_as_it_is(
+    gen: Gen, centre: WebCentre, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    origin = repository(centre)
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    git("init", "--quiet", "--initial-branch=main", ".", directory=mine)
+    before = sorted(mine.rglob("*"))
+    # git sets these for a hook (githooks(5)), and they would win over `git -C`.
+    monkeypatch.setenv("GIT_DIR", str(mine / ".git"))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(mine / ".git/index"))
+    monkeypatch.setenv("GIT_WORK_TREE", str(mine))
+    result = gen(*centre.command(origin))
+    assert result.status == 0, result.err
+    assert sorted(mine.rglob("*")) == before
+    assert port(gen) == "2222"
+
+
+def test_nothing_of_a_repository_runs_or_is_checked_out(
+    gen: Gen, home: Path, centre: WebCentre, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = centre.repository
+    ran = tmp_path / "ran"
+    (work / ".gitattributes").write_text("* filter=evil diff=evil\n")
+    (work / ".gitmodules").write_text(
+        f'[submodule "x"]\n\tpath = x\n\turl = ext::sh -c "touch {ran}"\n'
+    )
+    origin = repository(centre)
+    # A user may have a filter of the name that the repository chose, and hooks in a template.
+    (home / ".gitconfig").write_text(
+        f'[filter "evil"]\n\tsmudge = touch {ran}\n\tclean = cat\n'
+        "[fetch]\n\trecurseSubmodules = true\n"
+    )
+    hooks = tmp_path / "template/hooks"
+    hooks.mkdir(parents=True)
+    for hook in ("reference-transaction", "post-checkout", "post-merge"):
+        (hooks / hook).write_text(f"#!/bin/sh\ntouch {ran}\n")
+        (hooks / hook).chmod(0o755)
+    monkeypatch.setenv("GIT_TEMPLATE_DIR", str(hooks.parent))
+    result = gen(*centre.command(origin))
+    assert result.status == 0, result.err
+    assert not ran.exists()
+
+
+def test_a_link_in_a_repository_is_not_followed(gen: Gen, home: Path, centre: WebCentre) -> None:
+    spec = centre.specs / "ours.yaml"
+    spec.unlink()
+    spec.symlink_to("/etc/passwd")
+    result = gen(*centre.command(repository(centre)))
+    assert (result.status, "ours.yaml: is not the file that the index" in result.err) == (2, True)
+    assert not (home / ".config/gen/sources.lock").exists()
+
+
+# Prints the largest memory of a command and of the programs that it starts, in KiB.
+MEMORY = """
+import resource, subprocess, sys
+status = subprocess.run(sys.argv[1:]).returncode
+print(status, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
+
+
+@pytest.mark.long
+def test_a_small_pack_of_a_large_file_takes_no_more_memory_than_any_other(
+    home: Path, centre: WebCentre
+) -> None:
+    # 256 MiB of zeros are 256 KiB in a pack, and git would have them in memory at once.
+    with (centre.repository / "zeros").open("wb") as file:
+        file.truncate(256 * 2**20)
+    command = [sys.executable, "-m", "generator", *centre.command(repository(centre))]
+    environment = {**os.environ, "HOME": str(home), "PYTHONPATH": str(Path(__file__).parents[2])}
+    measured = [sys.executable, "-c", MEMORY, *command]
+    done = subprocess.run(measured, env=environment, capture_output=True, text=True, check=True)
+    status, kibibytes = map(int, done.stdout.split()[-2:])
+    assert status == 0, done.stderr
+    assert kibibytes < 150 * 1024
+
+
+def test_of_updates_at_once_one_is_taken_and_all_leave_a_whole_version(
+    gen: Gen, home: Path, centre: WebCentre
+) -> None:
+    assert gen(*centre.command(f"{centre.web.url}/specs")).status == 0
+    centre.change_port(2222, 2022)
+    environment = {**os.environ, "HOME": str(home), "PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "-m", "generator", *centre.update()]
+    running = []
+    for _ in range(5):
+        child = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+        running.append(child)
+    messages = [child.communicate()[1] for child in running]
+    for child, message in zip(running, messages, strict=True):
+        # Each took it, found it taken, or was told to try again.
+        is_late = "was changed by another gen meanwhile; try again" in message
+        assert child.returncode == (2 if is_late else 0), message
+    assert any("version 2 is in use" in message for message in messages)
+    assert port(gen) == "2022"
+    assert [path.name for path in (home / ".config/gen/sources/asc").iterdir()] == ["2"]
+
+
+@pytest.mark.long
+def test_a_kill_while_a_source_is_added_or_removed_leaves_all_of_it_or_nothing(
+    need: Callable[..., None],
+    gen: Gen,
+    home: Path,
+    centre: WebCentre,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    need("strace")
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    add = centre.command(f"{centre.web.url}/specs")
+    remove = ["source", "remove", "asc", "--yes"]
+    seen = set()
+    for command, undo in ((add, remove), (remove, add)):
+        number = 1
+        if command is remove:
+            assert gen(*add).status == 0
+        # The calls that give a file its name, and take it away.
+        while killed(home, command, "rename,unlink,unlinkat,rmdir", number):
+            is_here = "asc" in gen("source", "list").out
+            seen.add((command is add, is_here))
+            assert gen("show", "ours").status == (0 if is_here else 2)
+            if is_here == (command is add):
+                assert gen(*undo).status == 0
+            number += 1
+        assert gen("source", "list").out.count("asc") == (1 if command is add else 0)
+        if command is add:
+            assert gen(*remove).status == 0
+    # A kill came before and after the step that counts, of both.
+    assert seen == {(True, True), (True, False), (False, True), (False, False)}
