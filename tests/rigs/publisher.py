@@ -2,6 +2,9 @@
 
 import http.server
 import os
+import select
+import socket
+import socketserver
 import ssl
 import subprocess
 import threading
@@ -126,3 +129,58 @@ def serving(directory: Path, tls: Path) -> Iterator[WebServer]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+class Proxy(socketserver.ThreadingTCPServer):
+    """A proxy for https: it relays to the hosts that clients name in `CONNECT`."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), ProxyHandler)
+        self.targets: list[str] = []
+        """Host and port of each connection."""
+
+    @property
+    def port(self) -> int:
+        """The port at which it listens."""
+        return int(self.server_address[1])
+
+
+class ProxyHandler(socketserver.StreamRequestHandler):
+    """Relays one connection."""
+
+    server: Proxy
+
+    def handle(self) -> None:
+        _, target, _ = self.rfile.readline().decode().split()
+        while self.rfile.readline().strip():
+            pass  # the headers
+        self.server.targets.append(target)
+        host, _, port = target.rpartition(":")
+        with socket.create_connection((host, int(port))) as upstream, suppress(OSError):
+            self.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")
+            self._relay(upstream)
+
+    def _relay(self, upstream: socket.socket) -> None:
+        ends = {self.connection: upstream, upstream: self.connection}
+        while True:
+            ready, _, _ = select.select(list(ends), [], [])
+            for end in ready:
+                content = end.recv(65536)
+                if not content:
+                    return
+                ends[end].sendall(content)
+
+
+@contextmanager
+def proxy() -> Iterator[Proxy]:
+    """Run a proxy on the loopback."""
+    with Proxy() as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()

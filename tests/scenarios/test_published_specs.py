@@ -373,3 +373,18 @@ def test_a_kill_while_a_source_is_added_or_removed_leaves_all_of_it_or_nothing(
             assert gen(*remove).status == 0
     # A kill came before and after the step that counts, of both.
     assert seen == {(True, True), (True, False), (False, True), (False, False)}
+
+
+@pytest.mark.parametrize("kind", ["web", "git"])
+def test_a_source_comes_through_the_proxy_of_the_user(
+    gen: Gen, centre: WebCentre, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    origin = repository(centre) if kind == "git" else f"{centre.web.url}/specs"
+    with publisher.proxy() as proxy:
+        for variable in ("no_proxy", "NO_PROXY"):
+            monkeypatch.delenv(variable, raising=False)
+        monkeypatch.setenv("https_proxy", f"http://localhost:{proxy.port}")
+        result = gen(*centre.command(origin))
+        assert result.status == 0, result.err
+        assert proxy.targets
+        assert {f"https://{target}" for target in proxy.targets} == {centre.web.url}
