@@ -3,6 +3,7 @@
 import http.server
 import os
 import select
+import shutil
 import socket
 import socketserver
 import ssl
@@ -13,8 +14,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from identity_provider import certificate, root_certificate
+from running import Gen
+
+from generator import resources
 
 Answer = Callable[["PublisherHandler"], None]
 
@@ -32,6 +37,55 @@ def fingerprint(private_key: Path) -> str:
     command = ["ssh-keygen", "-l", "-f", f"{private_key}.pub"]
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return output.split()[1]
+
+
+class Centre(NamedTuple):
+    """The specs that a centre publishes, and the key that signs them."""
+
+    specs: Path
+    key: Path
+    gen: Gen
+
+    @property
+    def fingerprint(self) -> str:
+        """Fingerprint of the key."""
+        return fingerprint(self.key)
+
+    def spec(self, site: str) -> Path:
+        """Return the path of a spec."""
+        return self.specs / f"{site}.yaml"
+
+    def edit(self, site: str, old: str, new: str) -> None:
+        """Change a text in a spec."""
+        text = self.spec(site).read_text()
+        assert old in text
+        self.spec(site).write_text(text.replace(old, new))
+
+    def sign(self, *options: str, key: Path | None = None) -> None:
+        """Sign the index again."""
+        result = self.gen(
+            "source", "sign", str(self.specs), "--key", str(key or self.key), *options
+        )
+        assert result.status == 0, result.err
+
+    def add(self, *options: str) -> None:
+        """Add it as a user who has compared the signer."""
+        source = ("source", "add", str(self.specs), "--signer", self.fingerprint, "--yes")
+        result = self.gen(*source, *options)
+        assert result.status == 0, result.err
+
+
+def centre_in(tmp_path: Path, gen: Gen) -> Centre:
+    """Publish the specs of mila as `ours`, and of musica, as the source `asc`, signed once."""
+    specs = tmp_path / "published"
+    specs.mkdir()
+    # Specs of the catalogue are long and valid, so an update shows real lines.
+    text = (resources.CATALOGUE / "mila.yaml").read_text()
+    (specs / "ours.yaml").write_text(text.replace("site: mila\n", "site: ours\n", 1))
+    shutil.copy(resources.CATALOGUE / "musica.yaml", specs)
+    centre = Centre(specs, key(tmp_path, "centre"), gen)
+    centre.sign("--name", "asc")
+    return centre
 
 
 @dataclass

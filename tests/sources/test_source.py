@@ -2,72 +2,26 @@
 
 import hashlib
 import json
-import shutil
 import subprocess
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import publisher
 import pytest
 from history import git
+from publisher import Centre
 from running import Gen
 
-from generator import resources
 from generator.sources import origin
 from generator.sources.published_index import FILE, SIGNATURE_FILE
 
 
-class Centre(NamedTuple):
-    """The specs that a centre publishes, and the key that signs them."""
-
-    specs: Path
-    key: Path
-    gen: Gen
-
-    @property
-    def fingerprint(self) -> str:
-        """Fingerprint of the key."""
-        return publisher.fingerprint(self.key)
-
-    def spec(self, site: str) -> Path:
-        """Return the path of a spec."""
-        return self.specs / f"{site}.yaml"
-
-    def edit(self, site: str, old: str, new: str) -> None:
-        """Change a text in a spec."""
-        text = self.spec(site).read_text()
-        assert old in text
-        self.spec(site).write_text(text.replace(old, new))
-
-    def sign(self, *options: str, key: Path | None = None) -> None:
-        """Sign the index again."""
-        result = self.gen(
-            "source", "sign", str(self.specs), "--key", str(key or self.key), *options
-        )
-        assert result.status == 0, result.err
-
-    def add(self, *options: str) -> None:
-        """Add it as a user who has compared the signer."""
-        source = ("source", "add", str(self.specs), "--signer", self.fingerprint, "--yes")
-        result = self.gen(*source, *options)
-        assert result.status == 0, result.err
-
-
 @pytest.fixture
 def centre(gen: Gen, need: Callable[..., None], tmp_path: Path) -> Centre:
-    """A source `asc` with the spec of mila as `ours`, and that of musica, signed once."""
     need("ssh-keygen")
-    specs = tmp_path / "published"
-    specs.mkdir()
-    # Specs of the catalogue are long and valid, so an update shows real lines.
-    text = (resources.CATALOGUE / "mila.yaml").read_text()
-    (specs / "ours.yaml").write_text(text.replace("site: mila\n", "site: ours\n", 1))
-    shutil.copy(resources.CATALOGUE / "musica.yaml", specs)
-    centre = Centre(specs, publisher.key(tmp_path, "centre"), gen)
-    centre.sign("--name", "asc")
-    return centre
+    return publisher.centre_in(tmp_path, gen)
 
 
 def index(centre: Centre) -> dict[str, object]:

@@ -12,13 +12,17 @@ from typing import Any
 import publisher
 import pytest
 from history import git
+from publisher import Centre
 from running import Gen
-from test_source import Centre, centre
 
 from generator.sources import signature
 from generator.sources.published_index import FILE, SIGNATURE_FILE
 
-__all__ = ["centre"]
+
+@pytest.fixture
+def centre(gen: Gen, need: Callable[..., None], tmp_path: Path) -> Centre:
+    need("ssh-keygen")
+    return publisher.centre_in(tmp_path, gen)
 
 
 def signed(centre: Centre, change: Callable[[dict[str, Any]], None], key: Path) -> None:
