@@ -300,6 +300,10 @@ def test_the_question_lists_the_files_to_delete_before_it_deletes_any(
 RECORD = '{"format_version": "2.0", "directories": [%s], "optional_changes": {%s}}'
 WINDOWS = '"ours": {"windows": {"path": "%s", "digest": ""}}'
 SETTINGS = '"ours": {"settings": {"path": "%s", "created": true}}'
+AUTHORIZED_KEY = (
+    '"ours": {"authorized_keys": [{"line": "%s", "directory_mode": "none", "file_mode": "none",'
+    ' "size": 0, "appended": 0}]}'
+)
 
 
 @pytest.mark.parametrize(
@@ -333,6 +337,12 @@ SETTINGS = '"ours": {"settings": {"path": "%s", "created": true}}'
             RECORD % ("", SETTINGS % "/home/ada/settings.json"),
             "optional_changes.ours: gen never writes '/home/ada/settings.json'",
             id="settings elsewhere",
+        ),
+        pytest.param(
+            # A script at the site has this line in quotes.
+            RECORD % ("", AUTHORIZED_KEY % "ssh-rsa AAAA gen-ours-00'; id; '"),
+            "optional_changes.ours: gen never writes \"ssh-rsa AAAA gen-ours-00'; id; '\"",
+            id="a command for the site",
         ),
         pytest.param("[", "Expecting value", id="not JSON"),
         pytest.param("[" * 100_000, "is nested too deeply", id="deep nesting"),

@@ -221,6 +221,48 @@ def test_the_question_comes_before_the_connection(rig: Rig) -> None:
     assert shared.file.is_file()
 
 
+def test_the_first_login_of_gen_init_ends_with_the_rules_and_the_offer(rig: Rig) -> None:
+    rules = {"not_for": "programs that compute", "remote_editors": False}
+    shared = shared_home(rig, login_nodes=rules)
+    shared.gen("uninstall", "rig", "--yes")
+    specs = ("--specs", str(rig.directory), "--identity-file", "~/.ssh/id_rig")
+    command = shared.user.command(*gen_command("init", "rig", "--user", TEST_USER.pw_name, *specs))
+    environment = os.environ | shared.user.environment() | {"TERM": "dumb"}
+    terminal = Terminal(*command, environment=environment, directory=rig.directory)
+    terminal.answer(
+        ("Write it? [y/N]: ", "y"),
+        ("Install rig now?", "y"),
+        ("files in", "y"),
+        ("Log in to rig now, with ssh rig? [y/N]: ", "y"),
+        ("# ", "exit"),
+    )
+    terminal.expect("Login nodes are not for programs that compute.\r\n")
+    terminal.expect(
+        "The remote server of an editor (VS Code) belongs on a compute node, not there.\r\n"
+    )
+    terminal.answer(("Add it? [y/N]: ", "y"))
+    assert terminal.end() == 0, terminal.shown
+    terminal.close()
+    assert shared.enter().stdout == "node\n"
+
+
+def test_a_first_login_that_fails_ends_without_an_offer(rig: Rig) -> None:
+    shared = shared_home(rig)
+    command = shared.user.command(*gen_command("init", "rig", "--user", TEST_USER.pw_name))
+    specs = {"GEN_SPECS": str(rig.directory), "TERM": "dumb"}
+    environment = os.environ | shared.user.environment() | specs
+    with rig.stopped(shared.login):
+        terminal = Terminal(*command, environment=environment, directory=rig.directory)
+        terminal.answer(
+            ("Write it? [y/N]: ", "y"),
+            ("Install rig now?", "y"),
+            ("Log in to rig now, with ssh rig? [y/N]: ", "y"),
+        )
+        assert terminal.end() == 0, terminal.shown
+    terminal.close()
+    assert "Add it?" not in terminal.shown
+
+
 def test_a_site_without_such_nodes_and_one_that_is_not_installed_are_refused(
     tmp_path: Path, need: Callable[..., None]
 ) -> None:

@@ -17,13 +17,17 @@ from typing import Any
 import pytest
 import usermanager
 from console_blocks import examples
+from homes import tree
 from identity_provider import IdentityProvider
 from other_tools import MILA_INIT
 from page_session import PageSession
 from ruamel.yaml import YAML
+from shell_user import passwd_file
 from sshd import PROGRAMS, TEST_USER, Rig
 from step_ca import Authority, Member, membership
 from usermanager import UNITS, user_manager
+
+from generator.resources import CATALOGUE
 
 pytestmark = pytest.mark.system
 
@@ -101,6 +105,46 @@ def test_the_guide_to_import_an_entry(base: Path) -> None:
     section = "A host that gen does not know"
     (base / "home/.ssh/config").write_text(entry_of("moving.md", section))
     replay(base, "moving.md", section)
+
+
+def mila(rig: Rig) -> dict[str, Any]:
+    """Start a login node and a compute node that share a home directory; return their spec.
+
+    It is the spec of the catalogue with the machines of the test.
+    """
+    site_home = rig.directory / "site-home"
+    site_home.mkdir(mode=0o700)
+    passwd = rig.directory / "site.passwd"
+    passwd.write_text(passwd_file(site_home))
+    files = {"/etc/passwd": passwd}
+    keys = f"AuthorizedKeysFile {rig.directory.parent / 'home/.ssh/id_mila.pub'}"
+    lines = (keys, "Subsystem sftp internal-sftp")
+    login = rig.serve("mila", ["ed25519"], *lines, names=["cn-a001"], files=files)
+    in_home = "AuthorizedKeysFile .ssh/authorized_keys"
+    node = rig.serve("node", ["ed25519-node"], in_home, files=files)
+    spec: dict[str, Any] = YAML(typ="safe").load(CATALOGUE / "mila.yaml")
+    spec["hosts"] = {"mila": {"host": "localhost", "port": login.port}}
+    nodes = spec["compute"]["nodes"]
+    spec["compute"]["nodes"] = {
+        key: nodes[key] for key in ("match", "through", "key_in_home", "source")
+    } | {"port": node.port}
+    for name, key in (("login", "ed25519"), ("compute", "ed25519-node")):
+        spec["host_keys"][name]["fingerprints"] = {"ed25519": rig.fingerprint(key)}
+    del spec["slurm"]  # the machine of the test has no such queues
+    return spec
+
+
+def test_the_guide_to_a_first_login_at_mila(base: Path, need: Callable[..., None]) -> None:
+    need("rsync")
+    # Paths of sockets of ssh have to fit below the home directory, and keys are shared by tests.
+    with Rig(base / "rig") as rig:
+        write_yaml(base / "home/.config/gen/site_specs/mila.yaml", mila(rig))
+        site_home = rig.directory / "site-home"
+        before = tree(site_home)
+        replay(base, "mila.md", user=TEST_USER.pw_name)
+        after = tree(site_home)
+    assert {*after} - {*before} == {"file-to-upload.zip"}
+    assert not (base / "home/.ssh/config").exists()
 
 
 def test_the_guide_to_use_several_machines(base: Path) -> None:
