@@ -6,7 +6,7 @@ Do not edit: `python templates/compile.py` writes this file.
 from collections.abc import Iterator
 from typing import Any
 
-DIGEST = "de27ec0f0b1f"
+DIGEST = "b5e4e2a2dd5e"
 
 
 def _value(value: object) -> str:
@@ -156,6 +156,9 @@ def ssh_config(*, blocks: Any, header: Any, renewed: Any, title: Any) -> Iterato
         if block.is_match:
             yield "Match host "
             yield _value(",".join(block.names))
+            if block.criterion:
+                yield " "
+                yield _value(block.criterion)
             yield "\n"
         else:
             if block.names:

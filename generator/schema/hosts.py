@@ -180,7 +180,8 @@ class JobEntry(Fact):
     proxy: Command
     """Command on the login host that starts the job and connects to it (ProxyCommand)."""
     command: Command
-    """Command that enters the job (RemoteCommand)."""
+    """Command that a login runs in the job (RemoteCommand). Commands of the user, scp, rsync and
+    git run without it."""
     # A job may wait for minutes in its queue before the connection answers.
     timeout: Annotated[Seconds, Meta(weight=Weight.TUNING)] = 600
     """Seconds to wait for the job to start (ConnectTimeout)."""

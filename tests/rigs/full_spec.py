@@ -35,7 +35,12 @@ AUTHS: dict[str, dict[str, Any]] = {
         "delegate": True,
         "then": "password",
     },
-    "agent": {"method": "agent", "fill": ["fill-agent", "--for={user}"], "lifetime": "20h"},
+    "agent": {
+        "method": "agent",
+        "key": "~/.ssh/id_{site}.pub",
+        "fill": ["fill-agent", "--for={user}"],
+        "lifetime": "20h",
+    },
     "step": {
         "method": "step",
         "key": "~/.ssh/{site}-{user}",

@@ -655,7 +655,6 @@ HOSTS = [
         },
         {
             "mila-cpu ProxyCommand": 'ssh hpc "/opt/slurm-proxy.sh mila-cpu"',
-            "mila-cpu RemoteCommand": "/opt/enter",
             "mila-cpu ConnectTimeout": "600",
         },
         id="an alias that starts a job",

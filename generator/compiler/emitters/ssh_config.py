@@ -27,6 +27,7 @@ from generator.compiler.host_key_policy import (
     revoked_fingerprints,
 )
 from generator.compiler.known_hosts_lines import installed_file
+from generator.compiler.plain_login import PLAIN_LOGIN
 from generator.errors import GenError
 from generator.schema.auth import (
     AgentAuth,
@@ -65,8 +66,10 @@ class Block:
     comments: list[str] = field(default_factory=list)
     is_match: bool = False
     """The block is a `Match host`, which applies to the names in any case."""
-    is_job: bool = False
-    """The block starts a job, which has no host name that anybody could type."""
+    login: list[Setting] = field(default_factory=list)
+    """The settings of a login without a command; only an alias for a job has some."""
+    criterion: str = ""
+    """A further criterion of the `Match host`."""
 
 
 def emit(account: Account) -> Iterator[Artifact]:
@@ -83,6 +86,7 @@ def emit(account: Account) -> Iterator[Artifact]:
             *_revoked(account.site),
             *_keys_with_an_end(account),
             *_in_any_case(host_blocks),
+            *_plain_logins(host_blocks),
             *host_blocks,
         ],
     )
@@ -293,8 +297,6 @@ def _job(account: Account, alias: str, job: JobEntry) -> Block:
         *_user(account, "{user}"),
         # ssh expands a single percent sign (ssh_config(5), TOKENS).
         ("ProxyCommand", f'ssh {through} "{job.proxy.replace("%", "%%")}"'),
-        ("RemoteCommand", job.command.replace("%", "%%")),
-        ("RequestTTY", "force"),
         ("ConnectTimeout", str(job.timeout)),
         *_authentication(account, account.site.auth),
         # A job has a new host key each time. LogLevel hides ssh's warning about it.
@@ -307,11 +309,9 @@ def _job(account: Account, alias: str, job: JobEntry) -> Block:
         f"Starts or joins a Slurm job on {account.site.site}."
         f" `ssh {through}` must work without -F.",
         f"Each job has a new host key, so ssh checks only the host key of {through} on the way.",
-        # ssh refuses a command beside a RemoteCommand, and a terminal would change what rsync
-        # and git send.
-        "For a command, rsync (-e) and git (GIT_SSH_COMMAND): ssh -T -o RemoteCommand=none",
     ]
-    return Block([account.fill(alias) or ""], settings, comments, is_job=True)
+    login = [("RemoteCommand", job.command.replace("%", "%%")), ("RequestTTY", "force")]
+    return Block([account.fill(alias) or ""], settings, comments, login=login)
 
 
 def _user(account: Account, template: str) -> list[Setting]:
@@ -419,7 +419,8 @@ def _in_any_case(host_blocks: Iterable[Block]) -> Iterator[Block]:
     yield Block([], comments=["For names with capital letters or a dot at the end:"])
     machines: list[Block] = []
     for block in host_blocks:
-        if block.is_job or not block.names:
+        # A job has no host name that anybody could type.
+        if block.login or not block.names:
             continue
         settings = [setting for setting in block.settings if setting[0] not in _ONLY_OWN_NAMES]
         match = Block(_with_dot(block.names), settings, is_match=True)
@@ -429,6 +430,17 @@ def _in_any_case(host_blocks: Iterable[Block]) -> Iterator[Block]:
             yield match
             yield from _exceptions(block, ("ProxyJump", "none"))
     yield from machines
+
+
+def _plain_logins(host_blocks: Iterable[Block]) -> Iterator[Block]:
+    """Yield the blocks for logins to a shell; they come before all Host blocks.
+
+    A program that knows no Match would take their lines for those of the Host block above.
+    """
+    for block in host_blocks:
+        if block.login:
+            comments = [f"For `ssh {block.names[0]}` alone; commands, rsync and git go without."]
+            yield Block(block.names, block.login, comments, is_match=True, criterion=PLAIN_LOGIN)
 
 
 def _exceptions(block: Block, setting: Setting) -> Iterator[Block]:

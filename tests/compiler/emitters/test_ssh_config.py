@@ -13,6 +13,7 @@ from sshconf import SshConfigFile
 
 from generator.compiler.account import Account
 from generator.compiler.emitters import ssh_config
+from generator.compiler.plain_login import PLAIN_LOGIN
 from generator.schema.profile import SiteProfile
 from generator.schema.site import SiteSpec
 from generator.ssh.keys import fingerprint
@@ -420,10 +421,11 @@ def test_a_job_is_reached_through_its_login_host_whose_key_is_checked() -> None:
     host = settings(site(jobs={"hpc-job": job}), "hpc-job")
     # %j is for sbatch. ssh would replace it in a ProxyCommand, unless it is doubled.
     assert host["proxycommand"] == 'ssh hpc "start --output=%%j.log"'
-    assert host["remotecommand"] == "enter"
-    assert (host["requesttty"], host["connecttimeout"]) == ("force", "60")
-    hint = "# For a command, rsync (-e) and git (GIT_SSH_COMMAND): ssh -T -o RemoteCommand=none\n"
-    assert hint in text(site(jobs={"hpc-job": job}))
+    assert host["connecttimeout"] == "60"
+    # ssh would refuse a command beside a RemoteCommand.
+    assert not {"remotecommand", "requesttty"} & host.keys()
+    login = f"Match host hpc-job {PLAIN_LOGIN}\n    RemoteCommand enter\n    RequestTTY force\n"
+    assert login in text(site(jobs={"hpc-job": job}))
     # The job has a new host key each time. The way to it is the login host, whose key ssh checks.
     assert (host["stricthostkeychecking"], host["userknownhostsfile"]) == ("no", "/dev/null")
 
