@@ -15,8 +15,6 @@ from generator import resources
 from generator.ssh.config_lines import lines
 from generator.ssh.patterns import example, is_pattern, matches
 
-# Below these, anybody can register a name (publicsuffix.org), so `*.ac.at` has no single owner.
-_PUBLIC = {"ac", "co", "com", "edu", "go", "gov", "ne", "net", "or", "org"}
 # Providers rent machines or give names away below these domains. The Public Suffix List has only
 # the parts of them that matter to cookies.
 _RENTED = {
@@ -84,9 +82,7 @@ def _blocks(conf: bytes) -> list[_Block]:
 def _parent(host: str) -> Iterator[str]:
     """Yield the domain that a host is in, unless many owners share it."""
     _, _, domain = host.partition(".")
-    labels = domain.split(".")
-    is_public = len(labels) == 2 and labels[0] in _PUBLIC
-    if len(labels) >= 2 and not (is_public or _is_shared(domain) or _is_address(host)):
+    if not (_registry(domain) == domain or _is_shared(domain) or _is_address(host)):
         yield domain
 
 
@@ -99,9 +95,29 @@ def _is_shared(name: str) -> bool:
 
 @cache
 def _shared_domains() -> frozenset[str]:
-    lines = (resources.PACKAGE / "compiler/shared_domains.txt").read_text().splitlines()
-    listed = (line for line in lines if not line.startswith("#"))
-    return frozenset(listed) | _RENTED
+    return _listed("shared_domains.txt") | _RENTED
+
+
+@cache
+def _registry_domains() -> frozenset[str]:
+    return _listed("registry_domains.txt")
+
+
+def _listed(file: str) -> frozenset[str]:
+    """Return the domains in an extract of the Public Suffix List (tools/shared_domains.py)."""
+    text = (resources.PACKAGE / "compiler" / file).read_text(encoding="utf-8")
+    return frozenset(line for line in text.splitlines() if not line.startswith("#"))
+
+
+def _registry(name: str) -> str:
+    """Return the end of a name below which anybody can register one, such as `ac.at` or `org`."""
+    labels = name.split(".")
+    for start in range(len(labels) - 1):
+        domain = ".".join(labels[start:])
+        every_name = ".".join(["*", *labels[start + 1 :]])
+        if domain in _registry_domains() or every_name in _registry_domains():
+            return domain
+    return labels[-1]
 
 
 def _is_short(name: str) -> bool:
@@ -167,9 +183,8 @@ def _organisation(name: str) -> str:
         return name
     if _is_shared(name):
         return name
-    labels = name.split(".")
-    size = 3 if len(labels) > 2 and labels[-2] in _PUBLIC else 2
-    return ".".join(labels[-size:])
+    size = len(_registry(name).split(".")) + 1
+    return ".".join(name.split(".")[-size:])
 
 
 def _is_address(name: str) -> bool:

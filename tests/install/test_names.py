@@ -99,6 +99,21 @@ JUMP = " ProxyJump evil\nHost evil\n HostName login.evil.example\n"
             ("*.rent.amazonaws.com",),
             id="a domain in which anybody rents machines",
         ),
+        pytest.param(
+            "Host a.res.in\n HostName a.res.in\nHost *.res.in\n ProxyJump a.res.in\n",
+            ("*.res.in",),
+            id="a domain in which anybody registers names",
+        ),
+        pytest.param(
+            "Host a.b.ck\n HostName a.b.ck\nHost *.b.ck\n ProxyJump a.b.ck\n",
+            ("*.b.ck",),
+            id="a country where each domain is such a one",
+        ),
+        pytest.param(
+            "Host login.cdac.res.in\n HostName login.cdac.res.in\n ProxyJump e.evil.res.in\n",
+            ("login.cdac.res.in",),
+            id="a real host through a jump of another owner in the domain",
+        ),
         # Nine characters: the pattern also matches localhost.
         pytest.param("Host lo???????\n ProxyJump e\n", ("lo???????",), id="short, localhost too"),
         pytest.param("Host ::1\n HostName ::1\n" + JUMP, ("::1",), id="an IPv6 address"),
@@ -116,6 +131,11 @@ def test_a_name_that_leads_through_a_machine_of_others_is_foreign(
         pytest.param("Host localhost\n HostName localhost\n ProxyJump 127.0.0.1\n", id="loopback"),
         pytest.param(
             "Host n.uni.ac.at\n HostName n.uni.ac.at\n ProxyJump gate.uni.ac.at\n", id="one owner"
+        ),
+        pytest.param(
+            "Host a.cdac.res.in\n HostName a.cdac.res.in\nHost *.cdac.res.in\n"
+            " ProxyJump a.cdac.res.in\n",
+            id="one owner in a domain of many",
         ),
     ],
 )
