@@ -142,8 +142,8 @@ def mounted(
     return outcome.returncode, (tmp_path / "errors").read_text(), tree(result)
 
 
-class Step(NamedTuple):
-    """A run of gen: the home directory before it and after it, and the runs that may follow."""
+class Interruption(NamedTuple):
+    """A run of gen to interrupt, with the homes before and after it, and the runs that follow."""
 
     arguments: tuple[str, ...]
     start: Path
@@ -151,7 +151,7 @@ class Step(NamedTuple):
     following: tuple[tuple[tuple[str, ...], Path], ...]
 
 
-def assert_the_next_runs_complete(tmp_path: Path, interrupted: Tree, step: Step) -> None:
+def assert_the_next_runs_complete(tmp_path: Path, interrupted: Tree, step: Interruption) -> None:
     """Check that each file is old or new, and that the following runs reach their goals.
 
     The interrupted home directory is in `result`.
@@ -168,7 +168,7 @@ def assert_the_next_runs_complete(tmp_path: Path, interrupted: Tree, step: Step)
 
 
 @pytest.fixture
-def steps(tmp_path: Path, need: Callable[..., None]) -> dict[str, Step]:
+def steps(tmp_path: Path, need: Callable[..., None]) -> dict[str, Interruption]:
     """Return an installation, an update with an edited spec, and an uninstallation."""
     need("ssh", "unshare", root=True)
     before = tmp_path / "before"
@@ -184,9 +184,9 @@ def steps(tmp_path: Path, need: Callable[..., None]) -> dict[str, Step]:
     _, installed, edited = homes
     there, back = (INSTALL, installed), (UNINSTALL, before)
     return {
-        "install": Step(INSTALL, before, installed, (there, back)),
-        "edit": Step(INSTALL, installed, edited, ((INSTALL, edited), back)),
-        "uninstall": Step(UNINSTALL, installed, before, (back, there)),
+        "install": Interruption(INSTALL, before, installed, (there, back)),
+        "edit": Interruption(INSTALL, installed, edited, ((INSTALL, edited), back)),
+        "uninstall": Interruption(UNINSTALL, installed, before, (back, there)),
     }
 
 
@@ -195,7 +195,7 @@ def steps(tmp_path: Path, need: Callable[..., None]) -> dict[str, Step]:
 @pytest.mark.parametrize("pages", [0, 1, 3, 5, 40])
 @pytest.mark.parametrize("name", ["install", "edit", "uninstall"])
 def test_after_a_full_disk_each_file_is_old_or_new_and_the_next_run_completes(
-    tmp_path: Path, steps: dict[str, Step], name: str, pages: int
+    tmp_path: Path, steps: dict[str, Interruption], name: str, pages: int
 ) -> None:
     step = steps[name]
     if name == "edit":
@@ -227,7 +227,7 @@ READ_ONLY = {
     "name", ["install", pytest.param("edit", marks=pytest.mark.long), "uninstall"]
 )
 def test_a_read_only_disk_is_refused_and_the_next_run_completes(
-    tmp_path: Path, steps: dict[str, Step], directory: str, name: str
+    tmp_path: Path, steps: dict[str, Interruption], directory: str, name: str
 ) -> None:
     step = steps[name]
     if name == "edit":
