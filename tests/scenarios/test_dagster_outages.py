@@ -79,6 +79,15 @@ def began(deployment: Deployment) -> Path:
     return deployment.rig.directory / "began"
 
 
+def fill_the_node(deployment: Deployment) -> None:
+    """Submit a job that takes all CPUs of the node, so that others wait."""
+    deployment.cluster.run("sbatch", "--exclusive", "--output=/dev/null", "--wrap", "sleep 900")
+
+
+def empty_the_node(deployment: Deployment) -> None:
+    deployment.cluster.run("scancel", "--name=wrap")
+
+
 SHARED = "production_supercomputer_run"
 """The deployment in which the Ray assets of a run share one job and one cluster."""
 
@@ -99,8 +108,7 @@ def test_a_run_waits_for_ssh_and_its_job_goes_on(
 ) -> None:
     began(deployment).unlink(missing_ok=True)
     if state == "PENDING":
-        # A job that takes all CPUs of the node.
-        deployment.cluster.run("sbatch", "--exclusive", "--output=/dev/null", "--wrap", "sleep 600")
+        fill_the_node(deployment)
     jobs_before = deployment.number_of_jobs()
     project = deployment.project
     with (
@@ -113,7 +121,7 @@ def test_a_run_waits_for_ssh_and_its_job_goes_on(
         time.sleep(4)
         with deployment.rig.stopped(deployment.login_node):
             time.sleep(seconds)
-        deployment.cluster.run("scancel", "--name=wrap")
+        empty_the_node(deployment)
         result = launch.result()
     assert result.returncode == 0, result.stdout
     if asset == "lasts":
@@ -129,27 +137,50 @@ def deployment_of(asset: str) -> str:
     return SHARED if asset == "shares" else "production_supercomputer"
 
 
-@pytest.mark.parametrize("asset", ["lasts", "shares"], ids=["a job", "a step of an allocation"])
+@pytest.mark.parametrize(
+    ("asset", "state"),
+    [
+        pytest.param("lasts", "PENDING", id="a job in the queue"),
+        pytest.param("lasts", "RUNNING", id="a job that runs"),
+        pytest.param("shares", "PENDING", id="an allocation in the queue"),
+        pytest.param("shares", "RUNNING", id="a step of an allocation"),
+    ],
+)
 def test_a_run_whose_process_was_killed_is_started_again_and_adopts_its_job(
-    deployment: Deployment, asset: str
+    deployment: Deployment, asset: str, state: str
 ) -> None:
     began(deployment).unlink(missing_ok=True)
     project = deployment.project
+    if state == "PENDING":
+        fill_the_node(deployment)
     jobs_before = deployment.number_of_jobs()
     runs_before = len(project.runs())
-    with project.setting(PAYLOAD_SECONDS="100", DAGSTER_DEPLOYMENT=deployment_of(asset)):
+    # A job that runs must still do so when Dagster is back and has noticed.
+    seconds = 20 if state == "PENDING" else 100
+    with project.setting(PAYLOAD_SECONDS=str(seconds), DAGSTER_DEPLOYMENT=deployment_of(asset)):
         with project.serve() as dagster:
             dagster.submit_job_execution("__ASSET_JOB", asset_selection=[asset])
-            wait_until(lambda: job_is(deployment, "RUNNING"), seconds=300)
+            wait_until(lambda: job_is(deployment, state), seconds=300)
             # The run notes its job.
             time.sleep(5)
+
+        def adopts() -> bool:
+            return (
+                len(project.runs()) == runs_before + 2
+                and project.runs()[0].status == DagsterRunStatus.STARTED
+            )
 
         def succeeded() -> bool:
             return project.runs()[0].status == DagsterRunStatus.SUCCESS
 
+        log = (project.home / "dagster.log").read_text
         with project.serve():
-            wait_until(succeeded, (project.home / "dagster.log").read_text, seconds=400)
+            wait_until(adopts, log, seconds=400)
+            if state == "PENDING":
+                assert job_is(deployment, state)
+                empty_the_node(deployment)
+            wait_until(succeeded, log, seconds=400)
     statuses = [run.status for run in project.runs()[: -runs_before or None]]
     assert statuses == [DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE]
     assert deployment.number_of_jobs() == jobs_before + 1
-    assert project.metadata(asset)["slept"] == 100
+    assert project.metadata(asset)["slept"] == seconds
