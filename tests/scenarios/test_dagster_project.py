@@ -8,38 +8,15 @@ again. pip fetches the rest.
 import os
 import subprocess
 import sys
-import sysconfig
-from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
 from console_blocks import examples
+from venvs import lend_packages
 
 pytestmark = [pytest.mark.system, pytest.mark.long, pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).parents[2]
-
-# The script that pip writes for an entry point.
-ENTRY_POINT = """\
-#!{venv}/bin/python
-from {module} import {function}
-
-if __name__ == "__main__":
-    {function}()
-"""
-
-
-def lend_packages(venv: Path) -> None:
-    """Let a virtual environment see the packages of the tests after its own, and run `dg`."""
-    [packages] = venv.glob("lib/python*/site-packages")
-    # A .pth file adds its directory after site-packages, so packages of the venv come first.
-    (packages / "tests.pth").write_text(sysconfig.get_path("purelib"))
-    [entry_point] = entry_points(group="console_scripts", name="dg")
-    dg = venv / "bin" / "dg"
-    dg.write_text(
-        ENTRY_POINT.format(venv=venv, module=entry_point.module, function=entry_point.attr)
-    )
-    dg.chmod(0o755)
 
 
 class ProjectUser:
@@ -48,7 +25,7 @@ class ProjectUser:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.type("python3 -m venv gen")
-        lend_packages(directory / "gen")
+        lend_packages(directory / "gen", "dg")
         self.type(f"gen/bin/pip install --quiet {ROOT}")
 
     def type(self, commands: str, subdirectory: str = ".", **environment: str) -> str:
@@ -111,7 +88,7 @@ def test_the_three_commands_of_the_readme_install_load_and_run(
     # After the first of these commands the packages are lent, so that pip finds them.
     create_venv, _, install_packages = install.partition(" && ")
     user.type(create_venv, project)
-    lend_packages(directory / ".venv")
+    lend_packages(directory / ".venv", "dg")
     user.type(install_packages, project)
     output = user.type(check, project)
     assert "All definitions loaded successfully" in output
