@@ -33,7 +33,8 @@ PASSWORD = "words-of-dagster"  # noqa: S105 - of the test
 def blocks(section: str, language: str) -> list[str]:
     """Return the blocks of a section of the page."""
     text = PAGE.partition(f"\n## {section}\n")[2].partition("\n## ")[0]
-    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+    texts: list[str] = re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+    return texts
 
 
 @contextmanager
@@ -42,16 +43,16 @@ def postgres(directory: Path, port: int) -> Iterator[None]:
     directory.mkdir(mode=0o755)
     subprocess.run(["chown", "postgres", directory], check=True)
 
-    def run(*command: str, **options: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
+    def run(*command: str, typed: str = "") -> None:
+        subprocess.run(
             ["runuser", "-u", "postgres", "--", *command],
             capture_output=True,
             text=True,
             timeout=120,
             cwd=directory,
             env={"PATH": os.environ["PATH"], "PGHOST": str(directory), "PGPORT": str(port)},
+            input=typed,
             check=True,
-            **options,
         )
 
     data = str(directory / "data")
@@ -64,7 +65,7 @@ def postgres(directory: Path, port: int) -> Iterator[None]:
         for command in commands:
             assert command.startswith("sudo -u postgres ")
             # Without a terminal the password is read from here, twice.
-            run(*command.split()[3:], input=f"{PASSWORD}\n{PASSWORD}\n")
+            run(*command.split()[3:], typed=f"{PASSWORD}\n{PASSWORD}\n")
         yield
     finally:
         run(str(POSTGRES / "pg_ctl"), "--wait", "-D", data, "-m", "fast", "stop")
