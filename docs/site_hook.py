@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 from site_pages import guides
 from site_pages.overview import overview
 from site_pages.page import page
@@ -31,6 +32,20 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for path, content in _pages(config).items():
         files.append(File.generated(config, path, content=content))
     return files
+
+
+def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
+    """Let the search show the page about errors first, and the pages of sites last.
+
+    The words of an error are common ("is not on PATH"), and the search also finds words that begin
+    with them, in a title above all: `is` would lead to Isambard.
+    """
+    path = page.file.src_uri
+    if path == "troubleshooting.md":
+        page.meta["search"] = {"boost": 100}
+    elif path.startswith("sites/"):
+        page.meta["search"] = {"boost": 0.02}
+    return markdown
 
 
 def _pages(config: MkDocsConfig) -> Mapping[str, str]:

@@ -183,6 +183,8 @@ def test_gen_has_every_message_of_the_renewal_errors(message: str) -> None:
     [
         ("is not one of the pinned keys", "compiler/host_key_policy.py"),
         ("another gen is still running", "workspace/writer.py"),
+        ("your entry", "install/side_effects.py"),
+        ("would change", "install/side_effects.py"),
         ("was edited since gen wrote it", "workspace/plan.py"),
         ("was here before, and gen did not write it", "workspace/plan.py"),
     ],
@@ -194,11 +196,16 @@ def test_the_troubleshooting_page_has_the_words_of_gen(message: str, module: str
 
 def test_every_entry_of_the_troubleshooting_page_has_a_command_and_a_fix() -> None:
     entries = TROUBLESHOOTING.partition("## Errors of the renewal")[0].split("\n## ")[1:]
-    assert len(entries) >= 9
+    assert len(entries) >= 12
     for entry in entries:
         parts = re.split(r"\n\*\*(\w[\w ]*)\.\*\*", entry)
         assert parts[1::2] == ["Meaning", "See more", "Fix"], entry
         assert "`" in parts[4], "no command"
+
+
+def test_the_troubleshooting_page_begins_with_a_link_to_each_entry() -> None:
+    links = re.findall(r"^- \[(.+)\]\(#.+\)$", TROUBLESHOOTING, re.MULTILINE)
+    assert links == re.findall("^## (.+)$", TROUBLESHOOTING, re.MULTILINE)
 
 
 def test_the_python_example_runs(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,7 +1,9 @@
 """The documentation site in a browser: tables, pictures, search, narrow screens."""
 
+import html
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 from threading import Thread
 from typing import Any
+from urllib.parse import quote, unquote, urljoin, urlsplit
 
 import pytest
 from catalogue_sites import SITES
@@ -22,17 +25,40 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
+from waiting import wait_until
 
 from generator.loading.catalogue import shipped
 
 pytestmark = pytest.mark.system
 
 ROOT = Path(__file__).parents[2]
-PAGES = [
-    *("", "tutorial/", "commands/", "troubleshooting/", "architecture/"),
-    *("sites/", "adding-a-site/", "spec-reference/", "drift-review/", "contributing/"),
+# Those of docs/, those that come from other files, and some of the generated ones.
+PAGES = ["", "sites/", "contributing/", "security/", "changelog/"]
+PAGES += [f"{path.stem}/" for path in sorted((ROOT / "docs").glob("*.md"))]
+PAGES += [f"sites/{name}/" for name in sample(SITES, 10)]
+ANCHOR = re.compile(r'\b(?:id|name)="?([^"\s>]+)')
+HREF = re.compile(r'\b(?:href|src)="?([^"\s>]+)')
+# As a user reads them in a terminal, a journal or a log.
+ERRORS = [
+    "Host key verification failed.",
+    "No ED25519 host key is known for",
+    "WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!",
+    "Permission denied (publickey,keyboard-interactive)",
+    "Too many authentication failures",
+    "unix_listener: path too long for Unix domain socket",
+    "Main process exited, code=exited, status=127/n/a",
+    "another gen is still running",
+    "Could not resolve hostname",
+    "Connection timed out",
+    "was edited since gen wrote it",
+    "your entry would change",
+    "gen: command not found",
+    "refuses the app password (invalid_grant)",
+    "asked gen not to come back before",
+    "its TLS certificate is not trusted",
+    "is not on PATH",
+    "the CA does not answer (connection refused)",
 ]
-PAGES += [f"sites/{name}/" for name in sample(SITES, 30)]
 # Pixels: a laptop, and a phone.
 WIDE, NARROW = 1280, 400
 PATIENCE = 120
@@ -73,6 +99,11 @@ class SiteBrowser:
     def run(self, script: str, *arguments: object) -> Any:
         return self.driver.execute_script(f"return {script}", *arguments)
 
+    def is_in_view(self, name: str) -> bool:
+        """Return whether an element is in the upper half of the window."""
+        box = "document.getElementById(arguments[0]).getBoundingClientRect()"
+        return 0 <= float(self.run(f"{box}.top", name)) < 450
+
     def visible_cells(self, column: int) -> list[str]:
         """Return the cells of a column of the overview, for the sites that it shows."""
         rows = "[...document.querySelectorAll('.sites tbody tr')].filter(row => !row.hidden)"
@@ -102,8 +133,8 @@ class SiteBrowser:
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Build the site, serve it on the loopback, and return its address."""
+def built_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the site, and return its directory."""
     directory = tmp_path_factory.mktemp("site")
     result = subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", directory],
@@ -114,7 +145,13 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         check=False,
     )
     assert result.returncode == 0, result.stderr
-    handler = partial(SilentHandler, directory=directory)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def address(built_site: Path) -> Iterator[str]:
+    """Serve the site on the loopback, and return its address."""
+    handler = partial(SilentHandler, directory=built_site)
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = Thread(target=server.serve_forever)
         thread.start()
@@ -211,6 +248,34 @@ def test_the_overview_filters_by_text_and_keeps_the_order(browser: SiteBrowser) 
     assert browser.visible_cells(0) == ["vsc5", "musica"]
 
 
+@pytest.mark.parametrize(
+    ("words", "page"),
+    [
+        ("install", "install/"),
+        ("renew certificates", "renewal/"),
+        ("add a site", "adding-a-site/"),
+        ("compile_site", "python/"),
+        ("exit status", "commands/"),
+    ],
+)
+def test_the_search_finds_the_page_of_a_task(browser: SiteBrowser, words: str, page: str) -> None:
+    assert page in search_results(browser, words)[:3]
+
+
+def search_results(browser: SiteBrowser, words: str) -> list[str]:
+    """Return the pages that the search finds, the best one first."""
+    browser.open(f"?q={quote(words)}")
+    wait = WebDriverWait(browser.driver, PATIENCE)
+    links = wait.until(lambda _: browser.all(".md-search-result__link"))
+    pages = []
+    for link in links:
+        # Further links lead to the sections of a page.
+        page = urlsplit(str(link.get_attribute("href"))).path.removeprefix("/")
+        if page not in pages:
+            pages.append(page)
+    return pages
+
+
 def test_the_search_finds_a_site(browser: SiteBrowser) -> None:
     browser.open("")
     browser.first(".md-search__input").send_keys("Mahuika")
@@ -301,12 +366,19 @@ def picture_lines(browser: SiteBrowser) -> list[TextLine]:
     return [TextLine(*values) for values in browser.run(script)]
 
 
-def test_every_page_fits_a_narrow_screen_without_foreign_requests_or_complaints(
+def test_every_page_has_navigation_and_search_and_fits_both_schemes_and_widths(
     browser: SiteBrowser,
 ) -> None:
     for page in PAGES:
-        browser.open(page, width=NARROW)
-        assert browser.run("document.scrollingElement.scrollWidth") <= NARROW, page
+        for width, scheme in ((WIDE, "dark"), (NARROW, "light")):
+            browser.open(page, width=width, scheme=scheme)
+            assert browser.run("document.scrollingElement.scrollWidth") <= width, page
+            check_text_is_readable(browser, page)
+            assert len(browser.all("article h1")) == 1, page
+            assert browser.first(".md-search__input").is_enabled(), page
+            # A wide screen has tabs, a narrow one a button that opens the same list.
+            tabs, button = browser.first(".md-tabs"), browser.first(".md-header__button[for]")
+            assert (tabs.is_displayed(), button.is_displayed()) == (width == WIDE, width == NARROW)
         lines = picture_lines(browser)
         # Each page of a site has a picture, and no other page has one.
         assert bool(lines) == (page.startswith("sites/") and page != "sites/"), page
@@ -317,7 +389,69 @@ def test_every_page_fits_a_narrow_screen_without_foreign_requests_or_complaints(
         for line, next_line in pairwise(lines):
             assert not line.overlaps(next_line), page
     browser.check_requests(at_least=len(PAGES) + 1)
+    # Neither an error of a script nor a file that is missing.
     assert browser.log("browser") == []
+
+
+def check_text_is_readable(browser: SiteBrowser, page: str) -> None:
+    """Check the contrast of the text of a page, and of its code."""
+    background = browser.run("getComputedStyle(document.body).backgroundColor")
+    for selector in ("article h1", "article p", "article p a[href]"):
+        for element in browser.all(selector)[:1]:
+            colour = browser.run("getComputedStyle(arguments[0]).color", element)
+            # 4.5 is level AA of WCAG 2; large text needs 3.
+            least = 3 if selector == "article h1" else 4.5
+            assert contrast(colour, background) >= least, (page, selector)
+
+
+@dataclass(frozen=True)
+class BuiltPage:
+    """A page of the built site: the names that a link may end with, and its links."""
+
+    anchors: frozenset[str]
+    links: tuple[str, ...]
+
+
+def built_page(path: Path) -> BuiltPage:
+    text = path.read_text()
+    return BuiltPage(frozenset(ANCHOR.findall(text)), tuple(HREF.findall(text)))
+
+
+def test_every_link_of_every_page_leads_to_a_file_and_an_anchor(built_site: Path) -> None:
+    pages = {path: built_page(path) for path in built_site.rglob("*.html")}
+    assert len(pages) > len(SITES)
+    broken = []
+    for path, page in pages.items():
+        for link in page.links:
+            url = urlsplit(urljoin(f"site:///{path.relative_to(built_site)}", html.unescape(link)))
+            # The theme names its switches `__…`, such as the one that opens the navigation.
+            if url.scheme != "site" or url.fragment.startswith("__"):
+                continue
+            file = built_site / unquote(url.path).lstrip("/")
+            if file.is_dir():
+                file /= "index.html"
+            is_anchor = not url.fragment or url.fragment in pages[file].anchors
+            if not (file.is_file() and is_anchor):
+                broken.append((str(path.relative_to(built_site)), link))
+    assert broken == []
+
+
+def test_two_clicks_lead_from_the_front_page_to_each_error(browser: SiteBrowser) -> None:
+    browser.open("")
+    browser.run("arguments[0].click()", browser.driver.find_element(By.LINK_TEXT, "Fix an error"))
+    wait = WebDriverWait(browser.driver, PATIENCE)
+    wait.until(lambda _: browser.driver.current_url == f"{browser.base}troubleshooting/")
+    entries = browser.all("article ul:first-of-type a[href^='#']")
+    assert len(entries) >= 13
+    for entry in entries:
+        browser.run("arguments[0].click()", entry)
+        target = str(entry.get_attribute("hash")).removeprefix("#")
+        wait_until(partial(browser.is_in_view, target))
+
+
+@pytest.mark.parametrize("words", sample(ERRORS, 6))
+def test_the_search_finds_the_fix_of_an_error(browser: SiteBrowser, words: str) -> None:
+    assert "troubleshooting/" in search_results(browser, words)[:3]
 
 
 def test_a_wide_table_scrolls_in_its_own_box(browser: SiteBrowser) -> None:
