@@ -41,7 +41,7 @@ def offer(home: Path, account: Account, *, yes: bool = False, dry_run: bool = Fa
     key = home_key.private_key(account, home)
     if key is None:
         raise GenError(f"{site}: has no compute nodes that look for your key in {AUTHORIZED_KEYS}")
-    if key_pair.lacks_public_key(key):
+    if key_pair.lacks_public_key(key) and not dry_run:
         key_pair.derive_public_key(key, has_terminal=on_terminal())
     line = home_key.new_line(account, key)
     login = first_login(account)

@@ -49,9 +49,11 @@ def run(
         _show(home, confirmed, as_json=as_json)
         if not agreed(f"Delete {', '.join(sites)} from {home}?"):
             return 0
-    _remove_keys_at_sites(home, sites)
-    if purge:
-        _revoke(sites, confirmed or _removal(home, sites, consent, purge=purge), consent)
+    if purge or any(_authorized_keys(home, sites)):
+        # Without the lock, since a site and a provider may take long to answer.
+        planned = confirmed or _removal(home, sites, consent, purge=purge)
+        _remove_keys_at_sites(home, sites)
+        _revoke(sites, planned, consent)
     with apply.exclusive(home, []):
         if confirmed:
             apply.refuse_if_changed(confirmed.plan)
@@ -117,8 +119,8 @@ def _remove_keys_at_sites(home: Path, sites: Sequence[str]) -> None:
             say(f"{site}: your key stays in {AUTHORIZED_KEYS} there ({error})")
             say(f"  To remove it, delete this line there: {added.line}")
             continue
-        if was_there:
-            say(f"  {'removed':9} your key from {AUTHORIZED_KEYS} at {site}")
+        done = "removed" if was_there else "gone"
+        say(f"  {done:9} your key from {AUTHORIZED_KEYS} at {site}")
 
 
 def _lock(installed: Mapping[str, Lock], site: str) -> Lock:

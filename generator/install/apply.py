@@ -120,11 +120,17 @@ def add_optional_changes(home: Path, site: str, changes: OptionalChanges) -> Non
         _record_optional_changes(home, site, merged)
 
 
-def record_authorized_keys(home: Path, site: str, keys: tuple[AddedKey, ...]) -> None:
-    """Record every line that gen added to ~/.ssh/authorized_keys at a site."""
+def record_authorized_key(home: Path, site: str, line: str, added: AddedKey | None) -> None:
+    """Record a line in ~/.ssh/authorized_keys at a site, or with ``None`` that gen did not add it.
+
+    The record is read while no other gen can write: two may add a line each at the same time.
+    """
     with writer.locked(home / paths.INSTALL_LOCK, _PATIENCE):
         earlier = record.home_record(home).optional_changes.get(site, OptionalChanges())
-        _record_optional_changes(home, site, replace(earlier, authorized_keys=keys))
+        keys = [key for key in earlier.authorized_keys if key.line != line]
+        if added:
+            keys.append(added)
+        _record_optional_changes(home, site, replace(earlier, authorized_keys=tuple(keys)))
 
 
 def _record_optional_changes(home: Path, site: str, changes: OptionalChanges) -> None:

@@ -8,9 +8,8 @@ from generator.compiler.account import Account
 from generator.compiler.emitters import ssh_config
 from generator.errors import GenError
 from generator.formatting import printable
-from generator.install import apply, record
+from generator.install import apply
 from generator.install.key_pair import in_home, read_public_key, refuse_short_key
-from generator.install.record import OptionalChanges
 from generator.probe import session
 from generator.probe.login_findings import login_finding
 from generator.ssh import authorized_keys
@@ -58,21 +57,16 @@ def add(account: Account, home: Path, line: str, report: Report | None) -> autho
     `report` is ``None`` without a terminal: ssh then asks for nothing.
     """
     site = account.site.site
-    earlier = record.home_record(home).optional_changes.get(site, OptionalChanges()).authorized_keys
     # Recorded first: if gen is killed, or the answer is lost, `gen uninstall` finds the line.
-    apply.record_authorized_keys(home, site, (*earlier, AddedKey(line)))
-    kept = earlier
+    apply.record_authorized_key(home, site, line, AddedKey(line))
     try:
         words = _run(account, lambda mark: authorized_keys.addition(line, mark), report)
-        added = authorized_keys.added_key(line, words)
-        if added:
-            kept = (*earlier, added)
     except SiteAnswerError as error:
-        if error.may_have_run:
-            kept = (*earlier, AddedKey(line))
+        if not error.may_have_run:
+            apply.record_authorized_key(home, site, line, None)
         raise
-    finally:
-        apply.record_authorized_keys(home, site, kept)
+    added = authorized_keys.added_key(line, words)
+    apply.record_authorized_key(home, site, line, added)
     if added:
         return "none"
     return "bare" if words == "bare" else "options"

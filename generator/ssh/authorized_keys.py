@@ -67,7 +67,8 @@ chmod 600 "$file"; chmod 700 "$directory"
 say "added $directory_mode $file_mode $before $(($(size) - before))"
 """
 # If the line is still the last one, cutting it off restores every byte, also a missing last
-# newline. Otherwise the user has changed the file since, and only the line goes.
+# newline. Otherwise the user has changed the file since, and only the line goes. A mode that the
+# user has changed since stays; chmod keeps the bits in front of the last three digits.
 _REMOVE = """\
 directory_mode={directory_mode}; file_mode={file_mode}; before={before}
 [ -f "$file" ] && grep -qxF -e "$line" "$file" || {{ say gone; exit; }}
@@ -84,12 +85,12 @@ fi
 case $file_mode in
 none) [ -s "$file" ] || [ -L "$file" ] || rm -f "$file" ;;
 unknown) ;;
-*) [ "$(mode "$file")" != 600 ] || chmod "$file_mode" "$file" ;;
+*) case $(mode "$file") in 600|?600) chmod "$file_mode" "$file" ;; esac ;;
 esac
 case $directory_mode in
 none) rmdir "$directory" 2>/dev/null ;;
 unknown) ;;
-*) [ "$(mode "$directory")" != 700 ] || chmod "$directory_mode" "$directory" ;;
+*) case $(mode "$directory") in 700|?700) chmod "$directory_mode" "$directory" ;; esac ;;
 esac
 say removed
 """

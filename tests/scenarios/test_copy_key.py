@@ -189,6 +189,28 @@ def test_an_uninstall_without_the_site_names_the_line_that_stays(rig: Rig) -> No
     assert not (rig.home / ".ssh/gen.d").exists()
 
 
+def test_an_uninstall_that_is_refused_leaves_the_key(rig: Rig) -> None:
+    shared = shared_home(rig)
+    shared.gen("copy-key", "rig", "--yes")
+    with (rig.home / ".ssh/gen.d/rig.conf").open("a") as conf:
+        conf.write("# mine\n")
+    assert shared.user.gen("uninstall", "rig", "--yes").returncode == 2
+    assert shared.file.read_text().startswith(rig.public("ed25519-ada"))
+
+
+def test_a_line_that_is_gone_is_not_said_to_be_removed(rig: Rig) -> None:
+    shared = shared_home(rig)
+    shared.gen("copy-key", "rig", "--yes")
+    shared.file.write_text("# mine\n")
+    # A second addition counts too.
+    shared.gen("copy-key", "rig", "--yes")
+    printed = shared.gen("uninstall", "rig", "--yes")
+    assert (
+        "  removed   your key from ~/.ssh/authorized_keys at rig\n  gone      your key" in printed
+    )
+    assert shared.file.read_text() == "# mine\n"
+
+
 def test_another_host_with_the_name_of_the_site_gets_nothing(rig: Rig) -> None:
     shared = shared_home(rig)
     text = shared.login.config.read_text()

@@ -93,6 +93,24 @@ def test_the_line_is_added_and_removed_byte_for_byte(content: bytes, home: Path)
     assert tree(home) == before
 
 
+def test_the_bits_in_front_of_a_mode_stay(home: Path) -> None:
+    # Group directories of some sites hand their group on.
+    put(home, b"", 0o664, 0o2775)
+    before = tree(home)
+    added = add(home)
+    assert tree(home)[".ssh"][0] == 0o2700
+    assert run(home, authorized_keys.removal(added, MARK)) == "removed"
+    assert tree(home) == before
+
+
+def test_a_mode_that_the_user_changed_since_stays(home: Path) -> None:
+    file = put(home, b"", 0o664, 0o755)
+    added = add(home)
+    file.chmod(0o640)
+    assert run(home, authorized_keys.removal(added, MARK)) == "removed"
+    assert file.stat().st_mode & 0o777 == 0o640
+
+
 SHELLS = {
     "dash": ("dash",),
     "bash": ("bash", "--posix"),
