@@ -415,7 +415,7 @@ def test_the_commands_have_no_placeholder(name: str) -> None:
     [
         ("mila", "pinned"),
         ("musica", "unverified"),
-        ("vsc5", "not published"),
+        ("vsc5", "none found"),
         ("nibi", "pinned in part"),
     ],
 )
@@ -445,7 +445,7 @@ def test_the_login_label_includes_a_second_factor() -> None:
 
 def test_the_overview_counts_sites_by_host_keys_and_by_the_year_of_their_newest_source() -> None:
     lines = overview([shipped_site(name) for name in ("mila", "musica", "datalab", "dkrz-levante")])
-    assert "by number of sites: pinned 1, unverified 1, not published 1, address only 1." in lines
+    assert "by number of sites: pinned 1, unverified 1, none found 1, address only 1." in lines
     assert "Newest source, by number of sites: no date 1, 2026 3." in lines
 
 

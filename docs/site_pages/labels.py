@@ -33,7 +33,7 @@ _PINNED = {
     "yes": "pinned",
     "in part": "pinned in part",
     "unverified": "unverified",
-    "no": "not published",
+    "no": "none found",
 }
 _METHODS = {
     "step": "certificate",
