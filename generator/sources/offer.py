@@ -55,7 +55,7 @@ def fetched(
         index = published_index.parse(index_bytes, published_index.FILE)
         # The index is parsed before its signature is checked, since it holds the handovers; each of
         # these has a signature of its own.
-        keys = _trusted_keys(index, recorded, signer)
+        keys = trusted_keys(index, recorded.keys if recorded else (signer,))
         revoked = _revoked(index, recorded)
         _check_signer(signer, keys, revoked)
         if not signature.verified(
@@ -81,12 +81,9 @@ def fetched(
     return Offer(index.name, source, signer, contents, specs)
 
 
-def _trusted_keys(
-    index: PublishedIndex, recorded: AddedSource | None, signer: str
-) -> tuple[str, ...]:
+def trusted_keys(index: PublishedIndex, keys: tuple[str, ...]) -> tuple[str, ...]:
     """Return the keys that may sign: those in use, and those that they handed over to."""
     # In their order: each new key may have handed over to the next one.
-    keys = recorded.keys if recorded else (signer,)
     for handover in index.handovers:
         if handover.key in keys:
             continue

@@ -12,6 +12,7 @@ from generator.loading import inputs
 from generator.loading.sources import PublishedSpec
 from generator.revisions.spec_check import check_file
 from generator.sources import published_index, signature
+from generator.sources.offer import trusted_keys
 from generator.sources.published_index import Handover, PublishedIndex
 from generator.ssh.keys import fingerprint
 from generator.workspace import writer
@@ -67,11 +68,35 @@ def sign(signing: Signing, today: date) -> tuple[PublishedIndex, str]:
     # Before the first write: ssh-keygen may ask for a passphrase, and the user may give up.
     index_signature = signature.sign(content, signing.key, signature.INDEX_NAMESPACE)
     signer = signature.signer(index_signature, str(signing.key))
+    if previous:
+        _check_successor(signing.directory, previous, signer)
     if fingerprint(signer) in index.revoked:
         raise GenError(f"{signing.key}: was revoked by this source; sign with another key")
     _write(signing.directory / published_index.FILE, content)
     _write(signing.directory / published_index.SIGNATURE_FILE, index_signature)
     return index, signer
+
+
+def _check_successor(directory: Path, previous: PublishedIndex, signer: str) -> None:
+    """Refuse to go on from an index that was tampered with, or that another key signed.
+
+    A job may have fetched it from a web server, and its versions and handovers are signed again.
+    """
+    path = directory / published_index.SIGNATURE_FILE
+    if not files.is_regular(path):
+        return
+    last_signature = inputs.file(path).content
+    last_signer = signature.signer(last_signature, str(path))
+    content = inputs.file(directory / published_index.FILE).content
+    namespace = signature.INDEX_NAMESPACE
+    if not signature.verified(content, last_signature, namespace, [last_signer]):
+        raise GenError(f"{path}: is not over the index beside it; restore both as published")
+    if signer not in trusted_keys(previous, (last_signer,)):
+        raise GenError(
+            f"{path}: is by {fingerprint(last_signer)}; hand over to the new key first, with the"
+            f" old one: gen source sign {directory} --key OLD --next-key NEW.pub. Without the old"
+            " key, delete both files and start again: users have to remove the source and add it"
+        )
 
 
 def _previous(directory: Path) -> PublishedIndex | None:

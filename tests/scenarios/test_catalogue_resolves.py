@@ -144,7 +144,11 @@ def login_names(spec: SiteSpec) -> Iterator[Name]:
             machines += host.nodes.each()
         for alias, host_name in machines:
             expected = {"hostname": fill(spec, host_name), **settings}
-            for name in (fill(spec, alias), fill(spec, host_name)):
+            names = [fill(spec, alias)]
+            # Behind a jump host, `login` is a name that only the jump host knows.
+            if "." in host_name or not host.via:
+                names.append(fill(spec, host_name))
+            for name in names:
                 if name not in seen:
                     yield Name(spec.site, name, expected)
                 seen.add(name)

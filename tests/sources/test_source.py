@@ -213,7 +213,7 @@ def no_signature(centre: Centre) -> None:
 
 def another_signer(centre: Centre) -> None:
     # A valid signature, by a key that nobody handed over to.
-    centre.sign(key=publisher.key(centre.specs.parent, "stranger"))
+    centre.sign_as_a_stranger(publisher.key(centre.specs.parent, "stranger"))
 
 
 def expired(centre: Centre) -> None:
@@ -353,10 +353,25 @@ def test_a_handover_needs_the_signature_of_the_old_key(
     centre.add()
     stranger = publisher.key(tmp_path, "stranger")
     # The stranger announces himself, and the old key says nothing about it.
-    centre.sign("--next-key", f"{stranger}.pub", key=stranger)
+    centre.sign_as_a_stranger(stranger, "--next-key", f"{stranger}.pub")
     result = gen("source", "update", "asc", "--yes")
     assert result.status == 2
     assert f"signed by {publisher.fingerprint(stranger)}" in result.err
+
+
+def test_a_publisher_goes_on_only_from_an_index_of_his_own(centre: Centre, tmp_path: Path) -> None:
+    sign = ("source", "sign", str(centre.specs), "--key")
+    # A wrong key would lock the users out.
+    stranger = publisher.key(tmp_path, "stranger")
+    result = centre.gen(*sign, str(stranger))
+    assert (result.status, "hand over to the new key first" in result.err) == (2, True)
+    # A job fetches the last index from a web server, whose versions and handovers it signs again.
+    path = centre.specs / FILE
+    path.write_text(path.read_text().replace('"version": 1\n}', '"version": 999999\n}'))
+    before = path.read_bytes()
+    result = centre.gen(*sign, str(centre.key))
+    assert (result.status, "is not over the index beside it" in result.err) == (2, True)
+    assert path.read_bytes() == before
 
 
 def test_sources_are_listed_and_removed(gen: Gen, home: Path, centre: Centre) -> None:

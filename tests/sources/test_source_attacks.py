@@ -142,7 +142,7 @@ def test_a_signature_that_names_a_trusted_key_and_is_by_another_is_refused(
     centre.add()
     stranger = publisher.key(tmp_path, "stranger")
     centre.edit("ours", "port: 2222", "port: 2022")
-    centre.sign(key=stranger)
+    centre.sign_as_a_stranger(stranger)
     path = centre.specs / SIGNATURE_FILE
     blob = base64.b64decode("".join(path.read_text().splitlines()[1:-1]))
     ours = base64.b64decode(public(centre).split()[1])
