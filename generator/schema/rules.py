@@ -245,6 +245,7 @@ def _requests_fit_the_queues(site: SiteSpec) -> Iterator[Fault]:
     for keys, request in requests:
         yield from _memory_is_given_once(keys, request)
         yield from _partitions_fit(site, keys, request)
+        yield from _batch_jobs_may_run(site, keys, request)
         yield from _signal_comes_after_the_start(keys, request)
         yield from _walltime_fits(site, keys, request)
 
@@ -275,6 +276,19 @@ def _partitions_fit(site: SiteSpec, keys: Keys, request: Request) -> Iterator[Fa
             hint = near(request.qos, partitions[name].qos)
             message = f"the QoS {request.qos} is not one of the partition {name} (it has {allowed})"
             yield Fault((*keys, "qos"), message + hint)
+
+
+def _batch_jobs_may_run(site: SiteSpec, keys: Keys, request: Request) -> Iterator[Fault]:
+    # Every job of a project is submitted with sbatch.
+    partitions, qos_limits = site.slurm.partitions, site.slurm.qos_limits
+    for name in (request.partition or "").split(","):
+        if name in partitions and partitions[name].purpose == "interactive":
+            message = f"the partition {name} is for interactive jobs only, not for sbatch"
+            yield Fault((*keys, "partition"), message)
+    limits = qos_limits.get(request.qos or "")
+    if limits and limits.purpose == "interactive":
+        message = f"the QoS {request.qos} is for interactive jobs only, not for sbatch"
+        yield Fault((*keys, "qos"), message)
 
 
 def _partition_names(site: SiteSpec, request: Request) -> list[str]:

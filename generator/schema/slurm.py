@@ -200,7 +200,7 @@ class Slurm(Request, Fact):
         return tuple(dict.fromkeys(kinds))
 
     def chosen_qos(self, request: Request) -> str | None:
-        """Return the QoS of a request: its own, else the first QoS of its partition."""
+        """Return the QoS of a request: its own, else the first one of its partition for sbatch."""
         if request.qos:
             return request.qos
         # Of several partitions Slurm takes the one that starts the job first (sbatch(1),
@@ -209,4 +209,9 @@ class Slurm(Request, Fact):
         partition = self.partitions.get(names[0])
         if partition is None or not partition.qos:
             return None
+        for qos in partition.qos:
+            limits = self.qos_limits.get(qos)
+            if limits is None or limits.purpose != "interactive":
+                return qos
+        # A project refuses jobs in it, and says why.
         return partition.qos[0]

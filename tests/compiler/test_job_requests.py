@@ -239,7 +239,7 @@ INTERACTIVE = "slurm.qos_limits.zen4_0768_h100x4.purpose=interactive"
             id="more GPUs than a node has",
         ),
         pytest.param(
-            (INTERACTIVE,),
+            (INTERACTIVE, "slurm.qos_limits.dev_zen4_0768_h100x4.purpose=interactive"),
             "gpu",
             {},
             f"the QoS zen4_0768_h100x4 is for interactive jobs only ({HOW_TO})",

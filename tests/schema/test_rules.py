@@ -234,6 +234,7 @@ def test_a_day_is_written_as_one(
 
 
 CPU = {"qos": ["short", "long"], "max_walltime": "1-00:00:00"}
+INTERACTIVE = {"purpose": "interactive"}
 LIMITS = {"short": {"max_walltime": "01:00:00"}, "long": {}}
 
 
@@ -300,6 +301,38 @@ LIMITS = {"short": {"max_walltime": "01:00:00"}, "long": {}}
             {"walltime": "2", "signal": "B:TERM@120"},
             ["slurm.signal: B:TERM@120 comes before a job of 2 has started"],
             id="a signal at the start",
+        ),
+        pytest.param(
+            # Some centres refuse sbatch there: such a job would never start.
+            {"qos": "short", "qos_limits": {"short": INTERACTIVE, "long": {}}},
+            ["slurm.qos: the QoS short is for interactive jobs only, not for sbatch"],
+            id="a QoS for interactive jobs",
+        ),
+        pytest.param(
+            {
+                "partition": "cpu",
+                "devel": {"qos": "short"},
+                "qos_limits": {"short": INTERACTIVE},
+            },
+            ["slurm.devel.qos: the QoS short is for interactive jobs only, not for sbatch"],
+            id="a trial in a QoS for interactive jobs",
+        ),
+        pytest.param(
+            {"partition": "cpu", "qos": "long", "qos_limits": {"short": INTERACTIVE, "long": {}}},
+            [],
+            id="another QoS than that for interactive jobs",
+        ),
+        pytest.param(
+            # The first QoS for sbatch is that of a job which names none.
+            {"partition": "cpu", "qos_limits": {"short": INTERACTIVE | LIMITS["short"]}}
+            | {"walltime": "02:00:00"},
+            [],
+            id="the first QoS of the partition is for interactive jobs",
+        ),
+        pytest.param(
+            {"partition": "cpu,gpu", "partitions": {"cpu": CPU, "gpu": INTERACTIVE}},
+            ["slurm.partition: the partition gpu is for interactive jobs only, not for sbatch"],
+            id="a partition for interactive jobs",
         ),
     ],
 )
