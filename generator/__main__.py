@@ -75,9 +75,10 @@ def _collect_less_garbage() -> None:
 def _call() -> None:
     _disable_pydantic_plugins()
     from generator.cli.app import with_command
-    from generator.cli.output import say
+    from generator.cli.output import follow_locale, say
     from generator.errors import GenError
 
+    follow_locale()
     try:
         with_command("".join(sys.argv[1:2]))(prog_name="gen")
     except GenError as error:

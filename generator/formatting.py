@@ -1,6 +1,7 @@
 """Values as text for a user: times, amounts, lists, paths, and text from outside."""
 
 import re
+import textwrap
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -73,6 +74,20 @@ def cut(text: str, most: int) -> str:
         return text
     end = most // 2
     return f"{text[:end]} …({len(text) - 2 * end:,} characters left out)… {text[-end:]}"
+
+
+def wrapped(text: str, width: int, indent: int = 0) -> list[str]:
+    """Return a text as lines of a width, broken at spaces; all lines after the first are indented.
+
+    A fingerprint, a path or an address stays whole, also where it is longer than a line.
+    """
+    return textwrap.wrap(
+        text,
+        max(width, 1),
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def home(path: Path) -> str:

@@ -1,5 +1,6 @@
 """Changes to files as users and programs see them: refusals, a preview, a list."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -14,6 +15,14 @@ DONE = {
     Action.CHMOD: "mode",
     Action.DELETE: "removed",
     Action.KEEP: "same",
+}
+
+
+PLANNED = {
+    Action.CREATE: "new",
+    Action.UPDATE: "change",
+    Action.CHMOD: "mode",
+    Action.DELETE: "delete",
 }
 
 
@@ -59,6 +68,20 @@ def _summary(changes: list[Change]) -> str:
     if conflicts:
         summary += f", of which {conflicts} would be refused without --force"
     return summary
+
+
+def summary_lines(changes: Iterable[Change]) -> list[str]:
+    """Return a line for each change of a home directory, with the number of lines it changes."""
+    lines: list[str] = []
+    for change in changes:
+        old = change.actual.content.splitlines() if change.actual else []
+        new = change.artifact.content.splitlines() if change.artifact else []
+        # As in the summary of a pull request; the same line elsewhere does not count.
+        added, removed = Counter(new) - Counter(old), Counter(old) - Counter(new)
+        counts = [f"+{added.total()}"] if new else []
+        counts += [f"-{removed.total()}"] if old else []
+        lines.append(f"  {PLANNED[change.action]:9} ~/{change.path}  ({' '.join(counts)} lines)")
+    return lines
 
 
 def json_entries(changes: Iterable[Change]) -> list[dict[str, str | None]]:

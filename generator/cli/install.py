@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from generator import codec, formatting, paths
 from generator.cli import file_changes, first_login, next_steps, site
-from generator.cli.output import agreed, data, on_terminal, patch, say
+from generator.cli.output import agreed, agreed_to_changes, data, on_terminal, say
 from generator.compiler.foreign_names import foreign_names
 from generator.errors import GenError
 from generator.files import read_regular
@@ -214,7 +214,7 @@ def _show_trust(selected: Iterable[_Selection], request: _Request) -> None:
         changes = fact_changes(_earlier_facts(request.home, previous), facts)
         if not changes:
             continue
-        listed = "\n".join(f"  {change}" for change in changes)
+        listed = "\n".join(changes)
         if spec != previous.inputs.spec.path and request.consent.yes:
             raise GenError(
                 f"{name}: is installed from {previous.inputs.spec.path}, and {spec} changes what it"
@@ -355,9 +355,15 @@ def _confirm(home: Path, plan: HomePlan, *, as_json: bool) -> bool:
     """Show the changes and ask; a plan without changes needs no answer."""
     if not plan.changes:
         return True
-    show = say if as_json else patch
-    show(diff(plan.files, PurePosixPath()))
-    return agreed(f"Change {formatting.count(len(plan.changes), 'file')} in {home}?")
+    changes = diff(plan.files, PurePosixPath())
+    question = f"Change {formatting.count(len(plan.changes), 'file')} in {home}?"
+    if as_json:
+        say(changes)
+        return agreed(question)
+    own = [change for change in plan.changes if change.path == paths.SSH_CONFIG]
+    others = [change for change in plan.changes if change.path != paths.SSH_CONFIG]
+    summary = file_changes.summary_lines(others)
+    return agreed_to_changes(question, changes, summary, diff(own, PurePosixPath()))
 
 
 def _with_take_over(request: _Request) -> Consent:

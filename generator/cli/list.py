@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from generator import codec
-from generator.cli.output import data, paged, say, width
+from generator.cli.output import data, paged, say, say_next, width
 from generator.cli.table import table
 from generator.errors import GenError, near
 from generator.loading import catalogue, sources
@@ -81,7 +81,8 @@ def run(specs: Path | None, site_filter: Filter, as_json: bool) -> int:
         data(codec.report({"sites": [_entry(site, origins) for site in chosen]}))
     else:
         paged(_table(chosen, origins))
-        say(f"{len(chosen)} of {len(paths)} sites. Next: gen show SITE, or gen site SITE --out .")
+        say(f"{len(chosen)} of {len(paths)} sites")
+        say_next("gen show SITE", "gen site SITE --out .")
     return 0 if len(sites) == len(paths) else 2
 
 

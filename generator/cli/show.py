@@ -1,13 +1,14 @@
 """`gen show SITE`: everything that a spec says about a site, on one page."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from textwrap import wrap
 from typing import Any
 
 from generator.cli.output import data, width
 from generator.cli.table import table
+from generator.formatting import wrapped
 from generator.loading import catalogue, inputs, sources, validate
 from generator.schema.auth import preferred_authentications
 from generator.schema.base import Fact, facts
@@ -97,7 +98,7 @@ def _origin(path: Path) -> list[str]:
         return []
     store, sourced = origin
     source = store.record.sources[sourced.source]
-    return [f"From the source {sourced.source}, version {source.version} ({source.origin})"]
+    return [_prose(f"From the source {sourced.source}, version {source.version} ({source.origin})")]
 
 
 def _sections(spec: _Spec) -> Iterator[str]:
@@ -115,7 +116,7 @@ def _sections(spec: _Spec) -> Iterator[str]:
     if site.host_keys:
         yield _section("Host keys", ("of", "key", "pinned", "source"), _host_keys(site))
     if site.scheduler != "slurm":
-        yield f"Scheduler: {SCHEDULER_NAMES[site.scheduler]}; {WITHOUT_SLURM}"
+        yield _prose(f"Scheduler: {SCHEDULER_NAMES[site.scheduler]}; {WITHOUT_SLURM}")
     if site.batch.queues:
         columns = ("queue", "walltime", "node", "note", "source")
         yield _section("Queues", columns, _batch_queues(site))
@@ -130,7 +131,7 @@ def _sections(spec: _Spec) -> Iterator[str]:
     if notes := list(_notes(spec)):
         yield _section("Notes", ("about", "note"), notes)
     if values := _user_values(site):
-        yield f"Your values: {values}"
+        yield _prose(f"Your values: {values}")
     yield _sources(site)
 
 
@@ -141,7 +142,12 @@ def _section(title: str, headings: Sequence[str], rows: Sequence[Row]) -> str:
 def _heading(site: SiteSpec) -> str:
     operator = ", ".join(filter(None, [site.operator, site.country]))
     lines = [f"{site.title} ({site.site})", site.status.words(), operator, site.docs]
-    return "\n".join(filter(None, lines))
+    return "\n".join(_prose(line) for line in lines if line)
+
+
+def _prose(line: str, indent: int = 2) -> str:
+    """Return a line that is no table, wrapped to the width of the terminal."""
+    return "\n".join(wrapped(line, width(), indent))
 
 
 def _hosts(site: SiteSpec) -> list[Row]:
@@ -165,7 +171,7 @@ def _hosts(site: SiteSpec) -> list[Row]:
 def _rules(rules: Sequence[str], source: str) -> str:
     lines = ["Login nodes" + (f" ({source})" if source else "")]
     for rule in rules:
-        lines += wrap(rule, width(), initial_indent="  ", subsequent_indent="  ")
+        lines.append(_prose(f"  {rule}"))
     return "\n".join(lines)
 
 
@@ -174,7 +180,7 @@ def _authentication(spec: _Spec) -> str:
     methods = preferred_authentications(auth) or "ssh tries its own methods"
     lines = [f"Authentication: {auth.method} ({methods})"]
     for setting in spec.settings(("auth",), {"method", "note"}):
-        lines.append(f"  {setting}")
+        lines.append(_prose(f"  {setting}", 4))
     return "\n".join(lines)
 
 
@@ -324,8 +330,10 @@ def _sources(site: SiteSpec) -> str:
     lines = ["Sources"]
     for name, source in site.sources.items():
         about = ", ".join(filter(None, [str(source.checked or ""), source.weak]))
-        address = " ".join(filter(None, [source.ref, source.url]))
-        lines.append(f"  {name} ({about}): {address}")
+        # A commit apart from its path, so that both fit into a line.
+        ref = re.sub(r"@([0-9a-f]{40})$", r" at \1", source.ref or "")
+        address = [part for part in (ref, source.url) if part]
+        lines.append(_prose(f"  {name} ({about}): {' '.join(address)}", 4))
     return "\n".join(lines)
 
 

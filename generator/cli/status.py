@@ -45,7 +45,7 @@ def run(site: str | None, specs: Path | None, profile: Path | None, *, as_json: 
     elif installed or renewals:
         _print_text(installed, renewals)
     elif not names:
-        say("Nothing is installed or renewed on this machine yet; begin with: gen install SITE")
+        say("Nothing is installed here yet. Begin with: gen install SITE")
     for problem in problems:
         say(problem)
     if errors:

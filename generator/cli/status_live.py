@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date
 from pathlib import Path, PurePosixPath
-from textwrap import wrap
 
 from generator import codec, resources
 from generator.cli.output import agreed, data, on_terminal, patch, say, say_next
@@ -15,7 +14,7 @@ from generator.compiler.artifact import Artifact
 from generator.compiler.emitters import ssh_config
 from generator.errors import GenError, os_errors_named
 from generator.files import read_regular
-from generator.formatting import count, printable
+from generator.formatting import count, printable, wrapped
 from generator.install.installed_account import installed_choice
 from generator.loading import inputs
 from generator.probe.finding import ProbeFinding
@@ -166,14 +165,7 @@ def _finding_lines(finding: ProbeFinding) -> Iterator[str]:
 
 
 def _wrapped(text: str) -> list[str]:
-    return wrap(
-        text,
-        80,
-        initial_indent="  ",
-        subsequent_indent=" " * 10,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+    return wrapped(f"  {text}", 80, 10)
 
 
 def _json(site: str, result: ProbeResult) -> str:

@@ -10,44 +10,58 @@ from itertools import zip_longest
 from generator.formatting import printable_lines
 
 _GAP = "  "
-# No column is made narrower than this; the terminal breaks a row that is too long even so.
-_LEAST = 8
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> str:
-    """Return a table; a column without any value is left out, and long values are wrapped."""
+    """Return a table; a column without any value is left out, and long values are wrapped.
+
+    Where the longest words do not fit side by side, each row becomes lines of a heading and a
+    value: a word that is cut, such as a fingerprint, could be neither compared nor copied.
+    """
     columns: list[list[str]] = []
     for number, heading in enumerate(headings):
         values = [printable_lines(row[number]) for row in rows]
         if any(values):
             columns.append([heading, *values])
-    widths = _fitted(columns, width)
+    words = [_widest(column, None) for column in columns]
+    if sum(words) > _for_values(len(columns), width):
+        return _entries(columns, width)
+    widths = _fitted(columns, words, width)
     lines: list[str] = []
     for cells in zip(*columns, strict=True):
         lines += _row(cells, widths)
     rule = "─" * (sum(widths) + len(_GAP) * (len(widths) - 1))
-    # The headings are one line: no heading is longer than the least width of a column.
+    # The headings are one line: each is one word, and no column is narrower than a word.
     return "\n".join([*lines[:1], rule, *lines[1:]])
 
 
-def _fitted(columns: Sequence[Sequence[str]], width: int) -> list[int]:
-    """Return the widths of columns.
+def _for_values(columns: int, width: int) -> int:
+    """Return how many letters of a row are left for values, beside the gaps."""
+    return width - len(_GAP) * (columns - 1)
 
-    The widest are narrowed until a row fits, if possible at spaces.
-    """
+
+def _entries(columns: Sequence[Sequence[str]], width: int) -> str:
+    """Return the rows below each other, each as lines of a heading and a value."""
+    headings, *rows = zip(*columns, strict=True)
+    label = max(map(_width, headings))
+    entries: list[str] = []
+    for row in rows:
+        lines: list[str] = []
+        for heading, value in zip(headings, row, strict=True):
+            if value:
+                lines += _row((heading, value), (label, max(1, width - label - len(_GAP))))
+        entries.append("\n".join(lines))
+    return "\n\n".join(entries)
+
+
+def _fitted(columns: Sequence[Sequence[str]], words: Sequence[int], width: int) -> list[int]:
+    """Return the widths of columns: the widest are narrowed until a row fits, not below a word."""
     widths = [_widest(column, "\n") for column in columns]
-    words = [_widest(column, None) for column in columns]
-    spare = width - len(_GAP) * (len(widths) - 1)
-    while sum(widths) > spare:
-        # A column that is as wide as its longest word can only be narrowed by cutting the word.
-        with_spaces = [width for width, word in zip(widths, words, strict=True) if width > word]
-        widest = max(with_spaces or widths)
-        if widest <= _LEAST:
-            break
-        for number, word in enumerate(words):
-            if widths[number] == widest and (widest > word or not with_spaces):
-                widths[number] -= 1
-                break
+    while sum(widths) > _for_values(len(widths), width):
+        _, widest = max(
+            (width, number) for number, width in enumerate(widths) if width > words[number]
+        )
+        widths[widest] -= 1
     return widths
 
 
@@ -67,7 +81,7 @@ def _row(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    """Return a text as lines of a width, broken at spaces; only a word that is too long is cut."""
+    """Return a text as lines of a width, broken at spaces; a word that is too long stays whole."""
     lines: list[str] = []
     for paragraph in text.split("\n"):
         line = ""
@@ -79,9 +93,6 @@ def _wrapped(text: str, width: int) -> list[str]:
             if line:
                 lines.append(line)
             line = word
-            while _width(line) > width:
-                lines.append(line[:width])
-                line = line[width:]
         lines.append(line)
     return lines
 

@@ -4,12 +4,12 @@ The user sees it before the question. For an installed site, gen shows the chang
 """
 
 import shlex
-import textwrap
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from generator.compiler.account import Account
 from generator.compiler.host_key_policy import pins
+from generator.formatting import wrapped
 from generator.schema.auth import (
     Certificate,
     CommandCertificateAuth,
@@ -54,26 +54,25 @@ def fact_lines(facts: Iterable[TrustedFact]) -> list[str]:
         if fact.kind == "name":
             names.append(fact.value)
         else:
-            lines.append(f"  {fact}")
-    width = 62  # beside the label, within 80 columns
-    label = "names"
-    shared_lines: list[str] = []
-    for text in textwrap.wrap(" ".join(names), width):
-        shared_lines.append(f"  {TrustedFact(label, text)}")
-        label = ""
-    return shared_lines + lines
+            lines += _wrapped(fact)
+    return [*_wrapped(TrustedFact("names", " ".join(names))), *lines]
+
+
+def _wrapped(fact: TrustedFact, prefix: str = "  ") -> list[str]:
+    """Return the lines of a fact within 80 columns; the kind is at the start of the first alone."""
+    return wrapped(f"{prefix}{fact}", 80, len(prefix) + len(str(TrustedFact("", ""))))
 
 
 def fact_changes(old: Iterable[TrustedFact], new: Iterable[TrustedFact]) -> list[str]:
-    """Return a line for each fact that was removed or added, in the order of the facts."""
+    """Return the lines of each fact that was removed or added, in the order of the facts."""
     before, after = list(old), list(new)
     changes: list[str] = []
     for fact in before:
         if fact not in after:
-            changes.append(f"- {fact}")
+            changes += _wrapped(fact, "  - ")
     for fact in after:
         if fact not in before:
-            changes.append(f"+ {fact}")
+            changes += _wrapped(fact, "  + ")
     return changes
 
 
@@ -144,7 +143,7 @@ def _authentication(account: Account) -> Iterator[TrustedFact]:
 
 def _step(account: Account, auth: StepAuth) -> Iterator[TrustedFact]:
     yield TrustedFact("command", "step ssh certificate …  (by gen refresh)")
-    yield TrustedFact("sends to", f"{auth.ca_url}  (token; CA with root {auth.ca_fingerprint})")
+    yield TrustedFact("sends to", f"{auth.ca_url}  (token), CA with root {auth.ca_fingerprint}")
     if auth.oidc:
         yield TrustedFact("sends to", f"{auth.oidc.token_url}  (app password)")
     if auth.authentik:

@@ -36,18 +36,20 @@ def test_the_widest_column_is_wrapped_at_spaces_until_a_row_fits() -> None:
     ]
 
 
-def test_a_word_that_does_not_fit_is_cut() -> None:
-    assert table(HEADINGS, [("a", "x" * 20)], 16).splitlines()[2:] == [
-        "a     " + "x" * 10,
-        "      " + "x" * 10,
-    ]
-
-
-def test_a_terminal_that_is_too_narrow_for_any_table_gets_one_all_the_same() -> None:
-    # A broken terminal, or COLUMNS=1, reports a width of 0 or 1; gen must not loop for ever.
-    assert table(HEADINGS, [("a", "some words")], 1).splitlines()[2:] == [
-        "a     some",
+@pytest.mark.parametrize("width", [15, 1])
+def test_words_that_do_not_fit_side_by_side_are_below_each_other_and_whole(width: int) -> None:
+    # A broken terminal, or COLUMNS=1, reports a width of 0 or 1.
+    rows = [("a", "x" * 20), ("long-name", "some words"), ("b", "")]
+    lines = table(HEADINGS, rows, width).splitlines()
+    assert lines == [
+        "name  a",
+        "note  " + "x" * 20,
+        "",
+        "name  long-name",
+        "note  some",
         "      words",
+        "",
+        "name  b",
     ]
 
 

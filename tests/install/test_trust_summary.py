@@ -38,7 +38,8 @@ ours, from ../work/ours.yaml, will be trusted with:
   reads         ~/.ssh/id_ours  (private key)
   command       gen refresh ours  (by timer and ssh)
   command       step ssh certificate …  (by gen refresh)
-  sends to      https://ca.example.org  (token; CA with root {"0" * 64})
+  sends to      https://ca.example.org  (token), CA with root
+                {"0" * 64}
   sends to      https://sso.example.org/token  (app password)
   sends to      https://sso.example.org  (API token)
   reads         ~/.config/ours/auth.env  (credentials)
@@ -134,7 +135,7 @@ def test_another_spec_takes_over_an_installed_site_only_with_an_answer(
             "or first: gen uninstall mila\n"
         )
     assert tree(home) == before
-    monkeypatch.setattr("generator.cli.install.agreed", lambda _: True)
+    monkeypatch.setattr("generator.cli.output.agreed", lambda _: True)
     assert gen("install", "mila", "--user", "ada").status == 0
     assert b"login.evil.example" in (home / ".ssh/gen.d/mila.conf").read_bytes()
 

@@ -173,9 +173,7 @@ def test_without_a_name_each_site_with_a_renewal_or_a_timer_is_shown(
 
 
 def test_a_machine_without_sites_names_the_command_to_begin_with(gen: Gen) -> None:
-    assert gen("status").err == (
-        "Nothing is installed or renewed on this machine yet; begin with: gen install SITE\n"
-    )
+    assert gen("status").err == ("Nothing is installed here yet. Begin with: gen install SITE\n")
 
 
 def test_a_site_that_no_longer_has_a_spec_is_a_note(gen: Gen, home: Path, certify: Certify) -> None:

@@ -1,5 +1,6 @@
 """A pseudo-terminal in which a program asks, and a test answers."""
 
+import codecs
 import fcntl
 import os
 import select
@@ -12,17 +13,20 @@ from pathlib import Path
 
 
 class Terminal:
-    """A process in a terminal of 80 by 24; the test types, and collects the output."""
+    """A process in a terminal of 24 lines; the test types, and collects the output."""
 
     def __init__(
         self,
         *command: str,
         environment: Mapping[str, str] | None = None,
         directory: Path | None = None,
+        columns: int = 80,
     ) -> None:
         self.shown, self._seen = "", 0
+        # A read may end within a character.
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
         self._screen, inside = os.openpty()
-        fcntl.ioctl(inside, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        fcntl.ioctl(inside, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         # A worker of xdist ignores SIGINT, and its children would inherit that.
         text = ["setsid", "--ctty", "--wait", "env", "--default-signal=INT", *command]
         self._child = subprocess.Popen(
@@ -80,5 +84,5 @@ class Terminal:
             output = os.read(self._screen, 4096)
         except OSError:  # Linux says so when the other side has ended
             output = b""
-        self.shown += output.decode()
+        self.shown += self._decoder.decode(output)
         return bool(output)
