@@ -230,8 +230,10 @@ def test_the_page_on_trust_names_tests_that_exist() -> None:
     assert missing == []
 
 
-def test_the_page_on_architecture_names_files_that_exist() -> None:
-    page = (DOCS / "architecture.md").read_text()
+def test_the_pages_for_contributors_name_files_that_exist() -> None:
+    page = ""
+    for name in ("architecture.md", "recipes.md", "testing.md"):
+        page += (DOCS / name).read_text()
     paths = set(re.findall(r"\b((?:generator|tests|docs|templates)/[\w/.]+)", page))
     missing = [path for path in sorted(paths) if not (REPOSITORY / path.rstrip(".")).exists()]
     # A recipe shows a new file under this name.
