@@ -303,7 +303,10 @@ def _spec_path(lock_file: LockFile, recorded: RecordedSpec, within: Path) -> Pat
 def _moved_spec(recorded: RecordedSpec, within: Path) -> Path | None:
     """Return the spec under its new path, if it was only renamed: one file has its bytes."""
     candidates = []
-    for candidate in sorted(within.rglob("*.yaml")):
+    specs: list[Path] = []
+    for directory, _, names in reader.walk(within):
+        specs += [Path(directory, name) for name in names if name.endswith(".yaml")]
+    for candidate in specs:
         if not files.is_regular(candidate) or not reader.within(candidate, within):
             continue
         if candidate.stat().st_size > document.LARGEST:

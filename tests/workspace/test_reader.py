@@ -1,5 +1,8 @@
 """gen reads files below one directory and nowhere else."""
 
+import os
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -91,3 +94,31 @@ def test_a_link_within_the_directory_is_followed(tmp_path: Path) -> None:
 def test_a_file_below_the_root_directory_does_not_lead_out() -> None:
     # A check by `startswith(root + "/")` would look for "//" here, and refuse every path.
     assert reader.real(Path("/"), PurePosixPath("no-such-file")) == Path("/no-such-file")
+
+
+@pytest.fixture
+def deep_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Return a generated file below 1,200 directories."""
+    root = tmp_path / "root"
+    root.mkdir()
+    monkeypatch.chdir(root)
+    for _ in range(1_200):
+        Path("d").mkdir()
+        os.chdir("d")
+    Path(".env.x").write_text("# Made by gen for x\n")
+    os.chdir(root)
+    yield root
+    subprocess.run(["rm", "-rf", root], check=True)
+
+
+def test_a_file_below_very_many_directories_is_found(deep_file: Path) -> None:
+    survey = reader.survey(deep_file)
+    assert [path.name for path in survey.candidates] == [".env.x"]
+    assert len(reader.strays(survey.candidates, set())) == 1
+
+
+def test_a_link_to_itself_hides_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to("a")
+    (tmp_path / "up").symlink_to(".")
+    put(tmp_path / "z/ssh/mila.conf")
+    assert [path.name for path in reader.survey(tmp_path).candidates] == ["mila.conf"]
