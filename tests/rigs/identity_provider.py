@@ -43,14 +43,16 @@ _SLUG = re.compile("[-a-zA-Z0-9_]{1,255}")
 Form = dict[str, str]
 
 
-def certificate(folder: Path, name: str, root: Path) -> Path:
-    """Make a TLS certificate for the loopback, and return its path.
+def certificate(folder: Path, name: str, root: Path, *hosts: str) -> Path:
+    """Make a TLS certificate for the loopback and further hosts, and return its path.
 
     The key lies beside it as `.key`.
     """
     path = folder / f"{name}.crt"
     signed = ["--profile", "leaf", "--ca", str(root), "--ca-key", str(root.with_suffix(".key"))]
-    names = ["--san", "localhost", "--san", "127.0.0.1"]
+    names = []
+    for host in ("localhost", "127.0.0.1", *hosts):
+        names += ["--san", host]
     step(
         "certificate",
         "create",

@@ -9,11 +9,12 @@ import socketserver
 import ssl
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from identity_provider import certificate, root_certificate
@@ -169,10 +170,13 @@ class PublisherHandler(http.server.SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def serving(directory: Path, tls: Path) -> Iterator[WebServer]:
-    """Serve a directory on the loopback; `tls` gets the CA and the certificate."""
+def serving(directory: Path, tls: Path, *hosts: str) -> Iterator[WebServer]:
+    """Serve a directory on the loopback; `tls` gets the CA and the certificate.
+
+    `hosts` are further names in the certificate.
+    """
     root = root_certificate(tls, "web-root")
-    leaf = certificate(tls, "web", root)
+    leaf = certificate(tls, "web", root, *hosts)
     web = WebServer("", root)
     handler = partial(PublisherHandler, web=web, directory=str(directory))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -195,8 +199,10 @@ class Proxy(socketserver.ThreadingTCPServer):
 
     daemon_threads = True
 
-    def __init__(self) -> None:
+    def __init__(self, routes: Mapping[str, str]) -> None:
         super().__init__(("127.0.0.1", 0), ProxyHandler)
+        self.routes = routes
+        """Where connections to some hosts and ports really go."""
         self.targets: list[str] = []
         """Host and port of each connection."""
 
@@ -216,7 +222,7 @@ class ProxyHandler(socketserver.StreamRequestHandler):
         while self.rfile.readline().strip():
             pass  # the headers
         self.server.targets.append(target)
-        host, _, port = target.rpartition(":")
+        host, _, port = self.server.routes.get(target, target).rpartition(":")
         with socket.create_connection((host, int(port))) as upstream, suppress(OSError):
             self.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")
             self._relay(upstream)
@@ -233,9 +239,9 @@ class ProxyHandler(socketserver.StreamRequestHandler):
 
 
 @contextmanager
-def proxy() -> Iterator[Proxy]:
-    """Run a proxy on the loopback."""
-    with Proxy() as server:
+def proxy(routes: Mapping[str, str] = MappingProxyType({})) -> Iterator[Proxy]:
+    """Run a proxy on the loopback; `routes` lead connections to some hosts elsewhere."""
+    with Proxy(routes) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:

@@ -5,6 +5,7 @@ order, with the answers on the page, and compares every line of the output.
 """
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import publisher
 import pytest
 import usermanager
 from console_blocks import examples
@@ -195,6 +197,77 @@ def test_the_guide_to_add_a_site(base: Path) -> None:
         session.replay(steps[1:])
     finally:
         session.terminal.close()
+
+
+def test_the_guide_to_publish_a_cluster(need: Callable[..., None], base: Path) -> None:
+    need("step")
+    specs = base / "work/specs"
+    specs.mkdir(parents=True)
+    (specs / "example.yaml").write_text(example_site())
+    served, tls = base / "served", base / "tls"
+    served.mkdir()
+    tls.mkdir()
+    (served / "gen").symlink_to(specs)
+    host = "docs.example.org"
+    page = DOCS / "publishing.md"
+    with (
+        publisher.serving(served, tls, host) as web,
+        publisher.proxy({f"{host}:443": web.url.removeprefix("https://")}) as proxy,
+    ):
+        way = {"https_proxy": f"http://localhost:{proxy.port}", "GEN_CA_BUNDLE": str(web.bundle)}
+        session = PageSession(base, base / "home", "ada", **way)
+        try:
+            # The page begins with its users.
+            for section in ("Publish a spec", "Use a published source", "Another key"):
+                session.replay(examples(page, section))
+        finally:
+            session.terminal.close()
+
+
+def test_the_job_that_publishes_a_cluster_goes_on_from_the_published_index(
+    need: Callable[..., None], tmp_path: Path
+) -> None:
+    need("step", "ssh-agent", "curl", "bash")
+    page = (DOCS / "publishing.md").read_text()
+    (workflow,) = re.findall(r"```yaml\n(name: .*?)```", page, re.DOTALL)
+    steps = YAML(typ="safe").load(workflow)["jobs"]["publish"]["steps"]
+    published, checkout, tls = tmp_path / "served/gen", tmp_path / "checkout", tmp_path / "tls"
+    for directory in (published, checkout / "specs", tls):
+        directory.mkdir(parents=True)
+    (published / "example.yaml").write_text(example_site())
+    key = publisher.key(tmp_path, "signing-key")
+    shutil.copy(f"{key}.pub", checkout)
+    gen = [sys.executable, "-m", "generator"]
+    first = [*gen, "source", "sign", str(published), "--name", "example", "--key", str(key)]
+    subprocess.run(first, check=True, capture_output=True)
+    # The repository has no index, and a newer spec.
+    newer = example_site().replace("a second factor", "a second factor, always")
+    (checkout / "specs/example.yaml").write_text(newer)
+    host = "docs.example.org"
+    with (
+        publisher.serving(tmp_path / "served", tls, host) as web,
+        publisher.proxy({f"{host}:443": web.url.removeprefix("https://")}) as proxy,
+    ):
+        environment = {
+            **os.environ,
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "https_proxy": f"http://localhost:{proxy.port}",
+            "CURL_CA_BUNDLE": str(web.bundle),
+            "KEY": key.read_text(),
+        }
+        scripts = [step["run"] for step in steps if "run" in step]
+        # The environment of the tests stands for that of pipx.
+        assert scripts.pop(0) == "pipx install hpc-sitegen"
+        # The agent of the job ends with the machine of the job.
+        end = "trap 'kill ${SSH_AGENT_PID:-} 2>/dev/null || true' EXIT"
+        for script in scripts:
+            command = ["bash", "-eo", "pipefail", "-c", f"{end}\n{script}"]
+            done = subprocess.run(
+                command, cwd=checkout, env=environment, capture_output=True, text=True, check=False
+            )
+            assert done.returncode == 0, done.stderr
+    index = json.loads((checkout / "specs/gen-source.json").read_bytes())
+    assert (index["version"], index["specs"]["example"]["version"]) == (2, 2)
 
 
 def test_the_guide_to_review_pull_requests(base: Path) -> None:
