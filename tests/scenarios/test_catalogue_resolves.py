@@ -211,9 +211,9 @@ def strict_checking(spec: SiteSpec, entry: str) -> str:
 
 def auth_settings(spec: SiteSpec, auth: Auth) -> dict[str, str | None]:
     if isinstance(auth, KeyboardAuth):
-        return {"preferredauthentications": ",".join(auth.prefer)}
+        return {"preferredauthentications": with_questions(*auth.prefer)}
     if isinstance(auth, KerberosAuth):
-        methods = f"gssapi-with-mic,{auth.then}" if auth.then else "gssapi-with-mic"
+        methods = with_questions("gssapi-with-mic", auth.then)
         return {"preferredauthentications": methods, "gssapiauthentication": "yes"}
     if isinstance(auth, UnstatedAuth):
         return {"identitiesonly": "no"}
@@ -232,9 +232,14 @@ def auth_settings(spec: SiteSpec, auth: Auth) -> dict[str, str | None]:
         if isinstance(auth, CommandCertificateAuth) and auth.certificate:
             settings["certificatefile"] = fill(spec, auth.certificate)
         return settings
-    methods = f"publickey,{auth.then}" if auth.then else KEY_FIRST
-    settings["preferredauthentications"] = methods
+    settings["preferredauthentications"] = with_questions("publickey", auth.then)
     return settings
+
+
+def with_questions(*methods: str | None) -> str:
+    """Return the methods of a spec in order, and a second factor that the site may add."""
+    named = [method for method in methods if method]
+    return ",".join(dict.fromkeys([*named, "keyboard-interactive"]))
 
 
 def interval(spec: SiteSpec, keepalive: Keepalive | None) -> str:

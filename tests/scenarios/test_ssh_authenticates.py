@@ -106,6 +106,19 @@ def test_ssh_adds_the_key_to_the_agent_at_first_use_if_the_site_says_so(
     assert (rig.fingerprint("ed25519-ada") in keys.stdout) is adds
 
 
+def test_a_public_key_whose_private_key_is_in_the_agent_is_used_and_stays(rig: Rig) -> None:
+    # On a token, or in a password manager.
+    server = rig.serve("login", ["ed25519"], MAX_TRIES)
+    key = public_key(rig, "ed25519-ada").with_suffix("")
+    before = key.with_suffix(".pub").read_bytes()
+    config = rig.compile(site(server, pins(rig)), key=key)
+    assert permission_denied(rig.login(config))
+    agent = rig.agent(*OTHER_KEYS, "ed25519-ada")
+    assert logged_in(rig.login(config, SSH_AUTH_SOCK=agent))
+    assert not key.exists()
+    assert key.with_suffix(".pub").read_bytes() == before
+
+
 # As many as sshd takes by default are not enough for the last one.
 OTHER_KEYS = tuple(f"ed25519-{number}" for number in range(7))
 MAX_TRIES = "MaxAuthTries 6"

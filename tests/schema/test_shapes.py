@@ -184,7 +184,7 @@ AUTH = [
     pytest.param(
         # Some servers of closed networks do not offer keyboard-interactive at all.
         {"auth": {"method": "keyboard", "asks": "password", "prefer": "password"}},
-        {"hpc PreferredAuthentications": "password"},
+        {"hpc PreferredAuthentications": "password,keyboard-interactive"},
         id="password only, inside a network",
     ),
     pytest.param(
@@ -230,7 +230,7 @@ AUTH = [
             "triton PreferredAuthentications": KEY_FIRST,
             "triton ProxyJump": None,
             "triton-out ProxyJump": "kosh",
-            "kosh PreferredAuthentications": "publickey,password",
+            "kosh PreferredAuthentications": "publickey,password,keyboard-interactive",
         },
         id="key and password from outside, key from inside",
     ),

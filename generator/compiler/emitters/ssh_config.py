@@ -46,7 +46,7 @@ Setting = tuple[str, str]
 # Sharing sessions would hang for as long as TCP takes to notice a dead connection, up to hours,
 # after the machine slept or changed its network. With these, it takes 45 seconds.
 _SHARED_KEEPALIVE = Keepalive(interval=15, count=2)
-_KEY_FIRST = "publickey,keyboard-interactive"
+_QUESTIONS = "keyboard-interactive"
 # Options that say nothing about which machine is let in, or in which way.
 _NO_POLICY = {"ServerAliveInterval", "ServerAliveCountMax", "ConnectTimeout"}
 # A `Match host` of one site may apply to an alias of another site for the same machine, whose own
@@ -324,8 +324,8 @@ def _authentication(account: Account, auth: Auth) -> list[Setting]:
     if methods := preferred_authentications(auth):
         # A site may add a second factor at any time, and ssh asks for none that the list lacks. A
         # password is not in it: a port for keys may offer one that is never right.
-        if methods == "publickey":
-            methods = _KEY_FIRST
+        if _QUESTIONS not in methods.split(","):
+            methods = f"{methods},{_QUESTIONS}"
         settings.append(("PreferredAuthentications", methods))
     # IdentitiesOnly keeps ssh from offering every key of an agent: after a few, a server
     # disconnects.

@@ -9,11 +9,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from catalogue_sites import SITES
 from sshconf import SshConfigFile
 
+from generator import resources
 from generator.compiler.account import Account
 from generator.compiler.emitters import ssh_config
 from generator.compiler.plain_login import PLAIN_LOGIN
+from generator.loading import validate
 from generator.schema.profile import SiteProfile
 from generator.schema.site import SiteSpec
 from generator.ssh.keys import fingerprint
@@ -174,7 +177,8 @@ def test_names_come_before_patterns() -> None:
         ),
         pytest.param(
             {"method": "keyboard", "asks": "password", "prefer": "password"},
-            {"preferredauthentications": "password"},
+            # A second factor that the site adds later would be asked for in this way.
+            {"preferredauthentications": "password,keyboard-interactive"},
             id="password",
         ),
         pytest.param(
@@ -195,7 +199,7 @@ def test_names_come_before_patterns() -> None:
         pytest.param(
             {"method": "kerberos", "principal": "{user}@EXAMPLE.ORG", "delegate": True},
             {
-                "preferredauthentications": "gssapi-with-mic",
+                "preferredauthentications": "gssapi-with-mic,keyboard-interactive",
                 "gssapiauthentication": "yes",
                 "gssapidelegatecredentials": "yes",
             },
@@ -245,6 +249,18 @@ def test_the_settings_of_each_authentication_method(
     ):
         del auth_settings[keyword]
     assert auth_settings == expected
+
+
+@pytest.mark.parametrize("name", SITES)
+def test_no_site_forbids_a_second_factor_that_it_may_add_later(name: str, ada: SiteProfile) -> None:
+    spec = validate.site(resources.CATALOGUE / f"{name}.yaml")
+    for block in ssh_config.blocks(Account(spec, ada)):
+        methods = dict(block.settings).get("PreferredAuthentications")
+        # Without the line, ssh takes every method.
+        assert methods is None or "keyboard-interactive" in methods.split(",")
+        if name == "mila" and methods:
+            # As on the page of the site.
+            assert methods == "publickey,keyboard-interactive"
 
 
 def test_a_host_may_have_another_authentication_than_the_site() -> None:
