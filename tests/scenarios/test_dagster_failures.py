@@ -1,5 +1,6 @@
 """A run that fails says why, keeps the files of its job, and starts again only where that helps."""
 
+import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -39,6 +40,11 @@ def waits(context: dg.AssetExecutionContext, compute: Compute) -> dg.Materialize
 
 
 @dg.asset
+def talks(context: dg.AssetExecutionContext, compute: Compute) -> dg.MaterializeResult:
+    return compute.run(context, str(PAYLOADS / "talks.py")).get_materialize_result()
+
+
+@dg.asset
 def is_refused(context: dg.AssetExecutionContext, compute: Compute) -> dg.MaterializeResult:
     options = {"reservation": "a-holiday"}
     return compute.run(
@@ -55,11 +61,23 @@ with open_dagster_pipes() as pipes:
     print("a line of the log")
     divide()
 """
+# 20,000 lines of 1.6 MB, of which the last ones are printed when the payload has reported already.
+TALKS = """\
+from dagster_pipes import open_dagster_pipes
+
+with open_dagster_pipes() as pipes:
+    for number in range(19000):
+        print(f"line {number:05} {'x' * 70}")
+    pipes.report_asset_materialization(metadata={"lines": 20000})
+for number in range(19000, 20000):
+    print(f"line {number:05} {'x' * 70}")
+"""
 
 
 @pytest.fixture(scope="module")
 def started_deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    with deployed(tmp_path_factory.mktemp("e2e"), ASSETS, {"fails": PAYLOAD}) as deployment:
+    payloads = {"fails": PAYLOAD, "talks": TALKS}
+    with deployed(tmp_path_factory.mktemp("e2e"), ASSETS, payloads) as deployment:
         yield deployment
 
 
@@ -95,6 +113,14 @@ def test_the_event_of_a_failed_job_has_the_traceback_and_the_log_and_the_files_a
     kept = {path.name for path in Path(directory).iterdir()}
     assert {"job.sh", "fails.py", "messages.jsonl"} <= kept
     assert any(name.startswith("slurm-") for name in kept)
+
+
+def test_each_line_of_a_long_log_arrives_once(deployment: Deployment) -> None:
+    result = deployment.project.launch("talks")
+    assert result.returncode == 0, result.stdout[-5000:]
+    assert deployment.project.metadata("talks")["lines"] == 20000
+    numbers = [int(number) for number in re.findall(r"line (\d{5}) x{70}", result.stdout)]
+    assert sorted(numbers) == list(range(20000))
 
 
 def test_a_run_logs_in_once_also_after_a_shared_connection_that_was_killed(
