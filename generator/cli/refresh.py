@@ -157,9 +157,12 @@ def _with_earlier_secrets(options: RefreshOptions, site: str) -> RefreshOptions:
     return replace(options, earlier_secrets=lambda: _earlier_secrets(site))
 
 
-def _earlier_secrets(site: str) -> list[Path]:
-    """Return the secrets that existed before a site was installed."""
+def _earlier_secrets(site: str) -> list[Path] | None:
+    """Return the secrets that existed before a site was installed; ``None`` if unknown."""
     from generator.install import record
 
     home = Path.home()
-    return [home / path for path in record.home_record(home).earlier_secrets.get(site, ())]
+    earlier = record.home_record(home).earlier_secrets.get(site)
+    if earlier is None:
+        return None
+    return [home / path for path in earlier]

@@ -69,7 +69,9 @@ def purge(home: Path, sites: Sequence[str], plan: HomePlan) -> Purge:
             # The strongest reason comes first: a key that another site uses must stay in any case.
             path = secret.path
             reason = _reason_to_keep(home, secret, users)
-            if str(path.relative_to(home)) in earlier.get(site, ()):
+            if site not in earlier:
+                reason = reason or "gen's record does not say whether it is older than the site"
+            elif str(path.relative_to(home)) in earlier[site]:
                 reason = reason or "it existed before the site was installed"
             if reason:
                 spared[path] = KeptSecret(path, reason)
@@ -84,9 +86,10 @@ def secrets(home: Path, account: Account) -> list[Path]:
 
 
 def installed_secrets(home: Path, site: str) -> list[Path]:
-    """Return the existing secrets that the installed version of a site names."""
+    """Return the existing secrets that came with the installed version of a site, or before it."""
     site_lock = record.installed(home).get(site)
-    if site_lock is None:
+    # Without an entry, as after the deletion of a damaged record, any of them may be older.
+    if site_lock is None or site not in record.home_record(home).earlier_secrets:
         return []
     try:
         return secrets(home, installed_account(home, site_lock))

@@ -6,7 +6,7 @@ from pathlib import Path
 from generator.compiler.account import Account
 from generator.compiler.first_steps import first_login
 from generator.errors import os_errors_named, reason
-from generator.files import read_regular
+from generator.files import KEY_LIMIT, read_regular
 from generator.formatting import clock
 from generator.probe.finding import Kind, ProbeFinding
 from generator.schema.auth import Auth, CommandCertificateAuth
@@ -46,7 +46,7 @@ def _has_key(path: Path) -> bool:
 
 def _certificate_problem(path: Path, now: int) -> str | None:
     try:
-        certificate = parse_certificate(read_regular(path))
+        certificate = parse_certificate(read_regular(path, KEY_LIMIT))
     except OSError as error:
         return reason(error)
     except ValueError as error:

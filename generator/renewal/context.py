@@ -35,8 +35,11 @@ class RefreshOptions:
     """The user's own CA certificates."""
     report: Callable[[str], None] = lambda _: None
     """Gets the errors of step and of the network in their own words, for `--verbose`."""
-    earlier_secrets: Callable[[], Collection[Path]] = tuple
-    """Returns the secrets that existed before the site was installed, by the install record."""
+    earlier_secrets: Callable[[], Collection[Path] | None] = tuple
+    """Returns the secrets that existed before the site was installed, by the install record.
+
+    ``None`` if the record does not say.
+    """
 
 
 @dataclass(frozen=True)

@@ -56,8 +56,8 @@ class SecretBindings:
     """The secrets of the site now, with the addresses that get them."""
     outputs: Collection[str]
     """Those of them that gen only writes."""
-    earlier_secrets: Callable[[], Collection[Path]]
-    """Returns the secrets that existed before the site was installed."""
+    earlier_secrets: Callable[[], Collection[Path] | None]
+    """Returns the secrets that existed before the site was installed; ``None`` if unknown."""
 
     def check(self, secret: str | Path) -> None:
         """Refuse a secret that the site may not use; bind one that is the site's own.
@@ -124,7 +124,10 @@ class SecretBindings:
             return None  # gen is about to create it
         if catalogue.installed_copy(self.site) is None:
             return f"it exists already, and {self.site} is not installed"
-        if any(_is_same(path, earlier) for earlier in self.earlier_secrets()):
+        earlier_secrets = self.earlier_secrets()
+        if earlier_secrets is None:
+            return f"gen's record does not say whether it is older than {self.site}"
+        if any(_is_same(path, earlier) for earlier in earlier_secrets):
             return f"it existed before {self.site} was installed"
         return None
 
@@ -157,7 +160,7 @@ class SecretBindings:
 
 
 def secret_bindings(
-    settings: Settings, directory: Path, earlier_secrets: Callable[[], Collection[Path]]
+    settings: Settings, directory: Path, earlier_secrets: Callable[[], Collection[Path] | None]
 ) -> SecretBindings:
     """Return the bindings of a site."""
     uses: dict[str, tuple[str, ...]] = {}

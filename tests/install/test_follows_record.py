@@ -238,6 +238,24 @@ def test_purge_keeps_a_key_that_existed_before_an_update_named_it(gen: Gen, home
     assert names_in(home / ".ssh", "id_*") == ["id_first", "id_work"]
 
 
+def test_purge_keeps_keys_of_which_the_record_does_not_say_who_made_them(
+    gen: Gen, home: Path
+) -> None:
+    write_keys(home, ".ssh/id_ours")
+    path = str(spec(Path(), auth={"method": "publickey", "key": "~/.ssh/id_ours"}))
+    assert gen("install", path, "--yes").status == 0
+    # The way that gen names to get rid of a damaged record.
+    (home / ".local/state/gen/install/home.json").unlink()
+    plan = gen("uninstall", "ours", "--purge", "--dry-run").err
+    reason = "gen's record does not say whether it is older than the site"
+    assert f"~/.ssh/id_ours stays: {reason}" in plan
+    # An update makes it no more gen's.
+    assert gen("install", path, "--yes").status == 0
+    result = gen("uninstall", "ours", "--purge", "--yes")
+    assert "~/.ssh/id_ours stays: it existed before the site was installed" in result.err
+    assert names_in(home / ".ssh", "id_*") == ["id_ours"]
+
+
 @pytest.mark.parametrize(
     "spelling",
     [

@@ -296,6 +296,15 @@ class TestOwnFile:
         problem = "it existed before ours was installed"
         assert gen("refresh", "ours").err == refusal("ours", f"~/{self.FILE}", problem)
 
+    def test_it_is_refused_if_the_record_does_not_say_who_made_it(
+        self, user: Path, gen: Gen, spec: WriteSpec
+    ) -> None:
+        write(user / self.FILE, SECRET)
+        gen("install", str(spec("ours", file=f"~/{self.FILE}")), "--yes")
+        (user / STATE / "install/home.json").unlink()
+        problem = "gen's record does not say whether it is older than ours"
+        assert gen("refresh", "ours").err == refusal("ours", f"~/{self.FILE}", problem)
+
     def test_it_is_refused_if_the_site_is_not_installed(
         self, user: Path, gen: Gen, spec: WriteSpec
     ) -> None:
