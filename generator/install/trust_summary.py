@@ -123,7 +123,7 @@ def _authentication(account: Account) -> Iterator[TrustedFact]:
         if key:
             yield TrustedFact("reads", f"{key}  (private key)")
         if key := account.agent_key(auth):
-            yield TrustedFact("reads", f"{key}  (public key, which ssh looks for in the agent)")
+            yield TrustedFact("reads", f"{key}  (public key of one in the agent)")
         library = account.profile.pkcs11_provider
         if isinstance(auth, SmartCardAuth) and library:
             yield TrustedFact("runs", f"{library}  (ssh loads this library)")

@@ -181,3 +181,28 @@ def test_a_key_pair_is_made_where_the_method_needs_one(
 ) -> None:
     account = Account(validate.site(CATALOGUE / f"{site}.yaml"), ada)
     assert first_login(account).make_key == command
+
+
+@pytest.mark.parametrize(
+    ("changes", "key", "commands"),
+    [
+        pytest.param(
+            {"certificate": False},
+            None,
+            [
+                "ssh-add -l   # if it has many keys: "
+                "gen install vsc-sofia --identity-file ~/.ssh/KEY.pub"
+            ],
+            id="any key",
+        ),
+        pytest.param({"certificate": False}, "~/.ssh/mine.pub", [], id="a key that is known"),
+        pytest.param({"certificate": True}, None, [], id="a certificate"),
+    ],
+)
+def test_a_key_in_the_agent_is_to_be_named_where_gen_does_not_know_it(
+    changes: dict[str, bool], key: str | None, commands: list[str]
+) -> None:
+    spec = validate.site(CATALOGUE / "vsc-sofia.yaml")
+    spec = spec.model_copy(update={"auth": spec.auth.model_copy(update={"fill": (), **changes})})
+    account = Account(spec, SiteProfile(user="ada", identity_file=key))
+    assert list(first_login(account).credential) == commands

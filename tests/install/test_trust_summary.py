@@ -175,3 +175,14 @@ def test_a_delegated_ticket_is_listed(gen: Gen, home: Path, delegate: bool) -> N
     auth = {"method": "kerberos", "principal": "{user}@EXAMPLE.ORG", "delegate": delegate}
     result = gen("install", str(spec(Path(), auth=auth)), "--user", "ada", "--dry-run")
     assert ("  gets          your Kerberos ticket" in result.err) == delegate
+
+
+def test_the_key_of_the_agent_is_listed_where_the_spec_names_one(gen: Gen, home: Path) -> None:
+    # The spec may name any file of the user's.
+    auth = {"method": "agent", "key": "~/.ssh/id_{site}.pub"}
+    result = gen("install", str(spec(Path(), auth=auth)), "--user", "ada", "--dry-run")
+    assert "  reads         ~/.ssh/id_ours.pub  (public key of one in the agent)\n" in result.err
+    result = gen(
+        "install", str(spec(Path(), auth={"method": "agent"})), "--user", "ada", "--dry-run"
+    )
+    assert "  reads " not in result.err
