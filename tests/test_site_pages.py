@@ -195,6 +195,7 @@ FREE_TEXTS = {
     "note",
     "operator",
     "network",
+    "not_for",
     "submit",
     "form",
     "reservations",

@@ -26,6 +26,7 @@ from site_pages.markup import bullets, code, link, paragraph, prose, table, text
 _PROSE_FIELDS = {
     "note",
     "network",
+    "not_for",
     "submit",
     "form",
     "reservations",

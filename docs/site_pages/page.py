@@ -122,6 +122,7 @@ def _machines(site: SiteSpec) -> Iterator[str]:
     yield from ["## Machines", ""]
     for heading, fact in blocks:
         yield from _section(heading, details(fact, always={"port"}))
+    yield from _section("### Use of the login nodes", details(site.login_nodes))
 
 
 def _host_keys(site: SiteSpec) -> Iterator[str]:

@@ -41,10 +41,12 @@ class Status(Fact):
 class LoginNodes(Fact):
     """The rules for programs on login nodes, which all users share."""
 
-    not_for: Annotated[Text | None, Meta(weight=Weight.PROSE)] = None
+    not_for: Annotated[Text | None, Meta(weight=Weight.PROSE, label="not for")] = None
     """Programs that must not run there, as the end of the sentence "Login nodes are not for"."""
     # "Does not say" differs from no: `gen show` then prints nothing.
-    remote_editors: Annotated[bool | None, Meta(weight=Weight.PROSE)] = None
+    remote_editors: Annotated[
+        bool | None, Meta(weight=Weight.PROSE, label="remote servers of editors (VS Code)")
+    ] = None
     """Whether the remote server of an editor (VS Code) may run there; left out if the
     documentation does not say."""
 
