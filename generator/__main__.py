@@ -74,6 +74,11 @@ def _collect_less_garbage() -> None:
 
 def _call() -> None:
     _disable_pydantic_plugins()
+    if "_GEN_COMPLETE" in os.environ:
+        # The user waits for a completion. Typer would import rich to format the titles, so rich
+        # counts as not installed.
+        os.environ["TYPER_USE_RICH"] = "0"
+        sys.modules["rich"] = None  # type: ignore[assignment]
     from generator.cli.app import with_command
     from generator.cli.output import follow_locale, say
     from generator.errors import GenError

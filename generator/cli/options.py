@@ -1,5 +1,6 @@
 """The arguments and options of the commands, each defined once: names, variable, help."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -27,11 +28,13 @@ def option(*flags: str, text: str, variable: str | None = None, **settings: Any)
     return typer.Option(*flags, help=text, envvar=variable, **settings)
 
 
-def complete_site(incomplete: str) -> list[str]:
-    """Return the names of sites that start with some letters, for the completion of a shell."""
+def complete_site(incomplete: str) -> list[tuple[str, str]]:
+    """Return the sites whose names start with some letters, and their titles, for a shell."""
     from generator.loading.catalogue import sites
+    from generator.loading.index import indexed_titles
 
-    return [name for name in sites(None) if name.startswith(incomplete)]
+    titles = indexed_titles()
+    return [(name, titles.get(name, "")) for name in sites(None) if name.startswith(incomplete)]
 
 
 def complete_installed(incomplete: str) -> list[str]:
@@ -47,7 +50,9 @@ def complete_alias(incomplete: str) -> list[str]:
 
     # The user's file alone: that of the system rarely has hosts, and completion must be fast.
     config = Path.home() / ".ssh" / "config"
-    return [alias for alias in aliases(config) if alias.startswith(incomplete)]
+    names = [alias for alias in aliases(config) if alias.startswith(incomplete)]
+    # The scripts of the shells do not quote names, and no host needs others.
+    return [name for name in names if re.fullmatch(r"[\w.@%+:-]+", name)]
 
 
 def _site(metavar: str) -> Any:

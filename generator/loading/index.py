@@ -64,6 +64,14 @@ def summary(name: str, path: Path) -> Summary:
     return _summary(name, file)
 
 
+def indexed_titles() -> dict[str, str]:
+    """Return the titles of the indexed sites, also of those whose specs have changed since.
+
+    The completion of a shell has no time to compare them.
+    """
+    return {name: entry.summary.title for name, entry in _index().specs.items()}
+
+
 def text() -> str:
     """Return the index of the specs that ship with gen, as `site_specs/index.json` has it."""
     specs: dict[str, Entry] = {}

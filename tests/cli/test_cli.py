@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -724,28 +725,82 @@ def test_a_command_imports_no_package_that_it_does_not_need(
     assert done.stderr.splitlines()[-1] == ""
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_knows_commands_and_sites(gen: Gen, shell: str, tmp_path: Path) -> None:
-    # The variables that the completion scripts of typer and click set. No shell runs here: CI
-    # machines lack zsh and fish.
-    variable = "COMP_WORDS" if shell == "bash" else "_TYPER_COMPLETE_ARGS"
-    environment = {
-        **os.environ,
-        "_GEN_COMPLETE": f"complete_{shell}",
-        variable: "gen site mu",
-        "COMP_CWORD": "2",
-    }
-    if shell == "fish":
-        environment["_TYPER_COMPLETE_FISH_ACTION"] = "get-args"
+COMPLETE_BASH = """\
+eval "$(_GEN_COMPLETE=source_bash gen)"
+COMP_WORDS=(%s) COMP_CWORD=2
+_gen_completion gen
+printf '%%s\\n' "${COMPREPLY[@]}"
+"""
+COMPLETE_FISH = """\
+_GEN_COMPLETE=source_fish gen | source
+complete -C "%s"
+"""
+# _arguments is the function of zsh that shows the completions; here it prints what it is asked to.
+COMPLETE_ZSH = """\
+compdef() { :; }
+_arguments() { print -r -- "$@" }
+eval "$(_GEN_COMPLETE=source_zsh gen)"
+words=("${(@s: :):-%s}") CURRENT=3
+_gen_completion
+"""
+
+
+def completions(shell: str, line: str, home: Path) -> str:
+    """Return what a real shell gets for a line, by the script that gen prints for it."""
+    script = {"bash": COMPLETE_BASH, "fish": COMPLETE_FISH, "zsh": COMPLETE_ZSH}[shell] % line
+    options = {"bash": ["--norc"], "fish": ["--no-config"], "zsh": ["-f"]}[shell]
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     done = subprocess.run(
-        [sys.executable, "-m", "generator"],
-        env=environment,
+        [shell, *options, "-c", script],
+        env={"PATH": path, "HOME": str(home), "LANG": "C.UTF-8"},
+        cwd=home,
         capture_output=True,
         text=True,
         check=False,
+        timeout=120,
     )
-    assert "musica" in done.stdout
-    assert "mila" not in done.stdout
+    assert done.stderr == ""
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    ("shell", "musica", "title"),
+    [
+        ("bash", "musica\n", None),
+        ("zsh", '"musica":', '"MUSICA (Multi-Site Computer Austria)"'),
+        ("fish", "musica\t", "MUSICA (Multi-Site Computer Austria)\n"),
+    ],
+)
+def test_a_shell_completes_commands_sites_and_aliases(
+    need: Callable[..., None], tmp_path: Path, shell: str, musica: str, title: str | None
+) -> None:
+    need(shell)
+    sites = completions(shell, "gen show mu", tmp_path)
+    assert musica + (title or "") in sites
+    assert "mila" not in sites
+    assert "--country" in completions(shell, "gen list --co", tmp_path)
+    (tmp_path / ".ssh").mkdir()
+    # The scripts of the shells would run a command in a name.
+    hosts = "Host big it's a\"b $(touch${IFS}x) `touch${IFS}y` b;c\n  User x\n"
+    (tmp_path / ".ssh/config").write_text(hosts)
+    aliases = completions(shell, "gen import ", tmp_path)
+    assert "big" in aliases
+    assert not re.search(r"it|touch|b;c", aliases)
+    assert not {"x", "y"} & {path.name for path in tmp_path.iterdir()}
+
+
+def test_a_completion_imports_nothing_slow() -> None:
+    environment = {
+        **os.environ,
+        "_GEN_COMPLETE": "complete_fish",
+        "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+        "_TYPER_COMPLETE_ARGS": "gen show mu",
+    }
+    command = [sys.executable, "-X", "importtime", "-m", "generator"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "musica\tMUSICA (Multi-Site Computer Austria)\n"
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert imported.isdisjoint({"rich", "pydantic", "ruamel.yaml"})
 
 
 @pytest.mark.parametrize(
