@@ -43,6 +43,18 @@ def shares(context: dg.AssetExecutionContext, compute_ray: Compute) -> dg.Materi
     return compute_ray.run(
         context, str(PAYLOADS / "lasts.py"), extra_env=duration
     ).get_materialize_result()
+
+
+@dg.asset(deps=[shares])
+def shares_too(context: dg.AssetExecutionContext, compute_ray: Compute) -> dg.MaterializeResult:
+    return compute_ray.run(
+        context, str(PAYLOADS / "lasts.py"), extra_env={"DURATION": "1"}
+    ).get_materialize_result()
+
+
+both = dg.define_asset_job(
+    "both", selection=["shares", "shares_too"], executor_def=dg.in_process_executor
+)
 '''
 PAYLOAD = """\
 import os
@@ -135,6 +147,16 @@ def test_a_run_waits_for_ssh_and_its_job_goes_on(
 def deployment_of(asset: str) -> str:
     """Return the deployment in which the job of an asset is its own, or an allocation."""
     return SHARED if asset == "shares" else "production_supercomputer"
+
+
+def test_the_ray_assets_of_a_run_share_one_job(deployment: Deployment) -> None:
+    jobs_before = deployment.number_of_jobs()
+    with deployment.project.setting(DAGSTER_DEPLOYMENT=SHARED):
+        result = deployment.project.launch_job("both")
+    assert result.returncode == 0, result.stdout
+    assert deployment.number_of_jobs() == jobs_before + 1
+    assert deployment.project.metadata("shares")["slept"] == 20
+    assert deployment.project.metadata("shares_too")["slept"] == 1
 
 
 @pytest.mark.parametrize(
