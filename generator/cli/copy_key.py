@@ -8,7 +8,6 @@ from pathlib import Path
 from generator.cli.output import agreed, on_terminal, say
 from generator.compiler.account import Account
 from generator.compiler.first_steps import first_login
-from generator.compiler.result import FirstLogin
 from generator.errors import GenError, near
 from generator.install import home_key, key_pair, record
 from generator.install.installed_account import installed_account
@@ -29,23 +28,19 @@ def run(site: str, *, yes: bool, dry_run: bool) -> int:
     return 0
 
 
-def reason(login: FirstLogin) -> str:
-    """Return in one line why the compute nodes would refuse the user."""
-    names = ", ".join(login.nodes_with_key_in_home)
-    return f"Compute nodes ({names}) refuse ssh unless {AUTHORIZED_KEYS} at the site has your key."
-
-
 def offer(home: Path, account: Account, *, yes: bool = False, dry_run: bool = False) -> None:
     """Show the line for the file at the site, and add it if the user agrees."""
     site = account.site.site
-    key = home_key.private_key(account, home)
-    if key is None:
+    path = account.key_in_home()
+    if path is None:
         raise GenError(f"{site}: has no compute nodes that look for your key in {AUTHORIZED_KEYS}")
+    key = key_pair.in_home(home, path)
     if key_pair.lacks_public_key(key) and not dry_run:
         key_pair.derive_public_key(key, has_terminal=on_terminal())
     line = home_key.new_line(account, key)
     login = first_login(account)
-    say(reason(login))
+    names = ", ".join(login.nodes_with_key_in_home)
+    say(f"Compute nodes ({names}) refuse ssh unless {AUTHORIZED_KEYS} at the site has your key.")
     say(f"gen adds this line to it over ssh {login.alias}, and sets its mode to 600 and that")
     say(f"of ~/.ssh to 700; gen uninstall {site} undoes that:\n  {line}")
     if dry_run or not (yes or agreed("Add it?")):

@@ -69,6 +69,16 @@ class Account(NamedTuple):
             return self.profile.identity_file
         return self.fill(auth.key) if auth.key else None
 
+    def key_in_home(self) -> str | None:
+        """Return the path of the private key whose public half compute nodes look for in the home.
+
+        ``None`` if no compute nodes do that, or the path is unknown.
+        """
+        for nodes in self.site.nodes_with_key_in_home():
+            if key := self.key(self.site.auth_of(nodes)):
+                return key
+        return None
+
     def certificate(self, auth: Auth) -> str | None:
         """Return the path of the certificate: the path in the spec, else beside the key."""
         if isinstance(auth, CommandCertificateAuth) and auth.certificate:

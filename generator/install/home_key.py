@@ -9,7 +9,7 @@ from generator.compiler.emitters import ssh_config
 from generator.errors import GenError
 from generator.formatting import printable
 from generator.install import apply
-from generator.install.key_pair import in_home, read_public_key, refuse_short_key
+from generator.install.key_pair import read_public_key, refuse_short_key
 from generator.probe import session
 from generator.probe.login_findings import login_finding
 from generator.ssh import authorized_keys
@@ -30,15 +30,6 @@ class SiteAnswerError(GenError):
         super().__init__(message)
         self.may_have_run = may_have_run
         """Whether the script may have run: ssh logged in, and the answer did not come."""
-
-
-def private_key(account: Account, home: Path) -> Path | None:
-    """Return the private key for these nodes; ``None`` if the site has none, or it is unknown."""
-    for nodes in account.site.nodes_with_key_in_home():
-        key = account.key(account.site.auth_of(nodes))
-        if key:
-            return in_home(home, key)
-    return None
 
 
 def new_line(account: Account, key: Path) -> str:
@@ -65,11 +56,15 @@ def add(account: Account, home: Path, line: str, report: Report | None) -> autho
         if not error.may_have_run:
             apply.record_authorized_key(home, site, line, None)
         raise
+    if words in ("bare", "options"):
+        apply.record_authorized_key(home, site, line, None)
+        return "bare" if words == "bare" else "options"
     added = authorized_keys.added_key(line, words)
+    if added is None:
+        # The record of the line stays, for the site may have added it.
+        raise SiteAnswerError(f"{site}: gives an answer that gen does not know: {printable(words)}")
     apply.record_authorized_key(home, site, line, added)
-    if added:
-        return "none"
-    return "bare" if words == "bare" else "options"
+    return "none"
 
 
 def remove(account: Account, added: AddedKey, report: Report | None) -> bool:

@@ -160,15 +160,13 @@ def _can_log_in(
 
 def _key_in_home(account: Account) -> str | None:
     """Return the public key that compute nodes look for in the home directory, if it is known."""
-    for nodes in account.site.nodes_with_key_in_home():
-        key = account.key(account.site.auth_of(nodes))
-        if key:
-            try:
-                content = read_regular(Path(f"{key}.pub").expanduser(), KEY_LIMIT)
-                return key_words(content.decode())
-            except (OSError, ValueError, GenError):
-                return None
-    return None
+    key = account.key_in_home()
+    if key is None:
+        return None
+    try:
+        return key_words(read_regular(Path(f"{key}.pub").expanduser(), KEY_LIMIT).decode())
+    except (OSError, ValueError, GenError):
+        return None
 
 
 def _log_in(
