@@ -10,7 +10,7 @@ from textwrap import dedent
 
 # gen prints the default of a question in brackets; these have none, or come from ssh-keygen.
 _WITHOUT_DEFAULT = (
-    *("Enter .*passphrase.*", "Your e-mail address, for certificates"),
+    *("  client_id: .*", "Enter .*passphrase.*", "Your e-mail address, for certificates"),
     *("Name of the cluster, for people", "Organization that .*", "Country, as .*"),
     *("Address of .*", "Page that .*", "Host name to log in to", "What the site asks .*"),
 )

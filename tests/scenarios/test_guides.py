@@ -311,7 +311,8 @@ def musica(member: Member) -> dict[str, Any]:
     """Return a spec of MUSICA with the machines of the test."""
     spec = member.spec(context="musica")
     [host] = spec["hosts"].values()
-    spec |= {"site": "musica", "title": "MUSICA", "hosts": {"musica": host}}
+    title = "MUSICA (Multi-Site Computer Austria)"
+    spec |= {"site": "musica", "title": title, "hosts": {"musica": host}}
     spec["host_keys"]["login"]["hosts"] = "musica"
     spec["auth"]["authentik"]["credentials_file"] = f"~/{MUSICA_CREDENTIALS}"
     return spec
@@ -333,9 +334,7 @@ def test_the_guide_to_renew_certificates(member: Member) -> None:
     agree(home, spec["auth"])
     name = TEST_USER.pw_name
     profile = {"user": name, "email": f"{name}@example.org", "home": str(home)}
-    # client_id as in step 3, with the client of the provider of the test.
-    sites = {"musica": {"client_id": "gen"}}
-    write_yaml(home / ".config/gen/profile.yaml", profile | {"sites": sites})
+    write_yaml(home / ".config/gen/profile.yaml", profile)
     session = PageSession(
         member.rig.directory,
         home,
@@ -346,6 +345,9 @@ def test_the_guide_to_renew_certificates(member: Member) -> None:
     steps = examples(DOCS / "renewal.md")
     try:
         session.replay(steps[:1])
+        # Step 3, with the client of the provider of the test.
+        sites = {"musica": {"client_id": "gen"}}
+        write_yaml(home / ".config/gen/profile.yaml", profile | {"sites": sites})
         store_credentials(home / MUSICA_CREDENTIALS, member.provider)
         session.replay(steps[1:])
     finally:
