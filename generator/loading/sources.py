@@ -20,7 +20,6 @@ from typing import NamedTuple
 from generator import files, paths
 from generator.errors import GenError, os_errors_named
 from generator.schema.names import SLUG
-from generator.ssh.keys import is_key_alone
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
@@ -220,6 +219,8 @@ def parse(content: bytes, name: str) -> Record:
 
 
 def _fault(name: str, source: AddedSource) -> str | None:
+    from generator.ssh.keys import is_key_alone
+
     if not re.fullmatch(SLUG, name):
         return "is not the name of a source"
     # Reports print these values.

@@ -14,7 +14,10 @@ from generator.formatting import printable
 from generator.ssh.client import question_environment
 from generator.ssh.keys import ALGORITHMS
 
-_PUBLIC_KEY = re.compile(rf"(?:{'|'.join(ALGORITHMS)}) [A-Za-z0-9+/]+=*")
+# Marker, host names, and the key; what follows is a comment, which may look like a key too.
+_LINE = re.compile(
+    rf"(?:(@[a-z-]+)[ \t]+)?([^@#\s]\S*)[ \t]+({'|'.join(ALGORITHMS)})[ \t]+([A-Za-z0-9+/]+=*)"
+)
 _WITH_PORT = re.compile(r"\[(.*)\]:\d+")
 _SECONDS = 20
 
@@ -47,17 +50,19 @@ def keys(known_lines: Iterable[str]) -> KnownKeys:
     authorities: dict[tuple[str, str], None] = {}
     revoked = set[str]()
     for line in known_lines:
-        key = _PUBLIC_KEY.search(line)
-        if key is None:
+        match = _LINE.match(line.strip())
+        if match is None:
             continue
-        if line.startswith("@revoked "):
-            revoked.add(key[0])
-        elif line.startswith("@cert-authority "):
-            for pattern in line.split()[1].split(","):
+        marker, names, key_type, blob = match.groups()
+        key = f"{key_type} {blob}"
+        if marker == "@revoked":
+            revoked.add(key)
+        elif marker == "@cert-authority":
+            for pattern in names.split(","):
                 if not pattern.startswith("!"):
-                    authorities[_WITH_PORT.sub(r"\1", pattern), key[0]] = None
-        else:
-            host_keys[key[0]] = None
+                    authorities[_WITH_PORT.sub(r"\1", pattern), key] = None
+        elif marker is None:
+            host_keys[key] = None
     return KnownKeys(
         tuple(key for key in host_keys if key not in revoked),
         tuple(entry for entry in authorities if entry[1] not in revoked),
