@@ -106,9 +106,11 @@ def _table(sites: list[Summary], origins: Mapping[str, str]) -> str:
         if site.status != "active":
             title += f" ({site.status})"
         gpu = "yes" if site.gpus else ""
-        origin = origins[site.site]
-        rows.append((site.site, title, site.country, site.login, gpu, site.pinned, origin))
+        # A column of its own would leave too little of a terminal to the others.
+        if origins[site.site]:
+            title += f" (source {origins[site.site]})"
+        rows.append((site.site, title, site.country, site.login, gpu, site.pinned))
     if not rows:
         return ""
-    headings = ("site", "title", "country", "login", "GPU", "pinned", "source")
+    headings = ("site", "title", "country", "login", "GPU", "pinned")
     return table(headings, rows, width())

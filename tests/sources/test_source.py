@@ -116,8 +116,10 @@ def test_the_sites_of_a_source_are_found_and_their_origin_is_shown(
     shown = gen("show", "ours")
     assert "From the source asc, version 1" in shown.out
     listed = gen("list").out
-    [line] = [line for line in listed.splitlines() if line.startswith("ours ")]
-    assert line.endswith("asc")
+    # Within 80 columns, in two lines.
+    assert all(len(line) <= 80 for line in listed.splitlines())
+    text = " ".join(listed.partition("\nours ")[2].split())
+    assert text.startswith("Mila cluster CA publickey yes yes (source asc) ")
     assert gen("site", "ours", "--out", ".", "--no-project").status == 0
     assert gen("check").status == 0
     lock = json.loads(Path(".gen/ours.lock").read_bytes())
