@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from generator.cli.output import say
-from generator.compiler.first_steps import pasteable
 from generator.compiler.result import Compilation
 from generator.loading import inputs
 from generator.schema.project import Project
@@ -118,6 +117,9 @@ def print_renewal_values(compilation: Compilation, choice: inputs.Choice) -> Non
 
 def first_steps(compilation: Compilation) -> Iterator[str]:
     """Yield the commands that the user has to type before the first login."""
+    # Imported only here, because it imports pydantic.
+    from generator.compiler.first_steps import pasteable
+
     login = compilation.first_login
     public_key = f"{login.key}.pub"
     if login.make_key and login.key and not (_exists(login.key) or _exists(public_key)):

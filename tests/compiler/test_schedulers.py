@@ -44,7 +44,11 @@ def test_a_site_without_slurm_gets_its_ssh_files_and_one_line_that_says_why(
 
 
 @pytest.mark.parametrize(("name", "parts"), SITES.items(), ids=SITES)
-def test_the_page_of_the_site_says_the_same(gen: Gen, name: str, parts: dict[str, Any]) -> None:
+def test_the_page_of_the_site_says_the_same(
+    gen: Gen, name: str, parts: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # In 80 columns the sentence takes two lines.
+    monkeypatch.setenv("COLUMNS", "200")
     result = gen("show", str(spec(Path(), **parts)))
     assert f"\nScheduler: {name}; {LEFT_OUT}\n" in result.out
 
