@@ -37,6 +37,37 @@ def test_refresh_runs_the_command_of_the_installation_and_not_of_a_checkout(
     assert not (tmp_path / "checkout").exists()
 
 
+@pytest.mark.parametrize("options", [[], ["--force"], ["--on-connect"]], ids=str)
+def test_refresh_runs_no_command_of_a_checkout_for_a_site_that_is_not_installed(
+    gen: Gen,
+    home: Path,
+    tmp_path: Path,
+    command_that_marks: Marks,
+    options: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Path("site_specs").mkdir()
+    # The catalogue has a site of this name too: the user means that one.
+    spec(Path("site_specs"), "musica", auth=command_that_marks("checkout"))
+    result = gen("refresh", "musica", *options)
+    message = (
+        "musica: is not installed, and site_specs/musica.yaml may come from anybody; to run what "
+        "it names: gen refresh ./site_specs/musica.yaml, or install the site: gen install musica"
+    )
+    # Before a connection, ssh goes on with what there is.
+    status = 0 if options == ["--on-connect"] else 2
+    assert (result.status, message in result.err) == (status, True), result
+    assert not (tmp_path / "checkout").exists()
+    # The user names the spec, or is where only they write.
+    gen("refresh", "./site_specs/musica.yaml")
+    assert (tmp_path / "checkout").exists()
+    (tmp_path / "checkout").unlink()
+    Path("site_specs").rename(home / "site_specs")
+    monkeypatch.chdir(home)
+    gen("refresh", "musica", *options)
+    assert (tmp_path / "checkout").exists()
+
+
 def test_refresh_does_not_depend_on_the_original_file(
     gen: Gen, home: Path, tmp_path: Path, command_that_marks: Marks
 ) -> None:

@@ -209,16 +209,16 @@ def test_a_checkout_does_not_send_the_secret_of_a_site_elsewhere(
     write(user / MUSICA, SECRET)
     if site_has_used_it:
         gen("refresh", "musica")
-    # A spec of a checkout comes before that of the catalogue, and has the same name.
-    write(Path("site_specs/musica.yaml"), spec("musica").read_text())
-    result = gen("refresh", "musica")
+    # The spec of a checkout has the name of one in the catalogue.
+    path = write(Path("site_specs/musica.yaml"), spec("musica").read_text())
+    result = gen("refresh", str(path))
     assert result.status == 2
     problem = (
         "musica is known to use it with "
         "https://auth.asc.ac.at, https://auth.asc.ac.at/application/o/token/, "
         "https://auth.asc.ac.at:9000"
     )
-    assert result.err == refusal("musica", f"~/{MUSICA}", problem)
+    assert result.err == refusal("musica", f"~/{MUSICA}", problem, str(path))
     assert received == []
 
 
