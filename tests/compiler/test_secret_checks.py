@@ -132,7 +132,7 @@ def test_a_secret_is_not_uploaded(
         pytest.param("job.sh", "# dagster-slurm\n", id="a script of dagster-slurm"),
         pytest.param("keys.py", 'START = "-----BEGIN PRIVATE KEY-----"\n', id="code about keys"),
         pytest.param("train.py", "hf_model_name_or_path_of_the_run = 1\n", id="a long name"),
-        pytest.param("packed.tar", "\0\xff" * 100, id="no text"),
+        pytest.param("packed.sh", "#!/bin/sh\n\0\xff://\xfe:\xfd@", id="a packed environment"),
     ],
 )
 def test_other_files_are_uploaded(name: str, content: str, module: Any, tmp_path: Path) -> None:

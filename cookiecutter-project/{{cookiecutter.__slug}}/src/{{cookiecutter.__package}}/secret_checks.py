@@ -30,7 +30,7 @@ EXTRA = re.compile(r'"([\w-]+)": "([^"]*)"')
 SHORT = 12
 """Characters of a secret that may be a usual word, so that it is not looked for within other text."""
 READ_BYTES = 10**6
-"""How much of a file is read: a payload is smaller, and a packed environment is not a text."""
+"""How much of a file is read: a payload is smaller."""
 
 
 def refuse_job(variables: Mapping[str, str], extras: Mapping[str, Any], files: list[str]) -> None:
@@ -66,8 +66,11 @@ def refuse_file(file: str) -> None:
     is_secret = SECRET_FILE.search(path.name) or SECRET_FILE.search(target.name)
     if is_secret or SECRET_DIRECTORIES & {*target.parts}:
         raise dg.Failure(f"{file}: looks like a secret; it is not uploaded", allow_retries=False)
-    with target.open("rb") as content:
-        refuse_text(file, content.read(READ_BYTES).decode(errors="replace"))
+    with target.open("rb") as stream:
+        content = stream.read(READ_BYTES)
+    # A packed environment is not text, and may have the shape of a secret by chance.
+    if b"\0" not in content:
+        refuse_text(file, content.decode(errors="replace"))
 
 
 def refuse_text(file: str, text: str) -> None:
