@@ -37,12 +37,14 @@ def follow_locale() -> None:
 
 def _locale_has_utf8() -> bool:
     """Return whether the user's locale has UTF-8; a terminal without any locale is taken to."""
-    language = os.environ.get("LANG", "utf")
-    for variable in ("LC_ALL", "LC_CTYPE", "LANG"):
-        value = os.environ.get(variable)
+    language = os.environ.get("LANG") or "UTF-8"
+    variables = ["LC_ALL", "LC_CTYPE", "LANG"]
+    if "utf" not in language.lower():
         # Python itself sets LC_CTYPE where the locale is C, or is not installed (PEP 538).
-        is_of_python = variable == "LC_CTYPE" and "utf" not in language.lower() and language
-        if value and not is_of_python:
+        variables.remove("LC_CTYPE")
+    for variable in variables:
+        value = os.environ.get(variable)
+        if value:
             return "utf" in value.lower()
     return True
 
