@@ -34,7 +34,7 @@ from generator.install.shadowing import site_names
 from generator.loading import catalogue, inputs
 from generator.renewal.status import lingers
 from generator.ssh.config_files import Files
-from generator.workspace.lock import Lock, catalogue_path
+from generator.workspace.lock import Lock
 from generator.workspace.patch import diff
 from generator.workspace.plan import Action
 
@@ -202,7 +202,9 @@ def _show_trust(selected: Iterable[_Selection], request: _Request) -> None:
         if previous is None:
             # With --yes too: it answers the question, and the log of a script keeps the answer.
             say(f"{name}, from {spec}, will be trusted with:")
-            if name in catalogue.shipped() and spec != catalogue_path(name):
+            shipped = catalogue.shipped().get(name)
+            # By its content: a clone of gen has the same specs at another path.
+            if shipped and shipped.read_bytes() != selection.files.spec:
                 say("  this is not the spec that ships with gen")
             say("\n".join(fact_lines(facts)))
             continue

@@ -1,10 +1,13 @@
 """`gen install` lists the trust that a site asks for, and the changes of it at an update."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 from homes import spec, tree
 from running import Gen
+
+from generator import resources
 
 FINGERPRINT = "SHA256:" + "A" * 42 + "8"
 KEY = {
@@ -168,6 +171,15 @@ def test_a_spec_of_the_current_directory_with_the_name_of_a_shipped_one_is_named
             "  this is not the spec that ships with gen\n"
             "  names         mila mila.example.org\n"
         )
+
+
+def test_a_copy_of_the_shipped_spec_is_not_called_another_one(gen: Gen, home: Path) -> None:
+    # A clone of gen has one, and reads it first.
+    Path("site_specs").mkdir()
+    shutil.copy(resources.CATALOGUE / "mila.yaml", "site_specs")
+    result = gen("install", "mila", "--user", "ada", "--dry-run").err
+    assert result.startswith("mila, from ../work/site_specs/mila.yaml, will be trusted with:\n")
+    assert "not the spec that ships with gen" not in result
 
 
 @pytest.mark.parametrize("delegate", [True, False])
