@@ -307,15 +307,16 @@ def test_two_runs_may_make_the_same_directory(
     writer._make_directories(tmp_path, tmp_path / "ssh")
 
 
-# `files` opens files for reading only. `config_files` and `probe` write copies for ssh to a
-# temporary directory; so do `signature` what ssh-keygen compares, and `template_merge` what git
-# merges. `refresh_on_connect` opens /dev/null. `sharing` deletes the socket with which it tried a
-# directory.
+# `files` opens files for reading only. `config_files` and `session` write copies for ssh to a
+# temporary directory; so do `signature` and `key_lists` what ssh-keygen compares or lists, and
+# `template_merge` what git merges. `refresh_on_connect` opens /dev/null. `sharing` deletes the
+# socket with which it tried a directory.
 MAY_WRITE = {
     "config_files.py",
     "files.py",
-    "probe.py",
+    "key_lists.py",
     "refresh_on_connect.py",
+    "session.py",
     "sharing.py",
     "signature.py",
     "template_merge.py",
