@@ -197,7 +197,10 @@ ProjectDirectory = Annotated[
     Path | None,
     option("--project", text="Connect the site to this Dagster project, which gen has made."),
 ]
-NoProject = Annotated[bool, option("--no-project", text="Do not create a Dagster project.")]
+NoProject = Annotated[
+    bool,
+    option("--no-project", text="Create no Dagster project, and leave an existing one as it is."),
+]
 EverySite = Annotated[
     bool,
     option("--all", text="Regenerate every site below --out from the values recorded in its lock."),

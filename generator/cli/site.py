@@ -36,6 +36,8 @@ class _Generation:
     changes: list[Change]
     kept_project: Project | None
     """The Dagster project that the lock of the last run alone has chosen."""
+    left_alone: Project | None
+    """The Dagster project of the last run, which this run does not change."""
     project_changes: list[Change]
     """Changes of the project's own files; empty if an earlier site of the run has them."""
 
@@ -164,9 +166,10 @@ def _generation(
     if previous:
         written |= previous.files
     previous_project = previous.inputs.project if previous else None
-    if previous_project and project_choice is False:
-        # --no-project leaves the project alone, so its file of the site is not deleted either.
-        written.pop(previous_project.wiring(site), None)
+    left_alone = previous_project if project_choice is False else None
+    if left_alone:
+        # This run does not compile the file of the site there, and must not delete it either.
+        written.pop(left_alone.wiring(site), None)
     artifact_paths = {artifact.path for artifact in compilation.artifacts}
     actual = reader.actual(out, {*artifact_paths, *written})
     changes = plan(list(compilation.artifacts), actual, written)
@@ -175,7 +178,9 @@ def _generation(
         # Without the lock, gen would choose this one.
         is_usual = project.folder == PurePosixPath(paths.project_name(site))
         kept_project = None if is_usual else project
-    return _Generation(choice, typed, chosen, previous, compilation, changes, kept_project, [])
+    return _Generation(
+        choice, typed, chosen, previous, compilation, changes, kept_project, left_alone, []
+    )
 
 
 def _is_shared(project: Project | None, site: str) -> bool:
@@ -189,7 +194,14 @@ def _write(generation: _Generation, out: Path) -> list[PurePosixPath]:
     """Write the files and the lock of a site, and return the backups."""
     compilation = generation.compilation
     recorded = recorded_inputs(generation.inputs, compilation, out)
-    record = lock.encode(compilation.site, compilation.artifacts, recorded)
+    untouched: dict[PurePosixPath, lock.Written] = {}
+    if generation.previous and generation.left_alone:
+        # The site stays in the project, so gen check must still know its file there.
+        recorded = replace(recorded, project=generation.left_alone)
+        wiring = generation.left_alone.wiring(generation.name)
+        if wiring in generation.previous.files:
+            untouched[wiring] = generation.previous.files[wiring]
+    record = lock.encode(compilation.site, compilation.artifacts, recorded, untouched)
     return writer.apply(out, generation.every_change(), paths.lock(compilation.site), record)
 
 

@@ -134,12 +134,15 @@ def _different(
     file: Actual,
     artifact: Artifact,
 ) -> Drift:
-    # The file is as gen wrote it, so an input changed. Without a changed input, the digest in
-    # the lock was edited too.
+    # The file is as gen wrote it, so an input changed. Without a changed input, the digest in the
+    # lock was edited too, or the inputs in the lock are those of a run that left the file alone.
     if entry and digest(file.content) == entry.sha256:
         if inputs:
             return _stale(change, inputs, "differs from the compiled spec")
-        return Drift(change, Cause.EDITED, "was edited, and its digest in the lock with it")
+        reason = "was edited, and its digest in the lock with it"
+        if change.path.suffix == ".toml":
+            reason += "; or gen site --no-project left it out of date"
+        return Drift(change, Cause.EDITED, reason)
     if conflict_line(file.content):
         reason = "has a merge conflict; gen site --all --force replaces the file"
         return Drift(change, Cause.EDITED, reason)

@@ -118,12 +118,18 @@ def written(artifact: Artifact) -> Written:
     return Written(digest(artifact.content), f"{artifact.mode:04o}")
 
 
-def encode(site: str, artifacts: Iterable[Artifact], inputs: RecordedInputs) -> bytes:
+def encode(
+    site: str,
+    artifacts: Iterable[Artifact],
+    inputs: RecordedInputs,
+    untouched: Mapping[PurePosixPath, Written] = {},
+) -> bytes:
     """Return the bytes of the lock for these artifacts.
 
-    Seeded files are the user's and are not recorded.
+    Seeded files are the user's and are not recorded. `untouched` are entries of the last lock, of
+    files that this run leaves as they are.
     """
-    files: dict[PurePosixPath, Written] = {}
+    files = dict(untouched)
     for artifact in artifacts:
         if artifact.owner is Owner.MANAGED:
             files[artifact.path] = written(artifact)

@@ -64,6 +64,24 @@ def test_no_project_leaves_an_existing_one_alone(gen: Gen) -> None:
     assert result.status == 0
     assert tree(Path("mila-pipelines")) == before
     assert "mila-pipelines" not in result.err
+    # The project still has the site, so its file there is neither unknown nor out of date.
+    assert gen("check").status == 0
+    assert gen("site", "mila").status == 0
+    assert wired_sites("mila-pipelines") == ["mila"]
+
+
+def test_a_project_that_a_run_left_alone_is_out_of_date_until_the_next_run(gen: Gen) -> None:
+    gen("site", "mila", "--user", "ada")
+    changed = ("site", "mila", "--set", "slurm.partition=main")
+    assert gen(*changed, "--no-project").status == 0
+    report = gen("check")
+    assert report.status == 1
+    wiring = "mila-pipelines/src/mila_pipelines/sites/mila.toml"
+    reason = "was edited, and its digest in the lock with it; or gen site --no-project left it"
+    assert f"{wiring}:39: edited: {reason} out of date" in report.out
+    assert "rm " not in report.out
+    assert gen("site", "mila").status == 0
+    assert gen("check").status == 0
 
 
 def test_a_refusal_of_one_site_leaves_all_sites_as_they_were(gen: Gen) -> None:
