@@ -1,7 +1,6 @@
 """`gen refresh SITE`: renew the certificate if it is due, and report the result."""
 
 import os
-import shlex
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -14,8 +13,7 @@ from generator.cli.refresh_check import print_result
 from generator.clock import now
 from generator.errors import GenError
 from generator.install.installed_account import installed_choice
-from generator.loading import catalogue
-from generator.loading.inputs import Choice
+from generator.loading.inputs import Choice, refuse_spec_of_checkout
 from generator.renewal import agent_key, renew, settings
 from generator.renewal.context import RefreshOptions, secret_names
 from generator.renewal.failures import PassingError, UnreachableError
@@ -141,34 +139,9 @@ def _can_open_browser(environment: Mapping[str, str]) -> bool:
     return any(environment.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))
 
 
-def _refuse_spec_of_checkout(choice: Choice) -> None:
-    """Refuse a site that only the current directory has: its spec names commands and addresses.
-
-    A repository may come from anybody. Its sites are installed first, or named by their path.
-    """
-    if choice.specs or "/" in choice.site or catalogue.installed_copy(choice.site):
-        return
-    path = catalogue.spec(choice.site, None)
-    if path.is_absolute() or path == Path(choice.site) or _is_in_home():
-        return
-    raise GenError(
-        f"{choice.site}: is not installed, and {path} may come from anybody; "
-        f"to run what it names: gen refresh {shlex.quote(f'./{path}')}, "
-        f"or install the site: gen install {choice.site}"
-    )
-
-
-def _is_in_home() -> bool:
-    """Return whether the current directory is the home directory, whose specs are the user's."""
-    try:
-        return Path().samefile(Path.home())
-    except (OSError, RuntimeError):  # there is no home directory
-        return False
-
-
 def _settings(choice: Choice, environment: Mapping[str, str]) -> Settings:
     """Return the settings of a site, and keep its secrets from the programs that gen starts."""
-    _refuse_spec_of_checkout(choice)
+    refuse_spec_of_checkout(choice, "run what it names", "gen refresh {spec}")
     try:
         site_settings = settings.read(installed_choice(choice), environment)
     except GenError as error:

@@ -86,15 +86,18 @@ def run(name: str, specs: Path | None, as_json: bool) -> int:
         data(codec.report({"spec": spec.values}))
     else:
         words = inputs.Choice(name, specs, None, {}, ()).words
-        page = [*_origin(path), *_sections(spec), f"Next: gen site {words} --out ."]
+        page = [*_origin(name, path, specs), *_sections(spec), f"Next: gen site {words} --out ."]
         data("\n\n".join(page))
     return 0
 
 
-def _origin(path: Path) -> list[str]:
-    """Return a line about the source that a spec is from, if it is from one."""
+def _origin(name: str, path: Path, specs: Path | None) -> list[str]:
+    """Return a line about where a spec is from, unless it ships with gen or the user named it."""
     origin = sources.at(path)
     if origin is None:
+        # A repository may come from anybody, and may have a spec of the name of a shipped one.
+        if specs is None and not path.is_absolute() and path != Path(name):
+            return [_prose(f"From the current directory: {path}")]
         return []
     store, sourced = origin
     source = store.record.sources[sourced.source]

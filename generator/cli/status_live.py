@@ -37,6 +37,10 @@ def run(
     Returns 1 if something differs, 2 if only a question has no answer, and 0 if the site is as
     the spec says.
     """
+    command = "gen status {spec} --live"
+    if fix:
+        command += " --fix-spec"
+    inputs.refuse_spec_of_checkout(choice, "connect to the hosts that it names", command)
     choice = installed_choice(choice)
     # A fix goes into the spec that the user edits, not into the copy of the installation.
     given = inputs.read(choice) if fix else inputs.read_as_installed(choice)
@@ -104,7 +108,8 @@ def _refuse_shipped(path: Path) -> None:
     if path.is_relative_to(resources.CATALOGUE):
         raise GenError(
             f"{path.name}: ships with gen, so --fix-spec does not change it; "
-            f"copy it, then try again: mkdir -p site_specs && cp {path} site_specs/"
+            f"copy it, and name the copy: mkdir -p site_specs && cp {path} site_specs/ && "
+            f"gen status ./site_specs/{path.name} --live --fix-spec"
         )
 
 

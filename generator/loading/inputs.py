@@ -124,6 +124,32 @@ def read_as_installed(choice: Choice) -> Inputs:
     return read(replace(choice, site=str(copy)))
 
 
+def refuse_spec_of_checkout(choice: Choice, purpose: str, command: str) -> None:
+    """Refuse a site that only the current directory has: its spec names commands and addresses.
+
+    A repository may come from anybody. Its sites are installed first, or named by their path.
+    `command` is the command line for that, with `{spec}` in place of the path.
+    """
+    if choice.specs or "/" in choice.site or catalogue.installed_copy(choice.site):
+        return
+    path = catalogue.spec(choice.site, None)
+    if path.is_absolute() or path == Path(choice.site) or _is_in_home():
+        return
+    pasted = command.format(spec=shlex.quote(f"./{path}"))
+    raise GenError(
+        f"{choice.site}: is not installed, and {path} may come from anybody; "
+        f"to {purpose}: {pasted}, or install the site: gen install {choice.site}"
+    )
+
+
+def _is_in_home() -> bool:
+    """Return whether the current directory is the home directory, whose specs are the user's."""
+    try:
+        return Path().samefile(Path.home())
+    except (OSError, RuntimeError):  # there is no home directory
+        return False
+
+
 def site(spec: File) -> str:
     """Return the name of a spec's site, as YAML has it: a search in the text could be misled.
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from full_spec import AUTHS, SPEC
+from homes import spec
 
 from generator.cli import show
 from generator.schema.site import SiteSpec
@@ -218,3 +219,20 @@ def test_a_switch_is_shown_as_a_sentence(
         "auth": {"method": "agent"},
     }
     assert sentence in shown(usual | parts)
+
+
+def test_a_spec_of_the_current_directory_is_said_to_be_from_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("site_specs").mkdir()
+    # A checkout may have a spec of the name of a shipped one.
+    spec(Path("site_specs"), "mila")
+    origin = "From the current directory: site_specs/mila.yaml\n"
+    show.run("mila", None, as_json=False)
+    assert capsys.readouterr().out.startswith(origin)
+    # These the user names, or gen ships them.
+    show.run("./site_specs/mila.yaml", None, as_json=False)
+    show.run("mila", Path("site_specs"), as_json=False)
+    show.run("musica", None, as_json=False)
+    assert "From" not in capsys.readouterr().out

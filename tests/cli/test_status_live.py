@@ -32,7 +32,8 @@ def test_a_spec_that_ships_with_gen_is_not_changed(gen: Gen) -> None:
     assert (status, err) == (
         2,
         "mila.yaml: ships with gen, so --fix-spec does not change it; "
-        f"copy it, then try again: mkdir -p site_specs && cp {path} site_specs/\n",
+        f"copy it, and name the copy: mkdir -p site_specs && cp {path} site_specs/ && "
+        "gen status ./site_specs/mila.yaml --live --fix-spec\n",
     )
 
 
@@ -91,6 +92,39 @@ def test_a_probe_logs_in_as_the_user_of_the_installation(
     probing = probed_configuration(gen, monkeypatch, "mila", *options)
     assert b"User " + user + b"\n" in probing
     assert b"HostName login.server.mila.quebec\n" in probing
+
+
+@pytest.mark.parametrize("options", [[], ["--fix-spec"]], ids=["a probe", "a fix"])
+def test_a_probe_connects_to_no_host_of_a_checkout_for_a_site_that_is_not_installed(
+    gen: Gen, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, options: list[str]
+) -> None:
+    checkout = tmp_path / "checkout"
+    (checkout / "site_specs").mkdir(parents=True)
+    monkeypatch.chdir(checkout)
+    # The catalogue has a site of this name too: the user means that one.
+    spec(Path("site_specs"), "mila")
+    probed: list[bytes] = []
+
+    def probe(account: Account, conf: bytes, **_: object) -> ProbeResult:
+        probed.append(conf)
+        return ProbeResult(account.site.site, (), (), None)
+
+    monkeypatch.setattr(status_live, "probe", probe)
+    command = shlex.join(["gen", "status", "./site_specs/mila.yaml", "--live", *options])
+    result = gen("status", "mila", "--live", *options)
+    assert (result.status, probed, result.err) == (
+        2,
+        [],
+        "mila: is not installed, and site_specs/mila.yaml may come from anybody; to connect to the "
+        f"hosts that it names: {command}, or install the site: gen install mila\n",
+    )
+    # The user names the spec, or is where only they write.
+    assert gen("status", "./site_specs/mila.yaml", "--live", *options).status == 0
+    assert gen("status", "mila", "--specs", "site_specs", "--live", *options).status == 0
+    (checkout / "site_specs").rename(tmp_path / "site_specs")
+    monkeypatch.chdir(tmp_path)
+    assert gen("status", "mila", "--live", *options).status == 0
+    assert len(probed) == 3
 
 
 LONG = "our specs/" + 40 * "./" + "ours.yaml"
