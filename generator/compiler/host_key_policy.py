@@ -8,6 +8,9 @@ from generator.schema.hosts import HostAuthority, HostKeys
 from generator.schema.site import SiteSpec
 from generator.ssh.keys import CERTIFICATE_SUFFIX, SIGNATURES, Algorithm, algorithm, fingerprint
 
+# Ends a command for pins without a refusal, where the site's own options make ssh refuse the key.
+_END_IF_USUAL = 'usual "$4" && exit; '
+
 
 class Pins(NamedTuple):
     """Every host key that one machine may have."""
@@ -231,9 +234,6 @@ def without_usual_case(command: str) -> str:
     It is for settings that let ssh accept such a key.
     """
     return command.replace(_END_IF_USUAL, "")
-
-
-_END_IF_USUAL = 'usual "$4" && exit; '
 
 
 def _usual(names: Iterable[str]) -> str:

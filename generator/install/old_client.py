@@ -4,12 +4,12 @@ It ignores KnownHostsCommand, so it would refuse every host whose whole key the 
 is replaced, it compares host keys with the user's own known_hosts, as before the installation.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from generator import formatting, paths
 from generator.compiler.host_key_policy import without_usual_case
-from generator.install.site_blocks import site_blocks
+from generator.install.site_blocks import names_by_value
 from generator.ssh.client import Version, installed_version
 from generator.ssh.config_lines import lines
 
@@ -22,7 +22,7 @@ _GLOBAL_FILES = (Path("/etc/ssh/ssh_known_hosts"), Path("/etc/ssh/ssh_known_host
 
 def machine_lines(home: Path, site: str, conf: bytes) -> list[str]:
     """Return the lines that ssh reads before a site's file; none if it can check all pins."""
-    entries = list(_entries_by_fingerprint(conf))
+    entries = list(names_by_value(conf, _fingerprint_command))
     version = installed_version() if entries else None
     if version is None or version >= _KNOWS_COMMANDS:
         return []
@@ -46,17 +46,11 @@ def machine_lines(home: Path, site: str, conf: bytes) -> list[str]:
     return [message, *_ignored_keywords(conf), *text]
 
 
-def _entries_by_fingerprint(conf: bytes) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Yield names and pins of each block whose keys an old client cannot know."""
-    seen: dict[str, set[str]] = {}
-    for names, settings in site_blocks(conf):
-        command = settings.get("knownhostscommand")
-        if command is None or settings.get("userknownhostsfile") != "/dev/null":
-            continue
-        # A Host block repeats the names of an earlier Match, which ignores their case.
-        if not seen.setdefault(command, set()).issuperset(names):
-            seen[command].update(names)
-            yield names, command
+def _fingerprint_command(settings: Mapping[str, str]) -> str | None:
+    """Return the command that checks the pins, where they have no whole key for an old client."""
+    if settings.get("userknownhostsfile") != "/dev/null":
+        return None
+    return settings.get("knownhostscommand")
 
 
 def _ignored_keywords(conf: bytes) -> Iterator[str]:

@@ -94,12 +94,14 @@ def replaced_entries(content: bytes, conf: bytes) -> tuple[ReplacedEntry, ...]:
         # A name that is not the site's still needs the lines.
         if not options.keys() >= set(host.arguments) or is_inside(managed, host.start):
             continue
-        of_names = [options[name] for name in host.arguments if not name.startswith("!")]
+        options_of_names = [options[name] for name in host.arguments if not name.startswith("!")]
         replaced: list[Line] = []
         kept: list[Line] = []
         for line in settings:
-            is_replaced = all(_replaces(of_name, line) for of_name in of_names)
-            (replaced if is_replaced else kept).append(line)
+            if all(_replaces(of_name, line) for of_name in options_of_names):
+                replaced.append(line)
+            else:
+                kept.append(line)
         if replaced:
             entries.append(ReplacedEntry(host, tuple(replaced), tuple(kept)))
     return tuple(entries)

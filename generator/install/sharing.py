@@ -11,12 +11,12 @@ import re
 import socket
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from generator import formatting, paths
-from generator.install.site_blocks import site_blocks
+from generator.install.site_blocks import names_by_value
 
 # sun_path has 108 bytes on Linux and 104 on macOS, with a NUL at the end (unix(7)).
 _MAX_PATH = 103 if sys.platform == "darwin" else 107
@@ -151,10 +151,10 @@ def policies(conf: bytes) -> set[str]:
 
 def _sharing_entries(conf: bytes) -> Iterator[tuple[str, str]]:
     """Yield names and policy of each block of a site's file that shares connections."""
-    seen: dict[str, set[str]] = {}
-    for names, settings in site_blocks(conf):
-        our_socket = _OUR_SOCKET.fullmatch(settings.get("controlpath", ""))
-        # A Host block repeats the names of an earlier Match, which ignores their case.
-        if our_socket and not seen.setdefault(our_socket[1], set()).issuperset(names):
-            seen[our_socket[1]].update(names)
-            yield ",".join(names), our_socket[1]
+    for names, policy in names_by_value(conf, _policy):
+        yield ",".join(names), policy
+
+
+def _policy(settings: Mapping[str, str]) -> str | None:
+    our_socket = _OUR_SOCKET.fullmatch(settings.get("controlpath", ""))
+    return our_socket[1] if our_socket else None
