@@ -1,6 +1,7 @@
 """Values as text for a user: times, amounts, lists, paths, and text from outside."""
 
 import re
+import shlex
 import textwrap
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -88,6 +89,20 @@ def wrapped(text: str, width: int, indent: int = 0) -> list[str]:
         break_long_words=False,
         break_on_hyphens=False,
     )
+
+
+def command_line(*arguments: str | None) -> str:
+    """Return a command with its arguments quoted for the shell, except a leading `~/`."""
+    quoted: list[str] = []
+    for argument in arguments:
+        if not argument:
+            continue
+        # The shell expands ~ only outside quotes.
+        if argument.startswith("~/"):
+            quoted.append("~/" + shlex.quote(argument.removeprefix("~/")))
+        else:
+            quoted.append(shlex.quote(argument))
+    return " ".join(quoted)
 
 
 def home(path: Path) -> str:

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from generator.cli.output import say
 from generator.compiler.result import Compilation
+from generator.formatting import command_line
 from generator.loading import inputs
 from generator.schema.project import Project
 from generator.workspace import lock
@@ -117,9 +118,6 @@ def print_renewal_values(compilation: Compilation, choice: inputs.Choice) -> Non
 
 def first_steps(compilation: Compilation) -> Iterator[str]:
     """Yield the commands that the user has to type before the first login."""
-    # Imported only here, because it imports pydantic.
-    from generator.compiler.first_steps import pasteable
-
     login = compilation.first_login
     public_key = f"{login.key}.pub"
     if login.make_key and login.key and not (_exists(login.key) or _exists(public_key)):
@@ -128,7 +126,8 @@ def first_steps(compilation: Compilation) -> Iterator[str]:
             accepted = f" (accepted for {login.lifetime})" if login.lifetime else ""
             yield f"then submit {public_key} {login.submit}{accepted}"
     elif login.make_key and login.key and not _exists(public_key):
-        yield f"{pasteable('ssh-keygen', '-y', '-f', login.key)} > {pasteable(public_key)}"
+        derivation = command_line("ssh-keygen", "-y", "-f", login.key)
+        yield f"{derivation} > {command_line(public_key)}"
     elif not _exists("~/.ssh"):  # ssh-keygen would create it
         yield "mkdir -m 700 ~/.ssh   # ssh keeps shared connections there, and fails without it"
     yield from login.credential

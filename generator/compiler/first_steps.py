@@ -1,11 +1,11 @@
 """The commands before the first login on a site, for each authentication method."""
 
-import shlex
 from collections.abc import Iterator
 
 from generator.compiler.account import Account
 from generator.compiler.renewal_schedule import renewable_auth
 from generator.compiler.result import FirstLogin
+from generator.formatting import command_line
 from generator.schema.auth import (
     AgentAuth,
     Auth,
@@ -54,7 +54,7 @@ def _keygen_command(auth: Auth, key: str | None) -> str | None:
             return None
     # Older versions of ssh-keygen make shorter RSA keys.
     size = _RSA_SIZE if key_type == "rsa" else ()
-    return pasteable("ssh-keygen", "-t", key_type, *size, "-f", key)
+    return command_line("ssh-keygen", "-t", key_type, *size, "-f", key)
 
 
 def _rsa_keygen_command(auth: Auth, key: str | None) -> str | None:
@@ -63,7 +63,7 @@ def _rsa_keygen_command(auth: Auth, key: str | None) -> str | None:
         return None
     if auth.key_types and ("rsa" not in auth.key_types[1:]):
         return None
-    return pasteable("ssh-keygen", "-t", "rsa", *_RSA_SIZE, "-f", key)
+    return command_line("ssh-keygen", "-t", "rsa", *_RSA_SIZE, "-f", key)
 
 
 def _nodes_with_key_in_home(site: SiteSpec) -> Iterator[str]:
@@ -77,7 +77,7 @@ def _credential_commands(account: Account, auth: Auth) -> list[str]:
     # It also makes the key pair, and counts what a site issues in a day. A host's own certificate
     # is none of its business.
     if auth == renewable_auth(account.site):
-        return [pasteable("gen", "refresh", account.site.site)]
+        return [command_line("gen", "refresh", account.site.site)]
     match auth:
         case CommandCertificateAuth(command=command) if command:
             return [_filled_command(account, command)]
@@ -89,7 +89,7 @@ def _credential_commands(account: Account, auth: Auth) -> list[str]:
                 )
             return commands
         case KerberosAuth():
-            return [pasteable("kinit", _filled(account, auth.principal))]
+            return [command_line("kinit", _filled(account, auth.principal))]
         case _:
             return []
 
@@ -103,24 +103,10 @@ def name_key(site: str) -> str:
 
 
 def _filled_command(account: Account, command: tuple[str, ...]) -> str:
-    return pasteable(*(_filled(account, word) for word in command))
+    return command_line(*(_filled(account, word) for word in command))
 
 
 def _filled(account: Account, text: str) -> str:
     """Return a text with its placeholders replaced, unknown values in capitals (`USER`)."""
     values = {name: value or name.upper() for name, value in account.values().items()}
     return expand(text, values) or text
-
-
-def pasteable(*words: str | None) -> str:
-    """Return a command with its words quoted for the shell, except a leading `~/`."""
-    quoted = []
-    for word in words:
-        if not word:
-            continue
-        # The shell expands ~ only outside quotes.
-        if word.startswith("~/"):
-            quoted.append("~/" + shlex.quote(word.removeprefix("~/")))
-        else:
-            quoted.append(shlex.quote(word))
-    return " ".join(quoted)
