@@ -69,36 +69,42 @@ def start_spec(alias: str, name: str, today: date) -> dict[str, Any]:
             f"{alias}: your ssh configuration has no entry for it; "
             "give the alias of one of its hosts, or a full host name"
         )
-    hosts: dict[str, ImportedHost] = {}
     same_entry = _same_entry(alias)
-    for other in reversed(same_entry):
-        hosts |= _hosts_on_the_way(other, _ask_ssh(other))
-    # The host itself is the last, also if another name of its entry leads through it.
-    hosts.pop(alias, None)
-    hosts |= _hosts_on_the_way(alias, settings)
-    known: dict[str, list[str]] = {}
-    for entry, host in reversed(list(hosts.items())):
-        known[entry] = list(_known_hosts_lines(host.settings))
+    hosts = _hosts(alias, settings, same_entry)
+    known_lines: dict[str, list[str]] = {}
+    for entry, host in hosts.items():
+        known_lines[entry] = list(_known_hosts_lines(host.settings))
     sources = {
         SSH_CONFIG_SOURCE: {"ref": f"ssh -G {alias}", "checked": today, "weak": _WEAK_SSH_CONFIG}
     }
-    if any(known.values()):
+    if any(known_lines.values()):
         sources[KNOWN_HOSTS_SOURCE] = {
             "ref": "a known_hosts file",
             "checked": today,
             "weak": _WEAK_KNOWN_HOSTS,
         }
-    default = parse_settings(_run("ssh", "-F", "none", "-G", "--", _UNKNOWN_HOST))
+    default = _ask_ssh(_UNKNOWN_HOST, "-F", "none")
     entries: dict[str, Any] = {}
-    # The first entry is the usual host of a site.
-    for entry, host in reversed(list(hosts.items())):
+    for entry, host in hosts.items():
         is_jump = entry != alias and entry not in same_entry
         entries[entry] = _host_entry(host, settings, default, is_jump=is_jump)
     spec: dict[str, Any] = {"site": name, "title": name, "sources": sources, "hosts": entries}
-    if any(known.values()):
-        spec["host_keys"] = _host_keys(known)
+    if any(known_lines.values()):
+        spec["host_keys"] = _host_keys(known_lines)
     spec["auth"] = _auth(settings, default)
     return spec
+
+
+def _hosts(alias: str, settings: Settings, same_entry: Sequence[str]) -> dict[str, ImportedHost]:
+    """Return the hosts of the spec by alias: a host, other names of its entry, and jump hosts."""
+    hosts: dict[str, ImportedHost] = {}
+    for name in reversed(same_entry):
+        hosts |= _hosts_on_the_way(name, _ask_ssh(name))
+    # The host itself is the last, also if another name of its entry leads through it.
+    hosts.pop(alias, None)
+    hosts |= _hosts_on_the_way(alias, settings)
+    # The first entry is the usual host of a site.
+    return dict(reversed(hosts.items()))
 
 
 def has_entry(alias: str) -> bool:
@@ -137,7 +143,11 @@ def other_settings(alias: str) -> OtherSettings:
             is_in_spec = keyword in _IN_A_SPEC or (keyword in _FIRST_IN_A_SPEC and number == 0)
             if is_in_spec or value in of_every_host.get(keyword, ()):
                 continue
-            (lost if keyword in _OF_THE_SITE else kept).append(printable(f"{keyword} {value}"))
+            setting = printable(f"{keyword} {value}")
+            if keyword in _OF_THE_SITE:
+                lost.append(setting)
+            else:
+                kept.append(setting)
     return OtherSettings(tuple(kept), tuple(lost))
 
 
@@ -146,19 +156,23 @@ def configured_user(alias: str) -> str:
     return _first(_ask_ssh(alias), "user")
 
 
-def _run(*command: str) -> str:
-    """Return the output of ssh, which only reads here."""
-    outcome = programs.run(command, seconds=_SECONDS, environment=question_environment())
-    if outcome.status > 1:
-        raise GenError(f"{printable(' '.join(command))}: {outcome.message}")
-    return outcome.text
-
-
-def _ask_ssh(alias: str, port: str | None = None, user: str | None = None) -> Settings:
+def _ask_ssh(alias: str, *options: str) -> Settings:
     """Return the settings that ssh uses for an alias, by `ssh -G`."""
-    options = ["-p", port] if port else []
-    options += ["-l", user] if user else []
-    return parse_settings(_run("ssh", "-G", *options, "--", alias))
+    command = ("ssh", "-G", *options, "--", alias)
+    outcome = programs.run(command, seconds=_SECONDS, environment=question_environment())
+    if outcome.status:
+        raise GenError(f"{printable(' '.join(command))}: {outcome.message}")
+    return parse_settings(outcome.text)
+
+
+def _ask_about_jump(jump: routes.Jump) -> Settings:
+    """Return the settings for a jump host; its port and user replace those of its own entry."""
+    options: list[str] = []
+    if jump.port:
+        options += ["-p", jump.port]
+    if jump.user:
+        options += ["-l", jump.user]
+    return _ask_ssh(jump.name, *options)
 
 
 def _is_configured(alias: str, settings: Settings) -> bool:
@@ -189,16 +203,16 @@ def _hosts_on_the_way(alias: str, settings: Settings, depth: int = 0) -> dict[st
             "give it an alias in ~/.ssh/config"
         ) from None
     for jump in jumps:
-        of_jump = _ask_ssh(jump.name, jump.port, jump.user)
-        on_the_way = _hosts_on_the_way(jump.name, of_jump, depth + 1)
+        jump_settings = _ask_about_jump(jump)
+        on_the_way = _hosts_on_the_way(jump.name, jump_settings, depth + 1)
         host = on_the_way.pop(jump.name)
         # In a chain, ssh reaches it through the one before, whatever its own configuration says.
         if via:
-            host = ImportedHost(of_jump, via)
+            host = ImportedHost(jump_settings, via)
             on_the_way = {}
         name = jump.name
         # The alias keeps its meaning where the user logs in with it.
-        if has_entry(name) and (len(hosts) or of_jump != _ask_ssh(name)):
+        if has_entry(name) and (hosts or jump_settings != _ask_ssh(name)):
             name = f"{name}-of-{alias}"
         hosts |= on_the_way
         hosts[name] = host
@@ -253,19 +267,19 @@ def _known_hosts_lines(settings: Settings) -> Iterator[str]:
         yield from known_hosts.lines(name, path)
 
 
-def _host_keys(known: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+def _host_keys(known_lines: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     """Return `host_keys` from the known_hosts lines of each host."""
     entries: dict[str, Any] = {}
     # Several names of one machine have the same lines.
     aliases: dict[tuple[str, ...], list[str]] = {}
-    for alias, of_host in known.items():
-        aliases.setdefault(tuple(of_host), []).append(alias)
+    for alias, lines_of_host in known_lines.items():
+        aliases.setdefault(tuple(lines_of_host), []).append(alias)
     for lines, names in aliases.items():
-        found = known_hosts.keys(lines)
+        known_keys = known_hosts.keys(lines)
         fingerprints: dict[str, list[str]] = {}
-        for key in found.keys:
+        for key in known_keys.keys:
             fingerprints.setdefault(algorithm(key), []).append(fingerprint(key))
-        authorities = [{"hosts": hosts, "key": key} for hosts, key in found.authorities]
+        authorities = [{"hosts": hosts, "key": key} for hosts, key in known_keys.authorities]
         entry: dict[str, Any] = {"hosts": names[0] if len(names) == 1 else names}
         if fingerprints:
             entry["fingerprints"] = fingerprints
