@@ -55,7 +55,7 @@ def run(
     result = probe(
         account,
         conf.content,
-        words=choice.words,
+        site_arguments=choice.words,
         has_terminal=on_terminal(),
         seconds=seconds,
         report=say,

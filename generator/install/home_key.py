@@ -89,7 +89,9 @@ def _run(account: Account, script: Callable[[str], str], report: Report | None) 
     name = account.site.site
     if words is None:
         auth = account.site.auth_of(usual.host)
-        finding = login_finding(account, auth, login, (), words=name, has_terminal=interactive)
+        finding = login_finding(
+            account, auth, login, (), site_arguments=name, has_terminal=interactive
+        )
         reason = "no answer"
         if finding:
             reason = f"{printable(finding.site)}; {finding.action}"

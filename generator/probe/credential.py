@@ -16,11 +16,11 @@ _KEY = "auth.key"
 
 
 def credential_findings(
-    account: Account, auth: Auth, words: str, now: int
+    account: Account, auth: Auth, site_arguments: str, now: int
 ) -> Iterator[ProbeFinding]:
     """Yield what prevents ssh from using the key and the certificate, unless an agent has them.
 
-    `words` name the site on a command line: by its path, if it is not installed.
+    `site_arguments` name the site on a command line: by its path, if it is not installed.
     """
     key = account.key(auth)
     if key is None or (isinstance(auth, CommandCertificateAuth) and auth.each_connection):
@@ -28,7 +28,7 @@ def credential_findings(
     certificate = account.certificate(auth)
     action = first_login(account).make_key or "get the key"
     if certificate:
-        action = f"gen refresh {words}"
+        action = f"gen refresh {site_arguments}"
     path = Path(key).expanduser()
     if not _has_key(path):
         yield ProbeFinding(Kind.KEY, _KEY, key, "is not on this machine", action)

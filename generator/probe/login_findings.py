@@ -42,12 +42,12 @@ def login_finding(
     session: Session,
     earlier: Sequence[ProbeFinding],
     *,
-    words: str,
+    site_arguments: str,
     has_terminal: bool,
 ) -> ProbeFinding | None:
     """Return why there is no answer from the site; ``None`` if an earlier finding says it.
 
-    `words` name the site on a command line.
+    `site_arguments` name the site on a command line.
     """
     alias = account.site.usual_host.alias
     key = f"hosts.{alias}"
@@ -59,7 +59,7 @@ def login_finding(
         action = "ask the site whether it allows that"
         return ProbeFinding(Kind.ANSWER, key, "a session that may run commands", output, action)
     if session.has_too_many_failures:
-        action = _too_many_keys(account, auth, words)
+        action = _too_many_keys(account, auth, site_arguments)
         return ProbeFinding(Kind.LOGIN, "auth", _login(account, auth), _TOO_MANY_KEYS, action)
     is_refused = session.accepted_methods is not None
     if needs_user(auth) and not has_terminal and (is_refused or session.is_half_authenticated):
@@ -100,10 +100,10 @@ def _untrusted(
     )
 
 
-def _too_many_keys(account: Account, auth: Auth, words: str) -> str:
+def _too_many_keys(account: Account, auth: Auth, site_arguments: str) -> str:
     is_any_key = isinstance(auth, AgentAuth) and not auth.certificate
     if is_any_key and not account.agent_key(auth):
-        return f"ssh offers every key of your agent; name the right one: {name_key(words)}"
+        return f"ssh offers every key of your agent; name the right one: {name_key(site_arguments)}"
     return "ssh offers too many keys; see those of your agent: ssh-add -l"
 
 

@@ -45,7 +45,7 @@ def probe(
     account: Account,
     conf: bytes,
     *,
-    words: str,
+    site_arguments: str,
     has_terminal: bool,
     seconds: float,
     report: Callable[[str], None],
@@ -53,8 +53,8 @@ def probe(
     """Probe a site with the ssh configuration that is compiled for a user.
 
     It takes so many seconds at most, but longer if the login asks the user for something on a
-    terminal. `report` gets the messages that ssh has for the user then. `words` name the site on
-    a command line.
+    terminal. `report` gets the messages that ssh has for the user then. `site_arguments` name the
+    site on a command line.
     """
     site = account.site
     deadline = Deadline(seconds)
@@ -62,7 +62,7 @@ def probe(
     auth = site.auth_of(site.usual_host.host)
     reached = reach(list(_endpoints(account)), deadline)
     findings = [*_machine_findings(account, reached), *_client_findings(conf)]
-    findings += credential_findings(account, auth, words, int(time.time()))
+    findings += credential_findings(account, auth, site_arguments, int(time.time()))
     compared = ["ssh client", *_reached_subjects(reached.values())]
     if not _can_log_in(site, reached, findings):
         return ProbeResult(alias, tuple(findings), tuple(compared))
@@ -73,7 +73,7 @@ def probe(
     answer = remote_script.parse_answer(login.output, mark)
     if not answer.sections:
         finding = login_finding(
-            account, auth, login, findings, words=words, has_terminal=has_terminal
+            account, auth, login, findings, site_arguments=site_arguments, has_terminal=has_terminal
         )
         if finding:
             findings.append(finding)

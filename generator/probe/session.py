@@ -116,7 +116,7 @@ def run_with_config(
     seconds: float,
     report: Callable[[str], None] | None = None,
 ) -> Session:
-    """Run a script at a host of a configuration, which need not be installed."""
+    """Run a script at a host of a configuration, which need not be installed; see `run`."""
     with tempfile.TemporaryDirectory(prefix="gen-") as directory:  # only the user can read it
         path = Path(directory) / "ssh_config"
         path.write_bytes(conf)

@@ -27,27 +27,27 @@ def with_listed_keys(spec: SpecFile, content: bytes, read: Callable[[str], bytes
     changes: list[SpecChange] = []
     for name, keys in spec.site.host_keys.items():
         if keys.known_hosts:
-            place = f"{spec.path}: host_keys.{name}.known_hosts"
-            file = _checked(keys.known_hosts, place, read)
-            changes += _additions(spec.site, name, keys, _keys(spec.site, keys, file, place))
+            location = f"{spec.path}: host_keys.{name}.known_hosts"
+            file = _checked(keys.known_hosts, location, read)
+            changes += _additions(spec.site, name, keys, _keys(spec.site, keys, file, location))
     if not changes:
         return content
     return spec_editor.edited(content, changes, spec.path)
 
 
-def _checked(listed: KnownHostsList, place: str, read: Callable[[str], bytes]) -> bytes:
+def _checked(listed: KnownHostsList, location: str, read: Callable[[str], bytes]) -> bytes:
     file = read(listed.url)
     digest = sha256(file).hexdigest()
     if digest != listed.sha256:
         raise GenError(
-            f"{place}: {listed.url} has another content than on {listed.checked}"
+            f"{location}: {listed.url} has another content than on {listed.checked}"
             f" (its SHA-256 is {digest}); the publisher has to compare its keys and to publish"
             " the new digest"
         )
     return file
 
 
-def _keys(site: SiteSpec, keys: HostKeys, file: bytes, place: str) -> known_hosts.KnownKeys:
+def _keys(site: SiteSpec, keys: HostKeys, file: bytes, location: str) -> known_hosts.KnownKeys:
     """Return the keys that a list has for the machines of an entry; each needs one at least."""
     lines: list[str] = []
     missing: list[str] = []
@@ -58,12 +58,12 @@ def _keys(site: SiteSpec, keys: HostKeys, file: bytes, place: str) -> known_host
             if machine.entry not in keys.hosts:
                 continue
             name = known_hosts_name(machine.host_name, machine.host.port)
-            found = known_hosts.lines(name, path)
-            if not any(known_hosts.keys(found)):
+            lines_of_machine = known_hosts.lines(name, path)
+            if not any(known_hosts.keys(lines_of_machine)):
                 missing.append(name)
-            lines += found
+            lines += lines_of_machine
     if missing:
-        raise GenError(f"{place}: the list has no key for {', '.join(missing)}")
+        raise GenError(f"{location}: the list has no key for {', '.join(missing)}")
     return known_hosts.keys(lines)
 
 
@@ -77,9 +77,9 @@ def _additions(
         all_keys = list(dict.fromkeys([*keys.keys, *listed.keys]))
         changes.append(SpecChange((*block, "keys"), all_keys, site.site))
     if listed.authorities:
-        known = [(authority.hosts, authority.key) for authority in keys.authorities]
+        written = [(authority.hosts, authority.key) for authority in keys.authorities]
         authorities = []
-        for hosts, key in dict.fromkeys([*known, *listed.authorities]):
+        for hosts, key in dict.fromkeys([*written, *listed.authorities]):
             authorities.append({"hosts": hosts, "key": key})
         changes.append(SpecChange((*block, "authorities"), authorities, site.site))
     return changes

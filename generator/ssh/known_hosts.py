@@ -40,8 +40,8 @@ def lines(host: str, path: Path) -> list[str]:
     outcome = programs.run(command, seconds=_SECONDS, environment=question_environment())
     if outcome.status > 1:  # with 1, ssh-keygen says that it does not know the host
         raise GenError(f"{printable(' '.join(command))}: {outcome.message}")
-    found = outcome.text.splitlines()
-    return [line for line in found if line and not line.startswith("#")]
+    # Each line comes with a comment that says where it is.
+    return [line for line in outcome.text.splitlines() if line and not line.startswith("#")]
 
 
 def keys(known_lines: Iterable[str]) -> KnownKeys:

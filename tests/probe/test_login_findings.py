@@ -22,7 +22,9 @@ def finding(
     account = Account(validate.site(CATALOGUE / f"{site}.yaml"), SiteProfile(user="ada"))
     session = Session(output, messages)
     auth = account.site.auth_of(account.site.usual_host.host)
-    return login_finding(account, auth, session, (), words="ours", has_terminal=has_terminal)
+    return login_finding(
+        account, auth, session, (), site_arguments="ours", has_terminal=has_terminal
+    )
 
 
 @pytest.mark.parametrize(
@@ -83,7 +85,7 @@ def test_too_many_keys_are_the_reason_with_the_command_that_names_one(
         auth,
         Session("", f"{TOO_MANY}\n"),
         (),
-        words="specs/sofia.yaml",
+        site_arguments="specs/sofia.yaml",
         has_terminal=False,
     )
     assert reason == ProbeFinding(
@@ -113,5 +115,6 @@ def test_a_host_key_that_an_earlier_finding_names_is_not_named_again() -> None:
     session = Session("", "Host key verification failed.\n")
     auth = account.site.auth
     assert (
-        login_finding(account, auth, session, [HOST_KEY], words="ours", has_terminal=False) is None
+        login_finding(account, auth, session, [HOST_KEY], site_arguments="ours", has_terminal=False)
+        is None
     )
