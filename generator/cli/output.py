@@ -145,11 +145,12 @@ def chosen(question: str, *choices: str) -> str | None:
         say(f"  {reply}: answer {', '.join(choices)} or n")
 
 
-def agreed_to_changes(question: str, changes: str, summary: Sequence[str], own: str) -> bool:
+def agreed_to_changes(question: str, changes: str, summary: Sequence[str], own: str = "") -> bool:
     """Show changes as a patch, and ask the user to confirm them.
 
     On a terminal, a patch that is longer than the screen would hide what was printed before it. So
-    a summary stands for it beside the patch of the user's own file, and the answer `d` shows all.
+    a summary stands for it, beside the patch `own` of a file that is always shown, and the answer
+    `d` shows all.
     """
     if not (on_terminal() and sys.stdout.isatty()) or _fits_screen(changes):
         patch(changes)

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from generator import codec, formatting, paths
 from generator.cli import file_changes, first_login
 from generator.cli.install import Consent
-from generator.cli.output import agreed, data, on_terminal, patch, say
+from generator.cli.output import agreed, agreed_to_changes, data, on_terminal, say
 from generator.errors import GenError
 from generator.formatting import printable
 from generator.install import apply, record, services
@@ -46,8 +46,8 @@ def run(
     if not consent.yes:
         confirmed = _removal(home, sites, consent, purge=purge)
         _say_authorized_keys(home, sites)
-        _show(home, confirmed, as_json=as_json)
-        if not agreed(f"Delete {', '.join(sites)} from {home}?"):
+        question = f"Delete {', '.join(sites)} from {home}?"
+        if not _confirm(question, home, confirmed, as_json=as_json):
             return 0
     if purge or any(_authorized_keys(home, sites)):
         # Without the lock, since a site and a provider may take long to answer.
@@ -163,8 +163,8 @@ def _revoke(sites: Sequence[str], removal: _Removal, consent: Consent) -> None:
         say("\n".join(f"  {command}" for command in tokens.commands))
 
 
-def _show(home: Path, removal: _Removal, *, as_json: bool) -> None:
-    """Show what will be deleted; files that only change are shown as a patch."""
+def _confirm(question: str, home: Path, removal: _Removal, *, as_json: bool) -> bool:
+    """List the files that will be deleted, show a patch of the others, and ask."""
     _say_secrets(home, removal)
     changed = []
     for change in removal.plan.files:
@@ -172,8 +172,11 @@ def _show(home: Path, removal: _Removal, *, as_json: bool) -> None:
             say(f"  {'delete':9} ~/{change.path}")
         else:
             changed.append(change)
-    show = say if as_json else patch
-    show(diff(changed, PurePosixPath()))
+    changes = diff(changed, PurePosixPath())
+    if as_json:
+        say(changes)
+        return agreed(question)
+    return agreed_to_changes(question, changes, file_changes.summary_lines(changed))
 
 
 def _say_authorized_keys(home: Path, sites: Sequence[str]) -> None:

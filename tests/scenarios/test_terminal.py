@@ -153,6 +153,38 @@ Change 2 files in .*/home\? \[y/N\]: n
     assert "answer d" not in again
 
 
+def test_the_patch_of_an_uninstallation_is_summarised_if_it_is_longer_than_the_screen(
+    in_terminal: Callable[..., str], tmp_path: Path
+) -> None:
+    config = tmp_path / "home/.ssh/config"
+    config.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    entries = ""
+    for number in range(1, 6):
+        entries += f"Host mila{number}\n    HostName login-{number}.login.server.mila.quebec\n"
+        entries += "    User ada\n    Port 2222\n"
+    config.write_text(entries)
+    in_terminal("install", "mila", "--user", "ada", "--take-over", "--force", "--yes")
+    brief = in_terminal("uninstall", "mila", answers={"[y/N]: ": "n"})
+    summary = r"""  delete    ~/\.ssh/gen\.d/mila\.conf
+  change    ~/\.ssh/config  \(\+\d+ -\d+ lines\)
+To see all changes line by line, answer d\.
+Delete mila from .*/home\? \[y/N\]: n
+"""
+    assert re.search(summary, brief), brief
+    assert "diff --git" not in brief
+    answers = {"line by line, answer d.": "d", "Delete mila": "y"}
+    whole = in_terminal("uninstall", "mila", answers=answers)
+    assert whole.count("diff --git") == 1
+    assert config.read_text() == entries
+    # Without entries to give back, the patch fits.
+    config.unlink()
+    in_terminal("install", "mila", "--user", "ada", "--yes")
+    config.write_text(config.read_text() + "Host git\n    User git\n")
+    short = in_terminal("uninstall", "mila", answers={"[y/N]: ": "n"})
+    assert "-# <<< gen <<<" in short
+    assert "answer d" not in short
+
+
 LOCALES = [
     pytest.param({"LANG": "C"}, id="C"),
     pytest.param(
