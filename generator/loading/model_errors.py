@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from generator.errors import Fault, GenError, near
+from generator.schema.auth import Auth
 from generator.schema.base import Fact
 
 Location = tuple[str | int, ...]
@@ -64,7 +65,7 @@ def _fault(model: type[BaseModel], detail: ErrorDetails) -> Fault:
         hint = _similar(str(loc[-1]), _keys_at(model, loc[:-1]), _OTHER_WORDS)
         return Fault(loc, f"there is no such key{hint}")
     if kind in _SHAPES:
-        return Fault(loc, _shape_fault(model, loc, kind))
+        return Fault(loc, _shape_fault(model, detail))
     if kind == "literal_error":
         allowed = detail["ctx"]["expected"]
         hint = near(str(detail["input"]), _quoted(allowed))
@@ -86,16 +87,31 @@ _SHAPES: Mapping[str, str] = {
 }
 
 
-def _shape_fault(model: type[BaseModel], loc: Location, kind: str) -> str:
+def _shape_fault(model: type[BaseModel], detail: ErrorDetails) -> str:
     """Return the fault of a value that has another shape than its key takes, with an example."""
+    loc, kind = location(detail), detail["type"]
     if _SHAPES[kind] == "list":
         return "is not a list; write a list, such as [a, b]"
-    example = "NAME"
-    if kind != "dict_type":  # the keys of such a mapping are names that the author chooses
-        # Every fact may have these keys, so they would explain little.
-        keys = [key for key in _keys_at(model, loc) if key not in Fact.model_fields]
-        example = next(iter(keys), example)
-    return f"is not a mapping; write a mapping, such as {{ {example}: … }}"
+    all_keys = _keys_at(model, loc)
+    # Every fact may have these keys, so they would explain little.
+    keys = [key for key in all_keys if key not in Fact.model_fields]
+    example, value = "NAME", "…"
+    if "method" in all_keys:
+        # Many authors write `auth: agent`.
+        example, value = "method", _method(detail["input"])
+    elif keys and kind != "dict_type":
+        # The keys of a dict are names that the author chooses.
+        example = keys[0]
+    return f"is not a mapping; write a mapping, such as {{ {example}: {value} }}"
+
+
+def _method(value: object) -> str:
+    """Return a value as the login method that it names; an ellipsis for another value."""
+    method = _OTHER_METHODS.get(str(value), str(value))
+    for member in get_args(get_args(Auth)[0]):
+        if method in get_args(member.model_fields["method"].annotation):
+            return method
+    return "…"
 
 
 def _similar(word: str, known: list[str], other_words: Mapping[str, str]) -> str:

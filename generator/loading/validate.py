@@ -37,7 +37,11 @@ class Problem:
 
     def __str__(self) -> str:
         source = self.source if self.line is None else f"{self.source}:{self.line}"
-        return ": ".join(part for part in (source, self.key, self.message) if part)
+        parts = [source]
+        # An option names its key, so only a key below that one says more.
+        if self.key and not (self.line is None and source.endswith(f" {self.key}")):
+            parts.append(self.key)
+        return ": ".join([*parts, self.message])
 
 
 class SpecError(GenError):

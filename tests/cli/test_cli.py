@@ -267,13 +267,12 @@ def test_a_set_is_merged_and_validated_again(gen: Gen) -> None:
     [
         pytest.param(
             "slurm.partition=zen4_768",
-            "--set slurm.partition: slurm.partition: the site has no partition zen4_768;"
-            " did you mean zen4_0768?",
+            "--set slurm.partition: the site has no partition zen4_768; did you mean zen4_0768?",
             id="an unknown partition",
         ),
         pytest.param(
             "slurm.partitoin=x",
-            "--set slurm.partitoin: slurm.partitoin: there is no such key; did you mean partition?",
+            "--set slurm.partitoin: there is no such key; did you mean partition?",
             id="an unknown key",
         ),
         pytest.param(
@@ -284,9 +283,13 @@ def test_a_set_is_merged_and_validated_again(gen: Gen) -> None:
         pytest.param("slurm.walltime=[", "--set slurm.walltime:1: ", id="no YAML"),
         pytest.param(
             "hosts.musica.port=70000",
-            "--set hosts.musica.port: hosts.musica.port: input should be less than or equal to"
-            " 65535",
+            "--set hosts.musica.port: input should be less than or equal to 65535",
             id="a value that is out of range",
+        ),
+        pytest.param(
+            "hosts.musica={host: h.example.org, port: 70000}",
+            "--set hosts.musica: hosts.musica.port: input should be less than or equal to 65535",
+            id="a value below the key of the option",
         ),
     ],
 )

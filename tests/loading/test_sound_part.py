@@ -50,6 +50,29 @@ TOP = "site: hpc\ntitle: A cluster\nauth: { method: agent }\n"
             ["sources.doc: is not a mapping; write a mapping, such as { ref: … }"],
             id="a source that is not a mapping",
         ),
+        *[
+            pytest.param(
+                f"site: hpc\ntitle: A cluster\n{GATE}\nauth: {value}",
+                [f"auth: is not a mapping; write a mapping, such as {{ method: {method} }}"],
+                id=f"auth is {value}",
+            )
+            for value, method in [
+                ("agent", "agent"),
+                ("password", "keyboard"),
+                ("[agent]", "…"),
+                ("x", "…"),
+            ]
+        ],
+        pytest.param(
+            TOP + "hosts: { a: { host: a.example.org, auth: step } }",
+            ["hosts.a.auth: is not a mapping; write a mapping, such as { method: step }"],
+            id="auth of a host is step",
+        ),
+        pytest.param(
+            TOP + "hosts: x",
+            ["hosts: is not a mapping; write a mapping, such as { NAME: … }"],
+            id="a mapping whose keys are names",
+        ),
         pytest.param(
             "site: hpc\ntitle: A cluster\n" + GATE + "\nslurm: { partition: cpu }\n"
             "auth: { method: step, ca_url: 5 }",
