@@ -57,6 +57,7 @@ def run(specs: Path | None, site_filter: Filter, as_json: bool) -> int:
     sites: list[Summary] = []
     for name, path in paths.items():
         try:
+            catalogue.refuse_writable(path)
             if path in by_path:
                 catalogue.refuse_changed(path)
             sites.append(summary(name, path))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from generator import paths
 from generator.errors import GenError, near
+from generator.files import refuse_others
 from generator.loading import sources
 from generator.resources import CATALOGUE
 
@@ -81,8 +82,15 @@ def spec(site: str, specs: Path | None) -> Path:
             f"{site}: no such site{near(site, by_name)}; run gen list, or give the path of a spec"
         )
     path = by_name[site]
+    refuse_writable(path)
     refuse_changed(path)
     return path
+
+
+def refuse_writable(path: Path) -> None:
+    """Refuse an installed spec that other users can change, as `gen install` does."""
+    if path.parent in _installed():
+        refuse_others(path)
 
 
 def refuse_changed(path: Path) -> None:

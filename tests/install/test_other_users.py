@@ -123,6 +123,33 @@ def test_refresh_refuses_a_copy_of_the_spec_that_other_users_can_write(
     assert f"{copy}: other users can write to it (mode 666)" in result.err
 
 
+@pytest.mark.parametrize(
+    "command",
+    [["show", "mila"], ["site", "mila", "--user", "ada", "--out", "."], ["list", "--gpu", "A100"]],
+    ids=lambda command: command[0],
+)
+@pytest.mark.parametrize("name", ["mila.yaml", "", ".."])
+def test_an_installed_spec_that_other_users_can_write_is_refused_by_name(
+    gen: Gen, home: Path, name: str, command: list[str]
+) -> None:
+    installed = home / ".config/gen/site_specs"
+    installed.mkdir(parents=True)
+    # It would hide the site that ships with gen.
+    spec(installed, "mila")
+    assert gen(*command).status == 0
+    entry = (installed / name).resolve()
+    entry.chmod(0o777)
+    result = gen(*command)
+    assert (result.status, f"{entry}: other users can write to it (mode 777)" in result.err) == (
+        2,
+        True,
+    )
+    # Another site is not concerned.
+    assert gen("show", "musica").status == 0
+    # The user names the file.
+    assert gen("show", str(installed / "mila.yaml")).status == 0
+
+
 @pytest.mark.parametrize("options", [[], ["--profile", "profile.yaml"]], ids=["usual", "named"])
 def test_a_profile_that_other_users_can_write_is_refused_below_the_home_directory(
     gen: Gen, home: Path, options: list[str], monkeypatch: pytest.MonkeyPatch
