@@ -179,6 +179,21 @@ def mark_and_break_lines_as_windows_does(_: random.Random, lines: list[bytes]) -
     return (b"\xef\xbb\xbf" + b"\r\n".join(lines)).split(b"\n")
 
 
+def add_a_comment(chance: random.Random, lines: list[bytes]) -> list[bytes]:
+    at = chance.randrange(len(lines) + 1)
+    return [*lines[:at], b"# " + chance.choice(ODD).encode().split(b"\n")[0], *lines[at:]]
+
+
+def end_lines_with_blanks(chance: random.Random, lines: list[bytes]) -> list[bytes]:
+    return [line + b" " * chance.randrange(3) for line in lines]
+
+
+def change_a_title(chance: random.Random, lines: list[bytes]) -> list[bytes]:
+    """Add a word to a title, which may say anything."""
+    at = chance.choice([number for number, line in enumerate(lines) if b"title: " in line] or [0])
+    return [*lines[:at], lines[at] + b" " + chance.choice(WORDS).encode(), *lines[at + 1 :]]
+
+
 MUTATIONS: tuple[Mutation, ...] = (
     flip_a_bit,
     drop_a_line,
@@ -190,6 +205,10 @@ MUTATIONS: tuple[Mutation, ...] = (
     misspell_a_word,
     cut_the_end,
     mark_and_break_lines_as_windows_does,
+    # Most of the others leave no spec. These leave one, so that the way of a spec is walked too.
+    add_a_comment,
+    end_lines_with_blanks,
+    change_a_title,
 )
 
 
