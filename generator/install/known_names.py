@@ -7,13 +7,14 @@ to the machine whose key ssh recorded.
 import base64
 import hmac
 import re
+import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
 from generator import paths
-from generator.errors import os_errors_named
+from generator.errors import GenError, os_errors_named
 from generator.files import is_regular, read_regular
 from generator.install.shadowing import site_alone
 from generator.ssh import config_lines
@@ -26,6 +27,9 @@ from generator.ssh.patterns import is_pattern, matches
 # The files that ssh reads if no option names others (ssh_config(5), UserKnownHostsFile).
 _FILES = (paths.SSH / "known_hosts", paths.SSH / "known_hosts2")
 _PORT = re.compile(r"(!?)\[(.*)\]:\d+")
+# ssh writes a name without its port if it is this one (misc.c, put_host_port).
+_USUAL_PORT = "22"
+_MOST_COMPARISONS = 5_000_000  # of hashes in a file with names of a site: some seconds
 
 
 @dataclass
@@ -75,7 +79,15 @@ def known_names(home: Path, conf: bytes) -> dict[str, str]:
     Each comes with a name in known_hosts whose recorded key is not one of the site.
     """
     others: dict[str, str] = {}
-    names = _names_with_keys(_recorded_keys(home), conf)
+    blocks, ports = _blocks_and_ports(conf)
+    single = [name for name in dict.fromkeys(chain.from_iterable(blocks)) if not is_pattern(name)]
+    # Each hash has a salt of its own, so it is compared with every name at every port.
+    most_hashes = _MOST_COMPARISONS // max(1, len(single) * (1 + len(ports)))
+    recorded = _recorded_keys(home, most_hashes)
+    names: dict[str, tuple[str, set[str]]] = {}
+    for name in single:
+        names[name] = (name, recorded.keys_of(name.lower(), ports))
+    names = _with_patterns(names, blocks, recorded)
     settings = effective_settings(site_alone(conf), [name for name, _ in names.values()])
     for written, (name, fingerprints) in names.items():
         if not _leads_to_same_machine(name, fingerprints, settings[name]):
@@ -83,22 +95,27 @@ def known_names(home: Path, conf: bytes) -> dict[str, str]:
     return others
 
 
-def _names_with_keys(recorded: _RecordedKeys, conf: bytes) -> dict[str, tuple[str, set[str]]]:
-    """Return the names of a site's file that known_hosts has, with the keys that it has for them.
-
-    A pattern comes with one recorded name: its block gives all of them the same settings.
-    """
+def _blocks_and_ports(conf: bytes) -> tuple[list[tuple[str, ...]], set[str]]:
+    """Return the names and patterns of each block of a site's file, and its unusual ports."""
     blocks: list[tuple[str, ...]] = []
     ports: set[str] = set()
     for line in config_lines.lines(conf):
-        if line.keyword == "port":
+        if line.keyword == "port" and line.value != _USUAL_PORT:
             ports.add(line.value)
         elif line.keyword == "host":
             blocks.append(line.arguments)
-    names: dict[str, tuple[str, set[str]]] = {}
-    for written in dict.fromkeys(chain.from_iterable(blocks)):
-        if not is_pattern(written):
-            names[written] = (written, recorded.keys_of(written.lower(), ports))
+    return blocks, ports
+
+
+def _with_patterns(
+    names: dict[str, tuple[str, set[str]]],
+    blocks: Iterable[tuple[str, ...]],
+    recorded: _RecordedKeys,
+) -> dict[str, tuple[str, set[str]]]:
+    """Return the names and patterns of a site that known_hosts has, with the recorded keys.
+
+    A pattern comes with one recorded name: its block gives all of them the same settings.
+    """
     for block in blocks:
         patterns = [written for written in block if is_pattern(written)]
         for name, fingerprints in recorded.plain.items() if patterns else ():
@@ -120,8 +137,8 @@ def _leads_to_same_machine(name: str, fingerprints: set[str], settings: Settings
     return is_same_name and is_checked
 
 
-def _recorded_keys(home: Path) -> _RecordedKeys:
-    """Return the content of the user's known_hosts files.
+def _recorded_keys(home: Path, most_hashes: int) -> _RecordedKeys:
+    """Return the content of the user's known_hosts files, of which each has a limit of hashes.
 
     The format is that of sshd(8), SSH_KNOWN_HOSTS_FILE_FORMAT.
     """
@@ -131,6 +148,7 @@ def _recorded_keys(home: Path) -> _RecordedKeys:
             continue
         with os_errors_named(path):
             content = read_regular(path).decode(errors="replace")
+        earlier_hashes = len(recorded.hashed)
         for line in content.splitlines():
             # A machine with the certificate of an authority is known too.
             text = line.strip().removeprefix("@cert-authority").lstrip()
@@ -141,7 +159,19 @@ def _recorded_keys(home: Path) -> _RecordedKeys:
                 recorded.add(hosts, fingerprint(key))
             except ValueError:
                 continue  # ssh ignores such a line too
+        _refuse_too_many(path, len(recorded.hashed) - earlier_hashes, most_hashes)
     return recorded
+
+
+def _refuse_too_many(path: Path, hashes: int, most: int) -> None:
+    if hashes <= most:
+        return
+    name = shlex.quote(str(path))
+    raise GenError(
+        f"{path}: has {hashes} hashed names, and gen compares at most {most} with the names of "
+        f"this site; to keep the last ones: cp {name} {name}.all && "
+        f"tail -n {most} {name}.all > {name}"
+    )
 
 
 def _known_hosts_files(home: Path) -> Iterator[Path]:

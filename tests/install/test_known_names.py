@@ -1,14 +1,19 @@
 """A name that only known_hosts holds is the user's, unless the site leads to the same machine."""
 
+import base64
+import hmac
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from depth import examples
 from homes import spec, tree
 from running import Gen
 
+from generator.errors import GenError
+from generator.install.known_names import known_names
 from generator.ssh.keys import fingerprint
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
@@ -120,6 +125,66 @@ def test_a_name_counts_in_each_form_of_known_hosts(gen: Gen, home: Path, line: s
     # A name that the line is not for.
     other = site({"host": "evil.example"}, alias="nasa" if "!nasa" in line else "san")
     assert gen("install", str(other), "--yes").status == 0
+
+
+def write_hashed(home: Path, names: Iterable[str]) -> Path:
+    """Write known_hosts with a hashed name per line, as ssh does (ssh-keygen(1), -H)."""
+    path = home / ".ssh/known_hosts"
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    lines: list[str] = []
+    for number, name in enumerate(names):
+        salt = number.to_bytes(20, "big")
+        digest = hmac.digest(salt, name.encode(), "sha1")
+        text = "|".join(base64.b64encode(part).decode() for part in (salt, digest))
+        lines.append(f"|1|{text} {KEY}\n")
+    path.write_text("".join(lines))
+    return path
+
+
+def test_a_large_hashed_known_hosts_is_compared_whole(gen: Gen, home: Path) -> None:
+    # Of 14 MB in a full run.
+    write_hashed(home, [*(f"host{number}" for number in range(examples(100_000))), "nas"])
+    result = gen("install", str(site({"host": "evil.example"})), "--yes")
+    assert result.err.startswith("nas: your known_hosts has a key for it that the spec of ours")
+
+
+def test_each_hash_is_compared_with_a_name_once_per_unusual_port(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_hashed(home, ["other"] * 10)
+    compared: list[bytes] = []
+
+    def digest(_: bytes, name: bytes, algorithm: str) -> bytes:
+        compared.append(name)
+        return b""
+
+    monkeypatch.setattr(hmac, "digest", digest)
+    assert known_names(home, b"Host a b\nPort 22\nHost a\nPort 2222\n") == {}
+    # ssh never records [a]:22.
+    names = [b"a", b"[a]:2222", b"b", b"[b]:2222"]
+    assert sorted(compared) == sorted(names * 10)
+
+
+def test_more_hashes_than_gen_compares_with_the_names_of_a_site_are_refused(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # 500 names at one unusual port: 5,000 hashes are compared, and no more.
+    names = "".join(f"Host h{number}\nPort 2222\n" for number in range(500)).encode()
+    path = write_hashed(home, ["other"] * 5_001)
+    # No comparison before the refusal, so that it comes soon.
+    monkeypatch.setattr(hmac, "digest", None)
+    with pytest.raises(GenError) as error:
+        known_names(home, names)
+    fix = f"cp {path} {path}.all && tail -n 5000 {path}.all > {path}"
+    assert str(error.value) == (
+        f"{path}: has 5001 hashed names, and gen compares at most 5000 with the names of this "
+        f"site; to keep the last ones: {fix}"
+    )
+    # Pasted, it is enough, and every line stays in the copy.
+    subprocess.run(["sh", "-c", fix], check=True)
+    monkeypatch.setattr(hmac, "digest", lambda *_: b"")
+    assert known_names(home, names) == {}
+    assert len(path.with_name("known_hosts.all").read_text().splitlines()) == 5_001
 
 
 @pytest.mark.parametrize("name", ["~/.ssh/mine", "%d/.ssh/mine", "~/.ssh/of_%h"])
