@@ -15,10 +15,12 @@ from generator.install.machine_config import messages_of
 from generator.install.managed_blocks import INCLUDED, is_as_written, managed_blocks
 from generator.install.plan import present_conf
 from generator.install.services import unit_paths
+from generator.install.shadowing import shadows
 from generator.loading import sources
 from generator.loading.index import summary
 from generator.loading.inputs import Choice, File, Inputs, read_as_installed
 from generator.resources import CATALOGUE
+from generator.ssh.config_files import Files
 from generator.ssh.config_lines import Line, lines
 from generator.workspace import reader
 from generator.workspace.lock import Lock
@@ -89,6 +91,8 @@ class InstalledSite:
     """The seconds since 1970 in which the shared connections that are open began."""
     machine: tuple[str, ...] = ()
     """What differs on this machine from the site's files, such as where shared connections are."""
+    overrides: tuple[str, ...] = ()
+    """The lines of the user's ssh configuration that override the site, each with the fix."""
 
     @property
     def is_current(self) -> bool:
@@ -130,6 +134,8 @@ def _installed_site(home: Path, site_lock: Lock, config: bytes) -> InstalledSite
         public_keys=tuple(_public_keys(home, site_lock)),
         missing_commands=tuple(_missing_commands(home, site_lock)),
         machine=_machine_messages(home, site_lock),
+        # Nothing overrides a site that ssh does not read.
+        overrides=_overrides(home, site_lock.site) if unread is None else (),
         site_status=_site_status(home, site_lock),
     )
 
@@ -185,6 +191,19 @@ def _machine_messages(home: Path, site_lock: Lock) -> tuple[str, ...]:
     if file is None or path not in site_lock.files:
         return ()
     return tuple(map(formatting.printable, messages_of(file.content)))
+
+
+def _overrides(home: Path, site: str) -> tuple[str, ...]:
+    """Return the findings of `gen install` about lines that override a site's file.
+
+    They are no faults: the user may want them, and gen installs the site in spite of them.
+    """
+    conf = present_conf(home, site)
+    try:
+        return tuple(formatting.printable(shadow.message) for shadow in shadows(Files(home), conf))
+    except GenError as error:
+        # ssh is missing, or refuses the configuration: the rest of the status is known.
+        return (f"unknown whether other lines override it: {str(error).splitlines()[0]}",)
 
 
 def _reason_not_read(site: str, config: bytes) -> str | None:
@@ -323,7 +342,7 @@ def status_lines(site: InstalledSite) -> Iterator[str]:
         yield f"  REVOKED   {key}"
     for public_key in site.public_keys:
         yield f"  {public_key.message}"
-    for message in site.machine:
+    for message in (*site.machine, *site.overrides):
         yield f"  {message}"
     if site.shared_connections:
         number = formatting.count(len(site.shared_connections), "shared connection")

@@ -44,6 +44,39 @@ def test_an_unchanged_site_is_in_order(gen: Gen, home: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["include", "inline"])
+@pytest.mark.parametrize("line", ["ControlPath ~/mine-%C", "StrictHostKeyChecking no"])
+def test_a_line_of_the_user_that_overrides_a_site_is_named_as_by_install(
+    gen: Gen, home: Path, need: Callable[..., None], mode: str, line: str
+) -> None:
+    need("ssh")
+    assert gen("install", "ours", "--yes", "--mode", mode).status == 0
+    config = home / ".ssh/config"
+    written = config.read_text()
+    config.write_text(f"{line}\n{written}")
+    status, out, err = gen("status")
+    # gen installs the site in spite of it, so it is no fault.
+    assert (status, err) == (0, "")
+    [message] = [text.strip() for text in out.splitlines() if "overrides" in text]
+    assert message.startswith(f"~/.ssh/config:1: {line} overrides {line.split()[0]} ")
+    assert message in gen("install", "ours", "--yes", "--force", "--mode", mode).err
+    # Below gen's lines, or for another host, it overrides nothing.
+    for harmless in (f"{written}Host *\n  {line}\n", f"Host other\n  {line}\nHost *\n{written}"):
+        config.write_text(harmless)
+        assert "overrides" not in gen("status").out
+
+
+def test_a_status_without_an_answer_of_ssh_says_so(
+    gen: Gen, home: Path, need: Callable[..., None]
+) -> None:
+    need("ssh")
+    config = home / ".ssh/config"
+    config.write_text(f"{config.read_text()}Host *\n  Nonsense 1\n")
+    status, out, err = gen("status")
+    assert (status, err) == (0, "")
+    assert "  unknown whether other lines override it: ~/.ssh/config:" in out
+
+
+@pytest.mark.parametrize("mode", ["include", "inline"])
 @pytest.mark.parametrize("user_lines", ["", "HashKnownHosts no\n"], ids=["gen alone", "own lines"])
 def test_a_last_newline_that_another_program_stripped_is_no_edit(
     gen: Gen, home: Path, mode: str, user_lines: str
