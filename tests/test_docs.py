@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -239,3 +240,11 @@ def test_the_pages_for_contributors_name_files_that_exist() -> None:
     # A recipe shows a new file under this name.
     assert [path for path in missing if "NAME" not in path] == []
     assert len(paths) > 15
+
+
+def test_the_documentation_is_built_with_the_program_that_formats_signatures() -> None:
+    # A release builds the pages from this extra alone, and a developer from all of `test`.
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    names = [re.split("[<>=]", item)[0] for item in project["optional-dependencies"]["docs"]]
+    assert "ruff" in names
+    assert len(names) == len(set(names))
