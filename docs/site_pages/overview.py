@@ -2,15 +2,21 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from generator.schema.batch import SCHEDULER_NAMES
 from generator.schema.site import SiteSpec
 from site_pages.chart import bars
 from site_pages.labels import gpus, host_keys, login, status
-from site_pages.markup import link, table, text
+from site_pages.markup import link, prose, table, text
 
 HEADINGS = ("site", "name", "country", "login", "scheduler", "GPU", "host keys", "status")
+# A spec without a host name from a source would be a guess.
+WITHOUT_A_SPEC: Mapping[str, str] = {
+    "isambard-3": "Its sources have only `PROJECT.3.isambard`, a name that"
+    " `clifton ssh-config write` makes on your machine. The certificate authority tells clifton the"
+    " real host names, and no source has them.",
+}
 _FRONT_MATTER = {
     "title": "Sites",
     "description": "Every site of the catalogue, to sort and to filter",
@@ -38,6 +44,13 @@ def _lines(sites: Sequence[SiteSpec]) -> Iterator[str]:
     yield "compared them (`--accept-unverified`). *Address only*: the sources give the name of a"
     yield "machine, and neither keys nor how to log in. If the kind of **GPU** is missing, the spec"
     yield "names none; the notes on the page of the site may. Countries are those of ISO 3166."
+    yield from ["", "## Sites without a spec", ""]
+    rows: list[list[str]] = []
+    for name, reason in WITHOUT_A_SPEC.items():
+        rows.append([text(name), prose(reason)])
+    yield from table(("site", "why it has no spec"), rows)
+    add_a_site = link("Add a site", "../adding-a-site.md")
+    yield f"For a site that is in neither table: {add_a_site}."
 
 
 def _counts(sites: Sequence[SiteSpec]) -> Iterator[str]:
