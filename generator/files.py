@@ -214,7 +214,7 @@ def _is_null_device(status: os.stat_result) -> bool:
 def conflict_line(content: bytes) -> int | None:
     """Return the line of the first marker that git left of a merge conflict, if there is one.
 
-    A middle marker alone is no conflict: seven equals signs underline a title in Markdown.
+    A middle marker alone is not a conflict: seven equals signs underline a title in Markdown.
     """
     for number, line in enumerate(content.splitlines(), 1):
         if line.startswith((b"<<<<<<< ", b">>>>>>> ")):

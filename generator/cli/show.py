@@ -149,7 +149,7 @@ def _heading(site: SiteSpec) -> str:
 
 
 def _prose(line: str, indent: int = 2) -> str:
-    """Return a line that is no table, wrapped to the width of the terminal."""
+    """Return a line that is not a table, wrapped to the width of the terminal."""
     return "\n".join(wrapped(line, width(), indent))
 
 

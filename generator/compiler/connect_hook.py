@@ -42,7 +42,7 @@ _SCRIPT = (
     # Not with exec: ssh gives up if the command dies of a signal.
     f" if command -v gen >/dev/null; then {RENEWAL_COMMAND}"
     # An upgrade of Python, say, may remove the command of an installed site. Before an
-    # installation, as with `ssh -F`, its absence is no news.
+    # installation, as with `ssh -F`, its absence is expected.
     f"; elif [ -e {installed_ssh_config('$0')} ]; then"
     " echo $0: ssh does not find gen, so no certificate is renewed >&2; fi; done",
 )

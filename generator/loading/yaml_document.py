@@ -149,7 +149,7 @@ def parse(content: bytes, name: str) -> Node:
 
 
 def has_no_values(content: bytes) -> bool:
-    """Return whether a text has blank lines and comments alone, which are no YAML document."""
+    """Return whether a text has blank lines and comments alone, which are not a YAML document."""
     return not _BLANK_OR_COMMENT.sub(b"", content).strip()
 
 

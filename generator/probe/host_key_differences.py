@@ -99,7 +99,7 @@ def host_key_findings(
             f"{host_name} offers {_listed(fingerprints)}",
             f"{_COMPARE}: {reference}",
         )
-    # A machine that sent nothing may be down or behind a firewall: that is no news about its keys.
+    # A machine that sent nothing may be down or behind a firewall, and its keys stay unknown.
     if not seen or not offered.complete:
         return
     for kind in sorted(pinned.keys() - seen.keys()):
@@ -143,7 +143,7 @@ def _unknown_keys(pinned: Fingerprints, seen: Fingerprints) -> dict[str, set[str
     """Return the offered keys of those algorithms of which the spec pins other keys."""
     unknown: dict[str, set[str]] = {}
     for kind, fingerprints in seen.items():
-        # A key of an algorithm without a pin is no difference: ssh asks only for the pinned ones.
+        # A key of an algorithm without a pin is not a difference: ssh asks for pinned ones only.
         if kind in pinned and fingerprints.isdisjoint(pinned[kind]):
             unknown[kind] = fingerprints
     return unknown

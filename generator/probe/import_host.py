@@ -22,7 +22,7 @@ from generator.ssh.patterns import is_pattern
 
 SSH_CONFIG_SOURCE = "ssh-config"
 KNOWN_HOSTS_SOURCE = "known-hosts"
-_WEAK_SSH_CONFIG = "what one person had configured"
+_WEAK_SSH_CONFIG = "from the ssh configuration of one user, and not from the site"
 _WEAK_KNOWN_HOSTS = "accepted at a first login, and not compared"
 _SECONDS = 20
 # Aliases of one machine in one Host line; more of them are machines of a list.

@@ -245,7 +245,7 @@ def _fact_changes(
 def _value(fact: SpecFact) -> Sequence[str]:
     """Return a value in one line; if that would be too long, in a line for each part."""
     joined = ", ".join(fact.value)
-    # Host keys that are in a list alone are no value here.
+    # Host keys that are in a list alone are not a value here.
     if not joined or len(joined) > _MAX_LINE:
         return fact.value
     return [joined]

@@ -140,7 +140,7 @@ def committed(revision: str) -> Tree:
 def work_tree() -> Tree:
     """Return the files of the work tree: those that git tracks as they are now, and new ones.
 
-    Files that git ignores are no part of a change.
+    Files that git ignores are not part of a change.
     """
     root = Path(git.top())
     files = git.files_of_index()

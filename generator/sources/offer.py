@@ -129,7 +129,7 @@ def _check_age(text: str, index: PublishedIndex, recorded: AddedSource | None, t
     if index.version < recorded.version:
         raise GenError(
             f"{text}: offers version {index.version}, older than version {recorded.version} in use;"
-            " somebody may have put an old copy there"
+            " an attacker may have put an old copy there"
         )
     # Two indexes of one version: one of them is not what the publisher meant.
     same_version = index.version == recorded.version
