@@ -105,6 +105,14 @@ def command_line(*arguments: str | None) -> str:
     return " ".join(quoted)
 
 
+def commented(command: str, comment: str) -> list[str]:
+    """Return a command and its comment: in one line if they fit into 80 columns, or else in two."""
+    line = f"  {command}   # {comment}"
+    if len(line) <= 80:
+        return [line]
+    return [f"  # {comment}", f"  {command}"]
+
+
 def home(path: Path) -> str:
     """Return a path with ~ for the home directory."""
     try:

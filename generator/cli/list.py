@@ -9,6 +9,7 @@ from generator import codec
 from generator.cli.output import data, paged, say, say_next, width
 from generator.cli.table import table
 from generator.errors import GenError, near
+from generator.formatting import wrapped
 from generator.loading import catalogue, sources
 from generator.loading.index import Summary, summary
 
@@ -66,7 +67,7 @@ def run(specs: Path | None, site_filter: Filter, as_json: bool) -> int:
     if site_filter.pinned and site_filter.unpinned:
         raise GenError("--unpinned: contradicts --pinned; use one of them")
     countries = {site.country for site in sites if site.country}
-    _check_value("--country", site_filter.country and site_filter.country.upper(), countries)
+    _check_country(site_filter.country, countries)
     gpus = {gpu for site in sites for gpu in site.gpus}
     if site_filter.gpu and not any(site_filter.gpu.lower() in gpu.lower() for gpu in gpus):
         raise GenError(
@@ -90,9 +91,25 @@ def run(specs: Path | None, site_filter: Filter, as_json: bool) -> int:
 def _check_value(option: str, value: str | None, values: set[str]) -> None:
     """Refuse a value that no site has: a typing error would list nothing."""
     if value is not None and value not in values:
-        known = ", ".join(sorted(values))
         noun = option.removeprefix("--").replace("login", "method")
-        raise GenError(f"{option} {value}: no site has this {noun}{near(value, values)} ({known})")
+        raise _unknown(f"{option} {value}: no site has this {noun}{near(value, values)}", values)
+
+
+def _check_country(country: str | None, codes: set[str]) -> None:
+    """Refuse a country that no site has, and suggest the code of one that is written in full."""
+    if country is None or country.upper() in codes:
+        return
+    # Only this error needs the names.
+    from generator.loading.countries import CODES
+
+    code = CODES.get(country.lower())
+    hint = f"; did you mean {code}?" if code in codes else near(country.upper(), codes)
+    raise _unknown(f"--country {country}: no site has this country{hint}", codes)
+
+
+def _unknown(fault: str, values: set[str]) -> GenError:
+    known = wrapped(f"  known: {', '.join(sorted(values))}", 80, len("  known: "))
+    return GenError("\n".join([fault, *known]))
 
 
 def _entry(site: Summary, origins: Mapping[str, str]) -> Summary | dict[str, Any]:

@@ -46,8 +46,12 @@ def _print_missing_values(compilation: Compilation, choice: inputs.Choice) -> No
         return
     say(f"\nMissing values (add them to {inputs.profile_name(choice.profile)}):")
     for gap in compilation.gaps:
-        option = f"--{gap.name.replace('_', '-')}"
-        say(f"  {gap.name + ':':10} {gap.meaning}  (or {option})")
+        option = f"(or --{gap.name.replace('_', '-')})"
+        line = f"  {gap.name + ':':10} {gap.meaning}"
+        if len(line) + len(f"  {option}") <= 80:
+            say(f"{line}  {option}")
+        else:
+            say(f"{line}\n{' ' * 13}{option}")
 
 
 def with_recorded(

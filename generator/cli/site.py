@@ -346,7 +346,9 @@ def _print_next_steps(compilation: Compilation, out: Path, project: Project | No
         kind = "a Dagster project"
         if _is_shared(project, compilation.site):
             kind = "the Dagster project that the sites here share"
-        say(f"  cd {shlex.quote(str(directory))}   # {kind}; its README has three commands")
+        change_directory = f"cd {shlex.quote(str(directory))}"
+        comment = f"{kind}; its README has three commands"
+        say("\n".join(formatting.commented(change_directory, comment)))
 
 
 def _json(generations: Sequence[_Generation], backups: Mapping[str, list[PurePosixPath]]) -> str:

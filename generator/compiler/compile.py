@@ -35,7 +35,7 @@ _EMITTERS = (
     launchd_agent.emit,
 )
 _LIBRARY_MEANING = "the PKCS#11 library of your smart card (as in /usr/lib/opensc-pkcs11.so)"
-_HOME_MEANING = "your home directory, for paths in .env files (as in /home/ada)"
+_HOME_MEANING = "your home directory, for .env files (as in /home/ada)"
 
 
 def compile_site(

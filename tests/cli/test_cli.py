@@ -14,6 +14,7 @@ from syrupy.assertion import SnapshotAssertion
 
 from generator import __version__, resources
 from generator.cli import app
+from generator.loading.countries import CODES
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -838,7 +839,21 @@ def test_list_shows_the_sites_that_the_options_select(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        pytest.param(["--country", "XX"], "--country XX: no site has this country", id="a country"),
+        pytest.param(
+            ["--country", "XX"],
+            "--country XX: no site has this country\n  known: AE, ",
+            id="a code",
+        ),
+        pytest.param(
+            ["--country", "Canada"],
+            "--country Canada: no site has this country; did you mean CA?\n  known: ",
+            id="a country by its name",
+        ),
+        pytest.param(
+            ["--country", "Japon"],
+            "--country Japon: no site has this country\n  known: ",
+            id="a name in another language",
+        ),
         pytest.param(
             ["--gpu", "h1000"], "--gpu h1000: no site has this GPU", id="a GPU that no site has"
         ),
@@ -860,6 +875,13 @@ def test_list_refuses_options_that_list_nothing(
     result = gen("list", *arguments)
     assert (result.status, result.out) == (2, "")
     assert result.err.startswith(message)
+    assert [line for line in result.err.splitlines() if len(line) > 80] == []
+
+
+def test_each_country_of_the_catalogue_is_known_by_its_name(gen: Gen) -> None:
+    sites = json.loads(gen("list", "--json").out)["sites"]
+    codes = {site["country"] for site in sites if site["country"]}
+    assert codes == set(CODES.values())
 
 
 def test_a_country_may_be_written_in_small_letters(gen: Gen) -> None:
@@ -877,7 +899,8 @@ def test_list_names_the_login_methods_of_all_sites(gen: Gen) -> None:
     result = gen("list", "--login", "publickeys")
     assert result.status == 2
     assert result.err.startswith(
-        "--login publickeys: no site has this method; did you mean publickey? (agent, certificate, "
+        "--login publickeys: no site has this method; did you mean publickey?\n"
+        "  known: agent, certificate, "
     )
 
 

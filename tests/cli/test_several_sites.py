@@ -24,7 +24,10 @@ def test_several_sites_in_one_command_share_one_project(gen: Gen) -> None:
     assert wired_sites("musica-pipelines") == ["mila", "musica"]
     assert result.err.count("MUSICA (Multi-Site Computer Austria), in .") == 1
     assert result.err.count("Mila cluster, in .") == 1
-    shared = "cd musica-pipelines   # the Dagster project that the sites here share; its README"
+    shared = (
+        "  # the Dagster project that the sites here share; its README has three commands\n"
+        "  cd musica-pipelines\n"
+    )
     assert shared in result.err
     assert "cd musica-pipelines   # a Dagster project; its README" in result.err
 

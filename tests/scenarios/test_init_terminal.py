@@ -153,7 +153,7 @@ def test_gen_site_offers_the_missing_values_and_adds_them_to_the_profile(
     terminal = start("site", "mila", "--no-project")
     terminal.answer(
         ("  user: your user name at the site: ", "bonnie"),
-        (f"  home: your home directory, for paths in .env files (as in /home/ada) [{home}]: ", ""),
+        (f"  home: your home directory, for .env files (as in /home/ada) [{home}]: ", ""),
         (f"Add this to ~/{PROFILE}? [y/N]: ", "y"),
     )
     assert terminal.end() == 0, terminal.shown
