@@ -35,6 +35,7 @@ PROJECT = Project(PurePosixPath(), "all_sites")
 # Keywords as `ssh -G` prints them.
 ADDRESS = ("hostname", "port", "user")
 KEY = ("identityfile", "identitiesonly", "certificatefile")
+_KNOWN_HOSTS = re.compile(r" ~/\.ssh/gen\.d/[a-z0-9-]+\.known_hosts$")
 # What only the command of a Host block has: with the site's own names, ssh itself may refuse.
 _OTHER_NAMES = re.compile(r' usual\(\) .*? return 1; };| usual "\$4" && exit;')
 TRUST = ("stricthostkeychecking", "userknownhostsfile", "globalknownhostsfile", "knownhostscommand")
@@ -182,6 +183,10 @@ def relevant(settings: Settings, of_ssh: Settings) -> dict[str, list[str] | None
     if "knownhostscommand" in values:
         commands = values["knownhostscommand"] or []
         values["knownhostscommand"] = [_OTHER_NAMES.sub("", command) for command in commands]
+    if "userknownhostsfile" in values:
+        # The file has whole keys, all of which the command accepts, for clients without it.
+        files = values["userknownhostsfile"] or []
+        values["userknownhostsfile"] = [_KNOWN_HOSTS.sub("", names) for names in files]
     return values
 
 
