@@ -231,11 +231,29 @@ def _earlier_facts(home: Path, site_lock: Lock) -> list["TrustedFact"]:
     from generator.install.installed_account import installed_account
     from generator.install.trust_summary import trusted_facts
 
-    conf = planning.installed_conf(home, site_lock.site) or b""
     try:
-        return trusted_facts(installed_account(home, site_lock), conf)
+        return trusted_facts(installed_account(home, site_lock), _earlier_conf(home, site_lock))
     except GenError:
         return []
+
+
+def _earlier_conf(home: Path, site_lock: Lock) -> bytes:
+    """Return the ssh configuration as gen installed it; nothing if it and its record are damaged.
+
+    The user agreed to its names, and takes nothing back by editing or deleting the file.
+    """
+    # Imported only here, because both import pydantic.
+    from generator.compiler.emitters import ssh_config
+    from generator.install.installed_account import installed_account
+
+    conf = planning.installed_conf(home, site_lock.site)
+    if conf is not None:
+        return conf
+    try:
+        (compiled,) = ssh_config.emit(installed_account(home, site_lock))
+    except GenError:
+        return b""
+    return compiled.content
 
 
 def _refuse_retired(request: _Request, installed: Iterable[str]) -> None:
@@ -325,12 +343,13 @@ def _allow_names(request: _Request) -> bool:
     Names that the installed version of the site has too have been allowed before.
     """
     problems: list[str] = []
+    locks = record.installed(request.home)
     for site_files in request.sites:
         allowed = set(request.consent.allowed_names)
-        installed = planning.installed_conf(request.home, site_files.name)
-        if installed:
+        if site_files.name in locks:
+            installed = _earlier_conf(request.home, locks[site_files.name])
             allowed.update(foreign_names(installed))
-        allowed.update(site_names(installed or b"").values())
+            allowed.update(site_names(installed).values())
         for name, recorded in known_names(request.home, site_files.conf).items():
             if name not in allowed:
                 known = "it" if recorded == name else formatting.printable(recorded)

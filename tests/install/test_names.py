@@ -219,6 +219,9 @@ def test_a_foreign_name_is_installed_with_consent_and_not_asked_for_again(
     path = spec(Path(), "evil", hosts=CAPTURES["hosts"])
     assert gen("install", str(path), "--yes", "--allow-name", "github.com").status == 0
     assert gen("install", str(path), "--yes", "--user", "ada").status == 0
+    # Who deletes the file takes nothing back.
+    (home / ".ssh/gen.d/evil.conf").unlink()
+    assert gen("install", str(path), "--yes").status == 0
     # Consent to one name is none to the next.
     spec(Path(), "evil", hosts={**CAPTURES["hosts"], "gitlab.com": EVIL_HOST})
     result = gen("install", str(path), "--yes")

@@ -111,6 +111,30 @@ def test_an_update_shows_the_changes_and_an_update_of_prose_shows_none(
     )
 
 
+@pytest.mark.parametrize("content", [b"# by hand\n", None], ids=["edited", "missing"])
+def test_a_file_that_the_user_changed_is_no_change_of_trust(
+    gen: Gen, home: Path, content: bytes | None
+) -> None:
+    path = spec(Path())
+    assert gen("install", str(path), "--yes").status == 0
+    conf = home / ".ssh/gen.d/ours.conf"
+    original = conf.read_bytes()
+    conf.unlink()
+    if content:
+        conf.write_bytes(content)
+    result = gen("install", str(path), "--yes", "--force", "--dry-run")
+    assert "trusted with" not in result.err
+    # A real change is still shown, and it alone.
+    spec(Path(), hosts={"ours": {"host": "other.example.org"}})
+    result = gen("install", str(path), "--yes", "--force", "--dry-run")
+    assert "  - name          ours.example.org\n" in result.err
+    assert "  + name          other.example.org\n" in result.err
+    assert "name          ours\n" not in result.err
+    spec(Path())
+    assert gen("install", str(path), "--yes", "--force").status == 0
+    assert conf.read_bytes() == original
+
+
 def test_another_spec_takes_over_an_installed_site_only_with_an_answer(
     gen: Gen, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
