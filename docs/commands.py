@@ -18,7 +18,7 @@ def main() -> None:
     print("\n## All commands\n")
     print("| command | does |\n| --- | --- |")
     for name, command in commands.items():
-        usage = " ".join([name, *(argument(item) for item in arguments(command))])
+        usage = " ".join([name, *map(argument, arguments(command))])
         print(f"| [`{usage}`](#{name.replace(' ', '-')}) | {summary(command)} |")
     print("\n## gen\n")
     print("\n".join(option_table(typer.main.get_command(with_command("")).params)))
@@ -40,6 +40,7 @@ def leaf_commands() -> Iterator[tuple[str, Any]]:
 
 def section(command: Any) -> Iterator[str]:
     """Yield the lines about one command: text, examples, arguments and options."""
+    # A docstring of generator/cli/app.py ends with its examples, if it has some.
     text, _, examples = command.help.partition("Examples:\n")
     yield text.strip()
     if examples:
@@ -48,6 +49,7 @@ def section(command: Any) -> Iterator[str]:
             if line.strip():
                 yield line.strip()
         yield "```"
+    # Markdown has no table without rows.
     if arguments(command):
         yield "\n| argument | means |"
         yield "| --- | --- |"
@@ -68,7 +70,9 @@ def option_table(parameters: list[Any]) -> Iterator[str]:
         # The first name has the value, as a user types it.
         names = [f"{flags[0]} {value(parameter)}".strip(), *flags[1:]]
         shown = ", ".join(f"`{name}`" for name in names)
-        variable = f"`{parameter.envvar}`" if parameter.envvar else ""
+        variable = ""
+        if parameter.envvar:
+            variable = f"`{parameter.envvar}`"
         yield f"| {shown} | {cell(parameter.help)}{choices(parameter)} | {variable} |"
 
 
@@ -79,7 +83,11 @@ def is_option(parameter: Any) -> bool:
 
 def arguments(command: Any) -> list[Any]:
     """Return the arguments of a command."""
-    return [parameter for parameter in command.params if not is_option(parameter)]
+    positional: list[Any] = []
+    for parameter in command.params:
+        if not is_option(parameter):
+            positional.append(parameter)
+    return positional
 
 
 def argument(parameter: Any) -> str:
@@ -97,6 +105,7 @@ def value(parameter: Any) -> str:
         return ""
     if parameter.metavar:
         return str(parameter.metavar)
+    # The names of click's types; Typer has a path type of its own.
     kind = type(parameter.type).__name__
     if "Path" in kind:
         return "PATH"
@@ -105,10 +114,13 @@ def value(parameter: Any) -> str:
 
 def choices(parameter: Any) -> str:
     """Return the values that an option accepts, if they are a fixed list."""
-    names = getattr(parameter.type, "choices", ())
+    names: list[str] = []
+    for choice in getattr(parameter.type, "choices", ()):
+        # A choice may be a member of an enumeration.
+        names.append(f"`{getattr(choice, 'value', choice)}`")
     if not names:
         return ""
-    return " One of " + ", ".join(f"`{getattr(name, 'value', name)}`" for name in names) + "."
+    return f" One of {', '.join(names)}."
 
 
 def summary(command: Any) -> str:
@@ -118,6 +130,7 @@ def summary(command: Any) -> str:
 
 def cell(text: str) -> str:
     """Return a text for a cell of a table."""
+    # A cell is one line. A bar would end it, and Markdown would take <SITE> for HTML.
     return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
 
 

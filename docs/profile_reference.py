@@ -17,6 +17,7 @@ def main() -> None:
     print(HEAD.read_text("utf-8"), end="")
     print("\n".join(rows(schema)))
     print("\n## SiteEntry\n")
+    # pydantic puts the models of nested keys below $defs (docs.pydantic.dev, "JSON Schema").
     entry: dict[str, Any] = schema["$defs"]["SiteEntry"]
     # The keys that a profile has at its top are in the table above.
     own = {}

@@ -18,11 +18,17 @@ _OVERVIEW = "sites/index.md"
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Add the page of every site to the navigation, below the overview."""
-    pages = [_OVERVIEW, *(f"sites/{path.stem}.md" for path in _specs(config))]
+    # The theme takes an index.md as the page of its section (navigation.indexes in mkdocs.yml).
+    pages = [_OVERVIEW]
+    for path in _specs(config):
+        pages.append(f"sites/{path.stem}.md")
     navigation = []
     for entry in config.nav or []:
         for title, target in entry.items():
-            navigation.append({title: pages if target == _OVERVIEW else target})
+            if target == _OVERVIEW:
+                navigation.append({title: pages})
+            else:
+                navigation.append({title: target})
     config.nav = navigation
     return config
 
@@ -40,6 +46,7 @@ def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
     The words of an error are common ("is not on PATH"), and the search also finds words that begin
     with them, in a title above all: `is` would lead to Isambard.
     """
+    # `search.boost` is a factor: squidfunk.github.io/mkdocs-material/setup/setting-up-site-search.
     path = page.file.src_uri
     if path == "troubleshooting.md":
         page.meta["search"] = {"boost": 100}
@@ -53,7 +60,7 @@ def _pages(config: MkDocsConfig) -> Mapping[str, str]:
     pages = {}
     for source, path in guides.PAGES.items():
         pages[path] = guides.page((root / source).read_text("utf-8"))
-    sites = [validate.site(path) for path in _specs(config)]
+    sites = list(map(validate.site, _specs(config)))
     pages[_OVERVIEW] = overview(sites)
     for site in sites:
         pages[f"sites/{site.site}.md"] = page(site)

@@ -22,6 +22,7 @@ A spec has a placeholder for each value of a user; gen fills it in from the prof
 | placeholder | stands for |
 | --- | --- |
 """
+# The keys that each fact may have; the head of the page explains them once.
 FACT = {"source", "checked", "note"}
 
 
@@ -39,6 +40,7 @@ def main() -> None:
 def reached(name: str, models: dict[str, Any]) -> list[str]:
     """Return the names of models in the order in which the page refers to them."""
     names = [name]
+    # The list grows within the loop, which so reaches the models of models.
     for current in names:
         text = str(models[current].get("properties", {}))
         for reference in re.findall(r"#/\$defs/(\w+)", text):
@@ -57,7 +59,10 @@ def rows(model: dict[str, Any]) -> Iterator[str]:
         required = key in model.get("required", [])
         if fact and key in FACT and not required:
             continue
-        shown = f"**`{key}`**" if required else f"`{key}`"
+        shown = f"`{key}`"
+        if required:
+            shown = f"**{shown}**"
+        # A cell is one line, which a bar would end.
         meaning = value.get("description", "").replace("\n", " ").replace("|", "\\|")
         yield f"| {shown} | {kind(value)} | {default(value)} | {meaning} |"
 
@@ -73,19 +78,43 @@ def kind(value: dict[str, Any]) -> str:
         return ", ".join(f"`{item}`" for item in value["enum"])
     if "oneOf" in value or "anyOf" in value:
         members = value.get("oneOf") or value["anyOf"]
-        kinds = [kind(member) for member in members if member.get("type") != "null"]
-        # A list accepts a single value too, which the head of the page says once.
-        kinds = [name for name in kinds if f"list of {name}" not in kinds]
-        return " or ".join(dict.fromkeys(kinds))
+        return kind_of_union(members)
     if value.get("type") == "array":
-        return f"list of {kind(value['items'])}" if "items" in value else "list"
+        if "items" not in value:
+            return "list"
+        return f"list of {kind(value['items'])}"
     if value.get("type") == "object":
-        inner: dict[str, Any] = value.get("additionalProperties") or next(
-            iter(value.get("patternProperties", {}).values()), {}
-        )
-        return f"mapping to {kind(inner)}" if inner else "mapping"
+        return kind_of_mapping(value)
+    if value.get("format") == "date":
+        return "date"
     words = {"string": "text", "integer": "number", "boolean": "true or false"}
-    return "date" if value.get("format") == "date" else words.get(value.get("type", ""), "value")
+    return words.get(value.get("type", ""), "value")
+
+
+def kind_of_union(members: list[dict[str, Any]]) -> str:
+    """Return the types of the members of a union, each of them once."""
+    kinds: list[str] = []
+    for member in members:
+        # `null` is the value of a key that is left out, and no spec writes it.
+        if member.get("type") != "null":
+            kinds.append(kind(member))
+    words: list[str] = []
+    for name in kinds:
+        # A list accepts a single value too, which the head of the page says once.
+        if name not in words and f"list of {name}" not in kinds:
+            words.append(name)
+    return " or ".join(words)
+
+
+def kind_of_mapping(value: dict[str, Any]) -> str:
+    """Return the type of a mapping, with that of its values if the schema has it."""
+    inner: dict[str, Any] = value.get("additionalProperties") or {}
+    # pydantic describes a mapping with constrained keys by their pattern.
+    for described in value.get("patternProperties", {}).values():
+        inner = inner or described
+    if not inner:
+        return "mapping"
+    return f"mapping to {kind(inner)}"
 
 
 def default(value: dict[str, Any]) -> str:
@@ -93,6 +122,7 @@ def default(value: dict[str, Any]) -> str:
     default = value.get("default")
     if isinstance(default, list):
         return ", ".join(f"`{item}`" for item in default)
+    # In Python a bool is an int, and YAML writes it in lowercase.
     if isinstance(default, bool):
         return f"`{str(default).lower()}`"
     if isinstance(default, str | int):

@@ -39,6 +39,8 @@ _PROSE_FIELDS = {
     "asks",
 }
 _COMMAND_FIELDS = {"command", "fill"}
+# The first part of a description is short enough for a label: up to a semicolon, a bracket or the
+# end of the sentence.
 _END_OF_LABEL = re.compile(r"; | \(|\.$")
 
 
@@ -57,11 +59,14 @@ def _field_values(model: Model, always: Set[str] = frozenset()) -> Iterator[_Fie
     texts = descriptions(type(model))
     for name, field in type(model).model_fields.items():
         value = getattr(model, name)
-        if name in always or field.is_required() or value != field.get_default():
-            label = meta(type(model), name).label
-            if label is None:
-                label = prose(_END_OF_LABEL.split(texts.get(name, name), maxsplit=1)[0])
-            yield _FieldValue(name, value, label)
+        is_default = not field.is_required() and value == field.get_default()
+        # A default says nothing about the site: most specs have most of them.
+        if is_default and name not in always:
+            continue
+        label = meta(type(model), name).label
+        if label is None:
+            label = prose(_END_OF_LABEL.split(texts.get(name, name), maxsplit=1)[0])
+        yield _FieldValue(name, value, label)
 
 
 def details(
@@ -77,7 +82,10 @@ def details(
     for field in _field_values(model, always):
         if field.name not in skipped and field.name not in Fact.model_fields:
             items.append(f"{field.label}: {value_text(field.name, field.value)}")
-    remark = remarks(model) if isinstance(model, Fact) else ""
+    # Only facts have a source.
+    remark = ""
+    if isinstance(model, Fact):
+        remark = remarks(model)
     if title and (items or remark):
         yield from paragraph(f"**{title}**")
     yield from bullets(items)
@@ -92,11 +100,19 @@ def facts_table(facts: Mapping[str, Fact]) -> Iterator[str]:
         for key in type(fact).model_fields:
             if key not in Fact.model_fields:
                 columns.setdefault(key, _heading(fact, key))
-    columns |= {key: key for key in ("note", "source", "checked")}
+    # At the right, because a reader looks for the facts first.
+    for key in ("note", "source", "checked"):
+        columns[key] = key
     rows = []
     for name, fact in facts.items():
-        values = {field.name: field.value for field in _field_values(fact)}
-        rows.append([code(name), *(value_text(key, values.get(key)) for key in columns)])
+        texts: dict[str, str] = {}
+        for field in _field_values(fact):
+            texts[field.name] = value_text(field.name, field.value)
+        row = [code(name)]
+        for key in columns:
+            # Facts of one table may be of several models, so some have no such field.
+            row.append(texts.get(key, ""))
+        rows.append(row)
     yield from table(["name", *columns.values()], rows)
 
 
@@ -113,7 +129,9 @@ def remarks(fact: Fact) -> str:
         sentences.append(f"Checked {fact.checked}")
     if fact.source:
         sentences.append(f"Source: {source_links(fact.source)}")
-    return ". ".join(sentences) + "." if sentences else ""
+    if not sentences:
+        return ""
+    return ". ".join(sentences) + "."
 
 
 def source_links(names: Sequence[str]) -> str:
@@ -126,12 +144,14 @@ def value_text(key: str, value: object) -> str:
     match value:
         case None:
             return ""
+        # Before int: in Python a bool is one.
         case bool():
             return "yes" if value else "no"
         case int() | date():
             return text(str(value))
         case tuple():
             return _tuple_text(key, value)
+        # `login` has these fields already: the method, and what the site asks for.
         case KeyboardAuth():
             return ", ".join([text(login(value)), *_fields(value, skipped={"method", "asks"})])
         case (
@@ -157,11 +177,17 @@ def value_text(key: str, value: object) -> str:
 
 def _tuple_text(key: str, values: tuple[object, ...]) -> str:
     if key == "source":
-        return source_links([str(name) for name in values])
+        return source_links(list(map(str, values)))
     if key in _COMMAND_FIELDS:
-        return code(shlex.join(str(word) for word in values))
-    texts = [value_text(key, value) for value in values]
-    if any(isinstance(value, Model) for value in values):
+        # Quoted as a shell needs it, since a reader pastes it.
+        return code(shlex.join(map(str, values)))
+    texts: list[str] = []
+    has_blocks = False
+    for value in values:
+        texts.append(value_text(key, value))
+        has_blocks = has_blocks or isinstance(value, Model)
+    if has_blocks:
+        # The fields of a block have commas between them.
         return _wide("; ".join(texts))
     return ", ".join(texts)
 
@@ -180,7 +206,10 @@ def _string_text(key: str, value: str) -> str:
         return _wide(prose(value))
     if key in _PROSE_FIELDS or value.startswith(("http://", "https://")):
         return prose(value)
-    return text(value) if value.isalpha() else code(value)
+    # A name with digits, dots or slashes is code; a word such as `yes` is text.
+    if value.isalpha():
+        return text(value)
+    return code(value)
 
 
 def _wide(markdown: str) -> str:

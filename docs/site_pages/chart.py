@@ -3,6 +3,7 @@
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 
+# Widths in units of the viewBox; the picture of a site has the same width, so both look alike.
 _WIDTH, _ROW, _NAMES, _NUMBERS = 372, 22, 120, 36
 
 
@@ -22,7 +23,9 @@ def bars(title: str, rows: Sequence[tuple[str, int]]) -> str:
     )
     words = ", ".join(f"{name} {number}" for name, number in rows)
     ET.SubElement(svg, "title").text = f"{title}: {words}."
-    longest = max((number for _, number in rows), default=1)
+    longest = 1
+    for _, number in rows:
+        longest = max(longest, number)
     for index, (name, number) in enumerate(rows):
         middle = index * _ROW + _ROW / 2 + 4  # the base line of the letters
         _text(svg, str(_NAMES - 8), f"{middle:g}", name, "end")

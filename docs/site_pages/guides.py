@@ -10,6 +10,7 @@ PAGES: Mapping[str, str] = {
     "SECURITY.md": "security.md",
     "CHANGELOG.md": "changelog.md",
 }
+# A link of Markdown: its label, target and anchor.
 _LINK = re.compile(r"\[([^\]]+)\]\(([^)#\s]+)(#[^)\s]*)?\)")
 
 
@@ -23,6 +24,7 @@ def page(markdown: str) -> str:
 
 def _site_link(link: re.Match[str]) -> str:
     label, target, anchor = link[1], link[2], link[3] or ""
+    # The address of another site.
     if "://" in target:
         return link[0]
     if target in PAGES:

@@ -19,8 +19,11 @@ ROLES = {
     "ide": "for editors",
     "automation": "for robots",
 }
+# Makers' names of GPUs: NVIDIA's with a letter for the generation (A100, H100, L40S) or of the RTX
+# series, and AMD's (MI250X). A spec may add the memory or the number.
 _GPU = re.compile(r"\b(?:RTX ?\d{4}|GH\d{3}|MI\d{3}[A-Z]?|[ABHLPTV]\d{1,3}S?)\b", re.IGNORECASE)
 _SECOND_FACTORS = {"keyboard-interactive": " + second factor", "password": " + password"}
+# The texts for `asks` in generator/schema/auth.py.
 _PROMPTS = {
     "password": "password",
     "otp": "one-time password",
@@ -29,6 +32,7 @@ _PROMPTS = {
     "url": "page to open",
     "project": "project",
 }
+# The texts for the answers of SiteSpec.pinned.
 _PINNED = {
     "yes": "pinned",
     "in part": "pinned in part",
@@ -62,15 +66,18 @@ def gpus(site: SiteSpec) -> list[str]:
     """Return the kinds of GPU that the spec names, with the same name at every site."""
     kinds: set[str] = set()
     for gpu in site.gpu_kinds():
-        families = [kind.upper() for kind in _GPU.findall(gpu)]
+        families = _GPU.findall(gpu.upper())
         kinds.update(families or [gpu])
     return sorted(kinds)
 
 
 def host_keys(site: SiteSpec) -> str:
     """Return whether ssh knows the host keys before the first connection."""
-    auths = [site.auth, *map(site.auth_of, site.hosts.values())]
-    if not site.host_keys and all(isinstance(auth, UnstatedAuth) for auth in auths):
+    kinds = {type(site.auth)}
+    for host in site.hosts.values():
+        kinds.add(type(site.auth_of(host)))
+    # Such a spec has a machine's name alone, so "none found" would promise too much.
+    if not site.host_keys and kinds == {UnstatedAuth}:
         return "address only"
     return _PINNED[site.pinned()]
 
@@ -78,4 +85,6 @@ def host_keys(site: SiteSpec) -> str:
 def status(site: SiteSpec) -> str:
     """Return whether users can still log in, and until when."""
     state = site.status
-    return f"{state.state}, until {state.ends}" if state.ends else state.state
+    if state.ends:
+        return f"{state.state}, until {state.ends}"
+    return state.state

@@ -7,8 +7,13 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import quote
 
+# Beside letters and digits: these mean nothing in Markdown within a line (spec.commonmark.org).
+# `paragraph` sees to those that mean something at its start.
 _PLAIN = " ,.:;()/-–…@%?'"
+# Characters of RFC 3986 that mean nothing in a link of Markdown. % is among them because the URL of
+# a spec is encoded already.
 _SAFE_IN_URL = "%/:?#@&=+,;~.$-"
+# A full stop or a bracket after a URL belongs to the sentence.
 _URL = re.compile(r"https?://[^\s<>\"'`\\]*[^\s<>\"'`\\.,;:()]")
 _CODE_OR_URL = re.compile(rf"`([^`]+)`|({_URL.pattern})")
 
@@ -17,8 +22,10 @@ def text(value: str) -> str:
     """Return a text as Markdown that shows it letter by letter."""
     parts = []
     for char in value:
-        is_plain = char.isalnum() or char in _PLAIN
-        parts.append(char if is_plain else f"&#{ord(char)};")
+        if char.isalnum() or char in _PLAIN:
+            parts.append(char)
+        else:
+            parts.append(f"&#{ord(char)};")
     return "".join(parts)
 
 
@@ -63,13 +70,19 @@ def paragraph(markdown: str) -> Iterator[str]:
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
     """Yield the lines of a table without its empty columns, or nothing if it has no rows."""
-    filled = [row for row in rows if any(row)]
-    columns = []
-    for column in range(len(headings)):
-        if any(row[column] for row in filled):
-            columns.append(column)
-    if not columns:
+    filled: list[Sequence[str]] = []
+    used: set[int] = set()
+    for row in rows:
+        if not any(row):
+            continue
+        filled.append(row)
+        for column, value in enumerate(row):
+            if value:
+                used.add(column)
+    if not used:
         return
+    columns = sorted(used)
+    # The second line makes a table of the others (github.github.com/gfm, "Tables").
     for row in [headings, ["---"] * len(headings), *filled]:
         yield "| " + " | ".join(row[column] for column in columns) + " |"
     yield ""
@@ -77,6 +90,10 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[st
 
 def bullets(items: Iterable[str]) -> Iterator[str]:
     """Yield the lines of a list, or nothing if it is empty."""
-    lines = [f"- {item}" for item in items]
-    if lines:
-        yield from [*lines, ""]
+    is_empty = True
+    for item in items:
+        yield f"- {item}"
+        is_empty = False
+    # Without a blank line, Markdown would add the next paragraph to the last item.
+    if not is_empty:
+        yield ""

@@ -20,6 +20,7 @@ WITHOUT_A_SPEC: Mapping[str, str] = {
 _FRONT_MATTER = {
     "title": "Sites",
     "description": "Every site of the catalogue, to sort and to filter",
+    # The table needs the width of the table of contents.
     "hide": ["toc"],
 }
 
@@ -36,8 +37,9 @@ def _lines(sites: Sequence[SiteSpec]) -> Iterator[str]:
     yield from ["---", "", "# Sites", ""]
     yield f"The catalogue has {len(sites)} sites. The name of each site links to its page."
     yield from ["", *_counts(sites)]
+    # assets/sites.js finds the table by this class, and makes it sortable.
     yield from ["", '<div class="sites" markdown="1">', ""]
-    yield from table(HEADINGS, [_row(site) for site in sites])
+    yield from table(HEADINGS, map(_row, sites))
     yield from ["</div>", ""]
     yield "**Host keys** are *pinned* if the site itself publishes them: ssh accepts these and no"
     yield "others. *Unverified* keys come from a weak source. gen pins them only for users who"
@@ -55,15 +57,20 @@ def _lines(sites: Sequence[SiteSpec]) -> Iterator[str]:
 
 def _counts(sites: Sequence[SiteSpec]) -> Iterator[str]:
     """Yield charts of how well the catalogue is sourced: host keys, and age of the facts."""
-    kinds = Counter(host_keys(site) for site in sites)
+    kinds = Counter(map(host_keys, sites))
     years: Counter[str] = Counter()
     for site in sites:
-        days = [source.checked for source in site.sources.values() if source.checked]
-        years[str(max(days).year) if days else "no date"] += 1
+        # Sorts before every year.
+        newest = ""
+        for source in site.sources.values():
+            if source.checked:
+                newest = max(newest, str(source.checked.year))
+        years[newest or "no date"] += 1
     charts = {
         "Host keys, by number of sites": kinds.most_common(),
         "Newest source, by number of sites": sorted(years.items(), reverse=True),
     }
+    # The search would show the words of a picture as a text of the page.
     yield '<div class="charts" data-search-exclude>'
     for title, rows in charts.items():
         yield f"<figure>{bars(title, rows)}<figcaption>{title}</figcaption></figure>"

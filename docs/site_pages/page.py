@@ -23,7 +23,9 @@ from site_pages.topology import picture
 
 # The values in the commands of the page, for the reader to replace.
 _READER = SiteProfile(user="USER", account="ACCOUNT", allocation="PROJECT")
+# The values that the command of the page has as options; the profile is for the others.
 _OPTIONS = ("user", "email", "account")
+# `owner/repository:path@commit`, as in docs/adding-a-site.md.
 _GITHUB_FILE = re.compile(r"([A-Za-z0-9-]+/[A-Za-z0-9._-]+):([^@:]+)@([0-9a-f]{7,40})")
 
 
@@ -34,6 +36,7 @@ def page(site: SiteSpec) -> str:
 
 def _lines(site: SiteSpec) -> Iterator[str]:
     yield from _head(site)
+    # The search would show the words of a picture as a text of the page.
     yield from ['<figure class="way-in" data-search-exclude>', picture(site), "</figure>", ""]
     yield from _logging_in(site)
     yield from _machines(site)
@@ -56,9 +59,10 @@ def _section(heading: str, body: Iterable[str]) -> Iterator[str]:
 
 
 def _head(site: SiteSpec) -> Iterator[str]:
-    summary = [site.title, site.operator, site.country, *gpus(site)]
-    description = ", ".join(part for part in summary if part)
+    # filter: a spec may lack its operator and country.
+    description = ", ".join(filter(None, [site.title, site.operator, site.country, *gpus(site)]))
     yield "---"
+    # JSON is YAML too, and quotes every text.
     yield f"title: {json.dumps(text(site.title))}"
     yield f"description: {json.dumps(text(description))}"
     yield from ["---", "", f"# {text(site.title)}", ""]
@@ -68,7 +72,7 @@ def _head(site: SiteSpec) -> Iterator[str]:
     if site.docs:
         facts.append(link("documentation of the site", site.docs))
     facts.append(f"host keys {host_keys(site)}")
-    yield from paragraph(" · ".join(fact for fact in facts if fact))
+    yield from paragraph(" · ".join(filter(None, facts)))
     if site.note:
         yield from paragraph(prose(site.note))
 
@@ -83,6 +87,7 @@ def _warning(site: SiteSpec) -> Iterator[str]:
 
 
 def _logging_in(site: SiteSpec) -> Iterator[str]:
+    # With an empty profile, so that every value of the user is a gap.
     result = compilation(site, SiteProfile())
     commands = _commands(result, first_login(Account(site, _READER)))
     yield from ["## Log in", "", "```sh", *commands, "```", ""]
@@ -142,7 +147,10 @@ def _host_keys(site: SiteSpec) -> Iterator[str]:
     yield from table(("algorithm", "fingerprint", "of", "pinned", "source", "checked"), rows)
     yield from bullets(notes)
     entries = [*site.hosts, *site.compute]
-    missing = [code(entry) for entry in entries if entry not in entries_with_keys]
+    missing: list[str] = []
+    for entry in entries:
+        if entry not in entries_with_keys:
+            missing.append(code(entry))
     if missing:
         names = ", ".join(missing)
         yield from paragraph(
@@ -154,7 +162,10 @@ def _key_rows(site: SiteSpec, keys: HostKeys) -> Iterator[list[str]]:
     """Yield a row for each key, with the fingerprint that ssh shows."""
     pinned = "yes"
     if site.unverified(keys):
-        reasons = dict.fromkeys(site.sources[name].weak or "" for name in keys.source)
+        reasons: dict[str, None] = {}
+        for name in keys.source:
+            # Two sources may be weak for one reason.
+            reasons[site.sources[name].weak or ""] = None
         pinned = f"no, unverified: {text(' '.join(reasons))}"
     shown: list[tuple[str, str]] = [*fingerprints(keys)]
     for authority in keys.authorities:
@@ -164,7 +175,7 @@ def _key_rows(site: SiteSpec, keys: HostKeys) -> Iterator[list[str]]:
         yield [
             text(label),
             code(value),
-            ", ".join(code(entry) for entry in keys.hosts),
+            ", ".join(map(code, keys.hosts)),
             pinned,
             source_links(keys.source),
             text(str(keys.checked or "")),
@@ -179,6 +190,7 @@ def _queues(site: SiteSpec) -> Iterator[str]:
             f"Scheduler: {name}. gen leaves out `SLURM_*` variables and the Dagster project,"
             " which need Slurm."
         )
+    # A spec has one of the two, and the other yields nothing.
     yield from details(batch, skipped={"queues", "accounts"})
     yield from _section("### Queues", facts_table(batch.queues))
     yield from _section("### Accounts", details(batch.accounts))
@@ -196,6 +208,7 @@ def _files(site: SiteSpec) -> Iterator[str]:
 
 def _more(site: SiteSpec) -> Iterator[str]:
     items = []
+    # Most sites allow it, and then no reader needs to know.
     if site.multiplexing != "allowed":
         items.append(f"One connection for several sessions: {site.multiplexing}")
     if site.compute_internet is not None:

@@ -14,6 +14,7 @@ from generator.schema.hosts import Compute, Host
 from generator.schema.site import SiteSpec
 from site_pages.labels import ROLES, login
 
+# In units of the viewBox; a chart of the overview has the same width.
 _WIDTH, _INDENT, _GAP, _PADDING, _LINE = 372, 22, 12, 10, 17
 # Width of a letter in the first line of a box, and in its other lines.
 _WIDE, _NARROW = 7.4, 6.7
@@ -60,13 +61,16 @@ def tree(site: SiteSpec) -> Node:
     # A machine may be reached through one of the nodes of a host.
     by_alias = {machine.alias: hosts[machine.entry] for machine in site.machines()}
     for alias, host in site.hosts.items():
-        nearer = by_alias[host.via] if host.via else user
+        nearer = user
+        if host.via:
+            nearer = by_alias[host.via]
         nearer.behind.append(hosts[alias])
     for alias, job in site.jobs.items():
         node = Node("job", alias, "Slurm job", ["started by logging in"])
         by_alias[job.through].behind.append(node)
     for group in site.compute.values():
         by_alias[group.through].behind.append(_compute(group))
+    # A site without compute nodes that users log in to has some all the same.
     if not site.compute:
         node = _scheduled_nodes(site)
         hosts[site.usual_host.entry].behind.append(node)
@@ -78,7 +82,9 @@ def _scheduled_nodes(site: SiteSpec) -> Node:
     if site.scheduler == "slurm":
         return Node("slurm", "compute nodes", "by Slurm", ["sbatch, srun"])
     name = SCHEDULER_NAMES[site.scheduler]
-    lines = [site.batch.submit] if site.batch.submit else []
+    lines: list[str] = []
+    if site.batch.submit:
+        lines.append(site.batch.submit)
     return Node("slurm", "compute nodes", f"by {name}", lines)
 
 
@@ -92,9 +98,15 @@ def _host(site: SiteSpec, alias: str, host: Host) -> Node:
 
 
 def _compute(group: Compute) -> Node:
-    names = " ".join(name for name in group.match if not name.startswith("!"))
-    lines = [group.host] if group.host else []
-    return Node("compute", names, f"compute, port {group.port}", lines)
+    names: list[str] = []
+    for name in group.match:
+        # `!name` leaves a machine out (ssh_config(5), PATTERNS).
+        if not name.startswith("!"):
+            names.append(name)
+    lines: list[str] = []
+    if group.host:
+        lines.append(group.host)
+    return Node("compute", " ".join(names), f"compute, port {group.port}", lines)
 
 
 def description(root: Node) -> str:
@@ -102,7 +114,7 @@ def description(root: Node) -> str:
     sentences = []
     for node in _all_nodes(root):
         if node.behind:
-            targets = ", ".join(_label(target) for target in node.behind)
+            targets = ", ".join(map(_label, node.behind))
             sentences.append(f"from {node.name} to {targets}")
     return "; ".join(sentences) + "."
 
@@ -122,6 +134,7 @@ def picture(site: SiteSpec) -> str:
     root = tree(site)
     boxes = list(_boxes(root, 0, 1))
     height = boxes[-1].top + boxes[-1].height + 1
+    # Headings have ids too, and each id must be unique in the page (html.spec.whatwg.org).
     title_id, description_id = f"way-in-{site.site}-title", f"way-in-{site.site}-words"
     svg = ET.Element(
         "svg",
@@ -138,11 +151,13 @@ def picture(site: SiteSpec) -> str:
     )
     ET.SubElement(svg, "title", {"id": title_id}).text = f"The route to {site.title}"
     ET.SubElement(svg, "desc", {"id": description_id}).text = description(root)
+    # By identity: two nodes may have the same texts.
     box_of = {id(box.node): box for box in boxes}
     for box in boxes:
         start = box.top + box.height
         for child in box.node.behind:
             start = _draw_arrow(svg, box.left + _INDENT // 2, start, box_of[id(child)])
+    # After the arrows, which SVG would draw over the boxes otherwise.
     for box in boxes:
         _draw_box(svg, box)
     ET.indent(svg, " ")
@@ -178,9 +193,11 @@ def _draw_box(svg: ET.Element, box: _Box) -> None:
         "height": str(box.height),
         "rx": "6",
     }
+    # Dashes: only jobs reach these, and no login.
     if node.kind == "slurm":
         frame["stroke-dasharray"] = "4 3"
     ET.SubElement(group, "rect", frame)
+    # The name may take the room that the tag leaves, and a space between.
     inside = box.width - 2 * _PADDING
     x, y = str(box.left + _PADDING), box.top + _PADDING + 11
     room = int((inside - _NARROW * (len(node.tag) + 1)) / _WIDE)
