@@ -176,8 +176,8 @@ def run_in_terminal(
 
 @contextlib.contextmanager
 def _broken_pipes_reported() -> Iterator[None]:
-    """Let a write to a program that has ended fail, where SIGPIPE would end gen without a word."""
-    # `gen` leaves the signal at its default for its own output. For this thread alone it waits.
+    """Make a write to a program that has ended an error; SIGPIPE would end gen silently."""
+    # `gen` leaves the signal at its default for its own output, so this thread alone blocks it.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGPIPE})
     try:
         yield

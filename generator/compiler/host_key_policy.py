@@ -61,8 +61,8 @@ def _algorithms(keys: HostKeys) -> str | None:
         for signatures in SIGNATURES.values():
             names += [signature + CERTIFICATE_SUFFIX for signature in signatures]
     # Whole keys first: clients that read only `SITE.known_hosts` know no other.
-    whole = set(map(algorithm, keys.keys))
-    for group in (whole, kinds - whole):
+    whole_kinds = set(map(algorithm, keys.keys))
+    for group in (whole_kinds, kinds - whole_kinds):
         for kind, signatures in SIGNATURES.items():
             if kind in group:
                 names += signatures

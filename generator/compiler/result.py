@@ -45,7 +45,7 @@ class FirstLogin(NamedTuple):
     lifetime: str | None = None
     """Time for which the site accepts a submitted public key."""
     make_rsa_key: str | None = None
-    """The same for an RSA key, if the site may accept one."""
+    """Command that makes an RSA key instead, if the site may accept one."""
     nodes_with_key_in_home: tuple[str, ...] = ()
     """Names of the compute nodes that look for the public key in the home directory."""
 

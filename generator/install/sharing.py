@@ -98,9 +98,9 @@ def _problem(directory: Path) -> str | None:
 
 
 def _stays_in_place(directory: Path) -> bool:
-    """Return whether no other user can put a directory of theirs in the place of one.
+    """Return whether no other user can replace a directory by one of their own.
 
-    ssh would use the socket there, and does not look whose it is.
+    ssh would use a socket there without a check of its owner.
     """
     for parent in Path(os.path.realpath(directory)).parents:
         status = parent.stat()

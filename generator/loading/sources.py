@@ -155,10 +155,10 @@ def changed_meanwhile(source: str) -> GenError:
 
 def stores() -> list[SourceStore]:
     """Return the store of the current directory's repository, and that of the user."""
-    found = [SourceStore(Path(paths.OUTPUT_STATE))]
+    by_precedence = [SourceStore(Path(paths.OUTPUT_STATE))]
     with suppress(RuntimeError):  # HOME is unset, and the user has no entry in passwd
-        found.append(SourceStore(Path.home() / paths.USER_SOURCES))
-    return found
+        by_precedence.append(SourceStore(Path.home() / paths.USER_SOURCES))
+    return by_precedence
 
 
 def sites() -> dict[str, Path]:
@@ -241,7 +241,7 @@ def _fault(name: str, source: AddedSource) -> str | None:
 
 
 def revocation_fault(revoked: Iterable[str]) -> str | None:
-    """Return which of the fingerprints of revoked keys is none, if one is not."""
+    """Return a message about the first value that is not a fingerprint; ``None`` without one."""
     for value in revoked:
         if not _FINGERPRINT.fullmatch(value):
             return f"revoked: {value[:100]!a} is not a fingerprint"

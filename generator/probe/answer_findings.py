@@ -70,16 +70,16 @@ def key_in_home_findings(site: SiteSpec, answer: SiteAnswer) -> Iterator[ProbeFi
             yield ProbeFinding(Kind.KEY_IN_HOME, key, spec, "your key is not there", action)
         case "options":
             action = f"if they refuse you, edit that line: ssh {alias}"
-            found = "your key is there, behind options such as from="
-            yield ProbeFinding(Kind.KEY_IN_HOME, key, spec, found, action)
+            answer_of_site = "your key is there, behind options such as from="
+            yield ProbeFinding(Kind.KEY_IN_HOME, key, spec, answer_of_site, action)
     loose = [line.removeprefix("loose ") for line in lines[1:]]
     if loose:
         # sshd_config(5), StrictModes
-        found = (
+        answer_of_site = (
             f"other users can write to {printable(loose[0], _LONGEST_PATH)}, so sshd may ignore it"
         )
         action = f"ssh {alias}, then: chmod go-w ~ ~/.ssh {AUTHORIZED_KEYS}"
-        yield ProbeFinding(Kind.KEY_IN_HOME, key, spec, found, action)
+        yield ProbeFinding(Kind.KEY_IN_HOME, key, spec, answer_of_site, action)
 
 
 def unanswered_findings(site: SiteSpec, answer: SiteAnswer) -> Iterator[ProbeFinding]:
