@@ -3,7 +3,7 @@
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 from generator import paths, programs
@@ -52,6 +52,12 @@ def _systemctl(*calls: Sequence[str]) -> Commands:
 def unit_paths(site: str) -> tuple[PurePosixPath, PurePosixPath]:
     """Return the installed files that start by themselves: systemd's timer, launchd's agent."""
     return paths.installed_timer_unit(site), paths.installed_launchd_agent(site)
+
+
+def sites_with_units(sites: Iterable[str], files: Iterable[PurePosixPath]) -> list[str]:
+    """Return the sites with a file of `unit_paths` among some files."""
+    file_set = set(files)
+    return [site for site in sites if not file_set.isdisjoint(unit_paths(site))]
 
 
 def start(site: str, home: Path) -> str | None:

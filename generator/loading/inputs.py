@@ -25,10 +25,10 @@ class Choice:
     """The choice of a user on the command line: a site, and the values for it."""
 
     site: str
-    specs: Path | None
-    profile: Path | None
-    options: Mapping[str, str | bool | None]
-    changes: tuple[str, ...]
+    specs: Path | None = None
+    profile: Path | None = None
+    options: Mapping[str, str | bool | None] = field(default_factory=dict)
+    changes: tuple[str, ...] = ()
     unset: tuple[str, ...] = ()
     """Keys of which an earlier run recorded a value that is to be forgotten."""
 

@@ -45,7 +45,7 @@ def revocation(site: str, environment: Mapping[str, str]) -> Revocation | None:
     Only a file that the site may use counts: a spec could name another site's.
     """
     try:
-        site_settings = settings.read(Choice(site, None, None, {}, ()), environment)
+        site_settings = settings.read(Choice(site), environment)
     except NoCertificateError:
         return None
     path = site_settings.credentials_file

@@ -5,7 +5,7 @@
 `gen site` applies the changes, `gen diff` prints them, `gen check` reports them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import NamedTuple
@@ -41,6 +41,11 @@ class Change(NamedTuple):
     artifact: Artifact | None = None
     conflict: str | None = None
     """Why the action would overwrite the work of a user, if it would."""
+
+
+def pending_changes(changes: Iterable[Change]) -> list[Change]:
+    """Return the changes without those that keep a file as it is."""
+    return [change for change in changes if change.action is not Action.KEEP]
 
 
 def plan(

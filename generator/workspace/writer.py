@@ -13,7 +13,7 @@ from generator.compiler.digests import digest
 from generator.errors import GenError, os_errors_named
 from generator.files import is_regular
 from generator.paths import OUTPUT_BACKUPS
-from generator.workspace.plan import Action, Actual, Change
+from generator.workspace.plan import Action, Actual, Change, pending_changes
 from generator.workspace.reader import real
 
 # gen holds no lock while it asks the user, so a longer wait means that another gen hangs.
@@ -48,7 +48,7 @@ def carry_out(root: Path, changes: Iterable[Change], *, fenced: bool = True) -> 
     In a home directory a link may lead out of it: not `fenced`. If one file is unwritable,
     nothing is written.
     """
-    pending = [change for change in changes if change.action is not Action.KEEP]
+    pending = pending_changes(changes)
     for change in pending:
         _refuse_unwritable(real(root, change.path, fenced=fenced))
     backups = []
