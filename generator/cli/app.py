@@ -154,8 +154,8 @@ def site(
 
     changes, forgotten = tuple(set_ or ()), tuple(unset or ())
     choices = [Choice(site, specs, profile, values, changes, forgotten) for site in sites]
-    wanted = project or not no_project
-    raise typer.Exit(run(choices, out, wanted, dry_run=dry_run, force=force, as_json=json))
+    project_choice = project or not no_project
+    raise typer.Exit(run(choices, out, project_choice, dry_run=dry_run, force=force, as_json=json))
 
 
 @app.command()
@@ -328,7 +328,7 @@ def refresh(
     """
     from generator.loading.inputs import Choice
 
-    choice = Choice(site, specs, profile, {}, ())
+    choice = Choice(site, specs, profile)
     if only_check:
         from generator.cli.refresh_check import check
 
@@ -336,8 +336,8 @@ def refresh(
     from generator.cli.refresh import run
     from generator.renewal.context import RefreshOptions
 
-    wanted = RefreshOptions(force, rotate, on_connect, device=device, bundle=ca_bundle)
-    raise typer.Exit(run(choice, wanted, retry=retry, verbose=verbose, as_json=json))
+    refresh_options = RefreshOptions(force, rotate, on_connect, device=device, bundle=ca_bundle)
+    raise typer.Exit(run(choice, refresh_options, retry=retry, verbose=verbose, as_json=json))
 
 
 @app.command()

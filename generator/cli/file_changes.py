@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from generator.cli.output import patch, say
 from generator.errors import GenError
 from generator.formatting import count
-from generator.workspace.plan import Action, Change
+from generator.workspace.plan import Action, Change, pending_changes
 
 DONE = {
     Action.CREATE: "new",
@@ -62,8 +62,8 @@ def preview(planned: Sequence[tuple[Path, list[Change]]], out: Path) -> None:
 
 
 def _summary(changes: list[Change]) -> str:
-    pending = sum(change.action is not Action.KEEP for change in changes)
-    conflicts = sum(bool(change.conflict) for change in changes)
+    pending = len(pending_changes(changes))
+    conflicts = len([change for change in changes if change.conflict])
     summary = f"{pending} of {count(len(changes), 'file')} would change"
     if conflicts:
         summary += f", of which {conflicts} would be refused without --force"
@@ -74,19 +74,23 @@ def summary_lines(changes: Iterable[Change]) -> list[str]:
     """Return a line for each change of a home directory, with the number of lines it changes."""
     lines: list[str] = []
     for change in changes:
-        old = change.actual.content.splitlines() if change.actual else []
-        new = change.artifact.content.splitlines() if change.artifact else []
-        # As in the summary of a pull request; the same line elsewhere does not count.
-        added, removed = Counter(new) - Counter(old), Counter(old) - Counter(new)
-        counts = [f"+{added.total()}"] if new else []
-        counts += [f"-{removed.total()}"] if old else []
+        before = Counter(change.actual.content.splitlines() if change.actual else [])
+        after = Counter(change.artifact.content.splitlines() if change.artifact else [])
+        counts: list[str] = []
+        # As in the summary of a pull request; a line that only moved does not count.
+        if after:
+            counts.append(f"+{(after - before).total()}")
+        if before:
+            counts.append(f"-{(before - after).total()}")
         lines.append(f"  {PLANNED[change.action]:9} ~/{change.path}  ({' '.join(counts)} lines)")
     return lines
 
 
 def json_entries(changes: Iterable[Change]) -> list[dict[str, str | None]]:
     """Return an entry of a JSON report for each change."""
-    return [
-        {"path": str(change.path), "action": change.action, "conflict": change.conflict}
-        for change in changes
-    ]
+    entries: list[dict[str, str | None]] = []
+    for change in changes:
+        entries.append(
+            {"path": str(change.path), "action": change.action, "conflict": change.conflict}
+        )
+    return entries

@@ -102,10 +102,12 @@ def _print_other_settings(alias: str) -> None:
     settings = import_host.other_settings(alias)
     if settings.kept:
         say("\nNot in the spec, and still in effect from your own ssh configuration:")
-        say("\n".join(f"  {setting}" for setting in settings.kept))
+        for setting in settings.kept:
+            say(f"  {setting}")
     if settings.lost:
         say("\nNot kept, because the file of a site has its own value:")
-        say("\n".join(f"  {setting}" for setting in settings.lost))
+        for setting in settings.lost:
+            say(f"  {setting}")
 
 
 def _print_next_steps(site: str, user: str, spec: dict[str, Any]) -> None:

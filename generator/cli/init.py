@@ -64,8 +64,10 @@ def _write_options(
 def _apply(profile: ProfileDraft, sites: Sequence[str], option_values: Mapping[str, Value]) -> None:
     """Set the values of options: for some sites, or for all."""
     for key, value in option_values.items():
-        places: list[tuple[str, ...]] = [("sites", site, key) for site in sites]
-        for keys in places or [(key,)]:
+        key_paths: list[tuple[str, ...]] = [(key,)]
+        if sites:
+            key_paths = [("sites", site, key) for site in sites]
+        for keys in key_paths:
             if fault := profile.fault(keys, value):
                 raise GenError(f"--{key.replace('_', '-')}: {fault}")
 
@@ -97,13 +99,17 @@ def _ask_for_all_sites(
     if "email" not in option_values:
         source = ""
         proposal = current.email or proposals.email()
+        # It is a guess: the address in git may be a private one.
         if proposal and not current.email:
             source = " (from git)"
         ask_value(profile, ("email",), f"Your e-mail address, for certificates{source}", proposal)
     if "identity_file" not in option_values:
         keys = proposals.private_keys(home)
         if keys:
-            say(f"Your keys: {', '.join(f'{path} ({kind})' for path, kind in keys.items())}")
+            paths_and_kinds: list[str] = []
+            for path, kind in keys.items():
+                paths_and_kinds.append(f"{path} ({kind})")
+            say(f"Your keys: {', '.join(paths_and_kinds)}")
         text = f"Private key for all sites; {NONE} for a new one for each site"
         ask_value(profile, ("identity_file",), text, current.identity_file or NONE)
     if "home" not in option_values:
@@ -121,9 +127,8 @@ def _ask_sites(
         say(f"This machine knows {listed(reasons, 5)}.")
     else:
         say("The names of all sites: gen list (in another terminal).")
-    proposal = " ".join(
-        [*known_sites, *(name for name in profile.profile.sites if name not in known_sites)]
-    )
+    # A site that is both known here and in the profile is proposed once.
+    proposal = " ".join(dict.fromkeys([*known_sites, *profile.profile.sites]))
     while True:
         reply = answer("Your sites, separated by spaces", proposal or NONE)
         names = [name for name in reply.replace(",", " ").split() if name != NONE]
@@ -226,7 +231,7 @@ def _offer_installation(sites: Sequence[str], named: Path | None, specs: Path | 
     from generator.cli import install
     from generator.install import record
 
-    choices = [inputs.Choice(site, specs, named, {}, ()) for site in sites]
+    choices = [inputs.Choice(site, specs, named) for site in sites]
     install.run(choices, None, install.Consent(False, False), dry_run=False, as_json=False)
     for site in sites:
         if site in record.installed(home_directory()):

@@ -107,6 +107,7 @@ def run(
     request = _Request(home, sites, secrets, mode, consent)
     earlier_locks = record.installed(home)
     _refuse_retired(request, earlier_locks)
+    # Otherwise only the first login would fail, and without the reason.
     for site_files in sites:
         key = site_files.compilation.first_login.key
         if key:
@@ -275,10 +276,10 @@ def _refuse_retired(request: _Request, installed: Iterable[str]) -> None:
         raise GenError("\n".join([*problems, "Nothing was written."]))
 
 
-def _site_files(given: inputs.Inputs, home: Path) -> SiteFiles:
-    compilation = next_steps.compilation_of(given)
-    recorded = site.recorded_inputs(given, compilation, home)
-    return planning.site_files(home, compilation, given.spec, recorded)
+def _site_files(site_inputs: inputs.Inputs, home: Path) -> SiteFiles:
+    compilation = next_steps.compilation_of(site_inputs)
+    recorded = site.recorded_inputs(site_inputs, compilation, home)
+    return planning.site_files(home, compilation, site_inputs.spec, recorded)
 
 
 def _existing_secrets(selection: _Selection, home: Path) -> tuple[str, ...]:
@@ -352,9 +353,10 @@ def _allow_names(request: _Request) -> bool:
             allowed.update(site_names(installed).values())
         for name, recorded in known_names(request.home, site_files.conf).items():
             if name not in allowed:
-                known = "it" if recorded == name else formatting.printable(recorded)
+                # A pattern is not in known_hosts itself: show the name there that it applies to.
+                host = "it" if recorded == name else formatting.printable(recorded)
                 problems.append(
-                    f"{name}: your known_hosts has a key for {known} that the spec of "
+                    f"{name}: your known_hosts has a key for {host} that the spec of "
                     f"{site_files.name} does not pin; "
                     f"to allow that, add --allow-name {shlex.quote(name)}"
                 )
@@ -381,10 +383,11 @@ def _confirm(home: Path, plan: HomePlan, *, as_json: bool) -> bool:
     if as_json:
         say(changes)
         return agreed(question)
-    own = [change for change in plan.changes if change.path == paths.SSH_CONFIG]
-    others = [change for change in plan.changes if change.path != paths.SSH_CONFIG]
-    summary = file_changes.summary_lines(others)
-    return agreed_to_changes(question, changes, summary, diff(own, PurePosixPath()))
+    # gen shares only this file with the user; each of the others is gen's alone.
+    config_changes = [change for change in plan.changes if change.path == paths.SSH_CONFIG]
+    site_changes = [change for change in plan.changes if change.path != paths.SSH_CONFIG]
+    summary = file_changes.summary_lines(site_changes)
+    return agreed_to_changes(question, changes, summary, diff(config_changes, PurePosixPath()))
 
 
 def _with_take_over(request: _Request) -> Consent:
@@ -398,12 +401,14 @@ def _with_take_over(request: _Request) -> Consent:
     mila = _site_named(milatools.SITE, request.sites)
     if mila:
         is_asked = _list_mila_entries(config, content, mila)
+        # The plan replaces them as a whole, so their lines are not listed a second time.
         content = milatools.take_over(content)
     for site_files in request.sites:
         entries = replaced_entries(content, site_files.conf)
         if entries:
             say(f"{formatting.home(config)} has lines that the file of {site_files.name} replaces:")
-            say("\n".join(f"  {entry.summary}" for entry in entries))
+            for entry in entries:
+                say(f"  {entry.summary}")
             is_asked = True
     if not is_asked:
         return consent
@@ -478,6 +483,7 @@ def _changes_of_names(
     messages: list[str] = []
     for site_name, entries in plan.replaced.items():
         own.update(site_names(plan.confs[site_name]))
+        # An entry without a line left is not in the planned configuration any more.
         for entry in entries:
             names |= dict.fromkeys(entry.names, entry.location)
             names_of_entries.update(entry.names)
@@ -539,22 +545,18 @@ def _without_gen(home: Path, plan: HomePlan) -> Files:
 
 def _timed_sites(sites: Iterable[SiteFiles]) -> list[str]:
     """Return the sites that have a timer."""
-    timed: list[str] = []
+    names: list[str] = []
+    files: list[PurePosixPath] = []
     for site_files in sites:
-        units = services.unit_paths(site_files.name)
-        if any(artifact.path in units for artifact in site_files.artifacts):
-            timed.append(site_files.name)
-    return timed
+        names.append(site_files.name)
+        files += [artifact.path for artifact in site_files.artifacts]
+    return services.sites_with_units(names, files)
 
 
 def _sites_without_timer(plan: HomePlan, sites: Iterable[SiteFiles]) -> list[str]:
     """Return the sites whose timer is deleted, because their spec has no certificate any more."""
-    deleted = {change.path for change in plan.files if change.action is Action.DELETE}
-    without_timer: list[str] = []
-    for site_files in sites:
-        if deleted & set(services.unit_paths(site_files.name)):
-            without_timer.append(site_files.name)
-    return without_timer
+    deleted = (change.path for change in plan.files if change.action is Action.DELETE)
+    return services.sites_with_units((site_files.name for site_files in sites), deleted)
 
 
 def _print(request: _Request) -> None:

@@ -63,6 +63,7 @@ def run(specs: Path | None, site_filter: Filter, as_json: bool) -> int:
                 catalogue.refuse_changed(path)
             sites.append(summary(name, path))
         except GenError as error:
+            # A fault in one spec does not hide the other sites.
             say(str(error))
     if site_filter.pinned and site_filter.unpinned:
         raise GenError("--unpinned: contradicts --pinned; use one of them")

@@ -84,17 +84,19 @@ def recorded_lines(
     from generator.workspace.recorded_inputs import input_changes, kept_inputs
 
     lines: list[str] = []
-    kept = [str(value) for value in kept_inputs(typed, compilation, recorded)]
+    kept_values = list(map(str, kept_inputs(typed, compilation, recorded)))
     if project:
-        kept.append(f"Dagster project: {project.folder} (--no-project leaves it alone)")
-    if kept:
+        kept_values.append(f"Dagster project: {project.folder} (--no-project leaves it alone)")
+    if kept_values:
         forget = f"{command} {compilation.site} --unset KEY"
         lines.append(f"Kept from the last run (to forget a value: {forget}):")
-        lines += [f"  {line}" for line in kept]
+    for value in kept_values:
+        lines.append(f"  {value}")
     changes = list(input_changes(compilation, recorded))
     if changes:
         lines.append("Changed since the last run:")
-        lines += [f"  {change}" for change in changes]
+    for change in changes:
+        lines.append(f"  {change}")
     return lines
 
 

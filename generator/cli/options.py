@@ -1,7 +1,7 @@
 """The arguments and options of the commands, each defined once: names, variable, help."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -34,14 +34,14 @@ def complete_site(incomplete: str) -> list[tuple[str, str]]:
     from generator.loading.index import indexed_titles
 
     titles = indexed_titles()
-    return [(name, titles.get(name, "")) for name in sites(None) if name.startswith(incomplete)]
+    return [(name, titles.get(name, "")) for name in _beginning_with(incomplete, sites(None))]
 
 
 def complete_installed(incomplete: str) -> list[str]:
     """Return the names of installed sites that start with some letters."""
     from generator.install.record import installed
 
-    return [name for name in installed(Path.home()) if name.startswith(incomplete)]
+    return _beginning_with(incomplete, installed(Path.home()))
 
 
 def complete_alias(incomplete: str) -> list[str]:
@@ -50,9 +50,13 @@ def complete_alias(incomplete: str) -> list[str]:
 
     # The user's file alone: that of the system rarely has hosts, and completion must be fast.
     config = Path.home() / ".ssh" / "config"
-    names = [alias for alias in aliases(config) if alias.startswith(incomplete)]
+    names = _beginning_with(incomplete, aliases(config))
     # The scripts of the shells do not quote names, and no host needs others.
     return [name for name in names if re.fullmatch(r"[\w.@%+:-]+", name)]
+
+
+def _beginning_with(incomplete: str, names: Iterable[str]) -> list[str]:
+    return [name for name in names if name.startswith(incomplete)]
 
 
 def _site(metavar: str) -> Any:

@@ -101,7 +101,9 @@ def say(text: str = "") -> None:
 
 def say_next(*commands: str) -> None:
     """Write the next commands, each on a line of its own that can be pasted."""
-    say("\n".join(["", "Next:", *(f"  {command}" for command in commands)]))
+    say("\nNext:")
+    for command in commands:
+        say(f"  {command}")
 
 
 def width() -> int:

@@ -9,7 +9,7 @@ from generator.cli.output import data, say
 from generator.errors import GenError
 from generator.formatting import count
 from generator.workspace import project_lock, reader, writer
-from generator.workspace.plan import Action
+from generator.workspace.plan import pending_changes
 from generator.workspace.required_version import check_version
 from generator.workspace.template_merge import Merge, MergedFile, merge
 
@@ -39,6 +39,7 @@ def run(directory: Path, *, dry_run: bool, force: bool, as_json: bool) -> int:
         return 0
     backups: list[PurePosixPath] = []
     if not dry_run:
+        # The glue alone: edits of the other files are merged, so they are not lost.
         if not force:
             refuse_conflicts([(directory, project.changes)])
         record = project_lock.encode(lock, project.glue())
@@ -49,7 +50,7 @@ def run(directory: Path, *, dry_run: bool, force: bool, as_json: bool) -> int:
         entries = [{"path": file.change.path, "merge": file.merge} for file in files]
         data(codec.report({"files": entries, "backups": backups}))
     else:
-        glue = sum(change.action is not Action.KEEP for change in project.changes)
+        glue = len(pending_changes(project.changes))
         _print(directory, files, backups, glue)
         _print_next_steps(directory, conflicts, glue)
     return 1 if conflicts else 0

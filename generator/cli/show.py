@@ -85,8 +85,9 @@ def run(name: str, specs: Path | None, as_json: bool) -> int:
 
         data(codec.report({"spec": spec.values}))
     else:
-        words = inputs.Choice(name, specs, None, {}, ()).words
-        page = [*_origin(name, path, specs), *_sections(spec), f"Next: gen site {words} --out ."]
+        site_arguments = inputs.Choice(name, specs).words
+        next_step = f"Next: gen site {site_arguments} --out ."
+        page = [*_origin(name, path, specs), *_sections(spec), next_step]
         data("\n\n".join(page))
     return 0
 
@@ -262,31 +263,33 @@ def _notes(spec: _Spec) -> Iterator[Row]:
     """Yield the note and the settings of each entry that no other section prints."""
     blocks: dict[Keys, SiteSpec | Fact] = {(): spec.site, **spec.facts}
     for keys, block in blocks.items():
-        about = ".".join(keys) or "site"
-        printed = _PRINTED.get(about, _PRINTED.get(".".join(keys[:-1]), set()))
+        subject = ".".join(keys) or "site"
+        printed = _PRINTED.get(subject, _PRINTED.get(".".join(keys[:-1]), set()))
         if block.note and "note" not in printed:
-            yield about, block.note
-        if about == "auth":  # it has a section of its own
+            yield subject, block.note
+        if subject == "auth":  # it has a section of its own
             continue
         sentences = _sentences(block)
         for sentence in sentences.values():
-            yield about, sentence
+            yield subject, sentence
         settings = spec.settings(keys, {*printed, "note", *sentences})
-        # The source of an entry comes last.
-        # sort is stable: the others keep the order of the spec.
+        # The source of an entry comes last. The others keep the order of the spec: sort is stable.
         settings.sort(key=lambda setting: setting.startswith(("source:", "checked:")))
         if settings:
-            yield about, "\n".join(settings)
+            yield subject, "\n".join(settings)
 
 
 def _sentences(block: SiteSpec | Fact) -> dict[str, str]:
     """Return the fields of a block whose value says something in words, with these words."""
     sentences: dict[str, str] = {}
     for name in type(block).model_fields:
-        words = meta(type(block), name).sentences
-        # Only a value with words is sure to have a hash.
-        if words and name in block.model_fields_set and (value := getattr(block, name)) in words:
-            sentences[name] = words[value]
+        by_value = meta(type(block), name).sentences
+        if not by_value or name not in block.model_fields_set:
+            continue
+        # Only a field with sentences is sure to have values with a hash.
+        value = getattr(block, name)
+        if value in by_value:
+            sentences[name] = by_value[value]
     return sentences
 
 

@@ -12,7 +12,7 @@ from generator.errors import GenError
 from generator.formatting import count
 from generator.workspace import lock, project_lock, recompile, writer
 from generator.workspace.accepted_drift import accepted_files
-from generator.workspace.plan import Action, Change
+from generator.workspace.plan import Change, pending_changes
 from generator.workspace.project_lock import ProjectComparison
 from generator.workspace.reader import LockFile, Survey
 from generator.workspace.recompile import Comparison
@@ -53,9 +53,14 @@ def run(out: Path, *, dry_run: bool, force: bool, as_json: bool, today: date) ->
     if not force:
         _refuse_removal(sites)
         # After a merge, git has edited the files: to refuse them would leave no way out.
-        edited = [(site.directory, site.comparison.changes) for site in sites if not site.is_merge]
-        edited += [(project.directory, project.changes) for project in _unmerged(projects)]
-        refuse_conflicts(edited)
+        unmerged: list[tuple[Path, list[Change]]] = []
+        for site in sites:
+            if not site.is_merge:
+                unmerged.append((site.directory, site.comparison.changes))
+        for project in projects:
+            if not project.is_merge:
+                unmerged.append((project.directory, project.changes))
+        refuse_conflicts(unmerged)
     _print_inputs(sites)
     backups = set[Path]()
     for project in projects:
@@ -83,17 +88,15 @@ def _print_inputs(sites: Sequence[_Site]) -> None:
         trusted = [f"--set {override}" for override in inputs.overrides]
         if inputs.profile.get("accept_unverified"):
             trusted.append("--accept-unverified")
-        is_changed = any(change.action is not Action.KEEP for change in comparison.changes)
-        if not (trusted or is_changed):
+        if not (trusted or pending_changes(comparison.changes)):
             continue
-        others = [f"spec {inputs.spec.path}"]
+        values = [*trusted, f"spec {inputs.spec.path}"]
         for name, value in inputs.profile.items():
             if name != "accept_unverified":
-                others.append(f"{name} {value}")
+                values.append(f"{name} {value}")
         if inputs.project:
-            others.append(f"project {inputs.project.folder}")
-        values = ", ".join([*trusted, *others])
-        say(f"From {comparison.lock_file.full_path}: {values}")
+            values.append(f"project {inputs.project.folder}")
+        say(f"From {comparison.lock_file.full_path}: {', '.join(values)}")
 
 
 def _read(
@@ -107,6 +110,7 @@ def _read(
         try:
             sites.append(_read_site(lock_file, out))
         except GenError as error:
+            # All faults are reported at once: a merge may break several locks.
             faults.append(str(error))
     comparisons = [site.comparison for site in sites]
     for directory, site in project_lock.directories(survey, comparisons).items():
@@ -129,11 +133,6 @@ def _read_site(lock_file: LockFile, out: Path) -> _Site:
         content = lock.our_side(content)
     comparison = recompile.compare(lock_file, recompile.read_lock(lock_file, content), out)
     return _Site(comparison, is_merge)
-
-
-def _unmerged(projects: Sequence[ProjectComparison]) -> list[ProjectComparison]:
-    """Return the projects whose lock has no merge conflict."""
-    return [project for project in projects if not project.is_merge]
 
 
 def _refuse_removal(sites: Sequence[_Site]) -> None:
@@ -166,10 +165,9 @@ def _print_summary(
 ) -> None:
     written = 0
     for directory, changes in pending:
-        for change in changes:
-            if change.action is not Action.KEEP:
-                written += 1
-                say(f"  {DONE[change.action]:9} {directory / change.path}")
+        for change in pending_changes(changes):
+            written += 1
+            say(f"  {DONE[change.action]:9} {directory / change.path}")
     for backup in sorted(backups):
         say(f"  {'backup':9} {backup}")
     for site in sites:
@@ -190,8 +188,8 @@ def _json(sites: Sequence[_Site], projects: Sequence[ProjectComparison], backups
                 "files": json_entries(comparison.changes),
             }
         )
-    glue = [
-        {"directory": str(project.directory), "files": json_entries(project.changes)}
-        for project in projects
-    ]
+    glue: list[dict[str, object]] = []
+    for project in projects:
+        files = json_entries(project.changes)
+        glue.append({"directory": str(project.directory), "files": files})
     return codec.report({"sites": entries, "projects": glue, "backups": sorted(map(str, backups))})

@@ -136,11 +136,10 @@ def _update(
 
 def run_list(*, as_json: bool, today: date) -> int:
     """Print a line for each source."""
-    entries = [
-        (store, name, source)
-        for store in sources.stores()
-        for name, source in store.record.sources.items()
-    ]
+    entries: list[tuple[SourceStore, str, AddedSource]] = []
+    for store in sources.stores():
+        for name, source in store.record.sources.items():
+            entries.append((store, name, source))
     if as_json:
         listing = []
         for store, name, source in entries:
@@ -162,9 +161,9 @@ def run_list(*, as_json: bool, today: date) -> int:
         expires = source.expires
         if source.last_day < today:
             expires += " (expired)"
-        kept = "you" if store.is_users else "this repository"
+        user = "you" if store.is_users else "this repository"
         sites = listed(sorted(source.specs))
-        rows.append((name, str(source.version), expires, kept, sites, source.origin))
+        rows.append((name, str(source.version), expires, user, sites, source.origin))
     if not rows:
         say("No source yet. Add one with: gen source add SOURCE")
         return 0
@@ -177,6 +176,7 @@ def run_remove(name: str, *, here: bool, yes: bool, as_json: bool) -> int:
     store = _store(here=here)
     source = _named(store, name)
     installed = _installed_sites(source.specs)
+    # An installation has its own copy of the spec, so these sites keep working.
     if installed:
         say(f"Installed from {name}, and staying as they are: {', '.join(installed)}")
     if not yes and not agreed(f"Remove {name} with {count(len(source.specs), 'spec')}?"):
@@ -219,17 +219,17 @@ def _store(*, here: bool) -> SourceStore:
 
 def _named(store: SourceStore, name: str) -> AddedSource:
     if name not in store.record.sources:
-        known = store.record.sources
-        where = "" if store.is_users else " here"
-        raise GenError(f"{name}: no such source{where}{near(name, known)}; run gen source list")
+        added = store.record.sources
+        location = "" if store.is_users else " here"
+        raise GenError(f"{name}: no such source{location}{near(name, added)}; run gen source list")
     return store.record.sources[name]
 
 
 def _refuse_known(store: SourceStore, fetched: Offer, origin: str) -> None:
     if fetched.name in store.record.sources:
-        known = store.record.sources[fetched.name].origin
+        earlier_origin = store.record.sources[fetched.name].origin
         raise GenError(
-            f"{origin}: is named {fetched.name}, as the source that you have from {known};"
+            f"{origin}: is named {fetched.name}, as the source that you have from {earlier_origin};"
             f" run gen source update {fetched.name}, or remove that one first"
         )
     _refuse_taken_sites(store, fetched)
@@ -255,8 +255,8 @@ def _new_findings(fetched: Offer, today: date) -> list[Finding]:
     for name, spec in fetched.specs.items():
         # A user of the catalogue's site wants to know the differences, and not all of it again.
         if name in shipped:
-            known = spec_file(f"{name}.yaml", read_regular(shipped[name]))
-            changes = overriding_changes(known, spec)
+            shipped_spec = spec_file(f"{name}.yaml", read_regular(shipped[name]))
+            changes = overriding_changes(shipped_spec, spec)
             findings += changes
             if not changes:
                 say(f"{name}: says the same as the spec that ships with gen")
@@ -281,18 +281,22 @@ def _show(findings: Iterable[Finding]) -> None:
         say("No change in meaning.")
 
 
-def _key_changes(old: AddedSource, new: AddedSource) -> list[str]:
+def _key_changes(recorded: AddedSource, fetched: AddedSource) -> list[str]:
     """Return a line for each key that may sign from now on, or no more."""
-    before, after = set(map(fingerprint, old.keys)), set(map(fingerprint, new.keys))
-    lines = [f"trust: {key} may sign from now on" for key in sorted(after - before)]
-    lines += [f"trust: {key} may not sign any more" for key in sorted(before - after)]
+    before = set(map(fingerprint, recorded.keys))
+    after = set(map(fingerprint, fetched.keys))
+    lines: list[str] = []
+    for key in sorted(after - before):
+        lines.append(f"trust: {key} may sign from now on")
+    for key in sorted(before - after):
+        lines.append(f"trust: {key} may not sign any more")
     return lines
 
 
-def _changed_sites(old: AddedSource, new: AddedSource) -> list[str]:
-    changed = []
-    for name, spec in new.specs.items():
-        if name in old.specs and old.specs[name].sha256 != spec.sha256:
+def _changed_sites(recorded: AddedSource, fetched: AddedSource) -> list[str]:
+    changed: list[str] = []
+    for name, spec in fetched.specs.items():
+        if name in recorded.specs and recorded.specs[name].sha256 != spec.sha256:
             changed.append(name)
     return changed
 
@@ -312,17 +316,17 @@ def _install_again(names: Iterable[str]) -> None:
     from generator.loading.inputs import Choice
 
     say(f"\nInstalling again: {', '.join(installed)}")
-    choices = [Choice(name, None, None, {}, ()) for name in installed]
+    choices = [Choice(name) for name in installed]
     run(choices, None, Consent(yes=True, force=False), dry_run=False, as_json=False)
 
 
 def _take_into_use(store: SourceStore, fetched: Offer) -> None:
     with _locked(store):
         # Read again: another gen may have changed the record while the user read the changes.
-        now = SourceStore(store.directory)
-        if now.record.sources.get(fetched.name) != store.record.sources.get(fetched.name):
+        current = SourceStore(store.directory)
+        if current.record.sources.get(fetched.name) != store.record.sources.get(fetched.name):
             raise sources.changed_meanwhile(fetched.name)
-        adoption.take_into_use(now, fetched)
+        adoption.take_into_use(current, fetched)
 
 
 def _locked(store: SourceStore) -> AbstractContextManager[None]:

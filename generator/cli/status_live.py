@@ -43,12 +43,12 @@ def run(
     inputs.refuse_spec_of_checkout(choice, "connect to the hosts that it names", command)
     choice = installed_choice(choice)
     # A fix goes into the spec that the user edits, not into the copy of the installation.
-    given = inputs.read(choice) if fix else inputs.read_as_installed(choice)
+    site_inputs = inputs.read(choice) if fix else inputs.read_as_installed(choice)
     if fix:
-        _refuse_shipped(given.spec.path)
+        _refuse_shipped(site_inputs.spec.path)
     # A probe changes nothing on this machine, so ssh must not renew a certificate.
-    given = replace(given, options={**given.options, "renew_on_connect": False})
-    account, _ = build.account(given)
+    site_inputs = replace(site_inputs, options={**site_inputs.options, "renew_on_connect": False})
+    account, _ = build.account(site_inputs)
     # The probe uses the compiled file, not the installed one: it also works before an installation.
     (conf,) = ssh_config.emit(account)
     say(f"asking {account.site.title} …")
@@ -69,7 +69,7 @@ def run(
         data(_text(account.site.site, result))
     findings = result.findings
     if fix:
-        findings = _fix(given.spec, result, show, yes=yes, today=today)
+        findings = _fix(site_inputs.spec, result, show, yes=yes, today=today)
     return _exit_status(findings)
 
 
@@ -100,8 +100,8 @@ def _fix(
     if not _write(spec, fixed.content, show, yes=yes):
         return result.findings
     # The fixed ones are gone: a second probe would not find them.
-    others = [finding for finding in result.findings if not finding.changes]
-    return (*others, *fixed.unresolved)
+    remaining = [finding for finding in result.findings if not finding.changes]
+    return (*remaining, *fixed.unresolved)
 
 
 def _refuse_shipped(path: Path) -> None:

@@ -23,10 +23,10 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]], width: int) ->
         values = [printable_lines(row[number]) for row in rows]
         if any(values):
             columns.append([heading, *values])
-    words = [_widest(column, None) for column in columns]
-    if sum(words) > _for_values(len(columns), width):
+    word_widths = [_widest(column, None) for column in columns]
+    if sum(word_widths) > _for_values(len(columns), width):
         return _entries(columns, width)
-    widths = _fitted(columns, words, width)
+    widths = _fitted(columns, word_widths, width)
     lines: list[str] = []
     for cells in zip(*columns, strict=True):
         lines += _row(cells, widths)
@@ -54,13 +54,13 @@ def _entries(columns: Sequence[Sequence[str]], width: int) -> str:
     return "\n\n".join(entries)
 
 
-def _fitted(columns: Sequence[Sequence[str]], words: Sequence[int], width: int) -> list[int]:
+def _fitted(columns: Sequence[Sequence[str]], word_widths: Sequence[int], width: int) -> list[int]:
     """Return the widths of columns: the widest are narrowed until a row fits, not below a word."""
     widths = [_widest(column, "\n") for column in columns]
     while sum(widths) > _for_values(len(widths), width):
-        _, widest = max(
-            (width, number) for number, width in enumerate(widths) if width > words[number]
-        )
+        # A column that is as wide as its longest word cannot be narrowed.
+        narrowable = [number for number, word in enumerate(word_widths) if widths[number] > word]
+        widest = max(narrowable, key=lambda number: (widths[number], number))
         widths[widest] -= 1
     return widths
 

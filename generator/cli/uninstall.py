@@ -82,11 +82,12 @@ def _with_secrets(home: Path, sites: Sequence[str], plan: HomePlan, *, purge: bo
     from generator.install.purge import purge as secrets_of
 
     installed = record.installed(home)
+    # A site that was only renewed has no recorded spec, which would name its secrets.
     secrets = secrets_of(home, [site for site in sites if site in installed], plan)
-    kept: list[str] = []
+    spared: list[str] = []
     for secret in secrets.spared:
-        kept.append(f"~/{secret.path.relative_to(home)} stays: {secret.reason}")
-    return _Removal(plan, secrets.deleted, tuple(kept))
+        spared.append(f"~/{secret.path.relative_to(home)} stays: {secret.reason}")
+    return _Removal(plan, secrets.deleted, tuple(spared))
 
 
 def _authorized_keys(home: Path, sites: Sequence[str]) -> Iterator[tuple[str, AddedKey]]:
@@ -103,7 +104,7 @@ def _authorized_keys(home: Path, sites: Sequence[str]) -> Iterator[tuple[str, Ad
 def _remove_keys_at_sites(home: Path, sites: Sequence[str]) -> None:
     """Remove the lines that gen added to ~/.ssh/authorized_keys at the sites.
 
-    A site that does not answer keeps nobody from uninstalling.
+    A site that does not answer does not prevent the uninstallation.
     """
     installed = record.installed(home)
     for site, added in _authorized_keys(home, sites):
@@ -160,7 +161,8 @@ def _revoke(sites: Sequence[str], removal: _Removal, consent: Consent) -> None:
                 say(f"{site}: {number} revoked at {tokens.api_base}")
                 continue
         say(f"{site}: still valid at {tokens.api_base}: {number}{problem}; to revoke, run:")
-        say("\n".join(f"  {command}" for command in tokens.commands))
+        for command in tokens.commands:
+            say(f"  {command}")
 
 
 def _confirm(question: str, home: Path, removal: _Removal, *, as_json: bool) -> bool:
@@ -210,8 +212,8 @@ def _undo_optional_changes(home: Path, sites: Sequence[str]) -> None:
 
 
 def _carry_out(home: Path, sites: Sequence[str], removal: _Removal) -> list[Path]:
-    deleted = {change.path for change in removal.plan.files}
-    timed = [name for name in sites if deleted & set(services.unit_paths(name))]
+    timed = services.sites_with_units(sites, (change.path for change in removal.plan.files))
+    # Before their unit files are deleted: systemctl disable needs them (systemctl(1)).
     for name in timed:
         services.stop(name)
     backups = apply.uninstall(home, removal.plan, removal.secrets)
