@@ -76,6 +76,7 @@ def answer(monkeypatch: pytest.MonkeyPatch, *, revoke: bool) -> list[str]:
         return revoke or not question.startswith("Revoke")
 
     monkeypatch.setattr("generator.cli.uninstall.agreed", agreed)
+    monkeypatch.setattr("generator.cli.output.agreed", agreed)
     monkeypatch.setattr("generator.cli.uninstall.on_terminal", lambda: True)
     return questions
 
