@@ -17,7 +17,7 @@ from generator.install.plan import HomePlan
 from generator.ssh.authorized_keys import AUTHORIZED_KEYS, AddedKey
 from generator.workspace.lock import Lock
 from generator.workspace.patch import diff
-from generator.workspace.plan import Action
+from generator.workspace.plan import Action, Change, pending_changes
 
 
 @dataclass(frozen=True)
@@ -168,8 +168,8 @@ def _revoke(sites: Sequence[str], removal: _Removal, consent: Consent) -> None:
 def _confirm(question: str, home: Path, removal: _Removal, *, as_json: bool) -> bool:
     """List the files that will be deleted, show a patch of the others, and ask."""
     _say_secrets(home, removal)
-    changed = []
-    for change in removal.plan.files:
+    changed: list[Change] = []
+    for change in pending_changes(removal.plan.files):
         if change.action is Action.DELETE:
             say(f"  {'delete':9} ~/{change.path}")
         else:
