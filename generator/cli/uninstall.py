@@ -113,11 +113,16 @@ def _remove_keys_at_sites(home: Path, sites: Sequence[str]) -> None:
         from generator.install.installed_account import installed_account
 
         report = say if on_terminal() else None
+        # The account may have changed since, by another gen install.
+        place = f"of {printable(added.account)}" if added.account else "there"
         try:
             account = installed_account(home, _lock(installed, site))
+            current = home_key.account_at(account)
             was_there = home_key.remove(account, added, report)
+            if not was_there and added.account not in ("", current):
+                raise GenError(f"gen now logs in as {current}")
         except GenError as error:
-            say(f"{site}: your key stays in {AUTHORIZED_KEYS} there ({error})")
+            say(f"{site}: your key stays in {AUTHORIZED_KEYS} {place} ({error})")
             say(f"  To remove it, delete this line there: {added.line}")
             continue
         done = "removed" if was_there else "gone"

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from generator.compiler.account import Account
@@ -42,6 +43,12 @@ def new_line(account: Account, key: Path) -> str:
         raise GenError(f"{key}.pub: {error}") from None
 
 
+def account_at(account: Account) -> str:
+    """Return the account that gen logs in to, `user@host`: another one has another home."""
+    usual = account.site.usual_host
+    return f"{account.fill(usual.host.user) or ''}@{account.fill(usual.host_name) or ''}"
+
+
 def add(account: Account, home: Path, line: str, report: Report | None) -> authorized_keys.Place:
     """Add a line, and record it; return where the file had the key before.
 
@@ -49,7 +56,7 @@ def add(account: Account, home: Path, line: str, report: Report | None) -> autho
     """
     site = account.site.site
     # Recorded first: if gen is killed, or the answer is lost, `gen uninstall` finds the line.
-    apply.record_authorized_key(home, site, line, AddedKey(line))
+    apply.record_authorized_key(home, site, line, AddedKey(line, account=account_at(account)))
     try:
         words = _run(account, lambda mark: authorized_keys.addition(line, mark), report)
     except SiteAnswerError as error:
@@ -63,6 +70,7 @@ def add(account: Account, home: Path, line: str, report: Report | None) -> autho
     if added is None:
         # The record of the line stays, for the site may have added it.
         raise SiteAnswerError(f"{site}: gives an answer that gen does not know: {printable(words)}")
+    added = replace(added, account=account_at(account))
     apply.record_authorized_key(home, site, line, added)
     return "none"
 

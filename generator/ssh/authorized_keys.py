@@ -115,6 +115,8 @@ class AddedKey:
     """Size of the file in bytes before."""
     appended: int = 0
     """Number of bytes that gen added; 0 if the answer of the site never came."""
+    account: str = ""
+    """The account that has the line, `user@host`; empty in a record of an older gen."""
 
     def is_from(self, site: str) -> bool:
         """Return whether gen could have made this record for a site: scripts trust its values."""

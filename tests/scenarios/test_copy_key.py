@@ -183,7 +183,9 @@ def test_an_uninstall_without_the_site_names_the_line_that_stays(rig: Rig) -> No
     line = shared.file.read_text()
     with rig.stopped(shared.login):
         printed = shared.gen("uninstall", "rig", "--yes")
-    assert "rig: your key stays in ~/.ssh/authorized_keys there (rig: ssh: connect to" in printed
+    account = f"{TEST_USER.pw_name}@localhost"
+    message = f"rig: your key stays in ~/.ssh/authorized_keys of {account} (rig: ssh: connect"
+    assert message in printed
     assert f"  To remove it, delete this line there: {line}" in printed
     assert shared.file.read_text() == line
     assert not (rig.home / ".ssh/gen.d").exists()
@@ -209,6 +211,31 @@ def test_a_line_that_is_gone_is_not_said_to_be_removed(rig: Rig) -> None:
         "  removed   your key from ~/.ssh/authorized_keys at rig\n  gone      your key" in printed
     )
     assert shared.file.read_text() == "# mine\n"
+
+
+def test_a_line_of_an_earlier_account_is_not_said_to_be_gone(rig: Rig) -> None:
+    shared = shared_home(rig)
+    # Another name for the same number may log in here, and has a home directory of its own.
+    other_home = rig.directory / "other-home"
+    other_home.mkdir()
+    os.chown(other_home, TEST_USER.pw_uid, TEST_USER.pw_gid)
+    with (rig.directory / "site.passwd").open("a") as passwd:
+        passwd.write(f"grace:x:{TEST_USER.pw_uid}:{TEST_USER.pw_gid}::{other_home}:/bin/sh\n")
+    shared.gen("copy-key", "rig", "--yes")
+    line = shared.file.read_text()
+    spec = str(rig.directory / "rig.yaml")
+    shared.gen("install", spec, "--yes", "--user", "grace")
+    # In the account of now, a line counts as before.
+    shared.gen("copy-key", "rig", "--yes")
+    printed = shared.gen("uninstall", "rig", "--yes")
+    assert "  removed   your key from ~/.ssh/authorized_keys at rig\n" in printed
+    assert (
+        f"rig: your key stays in ~/.ssh/authorized_keys of {TEST_USER.pw_name}@localhost "
+        f"(gen now logs in as grace@localhost)\n  To remove it, delete this line there: {line}"
+    ) in printed
+    assert "gone" not in printed
+    assert shared.file.read_text() == line
+    assert not (other_home / ".ssh/authorized_keys").exists()
 
 
 def test_another_host_with_the_name_of_the_site_gets_nothing(rig: Rig) -> None:
