@@ -32,17 +32,28 @@ class Fault(NamedTuple):
     """
 
 
-def near(word: str, known: Iterable[str]) -> str:
-    """Return `; did you mean NAME?` if the word resembles a known name, else an empty string."""
+def near(word: str, known: Iterable[str], advice: str = "") -> str:
+    """Return `; did you mean NAME?` if the word resembles a known name, and the advice after it.
+
+    Case does not count. The result is empty without such a name and without advice.
+    """
+    name = _nearest(word, known)
+    if name is None:
+        return f"; {advice}" if advice else ""
+    return f"; did you mean {name}? Otherwise {advice}" if advice else f"; did you mean {name}?"
+
+
+def _nearest(word: str, known: Iterable[str]) -> str | None:
     from difflib import get_close_matches
 
     # difflib needs quadratic time, and both the word and the names may come from a file.
     if len(word) > _LONGEST_WORD:
-        return ""
+        return None
     # Lengths are quick to compare, and a typing error changes few letters.
-    candidates = [name for name in known if abs(len(name) - len(word)) <= 3]
-    matches = get_close_matches(word, candidates[:_MOST_CANDIDATES], n=1, cutoff=0.6)
-    return f"; did you mean {matches[0]}?" if matches else ""
+    candidates = [name for name in known if abs(len(name) - len(word)) <= 3][:_MOST_CANDIDATES]
+    by_lowercase = {name.lower(): name for name in candidates}
+    matches = get_close_matches(word.lower(), by_lowercase, n=1, cutoff=0.6)
+    return by_lowercase[matches[0]] if matches else None
 
 
 def reason(error: OSError) -> str:

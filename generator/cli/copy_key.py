@@ -20,9 +20,8 @@ def run(site: str, *, yes: bool, dry_run: bool) -> int:
     home = home_directory()
     installed = record.installed(home)
     if site not in installed:
-        raise GenError(
-            f"{site}: is not installed{near(site, installed)}; install it with: gen install {site}"
-        )
+        advice = f"install it with: gen install {site}"
+        raise GenError(f"{site}: is not installed{near(site, installed, advice)}")
     account = installed_account(home, installed[site])
     offer(home, account, yes=yes, dry_run=dry_run)
     return 0

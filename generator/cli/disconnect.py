@@ -35,8 +35,6 @@ def _conf(home: Path, site: str) -> bytes:
     """Return the ssh file of an installed site, also of one that was edited."""
     installed = record.installed(home)
     if site not in installed:
-        raise GenError(
-            f"{site}: is not installed{near(site, installed)}; without a site, gen disconnect"
-            " ends every shared connection"
-        )
+        advice = "run gen disconnect to end every shared connection"
+        raise GenError(f"{site}: is not installed{near(site, installed, advice)}")
     return plan.present_conf(home, site)

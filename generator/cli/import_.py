@@ -48,7 +48,7 @@ def run(
                 "checked": today
             }
             spec["slurm"] = spec_blocks.slurm(queues, fix_spec.SOURCE)
-    content = fresh(spec).encode()
+    content = fresh(spec, specs).encode()
     user = import_host.configured_user(alias)
     # What cannot be compiled cannot be installed, so it is refused before the file is written.
     conf = _conf(site, File(path, content), user)

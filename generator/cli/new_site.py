@@ -67,7 +67,7 @@ _BY_METHOD: Mapping[str, tuple[Question, ...]] = {
     "publickey": (
         Question(
             "auth.then",
-            "What the site asks for after the key: keyboard-interactive, password, or nothing",
+            "What the site asks for after the key: keyboard-interactive or password (Enter: none)",
             "",
         ),
     ),
@@ -104,8 +104,10 @@ def run(site: str, overrides: tuple[str, ...], specs: Path, today: date) -> int:
             answers += _answer(question, answers, str(path))
     if ("sources", "login", "url") in _keys(answers):
         answers.append(SpecChange(("sources", "login", "checked"), today.isoformat(), ""))
-        answers.append(SpecChange(("hosts", site, "source"), "login", ""))
-    spec = _spec(answers, site)
+        for keys in (("hosts", site, "source"), ("auth", "source")):
+            if keys not in _keys(answers):
+                answers.append(SpecChange(keys, "login", ""))
+    spec = _spec(answers, site, specs)
     # Values of --set are not checked one by one.
     validate.spec(yaml_document.parse(spec.encode(), str(path)), str(path))
     writer.write_file(path, spec.encode(), 0o644)
@@ -165,7 +167,7 @@ def _change(question: Question, text: str) -> list[SpecChange]:
 def _fault(key: str, answers: list[SpecChange], path: str) -> str | None:
     """Return the fault of one key, if it has one; other keys may still be missing."""
     try:
-        validate.spec(yaml_document.parse(_spec(answers, "").encode(), path), path)
+        validate.spec(yaml_document.parse(_spec(answers, "", Path()).encode(), path), path)
     except SpecError as error:
         for problem in error.problems:
             if problem.key == key or problem.key.startswith((f"{key}.", f"{key}[")):
@@ -173,5 +175,5 @@ def _fault(key: str, answers: list[SpecChange], path: str) -> str | None:
     return None
 
 
-def _spec(answers: list[SpecChange], site: str) -> str:
-    return fresh(merged({}, answers)) + _REST % site
+def _spec(answers: list[SpecChange], site: str, directory: Path) -> str:
+    return fresh(merged({}, answers), directory) + _REST % site

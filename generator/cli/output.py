@@ -119,13 +119,15 @@ def on_terminal() -> bool:
     return sys.stdin is not None and sys.stdin.isatty()
 
 
-def agreed(question: str) -> bool:
-    """Ask the user to confirm; the default answer is no."""
+def agreed(question: str, *, has_dry_run: bool = True) -> bool:
+    """Ask the user to confirm; the default answer is no.
+
+    Without a terminal, the error names the options of the command: `--yes` and, if it has that,
+    `--dry-run`.
+    """
     if not on_terminal():
-        raise GenError(
-            f"{question} There is no terminal to ask on."
-            " Add --yes, or see the changes with --dry-run."
-        )
+        advice = "Add --yes, or see the changes with --dry-run." if has_dry_run else "Add --yes."
+        raise GenError(f"{question} There is no terminal to ask on. {advice}")
     import typer
 
     try:

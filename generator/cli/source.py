@@ -62,7 +62,8 @@ def run_add(
                 f"a new source needs the fingerprint of its publisher: add --signer {signer}"
                 " after you have compared it"
             )
-    if not trust.yes and not agreed(f"Use these specs of {fetched.name}?"):
+    question = f"Use these specs of {fetched.name}?"
+    if not trust.yes and not agreed(question, has_dry_run=False):
         say("Nothing was added.")
         return 1
     _take_into_use(store, fetched)
@@ -120,7 +121,8 @@ def _update(
     for line in _key_changes(recorded, fetched.source):
         say(f"{name}: {line}")
     _show(_changed_findings(store, fetched, today))
-    if not yes and not agreed(f"Use version {fetched.source.version} of {name}?"):
+    question = f"Use version {fetched.source.version} of {name}?"
+    if not yes and not agreed(question, has_dry_run=False):
         say("Nothing was changed.")
         return None
     # Before the new version is in use: the record has the digests of the old one.
@@ -179,7 +181,8 @@ def run_remove(name: str, *, here: bool, yes: bool, as_json: bool) -> int:
     # An installation has its own copy of the spec, so these sites keep working.
     if installed:
         say(f"Installed from {name}, and staying as they are: {', '.join(installed)}")
-    if not yes and not agreed(f"Remove {name} with {count(len(source.specs), 'spec')}?"):
+    question = f"Remove {name} with {count(len(source.specs), 'spec')}?"
+    if not yes and not agreed(question, has_dry_run=False):
         say("Nothing was removed.")
         return 1
     with _locked(store):
@@ -221,7 +224,8 @@ def _named(store: SourceStore, name: str) -> AddedSource:
     if name not in store.record.sources:
         added = store.record.sources
         location = "" if store.is_users else " here"
-        raise GenError(f"{name}: no such source{location}{near(name, added)}; run gen source list")
+        hint = near(name, added, "run gen source list")
+        raise GenError(f"{name}: no such source{location}{hint}")
     return store.record.sources[name]
 
 

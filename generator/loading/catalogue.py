@@ -78,9 +78,8 @@ def spec(site: str, specs: Path | None) -> Path:
         return Path(site)
     by_name = sites(specs)
     if site not in by_name:
-        raise GenError(
-            f"{site}: no such site{near(site, by_name)}; run gen list, or give the path of a spec"
-        )
+        advice = "run gen list, or give the path of a spec"
+        raise GenError(f"{site}: no such site{near(site, by_name, advice)}")
     path = by_name[site]
     refuse_writable(path)
     refuse_changed(path)

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from generator.errors import GenError
@@ -24,8 +25,8 @@ class _Splice:
     text: str = ""
 
 
-def fresh(data: Mapping[str, Any]) -> str:
-    """Return the text of a new spec, in block style."""
+def fresh(data: Mapping[str, Any], directory: Path) -> str:
+    """Return the text of a new spec in a directory, in block style."""
     from ruamel.yaml import YAML
 
     stream = io.StringIO()
@@ -37,7 +38,16 @@ def fresh(data: Mapping[str, Any]) -> str:
     # have.
     yaml.representer.ignore_aliases = lambda _: True
     yaml.dump(dict(data), stream)
-    return "# yaml-language-server: $schema=../docs/site-spec.schema.json\n" + stream.getvalue()
+    return f"# yaml-language-server: $schema={_schema(directory)}\n{stream.getvalue()}"
+
+
+def _schema(directory: Path) -> str:
+    """Return the schema for editors: that of gen's own repository, or how to make it elsewhere."""
+    # The directory itself may not exist yet.
+    if (directory.absolute().parent / "docs/site-spec.schema.json").is_file():
+        return "../docs/site-spec.schema.json"
+    # Editors read the path up to the space.
+    return "site-spec.schema.json (made here by: gen schema > site-spec.schema.json)"
 
 
 def edited(content: bytes, changes: Sequence[SpecChange], name: str) -> bytes:

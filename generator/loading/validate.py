@@ -122,7 +122,7 @@ def problems(
     first: dict[tuple[str, int | None, str], Problem] = {}
     for fault in faults:
         keys, node = root.find(fault.loc)
-        option = _option(keys, changes)
+        option = _option(keys, root, changes)
         source: str = name
         line: int | None = node.line
         if option is not None:
@@ -134,12 +134,26 @@ def problems(
     return sorted(first.values(), key=lambda problem: problem.line or 0)
 
 
-def _option(keys: yaml_document.Keys, changes: Sequence[overrides.SpecChange]) -> str | None:
+def _option(
+    keys: yaml_document.Keys, root: Node, changes: Sequence[overrides.SpecChange]
+) -> str | None:
     """Return the option that brought the value of a key, if one did."""
     for change in changes:
         if keys[: len(change.keys)] == change.keys:
             return change.option
+        # An option also brings the mappings on the way to its key that the document does not have.
+        if change.keys[: len(keys)] == keys and not _has_mapping(root, keys):
+            return change.option
     return None
+
+
+def _has_mapping(root: Node, keys: yaml_document.Keys) -> bool:
+    value = root.data()
+    for key in keys:
+        if not isinstance(value, dict) or key not in value:
+            return False
+        value = value[key]
+    return isinstance(value, dict)
 
 
 def _key(part: str | int) -> str:

@@ -277,6 +277,10 @@ def test_a_set_is_merged_and_validated_again(gen: Gen) -> None:
             id="an unknown key",
         ),
         pytest.param(
+            "foo.bar=1", "--set foo.bar: foo: there is no such key", id="an unknown first key"
+        ),
+        pytest.param("title.x=1", "--set title.x: title: is not a text", id="a key below a text"),
+        pytest.param(
             "slurm.partition",
             "--set slurm.partition: write KEY.KEY=VALUE, as in --set slurm.partition=zen4_0768",
             id="no value",
@@ -456,10 +460,19 @@ def test_an_option_with_a_fault_is_named(gen: Gen, option: str, value: str, mess
     assert result.err.startswith(message)
 
 
-def test_an_unknown_site_gets_a_hint(gen: Gen) -> None:
-    result = gen("site", "musca")
+@pytest.mark.parametrize("word", ["musca", "MUSICA"])
+def test_an_unknown_site_gets_a_hint(gen: Gen, word: str) -> None:
+    result = gen("show", word)
     assert (result.status, result.out) == (2, "")
-    assert result.err.startswith("musca: no such site; did you mean musica?")
+    assert result.err == (
+        f"{word}: no such site; did you mean musica? Otherwise run gen list, or give the path of"
+        " a spec\n"
+    )
+
+
+def test_an_unknown_site_that_resembles_no_other_gets_advice(gen: Gen) -> None:
+    result = gen("show", "zzzzzzz")
+    assert result.err == "zzzzzzz: no such site; run gen list, or give the path of a spec\n"
 
 
 def test_a_missing_spec_is_an_error(gen: Gen) -> None:
@@ -568,7 +581,13 @@ def test_new_site_writes_a_spec_of_the_answers_that_are_given(gen: Gen) -> None:
         options += ["--set", f"{key}={answer}"]
     result = gen("new-site", "ours", *options)
     assert (result.status, result.err.splitlines()[0]) == (0, "  new       site_specs/ours.yaml")
-    assert Path("site_specs/ours.yaml").read_text().startswith("# yaml-language-server: $schema=")
+    schema = "site-spec.schema.json"
+    first, *_ = Path("site_specs/ours.yaml").read_text().splitlines()
+    assert first == (
+        f"# yaml-language-server: $schema={schema} (made here by: gen schema > {schema})"
+    )
+    questions = gen("validate", "--strict", "site_specs/ours.yaml").err
+    assert "auth: where is this from" not in questions
     assert gen("site", "ours").status == 0
     assert "Ours" in gen("list").out
 
@@ -595,6 +614,30 @@ def test_new_site_writes_nothing_if_an_answer_is_missing_or_wrong(
     result = gen("new-site", *arguments)
     assert (result.status, files()) == (2, {})
     assert message in result.err
+
+
+def test_new_site_names_the_schema_of_the_repository_where_it_is(gen: Gen) -> None:
+    Path("docs").mkdir()
+    Path("docs/site-spec.schema.json").touch()
+    gen("new-site", "ours", "--set", "title=Ours", "--set", "hosts.ours.host=login.example.org")
+    first, *_ = Path("site_specs/ours.yaml").read_text().splitlines()
+    assert first == "# yaml-language-server: $schema=../docs/site-spec.schema.json"
+
+
+def test_new_site_keeps_the_sources_of_set(gen: Gen) -> None:
+    options = []
+    for answer in (
+        "title=Ours",
+        "hosts.ours.host=login.example.org",
+        "sources.login.url=https://hpc.example.org",
+        "sources.keys.url=https://hpc.example.org/keys",
+        "auth.source=keys",
+    ):
+        options += ["--set", answer]
+    assert gen("new-site", "ours", *options).status == 0
+    spec = Path("site_specs/ours.yaml").read_text()
+    assert spec.count("source: keys\n") == 1
+    assert spec.count("source: login\n") == 2
 
 
 def test_new_site_leaves_an_existing_spec_alone(gen: Gen) -> None:

@@ -85,7 +85,8 @@ def test_a_profile_of_the_user_keeps_its_mode_its_link_and_its_comments(
         pytest.param(
             "",
             ["milla", "--user", "ada"],
-            "milla: no such site; did you mean mila?; run gen list, or give the path of a spec",
+            "milla: no such site; did you mean mila? Otherwise run gen list, or give the path of"
+            " a spec",
             id="an unknown site",
         ),
         pytest.param(

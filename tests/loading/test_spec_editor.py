@@ -230,11 +230,11 @@ def test_a_new_spec_is_read_as_it_was_meant() -> None:
         "note": "yes: no # that",
         "slurm": {"mem": "8G"},
     }
-    assert yaml_document.parse(fresh(data).encode(), "x").data() == merged(data, [])
+    assert yaml_document.parse(fresh(data, Path()).encode(), "x").data() == merged(data, [])
 
 
 def test_a_value_used_twice_is_written_twice() -> None:
     # A spec cannot have a YAML anchor, and `gen import` has today's date in several places.
     today = date(2026, 8, 9)
-    text = fresh({"a": {"checked": today}, "b": {"checked": today}})
+    text = fresh({"a": {"checked": today}, "b": {"checked": today}}, Path())
     assert text.endswith("\na:\n  checked: 2026-08-09\nb:\n  checked: 2026-08-09\n")

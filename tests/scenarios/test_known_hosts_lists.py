@@ -49,7 +49,7 @@ class ListingCentre:
         digest = hashlib.sha256(self.list.read_bytes()).hexdigest()
         known_hosts = {"url": self.address, "sha256": digest, "checked": "2026-11-01"}
         spec = site(self.login, {"known_hosts": known_hosts, **changes})
-        (self.specs / "rig.yaml").write_text(spec_editor.fresh(spec))
+        (self.specs / "rig.yaml").write_text(spec_editor.fresh(spec, self.specs))
         signing = ("source", "sign", str(self.specs), "--key", str(self.key), "--name", "asc")
         result = self.gen(*signing, *options)
         assert result.status == 0, result.err

@@ -269,6 +269,6 @@ def test_disconnect_refuses_a_site_that_is_not_installed(rig: Rig, short_directo
     result = user.run(sys.executable, "-m", "generator", "disconnect", "rog")
     assert (result.returncode, result.stderr) == (
         2,
-        "rog: is not installed; did you mean rig?; without a site, gen disconnect ends every"
+        "rog: is not installed; did you mean rig? Otherwise run gen disconnect to end every"
         " shared connection\n",
     )

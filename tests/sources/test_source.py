@@ -192,7 +192,7 @@ def test_without_consent_an_update_changes_nothing(gen: Gen, home: Path, centre:
     centre.sign()
     result = gen("source", "update")
     assert result.status == 2
-    assert "Use version 2 of asc? There is no terminal to ask on." in result.err
+    assert result.err.endswith("Use version 2 of asc? There is no terminal to ask on. Add --yes.\n")
     assert record.read_bytes() == before
 
 
@@ -383,6 +383,9 @@ def test_sources_are_listed_and_removed(gen: Gen, home: Path, centre: Centre) ->
     assert "asc" in out and "musica," in out and "ours" in out
     [source] = json.loads(gen("source", "list", "--json").out)["sources"]
     assert source["keys"] == [centre.fingerprint]
+    refused = gen("source", "remove", "asc")
+    # The command has no --dry-run that the message could name.
+    assert refused.err.endswith("There is no terminal to ask on. Add --yes.\n")
     assert gen("source", "remove", "asc", "--yes").status == 0
     assert not (home / ".config/gen/sources").exists()
     assert gen("show", "ours").status == 2
