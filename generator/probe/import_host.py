@@ -15,7 +15,7 @@ from generator import programs
 from generator.errors import GenError
 from generator.formatting import printable
 from generator.ssh import known_hosts, routes
-from generator.ssh.client import Settings, parse_settings, question_environment
+from generator.ssh.client import Settings, first_value, parse_settings, question_environment
 from generator.ssh.config_files import Files, read_configuration, walk
 from generator.ssh.keys import algorithm, fingerprint
 from generator.ssh.patterns import is_pattern
@@ -153,7 +153,7 @@ def other_settings(alias: str) -> OtherSettings:
 
 def configured_user(alias: str) -> str:
     """Return the user name that ssh would log in with: personal, so not part of a spec."""
-    return _first(_ask_ssh(alias), "user")
+    return first_value(_ask_ssh(alias), "user")
 
 
 def _ask_ssh(alias: str, *options: str) -> Settings:
@@ -185,16 +185,11 @@ def _is_configured(alias: str, settings: Settings) -> bool:
     return {**settings, **unnamed} != {**_ask_ssh(_UNKNOWN_HOST), **unnamed}
 
 
-def _first(settings: Settings, keyword: str) -> str:
-    first, *_ = settings.get(keyword) or ("",)
-    return first
-
-
 def _hosts_on_the_way(alias: str, settings: Settings, depth: int = 0) -> dict[str, ImportedHost]:
     """Return a host and those that ssh jumps through to it, by alias, the host itself last."""
     hosts: dict[str, ImportedHost] = {}
     via: str | None = None
-    value = _first(settings, "proxyjump")
+    value = first_value(settings, "proxyjump")
     try:
         jumps = routes.jumps(value) if depth < routes.MOST_JUMPS else []
     except ValueError as error:
@@ -226,17 +221,17 @@ def _host_entry(
 ) -> dict[str, Any]:
     """Return the entry of `hosts` for a host; `of_site` has the settings of the imported one."""
     settings = host.settings
-    entry: dict[str, Any] = {"host": _first(settings, "hostname")}
+    entry: dict[str, Any] = {"host": first_value(settings, "hostname")}
     if is_jump:
         entry["role"] = "jump"
-    port = _first(settings, "port")
+    port = first_value(settings, "port")
     if port != "22":
         entry["port"] = int(port)
-    user = _first(settings, "user")
+    user = first_value(settings, "user")
     # The user of the imported host is the user's name at the site, `{user}`.
-    if user != _first(of_site, "user"):
+    if user != first_value(of_site, "user"):
         entry["user"] = user
-    family = _first(settings, "addressfamily")
+    family = first_value(settings, "addressfamily")
     if family in ("inet", "inet6"):
         entry["address_family"] = family
     if host.via:
@@ -245,9 +240,9 @@ def _host_entry(
     if auth != _auth(of_site, default):
         entry["auth"] = auth
     # 0, the default of ssh, sends no probes.
-    interval = _first(settings, "serveraliveinterval")
+    interval = first_value(settings, "serveraliveinterval")
     if interval not in ("", "0"):
-        most = _first(settings, "serveralivecountmax") or "3"
+        most = first_value(settings, "serveralivecountmax") or "3"
         entry["keepalive"] = {"interval": int(interval), "count": int(most)}
     entry["source"] = SSH_CONFIG_SOURCE
     return entry
@@ -255,11 +250,15 @@ def _host_entry(
 
 def _known_hosts_lines(settings: Settings) -> Iterator[str]:
     """Yield the lines for a machine in the user's known_hosts files, also those of authorities."""
-    name = _first(settings, "hostkeyalias") or _first(settings, "hostname")
-    port = _first(settings, "port")
+    name = first_value(settings, "hostkeyalias") or first_value(settings, "hostname")
+    port = first_value(settings, "port")
     if port != "22":
         name = f"[{name}]:{port}"
-    files = _first(settings, "userknownhostsfile") + " " + _first(settings, "globalknownhostsfile")
+    files = (
+        first_value(settings, "userknownhostsfile")
+        + " "
+        + first_value(settings, "globalknownhostsfile")
+    )
     for file in files.split():
         path = Path(file).expanduser()
         if not path.is_file():
@@ -296,7 +295,7 @@ def _auth(settings: Settings, default: Settings) -> dict[str, Any]:
 
     Without a key of its own, ssh tries its usual keys and methods for the host, as before.
     """
-    methods = _first(settings, "preferredauthentications").split(",")
+    methods = first_value(settings, "preferredauthentications").split(",")
     if methods != [""] and "publickey" not in methods:
         prefer = [method for method in methods if method in _SECOND_METHODS]
         if not prefer:

@@ -51,6 +51,12 @@ def installed_version() -> Version | None:
     return parse_version(outcome.errors)
 
 
+def first_value(settings: Settings, keyword: str) -> str:
+    """Return the first value of a keyword, or an empty text without any."""
+    values = settings.get(keyword, ())
+    return values[0] if values else ""
+
+
 def question_environment() -> dict[str, str]:
     """Return the environment in which gen asks ssh for settings."""
     return {**os.environ, QUESTION_VARIABLE: "1"}

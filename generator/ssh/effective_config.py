@@ -131,15 +131,15 @@ def _ignore_unknown(user: ConfigFile, option: str) -> Iterator[str]:
     # The first one wins, as for every keyword (ssh_config(5)).
     for file, line in walk(user):
         if line.keyword == "ignoreunknown":
-            place = f"{printable(file)}:{line.number}"
+            location = f"{printable(file)}:{line.number}"
             if matches(line.value.replace('"', "").split(","), option):
                 yield (
-                    f"{place}: this IgnoreUnknown has no effect below a Host or Match line; "
+                    f"{location}: this IgnoreUnknown has no effect below a Host or Match line; "
                     "move the Include of this file to the top"
                 )
             else:
                 yield (
-                    f"{place}: ssh uses this IgnoreUnknown only, and no later one; "
+                    f"{location}: ssh uses this IgnoreUnknown only, and no later one; "
                     "add the option to it"
                 )
             return

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from generator.ssh.client import Settings
+from generator.ssh.client import Settings, first_value
 
 # ssh_config(5), ProxyJump: `[user@]host[:port]`, or an ssh URI.
 _JUMP = re.compile(r"(?:ssh://)?(?:([^@]+)@)?([\w.-]+)(?::(\d+))?/?")
@@ -50,19 +50,19 @@ def route(
     settings: Settings, ask: Callable[[str], Settings], depth: int = 0
 ) -> tuple[Waypoint | str, ...]:
     """Return the machines on the way to the host with some settings; `ask` has those of a name."""
-    value, *_ = settings.get("proxyjump") or ("",)
+    value = first_value(settings, "proxyjump")
     try:
         hosts: Sequence[Jump] = jumps(value)
     except ValueError:
         return (value,)
     machines: list[Waypoint | str] = []
     for number, jump in enumerate(hosts):
-        of_jump = ask(jump.name)
+        jump_settings = ask(jump.name)
         # ssh reaches the others through the one before, whatever their own configuration says.
         if number == 0 and depth < MOST_JUMPS:
-            machines += route(of_jump, ask, depth + 1)
-        host_name, *_ = of_jump.get("hostname", ("",))
-        port, *_ = of_jump.get("port", ("",))
-        user, *_ = of_jump.get("user", ("",))
-        machines.append(Waypoint(host_name, jump.port or port, jump.user or user))
+            machines += route(jump_settings, ask, depth + 1)
+        host_name = first_value(jump_settings, "hostname")
+        port = jump.port or first_value(jump_settings, "port")
+        user = jump.user or first_value(jump_settings, "user")
+        machines.append(Waypoint(host_name, port, user))
     return tuple(machines)
