@@ -36,7 +36,7 @@ from generator.renewal.status import lingers
 from generator.ssh.config_files import Files
 from generator.workspace.lock import Lock
 from generator.workspace.patch import diff
-from generator.workspace.plan import Action
+from generator.workspace.plan import Action, Change
 
 if TYPE_CHECKING:
     from generator.install.trust_summary import TrustedFact
@@ -384,8 +384,13 @@ def _confirm(home: Path, plan: HomePlan, *, as_json: bool) -> bool:
         say(changes)
         return agreed(question)
     # gen shares only this file with the user; each of the others is gen's alone.
-    config_changes = [change for change in plan.changes if change.path == paths.SSH_CONFIG]
-    site_changes = [change for change in plan.changes if change.path != paths.SSH_CONFIG]
+    config_changes: list[Change] = []
+    site_changes: list[Change] = []
+    for change in plan.changes:
+        if change.path == paths.SSH_CONFIG:
+            config_changes.append(change)
+        else:
+            site_changes.append(change)
     summary = file_changes.summary_lines(site_changes)
     return agreed_to_changes(question, changes, summary, diff(config_changes, PurePosixPath()))
 

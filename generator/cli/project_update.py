@@ -60,8 +60,11 @@ def _print(
     directory: Path, files: list[MergedFile], backups: list[PurePosixPath], glue: int
 ) -> None:
     say(f"The template of gen {__version__}, in {directory}")
-    listed = [file for file in files if file.merge in _TEXTS]
-    for file in listed:
+    is_changed = bool(glue)
+    for file in files:
+        if file.merge not in _TEXTS:
+            continue
+        is_changed = True
         text = _TEXTS[file.merge]
         note = f"  ({text})" if text else ""
         say(f"  {file.merge:9} {file.change.path}{note}")
@@ -69,7 +72,7 @@ def _print(
         say(f"  {'backup':9} {backup}")
     if glue:
         say(f"  {'changed':9} {count(glue, 'file')} that gen keeps up to date")
-    if not listed and not glue:
+    if not is_changed:
         say("  The project has it already.")
 
 

@@ -95,10 +95,10 @@ def _memory(amount: float) -> str:
 def _time_limit(slurm: Slurm, request: Request) -> str:
     """Return the time limit of a request, which no limit of its partition and QoS is below."""
     partitions = _partitions(slurm, request)
-    wanted = request.walltime
-    if not wanted and partitions:
-        wanted = partitions[0].default_walltime
-    limits = [wanted or _USUAL_WALLTIME]
+    walltime = request.walltime
+    if not walltime and partitions:
+        walltime = partitions[0].default_walltime
+    limits = [walltime or _USUAL_WALLTIME]
     limits += [partition.max_walltime for partition in partitions if partition.max_walltime]
     qos = slurm.qos_limits.get(slurm.chosen_qos(request) or "")
     if qos and qos.max_walltime:
@@ -279,8 +279,8 @@ def _qos(qos: Qos) -> Fields:
 
 def _citation(site: SiteSpec, name: str) -> str:
     source = site.sources[name]
-    place = source.url or source.ref or name
-    return f"{place}, {source.checked}" if source.checked else place
+    reference = source.url or source.ref or name
+    return f"{reference}, {source.checked}" if source.checked else reference
 
 
 def _key(name: str) -> str:

@@ -121,5 +121,5 @@ def _place(name: str) -> Path | None:
     beside = Path(sys.executable).with_name("gen")
     if name == "gen" and beside.exists():
         return beside
-    place = shutil.which(name)
-    return Path(place).absolute() if place else None
+    path = shutil.which(name)
+    return Path(path).absolute() if path else None

@@ -116,8 +116,8 @@ def _entries(conf: bytes) -> list[_Entry]:
             else:
                 patterns.append(name)
         for pattern in patterns:
-            others = tuple(name for name in earlier if name != pattern)
-            entries[_Entry(pattern, tuple(excluded), others)] = None
+            earlier_names = tuple(name for name in earlier if name != pattern)
+            entries[_Entry(pattern, tuple(excluded), earlier_names)] = None
         earlier.update(dict.fromkeys(patterns))
     return list(entries)
 

@@ -63,9 +63,9 @@ def _wrapped(fact: TrustedFact, prefix: str = "  ") -> list[str]:
     return wrapped(f"{prefix}{fact}", 80, len(prefix) + len(str(TrustedFact("", ""))))
 
 
-def fact_changes(old: Iterable[TrustedFact], new: Iterable[TrustedFact]) -> list[str]:
+def fact_changes(base: Iterable[TrustedFact], head: Iterable[TrustedFact]) -> list[str]:
     """Return the lines of each fact that was removed or added, in the order of the facts."""
-    before, after = list(old), list(new)
+    before, after = list(base), list(head)
     changes: list[str] = []
     for fact in before:
         if fact not in after:

@@ -178,10 +178,10 @@ def _uses(auth: StepAuth, prefix: str) -> dict[str, tuple[str, ...]]:
     token_urls = (auth.oidc.token_url, auth.ca_url) if auth.oidc else ()
     uses: dict[str, tuple[str, ...]] = {f"{prefix}_{APP_PASSWORD}": token_urls}
     if auth.authentik:
-        both = (auth.authentik.api_base, *token_urls)
+        api_and_token_urls = (auth.authentik.api_base, *token_urls)
         # gen tries an API token at the token endpoint too, to explain why the API refuses it.
-        uses[f"{prefix}_{API_TOKEN}"] = both
-        uses[str(Path(auth.authentik.credentials_file).expanduser())] = both
+        uses[f"{prefix}_{API_TOKEN}"] = api_and_token_urls
+        uses[str(Path(auth.authentik.credentials_file).expanduser())] = api_and_token_urls
         if auth.authentik.app_password_file:
             uses[str(Path(auth.authentik.app_password_file).expanduser())] = token_urls
     return uses

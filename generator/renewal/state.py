@@ -83,8 +83,7 @@ class Store:
         """Return the times at which a centre issued certificates for its sites, with the sites."""
         issued = [(second, self.site) for second in self.read().issued]
         for path in self.directory.glob("*.json"):
-            other = Store(path.stem, self.directory)
-            state = other.read()
+            state = Store(path.stem, self.directory).read()
             if path.stem != self.site and state.centre == centre:
                 issued += [(second, path.stem) for second in state.issued]
         return sorted(issued)

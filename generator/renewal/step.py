@@ -195,10 +195,10 @@ class Authority:
         except (OSError, ValueError, GenError):
             return False
         fingerprints = {defaults.fingerprint.lower(), sha256(root).hexdigest()}
-        others = fingerprints - {self.auth.ca_fingerprint}
-        if others:
+        unexpected = fingerprints - {self.auth.ca_fingerprint}
+        if unexpected:
             raise GenError(
-                f"{authority}: step knows {self.auth.context} by the root {min(others)[:16]}…, "
+                f"{authority}: step knows {self.auth.context} by the root {min(unexpected)[:16]}…, "
                 f"the spec by {self.auth.ca_fingerprint[:16]}…; gen sent nothing. "
                 "Ask the site which one is right"
             )

@@ -262,14 +262,14 @@ def _changes_of_many_lines(
 ) -> tuple[str, ...]:
     """Return the lines that one side has more often, in time that grows with their number."""
     added, removed = Counter(after), Counter(before)
-    both = added & removed
+    common = added & removed
     details: list[str] = []
     for label, lines, counts in (("added", after, added), ("removed", before, removed)):
-        rest = counts - both
+        remaining = counts - common
         differing = []
         for line in lines:
-            if rest[line] > 0:
-                rest[line] -= 1
+            if remaining[line] > 0:
+                remaining[line] -= 1
                 differing.append(line)
         # Masked at the end: to search half a million lines for secrets takes a minute.
         for line in _both_ends(differing):

@@ -205,8 +205,8 @@ class SiteSpec(Model):
             rules.append(f"Login nodes are not for {self.login_nodes.not_for}.")
         if self.login_nodes.remote_editors is False:
             commands = " or ".join(f"ssh {alias}" for alias in self.jobs)
-            place = f"in a job ({commands})" if commands else "on a compute node"
-            rules.append(f"The remote server of an editor (VS Code) belongs {place}, not there.")
+            location = f"in a job ({commands})" if commands else "on a compute node"
+            rules.append(f"The remote server of an editor (VS Code) belongs {location}, not there.")
         return rules
 
     def auth_of(self, entry: Host | Compute) -> Auth:

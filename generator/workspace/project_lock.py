@@ -147,14 +147,14 @@ def directories(survey: Survey, sites: "Iterable[Comparison]") -> "dict[Path, Co
 
     An older gen wrote no lock for a project.
     """
-    found: dict[Path, Comparison | None] = dict.fromkeys(survey.projects)
+    site_of: dict[Path, Comparison | None] = dict.fromkeys(survey.projects)
     for site in sites:
         project = site.lock.inputs.project
         if project and site.recompilation:
             directory = site.lock_file.directory / project.folder
             if directory.is_dir():
-                found.setdefault(directory, site)
-    return found
+                site_of.setdefault(directory, site)
+    return site_of
 
 
 def compare(
@@ -185,8 +185,9 @@ def _lock_of_site(site: "Comparison") -> ProjectLock:
         raise ValueError("the site has no project")
     files = scaffold.files(project.name, project.package, site.lock.site, recompilation.login)
     seeds = [Artifact(path, content, 0o644) for path, content in files.items()]
-    own = Project(PurePosixPath(), project.package)
-    return first_lock(own, site.lock.site, recompilation.login, seeds)
+    # A lock names its project from the directory of the project itself.
+    relative = Project(PurePosixPath(), project.package)
+    return first_lock(relative, site.lock.site, recompilation.login, seeds)
 
 
 def _comparison(directory: Path, lock: ProjectLock, file: Actual | None) -> ProjectComparison:
@@ -217,8 +218,7 @@ def generation(
     lock = first_lock(project, site, login, seeds)
     if file and not is_new:
         lock = parse(file.content, str(root / path))
-    own = Project(PurePosixPath(), project.package)
-    glue = list(dagster_project.glue(own))
+    glue = list(dagster_project.glue(Project(PurePosixPath(), project.package)))
     written = {project.folder / module: entry for module, entry in lock.glue.items()}
     artifacts = [replace(module, path=project.folder / module.path) for module in glue]
     if is_new:

@@ -208,11 +208,11 @@ def _locks(root: Path, directory: Path) -> list[LockFile]:
     if not within(state, root):
         # A link out of the root: listed, so that reading it is refused and a user hears of it.
         return [LockFile(directory, OUTPUT_STATE)]
-    found = []
+    lock_files: list[LockFile] = []
     for file in state.glob(LOCKS.name):
         if file.name != SOURCES_LOCK.name:
-            found.append(LockFile(directory, OUTPUT_STATE / file.name))
-    return found
+            lock_files.append(LockFile(directory, OUTPUT_STATE / file.name))
+    return lock_files
 
 
 def strays(candidates: Iterable[Path], recorded: set[Path]) -> list[Path]:

@@ -55,8 +55,7 @@ def merge(directory: Path, lock: ProjectLock) -> tuple[list[MergedFile], Project
     actual = reader.actual(directory, {*template, *base})
     files = list(_merged(template, base, actual, directory))
     seeds = [Artifact(path, content, 0o644) for path, content in template.items()]
-    own = lock.project
-    return files, project_lock.first_lock(own, lock.site, lock.login, seeds)
+    return files, project_lock.first_lock(lock.project, lock.site, lock.login, seeds)
 
 
 def _merged(
