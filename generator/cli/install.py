@@ -1,7 +1,7 @@
 """`gen install SITE…`: install files, add one line to the ssh config, and start the timers."""
 
 import shlex
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from generator import codec, formatting, paths
 from generator.cli import file_changes, first_login, next_steps, site
 from generator.cli.output import agreed, agreed_to_changes, data, on_terminal, say
+from generator.compiler.digests import digest
 from generator.compiler.foreign_names import foreign_names
 from generator.errors import GenError
 from generator.files import read_regular
@@ -181,7 +182,7 @@ def _selection(choice: inputs.Choice, home: Path, locks: Mapping[str, Lock]) -> 
     typed = inputs.read(choice)
     site_name = inputs.site(typed.spec)
     chosen = next_steps.with_recorded(typed, locks.get(site_name), choice.unset, site_name)
-    return _Selection(choice, typed, chosen, _site_files(chosen, home))
+    return _Selection(choice, typed, chosen, _site_files(chosen, home, locks.get(site_name)))
 
 
 def _show_trust(selected: Iterable[_Selection], request: _Request) -> None:
@@ -198,7 +199,7 @@ def _show_trust(selected: Iterable[_Selection], request: _Request) -> None:
     for selection in selected:
         name, conf = selection.files.name, selection.files.conf
         facts = trusted_facts(account(selection.inputs)[0], conf)
-        spec = selection.files.inputs.spec.path
+        spec = _spec_in_use(selection)
         previous = locks.get(name)
         if previous is None:
             # With --yes too: it answers the question, and the log of a script keeps the answer.
@@ -212,19 +213,50 @@ def _show_trust(selected: Iterable[_Selection], request: _Request) -> None:
         lines = next_steps.recorded_lines(
             selection.typed, selection.files.compilation, previous.inputs, "gen install"
         )
+        lines += _origin_lines(selection, previous, request.home)
         if lines:
             say("\n".join([f"{name}:", *lines, ""]))
         changes = fact_changes(_earlier_facts(request.home, previous), facts)
         if not changes:
             continue
         listed = "\n".join(changes)
-        if spec != previous.inputs.spec.path and request.consent.yes:
+        if selection.files.inputs.spec.path != previous.inputs.spec.path and request.consent.yes:
+            origin = record.origin(request.home, previous.inputs.spec)
             raise GenError(
-                f"{name}: is installed from {previous.inputs.spec.path}, and {spec} changes what it"
+                f"{name}: is installed from {origin}, and {spec} changes what it"
                 f" is trusted with:\n{listed}\nNothing was written. To allow this, run gen install "
                 f"in a terminal without --yes, or first: gen uninstall {name}"
             )
         say(f"{name}, from {spec}, changes what it is trusted with:\n{listed}")
+
+
+def _spec_in_use(selection: _Selection) -> str:
+    """Return where the spec is from, as users write it."""
+    recorded = selection.files.inputs.spec
+    if not recorded.has_path:
+        return recorded.path
+    return formatting.home(selection.typed.spec.path.resolve())
+
+
+def _origin_lines(selection: _Selection, previous: Lock, home: Path) -> Iterator[str]:
+    """Yield which spec an installed site's name stands for, and the command for the edited one."""
+    recorded = previous.inputs.spec
+    in_use = selection.typed.spec
+    # Who gives a path knows it, and the specs that ship with gen have no other copy.
+    if selection.choice.site != previous.site or not selection.files.inputs.spec.has_path:
+        return
+    yield f"The spec is {_spec_in_use(selection)}."
+    if not recorded.has_path:
+        return
+    origin = record.spec_path(home, recorded)
+    try:
+        content = read_regular(origin)
+    except (GenError, OSError):
+        return
+    if content != in_use.content and origin != in_use.path.resolve():
+        name = formatting.home(origin)
+        command = formatting.command_line("gen", "install", name)
+        yield f"It was installed from {name}, which has changed; to use that: {command}"
 
 
 def _earlier_facts(home: Path, site_lock: Lock) -> list["TrustedFact"]:
@@ -276,10 +308,22 @@ def _refuse_retired(request: _Request, installed: Iterable[str]) -> None:
         raise GenError("\n".join([*problems, "Nothing was written."]))
 
 
-def _site_files(site_inputs: inputs.Inputs, home: Path) -> SiteFiles:
+def _site_files(site_inputs: inputs.Inputs, home: Path, previous: Lock | None) -> SiteFiles:
     compilation = next_steps.compilation_of(site_inputs)
     recorded = site.recorded_inputs(site_inputs, compilation, home)
+    if previous and _is_own_copy(site_inputs.spec, previous, home):
+        # The user edits the spec at its first path, and gen status looks there for changes.
+        recorded = replace(recorded, spec=replace(recorded.spec, path=previous.inputs.spec.path))
     return planning.site_files(home, compilation, site_inputs.spec, recorded)
+
+
+def _is_own_copy(spec: inputs.File, previous: Lock, home: Path) -> bool:
+    """Return whether a spec is gen's unchanged copy of one at a path of the user's."""
+    recorded = previous.inputs.spec
+    if not recorded.has_path or digest(spec.content) != recorded.sha256:
+        return False
+    copies = (paths.installed_spec(previous.site), paths.installed_spec_copy(previous.site))
+    return spec.path.resolve() in [(home / copy).resolve() for copy in copies]
 
 
 def _existing_secrets(selection: _Selection, home: Path) -> tuple[str, ...]:

@@ -4,18 +4,19 @@ A record may be damaged or tampered with. So every path in it is compared with t
 itself uses, and gen deletes nothing because of an unknown path.
 """
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from generator import codec, paths
+from generator import codec, formatting, paths
 from generator.compiler.digests import digest
 from generator.errors import GenError
 from generator.files import refuse_others
 from generator.ssh.authorized_keys import AddedKey
 from generator.workspace import lock, reader
-from generator.workspace.lock import Lock, Written
+from generator.workspace.lock import Lock, RecordedSpec, Written
 
 _LONGEST_PATH = 300  # characters of a path in a message
 
@@ -88,6 +89,18 @@ def installed_lock(home: Path, site: str) -> Lock | None:
     refuse_others(home / path)
     file = reader.actual(home, [path], fenced=False).get(path)
     return _lock(home, path, file.content) if file else None
+
+
+def spec_path(home: Path, spec: RecordedSpec) -> Path:
+    """Return the path from which a site was installed; its spec must have a path."""
+    return Path(os.path.normpath(home.resolve() / spec.path))
+
+
+def origin(home: Path, spec: RecordedSpec) -> str:
+    """Return where a site was installed from, as users write it: a name, or a path with `~`."""
+    if not spec.has_path:
+        return spec.path
+    return formatting.home(spec_path(home, spec))
 
 
 def is_as_written(content: bytes, written: Written) -> bool:

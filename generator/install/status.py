@@ -23,7 +23,7 @@ from generator.resources import CATALOGUE
 from generator.ssh.config_files import Files
 from generator.ssh.config_lines import Line, lines
 from generator.workspace import reader
-from generator.workspace.lock import Lock
+from generator.workspace.lock import Lock, has_path
 
 _MAX_KEYS = 5
 # The last part of a key's lifetime, in which gen status asks to submit it again.
@@ -91,6 +91,8 @@ class InstalledSite:
     """The seconds since 1970 in which the shared connections that are open began."""
     machine: tuple[str, ...] = ()
     """What differs on this machine from the site's files, such as where shared connections are."""
+    origin: str = ""
+    """Where the spec is from: `catalogue:NAME`, `source:SOURCE/NAME`, or its path."""
     overrides: tuple[str, ...] = ()
     """The lines of the user's ssh configuration that override the site, each with the fix."""
 
@@ -137,6 +139,7 @@ def _installed_site(home: Path, site_lock: Lock, config: bytes) -> InstalledSite
         # Nothing overrides a site that ssh does not read.
         overrides=_overrides(home, site_lock.site) if unread is None else (),
         site_status=_site_status(home, site_lock),
+        origin=record.origin(home, site_lock.inputs.spec),
     )
 
 
@@ -278,7 +281,7 @@ def _spec_path(home: Path, site_lock: Lock) -> Path:
         in_use = sources.read(recorded.sourced)
         # If the source is gone, the copy in the record is the same spec.
         return in_use[0] if in_use else home / paths.installed_spec_copy(site_lock.site)
-    return home.resolve() / recorded.path
+    return record.spec_path(home, recorded)
 
 
 def _site_status(home: Path, site_lock: Lock) -> str:
@@ -333,7 +336,7 @@ def status_lines(site: InstalledSite) -> Iterator[str]:
     if len(site.changed_keys) > _MAX_KEYS:
         yield f"  {'newer':9} and {len(site.changed_keys) - _MAX_KEYS} more keys of the spec"
     if site.drift or site.stale:
-        yield f"  {_reason(site)}: gen install {site.site}{_force(site)}"
+        yield f"  {_reason(site)}: {_install_command(site)}{_force(site)}"
     if site.config_problem:
         yield f"  {site.config_problem}"
     for message in site.missing_commands:
@@ -356,6 +359,13 @@ def _reason(site: InstalledSite) -> str:
     if site.stale:
         return "the spec has changed"
     return "not as installed"
+
+
+def _install_command(site: InstalledSite) -> str:
+    # By its name, gen would find its own copy of a spec, which the user did not change.
+    if site.stale and has_path(site.origin):
+        return f"gen install {formatting.command_line(site.origin)}"
+    return f"gen install {site.site}"
 
 
 def _force(site: InstalledSite) -> str:

@@ -72,12 +72,19 @@ def shipped() -> Mapping[str, Path]:
 
 
 def spec(site: str, specs: Path | None) -> Path:
-    """Return the spec that a user means by a name or a path."""
+    """Return the spec that a user means by a name or a path.
+
+    The spec of an installed site may be gone; then it is the copy in the record.
+    """
     # So a directory of the name of a site does not hide the site.
     if "/" in site or site.endswith((".yaml", ".yml")):
         return Path(site)
     by_name = sites(specs)
     if site not in by_name:
+        copy = installed_copy(site)
+        if copy and copy.exists():
+            refuse_others(copy)
+            return copy
         advice = "run gen list, or give the path of a spec"
         raise GenError(f"{site}: no such site{near(site, by_name, advice)}")
     path = by_name[site]

@@ -134,7 +134,7 @@ def test_a_site_with_a_stripped_newline_and_an_edit_is_edited(gen: Gen, home: Pa
         pytest.param(
             lambda home: (home / "site_specs/ours.yaml").write_text(SPEC + "note: new\n"),
             "  newer     note",
-            "  the spec has changed: gen install ours",
+            "  the spec has changed: gen install ~/site_specs/ours.yaml",
             id="the spec changed",
         ),
         pytest.param(
@@ -154,6 +154,44 @@ def test_each_difference_is_shown_with_the_command_that_fixes_it(
     assert all(len(text) <= 80 for text in out.splitlines())
     report = json.loads(gen("status", "--json").out)["installed"]
     assert [site["site"] for site in report] == ["ours"]
+
+
+def test_a_deleted_spec_leaves_a_command_that_works(gen: Gen, home: Path) -> None:
+    (home / ".config/gen/site_specs/ours.yaml").unlink()
+    (home / "site_specs/ours.yaml").unlink()
+    before = gen("status")
+    assert (before.status, "  not as installed: gen install ours\n" in before.out) == (1, True)
+    result = gen("install", "ours", "--yes")
+    assert (result.status, "no such site" in result.err) == (0, False)
+    assert "The spec is ~/.local/state/gen/install/ours.yaml.\n" in result.err
+    assert "trusted with" not in result.err
+    status, out, _ = gen("status")
+    assert (status, "newer" in out) == (0, False)
+    # A copy of which nobody knows who wrote it is not used.
+    (home / ".config/gen/site_specs/ours.yaml").unlink()
+    (home / ".local/state/gen/install/ours.yaml").chmod(0o666)
+    assert gen("install", "ours", "--yes").status == 2
+    assert "no such site" in gen("install", "other", "--yes").err
+
+
+def test_an_edited_spec_elsewhere_is_named_with_the_command_that_installs_it(
+    gen: Gen, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = home / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    same = gen("install", "ours", "--yes").err
+    assert "The spec is ~/.config/gen/site_specs/ours.yaml.\n" in same
+    assert "to use that" not in same
+    (home / "site_specs/ours.yaml").write_text(SPEC + "note: new\n")
+    command = "gen install ~/site_specs/ours.yaml"
+    for _ in range(2):  # the first one must not forget where the spec is
+        hint = f"from ~/site_specs/ours.yaml, which has changed; to use that: {command}\n"
+        assert hint in gen("install", "ours", "--yes").err
+        assert f"  the spec has changed: {command}\n" in gen("status").out
+    result = gen("install", str(home / "site_specs/ours.yaml"), "--yes")
+    assert (result.status, "The spec is" in result.err) == (0, False)
+    assert gen("status").status == 0
 
 
 def test_a_config_with_windows_line_endings_is_read(gen: Gen, tmp_path: Path) -> None:

@@ -266,7 +266,7 @@ def test_a_second_spec_cannot_take_a_name_of_an_installed_site(
     result = gen("install", str(spec(Path(), "aaa", **TAKES_OVER)), "--yes", *ALLOW, *options)
     assert (result.status, result.out) == (2, "")
     title, *facts, host_conflict, alias_conflict, hint = result.err.splitlines()
-    assert title == "aaa, from ../work/aaa.yaml, will be trusted with:"
+    assert title == f"aaa, from {Path.cwd()}/aaa.yaml, will be trusted with:"
     assert all(fact.startswith("  ") for fact in facts)
     conflicts = {"login.server.mila.quebec": host_conflict, "mila": alias_conflict}
     for name, conflict in conflicts.items():

@@ -29,7 +29,7 @@ STEP = {
 }
 # Written out, because each line of it is a decision of the user: none may go missing.
 SUMMARY = f"""\
-ours, from ../work/ours.yaml, will be trusted with:
+ours, from WORK/ours.yaml, will be trusted with:
   names         gate gate.example.org ours ours.example.org ours-job cn-?
                 cn-?.example.org
   host          gate is gate.example.org, port 2222, gets your ssh agent
@@ -71,7 +71,7 @@ def test_everything_that_a_new_site_is_trusted_with_is_listed_before_the_questio
     )
     before = tree(home)
     result = gen("install", str(path), "--user", "ada", "--email", "a@example.org", *options)
-    assert result.err.startswith(SUMMARY)
+    assert result.err.startswith(SUMMARY.replace("WORK", str(Path.cwd())))
     # With --yes the summary goes to the log of whatever ran gen.
     assert (tree(home) != before) == is_installed
 
@@ -103,7 +103,7 @@ def test_an_update_shows_the_changes_and_an_update_of_prose_shows_none(
     result = gen("install", str(path), "--yes")
     assert result.status == 0
     assert result.err.startswith(
-        "ours, from ../work/ours.yaml, changes what it is trusted with:\n"
+        f"ours, from {path.resolve()}, changes what it is trusted with:\n"
         "  - name          ours.example.org\n"
         "  - host          ours is ours.example.org, port 22\n"
         "  + name          other.example.org\n"
@@ -146,15 +146,17 @@ def test_another_spec_takes_over_an_installed_site_only_with_an_answer(
     renamed = evil.rename("evil.yaml")
     spec(checkout, "mila", hosts={"mila": {"host": "login.evil.example"}})
     before = tree(home)
-    for name, path in {
-        "mila": "../work/site_specs/mila.yaml",
-        str(renamed.absolute()): "../work/evil.yaml",
-    }.items():
+    by_name, by_path = (checkout / "mila.yaml").resolve(), renamed.resolve()
+    for name, path, start in (
+        ("mila", by_name, f"mila:\nThe spec is {by_name}.\n\n"),
+        (str(by_path), by_path, ""),
+    ):
         # --force is about edited files, and does not consent to another machine.
         result = gen("install", name, "--yes", "--force", "--user", "ada")
         assert result.status == 2
         assert result.err.startswith(
-            f"mila: is installed from catalogue:mila, and {path} changes what it is trusted with:\n"
+            f"{start}mila: is installed from catalogue:mila, and {path} "
+            "changes what it is trusted with:\n"
         )
         assert "\n  + host          mila is login.evil.example, port 22\n" in result.err
         assert result.err.endswith(
@@ -191,7 +193,7 @@ def test_a_spec_of_the_current_directory_with_the_name_of_a_shipped_one_is_named
     spec(Path("site_specs"), "mila")
     for options in (["--dry-run"], ["--yes"]):
         assert gen("install", "mila", *options).err.startswith(
-            "mila, from ../work/site_specs/mila.yaml, will be trusted with:\n"
+            f"mila, from {Path.cwd()}/site_specs/mila.yaml, will be trusted with:\n"
             "  this is not the spec that ships with gen\n"
             "  names         mila mila.example.org\n"
         )
@@ -202,8 +204,13 @@ def test_a_copy_of_the_shipped_spec_is_not_called_another_one(gen: Gen, home: Pa
     Path("site_specs").mkdir()
     shutil.copy(resources.CATALOGUE / "mila.yaml", "site_specs")
     result = gen("install", "mila", "--user", "ada", "--dry-run").err
-    assert result.startswith("mila, from ../work/site_specs/mila.yaml, will be trusted with:\n")
+    assert result.startswith(f"mila, from {Path.cwd()}/site_specs/mila.yaml, will be")
     assert "not the spec that ships with gen" not in result
+
+
+def test_a_spec_below_the_home_directory_is_shown_with_a_tilde(gen: Gen, home: Path) -> None:
+    result = gen("install", str(spec(home)), "--dry-run")
+    assert result.err.startswith("ours, from ~/ours.yaml, will be trusted with:\n")
 
 
 @pytest.mark.parametrize("delegate", [True, False])
