@@ -177,7 +177,7 @@ def _confirm(question: str, home: Path, removal: _Removal, *, as_json: bool) -> 
     for change in pending_changes(removal.plan.files):
         if change.action is Action.DELETE:
             say(f"  {'delete':9} ~/{change.path}")
-        elif change.action is not Action.KEEP:
+        else:
             changed.append(change)
     changes = diff(changed, PurePosixPath())
     if as_json:
