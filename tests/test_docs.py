@@ -248,3 +248,20 @@ def test_the_documentation_is_built_with_the_program_that_formats_signatures() -
     names = [re.split("[<>=]", item)[0] for item in project["optional-dependencies"]["docs"]]
     assert "ruff" in names
     assert len(names) == len(set(names))
+
+
+def test_the_guide_to_renewal_has_the_remark_about_the_keys_of_musica(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "generator", "site", "musica", "--user", "ada", "--out"]
+    result = subprocess.run(
+        [*command, str(tmp_path)],
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+        env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "PYTHONPATH": str(REPOSITORY)},
+    )
+    _, _, section = (DOCS / "renewal.md").read_text().partition("\n### Compare the keys\n")
+    _, remark, _ = section.split("```\n", 2)
+    assert remark.startswith("Host keys “asc” are not pinned: ")
+    assert f"\n{remark}\n" in result.stderr

@@ -362,7 +362,7 @@ def accept(path: options.AcceptedPath, until: options.Until, reason: options.Rea
 
     Reviewers see it as trust.
 
-    Example: gen accept ssh/mila.conf --until 2026-12-31 --reason "the jump host moves"
+    Example: gen accept ssh/mila.conf --until YYYY-MM-DD --reason "the jump host moves"
     """
     from generator.cli.accept import run
 

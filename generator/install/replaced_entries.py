@@ -51,9 +51,14 @@ class ReplacedEntry:
         options = ", ".join(dict.fromkeys(line.written for line in self.replaced))
         return f"line {self.host.number}: Host {self.host.value}: {options}"
 
+    @property
+    def comments(self) -> tuple[Line, ...]:
+        """The lines that become comments: with the Host line, unless others need it."""
+        return self.replaced if self.kept else (self.host, *self.replaced)
+
     def message(self, site: str) -> str:
         """Return what became of the entry, in one line."""
-        number = formatting.count(len(self.replaced), "line")
+        number = formatting.count(len(self.comments), "line")
         text = f"{self.location}: {number} of Host {self.host.value} became comments until "
         text += f"gen uninstall {site}"
         if self.kept:
@@ -134,9 +139,7 @@ def take_over(content: bytes, entries: Iterable[ReplacedEntry], site: str) -> by
     """Return a config in which the replaced lines are comments."""
     starts: set[int] = set()
     for entry in entries:
-        starts.update(line.start for line in entry.replaced)
-        if not entry.kept:
-            starts.add(entry.host.start)
+        starts.update(line.start for line in entry.comments)
     return comment_out(content, starts, site)
 
 

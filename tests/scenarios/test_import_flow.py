@@ -224,7 +224,8 @@ def test_in_a_terminal_an_installation_offers_to_replace_the_entry(rig: Rig) -> 
         terminal.type("y")
     assert terminal.end() == 0, terminal.shown
     assert user.logs_in("big") == "login"
-    assert "~/.ssh/config:1: 4 lines of Host big became comments" in terminal.shown
+    assert "~/.ssh/config:1: 5 lines of Host big became comments" in terminal.shown
+    assert user.config.read_text().count("# taken over by gen for big: ") == 5
 
 
 def test_an_imported_machine_without_slurm_has_no_queues(rig: Rig) -> None:
