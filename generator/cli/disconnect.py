@@ -1,11 +1,13 @@
 """`gen disconnect [SITE]`: end shared connections."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from generator.cli.output import say
 from generator.errors import GenError, near
 from generator.formatting import home as shortened
 from generator.install import connections, plan, record
+from generator.install.connections import Connection
 
 
 def run(site: str | None) -> int:
@@ -14,6 +16,16 @@ def run(site: str | None) -> int:
     opened = connections.connections(home)
     if site is not None:
         opened = connections.site_connections(opened, _conf(home, site))
+    failures = end(opened)
+    if failures:
+        raise GenError("\n".join(failures))
+    if not opened:
+        say(f"{site or 'gen'}: no shared connection is open")
+    return 0
+
+
+def end(opened: Iterable[Connection]) -> list[str]:
+    """End shared connections, print which, and return why others are still open."""
     failures: list[str] = []
     for connection in opened:
         name = shortened(connection.socket)
@@ -24,11 +36,7 @@ def run(site: str | None) -> int:
             say(f"  removed   {name}, which a connection had left")
         else:
             say(f"  ended     {name} (process {connection.process})")
-    if failures:
-        raise GenError("\n".join(failures))
-    if not opened:
-        say(f"{site or 'gen'}: no shared connection is open")
-    return 0
+    return failures
 
 
 def _conf(home: Path, site: str) -> bytes:

@@ -17,7 +17,7 @@ from generator.files import read_regular
 from generator.formatting import count, printable, wrapped
 from generator.install.installed_account import installed_choice
 from generator.loading import inputs
-from generator.probe.finding import ProbeFinding
+from generator.probe.finding import Kind, ProbeFinding
 from generator.probe.fix_spec import fix_spec
 from generator.probe.probe import ProbeResult, probe
 from generator.workspace import writer
@@ -34,8 +34,8 @@ def run(
 
     With `fix`, write the facts about its queues to the spec.
 
-    Returns 1 if something differs, 2 if only a question has no answer, and 0 if the site is as
-    the spec says.
+    Returns 1 if something differs or the site refuses the user, 2 if only a question has no
+    answer, and 0 if the site is as the spec says.
     """
     command = "gen status {spec} --live"
     if fix:
@@ -145,10 +145,15 @@ def _text(site: str, result: ProbeResult) -> str:
     for finding in result.findings:
         lines += _finding_lines(finding)
     unanswered = sum(finding.kind.is_unanswered for finding in result.findings)
-    differences = len(result.findings) - unanswered
-    counts = ["no difference"]
+    refused = sum(finding.kind is Kind.LOGIN for finding in result.findings)
+    differences = len(result.findings) - unanswered - refused
+    counts: list[str] = []
     if differences:
-        counts = [count(differences, "difference")]
+        counts.append(count(differences, "difference"))
+    elif not refused:
+        counts.append("no difference")
+    if refused:
+        counts.append("the login was refused")
     if unanswered:
         counts.append(f"{count(unanswered, 'question')} without an answer")
     lines.append(f"{site}: {', '.join(counts)}")

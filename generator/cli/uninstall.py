@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from generator import codec, formatting, paths
-from generator.cli import file_changes, first_login
+from generator.cli import disconnect, file_changes, first_login
 from generator.cli.install import Consent
 from generator.cli.output import agreed, agreed_to_changes, data, on_terminal, say
 from generator.errors import GenError
 from generator.formatting import printable
-from generator.install import apply, record, services
+from generator.install import apply, connections, record, services
 from generator.install import plan as planning
+from generator.install.connections import Connection
 from generator.install.plan import HomePlan
 from generator.ssh.authorized_keys import AUTHORIZED_KEYS, AddedKey
 from generator.workspace.lock import Lock
@@ -39,6 +40,7 @@ def run(
     if dry_run:
         plan = planning.uninstallation(home, sites)
         _say_authorized_keys(home, sites)
+        _say_connections(home, sites)
         _say_secrets(home, _with_secrets(home, sites, plan, purge=purge))
         file_changes.preview([(home, plan.files)], home)
         return 0
@@ -46,6 +48,7 @@ def run(
     if not consent.yes:
         confirmed = _removal(home, sites, consent, purge=purge)
         _say_authorized_keys(home, sites)
+        _say_connections(home, sites)
         question = f"Delete {', '.join(sites)} from {home}?"
         if not _confirm(question, home, confirmed, as_json=as_json):
             return 0
@@ -59,7 +62,11 @@ def run(
             apply.refuse_if_changed(confirmed.plan)
         removal = confirmed or _removal(home, sites, consent, purge=purge)
         _undo_optional_changes(home, sites)
+        opened = _connections(home, sites)
         backups = _carry_out(home, sites, removal)
+    # Without its file, gen disconnect would not know that they are the site's.
+    for failure in disconnect.end(opened):
+        say(failure)
     if as_json:
         data(_json(sites, removal, backups))
     else:
@@ -191,6 +198,27 @@ def _say_authorized_keys(home: Path, sites: Sequence[str]) -> None:
         say(
             f"  {'delete':9} {added.line.rpartition(' ')[2]}, a line of {AUTHORIZED_KEYS} at {site}"
         )
+
+
+def _connections(home: Path, sites: Sequence[str]) -> list[Connection]:
+    """Return the shared connections that no other installed site can use."""
+    ended: list[Connection] = []
+    opened = connections.connections(home)
+    kept: list[Connection] = []
+    for name in record.installed(home):
+        if name not in sites:
+            kept += connections.site_connections(opened, planning.present_conf(home, name))
+    for name in sites:
+        for connection in connections.site_connections(opened, planning.present_conf(home, name)):
+            if connection not in (*kept, *ended):
+                ended.append(connection)
+    return ended
+
+
+def _say_connections(home: Path, sites: Sequence[str]) -> None:
+    for connection in _connections(home, sites):
+        name = formatting.home(connection.socket)
+        say(f"  {'end':9} {name}, a shared connection, with its sessions")
 
 
 def _say_secrets(home: Path, removal: _Removal) -> None:

@@ -66,7 +66,6 @@ _UNANSWERED = {
     Kind.CONNECTION,
     Kind.KEY,
     Kind.CERTIFICATE,
-    Kind.LOGIN,
     Kind.PERSON,
     Kind.ANSWER,
 }

@@ -163,6 +163,7 @@ def test_the_command_that_a_finding_prints_names_the_site_as_the_user_did(
     [
         pytest.param((), 0, id="nothing"),
         pytest.param((Kind.WALLTIME, Kind.TCP), 1, id="a difference"),
+        pytest.param((Kind.LOGIN,), 1, id="a refused login"),
         pytest.param((Kind.TCP,), 2, id="a question without an answer"),
     ],
 )
@@ -190,6 +191,22 @@ def test_findings_are_printed_with_an_action_and_without_control_characters() ->
         "ours: 1 difference, 1 question without an answer\n"
         "  compared: names, ports"
     )
+
+
+@pytest.mark.parametrize(
+    ("kinds", "summary"),
+    [
+        ((), "no difference"),
+        ((Kind.TCP,), "no difference, 1 question without an answer"),
+        ((Kind.LOGIN,), "the login was refused"),
+        ((Kind.HOST_KEY, Kind.LOGIN), "1 difference, the login was refused"),
+    ],
+    ids=["nothing", "a question", "a refused login", "a difference and a refused login"],
+)
+def test_the_summary_says_that_a_login_was_refused(kinds: tuple[Kind, ...], summary: str) -> None:
+    findings = tuple(ProbeFinding(kind, "key", "spec", "site", "action") for kind in kinds)
+    text = status_live._text("ours", ProbeResult("a", findings, ("names",)))
+    assert f"ours: {summary}\n" in text
 
 
 def test_a_user_name_is_not_part_of_a_host_to_import(gen: Gen, tmp_path: Path) -> None:

@@ -251,6 +251,36 @@ def test_a_socket_that_a_killed_master_left_is_removed(rig: Rig, short_directory
     assert sockets(user.home / ".ssh") == []
 
 
+def test_an_uninstallation_ends_the_connections_of_the_site(
+    rig: Rig, short_directory: Path
+) -> None:
+    user = SharingUser(rig, short_directory)
+    user.install()
+    open_connection(user)
+    planned = user.gen("uninstall", "rig", "--dry-run")
+    assert "  end       ~/.ssh/gen-" in planned
+    assert len(sockets(user.home / ".ssh")) == 1
+    assert "  ended     ~/.ssh/gen-" in user.gen("uninstall", "rig", "--yes")
+    assert sockets(user.home / ".ssh") == []
+    user.install()
+    assert "ended" not in user.gen("uninstall", "rig", "--yes")
+
+
+def test_an_uninstallation_leaves_the_connections_of_another_site(
+    rig: Rig, short_directory: Path
+) -> None:
+    user = SharingUser(rig, short_directory)
+    user.install()
+    other = rig.directory / "other.yaml"
+    text = (rig.directory / "rig.yaml").read_text().replace("localhost", "127.0.0.1")
+    other.write_text(text.replace("rig:", "other:").replace(": rig\n", ": other\n"))
+    user.gen("install", str(other), "--yes")
+    open_connection(user)
+    assert "ended" not in user.gen("uninstall", "other", "--yes")
+    assert len(sockets(user.home / ".ssh")) == 1
+    user.gen("disconnect")
+
+
 def test_a_connection_of_another_program_stays(rig: Rig, short_directory: Path) -> None:
     user = SharingUser(rig, short_directory)
     user.install()
