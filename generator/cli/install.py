@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from generator import codec, formatting, paths
 from generator.cli import file_changes, first_login, next_steps, site
-from generator.cli.output import agreed, agreed_to_changes, data, on_terminal, say
+from generator.cli.output import agreed, agreed_to_changes, data, on_terminal, say, say_waiting
 from generator.compiler.digests import digest
 from generator.compiler.foreign_names import foreign_names
 from generator.errors import GenError
@@ -368,7 +368,7 @@ def _install(
     for name in timed:
         files += paths.systemd_traces(name)
     # From here on no other gen writes, so what is checked now is still true at the first write.
-    with apply.exclusive(request.home, files) as missing:
+    with apply.exclusive(request.home, files, say_waiting) as missing:
         if confirmed:
             apply.refuse_if_changed(confirmed.plan)
         checked = confirmed or _checked_plan(request)

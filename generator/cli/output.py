@@ -99,6 +99,11 @@ def say(text: str = "") -> None:
     sys.stderr.write(f"{printable_lines(text)}\n")
 
 
+def say_waiting() -> None:
+    """Say at once that another gen is at work, since the wait may be of minutes."""
+    say("waiting for another gen …")
+
+
 def say_next(*commands: str) -> None:
     """Write the next commands, each on a line of its own that can be pasted."""
     say("\nNext:")

@@ -8,7 +8,7 @@ from pathlib import Path
 from time import sleep
 
 from generator.cli import refresh_on_connect
-from generator.cli.output import agreed, say
+from generator.cli.output import agreed, say, say_waiting
 from generator.cli.refresh_check import print_result
 from generator.clock import now
 from generator.errors import GenError
@@ -46,7 +46,7 @@ def run(
             f"{choice.site}: --device needs a terminal; run in one: "
             f"gen refresh {choice.words} --device"
         )
-    options = replace(options, terminal=terminal, offer_device=_offer_device)
+    options = replace(options, terminal=terminal, offer_device=_offer_device, waiting=say_waiting)
     if verbose:
         options = replace(options, report=say)
     environment = dict(os.environ)

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from generator import codec, formatting, paths
 from generator.cli import disconnect, file_changes, first_login
 from generator.cli.install import Consent
-from generator.cli.output import agreed, agreed_to_changes, data, on_terminal, say
+from generator.cli.output import agreed, agreed_to_changes, data, on_terminal, say, say_waiting
 from generator.errors import GenError
 from generator.formatting import printable
 from generator.install import apply, connections, record, services
@@ -57,7 +57,7 @@ def run(
         planned = confirmed or _removal(home, sites, consent, purge=purge)
         _remove_keys_at_sites(home, sites)
         _revoke(sites, planned, consent)
-    with apply.exclusive(home, []):
+    with apply.exclusive(home, [], say_waiting):
         if confirmed:
             apply.refuse_if_changed(confirmed.plan)
         removal = confirmed or _removal(home, sites, consent, purge=purge)

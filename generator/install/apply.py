@@ -1,7 +1,7 @@
 """Carry out a plan in a home directory: one process at a time, records first, with backups."""
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -32,10 +32,13 @@ _GEN_DIRECTORIES = (
 
 
 @contextmanager
-def exclusive(home: Path, files: Iterable[PurePosixPath]) -> Iterator[list[str]]:
+def exclusive(
+    home: Path, files: Iterable[PurePosixPath], waiting: Callable[[], None]
+) -> Iterator[list[str]]:
     """Keep other gen processes out while one changes the home directory.
 
-    Yields the directories that are missing on the way to `files` and to the records.
+    Yields the directories that are missing on the way to `files` and to the records. `waiting` is
+    called if there is another gen.
     """
     # Before anything is created, since a link could lead into a directory of another user.
     for directory in (paths.HOME_BACKUPS, paths.SITE_CONFIGS, paths.INSTALLED_SPECS):
@@ -48,7 +51,7 @@ def exclusive(home: Path, files: Iterable[PurePosixPath]) -> Iterator[list[str]]
         if not (home / directory).exists():
             missing.append(str(directory))
     _make_record_directories(home, missing)
-    with writer.locked(home / paths.INSTALL_LOCK, _PATIENCE):
+    with writer.locked(home / paths.INSTALL_LOCK, _PATIENCE, waiting):
         _delete_scratch_files(home)
         try:
             yield missing

@@ -35,6 +35,8 @@ class RefreshOptions:
     """The user's own CA certificates."""
     report: Callable[[str], None] = lambda _: None
     """Gets the errors of step and of the network in their own words, for `--verbose`."""
+    waiting: Callable[[], None] = lambda: None
+    """Is called if another gen renews the certificate, and this one waits for it."""
     earlier_secrets: Callable[[], Collection[Path] | None] = tuple
     """Returns the secrets that existed before the site was installed, by the install record.
 

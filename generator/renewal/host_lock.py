@@ -7,6 +7,7 @@ so the file says until when it counts.
 
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,8 +47,12 @@ class _Holder:
         return self.is_here() or not -CLOCK_TOLERANCE < left <= _LIFETIME + CLOCK_TOLERANCE
 
 
-def acquire(path: Path, deadline: Deadline) -> None:
-    """Take the lock, which the caller must hold by flock already; wait for another machine."""
+def acquire(path: Path, deadline: Deadline, waiting: Callable[[], None] = lambda: None) -> None:
+    """Take the lock, which the caller must hold by flock already; wait for another machine.
+
+    `waiting` is called once if another machine has it.
+    """
+    is_reported = False
     while True:
         with os_errors_named(path):
             if writer.create(path, _own()):
@@ -63,6 +68,9 @@ def acquire(path: Path, deadline: Deadline) -> None:
                 f"{path}: gen on {printable(holder.host)} is still running, until "
                 f"{clock(holder.until)} at the latest; wait for it, then try again"
             )
+        if not is_reported:
+            is_reported = True
+            waiting()
         time.sleep(min(_POLL, deadline.left()))
 
 

@@ -70,7 +70,7 @@ def refresh(
         if run.is_unattended(secrets):
             _repeat_failure(run, state)
             _hold_connections_back(run)
-        with run.store.lock(run.deadline):
+        with run.store.lock(run.deadline, options.waiting):
             return _locked(run, before, state)
     except _RecordedError as recorded:
         raise recorded.error from None

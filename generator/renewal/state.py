@@ -8,7 +8,7 @@ ssh share all of it. So no XDG variable counts: a unit and a shell may differ in
 """
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,11 +106,16 @@ class Store:
             writer.write_private(path, line, 0o600)
 
     @contextmanager
-    def lock(self, deadline: Deadline) -> Iterator[None]:
-        """Keep every other run away; a run that waited must read the state again."""
+    def lock(
+        self, deadline: Deadline, waiting: Callable[[], None] = lambda: None
+    ) -> Iterator[None]:
+        """Keep every other run away; a run that waited must read the state again.
+
+        `waiting` is called if there is another run.
+        """
         refuse_others(self._path("lock"))
-        with writer.locked(self._path("lock"), deadline.left()):
-            host_lock.acquire(self._path("holder"), deadline)
+        with writer.locked(self._path("lock"), deadline.left(), waiting):
+            host_lock.acquire(self._path("holder"), deadline, waiting)
             try:
                 yield
             finally:

@@ -5,7 +5,7 @@ import fcntl
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
@@ -392,21 +392,25 @@ def remove_directory(directory: Path) -> None:
 
 
 @contextmanager
-def locked(file: Path, seconds: float = _LOCK_SECONDS) -> Iterator[None]:
+def locked(
+    file: Path, seconds: float = _LOCK_SECONDS, waiting: Callable[[], None] = lambda: None
+) -> Iterator[None]:
     """Let one process at a time into the block; wait `seconds` for another one to leave it.
 
-    The block may remove the file: then the processes that wait for it start with a new one.
+    `waiting` is called once if there is another one. The block may remove the file: then the
+    processes that wait for it start with a new one.
     """
     with os_errors_named(file):
-        descriptor = _lock(file, seconds)
+        descriptor = _lock(file, seconds, waiting)
     try:
         yield
     finally:
         os.close(descriptor)
 
 
-def _lock(file: Path, seconds: float) -> int:
+def _lock(file: Path, seconds: float, waiting: Callable[[], None]) -> int:
     deadline = time.monotonic() + seconds
+    is_reported = False
     while True:
         is_regular(file)  # refuses a FIFO, socket or device
         try:
@@ -422,4 +426,7 @@ def _lock(file: Path, seconds: float) -> int:
         os.close(descriptor)
         if time.monotonic() > deadline:
             raise GenError(f"{file}: another gen is still running; wait for it, then try again")
+        if not is_reported:
+            is_reported = True
+            waiting()
         time.sleep(_POLL_SECONDS)

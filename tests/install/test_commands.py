@@ -1,6 +1,8 @@
 """The commands that the timer and ssh run: found or not, and the links to them."""
 
 import json
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -162,3 +164,17 @@ def test_without_a_terminal_install_prints_the_command_and_makes_no_link(
     status = gen("status")
     assert status.status == 1
     assert f"  {missing}\n" in status.out
+
+
+def test_install_and_status_say_that_step_is_missing(
+    gen: Gen, home: Path, put: Put, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put("system/gen")
+    for name in ("ssh", "ssh-keygen"):
+        (home / "system" / name).symlink_to(shutil.which(name, path=os.defpath) or name)
+    monkeypatch.setenv("PATH", str(home / "system"))
+    result = gen("install", "musica", "--yes", "--user", "ada", "--email", "a@example.org")
+    missing = "step: is not installed, so the timer and ssh cannot run it"
+    assert f"\n{missing}\n" in result.err
+    status = gen("status")
+    assert (status.status, f"  {missing}\n" in status.out) == (1, True)

@@ -65,8 +65,10 @@ def test_a_free_lock_is_taken_and_removed_again(path: Path) -> None:
 def test_the_lock_of_another_machine_is_respected_and_named(path: Path) -> None:
     held(path)
     begun = time.monotonic()
+    waits: list[str] = []
     with pytest.raises(PassingError) as caught:
-        host_lock.acquire(path, Deadline(1))
+        host_lock.acquire(path, Deadline(1), lambda: waits.append("once"))
+    assert waits == ["once"]
     assert time.monotonic() - begun >= 1
     assert re.fullmatch(
         rf"{path}: gen on other is still running, until \S+ \S+ UTC at the latest; "

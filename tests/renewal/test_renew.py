@@ -978,3 +978,15 @@ def test_without_an_api_token_nothing_is_rotated(gen: Gen, home: Path, certify: 
         f"musica: {home / CREDENTIALS}: has no API token, and ASC_AUTHENTIK_API_TOKEN is not set; "
         "rotation needs one\n"
     )
+
+
+def test_a_run_that_waits_for_another_gen_says_so_first(
+    gen: Gen, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("generator.renewal.context._UNATTENDED_LIMIT", 0.5)
+    with store("musica").lock(Deadline(5)):
+        result = gen("refresh", "musica")
+    waiting, end = result.err.splitlines()
+    assert (result.status, waiting) == (2, "waiting for another gen …")
+    assert "another gen is still running" in end
+    assert "waiting" not in gen("refresh", "musica").err

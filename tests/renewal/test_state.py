@@ -217,14 +217,16 @@ def test_a_run_does_not_wait_longer_than_its_deadline_for_the_lock(store: Store)
         while not (store.directory / "held").exists():
             time.sleep(0.01)
         begin = time.monotonic()
+        waits: list[float] = []
         with (
             pytest.raises(GenError, match="another gen is still running"),
-            store.lock(Deadline(0.3)),
+            store.lock(Deadline(0.3), lambda: waits.append(time.monotonic())),
         ):
             pass
+        assert [moment - begin < 0.3 for moment in waits] == [True]
         assert 0.3 <= time.monotonic() - begin < 5
     finally:
         holder.kill()
         holder.join()
-    with store.lock(Deadline(5)):
+    with store.lock(Deadline(5), lambda: pytest.fail("waits for nobody")):
         pass  # the system releases the lock of a killed process
