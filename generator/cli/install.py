@@ -667,6 +667,8 @@ def _check_commands(home: Path, selection: _Selection, *, is_interactive: bool) 
         question = f"Make the link ~/{command.link}?"
         if is_interactive and command.elsewhere and agreed(question):
             new_links.append(commands.planned_link(home, command))
+    for message in commands.shell_messages(home, site_account):
+        say(f"\n{message}")
     if links or new_links:
         # Recorded first, so that no link stays that gen does not know.
         changes = record.OptionalChanges(links=(*links, *new_links))

@@ -65,15 +65,33 @@ def search_path(home: Path, site: str) -> str:
 
 def missing_commands(home: Path, account: Account) -> list[MissingCommand]:
     """Return the commands of a site that its timer and ssh would not find."""
-    search = search_path(home, account.site.site)
-    if account.profile.command_directory:
-        directory = account.profile.command_directory.replace("~", str(home), 1)
-        search = f"{directory}:{search}"
+    search = _with_command_directory(search_path(home, account.site.site), home, account)
     missing: list[MissingCommand] = []
     for name in command_names(account):
         if shutil.which(name, path=search) is None:
             missing.append(MissingCommand(name, _place(name)))
     return missing
+
+
+def shell_messages(home: Path, account: Account) -> list[str]:
+    """Return a line for each command that the timer and ssh find, and the shell of this run not.
+
+    There the user types `gen refresh`.
+    """
+    messages: list[str] = []
+    shell = _with_command_directory(os.environ.get("PATH", os.defpath), home, account)
+    for name in command_names(account):
+        # The user has just run gen, whatever PATH has.
+        if name == "gen" or shutil.which(name, path=shell):
+            continue
+        place = shutil.which(name, path=search_path(home, account.site.site))
+        if place:
+            directory = shlex.quote(str(Path(place).parent))
+            messages.append(
+                f"{name}: only the timer and ssh find it; for gen refresh in this shell, run: "
+                f'export PATH="$PATH":{directory}'
+            )
+    return messages
 
 
 def command_names(account: Account) -> list[str]:
@@ -100,6 +118,14 @@ def planned_link(home: Path, command: MissingCommand) -> CommandLink:
 def make_link(home: Path, link: CommandLink) -> None:
     """Make a link that the record has already."""
     writer.link(home / link.path, link.target)
+
+
+def _with_command_directory(search: str, home: Path, account: Account) -> str:
+    """Return a PATH with the directory of the site's command before it, as gen refresh has it."""
+    if account.profile.command_directory:
+        directory = account.profile.command_directory.replace("~", str(home), 1)
+        search = f"{directory}:{search}"
+    return search
 
 
 def _own_search_path(home: Path) -> str:

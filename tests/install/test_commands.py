@@ -178,3 +178,18 @@ def test_install_and_status_say_that_step_is_missing(
     assert f"\n{missing}\n" in result.err
     status = gen("status")
     assert (status.status, f"  {missing}\n" in status.out) == (1, True)
+
+
+def test_a_command_that_only_the_timer_finds_is_named_with_the_path_to_add(
+    home: Path, put: Put
+) -> None:
+    account = Account(validate.site(CATALOGUE / "musica.yaml"), SiteProfile())
+    # Where nobody finds it, missing_commands says so.
+    assert commands.shell_messages(home, account) == []
+    put("system/step")
+    assert commands.shell_messages(home, account) == [
+        "step: only the timer and ssh find it; for gen refresh in this shell, run: "
+        f'export PATH="$PATH":{home}/system'
+    ]
+    put("shell/step")
+    assert commands.shell_messages(home, account) == []
