@@ -366,12 +366,6 @@ def test_a_clock_that_is_wrong_is_reported(rig: Rig, gen: Gen, cluster: slurm.Sl
     ("lines", "parts", "expected"),
     [
         pytest.param(
-            ("AuthorizedKeysFile none",),
-            {},
-            [("login", "auth")],
-            id="unknown key",
-        ),
-        pytest.param(
             # The second factor needs a user, so the probe can neither agree nor differ.
             ("AuthenticationMethods publickey,password", "PasswordAuthentication yes"),
             {"auth": {"method": "publickey", "then": "password"}},
@@ -417,6 +411,14 @@ def test_a_question_without_an_answer_is_not_a_difference(
 ) -> None:
     site = probed_site(rig, gen, rig.serve("login", KEYS, *lines, cluster.set_env), **parts)
     assert site.findings("--seconds", "20") == (2, expected)
+
+
+def test_a_refused_login_is_reported_with_status_1(
+    rig: Rig, gen: Gen, cluster: slurm.Slurm
+) -> None:
+    server = rig.serve("login", KEYS, "AuthorizedKeysFile none", cluster.set_env)
+    site = probed_site(rig, gen, server)
+    assert site.findings("--seconds", "20") == (1, [("login", "auth")])
 
 
 def test_a_missing_key_is_reported_with_the_command_that_makes_it(
