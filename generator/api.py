@@ -53,7 +53,7 @@ def load_spec(
         'main'
         >>> load_spec("mila", override=["slurm.partition=mian"])
         Traceback (most recent call last):
-        generator.loading.validate.SpecError: --set slurm.partition: slurm.partition: ...
+        generator.loading.validate.SpecError: --set slurm.partition: the site has no partition ...
     """
     path = _spec_path(site, specs)
     root = yaml_document.parse(inputs.file(path).content, str(path))
