@@ -192,7 +192,7 @@ def test_the_accepted_drift_of_the_page_is_valid() -> None:
     [entry] = validate.validated(AcceptedFile, document, "accepted.yaml").accepted
     assert entry.path == "ssh/musica.conf"
     assert entry.cause == Cause.EDITED
-    assert entry.until == date(2026, 3, 31)
+    assert entry.until == date(2027, 3, 31)
 
 
 @pytest.mark.parametrize("name", [*Cause, *Weight, "refused", "unsourced", "aged"])
