@@ -55,10 +55,11 @@ def run(specs: Path | None, site_filter: Filter, as_json: bool) -> int:
     paths = catalogue.sites(specs)
     # By path, since a directory of the user's own may hide a site of a source.
     by_path = sources.by_path()
+    installed_directories = catalogue.installed_directories()
     sites: list[Summary] = []
     for name, path in paths.items():
         try:
-            catalogue.refuse_writable(path)
+            catalogue.refuse_writable(path, installed_directories)
             if path in by_path:
                 catalogue.refuse_changed(path)
             sites.append(summary(name, path))

@@ -4,7 +4,7 @@ They are in `--specs DIR`, in `./site_specs`, in the sources that the user added
 installed sites, and in gen itself.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def sites(specs: Path | None) -> dict[str, Path]:
         directories.insert(0, specs)
     by_name = _specs_in(directories)
     # Before the installed ones: `gen install SITE` after an update of a source takes the update.
-    for more in (sources.sites(), _specs_in([*_installed(), CATALOGUE])):
+    for more in (sources.sites(), _specs_in([*installed_directories(), CATALOGUE])):
         for name, path in more.items():
             by_name.setdefault(name, path)
     return dict(sorted(by_name.items()))
@@ -42,7 +42,8 @@ def _specs_in(directories: list[Path]) -> dict[str, Path]:
     return by_name
 
 
-def _installed() -> list[Path]:
+def installed_directories() -> list[Path]:
+    """Return the directory of the installed specs, or nothing without a home directory."""
     try:
         return [Path.home() / paths.INSTALLED_SPECS]
     except RuntimeError:  # HOME is unset, and the user has no entry in passwd
@@ -88,14 +89,17 @@ def spec(site: str, specs: Path | None) -> Path:
         advice = "run gen list, or give the path of a spec"
         raise GenError(f"{site}: no such site{near(site, by_name, advice)}")
     path = by_name[site]
-    refuse_writable(path)
+    refuse_writable(path, installed_directories())
     refuse_changed(path)
     return path
 
 
-def refuse_writable(path: Path) -> None:
-    """Refuse an installed spec that other users can change, as `gen install` does."""
-    if path.parent in _installed():
+def refuse_writable(path: Path, directories: Sequence[Path]) -> None:
+    """Refuse an installed spec that other users can change, as `gen install` does.
+
+    `directories` are those of `installed_directories`, which a list of all sites finds once.
+    """
+    if path.parent in directories:
         refuse_others(path)
 
 
