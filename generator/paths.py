@@ -10,6 +10,8 @@ from pathlib import PurePosixPath
 
 # Below the home directory.
 SSH = PurePosixPath(".ssh")
+# ssh reads these if UserKnownHostsFile names no others (ssh_config(5)).
+KNOWN_HOSTS = (SSH / "known_hosts", SSH / "known_hosts2")
 SSH_CONFIG = SSH / "config"
 SITE_CONFIGS = SSH / "gen.d"
 REVOKED = "REVOKED "

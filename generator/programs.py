@@ -23,8 +23,8 @@ _INSTALL = {
     "git": "install git",
 }
 # A repository may come from anybody, and names programs in its own settings (git-config(1)):
-# core.fsmonitor runs whenever git reads the index.
-_GIT = ("git", "-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}")
+# core.fsmonitor runs whenever git reads the index, and hooks are for the user's own repositories.
+GIT = ("git", "-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}")
 _POLL = 0.1  # seconds
 # After a program has ended, one that it started may hold its output open: ssh does so for a shared
 # connection.
@@ -145,7 +145,7 @@ def git(
         "GIT_OPTIONAL_LOCKS": "0",  # not even the index is refreshed
     }
     return run(
-        [*_GIT, *arguments],
+        [*GIT, *arguments],
         seconds=seconds,
         stdin=stdin,
         environment=environment,

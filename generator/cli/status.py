@@ -31,10 +31,7 @@ def run(site: str | None, specs: Path | None, profile: Path | None, *, as_json: 
     Errors of single sites are raised after the rest is printed.
     """
     keep_memory_private()
-    installed = {}
-    for name, installed_site in status.installed_sites(home_directory()).items():
-        if site in (None, name):
-            installed[name] = installed_site
+    installed = status.installed_sites(home_directory(), site)
     names = _sites_to_read(site, installed)
     renewals, errors = _renewals(site, names, installed, specs, profile)
     problems: list[str] = []

@@ -34,6 +34,12 @@ class Account(NamedTuple):
         """Return a text with its placeholders replaced, or ``None`` if a value is unknown."""
         return expand(text, self.values())
 
+    @property
+    def usual_alias(self) -> str:
+        """The alias of the usual host; its placeholders stay where a value is unknown."""
+        alias = self.site.usual_host.alias
+        return self.fill(alias) or alias
+
     def missing(self, text: str) -> list[str]:
         """Return the names of the profile's keys that a text needs and that have no value."""
         values = self.values()

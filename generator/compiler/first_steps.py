@@ -29,7 +29,7 @@ def first_login(account: Account) -> FirstLogin:
     if isinstance(auth, PublicKeyAuth):
         submit, max_keys, lifetime = auth.submit, auth.max_keys, auth.lifetime
     return FirstLogin(
-        alias=account.fill(usual.alias) or usual.alias,
+        alias=account.usual_alias,
         key=key,
         make_key=_keygen_command(auth, key),
         submit=submit,

@@ -80,13 +80,14 @@ def shell_messages(home: Path, account: Account) -> list[str]:
     """
     messages: list[str] = []
     shell = _with_command_directory(os.environ.get("PATH", os.defpath), home, account)
+    of_timer = search_path(home, account.site.site)
     for name in command_names(account):
         # The user has just run gen, whatever PATH has.
         if name == "gen" or shutil.which(name, path=shell):
             continue
-        place = shutil.which(name, path=search_path(home, account.site.site))
-        if place:
-            directory = shlex.quote(str(Path(place).parent))
+        path = shutil.which(name, path=of_timer)
+        if path:
+            directory = shlex.quote(str(Path(path).parent))
             messages.append(
                 f"{name}: only the timer and ssh find it; for gen refresh in this shell, run: "
                 f'export PATH="$PATH":{directory}'

@@ -82,8 +82,6 @@ def remove(account: Account, added: AddedKey, report: Report | None) -> bool:
 
 def _run(account: Account, script: Callable[[str], str], report: Report | None) -> str:
     """Run a script at the usual host, and return its answer."""
-    usual = account.site.usual_host
-    alias = account.fill(usual.alias) or usual.alias
     (conf,) = ssh_config.emit(account)
     # An open connection saves the user the second factor.
     interactive = report is not None
@@ -91,12 +89,13 @@ def _run(account: Account, script: Callable[[str], str], report: Report | None) 
     # Random, so that no text of a banner or a login script can pass for an answer.
     mark = secrets.token_hex(8)
     seconds = _SECONDS + (_TYPING_SECONDS if interactive else 0)
-    config = session.config(conf.content, settings)
-    login = session.run_with_config(config, alias, script(mark), seconds, report)
+    login = session.run_with_config(
+        conf.content, settings, account.usual_alias, script(mark), seconds, report
+    )
     words = authorized_keys.answer(login.output, mark)
     name = account.site.site
     if words is None:
-        auth = account.site.auth_of(usual.host)
+        auth = account.site.auth_of(account.site.usual_host.host)
         finding = login_finding(
             account, auth, login, (), site_arguments=name, has_terminal=interactive
         )

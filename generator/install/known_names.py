@@ -25,7 +25,6 @@ from generator.ssh.keys import fingerprint
 from generator.ssh.patterns import is_pattern, matches
 
 # The files that ssh reads if no option names others (ssh_config(5), UserKnownHostsFile).
-_FILES = (paths.SSH / "known_hosts", paths.SSH / "known_hosts2")
 _PORT = re.compile(r"(!?)\[(.*)\]:\d+")
 # ssh writes a name without its port if it is this one (misc.c, put_host_port).
 _USUAL_PORT = "22"
@@ -118,7 +117,9 @@ def _with_patterns(
     """
     for block in blocks:
         patterns = [written for written in block if is_pattern(written)]
-        for name, fingerprints in recorded.plain.items() if patterns else ():
+        if not patterns:
+            continue
+        for name, fingerprints in recorded.plain.items():
             if name in names or not matches(block, name):
                 continue
             written = next(pattern for pattern in patterns if matches([pattern], name))
@@ -177,7 +178,7 @@ def _refuse_too_many(path: Path, hashes: int, most: int) -> None:
 def _known_hosts_files(home: Path) -> Iterator[Path]:
     """Yield the files that ssh reads, with those that the user's configuration names."""
     files = Files(home)
-    yield from (home / file for file in _FILES)
+    yield from (home / file for file in paths.KNOWN_HOSTS)
     for _, line in walk(read_configuration(files).user):
         if line.keyword == "userknownhostsfile":
             for argument in line.arguments:

@@ -14,9 +14,7 @@ from generator.ssh.client import Version, installed_version
 from generator.ssh.config_lines import lines
 
 _KNOWS_COMMANDS: Version = (8, 5)
-# ssh reads these if no option names others (ssh_config(5)). asyncssh refuses a file that is not
-# there, so those of them that are optional are only named where they exist.
-_USER_FILES = (paths.SSH / "known_hosts", paths.SSH / "known_hosts2")
+# ssh reads these if GlobalKnownHostsFile names no others (ssh_config(5)).
 _GLOBAL_FILES = (Path("/etc/ssh/ssh_known_hosts"), Path("/etc/ssh/ssh_known_hosts2"))
 
 
@@ -61,8 +59,10 @@ def _ignored_keywords(conf: bytes) -> Iterator[str]:
 
 
 def _known_hosts_files(home: Path) -> Iterator[str]:
-    user_files = [f"~/{_USER_FILES[0]}"]
-    user_files += [f"~/{path}" for path in _USER_FILES[1:] if (home / path).exists()]
+    usual, *optional = paths.KNOWN_HOSTS
+    user_files = [f"~/{usual}"]
+    # asyncssh refuses a file that does not exist, so the optional ones are only named if they do.
+    user_files += [f"~/{path}" for path in optional if (home / path).exists()]
     yield f"    UserKnownHostsFile {' '.join(user_files)}"
     global_files = [str(path) for path in _GLOBAL_FILES if path.exists()]
     yield f"    GlobalKnownHostsFile {' '.join(global_files) or '/dev/null'}"

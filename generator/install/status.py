@@ -103,14 +103,17 @@ class InstalledSite:
         return not is_changed and not self.missing_commands
 
 
-def installed_sites(home: Path) -> dict[str, InstalledSite]:
-    """Return the installed sites of a home directory, by name."""
+def installed_sites(home: Path, chosen: str | None = None) -> dict[str, InstalledSite]:
+    """Return the installed sites of a home directory by name, or the chosen one alone."""
     config = reader.actual(home, [paths.SSH_CONFIG], fenced=False).get(paths.SSH_CONFIG)
     content = config.content if config else b""
     locks = record.installed(home)
     opened = connections(home) if locks else []
     sites: dict[str, InstalledSite] = {}
     for site, site_lock in locks.items():
+        # Each site costs some runs of ssh.
+        if chosen not in (None, site):
+            continue
         of_site = site_connections(opened, present_conf(home, site))
         since = [connection.since for connection in of_site if connection.process]
         installed_site = _installed_site(home, site_lock, content)

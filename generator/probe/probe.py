@@ -190,8 +190,7 @@ def _log_in(
         seconds += _TYPING_SECONDS
     else:
         report = None
-    alias = account.fill(usual.alias) or usual.alias
-    return session.run_with_config(session.config(conf, chosen), alias, script, seconds, report)
+    return session.run_with_config(conf, chosen, account.usual_alias, script, seconds, report)
 
 
 def _answer_findings(

@@ -111,15 +111,19 @@ def config(site: bytes, first: Iterable[Setting]) -> bytes:
 
 def run_with_config(
     conf: bytes,
+    first: Iterable[Setting],
     host: str,
     script: str,
     seconds: float,
     report: Callable[[str], None] | None = None,
 ) -> Session:
-    """Run a script at a host of a configuration, which need not be installed; see `run`."""
+    """Run a script at a host of a configuration, which need not be installed; see `run`.
+
+    The settings in `first` win, as in `config`.
+    """
     with tempfile.TemporaryDirectory(prefix="gen-") as directory:  # only the user can read it
         path = Path(directory) / "ssh_config"
-        path.write_bytes(conf)
+        path.write_bytes(config(conf, first))
         return run(("-F", str(path)), host, script, seconds, report)
 
 

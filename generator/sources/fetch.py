@@ -26,9 +26,8 @@ _LARGEST_LIST = 1024 * 1024
 # Of what git writes, in blocks of 512 bytes (sh(1), `ulimit -f`): 64 MiB.
 _GIT_BLOCKS = 131_072
 _GIT_SECONDS = 100
-# Hooks are for the repositories of the user; and git has a file below the threshold in memory as a
-# whole, however small its pack is.
-_GIT_SETTINGS = ("-c", f"core.hooksPath={os.devnull}", "-c", "core.bigFileThreshold=1m")
+# git has a file below the threshold in memory as a whole, however small its pack is.
+_GIT = (*programs.GIT, "-c", "core.bigFileThreshold=1m")
 # git sets these for its hooks (`git rev-parse --local-env-vars`), and they win over `git -C`.
 _OF_A_REPOSITORY = (
     "GIT_DIR",
@@ -141,9 +140,9 @@ def _fetched_repository(origin: Repository, directory: Path, bundle: Path | None
 def _git(bundle: Path | None, *arguments: str) -> None:
     """Run git with a limit for the files that it writes, and without a question to the user."""
     # `$0` and `$@`: no text of an origin becomes a part of the script.
-    limited = ["sh", "-c", 'ulimit -f "$0" && exec "$@"', str(_GIT_BLOCKS), "git"]
+    limited = ["sh", "-c", 'ulimit -f "$0" && exec "$@"', str(_GIT_BLOCKS)]
     outcome = programs.run(
-        [*limited, *_GIT_SETTINGS, *arguments],
+        [*limited, *_GIT, *arguments],
         seconds=_GIT_SECONDS,
         environment=_environment(bundle),
     )

@@ -196,6 +196,13 @@ def test_a_server_whose_certificate_is_not_trusted_is_refused(gen: Gen, centre: 
     assert "its TLS certificate is not trusted" in result.err
 
 
+@pytest.fixture
+def strace(need: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let strace run gen from the directory of this checkout."""
+    need("strace")
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+
+
 def killed(home: Path, arguments: list[str], call: str, number: int) -> bool:
     """Run gen, and kill it just before a system call; return whether it came so far."""
     inject = f"--inject={call}:signal=KILL:when={number}"
@@ -206,15 +213,10 @@ def killed(home: Path, arguments: list[str], call: str, number: int) -> bool:
     return done.returncode != 0
 
 
+@pytest.mark.usefixtures("strace")
 def test_a_kill_at_any_step_leaves_the_old_version_or_the_new_one(
-    need: Callable[..., None],
-    gen: Gen,
-    home: Path,
-    centre: WebCentre,
-    monkeypatch: pytest.MonkeyPatch,
+    gen: Gen, home: Path, centre: WebCentre
 ) -> None:
-    need("strace")
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
     assert gen(*centre.command(f"{centre.web.url}/specs")).status == 0
     old, new = 2222, 2022
     seen = set()
@@ -344,15 +346,10 @@ def test_of_updates_at_once_one_is_taken_and_all_leave_a_whole_version(
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("strace")
 def test_a_kill_while_a_source_is_added_or_removed_leaves_all_of_it_or_nothing(
-    need: Callable[..., None],
-    gen: Gen,
-    home: Path,
-    centre: WebCentre,
-    monkeypatch: pytest.MonkeyPatch,
+    gen: Gen, home: Path, centre: WebCentre
 ) -> None:
-    need("strace")
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
     add = centre.command(f"{centre.web.url}/specs")
     remove = ["source", "remove", "asc", "--yes"]
     seen = set()
